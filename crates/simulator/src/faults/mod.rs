@@ -1,0 +1,120 @@
+//! Failures to order: which calls of an operation go wrong, and how.
+//!
+//! The server asks once for every call, before the operation runs; the SQS module asks once for every entry of a batch.
+
+mod buckets;
+mod rule;
+
+pub use rule::{Fault, When};
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::AwsError;
+use crate::lock;
+use buckets::Buckets;
+use rule::Rule;
+
+/// The orders in force. Clones share them, so the server, SQS and a test hold one set.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<Rule>,
+    buckets: Option<Buckets>,
+}
+
+/// What is to happen to one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// How long the answer is held back.
+    pub(crate) delay: Duration,
+    /// What happens instead of the operation, or to its answer.
+    pub(crate) fate: Option<Fate>,
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Throttled,
+    Failed,
+    Reset,
+    AnswerLost,
+}
+
+impl Faults {
+    /// From now on, calls of `operation` (`ListTasks`, `DescribeInstances`, `SendMessageBatch`…, or `*` for all) meet
+    /// `fault` as `when` says.
+    ///
+    /// Every order counts for itself, from its own first call. Where several orders meet one call their delays add up
+    /// and the earliest order decides how it ends.
+    pub fn order(&self, operation: &str, when: When, fault: Fault) {
+        lock(&self.state).rules.push(Rule::new(operation, when, fault));
+    }
+
+    /// Throttles ECS and EC2 by token buckets with AWS's documented bursts and refill rates, shared by the operations
+    /// of a group. Off by default.
+    pub fn throttle_like_aws(&self) {
+        lock(&self.state).buckets = Some(Buckets::default());
+    }
+
+    /// Withdraws every order and the token buckets.
+    pub fn clear(&self) {
+        *lock(&self.state) = State::default();
+    }
+
+    /// Whether one entry of a batch call fails although the call succeeds, and with what.
+    ///
+    /// `operation` is the batch call (`SendMessageBatch`, `DeleteMessageBatch`…), `id` the entry's `Id`. Only
+    /// [`Fault::DropEntry`] counts here; its `when` counts entries, not calls. The answer belongs into the batch's
+    /// `Failed` list.
+    #[must_use]
+    pub fn drops_entry(&self, operation: &str, id: &str) -> Option<AwsError> {
+        let mut state = lock(&self.state);
+        let mut dropped = false;
+        for rule in state.rules.iter_mut().filter(|rule| rule.drops(operation)) {
+            dropped |= rule.strikes();
+        }
+        dropped
+            .then(|| AwsError::server("InternalError", format!("the simulator was told to drop entry {id}")))
+    }
+
+    /// Counts one call and says what happens to it.
+    pub(crate) fn meet(&self, operation: &str, now: Instant) -> Verdict {
+        let mut state = lock(&self.state);
+        let mut verdict = Verdict::default();
+        for rule in state.rules.iter_mut().filter(|rule| rule.meets(operation)) {
+            if rule.strikes() {
+                verdict.suffer(rule.fault());
+            }
+        }
+        if let Some(buckets) = &mut state.buckets
+            && !buckets.take(operation, now)
+        {
+            verdict.fate.get_or_insert(Fate::Throttled);
+        }
+        verdict
+    }
+}
+
+impl Verdict {
+    fn suffer(&mut self, fault: Fault) {
+        let fate = match fault {
+            Fault::Delay(delay) => {
+                self.delay += delay;
+                return;
+            }
+            Fault::Throttle => Fate::Throttled,
+            Fault::Fail => Fate::Failed,
+            Fault::Reset => Fate::Reset,
+            Fault::LoseAnswer => Fate::AnswerLost,
+            Fault::DropEntry => return,
+        };
+        self.fate.get_or_insert(fate);
+    }
+}
