@@ -1,0 +1,144 @@
+//! The ids that make a repeat recognisable.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Why a text is not an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text has no characters.
+    #[error("an id must not be empty")]
+    Empty,
+    /// The text has more than [`BroadcastId::BYTES_MAX`] bytes.
+    #[error("an id of {0} bytes is longer than the {max} allowed", max = BroadcastId::BYTES_MAX)]
+    TooLong(usize),
+    /// The text has a character that logs, headers or tables cannot carry.
+    #[error("an id must be printable ASCII without spaces, but has {0:?}")]
+    Character(char),
+}
+
+/// The id of one broadcast: one event addressed to a fleet.
+///
+/// It is the event's own id where the sender gave one, else the id of the SQS message that asked for the broadcast.
+/// Everything downstream is idempotent by it, so two events must not share one, whoever sent them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BroadcastId(String);
+
+impl BroadcastId {
+    /// The most bytes an id may have: it is repeated in every message, log line and ledger record.
+    pub const BYTES_MAX: usize = 256;
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BroadcastId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Empty);
+        }
+        if text.len() > Self::BYTES_MAX {
+            return Err(IdError::TooLong(text.len()));
+        }
+        match text.chars().find(|c| !c.is_ascii_graphic()) {
+            Some(bad) => Err(IdError::Character(bad)),
+            None => Ok(Self(text)),
+        }
+    }
+}
+
+impl From<BroadcastId> for String {
+    fn from(id: BroadcastId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for BroadcastId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of one delivery: one broadcast to one container of one task. It travels as `webhook-id`.
+///
+/// Derived from what it identifies, so a stage that runs again after a crash comes to the same id, and a receiver
+/// recognises the repeat.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeliveryId(String);
+
+impl DeliveryId {
+    /// The id of the delivery of `broadcast` to `container` of the task with this ARN.
+    ///
+    /// `dlv_` and 27 URL-safe characters: the first 160 bits of a SHA-256, enough that no two deliveries ever meet.
+    #[must_use]
+    pub fn derive(broadcast: &BroadcastId, task_arn: &str, container: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [broadcast.as_str(), task_arn, container] {
+            // The length first: otherwise ("ab", "c") and ("a", "bc") would be one delivery.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let bits = digest.first_chunk::<20>().map_or(&[][..], |chunk| &chunk[..]);
+        Self(format!("dlv_{}", BASE64_URL_SAFE_NO_PAD.encode(bits)))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broadcast(text: &str) -> BroadcastId {
+        BroadcastId::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_broadcast_id_is_short_printable_text() {
+        for (text, wrong) in [
+            ("", IdError::Empty),
+            ("a b", IdError::Character(' ')),
+            ("a\n", IdError::Character('\n')),
+            ("ä", IdError::Character('ä')),
+            (&"x".repeat(257), IdError::TooLong(257)),
+        ] {
+            assert_eq!(BroadcastId::try_from(text.to_owned()), Err(wrong), "{text:?}");
+        }
+        assert_eq!(broadcast("3f/a:1").as_str(), "3f/a:1");
+    }
+
+    #[test]
+    fn a_delivery_id_is_the_same_for_the_same_delivery_for_ever() {
+        let id = DeliveryId::derive(&broadcast("b-1"), "arn:aws:ecs:eu-west-1:1:task/prod/a", "web");
+        assert_eq!(id.as_str(), "dlv_tYUAFf71dSt1KX3fdxhe5CHIndM");
+    }
+
+    #[test]
+    fn a_delivery_id_tells_all_its_parts_apart() {
+        let of = |b, t, c| DeliveryId::derive(&broadcast(b), t, c);
+        let all = [of("b", "t", "c"), of("bt", "", "c"), of("b", "tc", ""), of("b", "c", "t")];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+}
