@@ -1,1 +1,26 @@
-//! placeholder
+//! Tells every running task of an ECS fleet something, and knows that each one heard.
+//!
+//! This file is the map. One event passes through three stages:
+//!
+//! ```text
+//! ObserverMessage ──▶ discover::services ──▶ ServiceMessage… ──▶ discover::tasks ──▶ TaskMessage… ──▶ deliver ──▶ outcome
+//! ```
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`labels`] | which containers asked to be called, and how (pure) |
+//! | [`fleet`] | whom to call, who cannot be called and why |
+//! | [`network`] | which addresses may be called at all (pure) |
+//! | [`aws`] | the clients: ECS, EC2, SQS; their pages, batches, caches and budgets |
+//! | [`discover`] | stages 1 and 2 |
+//! | [`deliver`] | stage 3: one HTTP call per endpoint, its retries, its outcome |
+//! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
+//! | [`daemon`] | the three stages as one process on the queues |
+//! | [`direct`] | the three stages as one call, without queues |
+//! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
+//! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
+
+pub mod fleet;
+pub mod labels;
+pub mod outcome;
+pub mod progress;

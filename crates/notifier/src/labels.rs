@@ -1,0 +1,248 @@
+//! Which containers asked to be notified, read from the Docker labels of a task definition.
+//!
+//! Pure: no AWS types, no clock, no I/O. `discover` makes the input and uses the output.
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+
+use wire::{Labels, Method, Scheme};
+
+/// The label that names the container port. With [`PATH`] it opts a container in.
+pub const PORT: &str = "NOTIFY_ME_CONTAINER_PORT";
+/// The label that names the request path. With [`PORT`] it opts a container in.
+pub const PATH: &str = "NOTIFY_ME_API_URI";
+/// The optional label that chooses `http` or `https`.
+pub const SCHEME: &str = "NOTIFY_ME_SCHEME";
+/// The optional label that chooses `POST` or `GET`.
+pub const METHOD: &str = "NOTIFY_ME_METHOD";
+
+/// The most bytes of a path: what common servers accept as a request line.
+pub const PATH_BYTES_MAX: usize = 2048;
+/// The most characters of a label that an error repeats.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// Where one container wants its notifications.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Port inside the container. The host port differs per task and is found later.
+    pub port: NonZeroU16,
+    /// Absolute request path, with the query if there is one, for example `/v1.0/notify`.
+    pub path: String,
+    /// Plain or over TLS.
+    pub scheme: Scheme,
+    /// With the event as the body, or without a body.
+    pub method: Method,
+}
+
+/// Why the labels of a container that opted in cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// One of the two labels that belong together is missing.
+    #[error("label {found} is there, but {missing} is missing")]
+    Half {
+        /// The label that the container has.
+        found: &'static str,
+        /// The label that it lacks.
+        missing: &'static str,
+    },
+    /// The port label is not a port.
+    #[error("label {PORT}: `{0}` is not a port (1-65535)")]
+    Port(String),
+    /// The path label is not a path on the task's own host.
+    #[error("label {PATH}: `{path}` {rule}")]
+    Path {
+        /// The label's text, shortened.
+        path: String,
+        /// What is wrong with it, as the end of a sentence.
+        rule: &'static str,
+    },
+    /// The scheme label is neither of the two.
+    #[error("label {SCHEME}: `{0}` is neither `http` nor `https`")]
+    Scheme(String),
+    /// The method label is neither of the two.
+    #[error("label {METHOD}: `{0}` is neither `POST` nor `GET`")]
+    Method(String),
+}
+
+/// The two labels of a container word for word, or `None` when it has neither: it did not opt in.
+#[must_use]
+pub fn claim(labels: &HashMap<String, String>) -> Option<Labels> {
+    let (port, path) = (labels.get(PORT), labels.get(PATH));
+    if port.is_none() && path.is_none() {
+        return None;
+    }
+    Some(Labels { port: port.cloned().unwrap_or_default(), path: path.cloned().unwrap_or_default() })
+}
+
+/// Reads one container's labels; `Ok(None)` means the container did not opt in.
+///
+/// # Errors
+///
+/// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
+pub fn target(labels: &HashMap<String, String>) -> Result<Option<Target>, LabelError> {
+    let (port, path) = match (labels.get(PORT), labels.get(PATH)) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(LabelError::Half { found: PORT, missing: PATH }),
+        (None, Some(_)) => return Err(LabelError::Half { found: PATH, missing: PORT }),
+        (Some(port), Some(path)) => (port, path),
+    };
+    check_path(path)?;
+    Ok(Some(Target {
+        port: self::port(port)?,
+        path: path.clone(),
+        scheme: match labels.get(SCHEME).map(String::as_str) {
+            None | Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(other) => return Err(LabelError::Scheme(shown(other))),
+        },
+        method: match labels.get(METHOD).map(String::as_str) {
+            None | Some("POST") => Method::Post,
+            Some("GET") => Method::Get,
+            Some(other) => return Err(LabelError::Method(shown(other))),
+        },
+    }))
+}
+
+/// Digits only: `parse` alone would take `+80`.
+fn port(text: &str) -> Result<NonZeroU16, LabelError> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(shown(text)))
+}
+
+/// Checks a request path that came from outside: it must name a resource of the host it is sent to, and nothing else.
+///
+/// # Errors
+///
+/// [`LabelError::Path`] with the rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
+/// some clients and proxies read what stands before them as a user name or a host.
+pub fn check_path(path: &str) -> Result<(), LabelError> {
+    let wrong = |rule| Err(LabelError::Path { path: shown(path), rule });
+    if !path.starts_with('/') {
+        return wrong("does not start with `/`");
+    }
+    if path.starts_with("//") {
+        return wrong("starts with `//`, which would name another host");
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return wrong("is longer than 2048 bytes");
+    }
+    match path.chars().find(|c| {
+        !c.is_ascii_graphic() || matches!(c, '@' | '\\' | '#' | '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}')
+    }) {
+        Some('@') => wrong("has an `@`, which would name a user"),
+        Some('\\') => wrong("has a backslash, which some servers read as `/`"),
+        Some('#') => wrong("has a `#`, which is never sent to a server"),
+        Some(_) => wrong("has a character that must be percent-encoded in a path"),
+        None => Ok(()),
+    }
+}
+
+/// The text as an error shows it: printable, and not longer than a line.
+fn shown(text: &str) -> String {
+    let mut out: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `labels` as `PORT=8080 PATH=/x`, without the common prefix of the names.
+    fn check(labels: &str, expected: Result<Option<&str>, &str>) {
+        let labels: HashMap<String, String> = labels
+            .split_terminator(' ')
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                let name = match name {
+                    "PORT" => PORT,
+                    "PATH" => PATH,
+                    "SCHEME" => SCHEME,
+                    "METHOD" => METHOD,
+                    other => other,
+                };
+                (name.to_owned(), value.replace('_', " ").replace("\\n", "\n"))
+            })
+            .collect();
+        let read = target(&labels)
+            .map(|found| {
+                found.map(|t| format!("{} {}:{}{}", t.method.as_str(), t.scheme.as_str(), t.port, t.path))
+            })
+            .map_err(|e| e.to_string());
+        assert_eq!(read, expected.map(|e| e.map(str::to_owned)).map_err(str::to_owned), "{labels:?}");
+    }
+
+    #[test]
+    fn opting_in_takes_two_valid_labels() {
+        check("", Ok(None));
+        check("other=1", Ok(None));
+        check("PORT=8080 PATH=/v1.0/notify", Ok(Some("POST http:8080/v1.0/notify")));
+        check("PORT=1 PATH=/?a=b%20c SCHEME=https METHOD=GET", Ok(Some("GET https:1/?a=b%20c")));
+    }
+
+    #[test]
+    fn opting_in_wrongly_says_what_is_wrong() {
+        check("PORT=80", Err("label NOTIFY_ME_CONTAINER_PORT is there, but NOTIFY_ME_API_URI is missing"));
+        check("PATH=/n", Err("label NOTIFY_ME_API_URI is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
+        for port in ["abc", "0", "70000", "+80", "80.", "", "-1"] {
+            check(
+                &format!("PORT={port} PATH=/"),
+                Err(&format!("label NOTIFY_ME_CONTAINER_PORT: `{port}` is not a port (1-65535)")),
+            );
+        }
+        for (path, rule) in [
+            ("notify", "does not start with `/`"),
+            ("", "does not start with `/`"),
+            ("http://evil/", "does not start with `/`"),
+            ("//evil/x", "starts with `//`, which would name another host"),
+            ("/@evil", "has an `@`, which would name a user"),
+            ("/a#b", "has a `#`, which is never sent to a server"),
+            ("/\\evil", "has a backslash, which some servers read as `/`"),
+            ("/ä", "has a character that must be percent-encoded in a path"),
+        ] {
+            let shown = path.replace('\\', "\\\\");
+            check(
+                &format!("PORT=80 PATH={path}"),
+                Err(&format!("label NOTIFY_ME_API_URI: `{shown}` {rule}")),
+            );
+        }
+        check(
+            "PORT=80 PATH=/a_b",
+            Err("label NOTIFY_ME_API_URI: `/a b` has a character that must be percent-encoded in a path"),
+        );
+        check(
+            "PORT=80 PATH=/a\\nHost:x",
+            Err(
+                "label NOTIFY_ME_API_URI: `/a\\nHost:x` has a character that must be percent-encoded in a path",
+            ),
+        );
+        check(
+            "PORT=80 PATH=/ SCHEME=ftp",
+            Err("label NOTIFY_ME_SCHEME: `ftp` is neither `http` nor `https`"),
+        );
+        check("PORT=80 PATH=/ METHOD=PUT", Err("label NOTIFY_ME_METHOD: `PUT` is neither `POST` nor `GET`"));
+    }
+
+    #[test]
+    fn a_long_label_is_shortened_in_the_error() {
+        let long = "x".repeat(10_000);
+        assert!(check_path(&long).unwrap_err().to_string().len() < 200);
+        assert!(
+            check_path(&format!("/{long}")).unwrap_err().to_string().ends_with("is longer than 2048 bytes")
+        );
+    }
+
+    proptest::proptest! {
+        /// Whatever the label, a path that is accepted can only ever name a resource of the host it is sent to.
+        #[test]
+        fn an_accepted_path_is_a_path_to_every_parser(path in "[/\\\\@#?%.a-z\u{0}-\u{20}é]{0,12}") {
+            if check_path(&path).is_ok() {
+                let uri: http::Uri = format!("http://10.0.0.1:80{path}").parse().unwrap();
+                proptest::prop_assert_eq!(uri.host(), Some("10.0.0.1"));
+                proptest::prop_assert_eq!(uri.path_and_query().unwrap().as_str(), path.as_str());
+            }
+        }
+    }
+}
