@@ -31,6 +31,9 @@ pub enum Fault {
     LoseAnswer,
     /// One entry of a batch call fails while the call succeeds; counts entries, not calls.
     DropEntry,
+    /// A message that `ReceiveMessage` returns stays visible this once, so it is delivered again at once; counts
+    /// messages, not calls.
+    DeliverTwice,
 }
 
 /// An order with its count.
@@ -51,14 +54,14 @@ impl Rule {
         self.fault
     }
 
-    /// Whether this order is about the entries of batch call `operation`.
-    pub(super) fn drops(&self, operation: &str) -> bool {
-        self.fault == Fault::DropEntry && self.names(operation)
+    /// Whether this order deals `fault` to single entries or messages of `operation`.
+    pub(super) fn deals(&self, fault: Fault, operation: &str) -> bool {
+        self.fault == fault && self.names(operation)
     }
 
     /// Whether this order is about whole calls of `operation`.
     pub(super) fn meets(&self, operation: &str) -> bool {
-        self.fault != Fault::DropEntry && self.names(operation)
+        !matches!(self.fault, Fault::DropEntry | Fault::DeliverTwice) && self.names(operation)
     }
 
     /// Counts one call, or entry, and says whether it is struck.
