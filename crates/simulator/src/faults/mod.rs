@@ -75,13 +75,23 @@ impl Faults {
     /// `Failed` list.
     #[must_use]
     pub fn drops_entry(&self, operation: &str, id: &str) -> Option<AwsError> {
-        let mut state = lock(&self.state);
-        let mut dropped = false;
-        for rule in state.rules.iter_mut().filter(|rule| rule.drops(operation)) {
-            dropped |= rule.strikes();
-        }
-        dropped
+        self.deals(Fault::DropEntry, operation)
             .then(|| AwsError::server("InternalError", format!("the simulator was told to drop entry {id}")))
+    }
+
+    /// Whether a message that is being received stays visible this once. Only [`Fault::DeliverTwice`] counts here.
+    pub(crate) fn delivers_twice(&self) -> bool {
+        self.deals(Fault::DeliverTwice, "ReceiveMessage")
+    }
+
+    /// Counts one entry or message against every order of `fault`, and says whether one strikes.
+    fn deals(&self, fault: Fault, operation: &str) -> bool {
+        let mut state = lock(&self.state);
+        let mut struck = false;
+        for rule in state.rules.iter_mut().filter(|rule| rule.deals(fault, operation)) {
+            struck |= rule.strikes();
+        }
+        struck
     }
 
     /// Counts one call and says what happens to it.
@@ -113,7 +123,7 @@ impl Verdict {
             Fault::Fail => Fate::Failed,
             Fault::Reset => Fate::Reset,
             Fault::LoseAnswer => Fate::AnswerLost,
-            Fault::DropEntry => return,
+            Fault::DropEntry | Fault::DeliverTwice => return,
         };
         self.fate.get_or_insert(fate);
     }
