@@ -18,6 +18,8 @@ pub const METHOD: &str = "NOTIFY_ME_METHOD";
 
 /// The most bytes of a path: what common servers accept as a request line.
 pub const PATH_BYTES_MAX: usize = 2048;
+/// The most bytes of a port: five digits, and room for leading zeros.
+const PORT_BYTES_MAX: usize = 16;
 /// The most characters of a label that an error repeats.
 const SHOWN_CHARS_MAX: usize = 64;
 
@@ -65,13 +67,24 @@ pub enum LabelError {
 }
 
 /// The two labels of a container word for word, or `None` when it has neither: it did not opt in.
+///
+/// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
+/// labels still compare as equal, and a queue message that repeats it stays small.
 #[must_use]
 pub fn claim(labels: &HashMap<String, String>) -> Option<Labels> {
     let (port, path) = (labels.get(PORT), labels.get(PATH));
     if port.is_none() && path.is_none() {
         return None;
     }
-    Some(Labels { port: port.cloned().unwrap_or_default(), path: path.cloned().unwrap_or_default() })
+    let text = |label: Option<&String>, bytes_max| {
+        label.map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default()
+    };
+    Some(Labels { port: text(port, PORT_BYTES_MAX + 1), path: text(path, PATH_BYTES_MAX + 1) })
+}
+
+/// The longest start of `text` of at most this many bytes that ends between two characters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
 /// Reads one container's labels; `Ok(None)` means the container did not opt in.
@@ -105,7 +118,7 @@ pub fn target(labels: &HashMap<String, String>) -> Result<Option<Target>, LabelE
 
 /// Digits only: `parse` alone would take `+80`.
 fn port(text: &str) -> Result<NonZeroU16, LabelError> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = !text.is_empty() && text.len() <= PORT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(shown(text)))
 }
 
@@ -232,6 +245,18 @@ mod tests {
         assert!(
             check_path(&format!("/{long}")).unwrap_err().to_string().ends_with("is longer than 2048 bytes")
         );
+    }
+
+    #[test]
+    fn a_claim_repeats_the_labels_but_never_at_length() {
+        let labels = |port: &str, path: &str| {
+            claim(&HashMap::from([(PORT.to_owned(), port.to_owned()), (PATH.to_owned(), path.to_owned())]))
+        };
+        let claimed = labels("8080", "/x").unwrap();
+        assert_eq!((claimed.port.as_str(), claimed.path.as_str()), ("8080", "/x"));
+        let claimed = labels(&"1".repeat(60_000), &"é".repeat(60_000)).unwrap();
+        assert_eq!((claimed.port.len(), claimed.path.len()), (17, 2048));
+        assert_eq!(claim(&HashMap::from([("x".to_owned(), "y".to_owned())])), None);
     }
 
     proptest::proptest! {

@@ -19,7 +19,7 @@ pub enum Step {
         /// Messages for stage 2.
         parts: usize,
         /// Services without an opted-in container.
-        not_opted_in: usize,
+        bystanders: Vec<Bystander>,
     },
     /// Stage 2 is done with one part of the scope.
     Tasks {

@@ -23,7 +23,7 @@ pub const SOURCE_DEFAULT: &str = "ecs-task-notifier";
 /// The most bytes of one attribute's text.
 pub const ATTRIBUTE_BYTES_MAX: usize = 2048;
 /// The most bytes of a whole event as JSON: what an SQS message holds, less room for what is said of one task.
-pub const EVENT_BYTES_MAX: usize = crate::MESSAGE_BYTES_MAX - 16 * 1024;
+pub const EVENT_BYTES_MAX: usize = crate::MESSAGE_BYTES_MAX - 64 * 1024;
 /// Attributes that say whom an event is for: only the notifier sets them.
 pub(crate) const AUDIENCE: [&str; 5] = ["deliveryid", "ecscluster", "ecscontainer", "ecsservice", "ecstask"];
 
@@ -411,7 +411,7 @@ mod tests {
     fn an_event_that_no_task_message_could_hold_is_refused() {
         let data = "x".repeat(EVENT_BYTES_MAX);
         let error = complete(&format!(r#"{{"data":"{data}"}}"#)).unwrap_err();
-        assert!(error.starts_with("the event has 10"), "{error}");
+        assert!(error.starts_with("the event has 98"), "{error}");
     }
 
     proptest::proptest! {

@@ -3,6 +3,8 @@
 //! A proof of concept in Go fixed the first fields of each body, their names and that all of them are strings. Those
 //! never change. Everything else is optional on the way in, and ignored by a consumer that does not know it.
 
+use std::num::NonZeroU16;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Draft, Event};
@@ -151,6 +153,9 @@ pub struct TaskMessage {
     /// ARN of the task-definition revision that the task runs; empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub task_definition: String,
+    /// The labelled port inside the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_port: Option<NonZeroU16>,
     /// How the request travels.
     #[serde(default)]
     pub scheme: Scheme,

@@ -1,0 +1,118 @@
+//! Stages 1 and 2: who is in the fleet, and where each of them listens.
+//!
+//! AWS is asked as rarely as its pages allow, and never twice for what cannot change: a task-definition revision, or the
+//! address of a host. The rules are pure functions of what it answered (`place`, `survey`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::aws::Aws;
+use crate::aws::ec2::{Ec2, Ec2Error};
+use crate::aws::ecs::{Ecs, EcsError};
+use crate::network::Networks;
+
+mod definition;
+mod host;
+mod place;
+mod services;
+mod survey;
+mod tasks;
+
+pub use services::Services;
+
+/// Which containers count as ready to be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Where the container definition has a health check, it must pass. The default.
+    #[default]
+    Detect,
+    /// Every container must have a health check, and it must pass.
+    Require,
+    /// Health is not looked at.
+    Ignore,
+}
+
+impl Health {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Detect, Self::Require, Self::Ignore];
+
+    /// The policy's name in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Require => "require",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Health {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|health| health.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is none of `detect`, `require` and `ignore`"))
+    }
+}
+
+/// Why a fleet could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// ECS said no, or nothing.
+    #[error(transparent)]
+    Ecs(#[from] EcsError),
+    /// EC2 said no, or nothing.
+    #[error(transparent)]
+    Ec2(#[from] Ec2Error),
+}
+
+impl DiscoverError {
+    /// Whether asking again would give the same answer.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Ecs(error) if error.is_final())
+    }
+
+    /// A stable word for the kind of error, for scripts and alarms.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ecs(EcsError::ClusterNotFound(_)) => "cluster-not-found",
+            Self::Ecs(EcsError::ServiceNotFound { .. }) => "service-not-found",
+            Self::Ecs(_) => "ecs",
+            Self::Ec2(_) => "ec2",
+        }
+    }
+}
+
+/// Stages 1 and 2, with what they remember between messages.
+#[derive(Debug)]
+pub struct Discovery {
+    ecs: Ecs,
+    ec2: Ec2,
+    definitions: definition::Definitions,
+    hosts: host::Hosts,
+    rules: survey::Rules,
+}
+
+impl Discovery {
+    /// Asks AWS through these clients. `health` says which containers are ready to be called, `networks` which
+    /// addresses may be called at all.
+    #[must_use]
+    pub fn new(aws: &Aws, health: Health, networks: Networks) -> Self {
+        Self {
+            ecs: Ecs::new(aws.ecs.clone(), aws.budget.clone()),
+            ec2: aws.ec2.clone(),
+            definitions: definition::Definitions::default(),
+            hosts: host::Hosts::default(),
+            rules: survey::Rules { health, networks },
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Stage 1: the services of a scope, and what their containers ask for.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use aws_sdk_ecs::types::{Service, TaskSet};
+use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
+
+use super::definition::Found;
+use super::{DiscoverError, Discovery};
+use crate::fleet::{Bystander, BystanderReason, Member, Skip, SkipReason};
+
+/// What stage 1 found.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// One message for each service and target, and one for the standalone tasks if they were asked for.
+    pub messages: Vec<ServiceMessage>,
+    /// Services that the scope names and the cluster does not have.
+    pub skips: Vec<Skip>,
+    /// Services of which no container opted in.
+    pub bystanders: Vec<Bystander>,
+}
+
+impl Discovery {
+    /// Finds the services of a scope whose containers opted in.
+    ///
+    /// All revisions that a service may be running count, not only the newest: those of every deployment and task set.
+    /// A container that opted in wrongly counts too; stage 2 reports it for each of its tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoverError`] when ECS cannot be asked, or has no such cluster.
+    pub async fn services(
+        &self,
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+    ) -> Result<Services, DiscoverError> {
+        let cluster = scope.cluster.as_str();
+        let asked: Vec<String> = if scope.services.is_empty() {
+            distinct(self.ecs.list_services(cluster).await?)
+        } else {
+            distinct(scope.services.iter().cloned())
+        };
+        let (services, missing) = self.ecs.describe_services(cluster, &asked).await?;
+        let (active, inactive): (Vec<_>, Vec<_>) =
+            services.into_iter().partition(|s| s.status() != Some("INACTIVE"));
+
+        let revisions: Vec<Vec<String>> = active.iter().map(revisions).collect();
+        let all = distinct(revisions.iter().flatten().cloned());
+        let definitions = self.definitions.get(&self.ecs, &all).await?;
+        let definitions: BTreeMap<&str, Found> = all.iter().map(String::as_str).zip(definitions).collect();
+
+        let mut found = Services::default();
+        for (service, revisions) in active.iter().zip(&revisions) {
+            let name = service.service_name().unwrap_or_default();
+            let claims = claims(revisions.iter().filter_map(|arn| definitions.get(arn.as_str())));
+            if claims.is_empty() {
+                let member = Member { cluster: cluster.into(), service: name.into(), ..Member::default() };
+                found.bystanders.push(Bystander { member, reason: BystanderReason::NotOptedIn });
+            }
+            found.messages.extend(messages(cluster, name, claims, broadcast));
+        }
+        if scope.standalone && scope.services.is_empty() {
+            found.messages.push(standalone(cluster, broadcast));
+        }
+        if !scope.services.is_empty() {
+            let missing = missing.iter().filter_map(|failure| failure.arn());
+            let gone = inactive.iter().filter_map(|service| service.service_name());
+            found.skips = missing.chain(gone).map(|name| no_such_service(cluster, name)).collect();
+        }
+        Ok(found)
+    }
+}
+
+/// The skip of a service that the scope names and the cluster does not have.
+pub(super) fn no_such_service(cluster: &str, name: &str) -> Skip {
+    let service = service_name(name).to_owned();
+    let member = Member { cluster: cluster.to_owned(), service, ..Member::default() };
+    Skip { member, reason: SkipReason::NoSuchService }
+}
+
+/// The name in a service's ARN; a name is itself.
+pub(super) fn service_name(name_or_arn: &str) -> &str {
+    match name_or_arn.rsplit_once('/') {
+        Some((_, name)) if name_or_arn.starts_with("arn:") => name,
+        _ => name_or_arn,
+    }
+}
+
+/// Without repeats, in the order of the first mention.
+fn distinct(all: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    all.into_iter().filter(|one| seen.insert(one.clone())).collect()
+}
+
+/// Every revision that tasks of the service may run, the newest first.
+fn revisions(service: &Service) -> Vec<String> {
+    let deployed = service.deployments().iter().filter(|d| {
+        // A deployment that was replaced may still have tasks that are not stopped yet.
+        d.status() != Some("INACTIVE") || d.running_count() + d.pending_count() > 0
+    });
+    let own = service.task_definition().into_iter();
+    let deployed = deployed.filter_map(|d| d.task_definition());
+    let sets = service.task_sets().iter().filter_map(TaskSet::task_definition);
+    // With an external deployment controller, a service has no task definition of its own.
+    distinct(own.chain(deployed).chain(sets).filter(|arn| !arn.is_empty()).map(str::to_owned))
+}
+
+/// The distinct pairs of labels of all containers. A revision that cannot be read claims the empty pair, so that its
+/// tasks are looked at, and reported.
+fn claims<'a>(definitions: impl Iterator<Item = &'a Found>) -> Vec<Labels> {
+    let mut seen = BTreeSet::new();
+    let claims = definitions.flat_map(|definition| match definition {
+        Ok(definition) => definition.containers.iter().filter_map(|c| c.claim.clone()).collect(),
+        Err(_) => vec![Labels { port: String::new(), path: String::new() }],
+    });
+    claims.filter(|labels| seen.insert(labels.clone())).collect()
+}
+
+/// One message for each pair of labels; the first takes what no other one takes.
+fn messages(
+    cluster: &str,
+    service: &str,
+    claims: Vec<Labels>,
+    broadcast: &Broadcast,
+) -> impl Iterator<Item = ServiceMessage> {
+    let others: Vec<Labels> = claims.iter().skip(1).cloned().collect();
+    let first = if others.is_empty() { Share::All } else { Share::Except(others) };
+    let shares = std::iter::once(first).chain(std::iter::repeat(Share::Only));
+    claims.into_iter().zip(shares).map(|(labels, share)| ServiceMessage {
+        cluster: cluster.to_owned(),
+        service: service.to_owned(),
+        port: labels.port,
+        path: labels.path,
+        broadcast: Some(broadcast.clone()),
+        share,
+        standalone: false,
+    })
+}
+
+fn standalone(cluster: &str, broadcast: &Broadcast) -> ServiceMessage {
+    ServiceMessage {
+        cluster: cluster.to_owned(),
+        service: String::new(),
+        port: String::new(),
+        path: String::new(),
+        broadcast: Some(broadcast.clone()),
+        share: Share::All,
+        standalone: true,
+    }
+}

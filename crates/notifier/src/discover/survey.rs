@@ -1,0 +1,212 @@
+//! What one task means for a broadcast: for each of its containers, an endpoint, a skip, or nothing.
+//!
+//! Pure: the input is what ECS said of the task and its revision.
+
+use std::net::{IpAddr, SocketAddr};
+
+use aws_sdk_ecs::types::{Container, HealthStatus, Task};
+use wire::{Labels, Scheme, Share};
+
+use super::Health;
+use super::definition::{ContainerSpec, Definition, Found};
+use super::place::{Place, place};
+use crate::fleet::{Bystander, BystanderReason, Endpoint, Fleet, Member, Skip, SkipReason};
+use crate::labels::Target;
+use crate::network::Networks;
+
+/// How groups of tasks that a service started begin. Source: ECS API reference, `Task.group`.
+const SERVICE_GROUP: &str = "service:";
+
+/// Which containers count, and which of them may be called.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) health: Health,
+    pub(super) networks: Networks,
+}
+
+/// A callable container whose host's address is still to be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OnHost {
+    pub(super) member: Member,
+    pub(super) target: Target,
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// What was seen so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Survey {
+    pub(super) fleet: Fleet,
+    pub(super) on_hosts: Vec<OnHost>,
+}
+
+/// Which endpoints of the tasks are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) cluster: &'a str,
+    pub(super) share: &'a Share,
+    /// The labels of the message, for [`Share::Only`].
+    pub(super) labels: Option<&'a Labels>,
+}
+
+impl Asked<'_> {
+    /// Whether containers with these labels are.
+    fn takes(&self, claim: &Labels) -> bool {
+        match self.share {
+            Share::All => true,
+            Share::Except(others) => !others.contains(claim),
+            Share::Only => self.labels == Some(claim),
+        }
+    }
+
+    /// Whether this message reports what belongs to no labels.
+    pub(super) fn takes_rest(&self) -> bool {
+        *self.share != Share::Only
+    }
+}
+
+/// Whether the task counts: it runs, and shall go on running.
+pub(super) fn is_running(task: &Task) -> bool {
+    task.last_status() == Some("RUNNING") && task.desired_status() != Some("STOPPED")
+}
+
+/// The service that started the task, if one did.
+pub(super) fn service(task: &Task) -> Option<&str> {
+    task.group().and_then(|group| group.strip_prefix(SERVICE_GROUP))
+}
+
+/// The task as reports name it; the container is still open.
+fn member(task: &Task, cluster: &str) -> Member {
+    Member {
+        cluster: cluster.to_owned(),
+        service: service(task).or(task.group()).unwrap_or_default().to_owned(),
+        task: task.task_arn().unwrap_or_default().to_owned(),
+        task_definition: task.task_definition_arn().unwrap_or_default().to_owned(),
+        container: String::new(),
+    }
+}
+
+impl Survey {
+    /// Notes a task that does not run.
+    pub(super) fn not_running(&mut self, task: &Task, asked: Asked<'_>) {
+        if asked.takes_rest() {
+            let reason = BystanderReason::TaskNotRunning {
+                last: task.last_status().unwrap_or("of unknown status").to_owned(),
+                desired: task.desired_status().unwrap_or("of unknown status").to_owned(),
+            };
+            self.fleet.bystanders.push(Bystander { member: member(task, asked.cluster), reason });
+        }
+    }
+
+    /// Notes a task that ECS listed and then did not know.
+    pub(super) fn vanished(&mut self, arn: &str, service: &str, asked: Asked<'_>) {
+        if asked.takes_rest() {
+            let member = Member {
+                cluster: asked.cluster.to_owned(),
+                service: service.to_owned(),
+                task: arn.to_owned(),
+                ..Member::default()
+            };
+            self.fleet.bystanders.push(Bystander { member, reason: BystanderReason::TaskVanished });
+        }
+    }
+
+    /// Looks at every container of a running task.
+    pub(super) fn running(&mut self, task: &Task, definition: &Found, asked: Asked<'_>, rules: &Rules) {
+        let member = member(task, asked.cluster);
+        let definition = match definition {
+            Ok(definition) => definition,
+            Err(error) => {
+                if asked.takes_rest() {
+                    let reason = SkipReason::NoDefinition(error.to_string());
+                    self.fleet.skips.push(Skip { member, reason });
+                }
+                return;
+            }
+        };
+        for spec in &definition.containers {
+            let member = Member { container: spec.name.clone(), ..member.clone() };
+            match &spec.claim {
+                None if asked.takes_rest() => {
+                    self.fleet.bystanders.push(Bystander { member, reason: BystanderReason::NotOptedIn });
+                }
+                Some(claim) if asked.takes(claim) => self.opted_in(task, definition, spec, member, rules),
+                _ => {}
+            }
+        }
+    }
+
+    fn opted_in(
+        &mut self,
+        task: &Task,
+        definition: &Definition,
+        spec: &ContainerSpec,
+        member: Member,
+        rules: &Rules,
+    ) {
+        match callable(task, definition, spec, rules.health) {
+            Ok(None) => {}
+            Ok(Some((target, Place::OnHost(host, port)))) => {
+                self.on_hosts.push(OnHost { member, target, host, port });
+            }
+            Ok(Some((target, Place::At(ip, port)))) => self.endpoint(member, target, ip, port, rules),
+            Err(reason) => self.fleet.skips.push(Skip { member, reason }),
+        }
+    }
+
+    /// Notes where a container listens, unless nobody may call there.
+    pub(super) fn endpoint(&mut self, member: Member, target: Target, ip: IpAddr, port: u16, rules: &Rules) {
+        match rules.networks.check(ip) {
+            Ok(()) => {
+                let address = SocketAddr::new(ip, port);
+                self.fleet.endpoints.push(Endpoint { member, address, target });
+            }
+            Err(refused) => {
+                let reason = SkipReason::Address { address: ip, rule: refused.to_string() };
+                self.fleet.skips.push(Skip { member, reason });
+            }
+        }
+    }
+}
+
+/// What the container's labels ask for and where it listens, or why it cannot be called.
+fn callable(
+    task: &Task,
+    definition: &Definition,
+    spec: &ContainerSpec,
+    health: Health,
+) -> Result<Option<(Target, Place)>, SkipReason> {
+    let Some(target) = spec.target.clone()? else { return Ok(None) };
+    if target.scheme == Scheme::Https {
+        return Err(SkipReason::Https);
+    }
+    let container = task
+        .containers()
+        .iter()
+        .find(|c| c.name() == Some(&spec.name))
+        .ok_or_else(|| SkipReason::NotRunning("not part of the task".to_owned()))?;
+    match container.last_status() {
+        Some("RUNNING") => {}
+        other => return Err(SkipReason::NotRunning(other.unwrap_or("of unknown status").to_owned())),
+    }
+    check_health(container, spec, health)?;
+    let place = place(task, container, &definition.network, target.port.get())?;
+    Ok(Some((target, place)))
+}
+
+/// The labelled container is judged, not the task: a task can be healthy while one of its containers is not known to be.
+fn check_health(container: &Container, spec: &ContainerSpec, health: Health) -> Result<(), SkipReason> {
+    let required = match health {
+        Health::Detect => spec.has_health_check,
+        Health::Require => true,
+        Health::Ignore => false,
+    };
+    match container.health_status() {
+        _ if !required => Ok(()),
+        Some(HealthStatus::Healthy) => Ok(()),
+        None | Some(HealthStatus::Unknown) if !spec.has_health_check => {
+            Err(SkipReason::Health("required, but the container has no health check".to_owned()))
+        }
+        other => Err(SkipReason::Health(other.map_or("UNKNOWN", HealthStatus::as_str).to_owned())),
+    }
+}

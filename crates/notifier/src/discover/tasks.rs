@@ -1,0 +1,158 @@
+//! Stage 2: the running tasks of a service or a whole cluster, and where their opted-in containers listen.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use aws_sdk_ecs::types::Task;
+use wire::{Labels, ObserverMessage, ServiceMessage, Share};
+
+use super::services::{no_such_service, service_name};
+use super::survey::{self, Asked, Survey};
+use super::{DiscoverError, Discovery};
+use crate::aws::ecs::{EcsError, TasksOf};
+use crate::fleet::{Fleet, Skip};
+
+/// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has
+/// about 3 KB.
+const TASKS_HELD_MAX: usize = 1_000;
+
+/// Which of the listed tasks are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meant {
+    All,
+    OfServices,
+    Standalone,
+}
+
+impl Meant {
+    fn includes(self, task: &Task) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfServices => survey::service(task).is_some(),
+            Self::Standalone => survey::service(task).is_none(),
+        }
+    }
+}
+
+impl Discovery {
+    /// Finds the running tasks of one message of stage 1, and where their opted-in containers listen.
+    ///
+    /// The labels are read from each task's own revision, so a service in the middle of a deployment is right on both
+    /// sides.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoverError`] when AWS cannot be asked, or has no such cluster. A service that is gone is a skip.
+    pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoverError> {
+        let labels = Labels { port: message.port.clone(), path: message.path.clone() };
+        let asked = Asked { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
+        let (of, meant) = if message.standalone {
+            (TasksOf::Cluster, Meant::Standalone)
+        } else {
+            (TasksOf::Service(&message.service), Meant::All)
+        };
+        let arns = match self.ecs.list_tasks(&message.cluster, of).await {
+            Err(EcsError::ServiceNotFound { service, .. }) => {
+                let skips = if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
+                return Ok(Fleet { skips, ..Fleet::default() });
+            }
+            listed => listed?,
+        };
+        self.look(asked, meant, service_name(&message.service), arns).await
+    }
+
+    /// Finds the fleet of a scope in one go: stages 1 and 2 for whoever needs no queue between them.
+    ///
+    /// A whole cluster is listed as a whole: that takes two calls for each hundred tasks, where going from service to
+    /// service takes more than two for each service. The tasks found are the same.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoverError`] when AWS cannot be asked, or has no such cluster. A named service that the cluster does not
+    /// have is a skip.
+    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoverError> {
+        let asked = Asked { cluster: &scope.cluster, share: &Share::All, labels: None };
+        let mut skips: Vec<Skip> = Vec::new();
+        let (arns, meant) = if scope.services.is_empty() {
+            let meant = if scope.standalone { Meant::All } else { Meant::OfServices };
+            (self.ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, meant)
+        } else {
+            let mut arns = Vec::new();
+            for service in scope.services.iter().collect::<BTreeSet<_>>() {
+                match self.ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
+                    Err(EcsError::ServiceNotFound { service, .. }) => {
+                        skips.push(no_such_service(asked.cluster, &service));
+                    }
+                    listed => arns.extend(listed?),
+                }
+            }
+            (arns, Meant::All)
+        };
+        let mut fleet = self.look(asked, meant, "", arns).await?;
+        fleet.skips.extend(skips);
+        fleet.sort();
+        Ok(fleet)
+    }
+
+    /// Describes the tasks and says what each means; in order.
+    async fn look(
+        &self,
+        asked: Asked<'_>,
+        meant: Meant,
+        service: &str,
+        mut arns: Vec<String>,
+    ) -> Result<Fleet, DiscoverError> {
+        // A task may move from one page to another while the pages are turned.
+        let mut seen = HashSet::new();
+        arns.retain(|arn| seen.insert(arn.clone()));
+        drop(seen);
+
+        let mut survey = Survey::default();
+        for arns in arns.chunks(TASKS_HELD_MAX) {
+            let (tasks, failures) = self.ecs.describe_tasks(asked.cluster, arns).await?;
+            for arn in failures.iter().filter_map(|failure| failure.arn()) {
+                survey.vanished(arn, service, asked);
+            }
+            let tasks: Vec<Task> = tasks.into_iter().filter(|task| meant.includes(task)).collect();
+            self.survey(&mut survey, &tasks, asked).await?;
+        }
+        self.find_hosts(&mut survey, asked.cluster).await?;
+        survey.fleet.sort();
+        Ok(survey.fleet)
+    }
+
+    async fn survey(&self, survey: &mut Survey, tasks: &[Task], asked: Asked<'_>) -> Result<(), DiscoverError> {
+        let (running, not): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| survey::is_running(task));
+        for task in not {
+            survey.not_running(task, asked);
+        }
+        let revision = |task: &Task| task.task_definition_arn().unwrap_or_default().to_owned();
+        let revisions: Vec<String> =
+            running.iter().map(|task| revision(task)).collect::<BTreeSet<_>>().into_iter().collect();
+        let definitions = self.definitions.get(&self.ecs, &revisions).await?;
+        let definitions: BTreeMap<&String, _> = revisions.iter().zip(definitions).collect();
+        for task in running {
+            if let Some(definition) = definitions.get(&revision(task)) {
+                survey.running(task, definition, asked, &self.rules);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns what listens on a host into endpoints, each host being looked up once.
+    async fn find_hosts(&self, survey: &mut Survey, cluster: &str) -> Result<(), DiscoverError> {
+        let on_hosts = std::mem::take(&mut survey.on_hosts);
+        let hosts: BTreeSet<String> = on_hosts.iter().map(|found| found.host.clone()).collect();
+        let hosts: Vec<String> = hosts.into_iter().collect();
+        let addresses = self.hosts.get(&self.ecs, &self.ec2, cluster, &hosts).await?;
+        for found in on_hosts {
+            match addresses.get(&found.host) {
+                Some(Ok(ip)) => survey.endpoint(found.member, found.target, *ip, found.port, &self.rules),
+                Some(Err(reason)) => {
+                    survey.fleet.skips.push(Skip { member: found.member, reason: reason.clone() });
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
