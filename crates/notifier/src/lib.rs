@@ -20,7 +20,11 @@
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
+pub mod aws;
+pub mod direct;
+pub mod discover;
 pub mod fleet;
 pub mod labels;
 pub mod outcome;
 pub mod progress;
+pub mod stage;
