@@ -27,4 +27,5 @@ pub mod fleet;
 pub mod labels;
 pub mod outcome;
 pub mod progress;
+pub mod settings;
 pub mod stage;

@@ -1,0 +1,150 @@
+//! The three layers that a value can come from: flags, environment, file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::mistake::{Mistake, Origin, did_you_mean, shown};
+use super::table::{self, PREFIX, Setting};
+
+/// The variable that names the file.
+pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
+/// The largest file that is read.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A snapshot of environment variables. An empty value counts as not set, as templates write it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process, text that is not Unicode made so.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    /// The value of a variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A warning for each variable that looks like a setting and is none.
+    pub(super) fn strangers(&self) -> Vec<String> {
+        let names: Vec<String> =
+            table::ALL.iter().map(|s| s.variable()).chain([CONFIG_VARIABLE.to_owned()]).collect();
+        self.0
+            .keys()
+            .filter(|name| name.starts_with(PREFIX) && !names.contains(name))
+            .map(|name| {
+                let likely = table::likely(name, names.iter().map(String::as_str));
+                format!("{name}: there is no such setting{}", did_you_mean(likely))
+            })
+            .collect()
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// What the command line said, by the settings' names.
+pub type Flags = BTreeMap<&'static str, String>;
+
+/// The settings of a file, as text, by key.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    path: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl File {
+    /// Reads the file that `flag` or the environment names, if any.
+    pub(super) fn load(flag: Option<&Path>, environment: &Environment) -> (Self, Vec<Mistake>) {
+        let (path, origin) = match (flag, environment.get(CONFIG_VARIABLE)) {
+            (Some(path), _) => (path.to_owned(), Origin::Flag("--config".to_owned())),
+            (None, Some(path)) => (PathBuf::from(path), Origin::Variable(CONFIG_VARIABLE.to_owned())),
+            (None, None) => return (Self::default(), Vec::new()),
+        };
+        let text = match std::fs::metadata(&path) {
+            Ok(data) if data.len() > FILE_BYTES_MAX => {
+                Err(format!("it is larger than {FILE_BYTES_MAX} bytes"))
+            }
+            Ok(_) => std::fs::read_to_string(&path).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match text.and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text))) {
+            Ok(table) => Self::read(path, table),
+            Err(problem) => (Self::default(), vec![Mistake::File { origin, path, problem }]),
+        }
+    }
+
+    pub(super) fn read(path: PathBuf, table: toml::Table) -> (Self, Vec<Mistake>) {
+        let mut file = Self { path, values: BTreeMap::new() };
+        let mut mistakes = Vec::new();
+        for (key, value) in table {
+            let origin = Origin::File { path: file.path.clone(), key: key.clone() };
+            let Some(setting) = table::find(&key) else {
+                let likely = table::likely(&key, table::ALL.iter().map(|s| s.name)).map(str::to_owned);
+                mistakes.push(Mistake::Unknown { origin, likely });
+                continue;
+            };
+            match text(&value) {
+                Some(text) => drop(file.values.insert(key, text)),
+                None => mistakes.push(Mistake::Value {
+                    origin,
+                    value: shown(&value.to_string()),
+                    expected: setting.kind.to_string(),
+                }),
+            }
+        }
+        (file, mistakes)
+    }
+}
+
+/// Text, a number, or a list of texts, as the other layers would write it.
+fn text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        _ => None,
+    }
+}
+
+/// A TOML error in one line.
+fn summary(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("line {line}: {}", error.message().replace('\n', "; "))
+}
+
+/// All layers, the strongest first.
+pub(super) struct Layers<'a> {
+    pub(super) flags: &'a Flags,
+    pub(super) environment: &'a Environment,
+    pub(super) file: &'a File,
+}
+
+impl Layers<'_> {
+    /// The value of a setting, and who said so.
+    pub(super) fn get(&self, setting: &'static Setting) -> Option<(&str, Origin)> {
+        if let Some(value) = self.flags.get(setting.name) {
+            return Some((value, Origin::Flag(format!("--{}", setting.flag()))));
+        }
+        let variable = setting.variable();
+        if let Some(value) = self.environment.get(&variable) {
+            return Some((value, Origin::Variable(variable)));
+        }
+        if let Some(value) = self.file.values.get(setting.name) {
+            let origin = Origin::File { path: self.file.path.clone(), key: setting.name.to_owned() };
+            return Some((value, origin));
+        }
+        (!setting.default.is_empty()).then_some((setting.default, Origin::Default(setting.name)))
+    }
+}

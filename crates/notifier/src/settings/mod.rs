@@ -1,0 +1,182 @@
+//! Every setting: a flag, else an environment variable, else a key of a TOML file, else a default.
+//!
+//! Every mistake is reported at once, by the name under which it was made. This is the only module that reads the
+//! environment; everything else is given what it needs.
+
+mod layers;
+mod mistake;
+mod parse;
+pub mod table;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::discover::Health;
+use crate::network::Networks;
+use layers::{File, Layers};
+use parse::Reader;
+use table::Setting;
+
+pub use layers::{CONFIG_VARIABLE, Environment, Flags};
+pub use mistake::{Mistake, Mistakes};
+
+/// Every setting, valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where the queues are.
+    pub queues: QueueUrls,
+    /// Where outcomes are kept.
+    pub ledger: Ledger,
+    /// Which containers are ready to be called.
+    pub health: Health,
+    /// How much of the account's AWS request rate may be used, from 1 to 100.
+    pub aws_budget_percent: u32,
+    /// The only networks that may be called.
+    pub allow_networks: Networks,
+    /// How tasks are called.
+    pub delivery: Delivery,
+    /// How the daemon runs.
+    pub daemon: Daemon,
+}
+
+/// Where the three queues are; `None` where nobody said so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueUrls {
+    /// Stage 1 reads it.
+    pub observer: Option<String>,
+    /// Stage 2 reads it.
+    pub services: Option<String>,
+    /// Stage 3 reads it.
+    pub tasks: Option<String>,
+}
+
+/// Where outcomes are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ledger {
+    /// Nowhere: they are only reported.
+    #[default]
+    None,
+}
+
+/// How tasks are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// How many at the same time.
+    pub concurrency: usize,
+    /// The wait for a connection.
+    pub connect_timeout: Duration,
+    /// The wait for the whole answer to one attempt.
+    pub timeout: Duration,
+    /// The time for a delivery with all its attempts.
+    pub total_timeout: Duration,
+    /// The most attempts.
+    pub attempts: u32,
+    /// The longest wait before the second attempt.
+    pub retry_wait: Duration,
+    /// The longest wait before any attempt.
+    pub retry_wait_max: Duration,
+}
+
+/// How the daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Where health is answered; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+    /// The time to finish after a signal.
+    pub grace: Duration,
+    /// How long a received message stays invisible.
+    pub visibility: Duration,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// How much is logged.
+    pub log_level: tracing::Level,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text for each event.
+    Text,
+    /// A JSON object for each event.
+    Json,
+}
+
+/// Where settings come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The command line: values by the settings' names.
+    pub flags: &'a Flags,
+    /// The file that the command line names.
+    pub config: Option<&'a Path>,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// What must have a value.
+    pub needed: &'a [&'static Setting],
+}
+
+impl Settings {
+    /// Reads every setting, with a warning for each variable that looks like one and is none.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of every layer that was looked at.
+    pub fn load(sources: Sources<'_>) -> Result<(Self, Vec<String>), Mistakes> {
+        let Sources { flags, config, environment, needed } = sources;
+        let (file, mistakes) = File::load(config, environment);
+        let settings = Self::resolve(&Layers { flags, environment, file: &file }, needed, mistakes)?;
+        Ok((settings, environment.strangers()))
+    }
+
+    fn resolve(
+        layers: &Layers<'_>,
+        needed: &[&'static Setting],
+        mistakes: Vec<Mistake>,
+    ) -> Result<Self, Mistakes> {
+        let mut reader = Reader { layers, mistakes };
+        for setting in needed {
+            reader.need(setting);
+        }
+        let settings = Self {
+            queues: QueueUrls {
+                observer: reader.queue_url(&table::OBSERVER_QUEUE_URL),
+                services: reader.queue_url(&table::SERVICES_QUEUE_URL),
+                tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
+            },
+            ledger: reader.ledger(&table::LEDGER),
+            health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
+            aws_budget_percent: reader.number(&table::AWS_BUDGET_PERCENT),
+            allow_networks: reader.networks(&table::ALLOW_NETWORKS),
+            delivery: Delivery {
+                concurrency: reader.number(&table::CONCURRENCY) as usize,
+                connect_timeout: reader.millis(&table::CONNECT_TIMEOUT_MS),
+                timeout: reader.millis(&table::TIMEOUT_MS),
+                total_timeout: reader.millis(&table::TOTAL_TIMEOUT_MS),
+                attempts: reader.number(&table::ATTEMPTS),
+                retry_wait: reader.millis(&table::RETRY_WAIT_MS),
+                retry_wait_max: reader.millis(&table::RETRY_WAIT_MAX_MS),
+            },
+            daemon: Daemon {
+                listen: reader.listen(&table::LISTEN),
+                grace: reader.millis(&table::GRACE_MS),
+                visibility: Duration::from_secs(reader.number(&table::VISIBILITY_S).into()),
+                log_format: reader.word(&table::LOG_FORMAT, log_format).unwrap_or(LogFormat::Text),
+                log_level: reader
+                    .word(&table::LOG_LEVEL, |word| word.parse().ok())
+                    .unwrap_or(tracing::Level::INFO),
+            },
+        };
+        reader.finish(settings)
+    }
+}
+
+fn log_format(word: &str) -> Option<LogFormat> {
+    match word {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

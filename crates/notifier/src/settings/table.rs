@@ -1,0 +1,269 @@
+//! The one table of every setting: its names, what it takes, its default and what it is for.
+//!
+//! The flags of the command line, the environment variables, the keys of the file, the messages about mistakes and the
+//! table in `docs/cli.md` all come from here.
+
+use std::fmt;
+
+use crate::network;
+
+/// What every environment variable of this product begins with.
+pub const PREFIX: &str = "NOTIFIER_";
+
+/// Everything about one setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in the file; the other names come from it.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What it is when nobody sets it, as one would write it; empty means not set.
+    pub default: &'static str,
+    /// Where it belongs.
+    pub group: Group,
+    /// What it is for, in one sentence without the full stop.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// Its environment variable, such as `NOTIFIER_TIMEOUT_MS`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Its flag without the two dashes, such as `timeout-ms`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+/// Which part of the product a setting is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Where the three queues are.
+    Queues,
+    /// Where outcomes are kept.
+    Ledger,
+    /// How the fleet is found.
+    Discovery,
+    /// How tasks are called.
+    Delivery,
+    /// The long-running process and its log.
+    Daemon,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The URL of an SQS queue.
+    QueueUrl,
+    /// Networks in CIDR notation.
+    Networks,
+    /// Where outcomes are kept.
+    Ledger,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A whole number in a range, both ends included.
+    Number {
+        /// The least.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
+    /// A local address and port to listen on, or none.
+    Listen,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QueueUrl => f.write_str("the URL of an SQS queue"),
+            Self::Networks => f.write_str("networks such as `10.0.0.0/8`, separated by commas"),
+            Self::Ledger => f.write_str("`dynamodb:TABLE`, `sqlite:PATH` or `none`"),
+            Self::Word(words) => {
+                let (last, rest) = words.split_last().unwrap_or((&"", &[]));
+                write!(f, "`{}` or `{last}`", rest.join("`, `"))
+            }
+            Self::Number { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Self::Listen => f.write_str("an address and port such as `127.0.0.1:8080`, or `none`"),
+        }
+    }
+}
+
+/// Every setting, in the order in which people want to read them.
+pub static ALL: [&Setting; 19] = [
+    &OBSERVER_QUEUE_URL,
+    &SERVICES_QUEUE_URL,
+    &TASKS_QUEUE_URL,
+    &LEDGER,
+    &HEALTH,
+    &AWS_BUDGET_PERCENT,
+    &ALLOW_NETWORKS,
+    &CONCURRENCY,
+    &CONNECT_TIMEOUT_MS,
+    &TIMEOUT_MS,
+    &TOTAL_TIMEOUT_MS,
+    &ATTEMPTS,
+    &RETRY_WAIT_MS,
+    &RETRY_WAIT_MAX_MS,
+    &LISTEN,
+    &GRACE_MS,
+    &VISIBILITY_S,
+    &LOG_FORMAT,
+    &LOG_LEVEL,
+];
+
+/// What the daemon cannot do without.
+pub static QUEUES: [&Setting; 3] = [&OBSERVER_QUEUE_URL, &SERVICES_QUEUE_URL, &TASKS_QUEUE_URL];
+
+/// The setting with this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Setting> {
+    ALL.into_iter().find(|setting| setting.name == name)
+}
+
+/// The name most like `wrong`, when it is likely what was meant.
+pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(wrong, name);
+    names.into_iter().filter(|name| likeness(name) > 0.8).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+const fn setting(
+    group: Group,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, kind, default, group, help }
+}
+
+const fn number(least: u32, most: u32) -> Kind {
+    Kind::Number { least, most }
+}
+
+pub(super) static OBSERVER_QUEUE_URL: Setting =
+    setting(Group::Queues, "observer_queue_url", Kind::QueueUrl, "", "The queue that asks for broadcasts");
+pub(super) static SERVICES_QUEUE_URL: Setting = setting(
+    Group::Queues,
+    "services_queue_url",
+    Kind::QueueUrl,
+    "",
+    "The queue of the services whose tasks are to be found",
+);
+pub(super) static TASKS_QUEUE_URL: Setting =
+    setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "The queue of the tasks to be called");
+pub(super) static LEDGER: Setting = setting(
+    Group::Ledger,
+    "ledger",
+    Kind::Ledger,
+    "none",
+    "Where outcomes are kept; this version keeps none, so `none` is the only choice that works",
+);
+pub(super) static HEALTH: Setting = setting(
+    Group::Discovery,
+    "health",
+    Kind::Word(&["detect", "require", "ignore"]),
+    "detect",
+    "Whether a container must be healthy to be called: where it has a health check, always, or never",
+);
+pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
+    Group::Discovery,
+    "aws_budget_percent",
+    number(1, 100),
+    "50",
+    "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
+);
+pub(super) static ALLOW_NETWORKS: Setting = setting(
+    Group::Delivery,
+    "allow_networks",
+    Kind::Networks,
+    network::DEFAULT,
+    "The only addresses that may be called; loopback opens only when named here",
+);
+pub(super) static CONCURRENCY: Setting = setting(
+    Group::Delivery,
+    "concurrency",
+    number(1, 10_000),
+    "256",
+    "How many tasks are called at the same time",
+);
+pub(super) static CONNECT_TIMEOUT_MS: Setting = setting(
+    Group::Delivery,
+    "connect_timeout_ms",
+    number(1, 60_000),
+    "1000",
+    "How long one attempt waits for a connection",
+);
+pub(super) static TIMEOUT_MS: Setting = setting(
+    Group::Delivery,
+    "timeout_ms",
+    number(1, 600_000),
+    "10000",
+    "How long one attempt waits for the whole answer, the connection included",
+);
+pub(super) static TOTAL_TIMEOUT_MS: Setting = setting(
+    Group::Delivery,
+    "total_timeout_ms",
+    number(1, 3_600_000),
+    "60000",
+    "How long one delivery may take over all its attempts",
+);
+pub(super) static ATTEMPTS: Setting = setting(
+    Group::Delivery,
+    "attempts",
+    number(1, 20),
+    "4",
+    "How many requests one delivery may make; 1 means no retry",
+);
+pub(super) static RETRY_WAIT_MS: Setting = setting(
+    Group::Delivery,
+    "retry_wait_ms",
+    number(1, 60_000),
+    "200",
+    "The longest wait before the second attempt; it doubles from attempt to attempt",
+);
+pub(super) static RETRY_WAIT_MAX_MS: Setting = setting(
+    Group::Delivery,
+    "retry_wait_max_ms",
+    number(1, 600_000),
+    "5000",
+    "The longest wait before any attempt",
+);
+pub(super) static LISTEN: Setting = setting(
+    Group::Daemon,
+    "listen",
+    Kind::Listen,
+    "127.0.0.1:8080",
+    "Where the daemon answers /healthz and /readyz",
+);
+pub(super) static GRACE_MS: Setting = setting(
+    Group::Daemon,
+    "grace_ms",
+    number(0, 600_000),
+    "25000",
+    "How long the daemon finishes what it began when it is told to stop; ECS kills after 30 s",
+);
+pub(super) static VISIBILITY_S: Setting = setting(
+    Group::Daemon,
+    "visibility_s",
+    number(10, 43_200),
+    "60",
+    "How long a received message stays invisible; extended while work is in progress",
+);
+pub(super) static LOG_FORMAT: Setting = setting(
+    Group::Daemon,
+    "log_format",
+    Kind::Word(&["text", "json"]),
+    "text",
+    "How the daemon's log is written",
+);
+pub(super) static LOG_LEVEL: Setting = setting(
+    Group::Daemon,
+    "log_level",
+    Kind::Word(&["error", "warn", "info", "debug", "trace"]),
+    "info",
+    "How much the daemon logs",
+);

@@ -1,0 +1,169 @@
+//! What people write, what they get, and what they are told.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn flags(pairs: &[(&'static str, &str)]) -> Flags {
+    pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+/// Settings out of flags, environment variables and the text of a file called `n.toml`.
+fn load(flags: &Flags, variables: &[(&str, &str)], toml: &str) -> Result<Settings, Vec<String>> {
+    let environment: Environment = variables.iter().copied().collect();
+    let (file, mistakes) = File::read("n.toml".into(), toml.parse().unwrap());
+    let layers = Layers { flags, environment: &environment, file: &file };
+    Settings::resolve(&layers, &[], mistakes).map_err(|m| m.0.iter().map(ToString::to_string).collect())
+}
+
+/// The one complaint about one environment variable.
+fn complaint(variable: &str, value: &str) -> String {
+    let mistakes = load(&flags(&[]), &[(variable, value)], "").unwrap_err();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    mistakes.concat()
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_default() {
+    let toml = "timeout_ms = 3000\nattempts = 7\nconcurrency = \"9\"";
+    let variables = [("NOTIFIER_TIMEOUT_MS", "2000"), ("NOTIFIER_ATTEMPTS", "6"), ("NOTIFIER_HEALTH", "")];
+    let settings = load(&flags(&[("timeout_ms", "1000")]), &variables, toml).unwrap();
+    assert_eq!(settings.delivery.timeout, Duration::from_secs(1));
+    assert_eq!(settings.delivery.attempts, 6);
+    assert_eq!(settings.delivery.concurrency, 9);
+    assert_eq!(settings.health, Health::Detect);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
+    let mistakes = load(
+        &flags(&[("health", "maybe")]),
+        &[("NOTIFIER_TIMEOUT_MS", "soon"), ("NOTIFIER_TASKS_QUEUE_URL", "tasks")],
+        "conncurrency = 5\nattempts = 0\nlisten = 1.5\nzzz = 1",
+    );
+    assert_eq!(
+        mistakes.unwrap_err(),
+        [
+            "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
+            "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
+            "zzz in n.toml: there is no such setting",
+            "NOTIFIER_TASKS_QUEUE_URL: `tasks` is not the URL of an SQS queue",
+            "--health: `maybe` is not `detect`, `require` or `ignore`",
+            "NOTIFIER_TIMEOUT_MS: `soon` is not a whole number from 1 to 600000",
+            "attempts in n.toml: `0` is not a whole number from 1 to 20",
+        ]
+    );
+}
+
+#[test]
+fn numbers_keep_to_their_range() {
+    for value in ["0", "21", "-1", "+4", "4.0", "four", "99999999999"] {
+        let says = complaint("NOTIFIER_ATTEMPTS", value);
+        assert_eq!(says, format!("NOTIFIER_ATTEMPTS: `{value}` is not a whole number from 1 to 20"));
+    }
+    let settings = load(&flags(&[]), &[("NOTIFIER_ATTEMPTS", " 20 ")], "").unwrap();
+    assert_eq!(settings.delivery.attempts, 20);
+}
+
+#[test]
+fn networks_are_a_list_in_either_form() {
+    for (variables, toml) in [
+        (&[("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8, fc00::/7")][..], ""),
+        (&[], "allow_networks = ['10.0.0.0/8', 'fc00::/7']"),
+    ] {
+        let settings = load(&flags(&[]), variables, toml).unwrap();
+        assert_eq!(settings.allow_networks.to_string(), "10.0.0.0/8,fc00::/7");
+    }
+    let says = complaint("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8,tasks");
+    assert!(says.starts_with("NOTIFIER_ALLOW_NETWORKS: ") && says.contains("tasks"), "{says}");
+}
+
+#[test]
+fn nothing_set_allows_what_the_library_allows() {
+    assert_eq!(load(&flags(&[]), &[], "").unwrap().allow_networks, Networks::default());
+}
+
+#[test]
+fn a_ledger_is_understood_and_refused_until_there_is_one() {
+    assert_eq!(load(&flags(&[]), &[("NOTIFIER_LEDGER", "none")], "").unwrap().ledger, Ledger::None);
+    for value in ["dynamodb:notifications", "sqlite:/var/lib/n.db"] {
+        assert_eq!(
+            complaint("NOTIFIER_LEDGER", value),
+            format!(
+                "NOTIFIER_LEDGER: `{value}`: this version keeps no ledger yet, so `none` is the only one that works"
+            )
+        );
+    }
+    for value in ["dynamodb:", "redis:x", "sqlite"] {
+        assert_eq!(
+            complaint("NOTIFIER_LEDGER", value),
+            format!("NOTIFIER_LEDGER: `{value}` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`")
+        );
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_never_repeated() {
+    let says = complaint("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/q");
+    assert_eq!(says, "NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password");
+}
+
+#[test]
+fn what_is_needed_and_missing_is_named_with_both_its_names() {
+    let (file, _) = File::read(PathBuf::new(), toml::Table::new());
+    let flags = flags(&[("tasks_queue_url", "http://127.0.0.1/1/tasks")]);
+    let layers = Layers { flags: &flags, environment: &Environment::default(), file: &file };
+    let mistakes = Settings::resolve(&layers, &table::QUEUES, Vec::new()).unwrap_err();
+    assert_eq!(
+        mistakes.to_string(),
+        "2 settings are wrong\n  \
+         NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url\n  \
+         NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
+    let load = |path: &str| {
+        let environment = [("NOTIFIER_CONFIG", path), ("NOTIFIER_ATTEMPTS", "x")].into_iter().collect();
+        let flags = Flags::new();
+        Settings::load(Sources { flags: &flags, config: None, environment: &environment, needed: &[] })
+            .unwrap_err()
+            .0
+    };
+    let mistakes = load("/nowhere/n.toml");
+    assert_eq!(mistakes.len(), 2);
+    assert_eq!(
+        mistakes[0].to_string(),
+        "NOTIFIER_CONFIG: /nowhere/n.toml cannot be read: No such file or directory (os error 2)"
+    );
+    let broken = std::env::temp_dir().join(format!("notifier-broken-{}.toml", std::process::id()));
+    std::fs::write(&broken, "attempts = 2\nhealth = \n").unwrap();
+    let says = load(broken.to_str().unwrap())[0].to_string();
+    std::fs::remove_file(&broken).unwrap();
+    assert!(says.contains(".toml cannot be read: line 2: "), "{says}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_a_warning() {
+    let environment = [("NOTIFIER_HELTH", "x"), ("NOTIFIER_CONFIG", ""), ("HOME", "/")]
+        .into_iter()
+        .collect::<Environment>();
+    let (_, warnings) = Settings::load(Sources {
+        flags: &Flags::new(),
+        config: None,
+        environment: &environment,
+        needed: &[],
+    })
+    .unwrap();
+    assert_eq!(warnings, ["NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?"]);
+}
+
+#[test]
+fn every_setting_of_the_table_is_read_and_its_default_is_right() {
+    assert!(load(&flags(&[]), &[], "").is_ok());
+    for setting in table::ALL {
+        let says = complaint(&setting.variable(), "\u{1}");
+        assert!(says.starts_with(&setting.variable()), "{says}");
+    }
+}
