@@ -20,12 +20,17 @@
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
+pub mod ambient;
 pub mod aws;
+pub mod deliver;
 pub mod direct;
 pub mod discover;
 pub mod fleet;
 pub mod labels;
+pub mod network;
 pub mod outcome;
 pub mod progress;
+pub mod queue;
+pub mod report;
 pub mod settings;
 pub mod stage;

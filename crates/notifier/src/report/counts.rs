@@ -1,0 +1,72 @@
+//! How many containers came to what.
+
+use serde::Serialize;
+
+use crate::outcome::Outcome;
+
+/// How many containers came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Accepted the event.
+    pub delivered: usize,
+    /// Said no.
+    pub rejected: usize,
+    /// Did not answer well in all tries.
+    pub failed: usize,
+    /// Stopped first.
+    pub gone: usize,
+    /// Could not be called.
+    pub skipped: usize,
+    /// Have no outcome yet.
+    pub pending: usize,
+}
+
+impl Counts {
+    /// Counts one more container; `None` is one without an outcome.
+    pub fn add(&mut self, outcome: Option<Outcome>) {
+        *self.of_mut(outcome) += 1;
+    }
+
+    /// Takes one back.
+    pub(super) fn remove(&mut self, outcome: Option<Outcome>) {
+        let count = self.of_mut(outcome);
+        *count = count.saturating_sub(1);
+    }
+
+    /// How many came to this.
+    #[must_use]
+    pub fn of(mut self, outcome: Option<Outcome>) -> usize {
+        *self.of_mut(outcome)
+    }
+
+    fn of_mut(&mut self, outcome: Option<Outcome>) -> &mut usize {
+        match outcome {
+            Some(Outcome::Delivered) => &mut self.delivered,
+            Some(Outcome::Rejected) => &mut self.rejected,
+            Some(Outcome::Failed) => &mut self.failed,
+            Some(Outcome::Gone) => &mut self.gone,
+            Some(Outcome::Skipped) => &mut self.skipped,
+            None => &mut self.pending,
+        }
+    }
+
+    /// All opted-in containers.
+    #[must_use]
+    pub fn total(self) -> usize {
+        let Self { delivered, rejected, failed, gone, skipped, pending } = self;
+        delivered + rejected + failed + gone + skipped + pending
+    }
+
+    /// Those that were told, or had nobody left to tell.
+    #[must_use]
+    pub fn told(self) -> usize {
+        self.delivered + self.gone
+    }
+
+    /// Whether the broadcast reached everyone it was for: exit code 0. `allow_skips` forgives containers that could not
+    /// be called.
+    #[must_use]
+    pub fn all_told(self, allow_skips: bool) -> bool {
+        self.total() == self.told() + if allow_skips { self.skipped } else { 0 }
+    }
+}

@@ -1,0 +1,96 @@
+//! One opted-in container as scripts read it: the names and their order are promises.
+
+use serde::Serialize;
+use wire::BroadcastId;
+
+use super::latency::millis;
+use crate::fleet::{Bystander, Endpoint, Member, Skip};
+use crate::outcome::{Outcome, Settled};
+
+/// One opted-in container: a JSON object, or a row of CSV. What is not known is `null`, in CSV empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Line<'a> {
+    /// Id of the broadcast.
+    pub broadcast: Option<&'a str>,
+    /// Name or ARN of the cluster, as the broadcast named it.
+    pub cluster: Option<&'a str>,
+    /// Name of the service, or the group of a task that no service started.
+    pub service: Option<&'a str>,
+    /// ARN of the task.
+    pub task: Option<&'a str>,
+    /// Name of the container.
+    pub container: Option<&'a str>,
+    /// Host address and host port.
+    pub address: Option<String>,
+    /// What became of it; `None` when nothing has yet.
+    pub outcome: Option<Outcome>,
+    /// Why it was not told.
+    pub reason: Option<String>,
+    /// HTTP requests made.
+    pub attempts: Option<u32>,
+    /// Status of the last answer.
+    pub status: Option<u16>,
+    /// Milliseconds from the start of the last attempt to the end of its answer.
+    pub latency_ms: Option<f64>,
+}
+
+impl<'a> Line<'a> {
+    /// A delivery that ended.
+    #[must_use]
+    pub fn of_settled(settled: &'a Settled) -> Self {
+        let result = &settled.result;
+        Self {
+            outcome: Some(result.outcome),
+            reason: result.reason.clone(),
+            attempts: Some(result.attempts),
+            status: result.status,
+            latency_ms: Some(millis(result.latency)),
+            ..Self::of_endpoint(&settled.endpoint, Some(&settled.broadcast))
+        }
+    }
+
+    /// A container that cannot be called.
+    #[must_use]
+    pub fn of_skip(skip: &'a Skip, broadcast: Option<&'a BroadcastId>) -> Self {
+        Self {
+            outcome: Some(Outcome::Skipped),
+            reason: Some(skip.reason.to_string()),
+            ..Self::of_member(&skip.member, broadcast)
+        }
+    }
+
+    /// An endpoint of which nothing more is known.
+    #[must_use]
+    pub fn of_endpoint(endpoint: &'a Endpoint, broadcast: Option<&'a BroadcastId>) -> Self {
+        Self { address: Some(endpoint.address.to_string()), ..Self::of_member(&endpoint.member, broadcast) }
+    }
+
+    /// A container or task that nobody asked to call.
+    #[must_use]
+    pub fn of_bystander(bystander: &'a Bystander) -> Self {
+        Self { reason: Some(bystander.reason.to_string()), ..Self::of_member(&bystander.member, None) }
+    }
+
+    fn of_member(member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
+        let known = |text: &'a String| (!text.is_empty()).then_some(text.as_str());
+        Self {
+            broadcast: broadcast.map(BroadcastId::as_str),
+            cluster: known(&member.cluster),
+            service: known(&member.service),
+            task: known(&member.task),
+            container: known(&member.container),
+            ..Self::default()
+        }
+    }
+
+    /// What lines are ordered by.
+    pub(super) fn place(&self) -> [Option<&'a str>; 4] {
+        [self.cluster, self.service, self.task, self.container]
+    }
+
+    /// Whether the container was told, or had nobody left to tell.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.outcome.is_some_and(Outcome::is_told)
+    }
+}

@@ -1,0 +1,153 @@
+//! Follows one broadcast while it happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::BroadcastId;
+
+use super::{Counts, Report};
+use crate::fleet::{Bystander, Endpoint, Member};
+use crate::outcome::{Outcome, Settled, Skipped};
+use crate::progress::Step;
+
+/// What is known of one broadcast so far, and when that is everything.
+///
+/// Steps may come in any order and more than once, as a queue that delivers at least once makes them: a container counts
+/// once, and of two ends of one delivery the better one counts. Holds every endpoint of the fleet in memory.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    broadcast: BroadcastId,
+    /// How many parts stage 1 made; `None` before it is done.
+    parts: Option<usize>,
+    parts_seen: usize,
+    expected: BTreeMap<Member, Endpoint>,
+    settled: BTreeMap<Member, Settled>,
+    skipped: BTreeMap<Member, Skipped>,
+    retrying: BTreeSet<Member>,
+    bystanders: Vec<Bystander>,
+    services: BTreeMap<String, Counts>,
+}
+
+impl Tally {
+    /// Nothing is known of this broadcast yet.
+    #[must_use]
+    pub fn new(broadcast: BroadcastId) -> Self {
+        Self {
+            broadcast,
+            parts: None,
+            parts_seen: 0,
+            expected: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            retrying: BTreeSet::new(),
+            bystanders: Vec::new(),
+            services: BTreeMap::new(),
+        }
+    }
+
+    /// Takes note of a step; those of other broadcasts are ignored.
+    pub fn note(&mut self, step: Step) {
+        match step {
+            Step::Services { broadcast, parts, bystanders } if broadcast == self.broadcast => {
+                let repeated = self.parts.replace(parts).is_some();
+                self.bystanders.extend(bystanders.into_iter().filter(|_| !repeated));
+            }
+            Step::Tasks { broadcast, endpoints, bystanders, .. } if broadcast == self.broadcast => {
+                let repeated =
+                    !endpoints.is_empty() && endpoints.iter().all(|e| self.expected.contains_key(&e.member));
+                if !repeated {
+                    self.parts_seen += 1;
+                    self.bystanders.extend(bystanders);
+                }
+                for endpoint in endpoints {
+                    self.expect(endpoint);
+                }
+            }
+            Step::Skipped(skipped) if skipped.broadcast == self.broadcast => self.skip(skipped),
+            Step::Settled(settled) if settled.broadcast == self.broadcast => self.settle(settled),
+            Step::Retrying { endpoint, .. } if self.is_pending(&endpoint.member) => {
+                self.retrying.insert(endpoint.member);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_pending(&self, member: &Member) -> bool {
+        self.expected.contains_key(member) && !self.settled.contains_key(member)
+    }
+
+    fn expect(&mut self, endpoint: Endpoint) {
+        let member = endpoint.member.clone();
+        let is_new = self.expected.insert(member.clone(), endpoint).is_none();
+        if is_new && !self.settled.contains_key(&member) {
+            self.count(&member).add(None);
+        }
+    }
+
+    fn skip(&mut self, skipped: Skipped) {
+        let member = skipped.skip.member.clone();
+        if self.skipped.insert(member.clone(), skipped).is_none() {
+            self.count(&member).add(Some(Outcome::Skipped));
+        }
+    }
+
+    fn settle(&mut self, settled: Settled) {
+        let member = settled.endpoint.member.clone();
+        let outcome = settled.result.outcome;
+        let before = self.settled.get(&member).map(|s| s.result.outcome);
+        if before.is_some_and(Outcome::is_told) {
+            return;
+        }
+        if before.is_some() || self.expected.contains_key(&member) {
+            self.count(&member).remove(before);
+        }
+        self.count(&member).add(Some(outcome));
+        self.retrying.remove(&member);
+        self.settled.insert(member, settled);
+    }
+
+    fn count(&mut self, member: &Member) -> &mut Counts {
+        self.services.entry(member.service.clone()).or_default()
+    }
+
+    /// Whether stage 1 is done.
+    #[must_use]
+    pub fn is_surveyed(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    /// Whether every part of the scope was looked at and every delivery has ended.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.parts.is_some_and(|parts| self.parts_seen >= parts)
+            && self.expected.keys().all(|member| self.settled.contains_key(member))
+    }
+
+    /// How many containers of each service came to what so far, in the order of names.
+    pub fn services(&self) -> impl Iterator<Item = (&str, Counts)> {
+        self.services.iter().map(|(service, counts)| (service.as_str(), *counts))
+    }
+
+    /// How many deliveries wait for another attempt.
+    #[must_use]
+    pub fn retrying(&self) -> usize {
+        self.retrying.len()
+    }
+
+    /// Who was looked at and not called, because nobody asked.
+    #[must_use]
+    pub fn bystanders(&self) -> &[Bystander] {
+        &self.bystanders
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let pending = self.expected.iter().filter(|(member, _)| !self.settled.contains_key(member));
+        Report::new(
+            self.broadcast.clone(),
+            self.settled.values().cloned().collect(),
+            self.skipped.values().cloned().collect(),
+            pending.map(|(_, endpoint)| endpoint.clone()).collect(),
+        )
+    }
+}
