@@ -1,15 +1,67 @@
 //! ECS, EC2 and SQS on loopback, with AWS's own paging, throttles and failures.
 //!
-//! A [`Fleet`](fleet::Fleet) says what runs; a simulator answers for it on one port, over AWS's real protocols, and lets
-//! the fleet's containers really listen. Nothing here knows the product or an AWS SDK: a misreading of AWS must not
-//! stand on both sides of a test.
+//! A [`Fleet`] says what runs; a [`Simulator`] answers for it on one port, over AWS's real protocols, and lets the
+//! fleet's containers really listen. Nothing here knows the product or an AWS SDK: a misreading of AWS must not stand
+//! on both sides of a test.
+//!
+//! ```text
+//! fleet      what runs, as a TOML file describes it
+//! world      what runs now: tasks, hosts, addresses, ids; built from the fleet, changed live
+//! workload   the processes of the tasks: listeners, their answers, what they received
+//! ecs, ec2   the API operations, reading the world
+//! sqs        queues
+//! faults     failures to order
+//! server     which service a request is for, and its protocol
+//! simulator  all of it in one handle
+//! ```
+//!
+//! ```
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! use simulator::faults::{Fault, When};
+//! use simulator::{Fleet, Options, Simulator};
+//!
+//! let fleet = Fleet::from_toml(
+//!     "[[cluster]]
+//!      name = 'prod'
+//!      [[cluster.service]]
+//!      name = 'checkout'
+//!      launch_type = 'FARGATE'
+//!      tasks = 3
+//!      [[cluster.service.container]]
+//!      name = 'app'
+//!      ports = [8080]
+//!      answers = [{ status = 503 }, { status = 202 }]",
+//! )?;
+//! let sim = Simulator::start(fleet, Options::default()).await?;
+//! sim.faults().order("ListTasks", When::Every(3), Fault::Throttle);
+//! println!("AWS_ENDPOINT_URL={}", sim.url());
+//! # Ok(())
+//! # }
+//! ```
 
-pub mod clock;
-pub mod error;
+mod calls;
+mod clock;
+mod ec2;
+mod ecs;
+mod error;
 pub mod faults;
+pub mod fleet;
+mod http;
+mod ring;
+mod server;
+mod simulator;
 pub mod sqs;
+mod workload;
+mod world;
 
+pub use calls::{Call, Outcome, Service};
+pub use clock::Clock;
 pub use error::AwsError;
+pub use faults::Faults;
+pub use fleet::{Fleet, FleetError};
+pub use simulator::{Endpoint, Options, QueueSpec, Simulator, StartError, TaskView};
+pub use workload::{ListenError, Received};
+pub use world::ChangeError;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -36,6 +36,8 @@ pub(crate) struct Verdict {
     pub(crate) delay: Duration,
     /// What happens instead of the operation, or to its answer.
     pub(crate) fate: Option<Fate>,
+    /// Whether a list's page comes back empty.
+    pub(crate) empty_page: bool,
 }
 
 /// How a call goes wrong.
@@ -117,6 +119,10 @@ impl Verdict {
         let fate = match fault {
             Fault::Delay(delay) => {
                 self.delay += delay;
+                return;
+            }
+            Fault::EmptyPage => {
+                self.empty_page = true;
                 return;
             }
             Fault::Throttle => Fate::Throttled,

@@ -29,7 +29,10 @@ pub enum Fault {
     Reset,
     /// The operation runs, and the connection is reset instead of its answer: the caller cannot know that it worked.
     LoseAnswer,
-    /// One entry of a batch call fails while the call succeeds; counts entries, not calls.
+    /// A List call of ECS answers no items and a token that leads to the same place.
+    EmptyPage,
+    /// One entry of a batch call fails while the call succeeds; counts entries, not calls. For ECS's Describe calls
+    /// an entry is a failure `MISSING`, as right after a task started; for `DescribeInstances` it is left out.
     DropEntry,
     /// A message that `ReceiveMessage` returns stays visible this once, so it is delivered again at once; counts
     /// messages, not calls.

@@ -1,0 +1,94 @@
+//! What runs: a fleet described in TOML, with everything that a cluster's answers can vary in.
+//!
+//! These types only describe. [`world`](crate::world) makes tasks, addresses and ids out of them. The commented file
+//! `fleets/example.toml` shows every field in use.
+
+mod check;
+mod container;
+mod error;
+mod host;
+mod terms;
+mod workload;
+
+pub use container::{Answer, Container, PortMapping};
+pub use error::{FleetError, Mistake};
+pub use host::{HostKind, Hosts};
+pub use terms::{
+    Addresses, Controller, HealthStatus, IpVersion, LaunchType, NetworkMode, Protocol, Scheduling, TaskStatus,
+};
+pub use workload::{Deployment, Service, Standalone, TaskOverride};
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Everything that runs in one account and Region.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fleet {
+    /// AWS Region; it decides the ARNs' partition too.
+    pub region: String,
+    /// Account id of 12 digits.
+    pub account: String,
+    /// Every id comes from this number: the same fleet and seed give the same ARNs.
+    pub seed: u64,
+    /// Whether endpoints really listen.
+    pub addresses: Addresses,
+    /// The clusters.
+    #[serde(rename = "cluster")]
+    pub clusters: Vec<Cluster>,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "111122223333".to_owned(),
+            seed: 0,
+            addresses: Addresses::default(),
+            clusters: Vec::new(),
+        }
+    }
+}
+
+/// One ECS cluster.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Cluster name.
+    pub name: String,
+    /// Container instances.
+    pub hosts: Vec<Hosts>,
+    /// Services.
+    #[serde(rename = "service")]
+    pub services: Vec<Service>,
+    /// Tasks that no service started.
+    #[serde(rename = "standalone")]
+    pub standalones: Vec<Standalone>,
+}
+
+/// Docker labels of a container definition.
+pub type Labels = BTreeMap<String, String>;
+
+impl Fleet {
+    /// Reads and checks a fleet file.
+    ///
+    /// # Errors
+    ///
+    /// Text that is not a fleet, or a fleet that cannot exist on AWS (Fargate tasks in bridge mode, say); the latter
+    /// reports every mistake at once.
+    pub fn from_toml(text: &str) -> Result<Self, FleetError> {
+        let fleet: Self = toml::from_str(text)?;
+        fleet.check()?;
+        Ok(fleet)
+    }
+
+    /// Checks a fleet that was put together in code; [`Simulator::start`](crate::Simulator::start) does so too.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake, with the place where it is.
+    pub fn check(&self) -> Result<(), FleetError> {
+        check::fleet(self)
+    }
+}

@@ -1,0 +1,238 @@
+//! The API server: which service a request is for, what faults it meets, and how its answer is written.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::calls::{CallLog, Outcome, Service};
+use crate::error::AwsError;
+use crate::faults::{Fate, Faults, Verdict};
+use crate::http::{Reply, ReplyBody, full};
+use crate::sqs::Sqs;
+use crate::workload::Workload;
+use crate::world::World;
+use crate::{ec2, ecs, lock};
+
+/// Everything that a request can reach.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) world: Mutex<World>,
+    pub(crate) workload: Workload,
+    pub(crate) faults: Faults,
+    pub(crate) calls: CallLog,
+    pub(crate) sqs: Sqs,
+}
+
+/// A request, told apart.
+struct Incoming {
+    service: Service,
+    operation: String,
+    parameters: Parameters,
+}
+
+enum Parameters {
+    Json(Value),
+    Form(ec2::Form),
+}
+
+/// What an operation answers.
+enum Answer {
+    Json(Value),
+    Xml(String),
+}
+
+impl Core {
+    /// Answers one HTTP request.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Reply {
+        let bytes = request.body().len();
+        let incoming = match Incoming::read(&request) {
+            Ok(incoming) => incoming,
+            Err(error) => return Reply::Answer(json_error(Service::Ecs, &error, "0")),
+        };
+        let Incoming { service, operation, parameters } = incoming;
+        let logged = match &parameters {
+            Parameters::Json(value) => value.clone(),
+            Parameters::Form(form) => form.to_json(),
+        };
+        let mut call = self.calls.open(service, &operation, logged, bytes);
+        let request_id = format!("00000000-0000-4000-8000-{:012x}", call.number());
+        let verdict = self.faults.meet(&operation, Instant::now());
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        let result = match verdict.fate {
+            Some(Fate::Reset) => {
+                call.end(Outcome::Reset);
+                return Reply::Reset;
+            }
+            Some(Fate::Throttled) => Err(throttled(service)),
+            Some(Fate::Failed) => Err(failed(service)),
+            Some(Fate::AnswerLost) | None => {
+                self.run(service, &operation, parameters, &verdict, &request_id).await
+            }
+        };
+        if verdict.fate == Some(Fate::AnswerLost) {
+            call.end(Outcome::AnswerLost);
+            return Reply::Reset;
+        }
+        match result {
+            Ok(answer) => {
+                call.end(Outcome::Answered);
+                Reply::Answer(success(service, answer, &request_id))
+            }
+            Err(error) => {
+                call.end(Outcome::Refused { status: error.status, code: error.code.clone() });
+                Reply::Answer(refusal(service, &error, &request_id))
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        service: Service,
+        operation: &str,
+        parameters: Parameters,
+        verdict: &Verdict,
+        request_id: &str,
+    ) -> Result<Answer, AwsError> {
+        match (service, parameters) {
+            (Service::Sqs, Parameters::Json(body)) => self.sqs.call(operation, body).await.map(Answer::Json),
+            (_, Parameters::Json(body)) => {
+                let answer =
+                    ecs::call(&lock(&self.world), &self.faults, operation, &body, verdict.empty_page)?;
+                if operation == "ListTasks" {
+                    self.stop_listed(&answer).await;
+                }
+                Ok(Answer::Json(answer))
+            }
+            (_, Parameters::Form(form)) => {
+                ec2::call(&lock(&self.world), &self.faults, operation, &form, request_id).map(Answer::Xml)
+            }
+        }
+    }
+
+    /// Stops the tasks of a list that were to stop once listed.
+    async fn stop_listed(&self, answer: &Value) {
+        let listed = answer.get("taskArns").and_then(Value::as_array).into_iter().flatten();
+        let due: Vec<String> = {
+            let mut world = lock(&self.world);
+            let due: Vec<String> = listed
+                .filter_map(Value::as_str)
+                .filter(|arn| world.task(arn).is_some_and(|task| task.stop_after_listing))
+                .map(str::to_owned)
+                .collect();
+            due.into_iter().filter(|arn| world.stop(arn).is_ok()).collect()
+        };
+        for arn in due {
+            self.workload.close(&arn).await;
+        }
+    }
+}
+
+impl Incoming {
+    fn read(request: &Request<Bytes>) -> Result<Self, AwsError> {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let unknown =
+            || AwsError::client("UnknownOperationException", "no operation that the simulator knows");
+        if let Some(target) = header("x-amz-target") {
+            let (prefix, operation) = target.split_once('.').ok_or_else(unknown)?;
+            let service = match prefix {
+                "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
+                "AmazonSQS" => Service::Sqs,
+                _ => return Err(unknown()),
+            };
+            let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
+            let parameters = serde_json::from_slice(body)
+                .map_err(|error| AwsError::client("SerializationException", error.to_string()))?;
+            return Ok(Self {
+                service,
+                operation: operation.to_owned(),
+                parameters: Parameters::Json(parameters),
+            });
+        }
+        let form = ec2::Form::read(request.body());
+        let operation = form.get("Action").ok_or_else(unknown)?.to_owned();
+        Ok(Self { service: Service::Ec2, operation, parameters: Parameters::Form(form) })
+    }
+}
+
+fn throttled(service: Service) -> AwsError {
+    match service {
+        Service::Ecs => AwsError::client("ThrottlingException", "Rate exceeded"),
+        Service::Ec2 => AwsError::client("RequestLimitExceeded", "Request limit exceeded.").with_status(503),
+        Service::Sqs => {
+            let error = AwsError::client("RequestThrottled", "Rate exceeded");
+            error.with_status(403).with_query_code("RequestThrottled")
+        }
+    }
+}
+
+fn failed(service: Service) -> AwsError {
+    match service {
+        Service::Ecs => AwsError::server("ServerException", "Service Unavailable. Please try again later."),
+        Service::Ec2 => AwsError::server("InternalError", "An internal error has occurred"),
+        Service::Sqs => AwsError::server(
+            "InternalFailure",
+            "The request processing has failed because of an unknown error.",
+        ),
+    }
+}
+
+fn success(service: Service, answer: Answer, request_id: &str) -> Response<ReplyBody> {
+    match answer {
+        Answer::Json(value) => response(StatusCode::OK, json_type(service), value.to_string(), request_id),
+        Answer::Xml(text) => response(StatusCode::OK, XML_TYPE, text, request_id),
+    }
+}
+
+fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
+    match service {
+        Service::Ec2 => response(status(error), XML_TYPE, ec2::error(error, request_id), request_id),
+        Service::Ecs | Service::Sqs => json_error(service, error, request_id),
+    }
+}
+
+/// An error of the JSON protocols. SQS sends the query protocol's code beside it, for clients that go by that.
+fn json_error(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
+    let kind = match service {
+        Service::Sqs => format!("com.amazonaws.sqs#{}", error.code),
+        Service::Ecs | Service::Ec2 => error.code.clone(),
+    };
+    let body = json!({ "__type": kind, "message": error.message }).to_string();
+    let mut response = response(status(error), json_type(service), body, request_id);
+    let query = error.query_code.as_ref().map(|code| {
+        let fault = if error.is_senders() { "Sender" } else { "Receiver" };
+        ("x-amzn-query-error", format!("{code};{fault}"))
+    });
+    let kind = (service == Service::Ecs).then(|| ("x-amzn-errortype", error.code.clone()));
+    for (name, value) in query.into_iter().chain(kind) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+const XML_TYPE: &str = "text/xml;charset=UTF-8";
+
+fn json_type(service: Service) -> &'static str {
+    if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" }
+}
+
+fn status(error: &AwsError) -> StatusCode {
+    StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn response(status: StatusCode, kind: &'static str, body: String, request_id: &str) -> Response<ReplyBody> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
+    }
+    response
+}

@@ -1,0 +1,329 @@
+//! The simulator as its users hold it: started from a fleet, asked and changed while it runs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::calls::{Call, CallLog};
+use crate::clock::Clock;
+use crate::error::AwsError;
+use crate::faults::Faults;
+use crate::fleet::{Addresses, Fleet, FleetError, TaskStatus};
+use crate::lock;
+use crate::server::Core;
+use crate::sqs::Sqs;
+use crate::workload::{Block, ListenError, Log, Occupant, Received, Workload, hint};
+use crate::world::{ChangeError, Cluster, Task, World};
+
+/// How long API calls under way get to finish when the simulator stops. Long polls are cut off.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// The most memory that the bodies in each of the two logs take.
+const LOG_BYTES_MAX: usize = 128 << 20;
+
+/// How a simulator is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the API listens; a free port of 127.0.0.1 when absent.
+    pub listen: Option<SocketAddr>,
+    /// SQS queues that are there from the start.
+    pub queues: Vec<QueueSpec>,
+    /// What the simulator's clock says at the start: time since 1970-01-01 UTC. It is fixed by default, so that
+    /// answers are the same each time.
+    pub epoch: Duration,
+    /// Throttle ECS and EC2 with AWS's own rates: [`Faults::throttle_like_aws`].
+    pub throttle_like_aws: bool,
+    /// How many API calls are kept; all are counted.
+    pub calls_max: usize,
+    /// How many requests received by containers are kept.
+    pub received_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            queues: Vec::new(),
+            // 2026-01-01 00:00 UTC.
+            epoch: Duration::from_hours(490_896),
+            throttle_like_aws: false,
+            calls_max: 20_000,
+            received_max: 100_000,
+        }
+    }
+}
+
+/// A queue to create at the start.
+#[derive(Clone, Debug, Default)]
+pub struct QueueSpec {
+    /// Queue name.
+    pub name: String,
+    /// Attributes as `CreateQueue` takes them, for example `VisibilityTimeout` = `30`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Why a simulator did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The fleet cannot be.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The API cannot listen.
+    #[error("the simulator cannot listen at {address}: {source}{}", hint(*address, source))]
+    Api {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No block of loopback addresses could be taken.
+    #[error("no loopback addresses for the fleet, at {address}: {source}{}", hint(*address, source))]
+    Addresses {
+        /// The last that was tried.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A container cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A queue cannot be created.
+    #[error("queue {name} cannot be created: {source}")]
+    Queue {
+        /// Its name.
+        name: String,
+        /// What SQS answered.
+        source: AwsError,
+    },
+}
+
+/// A task as it is now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskView {
+    /// Task ARN.
+    pub arn: String,
+    /// Name of its cluster.
+    pub cluster: String,
+    /// Name of its service; `None` for a standalone task.
+    pub service: Option<String>,
+    /// Task group, for example `service:checkout`.
+    pub group: String,
+    /// ARN of its task-definition revision.
+    pub task_definition: String,
+    /// Where it is in its life.
+    pub last_status: TaskStatus,
+    /// Where it is to be.
+    pub desired_status: TaskStatus,
+    /// Where its mapped TCP ports are on the network, whether or not something listens.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Where one port of one container is on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Name of the container.
+    pub container: String,
+    /// Port inside the container.
+    pub container_port: u16,
+    /// Address and port that callers use.
+    pub address: SocketAddr,
+}
+
+/// ECS, EC2 and SQS for one fleet, and the fleet's containers. Stops when dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    core: Arc<Core>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    server: TaskTracker,
+    /// Keeps other simulators off this one's addresses.
+    _block: Block,
+}
+
+impl Simulator {
+    /// Starts everything that the fleet describes. When this returns, the API answers and the containers listen.
+    ///
+    /// # Errors
+    ///
+    /// A fleet that cannot be, and addresses or ports that cannot be had; the messages say what to do.
+    pub async fn start(fleet: Fleet, options: Options) -> Result<Self, StartError> {
+        fleet.check()?;
+        let clock = Clock::starting_at(options.epoch);
+        let block = match fleet.addresses {
+            Addresses::Private => Block::none(),
+            Addresses::Loopback => {
+                Block::take().map_err(|(address, source)| StartError::Addresses { address, source })?
+            }
+        };
+        let world = World::build(&fleet, block.number(), clock)?;
+        let wanted = options.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let api = |source| StartError::Api { address: wanted, source };
+        let listener = TcpListener::bind(wanted).await.map_err(api)?;
+        let address = listener.local_addr().map_err(api)?;
+        let faults = Faults::default();
+        if options.throttle_like_aws {
+            faults.throttle_like_aws();
+        }
+        let workload = Workload::new(Log::new(clock, options.received_max, LOG_BYTES_MAX));
+        if fleet.addresses == Addresses::Loopback {
+            let occupants: Vec<_> =
+                world.all_tasks().map(|(cluster, task)| Occupant::of(cluster, task)).collect();
+            for occupant in occupants {
+                workload.open(occupant).await?;
+            }
+        }
+        let sqs = Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account);
+        create_queues(&sqs, &options.queues).await?;
+        let calls = CallLog::new(clock, options.calls_max, LOG_BYTES_MAX);
+        let core = Arc::new(Core { world: world.into(), workload, faults, calls, sqs });
+        let (stop, server) = (CancellationToken::new(), TaskTracker::new());
+        let answering = Arc::clone(&core);
+        let answer = move |request| Arc::clone(&answering).answer(request);
+        server.spawn(crate::http::serve(listener, stop.clone(), STOP_GRACE, answer));
+        server.close();
+        Ok(Self { core, address, stop, server, _block: block })
+    }
+
+    /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The API calls so far, each attempt by itself, within [`Options::calls_max`].
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.core.calls.all()
+    }
+
+    /// How often an operation was called since the start or [`reset_calls`](Self::reset_calls); throttled and failed
+    /// attempts count.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> u64 {
+        self.core.calls.count(operation)
+    }
+
+    /// Forgets the API calls and their counts.
+    pub fn reset_calls(&self) {
+        self.core.calls.reset();
+    }
+
+    /// The requests that containers received so far, within [`Options::received_max`].
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.core.workload.log().all()
+    }
+
+    /// Forgets the requests that containers received.
+    pub fn reset_received(&self) {
+        self.core.workload.log().clear();
+    }
+
+    /// Failures to order.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.core.faults
+    }
+
+    /// All tasks, stopped ones too, in the order in which they started.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskView> {
+        lock(&self.core.world).all_tasks().map(|(cluster, task)| view(cluster, task)).collect()
+    }
+
+    /// Stops a task: its listeners and connections close, ECS says STOPPED. ECS describes it for another hour.
+    pub async fn stop_task(&self, arn: &str) -> Result<(), ChangeError> {
+        lock(&self.core.world).stop(arn)?;
+        self.core.workload.close(arn).await;
+        Ok(())
+    }
+
+    /// Lets a task stop as soon as an answer of `ListTasks` has named it.
+    pub fn stop_after_listing(&self, arn: &str) -> Result<(), ChangeError> {
+        lock(&self.core.world).stop_after_listing(arn)
+    }
+
+    /// Starts one more task of a service's primary deployment, and returns its ARN.
+    pub async fn start_task(&self, cluster: &str, service: &str) -> Result<String, ChangeError> {
+        let arn = lock(&self.core.world).start(cluster, service)?;
+        self.open(&arn).await?;
+        Ok(arn)
+    }
+
+    /// Stops `from` and lets `to` answer at its address, as if `to` had started there after `from` ended. Both must
+    /// have the same network mode; in bridge mode `to` takes over the host ports as well.
+    pub async fn move_address(&self, from: &str, to: &str) -> Result<(), ChangeError> {
+        lock(&self.core.world).move_address(from, to)?;
+        self.core.workload.close(from).await;
+        self.core.workload.close(to).await;
+        self.open(to).await
+    }
+
+    /// Stops everything: calls under way finish or are cut off within a second, listeners close.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.server.wait().await;
+        self.core.workload.close_all().await;
+    }
+
+    async fn open(&self, arn: &str) -> Result<(), ChangeError> {
+        let occupant = {
+            let world = lock(&self.core.world);
+            let listens = world.listens();
+            world
+                .all_tasks()
+                .find(|(_, task)| listens && task.arn == arn)
+                .map(|(cluster, task)| Occupant::of(cluster, task))
+        };
+        match occupant {
+            Some(occupant) => Ok(self.core.workload.open(occupant).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn create_queues(sqs: &Sqs, queues: &[QueueSpec]) -> Result<(), StartError> {
+    for queue in queues {
+        let parameters = json!({ "QueueName": queue.name, "Attributes": queue.attributes });
+        sqs.call("CreateQueue", parameters)
+            .await
+            .map_err(|source| StartError::Queue { name: queue.name.clone(), source })?;
+    }
+    Ok(())
+}
+
+fn view(cluster: &Cluster, task: &Task) -> TaskView {
+    let endpoints = task.sockets().into_iter().filter_map(|socket| {
+        Some(Endpoint {
+            container: task.definitions().get(socket.container)?.name.clone(),
+            container_port: socket.container_port,
+            address: socket.address,
+        })
+    });
+    TaskView {
+        arn: task.arn.clone(),
+        cluster: cluster.name.clone(),
+        service: task.recipe.service.clone(),
+        group: task.recipe.group.clone(),
+        task_definition: task.recipe.definition.arn.clone(),
+        last_status: task.last_status,
+        desired_status: task.desired_status,
+        endpoints: endpoints.collect(),
+    }
+}

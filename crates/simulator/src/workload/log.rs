@@ -1,0 +1,78 @@
+//! What the fleet's containers received.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::clock::Clock;
+use crate::lock;
+use crate::ring::Ring;
+
+/// One HTTP request that a container received.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Received {
+    /// Time since 1970-01-01 UTC by the simulator's clock.
+    pub at: Duration,
+    /// ARN of the task that answered, whoever was meant.
+    pub task: String,
+    /// Name of its cluster.
+    pub cluster: String,
+    /// Name of its service; `None` for a standalone task.
+    pub service: Option<String>,
+    /// Name of the container.
+    pub container: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Request method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers in the order received, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Bytes,
+    /// The status that was answered; `None` when it was a reset or no answer at all.
+    pub status: Option<u16>,
+}
+
+impl Received {
+    /// The first value of a header; `name` in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The requests received, within bounds.
+#[derive(Debug)]
+pub(crate) struct Log {
+    clock: Clock,
+    ring: Mutex<Ring<Received>>,
+}
+
+impl Log {
+    pub(crate) fn new(clock: Clock, count_max: usize, bytes_max: usize) -> Self {
+        Self { clock, ring: Mutex::new(Ring::new(count_max, bytes_max)) }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    pub(crate) fn push(&self, received: Received) {
+        let headers: usize = received.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = received.body.len() + headers + received.path.len();
+        lock(&self.ring).push(received, bytes);
+    }
+
+    pub(crate) fn all(&self) -> Vec<Received> {
+        lock(&self.ring).all()
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.ring).clear();
+    }
+}

@@ -1,0 +1,162 @@
+//! The processes of the fleet: with loopback addresses, every mapped TCP port of a running container really listens.
+
+mod block;
+mod log;
+mod script;
+
+pub use log::Received;
+
+pub(crate) use block::Block;
+pub(crate) use log::Log;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::lock;
+use crate::world::{Cluster, Task};
+use script::Script;
+
+/// A container that cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("container {container} of {task} cannot listen at {address}: {source}{}", hint(*address, source))]
+pub struct ListenError {
+    /// ARN of its task.
+    pub task: String,
+    /// Its name.
+    pub container: String,
+    /// Where it would listen.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// What to do about it.
+pub(crate) fn hint(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => format!(
+            "; this system's loopback interface lacks {0}: use `addresses = \"private\"` (nothing listens), or add it \
+             (on macOS: `sudo ifconfig lo0 alias {0}`)",
+            address.ip()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need privileges: choose a higher port".to_owned()
+        }
+        io::ErrorKind::AddrInUse => {
+            "; something else listens there: choose another port, or stop the other simulator".to_owned()
+        }
+        _ => "; each listening port takes a file descriptor: raise `ulimit -n`, or start fewer tasks"
+            .to_owned(),
+    }
+}
+
+/// The listeners of all tasks.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    tasks: Mutex<HashMap<String, Running>>,
+    log: Arc<Log>,
+}
+
+/// The listeners of one task.
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    servers: TaskTracker,
+}
+
+/// What a task's containers listen to and how they answer: a snapshot, so that no lock is held while sockets open.
+pub(crate) struct Occupant {
+    task: String,
+    sockets: Vec<(SocketAddr, Arc<Script>)>,
+}
+
+impl Occupant {
+    /// The listeners that a task ought to have now; none when it is not running.
+    pub(crate) fn of(cluster: &Cluster, task: &Task) -> Self {
+        let scripts: Vec<_> = task
+            .definitions()
+            .iter()
+            .map(|container| task.listens(container).then(|| Arc::new(Script::of(cluster, task, container))))
+            .collect();
+        let sockets = task.sockets().into_iter().filter_map(|socket| {
+            let script = scripts.get(socket.container)?.as_ref()?;
+            Some((socket.address, Arc::clone(script)))
+        });
+        Self { task: task.arn.clone(), sockets: sockets.collect() }
+    }
+}
+
+impl Workload {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { tasks: Mutex::default(), log: Arc::new(log) }
+    }
+
+    /// Every request received, within the log's bounds, oldest first.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Opens a task's listeners, all or none.
+    pub(crate) async fn open(&self, occupant: Occupant) -> Result<(), ListenError> {
+        if occupant.sockets.is_empty() {
+            return Ok(());
+        }
+        let mut listeners = Vec::with_capacity(occupant.sockets.len());
+        for (address, script) in occupant.sockets {
+            let listener = TcpListener::bind(address).await.map_err(|source| ListenError {
+                task: occupant.task.clone(),
+                container: script.container.clone(),
+                address,
+                source,
+            })?;
+            listeners.push((listener, address, script));
+        }
+        let running = Running { stop: CancellationToken::new(), servers: TaskTracker::new() };
+        for (listener, address, script) in listeners {
+            let log = Arc::clone(&self.log);
+            let answer = move |request| {
+                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                async move { script.answer(&log, address, request).await }
+            };
+            running.servers.spawn(crate::http::serve(listener, running.stop.clone(), Duration::ZERO, answer));
+        }
+        running.servers.close();
+        lock(&self.tasks).insert(occupant.task, running);
+        Ok(())
+    }
+
+    /// Closes a task's listeners and drops its connections, as when its processes are killed. Returns when they are
+    /// closed, so that another task can have the address.
+    pub(crate) async fn close(&self, task: &str) {
+        let running = lock(&self.tasks).remove(task);
+        if let Some(running) = running {
+            running.stop.cancel();
+            running.servers.wait().await;
+        }
+    }
+
+    /// Closes the listeners of all tasks.
+    pub(crate) async fn close_all(&self) {
+        let all: Vec<_> = lock(&self.tasks).drain().collect();
+        for (_, running) in &all {
+            running.stop.cancel();
+        }
+        for (_, running) in &all {
+            running.servers.wait().await;
+        }
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        for running in lock(&self.tasks).values() {
+            running.stop.cancel();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Live changes: tasks that stop, start, and inherit addresses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::fleet::{TaskOverride, TaskStatus};
+
+use super::launch::Launch;
+use super::{Network, World};
+
+/// A live change that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The fleet has no such task.
+    #[error("there is no task {0}")]
+    NoTask(String),
+    /// The fleet has no such service.
+    #[error("there is no service {service} in cluster {cluster}")]
+    NoService {
+        /// The cluster that was named.
+        cluster: String,
+        /// The service that was named.
+        service: String,
+    },
+    /// An address can only move between tasks that have the same kind of it.
+    #[error("a task in network mode `{from}` cannot hand its address to one in mode `{to}`")]
+    OtherNetwork {
+        /// Network mode of the giving task.
+        from: &'static str,
+        /// Network mode of the taking task.
+        to: &'static str,
+    },
+    /// No host has room for the task.
+    #[error("{0}")]
+    NoPlace(String),
+    /// The task runs, but cannot listen.
+    #[error(transparent)]
+    Listen(#[from] crate::workload::ListenError),
+}
+
+impl World {
+    /// Stops a task as a service's scheduler does. Stopping it again changes nothing.
+    pub(crate) fn stop(&mut self, arn: &str) -> Result<(), ChangeError> {
+        let now = self.clock.now();
+        let task = self.task_mut(arn).ok_or_else(|| ChangeError::NoTask(arn.to_owned()))?;
+        if task.last_status == TaskStatus::Stopped {
+            return Ok(());
+        }
+        task.last_status = TaskStatus::Stopped;
+        task.desired_status = TaskStatus::Stopped;
+        task.stopped_at = Some(now);
+        task.stopped_reason = Some("Scaling activity initiated by deployment");
+        task.version += 1;
+        let addresses: Vec<SocketAddr> = task.sockets().iter().map(|socket| socket.address).collect();
+        for address in addresses {
+            self.pool.release(address);
+        }
+        Ok(())
+    }
+
+    /// Lets a task stop as soon as an answer of `ListTasks` has named it.
+    pub(crate) fn stop_after_listing(&mut self, arn: &str) -> Result<(), ChangeError> {
+        let task = self.task_mut(arn).ok_or_else(|| ChangeError::NoTask(arn.to_owned()))?;
+        task.stop_after_listing = true;
+        Ok(())
+    }
+
+    /// Starts one more task of a service's primary deployment and returns its ARN.
+    pub(crate) fn start(&mut self, cluster: &str, service: &str) -> Result<String, ChangeError> {
+        let missing = || ChangeError::NoService { cluster: cluster.to_owned(), service: service.to_owned() };
+        let place = self.clusters.iter().position(|it| it.name == cluster).ok_or_else(missing)?;
+        let rollout = self
+            .clusters
+            .get_mut(place)
+            .and_then(|cluster| cluster.services.iter_mut().find(|it| it.name == service))
+            .and_then(|service| service.rollouts.first_mut())
+            .ok_or_else(missing)?;
+        let (recipe, number) = (Arc::clone(&rollout.recipe), rollout.next_number);
+        rollout.next_number += 1;
+        let launch =
+            Launch { cluster: place, recipe: &recipe, number, host: None, differs: TaskOverride::default() };
+        self.launch(&launch).map_err(ChangeError::NoPlace)
+    }
+
+    /// Stops `from` and puts `to` where it was, as if `to` had started there after `from` ended. What `to` had before
+    /// is nobody's then.
+    pub(crate) fn move_address(&mut self, from: &str, to: &str) -> Result<(), ChangeError> {
+        let giver = self.task(from).ok_or_else(|| ChangeError::NoTask(from.to_owned()))?;
+        let taker = self.task(to).ok_or_else(|| ChangeError::NoTask(to.to_owned()))?;
+        let mut network = taker.network.clone();
+        let host = match (&giver.network, &mut network) {
+            (Network::Own(theirs), Network::Own(own)) => {
+                own.ips = theirs.ips;
+                taker.host
+            }
+            (Network::Host { .. }, Network::Host { .. }) => {
+                network = giver.network.clone();
+                giver.host
+            }
+            (Network::Bridge { ips, bindings: theirs }, Network::Bridge { ips: own, bindings }) => {
+                *own = *ips;
+                for (binding, inherited) in bindings.iter_mut().zip(theirs) {
+                    binding.host_port = inherited.host_port;
+                }
+                giver.host
+            }
+            (theirs, own) => return Err(ChangeError::OtherNetwork { from: theirs.name(), to: own.name() }),
+        };
+        self.stop(from)?;
+        if let Some(task) = self.task_mut(to) {
+            task.network = network;
+            task.host = host;
+            task.version += 1;
+        }
+        Ok(())
+    }
+}
