@@ -54,13 +54,13 @@ impl Core {
             Err(error) => return Reply::Answer(json_error(Service::Ecs, &error, "0")),
         };
         let Incoming { service, operation, parameters } = incoming;
-        let logged = match &parameters {
-            Parameters::Json(value) => value.clone(),
-            Parameters::Form(form) => form.to_json(),
+        let (logged, whole) = match &parameters {
+            Parameters::Json(value) => (value.clone(), false),
+            Parameters::Form(form) => (form.to_json(), form.asks_for_everything()),
         };
         let mut call = self.calls.open(service, &operation, logged, bytes);
         let request_id = format!("00000000-0000-4000-8000-{:012x}", call.number());
-        let verdict = self.faults.meet(&operation, Instant::now());
+        let verdict = self.faults.meet(&operation, whole, Instant::now());
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }

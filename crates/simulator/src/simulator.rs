@@ -128,7 +128,7 @@ pub struct TaskView {
 }
 
 /// Where one port of one container is on the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Endpoint {
     /// Name of the container.

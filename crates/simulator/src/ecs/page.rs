@@ -121,7 +121,7 @@ mod tests {
         let token = Page { start: 0, size: 1, print: 7, empty: false }.token(5);
         assert_eq!(read(&token, 7), Some(5));
         assert_eq!(read(&token, 8), None);
-        assert_eq!(read(&token[1..], 7), None);
+        assert_eq!(read(token.get(1..).unwrap(), 7), None);
         assert_eq!(read("", 7), None);
         assert_eq!(read("zzz", 7), None);
         assert_eq!(read(&"0".repeat(32), 7), None);

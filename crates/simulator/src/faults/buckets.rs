@@ -15,11 +15,13 @@ enum Group {
     EcsTaskDefinitionRead,
     EcsClusterRead,
     Ec2Describe,
+    /// `DescribeInstances` with neither a filter nor pages.
+    Ec2DescribeAll,
 }
 
 impl Group {
     /// The group of an operation, or `None` where no limit is simulated (SQS has none that a fleet meets).
-    fn of(operation: &str) -> Option<Self> {
+    fn of(operation: &str, whole: bool) -> Option<Self> {
         Some(match operation {
             "DescribeTasks" | "ListTasks" | "ListContainerInstances" | "DescribeContainerInstances" => {
                 Self::EcsClusterResourceRead
@@ -27,6 +29,7 @@ impl Group {
             "DescribeServices" | "ListServices" => Self::EcsServiceRead,
             "DescribeTaskDefinition" => Self::EcsTaskDefinitionRead,
             "DescribeClusters" | "ListClusters" => Self::EcsClusterRead,
+            "DescribeInstances" if whole => Self::Ec2DescribeAll,
             "DescribeInstances" => Self::Ec2Describe,
             _ => return None,
         })
@@ -36,13 +39,15 @@ impl Group {
     fn burst(self) -> f64 {
         match self {
             Self::EcsClusterResourceRead | Self::EcsServiceRead | Self::Ec2Describe => 100.0,
-            Self::EcsTaskDefinitionRead | Self::EcsClusterRead => 50.0,
+            Self::EcsTaskDefinitionRead | Self::EcsClusterRead | Self::Ec2DescribeAll => 50.0,
         }
     }
-}
 
-/// Tokens that come back each second, in every group that is simulated.
-const REFILL_PER_SECOND: f64 = 20.0;
+    /// Tokens that come back each second.
+    fn refill(self) -> f64 {
+        if self == Self::Ec2DescribeAll { 10.0 } else { 20.0 }
+    }
+}
 
 /// The buckets drawn on so far; one that nobody used is full.
 #[derive(Debug, Default)]
@@ -51,11 +56,11 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Takes a token for one call, or says that none is left.
-    pub(super) fn take(&mut self, operation: &str, now: Instant) -> bool {
-        let Some(group) = Group::of(operation) else { return true };
+    /// Takes a token for one call, or says that none is left. `whole`: the call asks for everything at once.
+    pub(super) fn take(&mut self, operation: &str, whole: bool, now: Instant) -> bool {
+        let Some(group) = Group::of(operation, whole) else { return true };
         let (level, since) = self.levels.entry(group).or_insert((group.burst(), now));
-        let refilled = now.saturating_duration_since(*since).as_secs_f64() * REFILL_PER_SECOND;
+        let refilled = now.saturating_duration_since(*since).as_secs_f64() * group.refill();
         *level = (*level + refilled).min(group.burst());
         *since = now;
         let granted = *level >= 1.0;
@@ -75,16 +80,24 @@ mod tests {
     #[test]
     fn a_group_shares_one_burst_and_refills_by_the_second() {
         let (mut buckets, now) = (Buckets::default(), Instant::now());
-        let granted = (0..60).flat_map(|_| ["ListTasks", "DescribeTasks"]).filter(|op| buckets.take(op, now));
+        let granted =
+            (0..60).flat_map(|_| ["ListTasks", "DescribeTasks"]).filter(|op| buckets.take(op, false, now));
         assert_eq!(granted.count(), 100, "both operations draw on the same bucket");
         let later = now + Duration::from_secs(1);
-        assert_eq!((0..60).filter(|_| buckets.take("ListTasks", later)).count(), 20);
-        assert!(buckets.take("ListServices", now), "another group has its own bucket");
+        assert_eq!((0..60).filter(|_| buckets.take("ListTasks", false, later)).count(), 20);
+        assert!(buckets.take("ListServices", false, now), "another group has its own bucket");
+    }
+
+    #[test]
+    fn asking_ec2_for_everything_at_once_has_the_smaller_bucket() {
+        let (mut buckets, now) = (Buckets::default(), Instant::now());
+        let mut granted = |whole| (0..200).filter(|_| buckets.take("DescribeInstances", whole, now)).count();
+        assert_eq!((granted(true), granted(false)), (50, 100));
     }
 
     #[test]
     fn an_operation_without_a_limit_is_never_refused() {
         let (mut buckets, now) = (Buckets::default(), Instant::now());
-        assert!((0..10_000).all(|_| buckets.take("SendMessage", now)));
+        assert!((0..10_000).all(|_| buckets.take("SendMessage", false, now)));
     }
 }

@@ -96,8 +96,9 @@ impl Faults {
         struck
     }
 
-    /// Counts one call and says what happens to it.
-    pub(crate) fn meet(&self, operation: &str, now: Instant) -> Verdict {
+    /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
+    /// pages, which EC2 limits more.
+    pub(crate) fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();
         for rule in state.rules.iter_mut().filter(|rule| rule.meets(operation)) {
@@ -106,7 +107,7 @@ impl Faults {
             }
         }
         if let Some(buckets) = &mut state.buckets
-            && !buckets.take(operation, now)
+            && !buckets.take(operation, whole, now)
         {
             verdict.fate.get_or_insert(Fate::Throttled);
         }
@@ -132,5 +133,53 @@ impl Verdict {
             Fault::DropEntry | Fault::DeliverTwice => return,
         };
         self.fate.get_or_insert(fate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of `calls` calls of `ListTasks` are throttled.
+    fn struck(when: When, calls: u64) -> Vec<u64> {
+        let faults = Faults::default();
+        faults.order("ListTasks", when, Fault::Throttle);
+        let throttled = Verdict { fate: Some(Fate::Throttled), ..Verdict::default() };
+        (1..=calls).filter(|_| faults.meet("ListTasks", false, Instant::now()) == throttled).collect()
+    }
+
+    #[test]
+    fn orders_strike_the_calls_they_name() {
+        assert_eq!(struck(When::Nth(3), 9), [3]);
+        assert_eq!(struck(When::First(2), 9), [1, 2]);
+        assert_eq!(struck(When::Every(3), 9), [3, 6, 9]);
+        assert!(struck(When::Every(0), 9).is_empty());
+        assert_eq!(struck(When::Always, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn delays_add_up_and_the_first_order_decides() {
+        let faults = Faults::default();
+        let second = Duration::from_secs(1);
+        faults.order("*", When::Always, Fault::Delay(second));
+        faults.order("ListTasks", When::Always, Fault::Delay(second));
+        faults.order("ListTasks", When::Always, Fault::Reset);
+        faults.order("ListTasks", When::Always, Fault::Fail);
+        let verdict = faults.meet("ListTasks", false, Instant::now());
+        assert_eq!((verdict.delay, verdict.fate), (2 * second, Some(Fate::Reset)));
+        let other = faults.meet("ListServices", false, Instant::now());
+        assert_eq!((other.delay, other.fate), (second, None));
+        faults.clear();
+        assert_eq!(faults.meet("ListTasks", false, Instant::now()), Verdict::default());
+    }
+
+    #[test]
+    fn entries_are_counted_apart_from_calls() {
+        let faults = Faults::default();
+        faults.order("SendMessageBatch", When::Nth(2), Fault::DropEntry);
+        assert_eq!(faults.meet("SendMessageBatch", false, Instant::now()), Verdict::default());
+        assert!(faults.drops_entry("SendMessageBatch", "a").is_none());
+        assert!(faults.drops_entry("SendMessageBatch", "b").is_some_and(|error| !error.is_senders()));
+        assert!(faults.drops_entry("DeleteMessageBatch", "b").is_none());
     }
 }

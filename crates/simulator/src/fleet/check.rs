@@ -174,7 +174,10 @@ impl Check {
             && workload.tasks != Some(0)
             && !cluster.hosts.iter().any(|hosts| hosts.kind == kind && hosts.count > 0)
         {
-            self.wrong(place, format!("{} tasks need hosts of kind {kind:?}", launch_type.as_str()));
+            self.wrong(
+                place,
+                format!("{} tasks need hosts of kind `{}`", launch_type.as_str(), kind.as_str()),
+            );
         }
         if !is_name(workload.family) {
             self.wrong(place, format!("`{}` is not a task-definition family", workload.family));
@@ -296,7 +299,7 @@ mod tests {
             found,
             [
                 "fleet: `12` is not an account id of 12 digits",
-                "cluster c, service s: EC2 tasks need hosts of kind Ec2",
+                "cluster c, service s: EC2 tasks need hosts of kind `ec2`",
                 "cluster c, service s: a task needs a container",
                 "cluster c, service s: there is no task number 3 to override",
             ]

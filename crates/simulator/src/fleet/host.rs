@@ -50,6 +50,15 @@ pub enum HostKind {
 }
 
 impl HostKind {
+    /// As fleet files spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ec2 => "ec2",
+            Self::Anywhere => "anywhere",
+            Self::Managed => "managed",
+        }
+    }
+
     /// The kind of host that tasks of a launch type run on; `None` for Fargate, whose hosts nobody sees.
     pub(crate) fn for_tasks(launch_type: LaunchType) -> Option<Self> {
         match launch_type {

@@ -132,7 +132,12 @@ impl Pool {
         }
     }
 
-    /// Gives a stopped task's ports back.
+    /// Takes what another task gave back.
+    pub(crate) fn take_over(&mut self, address: SocketAddr) {
+        self.taken.insert(address);
+    }
+
+    /// Gives a task's port back.
     pub(crate) fn release(&mut self, address: SocketAddr) {
         self.taken.remove(&address);
     }
@@ -152,8 +157,8 @@ mod tests {
     #[test]
     fn loopback_addresses_stay_in_their_block() {
         let mut pool = Pool::new(Addresses::Loopback, 9);
-        let hosts: HashSet<_> = (0..4_000).flat_map(|_| pool.host(IpVersion::V4).v4).collect();
-        let tasks: HashSet<_> = (0..50_000).flat_map(|_| pool.interface(IpVersion::V4).v4).collect();
+        let hosts: HashSet<_> = (0..4_000).filter_map(|_| pool.host(IpVersion::V4).v4).collect();
+        let tasks: HashSet<_> = (0..50_000).filter_map(|_| pool.interface(IpVersion::V4).v4).collect();
         assert_eq!((hosts.len(), tasks.len()), (4_000, 50_000));
         assert!(hosts.is_disjoint(&tasks));
         assert!(hosts.iter().chain(&tasks).all(|ip| ip.octets()[..2] == [127, 9]));

@@ -52,11 +52,20 @@ impl World {
         task.stopped_at = Some(now);
         task.stopped_reason = Some("Scaling activity initiated by deployment");
         task.version += 1;
-        let addresses: Vec<SocketAddr> = task.sockets().iter().map(|socket| socket.address).collect();
-        for address in addresses {
+        self.release(arn);
+        Ok(())
+    }
+
+    fn release(&mut self, arn: &str) {
+        for address in self.addresses(arn) {
             self.pool.release(address);
         }
-        Ok(())
+    }
+
+    fn addresses(&self, arn: &str) -> Vec<SocketAddr> {
+        self.task(arn)
+            .map(|task| task.sockets().iter().map(|socket| socket.address).collect())
+            .unwrap_or_default()
     }
 
     /// Lets a task stop as soon as an answer of `ListTasks` has named it.
@@ -108,11 +117,68 @@ impl World {
             (theirs, own) => return Err(ChangeError::OtherNetwork { from: theirs.name(), to: own.name() }),
         };
         self.stop(from)?;
+        self.release(to);
         if let Some(task) = self.task_mut(to) {
             task.network = network;
             task.host = host;
             task.version += 1;
         }
+        for address in self.addresses(to) {
+            self.pool.take_over(address);
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fleet::Fleet;
+
+    fn world(service: &str) -> World {
+        let toml = format!(
+            "addresses = 'private'\n[[cluster]]\nname = 'c'\nhosts = [{{ count = 2 }}]\n[[cluster.service]]\n\
+             name = 's'\ntasks = 2\n{service}\n[[cluster.service.container]]\nname = 'app'\nports = [8080]"
+        );
+        World::build(&Fleet::from_toml(&toml).unwrap(), 0, Clock::starting_at(Duration::ZERO)).unwrap()
+    }
+
+    fn arn(world: &World, place: usize) -> String {
+        world.clusters[0].tasks[place].arn.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_task_is_shown_for_an_hour() {
+        let mut world = world("");
+        let arn = arn(&world, 0);
+        world.stop(&arn).unwrap();
+        tokio::time::advance(Duration::from_mins(59)).await;
+        assert!(world.shows(world.task(&arn).unwrap()));
+        tokio::time::advance(Duration::from_mins(2)).await;
+        let id = arn.rsplit('/').next().unwrap();
+        assert!(world.shown_task(&world.clusters[0], id).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_fixed_port_is_free_again_once_its_task_stopped() {
+        let mut world = world("network_mode = 'host'");
+        assert!(matches!(world.start("c", "s"), Err(ChangeError::NoPlace(_))), "both hosts' ports are taken");
+        world.stop(&arn(&world, 0)).unwrap();
+        let (old, new) = (arn(&world, 0), world.start("c", "s").unwrap());
+        assert_eq!(world.addresses(&old), world.addresses(&new));
+    }
+
+    #[tokio::test]
+    async fn a_moved_address_is_held_by_its_new_task() {
+        let mut world = world("network_mode = 'host'");
+        let (from, to) = (arn(&world, 0), arn(&world, 1));
+        let (inherited, left) = (world.addresses(&from), world.addresses(&to));
+        world.move_address(&from, &to).unwrap();
+        assert_eq!(world.addresses(&to), inherited);
+        let new = world.start("c", "s").unwrap();
+        assert_eq!(world.addresses(&new), left, "the one host with a free port");
     }
 }

@@ -93,8 +93,9 @@ impl World {
         });
         let place = found.ok_or_else(|| {
             format!(
-                "task {} finds no host of kind {kind:?} where host ports {ports:?} are free: add hosts",
-                launch.number
+                "task {} finds no host of kind `{}` where host ports {ports:?} are free: add hosts",
+                launch.number,
+                kind.as_str()
             )
         })?;
         cluster.next_host = (place + 1) % count;

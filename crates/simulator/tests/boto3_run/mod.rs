@@ -8,7 +8,7 @@ use simulator::Simulator;
 use tokio::process::Command;
 
 /// Runs one file of `tests/boto3`, or those of its tests whose names contain `only`. Fails with pytest's report.
-pub async fn judge(sim: &Simulator, file: &str, only: &str) {
+pub(crate) async fn judge(sim: &Simulator, file: &str, only: &str) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = package.join("../../.venv/bin/python");
     assert!(python.exists(), "{} is missing: run `make test-tools` first", python.display());
@@ -24,7 +24,7 @@ pub async fn judge(sim: &Simulator, file: &str, only: &str) {
         .kill_on_drop(true)
         .output()
         .await
-        .expect("python starts");
+        .unwrap_or_else(|error| panic!("python does not start: {error}"));
     let report = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}\n{complaint}");

@@ -37,6 +37,7 @@ struct Filter<'a> {
     desired_status: &'a str,
     started_by: Option<&'a str>,
     host: Option<usize>,
+    daemon: Option<&'a str>,
 }
 
 impl<'a> Filter<'a> {
@@ -52,6 +53,7 @@ impl<'a> Filter<'a> {
                 .unwrap_or("RUNNING"),
             started_by: input.text("startedBy")?,
             host: None,
+            daemon: input.text("daemonName")?,
         };
         let instance = input.text("containerInstance")?;
         let others = [filter.service, filter.family, filter.launch_type, instance];
@@ -81,6 +83,8 @@ impl<'a> Filter<'a> {
     fn passes(&self, task: &Task) -> bool {
         let recipe = &task.recipe;
         task.desired_status.as_str() == self.desired_status
+            // Fleets have no managed daemons, so no task belongs to one.
+            && self.daemon.is_none()
             && self.service.is_none_or(|service| recipe.service.as_deref() == Some(service))
             && self.family.is_none_or(|family| recipe.definition.family == family)
             && self.launch_type.is_none_or(|launch_type| recipe.launch_type.as_str() == launch_type)

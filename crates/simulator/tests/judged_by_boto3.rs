@@ -1,0 +1,70 @@
+//! The simulator's ECS and EC2 as AWS's own Python client sees them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod boto3_run;
+
+use boto3_run::judge;
+use simulator::faults::{Fault, When};
+use simulator::{Fleet, Options, Outcome, Simulator};
+
+async fn start(options: Options) -> Simulator {
+    let fleet = Fleet::from_toml(include_str!("boto3/fleet.toml")).unwrap();
+    Simulator::start(fleet, options).await.unwrap()
+}
+
+#[tokio::test]
+async fn ecs() {
+    let sim = start(Options::default()).await;
+    judge(&sim, "test_ecs.py", "test").await;
+    assert!(sim.count("ListTasks") > 0);
+}
+
+#[tokio::test]
+async fn ec2() {
+    let sim = start(Options::default()).await;
+    judge(&sim, "test_ec2.py", "test").await;
+}
+
+#[tokio::test]
+async fn throttles() {
+    let sim = start(Options::default()).await;
+    sim.faults().order("ListTasks", When::Every(2), Fault::Throttle);
+    sim.faults().order("DescribeInstances", When::Every(2), Fault::Throttle);
+    judge(&sim, "test_faults.py", "throttle_every_second_call").await;
+    let throttled =
+        sim.calls().into_iter().filter(|call| matches!(call.outcome, Outcome::Refused { .. })).count();
+    assert_eq!((sim.count("ListTasks"), sim.count("DescribeInstances"), throttled), (4, 4, 4));
+    judge(&sim, "test_faults.py", "throttled_clients").await;
+}
+
+#[tokio::test]
+async fn failures_and_lost_connections() {
+    let sim = start(Options::default()).await;
+    sim.faults().order("*", When::First(3), Fault::Fail);
+    judge(&sim, "test_faults.py", "fail_first").await;
+    sim.faults().clear();
+    sim.reset_calls();
+    sim.faults().order("ListClusters", When::Nth(1), Fault::Reset);
+    sim.faults().order("ListClusters", When::Nth(2), Fault::LoseAnswer);
+    judge(&sim, "test_faults.py", "reset_then_lose_answer").await;
+    let outcomes: Vec<_> = sim.calls().into_iter().map(|call| call.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Reset, Outcome::AnswerLost, Outcome::Answered]);
+}
+
+#[tokio::test]
+async fn empty_pages_and_missing_entries() {
+    let sim = start(Options::default()).await;
+    sim.faults().order("ListTasks", When::Nth(1), Fault::EmptyPage);
+    judge(&sim, "test_faults.py", "empty_page").await;
+    sim.faults().clear();
+    sim.faults().order("DescribeTasks", When::Every(2), Fault::DropEntry);
+    sim.faults().order("DescribeInstances", When::Nth(50), Fault::DropEntry);
+    judge(&sim, "test_faults.py", "missing_entries").await;
+}
+
+#[tokio::test]
+async fn aws_own_limits() {
+    let sim = start(Options { throttle_like_aws: true, ..Options::default() }).await;
+    judge(&sim, "test_faults.py", "aws_own_limits").await;
+}

@@ -1,0 +1,219 @@
+//! Containers that really listen, and a fleet that changes while it runs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod client;
+
+use std::net::SocketAddr;
+
+use client::{Ended, ecs, post, send};
+use http::Request;
+use http_body_util::Full;
+use serde_json::json;
+use simulator::fleet::TaskStatus;
+use simulator::{ChangeError, Fleet, Options, Simulator, TaskView};
+
+/// A fleet of one Fargate service `app` of two tasks with port 8080, and `more` keys of its container.
+async fn fargate(more: &str) -> Simulator {
+    start(&format!(
+        "[[cluster]]\nname = 'c'\n[[cluster.service]]\nname = 'app'\nlaunch_type = 'FARGATE'\ntasks = 2\n\
+         [[cluster.service.container]]\nname = 'app'\nports = [8080]\n{more}"
+    ))
+    .await
+}
+
+async fn start(toml: &str) -> Simulator {
+    Simulator::start(Fleet::from_toml(toml).unwrap(), Options::default()).await.unwrap()
+}
+
+fn address(task: &TaskView) -> SocketAddr {
+    task.endpoints.first().unwrap().address
+}
+
+fn task(sim: &Simulator, arn: &str) -> TaskView {
+    sim.tasks().into_iter().find(|task| task.arn == arn).unwrap()
+}
+
+#[tokio::test]
+async fn answers_come_in_turn_for_each_task_and_the_last_repeats() {
+    let sim = fargate(
+        "answers = [{ status = 503, headers = { Retry-After = '7' } }, { status = 202, body = 'ok' }]",
+    );
+    let sim = sim.await;
+    for task in sim.tasks() {
+        let Ended::Answered { status, headers, .. } = post(address(&task), "/a?b", "one").await else {
+            panic!()
+        };
+        assert_eq!((status, headers.get("retry-after").unwrap().to_str().unwrap()), (503, "7"));
+        assert_eq!(post(address(&task), "/a", "two").await.status(), 202);
+        let Ended::Answered { status, body, .. } = post(address(&task), "/a", "three").await else {
+            panic!()
+        };
+        assert_eq!((status, &body[..]), (202, &b"ok"[..]));
+    }
+    let received = sim.received();
+    let first = &received[0];
+    assert_eq!((received.len(), first.status, first.method.as_str()), (6, Some(503), "POST"));
+    assert_eq!((first.path.as_str(), &first.body[..]), ("/a?b", &b"one"[..]));
+    assert_eq!((first.service.as_deref(), first.container.as_str()), (Some("app"), "app"));
+    assert_eq!((&first.task, first.address), (&sim.tasks()[0].arn, address(&sim.tasks()[0])));
+    assert_eq!(first.header("host"), Some(first.address.to_string().as_str()));
+    sim.reset_received();
+    assert!(sim.received().is_empty());
+}
+
+#[tokio::test]
+async fn an_application_serves_its_path_and_method_and_knows_itself() {
+    let sim =
+        fargate("path = '/notify'\nmethod = 'POST'\nown_only = true\nanswers = [{ status = 202 }]").await;
+    let (own, other) = (&sim.tasks()[0], &sim.tasks()[1].arn);
+    assert_eq!(post(address(own), "/", own.arn.clone()).await.status(), 404);
+    let get = Request::get("/notify").header("host", "x").body(Full::default()).unwrap();
+    assert_eq!(send(address(own), get).await.status(), 405);
+    assert_eq!(post(address(own), "/notify", other.clone()).await.status(), 421);
+    assert_eq!(post(address(own), "/notify", format!("{{\"task\": \"{}\"}}", own.arn)).await.status(), 202);
+    let statuses: Vec<_> = sim.received().iter().map(|received| received.status).collect();
+    assert_eq!(statuses, [Some(404), Some(405), Some(421), Some(202)]);
+}
+
+#[tokio::test]
+async fn connections_hang_reset_and_carry_huge_bodies() {
+    let sim = fargate("answers = [{ hang = true }, { reset = true }, { body_bytes = 3_000_000 }]").await;
+    let address = address(&sim.tasks()[0]);
+    assert!(matches!(post(address, "/", "").await, Ended::Silent));
+    assert!(matches!(post(address, "/", "").await, Ended::Broken));
+    let Ended::Answered { body, .. } = post(address, "/", "").await else { panic!() };
+    assert_eq!(body.len(), 3_000_000);
+    let statuses: Vec<_> = sim.received().iter().map(|received| received.status).collect();
+    assert_eq!(statuses, [None, None, Some(200)]);
+}
+
+#[tokio::test]
+async fn only_running_containers_that_do_not_refuse_listen() {
+    let sim = fargate("[[cluster.service.task]]\nnumber = 1\nlast_status = 'PENDING'").await;
+    assert!(matches!(post(address(&sim.tasks()[0]), "/", "").await, Ended::Refused));
+    assert_eq!(post(address(&sim.tasks()[1]), "/", "").await.status(), 200);
+    let sim = fargate("refuse = true").await;
+    assert!(matches!(post(address(&sim.tasks()[0]), "/", "").await, Ended::Refused));
+}
+
+#[tokio::test]
+async fn bridge_host_and_ipv6_tasks_listen_where_ecs_says() {
+    let sim = start(
+        "[[cluster]]\nname = 'c'\nhosts = [{}]\n\
+         [[cluster.service]]\nname = 'bridge'\n[[cluster.service.container]]\nname = 'a'\nports = [80, { range = '90-92' }]\n\
+         [[cluster.service]]\nname = 'host'\nnetwork_mode = 'host'\n[[cluster.service.container]]\nname = 'a'\nports = [9100]\n\
+         [[cluster.service]]\nname = 'v6'\nlaunch_type = 'FARGATE'\nip = 'v6'\n[[cluster.service.container]]\nname = 'a'\n\
+         ports = [28443]",
+    )
+    .await;
+    let ports: Vec<_> = sim.tasks().iter().map(|task| task.endpoints.len()).collect();
+    assert_eq!(ports, [4, 1, 1]);
+    for endpoint in sim.tasks().iter().flat_map(|task| &task.endpoints) {
+        assert_eq!(post(endpoint.address, "/", "").await.status(), 200, "{endpoint:?}");
+    }
+    let found = ecs(&sim, "DescribeTasks", &json!({ "cluster": "c", "tasks": [sim.tasks()[0].arn] })).await;
+    let binding = &found["tasks"][0]["containers"][0]["networkBindings"][0];
+    assert_eq!(binding["hostPort"], json!(address(&sim.tasks()[0]).port()));
+}
+
+#[tokio::test]
+async fn a_stopped_task_closes_and_is_still_described() {
+    let sim = fargate("").await;
+    let stopped = sim.tasks().remove(0);
+    sim.stop_task(&stopped.arn).await.unwrap();
+    sim.stop_task(&stopped.arn).await.unwrap();
+    assert!(matches!(post(address(&stopped), "/", "").await, Ended::Refused));
+    let listed = ecs(&sim, "ListTasks", &json!({ "cluster": "c" })).await;
+    assert_eq!(listed["taskArns"], json!([sim.tasks()[1].arn]));
+    let found = ecs(&sim, "DescribeTasks", &json!({ "cluster": "c", "tasks": [stopped.arn] })).await;
+    assert_eq!(found["tasks"][0]["lastStatus"], "STOPPED");
+    assert_eq!(found["tasks"][0]["attachments"][0]["status"], "DELETED");
+    assert!(matches!(sim.stop_task("arn:none").await, Err(ChangeError::NoTask(_))));
+}
+
+#[tokio::test]
+async fn a_task_can_stop_once_it_was_listed() {
+    let sim = fargate("").await;
+    let doomed = sim.tasks().remove(1);
+    sim.stop_after_listing(&doomed.arn).unwrap();
+    assert_eq!(post(address(&doomed), "/", "").await.status(), 200);
+    let listed = ecs(&sim, "ListTasks", &json!({ "cluster": "c" })).await;
+    assert_eq!(listed["taskArns"].as_array().unwrap().len(), 2);
+    assert_eq!(task(&sim, &doomed.arn).last_status, TaskStatus::Stopped);
+    assert!(matches!(post(address(&doomed), "/", "").await, Ended::Refused));
+}
+
+#[tokio::test]
+async fn a_new_task_listens_at_an_address_of_its_own() {
+    let sim = fargate("").await;
+    let arn = sim.start_task("c", "app").await.unwrap();
+    assert_eq!(post(address(&task(&sim, &arn)), "/", "").await.status(), 200);
+    let addresses: std::collections::HashSet<_> = sim.tasks().iter().map(address).collect();
+    assert_eq!(addresses.len(), 3);
+    assert!(matches!(sim.start_task("c", "none").await, Err(ChangeError::NoService { .. })));
+}
+
+#[tokio::test]
+async fn an_address_can_move_to_another_task() {
+    let sim = fargate("").await;
+    let (from, to) = (sim.tasks().remove(0), sim.tasks().remove(1));
+    sim.move_address(&from.arn, &to.arn).await.unwrap();
+    assert_eq!(address(&task(&sim, &to.arn)), address(&from));
+    assert_eq!(post(address(&from), "/", "").await.status(), 200);
+    assert_eq!(sim.received()[0].task, to.arn, "another task answers at the address");
+    assert!(matches!(post(address(&to), "/", "").await, Ended::Refused));
+    let found = ecs(&sim, "DescribeTasks", &json!({ "cluster": "c", "tasks": [to.arn] })).await;
+    let interface = &found["tasks"][0]["containers"][0]["networkInterfaces"][0];
+    assert_eq!(interface["privateIpv4Address"], json!(address(&from).ip().to_string()));
+}
+
+#[tokio::test]
+async fn a_host_port_can_move_to_another_service() {
+    let service = |name: &str, mode: &str| {
+        format!(
+            "[[cluster.service]]\nname = '{name}'\nnetwork_mode = '{mode}'\n[[cluster.service.container]]\nname = 'a'\n\
+             ports = [8080]\n"
+        )
+    };
+    let services = ["bridge", "bridge", "awsvpc"].map(|mode| service("x", mode));
+    let services = services.iter().zip(["one", "two", "three"]).map(|(it, name)| it.replace('x', name));
+    let sim = start(&format!(
+        "[[cluster]]\nname = 'c'\nhosts = [{{ count = 2 }}]\n{}",
+        services.collect::<String>()
+    ))
+    .await;
+    let [one, two, three] = sim.tasks().try_into().unwrap();
+    assert!(matches!(sim.move_address(&one.arn, &three.arn).await, Err(ChangeError::OtherNetwork { .. })));
+    sim.move_address(&one.arn, &two.arn).await.unwrap();
+    post(address(&one), "/", "").await;
+    assert_eq!(sim.received()[0].service.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn simulators_side_by_side_have_addresses_of_their_own() {
+    let (one, two) = (fargate("").await, fargate("").await);
+    assert_ne!(address(&one.tasks()[0]), address(&two.tasks()[0]));
+    assert_eq!(one.tasks()[0].arn, two.tasks()[0].arn, "ids come from the seed alone");
+    let freed = address(&one.tasks()[0]);
+    one.stop().await;
+    assert!(matches!(post(freed, "/", "").await, Ended::Refused));
+    assert_eq!(post(address(&two.tasks()[0]), "/", "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn dropping_a_simulator_stops_it() {
+    let sim = fargate("").await;
+    let (api, task) = (sim.url().trim_start_matches("http://").parse().unwrap(), address(&sim.tasks()[0]));
+    drop(sim);
+    for address in [api, task] {
+        // The listeners' tasks notice on their next turn.
+        for _ in 0..100 {
+            if matches!(post(address, "/", "").await, Ended::Refused) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(post(address, "/", "").await, Ended::Refused));
+    }
+}
