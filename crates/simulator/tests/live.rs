@@ -5,13 +5,15 @@
 mod client;
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use client::{Ended, ecs, post, send};
 use http::Request;
 use http_body_util::Full;
 use serde_json::json;
+use simulator::faults::{Fault, When};
 use simulator::fleet::TaskStatus;
-use simulator::{ChangeError, Fleet, Options, Simulator, TaskView};
+use simulator::{ChangeError, Fleet, Options, Outcome, Simulator, TaskView};
 
 /// A fleet of one Fargate service `app` of two tasks with port 8080, and `more` keys of its container.
 async fn fargate(more: &str) -> Simulator {
@@ -216,4 +218,27 @@ async fn dropping_a_simulator_stops_it() {
         }
         assert!(matches!(post(address, "/", "").await, Ended::Refused));
     }
+}
+
+#[tokio::test]
+async fn the_api_listens_where_it_is_told_and_delays_as_ordered() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = Options { listen: Some(free), ..Options::default() };
+    let fleet = "[[cluster]]\nname = 'c'";
+    let sim = Simulator::start(Fleet::from_toml(fleet).unwrap(), options.clone()).await.unwrap();
+    assert_eq!(sim.url(), format!("http://{free}"));
+    let twice = Simulator::start(Fleet::from_toml(fleet).unwrap(), options).await.unwrap_err().to_string();
+    assert!(
+        twice.contains("the simulator cannot listen at") && twice.contains("choose another port"),
+        "{twice}"
+    );
+
+    let delay = Duration::from_millis(80);
+    sim.faults().order("ListClusters", When::Always, Fault::Delay(delay));
+    let asked = Instant::now();
+    ecs(&sim, "ListClusters", &json!({})).await;
+    assert!(asked.elapsed() >= delay);
+    assert_eq!((sim.count("ListClusters"), sim.calls()[0].outcome.clone()), (1, Outcome::Answered));
+    sim.reset_calls();
+    assert_eq!((sim.count("ListClusters"), sim.calls().len()), (0, 0));
 }

@@ -1,7 +1,7 @@
 //! What runs: a fleet described in TOML, with everything that a cluster's answers can vary in.
 //!
-//! These types only describe. [`world`](crate::world) makes tasks, addresses and ids out of them. The commented file
-//! `fleets/example.toml` shows every field in use.
+//! These types only describe; the simulator makes tasks, addresses and ids out of them when it starts. The commented
+//! file `fleets/example.toml` shows every field in use.
 
 mod check;
 mod container;

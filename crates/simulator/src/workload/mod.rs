@@ -160,3 +160,30 @@ impl Drop for Workload {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        let check = |kind: io::ErrorKind, advice: &str| {
+            let error = ListenError {
+                task: "task".to_owned(),
+                container: "app".to_owned(),
+                address: SocketAddr::from(([127, 1, 16, 1], 80)),
+                source: kind.into(),
+            };
+            let message = error.to_string();
+            assert!(
+                message.starts_with("container app of task cannot listen at 127.1.16.1:80: "),
+                "{message}"
+            );
+            assert!(message.contains(advice), "{message}");
+        };
+        check(io::ErrorKind::AddrNotAvailable, "sudo ifconfig lo0 alias 127.1.16.1");
+        check(io::ErrorKind::PermissionDenied, "choose a higher port");
+        check(io::ErrorKind::AddrInUse, "choose another port");
+        check(io::ErrorKind::Other, "raise `ulimit -n`");
+    }
+}
