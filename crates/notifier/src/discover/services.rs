@@ -148,3 +148,57 @@ fn standalone(cluster: &str, broadcast: &Broadcast) -> ServiceMessage {
         standalone: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::Deployment;
+    use wire::{BroadcastId, Draft};
+
+    use super::*;
+
+    fn deployment(status: &str, definition: &str, running: i32) -> Deployment {
+        Deployment::builder().status(status).task_definition(definition).running_count(running).build()
+    }
+
+    #[test]
+    fn every_revision_that_may_be_running_counts_once() {
+        let service = Service::builder()
+            .task_definition("web:3")
+            .deployments(deployment("PRIMARY", "web:3", 1))
+            .deployments(deployment("ACTIVE", "web:2", 0))
+            .deployments(deployment("INACTIVE", "web:1", 1))
+            .deployments(deployment("INACTIVE", "web:0", 0))
+            .task_sets(TaskSet::builder().task_definition("blue:1").build())
+            .build();
+        assert_eq!(revisions(&service), ["web:3", "web:2", "web:1", "blue:1"]);
+        let external = Service::builder()
+            .task_definition("")
+            .task_sets(TaskSet::builder().task_definition("green:2").build())
+            .build();
+        assert_eq!(revisions(&external), ["green:2"]);
+    }
+
+    #[test]
+    fn the_first_message_of_a_service_takes_what_no_other_one_takes() {
+        let id = BroadcastId::try_from("b".to_owned()).unwrap();
+        let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
+        let broadcast = Broadcast { id, event };
+        let labels = |port: &str| Labels { port: port.into(), path: "/".into() };
+        let shares = |ports: &[&str]| -> Vec<Share> {
+            let claims = ports.iter().map(|port| labels(port)).collect();
+            messages("prod", "web", claims, &broadcast).map(|message| message.share).collect()
+        };
+        assert_eq!(shares(&[]), []);
+        assert_eq!(shares(&["1"]), [Share::All]);
+        let except = Share::Except(vec![labels("2"), labels("3")]);
+        assert_eq!(shares(&["1", "2", "3"]), [except, Share::Only, Share::Only]);
+    }
+
+    #[test]
+    fn a_services_name_is_the_end_of_its_arn() {
+        assert_eq!(service_name("web"), "web");
+        assert_eq!(service_name("arn:aws:ecs:eu-west-1:1:service/prod/web"), "web");
+        assert_eq!(service_name("arn:aws:ecs:eu-west-1:1:service/web"), "web");
+        assert_eq!(service_name("a/b"), "a/b");
+    }
+}

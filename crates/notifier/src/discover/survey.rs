@@ -201,12 +201,168 @@ fn check_health(container: &Container, spec: &ContainerSpec, health: Health) -> 
         Health::Require => true,
         Health::Ignore => false,
     };
-    match container.health_status() {
+    match container.health_status().map_or("UNKNOWN", HealthStatus::as_str) {
         _ if !required => Ok(()),
-        Some(HealthStatus::Healthy) => Ok(()),
-        None | Some(HealthStatus::Unknown) if !spec.has_health_check => {
+        "HEALTHY" => Ok(()),
+        _ if !spec.has_health_check => {
             Err(SkipReason::Health("required, but the container has no health check".to_owned()))
         }
-        other => Err(SkipReason::Health(other.map_or("UNKNOWN", HealthStatus::as_str).to_owned())),
+        other => Err(SkipReason::Health(other.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_sdk_ecs::types::builders::TaskBuilder;
+    use aws_sdk_ecs::types::{
+        ContainerDefinition, HealthCheck, NetworkInterface, NetworkMode, TaskDefinition,
+    };
+
+    use super::*;
+    use crate::labels::{PATH, PORT};
+
+    fn spec(name: &str, port: &str) -> aws_sdk_ecs::types::builders::ContainerDefinitionBuilder {
+        ContainerDefinition::builder().name(name).docker_labels(PORT, port).docker_labels(PATH, "/n")
+    }
+
+    fn definition(containers: Vec<ContainerDefinition>) -> Found {
+        let definition = TaskDefinition::builder()
+            .network_mode(NetworkMode::Awsvpc)
+            .set_container_definitions(Some(containers))
+            .build();
+        Ok(Arc::new(Definition::from(&definition)))
+    }
+
+    fn container(name: &str, health: Option<HealthStatus>) -> Container {
+        Container::builder()
+            .name(name)
+            .last_status("RUNNING")
+            .set_health_status(health)
+            .network_interfaces(NetworkInterface::builder().private_ipv4_address("10.0.0.9").build())
+            .build()
+    }
+
+    fn task() -> TaskBuilder {
+        Task::builder()
+            .task_arn("arn:t")
+            .group("service:web")
+            .last_status("RUNNING")
+            .desired_status("RUNNING")
+    }
+
+    /// Everything that was seen, a line each.
+    fn survey(
+        task: &Task,
+        definition: &Found,
+        share: &Share,
+        labels: Option<&Labels>,
+        health: Health,
+    ) -> Vec<String> {
+        let rules = Rules { health, networks: Networks::default() };
+        let mut survey = Survey::default();
+        survey.running(task, definition, Asked { cluster: "prod", share, labels }, &rules);
+        let Fleet { endpoints, skips, bystanders } = survey.fleet;
+        let name = |member: &Member| format!("{}/{}", member.service, member.container);
+        let endpoints = endpoints.iter().map(|e| format!("{} at {}", name(&e.member), e.address));
+        let skips = skips.iter().map(|s| format!("{} skipped: {}", name(&s.member), s.reason));
+        let bystanders = bystanders.iter().map(|b| format!("{} {}", name(&b.member), b.reason));
+        endpoints.chain(skips).chain(bystanders).collect()
+    }
+
+    #[test]
+    fn every_opted_in_container_of_a_task_counts() {
+        let sidecar = ContainerDefinition::builder().name("sidecar").build();
+        let definition = definition(vec![
+            spec("a", "80").build(),
+            sidecar,
+            spec("b", "81").build(),
+            spec("c", "x").build(),
+        ]);
+        let task = task().containers(container("a", None)).containers(container("b", None)).build();
+        assert_eq!(
+            survey(&task, &definition, &Share::All, None, Health::Detect),
+            [
+                "web/a at 10.0.0.9:80",
+                "web/b at 10.0.0.9:81",
+                "web/c skipped: label NOTIFY_ME_CONTAINER_PORT: `x` is not a port (1-65535)",
+                "web/sidecar did not opt in",
+            ]
+        );
+    }
+
+    #[test]
+    fn several_messages_for_one_service_share_its_endpoints_without_gap_or_overlap() {
+        let sidecar = ContainerDefinition::builder().name("sidecar").build();
+        let definition = definition(vec![spec("a", "80").build(), spec("b", "81").build(), sidecar]);
+        let task = task().containers(container("a", None)).containers(container("b", None)).build();
+        let labels = |port: &str| Labels { port: port.to_owned(), path: "/n".to_owned() };
+        let of = |share, labels| survey(&task, &definition, &share, Some(&labels), Health::Detect);
+        let rest = of(Share::Except(vec![labels("81"), labels("82")]), labels("79"));
+        assert_eq!(rest, ["web/a at 10.0.0.9:80", "web/sidecar did not opt in"]);
+        assert_eq!(of(Share::Only, labels("81")), ["web/b at 10.0.0.9:81"]);
+        assert_eq!(of(Share::Only, labels("82")), [""; 0]);
+    }
+
+    #[test]
+    fn health_counts_where_it_is_checked_or_required() {
+        let check = |has_check: bool, status: Option<HealthStatus>, health: Health, expected: &str| {
+            let check = has_check.then(|| HealthCheck::builder().command("true").build().unwrap());
+            let definition = definition(vec![spec("a", "80").set_health_check(check).build()]);
+            let task = task().containers(container("a", status.clone())).build();
+            let seen = survey(&task, &definition, &Share::All, None, health);
+            assert_eq!(seen, [format!("web/a {expected}")], "{has_check} {status:?} {health}");
+        };
+        let called = "at 10.0.0.9:80";
+        check(false, None, Health::Detect, called);
+        check(true, Some(HealthStatus::Healthy), Health::Detect, called);
+        check(true, Some(HealthStatus::Unhealthy), Health::Detect, "skipped: its health is UNHEALTHY");
+        check(true, Some(HealthStatus::from("UNKNOWN")), Health::Detect, "skipped: its health is UNKNOWN");
+        check(true, None, Health::Detect, "skipped: its health is UNKNOWN");
+        let none = "skipped: its health is required, but the container has no health check";
+        check(false, Some(HealthStatus::from("UNKNOWN")), Health::Require, none);
+        check(true, Some(HealthStatus::Healthy), Health::Require, called);
+        check(true, Some(HealthStatus::Unhealthy), Health::Ignore, called);
+    }
+
+    #[test]
+    fn a_container_that_does_not_run_is_skipped_although_its_task_runs() {
+        let definition = definition(vec![spec("a", "80").build(), spec("b", "81").build()]);
+        let stopped = Container::builder().name("a").last_status("STOPPED").build();
+        let task = task().containers(stopped).build();
+        assert_eq!(
+            survey(&task, &definition, &Share::All, None, Health::Detect),
+            [
+                "web/a skipped: the container is STOPPED",
+                "web/b skipped: the container is not part of the task"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_that_must_not_be_called_is_a_skip() {
+        let definition = definition(vec![spec("a", "80").build()]);
+        let metadata = NetworkInterface::builder().private_ipv4_address("169.254.170.2").build();
+        let container =
+            Container::builder().name("a").last_status("RUNNING").network_interfaces(metadata).build();
+        let task = task().containers(container).build();
+        assert_eq!(
+            survey(&task, &definition, &Share::All, None, Health::Detect),
+            ["web/a skipped: 169.254.170.2 must not be called: it is link-local"]
+        );
+    }
+
+    #[test]
+    fn a_task_counts_while_it_runs_and_shall_go_on() {
+        let check = |last: &str, desired: &str, expected: bool| {
+            let task = Task::builder().last_status(last).desired_status(desired).build();
+            assert_eq!(is_running(&task), expected, "{last} {desired}");
+        };
+        check("RUNNING", "RUNNING", true);
+        check("RUNNING", "STOPPED", false);
+        check("PENDING", "RUNNING", false);
+        check("DEACTIVATING", "STOPPED", false);
+        check("STOPPED", "STOPPED", false);
     }
 }

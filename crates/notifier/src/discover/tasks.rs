@@ -52,7 +52,8 @@ impl Discovery {
         };
         let arns = match self.ecs.list_tasks(&message.cluster, of).await {
             Err(EcsError::ServiceNotFound { service, .. }) => {
-                let skips = if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
+                let skips =
+                    if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
                 return Ok(Fleet { skips, ..Fleet::default() });
             }
             listed => listed?,
@@ -120,8 +121,14 @@ impl Discovery {
         Ok(survey.fleet)
     }
 
-    async fn survey(&self, survey: &mut Survey, tasks: &[Task], asked: Asked<'_>) -> Result<(), DiscoverError> {
-        let (running, not): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| survey::is_running(task));
+    async fn survey(
+        &self,
+        survey: &mut Survey,
+        tasks: &[Task],
+        asked: Asked<'_>,
+    ) -> Result<(), DiscoverError> {
+        let (running, not): (Vec<&Task>, Vec<&Task>) =
+            tasks.iter().partition(|task| survey::is_running(task));
         for task in not {
             survey.not_running(task, asked);
         }

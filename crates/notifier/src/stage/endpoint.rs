@@ -80,7 +80,11 @@ mod tests {
             ("10.0.0.1", "evil.example", "`notify_me_host_address` is not an IP address: \"evil.example\""),
             ("10.0.0.1", "10.0.0.1:80", "`notify_me_host_address` is not an IP address: \"10.0.0.1:80\""),
             ("32768", "0", "`notify_me_host_port` is not a port (1-65535): \"0\""),
-            ("\"/n\"", "\"//evil\"", "`notify_me_api_uri`: label NOTIFY_ME_API_URI: `//evil` starts with `//`"),
+            (
+                "\"/n\"",
+                "\"//evil\"",
+                "`notify_me_api_uri`: label NOTIFY_ME_API_URI: `//evil` starts with `//`",
+            ),
             ("arn:t", "", "`notify_task_arn` is empty"),
         ] {
             let wrong = endpoint(TaskMessage::from_body(&LEAST.replace(from, to)).unwrap()).unwrap_err();
