@@ -1,0 +1,191 @@
+//! One job for all of SQS's batch calls: pack the entries, make the calls, offer what failed again.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_sdk_sqs::types::BatchResultErrorEntry;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::backoff::Backoff;
+use super::error::{QueueError, throttles};
+use super::limits::{BATCH_BYTES_MAX, BATCHES_AT_ONCE, RETRY_FIRST, RETRY_MOST};
+use super::pack::{Item, pack};
+use crate::ambient::Chance;
+
+const RETRY: Backoff = Backoff { first: RETRY_FIRST, most: RETRY_MOST };
+
+/// One of SQS's batch operations on one queue.
+pub(super) trait Call: Send + Sync {
+    /// What one entry is about.
+    type Entry: Send + Sync;
+
+    /// What an entry adds to the size of its batch.
+    fn bytes(&self, entry: &Self::Entry) -> usize;
+
+    /// Calls SQS with at most ten entries. Each has an `Id` that is its place in the job.
+    fn call(
+        &self,
+        batch: Vec<(String, &Self::Entry)>,
+    ) -> impl Future<Output = Result<Answer, QueueError>> + Send;
+}
+
+/// SQS's answer to a batch call that it took.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// `Id`s of the entries that worked.
+    pub(super) successful: Vec<String>,
+    /// Those that did not.
+    pub(super) failed: Vec<BatchResultErrorEntry>,
+}
+
+/// Why SQS did not take one entry of a batch.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The entry alone is larger than a whole batch may be.
+    #[error("{bytes} bytes with attributes, but SQS carries at most {max}", max = BATCH_BYTES_MAX)]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// SQS refused this entry.
+    #[error("SQS answered {code}: {message}")]
+    Entry {
+        /// SQS's error code.
+        code: String,
+        /// What SQS says.
+        message: String,
+        /// The entry is wrong and stays wrong.
+        sender_fault: bool,
+    },
+    /// The call failed for all its entries.
+    #[error("the call failed")]
+    Call(#[source] Arc<QueueError>),
+    /// SQS said nothing about this entry.
+    #[error("SQS did not say what became of it")]
+    Unmentioned,
+}
+
+impl EntryError {
+    /// Whether the entry itself is at fault, so that it will never be taken.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } => true,
+            Self::Entry { sender_fault, code, .. } => *sender_fault && !throttles(code),
+            Self::Call(error) => error.is_about_content(),
+            Self::Unmentioned => false,
+        }
+    }
+
+    /// Whether another offer makes sense now.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_passing(),
+            _ => !self.is_final(),
+        }
+    }
+}
+
+/// An entry that was given up, by its place in the job.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    pub(super) index: usize,
+    pub(super) error: EntryError,
+}
+
+/// What is left of a job between two rounds.
+struct Waiting {
+    index: usize,
+    alone: bool,
+    /// Why it was not taken so far; it counts when the tries are used up.
+    error: EntryError,
+}
+
+/// Offers every entry until SQS takes it, refuses it for good, or `tries` are used up. The answer is what was not taken.
+pub(super) async fn run<C: Call>(
+    call: &C,
+    entries: &[C::Entry],
+    tries: u32,
+    chance: &Chance,
+) -> Vec<GivenUp> {
+    let mut given_up = Vec::new();
+    let mut waiting: Vec<_> = (0..entries.len())
+        .map(|index| Waiting { index, alone: false, error: EntryError::Unmentioned })
+        .collect();
+    for round in 0..tries {
+        if waiting.is_empty() {
+            break;
+        }
+        tokio::time::sleep(RETRY.wait_after(round, chance.fraction())).await;
+        waiting = offer(call, entries, waiting, &mut given_up).await;
+    }
+    given_up.extend(waiting.into_iter().map(|Waiting { index, error, .. }| GivenUp { index, error }));
+    given_up.sort_unstable_by_key(|entry| entry.index);
+    given_up
+}
+
+/// One round: what was not taken and is worth another offer.
+async fn offer<C: Call>(
+    call: &C,
+    entries: &[C::Entry],
+    waiting: Vec<Waiting>,
+    given_up: &mut Vec<GivenUp>,
+) -> Vec<Waiting> {
+    let bytes = |index: usize| entries.get(index).map_or(0, |entry| call.bytes(entry));
+    let packed =
+        pack(waiting.iter().map(|&Waiting { index, alone, .. }| Item { index, bytes: bytes(index), alone }));
+    let too_large = |index| GivenUp { index, error: EntryError::TooLarge { bytes: bytes(index) } };
+    given_up.extend(packed.oversized.into_iter().map(too_large));
+    let answers = stream::iter(packed.batches).map(async |batch| {
+        let entries = batch.iter().filter_map(|&index| Some((index.to_string(), entries.get(index)?)));
+        let answer = call.call(entries.collect()).await;
+        (batch, answer)
+    });
+    let mut answers = std::pin::pin!(answers.buffer_unordered(BATCHES_AT_ONCE));
+    let mut again = Vec::new();
+    while let Some((batch, answer)) = answers.next().await {
+        for left in left_over(&batch, answer) {
+            if left.alone || left.error.is_passing() {
+                again.push(left);
+            } else {
+                given_up.push(GivenUp { index: left.index, error: left.error });
+            }
+        }
+    }
+    again.sort_unstable_by_key(|left| left.index);
+    again
+}
+
+/// The entries of a batch that were not taken. Pure.
+///
+/// When SQS objects to a whole batch because of something in it, each entry gets a batch of its own next: one that is
+/// wrong must not take its neighbours with it.
+fn left_over(batch: &[usize], answer: Result<Answer, QueueError>) -> Vec<Waiting> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let alone = error.is_about_content() && batch.len() > 1;
+            let error = Arc::new(error);
+            let each = |&index| Waiting { index, alone, error: EntryError::Call(Arc::clone(&error)) };
+            return batch.iter().map(each).collect();
+        }
+    };
+    let left = batch.iter().filter_map(|&index| {
+        let id = index.to_string();
+        if answer.successful.contains(&id) {
+            return None;
+        }
+        let error =
+            answer.failed.iter().find(|failed| failed.id == id).map_or(EntryError::Unmentioned, |failed| {
+                EntryError::Entry {
+                    code: failed.code.clone(),
+                    message: failed.message.clone().unwrap_or_default(),
+                    sender_fault: failed.sender_fault,
+                }
+            });
+        Some(Waiting { index, alone: false, error })
+    });
+    left.collect()
+}

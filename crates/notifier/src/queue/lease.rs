@@ -1,0 +1,181 @@
+//! The messages in work, kept invisible to others.
+//!
+//! One task for a whole queue extends them in batches, so that a slow message costs a tenth of a call now and then.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry as RequestEntry;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::batch::{self, Answer, Call};
+use super::limits::{EXTEND_AFTER, VISIBILITY_MAX};
+use super::{Queue, QueueError};
+
+/// Tries of one extension: the next round is the next try.
+const EXTEND_TRIES: u32 = 1;
+
+/// All messages of one queue that are in work here.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    held: Mutex<Held>,
+    /// Held while extensions are under way, so that a message that is handed back is not hidden again by one of them.
+    pub(super) round: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next: u64,
+    by_number: HashMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    receipt: Arc<str>,
+    received: Instant,
+    hidden: Instant,
+}
+
+/// One message in work; it is not extended any more once this is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    number: u64,
+    receipt: Arc<str>,
+    leases: Arc<Leases>,
+}
+
+impl Lease {
+    pub(super) fn receipt(&self) -> Arc<str> {
+        Arc::clone(&self.receipt)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.leases.held().by_number.remove(&self.number);
+    }
+}
+
+impl Leases {
+    pub(super) fn take(self: &Arc<Self>, receipt: String, now: Instant) -> Lease {
+        let receipt: Arc<str> = receipt.into();
+        let mut held = self.held();
+        let number = held.next;
+        held.next += 1;
+        let entry = Entry { receipt: Arc::clone(&receipt), received: now, hidden: now };
+        held.by_number.insert(number, entry);
+        Lease { number, receipt, leases: Arc::clone(self) }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages that are due for an extension, and for how many seconds. Those that SQS lets nobody hide any longer
+    /// are given up.
+    fn due(&self, visibility: Duration, now: Instant) -> Vec<Due> {
+        let mut due = Vec::new();
+        self.held().by_number.retain(|&number, entry| {
+            if now.duration_since(entry.hidden) < visibility.mul_f64(EXTEND_AFTER) {
+                return true;
+            }
+            let seconds =
+                VISIBILITY_MAX.saturating_sub(now.duration_since(entry.received)).min(visibility).as_secs();
+            let Some(seconds) = i32::try_from(seconds).ok().filter(|&seconds| seconds > 0) else {
+                warn!(
+                    "a message in work for 12 hours cannot be hidden any longer and will be delivered again"
+                );
+                return false;
+            };
+            let change = Change { receipt: Arc::clone(&entry.receipt), seconds };
+            due.push(Due { number, change });
+            true
+        });
+        due
+    }
+
+    /// One round: extends what is due.
+    async fn extend(&self, queue: &Queue, visibility: Duration) {
+        let _round = self.round.lock().await;
+        let now = Instant::now();
+        let (numbers, changes): (Vec<_>, Vec<_>) =
+            self.due(visibility, now).into_iter().map(|due| (due.number, due.change)).unzip();
+        let failed =
+            batch::run(&ChangeVisibility(queue.clone()), &changes, EXTEND_TRIES, queue.chance()).await;
+        let mut failures = failed.iter().map(|one| (one.index, &one.error)).collect::<HashMap<_, _>>();
+        let mut held = self.held();
+        for (index, number) in numbers.into_iter().enumerate() {
+            let Some(entry) = held.by_number.get_mut(&number) else {
+                continue; // It was settled in the meantime, which makes an extension fail.
+            };
+            match failures.remove(&index) {
+                None => entry.hidden = now,
+                Some(error) if error.is_final() => {
+                    warn!(queue = queue.name(), error = %error, "A message in work is ours no longer and may be delivered again");
+                    held.by_number.remove(&number);
+                }
+                Some(error) => {
+                    debug!(queue = queue.name(), error = %error, "A message in work was not extended; the next round tries again");
+                }
+            }
+        }
+    }
+}
+
+struct Due {
+    number: u64,
+    change: Change,
+}
+
+/// Extends messages in work for as long as it is polled.
+pub(super) async fn keep(leases: Arc<Leases>, queue: Queue, visibility: Duration) {
+    loop {
+        // Up to a fifth earlier, so that processes that started together do not call together.
+        let spread = 1.0 - 0.2 * queue.chance().fraction();
+        tokio::time::sleep(visibility.mul_f64(EXTEND_AFTER * spread)).await;
+        leases.extend(&queue, visibility).await;
+    }
+}
+
+/// A new end of a message's invisibility, from now.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) receipt: Arc<str>,
+    pub(super) seconds: i32,
+}
+
+/// `ChangeMessageVisibilityBatch`.
+pub(super) struct ChangeVisibility(pub(super) Queue);
+
+const OPERATION: &str = "ChangeMessageVisibilityBatch";
+
+impl Call for ChangeVisibility {
+    type Entry = Change;
+
+    fn bytes(&self, _: &Change) -> usize {
+        0
+    }
+
+    async fn call(&self, batch: Vec<(String, &Change)>) -> Result<Answer, QueueError> {
+        let Self(queue) = self;
+        let entry = |(id, change): (String, &Change)| {
+            RequestEntry::builder()
+                .id(id)
+                .receipt_handle(&*change.receipt)
+                .visibility_timeout(change.seconds)
+                .build()
+        };
+        let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
+        let entries = entries.map_err(|error| QueueError::unmade(queue.url(), OPERATION, error))?;
+        let call = queue
+            .client()
+            .change_message_visibility_batch()
+            .queue_url(queue.url())
+            .set_entries(Some(entries));
+        let answer = queue.call(OPERATION, call.send()).await?;
+        let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
+        Ok(Answer { successful, failed: answer.failed })
+    }
+}

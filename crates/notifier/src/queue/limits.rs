@@ -1,0 +1,39 @@
+//! The limits of SQS, and our own.
+//!
+//! Source of those of SQS: Amazon SQS Developer Guide, "Amazon SQS message quotas".
+
+use std::time::Duration;
+
+/// SQS: entries of one batch call, and messages of one answer to `ReceiveMessage`.
+pub const BATCH_ENTRIES_MAX: usize = 10;
+/// SQS: bytes of one message, and of all messages of one batch together, attributes included.
+pub const BATCH_BYTES_MAX: usize = wire::MESSAGE_BYTES_MAX;
+/// SQS: seconds that `ReceiveMessage` waits for a message at most; the longest wait makes the fewest calls.
+pub const RECEIVE_WAIT_SECONDS: i32 = 20;
+/// SQS: how long one receive can hide a message in all, however often it is extended.
+pub const VISIBILITY_MAX: Duration = Duration::from_hours(12);
+/// SQS: attributes of one message.
+pub const ATTRIBUTES_MAX: usize = 10;
+
+/// A queue that hides messages for less than this is asked for this: below it, a message could not be extended in time.
+pub(super) const VISIBILITY_MIN: Duration = Duration::from_secs(2);
+/// Extension starts when a message has been worked on for this part of its visibility.
+pub(super) const EXTEND_AFTER: f64 = 0.25;
+/// Longest that one call may take, the SDK's own retries included; a long poll gets its wait on top.
+pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
+/// How often an entry of a batch is offered.
+pub(super) const TRIES_MAX: u32 = 5;
+/// Wait before the second offer of an entry; later waits double.
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Longest wait between two offers of an entry.
+pub(super) const RETRY_MOST: Duration = Duration::from_secs(5);
+/// Batch calls of one job at the same time.
+pub(super) const BATCHES_AT_ONCE: usize = 8;
+/// How long a settled message waits for others, so that ten share one call.
+pub(super) const LINGER: Duration = Duration::from_millis(50);
+/// Settled messages that wait for a call; more make their workers wait.
+pub(super) const SETTLED_WAITING_MAX: usize = 256;
+/// Bytes of the reason that a dead letter carries.
+pub(super) const REASON_BYTES_MAX: usize = 1024;
+/// Bytes of any other attribute of a dead letter.
+pub(super) const ATTRIBUTE_BYTES_MAX: usize = 512;

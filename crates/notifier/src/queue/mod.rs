@@ -1,0 +1,146 @@
+//! The three SQS queues: publish to one, or work through one.
+//!
+//! A [`Queue`] is where messages are sent. An [`Inbox`] is the same queue for whoever works through it: it receives,
+//! keeps messages invisible while they are worked on, and deletes, hands back or buries each of them.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `limits` | the limits of SQS and our own, by name |
+//! | `pack`, `batch` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
+//! | `publish` | bodies out |
+//! | `message`, `inbox` | messages in, and what becomes of each |
+//! | `lease`, `collect` | kept invisible while worked on; deleted and handed back ten at a time |
+//! | `dead_letter` | poison, with its reason |
+//! | `attributes`, `trace` | what travels beside a body |
+//!
+//! Standard queues only: they deliver at least once and in no order.
+
+mod attributes;
+mod backoff;
+mod batch;
+mod collect;
+mod dead_letter;
+mod error;
+mod inbox;
+mod lease;
+pub mod limits;
+mod message;
+mod pack;
+mod publish;
+mod trace;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+pub use backoff::Backoff;
+pub use batch::EntryError;
+pub use dead_letter::{DeadLetter, NotBuried};
+pub use error::{QueueError, chain};
+pub use inbox::Inbox;
+pub use message::Message;
+pub use publish::{NotAccepted, PublishError};
+pub use trace::Trace;
+
+use crate::ambient::Chance;
+use limits::CALL_TIME_MAX;
+
+/// One SQS queue to send to. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Queue(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    url: String,
+    chance: Chance,
+}
+
+impl Queue {
+    /// The queue with this URL. Calls nobody.
+    #[must_use]
+    pub fn at(client: Client, url: impl Into<String>, chance: Chance) -> Self {
+        Self(Arc::new(Inner { client, url: url.into(), chance }))
+    }
+
+    /// The queue at `place`: a URL, or the name of a queue in the client's account and region.
+    ///
+    /// # Errors
+    ///
+    /// A name is looked up (`GetQueueUrl`), which fails with [`QueueError`]. A URL is taken as it is.
+    pub async fn open(client: Client, place: &str, chance: Chance) -> Result<Self, QueueError> {
+        if place.contains("://") {
+            return Ok(Self::at(client, place, chance));
+        }
+        let url = url_of(&client, place, None).await?;
+        Ok(Self::at(client, url, chance))
+    }
+
+    /// The queue's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// The queue's name: the end of its URL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let url = self.url().trim_end_matches('/');
+        url.rsplit_once('/').map_or(url, |(_, name)| name)
+    }
+
+    fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    fn chance(&self) -> &Chance {
+        &self.0.chance
+    }
+
+    /// Waits for a call about this queue, but not for ever.
+    async fn call<T, E>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, QueueError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        in_time(self.url(), operation, CALL_TIME_MAX, call).await
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.url()).finish()
+    }
+}
+
+/// Looks a queue up by its name, in the client's account or in another.
+async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<String, QueueError> {
+    let call =
+        client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account.map(Into::into));
+    let answer = in_time(name, "GetQueueUrl", CALL_TIME_MAX, call.send()).await?;
+    answer.queue_url.ok_or_else(|| QueueError::Unknown {
+        queue: name.to_owned(),
+        source: "the answer to GetQueueUrl has no URL".into(),
+    })
+}
+
+async fn in_time<T, E>(
+    queue: &str,
+    operation: &'static str,
+    limit: std::time::Duration,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, QueueError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| QueueError::of(queue, operation, error)),
+        Err(late) => Err(QueueError::late(queue, operation, late)),
+    }
+}

@@ -1,0 +1,117 @@
+//! Which messages share a batch. Pure.
+
+use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+
+/// Messages by their places in the list that was packed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Packed {
+    /// Batches that SQS takes, in the order of the list.
+    pub(super) batches: Vec<Vec<usize>>,
+    /// Messages that fit into no batch.
+    pub(super) oversized: Vec<usize>,
+}
+
+/// One message to pack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    /// Its place in the list.
+    pub(super) index: usize,
+    /// Its size with its attributes.
+    pub(super) bytes: usize,
+    /// It gets a batch of its own.
+    pub(super) alone: bool,
+}
+
+/// Packs messages into as few batches as their order allows: at most ten, and at most 1 MiB together.
+pub(super) fn pack(items: impl IntoIterator<Item = Item>) -> Packed {
+    let mut packed = Packed::default();
+    let mut room = 0;
+    let mut shared = false;
+    for Item { index, bytes, alone } in items {
+        if bytes > BATCH_BYTES_MAX {
+            packed.oversized.push(index);
+            continue;
+        }
+        match packed.batches.last_mut() {
+            Some(batch) if shared && !alone && bytes <= room && batch.len() < BATCH_ENTRIES_MAX => {
+                batch.push(index);
+                room -= bytes;
+            }
+            _ => {
+                packed.batches.push(vec![index]);
+                room = BATCH_BYTES_MAX - bytes;
+                shared = !alone;
+            }
+        }
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn items(sizes: &[usize]) -> impl Iterator<Item = Item> {
+        sizes.iter().enumerate().map(|(index, &bytes)| Item { index, bytes, alone: false })
+    }
+
+    #[test]
+    fn ten_small_messages_share_a_batch() {
+        let packed = pack(items(&[1; 21]));
+        assert_eq!(packed.batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 1]);
+    }
+
+    #[test]
+    fn a_batch_is_full_at_one_mebibyte_to_the_byte() {
+        let half = BATCH_BYTES_MAX / 2;
+        assert_eq!(pack(items(&[half, half])).batches, [vec![0, 1]]);
+        assert_eq!(pack(items(&[half, half + 1])).batches, [vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn an_oversized_message_is_named_and_its_neighbours_travel_together() {
+        let packed = pack(items(&[1, BATCH_BYTES_MAX + 1, 1]));
+        assert_eq!(packed, Packed { batches: vec![vec![0, 2]], oversized: vec![1] });
+    }
+
+    fn any_items() -> impl Strategy<Value = Vec<Item>> {
+        let bytes = prop_oneof![0..64_usize, 0..=BATCH_BYTES_MAX / 4, 0..=BATCH_BYTES_MAX + 2];
+        prop::collection::vec((bytes, prop::bool::weighted(0.1)), 0..80).prop_map(|items| {
+            let item = |(index, (bytes, alone))| Item { index, bytes, alone };
+            items.into_iter().enumerate().map(item).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_is_lost_or_doubled_and_their_order_is_kept(items in any_items()) {
+            let Packed { batches, oversized } = pack(items.clone());
+            let packed: Vec<_> = batches.into_iter().flatten().collect();
+            prop_assert!(packed.is_sorted());
+            let mut all = [packed, oversized].concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..items.len()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_batch_is_past_a_limit(items in any_items()) {
+            for batch in pack(items.clone()).batches {
+                prop_assert!((1..=BATCH_ENTRIES_MAX).contains(&batch.len()));
+                prop_assert!(batch.iter().map(|&i| items[i].bytes).sum::<usize>() <= BATCH_BYTES_MAX);
+                prop_assert!(batch.len() == 1 || batch.iter().all(|&i| !items[i].alone));
+            }
+        }
+
+        #[test]
+        fn no_two_batches_in_a_row_would_fit_into_one(items in any_items()) {
+            let batches = pack(items.iter().map(|item| Item { alone: false, ..*item })).batches;
+            for pair in batches.windows(2) {
+                let joined = pair[0].iter().chain(&pair[1][..1]);
+                let bytes: usize = joined.clone().map(|&i| items[i].bytes).sum();
+                prop_assert!(joined.count() > BATCH_ENTRIES_MAX || bytes > BATCH_BYTES_MAX);
+            }
+        }
+    }
+}

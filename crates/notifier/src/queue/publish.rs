@@ -1,0 +1,114 @@
+//! Bodies out: `SendMessageBatch`.
+
+use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+
+use super::attributes::Attributes;
+use super::batch::{self, Answer, Call, EntryError};
+use super::limits::TRIES_MAX;
+use super::trace::Trace;
+use super::{Queue, QueueError};
+
+/// Some messages were not accepted; all others were.
+#[derive(Debug, thiserror::Error)]
+#[error("queue {queue} did not accept {} of {offered} messages; message {}", refused.len(), first(refused))]
+pub struct PublishError {
+    /// URL of the queue.
+    pub queue: String,
+    /// How many messages were to be published.
+    pub offered: usize,
+    /// Those that were not accepted, in their order; never empty.
+    pub refused: Vec<NotAccepted>,
+}
+
+/// A message that the queue did not accept.
+#[derive(Debug)]
+pub struct NotAccepted {
+    /// Its place in what was to be published, from 0.
+    pub index: usize,
+    /// Why.
+    pub error: EntryError,
+}
+
+fn first(refused: &[NotAccepted]) -> String {
+    refused.first().map_or_else(String::new, |NotAccepted { index, error }| {
+        format!("{}: {}", index + 1, super::chain(error))
+    })
+}
+
+impl PublishError {
+    /// Whether one of the messages would be refused again, however often it is offered.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.refused.iter().any(|one| one.error.is_final())
+    }
+}
+
+impl Queue {
+    /// Sends every body as a message of its own, in batches that SQS takes, several at a time.
+    ///
+    /// What SQS refuses for a passing reason is offered again, five times in all, with growing waits. A call whose answer
+    /// was lost may have worked: then a message is there twice, as standard queues allow.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] names exactly the bodies that were not accepted. All others are on the queue.
+    pub async fn publish(&self, bodies: &[String], trace: &Trace) -> Result<(), PublishError> {
+        let mut attributes = Attributes::default();
+        trace.add_to(&mut attributes);
+        let entries: Vec<_> = bodies.iter().map(|body| Outgoing { body, attributes: &attributes }).collect();
+        self.send(&entries, trace).await
+    }
+
+    pub(super) async fn send(&self, entries: &[Outgoing<'_>], trace: &Trace) -> Result<(), PublishError> {
+        let given_up = batch::run(&Send { queue: self, trace }, entries, TRIES_MAX, self.chance()).await;
+        if given_up.is_empty() {
+            return Ok(());
+        }
+        let refused = given_up.into_iter().map(|one| NotAccepted { index: one.index, error: one.error });
+        Err(PublishError { queue: self.url().to_owned(), offered: entries.len(), refused: refused.collect() })
+    }
+}
+
+/// A message to send.
+pub(super) struct Outgoing<'a> {
+    pub(super) body: &'a str,
+    pub(super) attributes: &'a Attributes,
+}
+
+struct Send<'a> {
+    queue: &'a Queue,
+    trace: &'a Trace,
+}
+
+impl Send<'_> {
+    fn entry(&self, id: String, message: &Outgoing<'_>) -> Result<SendMessageBatchRequestEntry, BuildError> {
+        SendMessageBatchRequestEntry::builder()
+            .id(id)
+            .message_body(message.body)
+            .set_message_attributes(message.attributes.to_sdk()?)
+            .set_message_system_attributes(self.trace.to_sdk()?)
+            .build()
+    }
+}
+
+const OPERATION: &str = "SendMessageBatch";
+
+impl<'a> Call for Send<'a> {
+    type Entry = Outgoing<'a>;
+
+    fn bytes(&self, message: &Outgoing<'a>) -> usize {
+        message.body.len() + message.attributes.bytes()
+    }
+
+    async fn call(&self, batch: Vec<(String, &Outgoing<'a>)>) -> Result<Answer, QueueError> {
+        let entries =
+            batch.into_iter().map(|(id, message)| self.entry(id, message)).collect::<Result<_, _>>();
+        let entries = entries.map_err(|error| QueueError::unmade(self.queue.url(), OPERATION, error))?;
+        let call =
+            self.queue.client().send_message_batch().queue_url(self.queue.url()).set_entries(Some(entries));
+        let answer = self.queue.call(OPERATION, call.send()).await?;
+        let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
+        Ok(Answer { successful, failed: answer.failed })
+    }
+}
