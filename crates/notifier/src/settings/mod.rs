@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::deliver;
 use crate::discover::Health;
 use crate::network::Networks;
 use layers::{File, Layers};
@@ -31,11 +32,11 @@ pub struct Settings {
     /// Which containers are ready to be called.
     pub health: Health,
     /// How much of the account's AWS request rate may be used, from 1 to 100.
-    pub aws_budget_percent: u32,
+    pub aws_budget_percent: u8,
     /// The only networks that may be called.
     pub allow_networks: Networks,
     /// How tasks are called.
-    pub delivery: Delivery,
+    pub delivery: deliver::Options,
     /// How the daemon runs.
     pub daemon: Daemon,
 }
@@ -57,25 +58,6 @@ pub enum Ledger {
     /// Nowhere: they are only reported.
     #[default]
     None,
-}
-
-/// How tasks are called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// How many at the same time.
-    pub concurrency: usize,
-    /// The wait for a connection.
-    pub connect_timeout: Duration,
-    /// The wait for the whole answer to one attempt.
-    pub timeout: Duration,
-    /// The time for a delivery with all its attempts.
-    pub total_timeout: Duration,
-    /// The most attempts.
-    pub attempts: u32,
-    /// The longest wait before the second attempt.
-    pub retry_wait: Duration,
-    /// The longest wait before any attempt.
-    pub retry_wait_max: Duration,
 }
 
 /// How the daemon runs.
@@ -145,17 +127,9 @@ impl Settings {
             },
             ledger: reader.ledger(&table::LEDGER),
             health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
-            aws_budget_percent: reader.number(&table::AWS_BUDGET_PERCENT),
+            aws_budget_percent: u8::try_from(reader.number(&table::AWS_BUDGET_PERCENT)).unwrap_or(100),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
-            delivery: Delivery {
-                concurrency: reader.number(&table::CONCURRENCY) as usize,
-                connect_timeout: reader.millis(&table::CONNECT_TIMEOUT_MS),
-                timeout: reader.millis(&table::TIMEOUT_MS),
-                total_timeout: reader.millis(&table::TOTAL_TIMEOUT_MS),
-                attempts: reader.number(&table::ATTEMPTS),
-                retry_wait: reader.millis(&table::RETRY_WAIT_MS),
-                retry_wait_max: reader.millis(&table::RETRY_WAIT_MAX_MS),
-            },
+            delivery: delivery(&mut reader),
             daemon: Daemon {
                 listen: reader.listen(&table::LISTEN),
                 grace: reader.millis(&table::GRACE_MS),
@@ -167,6 +141,20 @@ impl Settings {
             },
         };
         reader.finish(settings)
+    }
+}
+
+fn delivery(reader: &mut Reader<'_>) -> deliver::Options {
+    let timeout = reader.millis(&table::TIMEOUT_MS);
+    deliver::Options {
+        connect_timeout: reader.millis(&table::CONNECT_TIMEOUT_MS).min(timeout),
+        timeout,
+        attempts: reader.number(&table::ATTEMPTS),
+        wait_first: reader.millis(&table::RETRY_WAIT_MS),
+        wait_most: reader.millis(&table::RETRY_WAIT_MAX_MS),
+        retry_after_most: reader.millis(&table::RETRY_AFTER_MAX_MS),
+        concurrency: reader.number(&table::CONCURRENCY) as usize,
+        ..deliver::Options::default()
     }
 }
 

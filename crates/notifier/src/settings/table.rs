@@ -104,10 +104,10 @@ pub static ALL: [&Setting; 19] = [
     &CONCURRENCY,
     &CONNECT_TIMEOUT_MS,
     &TIMEOUT_MS,
-    &TOTAL_TIMEOUT_MS,
     &ATTEMPTS,
     &RETRY_WAIT_MS,
     &RETRY_WAIT_MAX_MS,
+    &RETRY_AFTER_MAX_MS,
     &LISTEN,
     &GRACE_MS,
     &VISIBILITY_S,
@@ -195,27 +195,20 @@ pub(super) static CONNECT_TIMEOUT_MS: Setting = setting(
     "connect_timeout_ms",
     number(1, 60_000),
     "1000",
-    "How long one attempt waits for a connection",
+    "How long one attempt waits for a connection; never longer than `timeout_ms`",
 );
 pub(super) static TIMEOUT_MS: Setting = setting(
     Group::Delivery,
     "timeout_ms",
     number(1, 600_000),
-    "10000",
+    "3000",
     "How long one attempt waits for the whole answer, the connection included",
-);
-pub(super) static TOTAL_TIMEOUT_MS: Setting = setting(
-    Group::Delivery,
-    "total_timeout_ms",
-    number(1, 3_600_000),
-    "60000",
-    "How long one delivery may take over all its attempts",
 );
 pub(super) static ATTEMPTS: Setting = setting(
     Group::Delivery,
     "attempts",
     number(1, 20),
-    "4",
+    "3",
     "How many requests one delivery may make; 1 means no retry",
 );
 pub(super) static RETRY_WAIT_MS: Setting = setting(
@@ -223,14 +216,21 @@ pub(super) static RETRY_WAIT_MS: Setting = setting(
     "retry_wait_ms",
     number(1, 60_000),
     "200",
-    "The longest wait before the second attempt; it doubles from attempt to attempt",
+    "The longest wait before the second attempt; it doubles from attempt to attempt, and chance shortens it",
 );
 pub(super) static RETRY_WAIT_MAX_MS: Setting = setting(
     Group::Delivery,
     "retry_wait_max_ms",
     number(1, 600_000),
-    "5000",
-    "The longest wait before any attempt",
+    "2000",
+    "What the doubling of that wait ends at",
+);
+pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
+    Group::Delivery,
+    "retry_after_max_ms",
+    number(0, 600_000),
+    "10000",
+    "How much of the wait that a task asks for with Retry-After is honoured",
 );
 pub(super) static LISTEN: Setting = setting(
     Group::Daemon,
@@ -244,7 +244,7 @@ pub(super) static GRACE_MS: Setting = setting(
     "grace_ms",
     number(0, 600_000),
     "25000",
-    "How long the daemon finishes what it began when it is told to stop; ECS kills after 30 s",
+    "How long the daemon finishes what it began when it is told to stop; ECS kills after 30 s unless told otherwise",
 );
 pub(super) static VISIBILITY_S: Setting = setting(
     Group::Daemon,

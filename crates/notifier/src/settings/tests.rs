@@ -79,8 +79,12 @@ fn networks_are_a_list_in_either_form() {
 }
 
 #[test]
-fn nothing_set_allows_what_the_library_allows() {
-    assert_eq!(load(&flags(&[]), &[], "").unwrap().allow_networks, Networks::default());
+fn the_defaults_are_those_of_the_library() {
+    let settings = load(&flags(&[]), &[], "").unwrap();
+    assert_eq!(settings.allow_networks, Networks::default());
+    assert_eq!(settings.delivery, deliver::Options::default());
+    assert_eq!(settings.health, Health::default());
+    assert_eq!(settings.aws_budget_percent, crate::aws::budget::PERCENT_DEFAULT);
 }
 
 #[test]
