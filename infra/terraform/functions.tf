@@ -1,0 +1,111 @@
+locals {
+  # Each function knows the queue that it works through and the one that it publishes to, and no other.
+  queue_variables = {
+    services = "NOTIFIER_OBSERVER_QUEUE_URL"
+    tasks    = "NOTIFIER_SERVICES_QUEUE_URL"
+    notify   = "NOTIFIER_TASKS_QUEUE_URL"
+  }
+
+  environment = {
+    for stage in keys(local.functions) : stage => merge(
+      { (local.queue_variables[stage]) = aws_sqs_queue.this[stage].url },
+      contains(keys(local.next), stage) ? {
+        (local.queue_variables[local.next[stage]]) = aws_sqs_queue.this[local.next[stage]].url
+      } : {},
+      length(var.allow_networks) > 0 ? { NOTIFIER_ALLOW_NETWORKS = join(",", var.allow_networks) } : {},
+      {
+        NOTIFIER_HEALTH      = var.health
+        NOTIFIER_TIMEOUT_MS  = tostring(var.timeout_ms)
+        NOTIFIER_CONCURRENCY = tostring(var.concurrency)
+        NOTIFIER_LEDGER      = local.ledger
+        NOTIFIER_LOG_LEVEL   = var.log_level
+      },
+      var.environment,
+    )
+  }
+
+  # Where outcomes are kept: the one place for a table's name.
+  ledger = "none"
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.functions
+
+  name              = "/aws/lambda/${each.value.function}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = merge(local.tags, { Stage = each.key })
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.functions
+
+  function_name = each.value.function
+  description   = "ecs-task-notifier, stage ${each.key}"
+  role          = aws_iam_role.function[each.key].arn
+
+  s3_bucket         = aws_s3_object.archive[each.key].bucket
+  s3_key            = aws_s3_object.archive[each.key].key
+  s3_object_version = aws_s3_object.archive[each.key].version_id
+
+  runtime       = "provided.al2023"
+  handler       = "bootstrap"
+  architectures = [var.architecture]
+  memory_size   = each.value.memory_mb
+  timeout       = each.value.timeout_s
+  kms_key_arn   = var.kms_key_arn
+
+  environment {
+    variables = local.environment[each.key]
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function[each.key].name
+  }
+
+  dynamic "vpc_config" {
+    for_each = contains(local.in_vpc, each.key) ? [true] : []
+
+    content {
+      subnet_ids                  = var.subnet_ids
+      security_group_ids          = var.security_group_ids
+      ipv6_allowed_for_dual_stack = var.ipv6
+    }
+  }
+
+  tags = merge(local.tags, { Stage = each.key })
+
+  lifecycle {
+    precondition {
+      condition     = length(var.subnet_ids) > 0 && length(var.security_group_ids) > 0
+      error_message = "The notify function needs subnet_ids and security_group_ids: it calls tasks by their private addresses."
+    }
+  }
+
+  # A function without its role's permissions fails from its first message on.
+  depends_on = [aws_iam_role_policy.function]
+}
+
+resource "aws_lambda_event_source_mapping" "this" {
+  for_each = local.functions
+
+  event_source_arn                   = aws_sqs_queue.this[each.key].arn
+  function_name                      = aws_lambda_function.this[each.key].arn
+  batch_size                         = each.value.batch_size
+  maximum_batching_window_in_seconds = each.value.batching_window_s
+  function_response_types            = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = each.value.concurrency_max
+  }
+
+  tags = merge(local.tags, { Stage = each.key })
+
+  lifecycle {
+    precondition {
+      condition     = each.value.batch_size <= 10 || each.value.batching_window_s >= 1
+      error_message = "Stage ${each.key}: a batch_size over 10 needs a batching_window_s of at least 1."
+    }
+  }
+}

@@ -1,0 +1,160 @@
+locals {
+  ecs = "arn:${local.partition}:ecs:${local.region}:${local.account}"
+
+  # What each action can be limited to, and whether the condition key `ecs:cluster` applies.
+  # Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container
+  # Service" and "… for Amazon EC2". The three with `*` support no resource.
+  scopes = {
+    "ec2:DescribeInstances"          = { resources = ["*"], cluster = false }
+    "ecs:DescribeContainerInstances" = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
+    "ecs:DescribeServices"           = { resources = ["${local.ecs}:service/*"], cluster = true }
+    "ecs:DescribeTaskDefinition"     = { resources = ["*"], cluster = false }
+    "ecs:DescribeTasks"              = { resources = ["${local.ecs}:task/*"], cluster = true }
+    "ecs:ListServices"               = { resources = ["*"], cluster = true }
+    "ecs:ListTasks"                  = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
+  }
+}
+
+data "aws_iam_policy_document" "assume" {
+  for_each = local.functions
+
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+
+  # A role's name is one for all regions.
+  name                 = "${each.value.function}_${local.region}"
+  description          = "What the function ${each.value.function} of ${local.region} may do"
+  assume_role_policy   = data.aws_iam_policy_document.assume[each.key].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = merge(local.tags, { Stage = each.key })
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+
+  name   = "stage"
+  role   = aws_iam_role.function[each.key].id
+  policy = data.aws_iam_policy_document.function[each.key].json
+}
+
+data "aws_iam_policy_document" "function" {
+  for_each = local.functions
+
+  statement {
+    sid = "WorkThroughQueue"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [aws_sqs_queue.this[each.key].arn]
+  }
+
+  statement {
+    sid       = "BuryDeadLetters"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [aws_sqs_queue.dead_letters[each.key].arn]
+  }
+
+  dynamic "statement" {
+    for_each = contains(keys(local.next), each.key) ? [local.next[each.key]] : []
+
+    content {
+      sid       = "PublishToNextStage"
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.this[statement.value].arn]
+    }
+  }
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.function[each.key].arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = toset(each.value.actions)
+
+    content {
+      sid       = join("", [for word in split(":", statement.value) : title(word)])
+      actions   = [statement.value]
+      resources = local.scopes[statement.value].resources
+
+      dynamic "condition" {
+        for_each = local.scopes[statement.value].cluster && length(var.cluster_arns) > 0 ? [true] : []
+
+        content {
+          test     = "ArnLike"
+          variable = "ecs:cluster"
+          values   = var.cluster_arns
+        }
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "UseKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+
+  # Lambda itself makes these calls with the function's role, to put the function into the VPC. The actions that create
+  # and delete are checked before the interface exists, so no narrower resource is known.
+  # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
+  dynamic "statement" {
+    for_each = contains(local.in_vpc, each.key) ? [true] : []
+
+    content {
+      sid = "JoinVpc"
+      actions = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      resources = ["*"]
+    }
+  }
+
+  # The code in the function must not make them.
+  dynamic "statement" {
+    for_each = contains(local.in_vpc, each.key) ? [true] : []
+
+    content {
+      sid    = "CodeLeavesVpcAlone"
+      effect = "Deny"
+      actions = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      resources = ["*"]
+
+      condition {
+        test     = "ArnEquals"
+        variable = "lambda:SourceFunctionArn"
+        values   = ["arn:${local.partition}:lambda:${local.region}:${local.account}:function:${each.value.function}"]
+      }
+    }
+  }
+}

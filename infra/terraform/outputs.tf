@@ -1,0 +1,59 @@
+output "queue_urls" {
+  description = "URLs of the queues by stage; `services` is the observer queue, where broadcasts are asked for"
+  value       = { for stage, queue in aws_sqs_queue.this : stage => queue.url }
+}
+
+output "queue_arns" {
+  description = "ARNs of the queues by stage"
+  value       = { for stage, queue in aws_sqs_queue.this : stage => queue.arn }
+}
+
+output "observer_queue_url" {
+  description = "URL of the queue where broadcasts are asked for, for `NOTIFIER_OBSERVER_QUEUE_URL`"
+  value       = try(aws_sqs_queue.this["services"].url, null)
+}
+
+output "dead_letter_queue_urls" {
+  description = "URLs of the dead-letter queues by stage"
+  value       = { for stage, queue in aws_sqs_queue.dead_letters : stage => queue.url }
+}
+
+output "dead_letter_queue_arns" {
+  description = "ARNs of the dead-letter queues by stage"
+  value       = { for stage, queue in aws_sqs_queue.dead_letters : stage => queue.arn }
+}
+
+output "function_names" {
+  description = "Names of the functions by stage"
+  value       = { for stage, function in aws_lambda_function.this : stage => function.function_name }
+}
+
+output "function_arns" {
+  description = "ARNs of the functions by stage"
+  value       = { for stage, function in aws_lambda_function.this : stage => function.arn }
+}
+
+output "role_arns" {
+  description = "ARNs of the functions' roles by stage"
+  value       = { for stage, role in aws_iam_role.function : stage => role.arn }
+}
+
+output "log_group_names" {
+  description = "Names of the functions' log groups by stage"
+  value       = { for stage, group in aws_cloudwatch_log_group.function : stage => group.name }
+}
+
+output "bucket" {
+  description = "Name of the bucket of the function archives"
+  value       = one(aws_s3_bucket.archives[*].id)
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard"
+  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
+}
+
+output "discovery_actions" {
+  description = "The ECS and EC2 actions that the three stages together call, for the role of a daemon"
+  value       = sort(distinct(flatten([for stage in local.all_stages : stage.actions])))
+}

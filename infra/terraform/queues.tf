@@ -1,0 +1,94 @@
+resource "aws_sqs_queue" "this" {
+  for_each = local.queues
+
+  name                       = each.value.queue
+  visibility_timeout_seconds = each.value.visibility_s
+  message_retention_seconds  = var.message_retention_s
+  receive_wait_time_seconds  = 20
+  max_message_size           = 1048576
+
+  sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
+  kms_master_key_id                 = var.kms_key_arn
+  kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 3600
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters[each.key].arn
+    maxReceiveCount     = each.value.receives_max
+  })
+
+  tags = merge(local.tags, { Stage = each.key })
+
+  lifecycle {
+    precondition {
+      condition     = each.value.visibility_s >= 6 * each.value.timeout_s + each.value.batching_window_s
+      error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s plus the batching window. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
+    }
+    precondition {
+      condition     = each.value.receives_max >= 5
+      error_message = "Stage ${each.key}: receives_max must be at least 5, or throttled invocations would end in the dead letters."
+    }
+  }
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  for_each = local.queues
+
+  name                      = "${each.value.queue}_dead_letters"
+  message_retention_seconds = var.dead_letter_retention_s
+  max_message_size          = 1048576
+
+  sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
+  kms_master_key_id                 = var.kms_key_arn
+  kms_data_key_reuse_period_seconds = var.kms_key_arn == null ? null : 3600
+
+  tags = merge(local.tags, { Stage = each.key })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
+  for_each = local.queues
+
+  queue_url = aws_sqs_queue.dead_letters[each.key].id
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.this[each.key].arn]
+  })
+}
+
+data "aws_iam_policy_document" "queue" {
+  for_each = { for key, queue in merge(
+    { for stage, queue in aws_sqs_queue.this : stage => queue },
+    { for stage, queue in aws_sqs_queue.dead_letters : "${stage}_dead_letters" => queue },
+  ) : key => queue.arn }
+
+  statement {
+    sid       = "OnlyByTls"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [each.value]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "this" {
+  for_each = local.queues
+
+  queue_url = aws_sqs_queue.this[each.key].id
+  policy    = data.aws_iam_policy_document.queue[each.key].json
+}
+
+resource "aws_sqs_queue_policy" "dead_letters" {
+  for_each = local.queues
+
+  queue_url = aws_sqs_queue.dead_letters[each.key].id
+  policy    = data.aws_iam_policy_document.queue["${each.key}_dead_letters"].json
+}

@@ -1,0 +1,274 @@
+variable "create" {
+  description = "Whether to create anything at all"
+  type        = bool
+  default     = true
+}
+
+variable "create_functions" {
+  description = "Whether to create the three functions with their roles, archives and alarms. Without them the queues are for the daemon: see `examples/ecs-daemon`"
+  type        = bool
+  default     = true
+}
+
+variable "name_prefix" {
+  description = "What every name begins with, so that several stacks fit into one account and region"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9-]{0,11})?$", var.name_prefix))
+    error_message = "name_prefix takes at most 12 lower-case letters, digits and hyphens and begins with a letter or digit: the bucket's name allows no others."
+  }
+}
+
+variable "name_suffix" {
+  description = "What every name ends with"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9-]{0,7}[a-z0-9])?$", var.name_suffix))
+    error_message = "name_suffix takes at most 8 lower-case letters, digits and hyphens and ends with a letter or digit: the bucket's name allows no others."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that can have tags"
+  type        = map(string)
+  default     = {}
+}
+
+variable "kms_key_arn" {
+  description = "KMS key for queues, bucket, logs and the functions' environment; AWS's own keys when null. Its policy must let CloudWatch Logs of this region use it"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a key, not of an alias."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the notify function: from them the tasks must be reachable. Two, in two availability zones, keep it working when one fails"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.subnet_ids : startswith(id, "subnet-")])
+    error_message = "Every entry of subnet_ids begins with `subnet-`."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the notify function. They need a way out to the tasks' ports and to port 443 of the AWS endpoints; the tasks' own groups must let them in"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.security_group_ids) <= 5 && alltrue([for id in var.security_group_ids : startswith(id, "sg-")])
+    error_message = "security_group_ids holds at most five ids, and every one begins with `sg-`."
+  }
+}
+
+variable "ipv6" {
+  description = "Whether the functions in the VPC get IPv6 addresses, to call tasks in IPv6-only subnets. The subnets must be dual-stack"
+  type        = bool
+  default     = false
+}
+
+variable "discovery_in_vpc" {
+  description = "Whether the two discovery functions are inside the VPC as well. They call only AWS, so they need not be; inside they need a way to ECS, EC2 and SQS"
+  type        = bool
+  default     = false
+}
+
+variable "create_vpc_endpoints" {
+  description = "Whether to create VPC endpoints, for subnets without NAT"
+  type        = bool
+  default     = false
+}
+
+variable "vpc_id" {
+  description = "The VPC of the endpoints"
+  type        = string
+  default     = null
+}
+
+variable "vpc_endpoint_services" {
+  description = "The AWS services that get an interface endpoint. `sqs` is what the notify function calls; add `ecs` and `ec2` with `discovery_in_vpc`"
+  type        = list(string)
+  default     = ["sqs"]
+}
+
+variable "architecture" {
+  description = "Processor of the functions: `arm64` or `x86_64`"
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is `arm64` or `x86_64`."
+  }
+}
+
+variable "archives_dir" {
+  description = "Folder with the functions' archives, each `<function>/bootstrap.zip`; `target/lambda/<architecture>` of this repository, where `make lambda` puts them, when null"
+  type        = string
+  default     = null
+}
+
+variable "cluster_arns" {
+  description = "The only ECS clusters that the functions may look into, `*` allowed in an ARN; every cluster of the account and region when empty"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.cluster_arns : can(regex("^arn:[^:]+:ecs:[^:]+:[^:]+:cluster/", arn))])
+    error_message = "Every entry of cluster_arns is the ARN of a cluster."
+  }
+}
+
+variable "allow_networks" {
+  description = "The only networks whose addresses may be called, in CIDR notation; the ranges that VPCs use when empty. The VPC's own ranges are the best choice"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.allow_networks : can(regex("^[0-9a-fA-F.:]+/[0-9]{1,3}$", cidr))])
+    error_message = "Every entry of allow_networks is a network such as `10.0.0.0/8` or `fd00::/8`."
+  }
+}
+
+variable "health" {
+  description = "Whether a container must be healthy to be called: `detect` (where it has a health check), `require` or `ignore`"
+  type        = string
+  default     = "detect"
+
+  validation {
+    condition     = contains(["detect", "require", "ignore"], var.health)
+    error_message = "health is `detect`, `require` or `ignore`."
+  }
+}
+
+variable "timeout_ms" {
+  description = "How long one HTTP attempt waits for the whole answer, in milliseconds"
+  type        = number
+  default     = 3000
+
+  validation {
+    condition     = var.timeout_ms >= 1 && var.timeout_ms <= 10000
+    error_message = "timeout_ms is from 1 to 10000: all attempts of a delivery must fit into the function's time."
+  }
+}
+
+variable "concurrency" {
+  description = "How many tasks one notify function calls at the same time. A function may have 1,024 files open"
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = var.concurrency >= 1 && var.concurrency <= 900
+    error_message = "concurrency is from 1 to 900."
+  }
+}
+
+variable "log_level" {
+  description = "How much the functions log: `error`, `warn`, `info`, `debug` or `trace`"
+  type        = string
+  default     = "info"
+
+  validation {
+    condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
+    error_message = "log_level is `error`, `warn`, `info`, `debug` or `trace`."
+  }
+}
+
+variable "environment" {
+  description = "More environment variables of the functions, for example other `NOTIFIER_` settings; they win over the module's own"
+  type        = map(string)
+  default     = {}
+}
+
+variable "stages" {
+  description = "Other values than those of `stages.json`, by stage (`services`, `tasks`, `notify`)"
+  type = map(object({
+    timeout_s         = optional(number)
+    visibility_s      = optional(number)
+    receives_max      = optional(number)
+    batch_size        = optional(number)
+    batching_window_s = optional(number)
+    concurrency_max   = optional(number)
+    memory_mb         = optional(number)
+    age_alarm_s       = optional(number)
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for stage in keys(var.stages) : contains(["services", "tasks", "notify"], stage)])
+    error_message = "The stages are `services`, `tasks` and `notify`."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the functions' roles"
+  type        = string
+  default     = null
+}
+
+variable "message_retention_s" {
+  description = "How long a message may wait on a queue, in seconds"
+  type        = number
+  default     = 345600
+
+  validation {
+    condition     = var.message_retention_s >= 3600 && var.message_retention_s <= 1209600
+    error_message = "message_retention_s is from 3600 (an hour) to 1209600 (14 days)."
+  }
+}
+
+variable "dead_letter_retention_s" {
+  description = "How long a dead letter is kept, in seconds. It counts from when SQS first got the message, so it must be longer than `message_retention_s`"
+  type        = number
+  default     = 1209600
+
+  validation {
+    condition     = var.dead_letter_retention_s >= 3600 && var.dead_letter_retention_s <= 1209600
+    error_message = "dead_letter_retention_s is from 3600 (an hour) to 1209600 (14 days)."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the functions' logs are kept, in days"
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is one of the numbers that CloudWatch Logs takes, such as 7, 14, 30, 90 or 365."
+  }
+}
+
+variable "keep_bucket" {
+  description = "Whether `terraform destroy` refuses to delete the bucket while archives are in it. They can be built again, so by default nothing stays behind"
+  type        = bool
+  default     = false
+}
+
+variable "create_alarms" {
+  description = "Whether to create the alarms: dead letters, age of the oldest message, errors and throttles of each stage"
+  type        = bool
+  default     = true
+}
+
+variable "alarm_topic_arns" {
+  description = "SNS topics that are told when an alarm goes off and when it is over"
+  type        = list(string)
+  default     = []
+}
+
+variable "create_dashboard" {
+  description = "Whether to create the CloudWatch dashboard"
+  type        = bool
+  default     = true
+}
