@@ -1,29 +1,216 @@
 //! Our share of the throttles that everything in the account and region draws on.
+//!
+//! AWS gives each account and region one token bucket for each group of APIs. Deployments, autoscaling and dashboards
+//! draw on the same ones, so a broadcast waits for its own, smaller bucket first. The SDK's retries come on top: they
+//! slow down by themselves (`wiring`).
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use governor::clock::Clock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Mutex;
+
+/// The share of AWS's buckets that one process takes unless told otherwise, in percent.
+pub const PERCENT_DEFAULT: u8 = 50;
 
 /// The APIs that share one of AWS's buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// ECS ListTasks, DescribeTasks, ListContainerInstances, DescribeContainerInstances.
+    /// ECS `ListTasks`, `DescribeTasks`, `ListContainerInstances`, `DescribeContainerInstances`.
     ClusterRead,
-    /// ECS ListServices, DescribeServices.
+    /// ECS `ListServices`, `DescribeServices`.
     ServiceRead,
-    /// ECS DescribeTaskDefinition.
+    /// ECS `DescribeTaskDefinition`.
     TaskDefinitionRead,
-    /// EC2 DescribeInstances with a filter and pages.
+    /// EC2 `DescribeInstances` with a filter and pages.
     Ec2Read,
 }
 
-/// Our share of AWS's throttles. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Budget;
+/// A token bucket of AWS: calls that may come at once, and calls a second that come back.
+struct Bucket {
+    burst: u32,
+    refill_per_s: u32,
+}
+
+impl Group {
+    /// The whole bucket. Sources: "Request throttling for the Amazon ECS API" and "Request throttling for the Amazon EC2
+    /// API" (non-mutating actions with filters and pages).
+    const fn bucket(self) -> Bucket {
+        match self {
+            Self::ClusterRead | Self::ServiceRead | Self::Ec2Read => Bucket { burst: 100, refill_per_s: 20 },
+            Self::TaskDefinitionRead => Bucket { burst: 50, refill_per_s: 20 },
+        }
+    }
+
+    /// `percent` of the bucket; at least one call at once, and refilled ever more slowly rather than never.
+    fn quota(self, percent: u32) -> Quota {
+        let Bucket { burst, refill_per_s } = self.bucket();
+        let burst = NonZeroU32::new(burst * percent / 100).unwrap_or(NonZeroU32::MIN);
+        let period = Duration::from_secs(100) / (refill_per_s * percent);
+        // A period of zero is no quota; the table above and a percentage never make one.
+        Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
+    }
+}
+
+/// Our share of AWS's throttles. Clones share it; separate processes do not know of each other.
+#[derive(Clone, Debug)]
+pub struct Budget(Option<Arc<Shares>>);
+
+#[derive(Debug)]
+struct Shares {
+    cluster: Share,
+    service: Share,
+    task_definition: Share,
+    ec2: Share,
+}
+
+#[derive(Debug)]
+struct Share {
+    limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock>,
+    /// Held while waiting: who came first goes first, and a crowd does not wake up for one token.
+    turn: Mutex<()>,
+}
 
 impl Budget {
+    /// This much of every bucket of AWS. A percentage outside 1 to 100 counts as the nearest end.
+    #[must_use]
+    pub fn percent(percent: u8) -> Self {
+        let share = |group: Group| Share {
+            limiter: RateLimiter::direct_with_clock(
+                group.quota(u32::from(percent.clamp(1, 100))),
+                TokioClock,
+            ),
+            turn: Mutex::default(),
+        };
+        Self(Some(Arc::new(Shares {
+            cluster: share(Group::ClusterRead),
+            service: share(Group::ServiceRead),
+            task_definition: share(Group::TaskDefinitionRead),
+            ec2: share(Group::Ec2Read),
+        })))
+    }
+
     /// No limit, for a simulator.
     #[must_use]
     pub fn unlimited() -> Self {
-        Self
+        Self(None)
     }
 
-    /// Returns when our share has room for one more call of this group.
-    pub async fn wait(&self, _group: Group) {}
+    /// Returns when our share has room for one more call of this group, and takes that room. In order of arrival.
+    pub async fn wait(&self, group: Group) {
+        let Some(shares) = &self.0 else { return };
+        let share = match group {
+            Group::ClusterRead => &shares.cluster,
+            Group::ServiceRead => &shares.service,
+            Group::TaskDefinitionRead => &shares.task_definition,
+            Group::Ec2Read => &shares.ec2,
+        };
+        let _turn = share.turn.lock().await;
+        // Ends: the bucket refills at a constant rate, and nobody else draws on it during our turn.
+        while let Err(not_yet) = share.limiter.check() {
+            tokio::time::sleep(not_yet.wait_time_from(TokioClock.now())).await;
+        }
+    }
+}
+
+impl Default for Budget {
+    /// [`PERCENT_DEFAULT`] percent.
+    fn default() -> Self {
+        Self::percent(PERCENT_DEFAULT)
+    }
+}
+
+/// Tokio's clock, which the sleep above follows too, and which tests can pause.
+#[derive(Clone, Debug)]
+struct TokioClock;
+
+impl Clock for TokioClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until the last of `calls` may start.
+    async fn seconds(budget: &Budget, group: Group, calls: u32) -> f64 {
+        let start = tokio::time::Instant::now();
+        for _ in 0..calls {
+            budget.wait(group).await;
+        }
+        start.elapsed().as_secs_f64()
+    }
+
+    #[track_caller]
+    fn about(expected: f64, found: f64) {
+        assert!((expected - found).abs() < 0.01, "{expected} s expected, {found} s found");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_burst_comes_at_once_and_then_half_of_the_refill() {
+        let budget = Budget::default();
+        about(0.0, seconds(&budget, Group::ClusterRead, 50).await);
+        about(2.0, seconds(&budget, Group::ClusterRead, 20).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_group_has_its_own_share() {
+        let budget = Budget::default();
+        about(0.0, seconds(&budget, Group::ServiceRead, 50).await);
+        about(0.0, seconds(&budget, Group::Ec2Read, 50).await);
+        about(0.0, seconds(&budget, Group::TaskDefinitionRead, 25).await);
+        about(0.1, seconds(&budget, Group::TaskDefinitionRead, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_bucket_can_be_taken_and_a_hundredth_of_it() {
+        about(1.0, seconds(&Budget::percent(100), Group::ClusterRead, 120).await);
+        about(5.0, seconds(&Budget::percent(1), Group::ClusterRead, 2).await);
+        about(10.0, seconds(&Budget::percent(1), Group::TaskDefinitionRead, 3).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_percentage_outside_the_range_counts_as_the_nearest_end() {
+        about(5.0, seconds(&Budget::percent(0), Group::ClusterRead, 2).await);
+        about(1.0, seconds(&Budget::percent(255), Group::ClusterRead, 120).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clones_share_and_who_waits_together_leaves_one_after_the_other() {
+        let budget = Budget::default();
+        seconds(&budget, Group::ServiceRead, 50).await;
+        let start = tokio::time::Instant::now();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let budget = budget.clone();
+            waiting.spawn(async move {
+                budget.wait(Group::ServiceRead).await;
+                start.elapsed().as_millis() / 100
+            });
+        }
+        let mut left = waiting.join_all().await;
+        left.sort_unstable();
+        assert_eq!(left, (1..=10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn giving_up_the_wait_leaves_the_turn_to_the_next() {
+        let budget = Budget::percent(1);
+        budget.wait(Group::ClusterRead).await;
+        let given_up = tokio::time::timeout(Duration::from_secs(1), budget.wait(Group::ClusterRead)).await;
+        assert!(given_up.is_err());
+        about(4.0, seconds(&budget, Group::ClusterRead, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_nothing_waits() {
+        about(0.0, seconds(&Budget::unlimited(), Group::Ec2Read, 10_000).await);
+    }
 }

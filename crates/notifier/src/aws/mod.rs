@@ -1,19 +1,22 @@
 //! The clients: ECS, EC2 and SQS, set up once, counted, and kept within our share of AWS's throttles.
 
-use std::time::Duration;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 
-use aws_config::BehaviorVersion;
-use aws_sdk_sqs::config::{Credentials, Region};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-
+mod answer;
 pub mod budget;
 pub mod calls;
 pub mod ec2;
 pub mod ecs;
+mod wiring;
 
+use answer::AnswerLimit;
 use budget::Budget;
 use calls::Calls;
 use ec2::Ec2;
+
+/// How we introduce ourselves to AWS, in the user agent.
+const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
 
 /// How to reach AWS, where that differs from what the environment and the profile say.
 #[derive(Clone, Debug, Default)]
@@ -22,13 +25,13 @@ pub struct Options {
     pub region: Option<String>,
     /// Profile of the AWS configuration files, before `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// One endpoint for all three services, before every `AWS_ENDPOINT_URL`.
+    /// One endpoint for all three services, before every `AWS_ENDPOINT_URL…` and every profile's.
     pub endpoint_url: Option<String>,
     /// Our share of AWS's throttles.
     pub budget: Budget,
 }
 
-/// The clients of one account and region.
+/// The clients of one account and region. Clones share their connections, counts and budget.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// ECS.
@@ -39,36 +42,67 @@ pub struct Aws {
     pub ec2: Ec2,
     /// Every request of these clients, counted.
     pub calls: Calls,
-    /// Our share of AWS's throttles, to wait for before a call to ECS.
+    /// Our share of AWS's throttles, to wait for before a call to ECS. EC2 waits by itself, SQS has no limit to share.
     pub budget: Budget,
 }
 
 impl Aws {
-    /// The clients that the environment, the profile and `options` describe.
+    /// The clients that `options`, the environment and the profile describe, in this order.
+    ///
+    /// Region, credentials (SSO and `credential_process` included), endpoints, FIPS, dual stack and proxies are found as
+    /// in every AWS tool; only the number and mode of retries are ours. Nothing is sent yet, unless a region is only to
+    /// be had from the instance metadata service: a missing region or wrong credentials show at the first request.
     pub async fn load(options: Options) -> Self {
-        let _ = (Duration::ZERO, options.endpoint_url, Provider::Rustls(CryptoMode::Ring));
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(wiring::https())
+            .retry_config(wiring::retries())
+            .timeout_config(wiring::timeouts());
         if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
         }
-        Self::new(&loader.load().await, options.budget)
+        if let Some(profile) = options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint_url) = options.endpoint_url {
+            loader = loader.endpoint_url(endpoint_url);
+        }
+        Self::new(loader.load().await, options.budget)
     }
 
-    /// Clients for a simulator at this address, with made-up credentials and no budget.
-    pub async fn at(endpoint_url: &str, region: &str) -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(endpoint_url)
+    /// Clients for a simulator at this plain-HTTP address, with made-up credentials and no budget. Reads no environment
+    /// and no profile.
+    #[must_use]
+    pub fn at(endpoint_url: &str, region: &str) -> Self {
+        let credentials = Credentials::new("simulator", "simulator", None, None, "simulator");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(wiring::http())
+            .retry_config(wiring::retries())
+            .timeout_config(wiring::timeouts())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region.to_owned()))
-            .credentials_provider(Credentials::new("test", "test", None, None, "simulator"));
-        Self::new(&loader.load().await, Budget::unlimited())
+            .endpoint_url(endpoint_url);
+        Self::new(config.build(), Budget::unlimited())
     }
 
-    fn new(config: &aws_config::SdkConfig, budget: Budget) -> Self {
+    fn new(config: SdkConfig, budget: Budget) -> Self {
+        let mut config = config.into_builder();
+        config.set_app_name(AppName::new(APP_NAME).ok());
+        let config = config.build();
+        let calls = Calls::default();
+        let ecs = aws_sdk_ecs::config::Builder::from(&config)
+            .retry_partition(wiring::partition("ecs"))
+            .interceptor(calls.clone())
+            .interceptor(AnswerLimit);
+        let sqs = aws_sdk_sqs::config::Builder::from(&config)
+            .retry_partition(wiring::partition("sqs"))
+            .interceptor(calls.clone())
+            .interceptor(AnswerLimit);
         Self {
-            ecs: aws_sdk_ecs::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            ec2: Ec2,
-            calls: Calls::default(),
+            ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            ec2: Ec2::new(&config, calls.clone(), budget.clone()),
+            calls,
             budget,
         }
     }
