@@ -22,6 +22,7 @@
 
 pub mod ambient;
 pub mod aws;
+pub mod daemon;
 pub mod deliver;
 pub mod direct;
 pub mod discover;

@@ -8,6 +8,7 @@
 //! | [`envelope`] | the body of the HTTP request that one task receives |
 //! | [`headers`] | the names of that request's headers |
 //! | [`id`] | the ids of a broadcast and of a delivery |
+//! | [`signature`] | what proves that a request is ours |
 //!
 //! There is no I/O here, no clock and no chance: whoever needs a time or an id passes it in. A receiver can depend on
 //! this crate without getting a runtime or an AWS SDK.
@@ -18,6 +19,7 @@ pub mod headers;
 pub mod id;
 mod json;
 pub mod message;
+pub mod signature;
 
 pub use envelope::{Audience, Envelope};
 pub use event::{Data, Draft, Event, EventError};

@@ -63,7 +63,9 @@ impl EcsError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
-            Self::Refused { code, .. } => matches!(code.as_str(), "InvalidParameterException" | "ClientException"),
+            Self::Refused { code, .. } => {
+                matches!(code.as_str(), "InvalidParameterException" | "ClientException")
+            }
             Self::Unavailable { .. } | Self::Endless(_) => false,
         }
     }
@@ -96,7 +98,8 @@ impl Ecs {
     pub async fn list_services(&self, cluster: &str) -> Result<Vec<String>, EcsError> {
         pages("ListServices", async |token| {
             self.budget.wait(Group::ServiceRead).await;
-            let call = self.client.list_services().cluster(cluster).max_results(PAGE_MAX).set_next_token(token);
+            let call =
+                self.client.list_services().cluster(cluster).max_results(PAGE_MAX).set_next_token(token);
             let page = call.send().await.map_err(|e| failure("ListServices", cluster, "", e))?;
             Ok((page.service_arns.unwrap_or_default(), page.next_token))
         })
@@ -173,7 +176,8 @@ impl Ecs {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_container_instances().cluster(cluster);
             let call = call.set_container_instances(Some(batch));
-            let answer = call.send().await.map_err(|e| failure("DescribeContainerInstances", cluster, "", e))?;
+            let answer =
+                call.send().await.map_err(|e| failure("DescribeContainerInstances", cluster, "", e))?;
             Ok((answer.container_instances.unwrap_or_default(), answer.failures.unwrap_or_default()))
         })
         .await
@@ -181,7 +185,10 @@ impl Ecs {
 }
 
 /// Follows a list to its end.
-async fn pages<F>(operation: &'static str, page: impl Fn(Option<String>) -> F) -> Result<Vec<String>, EcsError>
+async fn pages<F>(
+    operation: &'static str,
+    page: impl Fn(Option<String>) -> F,
+) -> Result<Vec<String>, EcsError>
 where
     F: Future<Output = Result<(Vec<String>, Option<String>), EcsError>>,
 {
@@ -209,7 +216,9 @@ async fn batches<T, F>(
 where
     F: Future<Output = Result<(Vec<T>, Vec<Failure>), EcsError>>,
 {
-    stream::iter(all.chunks(size).map(|names| batch(names.to_vec())))
+    // Owned batches: a closure over borrowed ones would make the future not `Send`.
+    let names: Vec<Vec<String>> = all.chunks(size).map(<[String]>::to_vec).collect();
+    stream::iter(names.into_iter().map(batch))
         .buffered(CALLS_CONCURRENT_MAX)
         .try_fold((Vec::new(), Vec::new()), async |(mut found, mut failures), answer| {
             found.extend(answer.0);

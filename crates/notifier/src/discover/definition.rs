@@ -76,8 +76,9 @@ impl Definitions {
     ///
     /// Only what may go away by itself. A revision that ECS refuses for good is a [`Found`] of its own.
     pub(super) async fn get(&self, ecs: &Ecs, arns: &[String]) -> Result<Vec<Found>, EcsError> {
-        stream::iter(arns)
-            .map(|arn| self.0.get_or_insert_async(arn, fetch(ecs, arn)))
+        // Owned names: a closure over borrowed ones would make the future not `Send`.
+        stream::iter(arns.to_vec())
+            .map(async |arn| self.0.get_or_insert_async(&arn, fetch(ecs, &arn)).await)
             .buffered(FETCHES_CONCURRENT_MAX)
             .try_collect()
             .await

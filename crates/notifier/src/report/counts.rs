@@ -27,6 +27,16 @@ impl Counts {
         *self.of_mut(outcome) += 1;
     }
 
+    /// Counts the containers of another count too.
+    pub fn merge(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.gone += other.gone;
+        self.skipped += other.skipped;
+        self.pending += other.pending;
+    }
+
     /// Takes one back.
     pub(super) fn remove(&mut self, outcome: Option<Outcome>) {
         let count = self.of_mut(outcome);

@@ -46,7 +46,7 @@ pub enum Group {
     Queues,
     /// Where outcomes are kept.
     Ledger,
-    /// How the fleet is found.
+    /// How the fleet is found, and what of it may be called.
     Discovery,
     /// How tasks are called.
     Delivery,
@@ -177,7 +177,7 @@ pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
     "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
 );
 pub(super) static ALLOW_NETWORKS: Setting = setting(
-    Group::Delivery,
+    Group::Discovery,
     "allow_networks",
     Kind::Networks,
     network::DEFAULT,

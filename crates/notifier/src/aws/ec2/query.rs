@@ -48,6 +48,8 @@ impl Ask {
         form.append_pair("Action", "DescribeInstances");
         form.append_pair("Version", API_VERSION);
         form.append_pair("MaxResults", &INSTANCES_ASKED_MAX.to_string());
+        // The hosts of ECS Managed Instances belong to AWS, and an account may hide such resources.
+        form.append_pair("IncludeManagedResources", "true");
         form.append_pair("Filter.1.Name", "instance-id");
         for (number, id) in (1..).zip(instances) {
             form.append_pair(&format!("Filter.1.Value.{number}"), id);
@@ -155,8 +157,8 @@ mod tests {
     fn a_request_is_a_form_with_a_filter_and_a_page_size() {
         assert_eq!(
             Ask::new(&["i-1", "i-2"], Some("a+b/c=&d")).0,
-            "Action=DescribeInstances&Version=2016-11-15&MaxResults=100&Filter.1.Name=instance-id\
-             &Filter.1.Value.1=i-1&Filter.1.Value.2=i-2&NextToken=a%2Bb%2Fc%3D%26d"
+            "Action=DescribeInstances&Version=2016-11-15&MaxResults=100&IncludeManagedResources=true\
+             &Filter.1.Name=instance-id&Filter.1.Value.1=i-1&Filter.1.Value.2=i-2&NextToken=a%2Bb%2Fc%3D%26d"
         );
     }
 }

@@ -1,0 +1,113 @@
+//! Why a message was not done, and whether to try again.
+
+use std::any::Any;
+use std::time::Duration;
+
+use crate::queue::{Backoff, PublishError, chain};
+use crate::stage::StageError;
+
+/// Waits before a message is delivered again. A task's address is reused within minutes, so retries do not wait longer.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_mins(5) };
+
+/// The longest wait that a stage may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
+
+/// Why a message was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable word for the kind of failure.
+    pub code: &'static str,
+    /// What went wrong, with its causes.
+    pub reason: String,
+    /// What to do about it.
+    pub verdict: Verdict,
+}
+
+/// What becomes of a message that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would fail again: to the dead letters.
+    Final,
+    /// It may work later: at the earliest after this, if known.
+    Again(Option<Duration>),
+}
+
+impl Failure {
+    /// Work that took longer than it may.
+    pub(super) fn late(limit: Duration) -> Self {
+        let reason = format!("the work on the message took longer than {limit:?}");
+        Self { code: "time", reason, verdict: Verdict::Again(None) }
+    }
+
+    /// A panic while the message was in work. It may be the message's doing or not, so it is tried again like any failure
+    /// and buried when its tries are used up.
+    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Self { code: "panic", reason: format!("the stage panicked: {text}"), verdict: Verdict::Again(None) }
+    }
+
+    /// A stage that has something to say to nobody.
+    pub(super) fn no_next_queue(bodies: usize) -> Self {
+        let reason = format!("{bodies} messages for a next stage, but this stage has none");
+        Self { code: "misrouted", reason, verdict: Verdict::Final }
+    }
+
+    /// How long the message waits before its next delivery, after so many deliveries.
+    ///
+    /// `spread`, from 0.0 to 1.0, picks a point of the wait when the failure does not say one.
+    pub(super) fn wait(&self, receives: u32, spread: f64) -> Duration {
+        match self.verdict {
+            Verdict::Again(Some(after)) => after.min(RETRY_AFTER_MAX),
+            Verdict::Again(None) => RETRY.wait_after(receives, spread),
+            Verdict::Final => RETRY.most,
+        }
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(error.retry_after()) };
+        Self { code: error.code(), reason: chain(&error), verdict }
+    }
+}
+
+impl From<PublishError> for Failure {
+    /// A body that SQS never takes is the message's fault; a queue that takes nothing is not.
+    fn from(error: PublishError) -> Self {
+        let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(None) };
+        Self { code: "publish", reason: chain(&error), verdict }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(verdict: Verdict, receives: u32, spread: f64) -> u64 {
+        Failure { code: "x", reason: String::new(), verdict }.wait(receives, spread).as_secs()
+    }
+
+    #[test]
+    fn a_message_waits_longer_each_time_but_never_hours() {
+        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Verdict::Again(None), receives, 1.0));
+        assert_eq!(waits, [2, 4, 8, 256, 300, 300]);
+        assert_eq!(wait(Verdict::Again(None), 9, 0.0), 0);
+    }
+
+    #[test]
+    fn a_wait_that_the_failure_names_is_kept_within_reason() {
+        assert_eq!(wait(Verdict::Again(Some(Duration::from_secs(7))), 9, 0.0), 7);
+        assert_eq!(wait(Verdict::Again(Some(Duration::MAX)), 1, 0.0), 900);
+    }
+
+    #[test]
+    fn the_text_of_a_panic_is_the_reason() {
+        assert_eq!(Failure::panicked(&"boom").reason, "the stage panicked: boom");
+        assert_eq!(Failure::panicked(&"boom".to_owned()).reason, "the stage panicked: boom");
+        assert_eq!(Failure::panicked(&7).reason, "the stage panicked: no message");
+    }
+}

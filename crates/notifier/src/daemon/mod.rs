@@ -1,0 +1,262 @@
+//! The three stages as one process on the queues: what `ecs-task-notifier serve` runs.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `worker` | one queue: receives what can be worked on, stops gracefully |
+//! | `handle` | one message: the stage, the next queue, then its end |
+//! | `failure` | why a message was not done, and whether to try again |
+//! | `health` | whether the workers are alive and their queues answer |
+//! | [`http`] | that, for a load balancer or an orchestrator |
+//!
+//! A message is deleted only after everything that follows from it is on the next queue. So a crash at any moment loses
+//! nothing: the message comes back, and its repeat has the same ids.
+
+mod failure;
+mod handle;
+mod health;
+pub mod http;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::Chance;
+use crate::queue::{Queue, QueueError};
+use crate::stage::{self, Ctx, Received, StageName};
+
+pub use failure::{Failure, Verdict};
+pub use health::{Health, HealthReport, StageHealth};
+pub use worker::{Served, Worker};
+
+/// The pipeline's queues. A stage needs its own queue and the next stage's.
+#[derive(Clone, Debug, Default)]
+pub struct Queues {
+    /// Read by stage 1.
+    pub observer: Option<Queue>,
+    /// Written by stage 1, read by stage 2.
+    pub services: Option<Queue>,
+    /// Written by stage 2, read by stage 3.
+    pub tasks: Option<Queue>,
+}
+
+/// How the daemon works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Stage 1; `None` when another process runs it.
+    pub services: Option<StageOptions>,
+    /// Stage 2; `None` when another process runs it.
+    pub tasks: Option<StageOptions>,
+    /// Stage 3; `None` when another process runs it.
+    pub notify: Option<StageOptions>,
+    /// How long messages in work get to finish after a shutdown was asked for. Handing the rest back takes up to
+    /// [`FLUSH_TIME_MAX`] more; ECS kills a task 30 seconds after it asked, unless told otherwise.
+    pub grace: Duration,
+    /// Where the daemon says how it is; [`http::serve`] tells others.
+    pub health: Health,
+    /// Spreads waits.
+    pub chance: Chance,
+}
+
+impl Options {
+    /// All three stages with the usual limits.
+    #[must_use]
+    pub fn new(chance: Chance) -> Self {
+        Self {
+            services: Some(StageOptions::new(2)),
+            tasks: Some(StageOptions::new(8)),
+            notify: Some(StageOptions::new(256)),
+            grace: Duration::from_secs(20),
+            health: Health::default(),
+            chance,
+        }
+    }
+}
+
+/// How one stage works.
+#[derive(Clone, Copy, Debug)]
+pub struct StageOptions {
+    /// Messages in work at once. No more are received, so that others can take them; each holds up to 1 MiB.
+    pub concurrency: NonZeroUsize,
+    /// How long the work on one message may take; then it is handed back.
+    pub message_time_max: Duration,
+}
+
+impl StageOptions {
+    /// So many messages at once, each for up to 15 minutes: what a Lambda function may take. Zero means one.
+    #[must_use]
+    pub fn new(concurrency: usize) -> Self {
+        let concurrency = NonZeroUsize::new(concurrency).unwrap_or(NonZeroUsize::MIN);
+        Self { concurrency, message_time_max: Duration::from_mins(15) }
+    }
+}
+
+/// How long the last deletes and returns may take when the daemon stops.
+pub const FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// No stage is to run.
+    #[error("no stage is to run")]
+    Idle,
+    /// A stage is to run without a queue that it needs.
+    #[error("stage {} needs the {queue} queue", stage.as_str())]
+    MissingQueue {
+        /// The stage.
+        stage: StageName,
+        /// `observer`, `services` or `tasks`.
+        queue: &'static str,
+    },
+    /// A queue cannot be worked through, and will not heal by itself.
+    #[error("stage {} cannot work through its queue", stage.as_str())]
+    Queue {
+        /// The stage.
+        stage: StageName,
+        /// What SQS says.
+        source: QueueError,
+    },
+    /// A worker ended by a bug of ours.
+    #[error("a worker crashed")]
+    Crashed(#[source] tokio::task::JoinError),
+}
+
+/// Works through the queues until `shutdown`; then finishes what is in work, hands the rest back and returns.
+///
+/// While SQS cannot be reached it keeps trying and says so in [`Options::health`].
+///
+/// # Errors
+///
+/// Wrong queues or permissions at the start. The stages that did work are stopped gracefully first.
+pub async fn serve(
+    ctx: Arc<Ctx>,
+    queues: Queues,
+    options: Options,
+    shutdown: CancellationToken,
+) -> Result<Served, DaemonError> {
+    let plans = plans(&queues, &options)?;
+    let stop = shutdown.child_token();
+    let mut workers = JoinSet::new();
+    for Plan { stage, source, next, options: stage_options } in plans {
+        let ctx = Arc::clone(&ctx);
+        let worker = Worker {
+            stage,
+            source,
+            next,
+            handler: move |received, deadline| run(Arc::clone(&ctx), stage, received, deadline),
+            options: stage_options,
+            grace: options.grace,
+            health: options.health.clone(),
+            chance: options.chance.clone(),
+        };
+        let stop = stop.clone();
+        workers.spawn(async move {
+            worker.run(stop).await.map_err(|source| DaemonError::Queue { stage, source })
+        });
+    }
+    let mut served = Served::default();
+    let mut first_error = None;
+    while let Some(ended) = workers.join_next().await {
+        match ended.unwrap_or_else(|crash| Err(DaemonError::Crashed(crash))) {
+            Ok(part) => served += part,
+            Err(error) => {
+                stop.cancel();
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    first_error.map_or(Ok(served), Err)
+}
+
+/// One message through one stage. Boxed, because a worker needs to know that the future is `Send`, and rustc cannot see
+/// that through a closure (rust-lang/rust#102211).
+fn run(
+    ctx: Arc<Ctx>,
+    stage: StageName,
+    received: Received,
+    deadline: Instant,
+) -> BoxFuture<'static, Handled> {
+    async move { stage::run(&ctx, stage, &received, Some(deadline)).await.map_err(Failure::from) }.boxed()
+}
+
+/// What a handler answers: the bodies for the next queue.
+type Handled = Result<Vec<String>, Failure>;
+
+/// One stage that is to run, with its queues.
+#[derive(Debug)]
+struct Plan {
+    stage: StageName,
+    source: Queue,
+    next: Option<Queue>,
+    options: StageOptions,
+}
+
+fn plans(queues: &Queues, options: &Options) -> Result<Vec<Plan>, DaemonError> {
+    let Queues { observer, services, tasks } = queues;
+    let (observer, services, tasks) = (("observer", observer), ("services", services), ("tasks", tasks));
+    let stages = [
+        (StageName::Services, options.services, observer, Some(services)),
+        (StageName::Tasks, options.tasks, services, Some(tasks)),
+        (StageName::Notify, options.notify, tasks, None),
+    ];
+    let mut plans = Vec::new();
+    for (stage, options, source, next) in stages {
+        let Some(options) = options else { continue };
+        let need = |(name, queue): (&'static str, &Option<Queue>)| {
+            queue.clone().ok_or(DaemonError::MissingQueue { stage, queue: name })
+        };
+        plans.push(Plan { stage, source: need(source)?, next: next.map(need).transpose()?, options });
+    }
+    if plans.is_empty() { Err(DaemonError::Idle) } else { Ok(plans) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(name: &str) -> Option<Queue> {
+        let config = aws_sdk_sqs::Config::builder().behavior_version_latest().build();
+        let url = format!("http://127.0.0.1/1/{name}");
+        Some(Queue::at(aws_sdk_sqs::Client::from_conf(config), url, Chance::seeded(1)))
+    }
+
+    fn planned(queues: &Queues, options: &Options) -> Result<Vec<String>, String> {
+        let line = |plan: &Plan| {
+            let next = plan.next.as_ref().map_or("-", Queue::name);
+            format!("{} {} {next}", plan.stage.as_str(), plan.source.name())
+        };
+        plans(queues, options)
+            .map(|plans| plans.iter().map(line).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_stage_reads_its_queue_and_writes_the_next() {
+        let all = Queues { observer: queue("o"), services: queue("s"), tasks: queue("t") };
+        let mut options = Options::new(Chance::seeded(1));
+        let planned_all = planned(&all, &options).unwrap();
+        assert_eq!(planned_all, ["services o s", "tasks s t", "notify t -"]);
+        (options.services, options.notify) = (None, None);
+        assert_eq!(planned(&all, &options).unwrap(), ["tasks s t"]);
+    }
+
+    #[test]
+    fn a_missing_queue_is_named_with_the_stage_that_needs_it() {
+        let mut options = Options::new(Chance::seeded(1));
+        let queues = Queues { services: queue("s"), tasks: queue("t"), ..Queues::default() };
+        assert_eq!(planned(&queues, &options), Err("stage services needs the observer queue".to_owned()));
+        options.services = None;
+        assert_eq!(planned(&queues, &options).unwrap().len(), 2);
+        let queues = Queues { services: queue("s"), ..Queues::default() };
+        assert_eq!(planned(&queues, &options), Err("stage tasks needs the tasks queue".to_owned()));
+        (options.tasks, options.notify) = (None, None);
+        assert_eq!(planned(&queues, &options), Err("no stage is to run".to_owned()));
+    }
+}

@@ -1,0 +1,160 @@
+//! What a task's answer means: status and headers in, a decision out. Pure.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+/// The most characters of an answer's text that a reason repeats.
+const SHOWN_CHARS_MAX: usize = 200;
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The task accepted the event.
+    Delivered,
+    /// Not now. The task may have said how long to wait.
+    Later(Option<Duration>),
+    /// The task is going, and nobody needs to be told any more.
+    Gone,
+    /// Another task took over the address: nothing of ours was meant for it.
+    Misdirected,
+    /// The task said no, and would say no again. A redirect is a no: labels choose the path, answers do not.
+    Rejected,
+}
+
+/// What an answer of this status with these headers means; `now` turns a date in `Retry-After` into a wait.
+#[must_use]
+pub(super) fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
+    match status.as_u16() {
+        200..=299 => Meaning::Delivered,
+        408 | 425 | 429 | 500..=599 => Meaning::Later(retry_after(headers, now)),
+        410 => Meaning::Gone,
+        421 => Meaning::Misdirected,
+        _ => Meaning::Rejected,
+    }
+}
+
+/// The wait that `Retry-After` asks for, in either of its forms; a date that has passed means zero.
+///
+/// A header that is neither form is no wish, as if it were not there.
+///
+/// Source: RFC 9110, section 10.2.3.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than a `u64` holds are a wish all the same: for ever.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The text of an answer as a reason may show it: one short printable line, or `None` when nothing readable is left.
+///
+/// Tasks are not trusted with a terminal, a log or a table: what is not printable becomes a space.
+#[must_use]
+pub(super) fn shown(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let mut line = words.next()?.to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    if let Some((end, _)) = line.char_indices().nth(SHOWN_CHARS_MAX) {
+        line.truncate(end);
+        line.push('…');
+    }
+    Some(line)
+}
+
+/// The standard library escapes exactly what does not print: controls, unassigned characters, and those that turn the
+/// direction of text round.
+fn is_printable(c: char) -> bool {
+    c.is_ascii_graphic() || (!c.is_ascii() && c != char::REPLACEMENT_CHARACTER && c.escape_debug().len() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2026-11-24 09:30:00 UTC.
+    const NOW: Duration = Duration::from_secs(1_795_512_600);
+
+    fn check(status: u16, retry_after: Option<&str>, expected: Meaning) {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let found = meaning(status, &headers, SystemTime::UNIX_EPOCH + NOW);
+        assert_eq!(found, expected, "{status} {retry_after:?}");
+    }
+
+    #[test]
+    fn every_status_has_one_meaning() {
+        for status in 100..=999 {
+            let expected = match status {
+                200..=299 => Meaning::Delivered,
+                408 | 425 | 429 | 500..=599 => Meaning::Later(None),
+                410 => Meaning::Gone,
+                421 => Meaning::Misdirected,
+                _ => Meaning::Rejected,
+            };
+            check(status, None, expected);
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let later = |seconds| Meaning::Later(Some(Duration::from_secs(seconds)));
+        check(429, Some("7"), later(7));
+        check(503, Some("0"), later(0));
+        check(503, Some(" 12 "), later(12));
+        check(500, Some("99999999999999999999999"), later(u64::MAX));
+        check(503, Some("Tue, 24 Nov 2026 09:30:09 GMT"), later(9));
+        check(503, Some("Tuesday, 24-Nov-26 09:31:00 GMT"), later(60));
+        check(503, Some("Tue Nov 24 09:30:01 2026"), later(1));
+        check(503, Some("Tue, 24 Nov 2026 09:29:00 GMT"), later(0));
+        for neither in ["", "-1", "+5", "1.5", "soon", "24 Nov 2026", "7, 8"] {
+            check(503, Some(neither), Meaning::Later(None));
+        }
+    }
+
+    #[test]
+    fn retry_after_changes_nothing_else() {
+        check(200, Some("7"), Meaning::Delivered);
+        check(301, Some("7"), Meaning::Rejected);
+        check(410, Some("7"), Meaning::Gone);
+    }
+
+    #[test]
+    fn the_text_of_an_answer_is_one_short_printable_line() {
+        for (bytes, expected) in [
+            (&b"no such cache"[..], Some("no such cache")),
+            (b"  {\"error\":\r\n\t\"bad\"}  ", Some("{\"error\": \"bad\"}")),
+            (b"\x1b[31mred\x07\0", Some("[31mred")),
+            ("für\u{202e}evil\u{200b}é".as_bytes(), Some("für evil é")),
+            (b"\xff\xfe\x1f\x8b", None),
+            (b"", None),
+            (b" \n ", None),
+        ] {
+            assert_eq!(shown(bytes).as_deref(), expected, "{bytes:?}");
+        }
+        let long = shown("ä".repeat(1000).as_bytes()).unwrap();
+        assert_eq!(long, format!("{}…", "ä".repeat(200)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_task_answers_the_reason_is_short_and_printable(bytes: Vec<u8>) {
+            let line = shown(&bytes).unwrap_or_default();
+            prop_assert!(line.chars().count() <= SHOWN_CHARS_MAX + 1);
+            prop_assert!(!line.chars().any(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Why an attempt or a delivery did not succeed, and what follows from it.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::answer::Meaning;
+use crate::network::Refused;
+use crate::outcome::Outcome;
+
+/// Why one attempt did not deliver. The address is not repeated: it stands beside the error wherever that is shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// The address is closed. Checked for every attempt, just before it connects.
+    #[error("its address must not be called: {0}")]
+    Refused(Refused),
+    /// The labels ask for TLS, which this build cannot speak. Discovery skips such a container.
+    #[error("`https` is not supported yet")]
+    Https,
+    /// The request cannot be written.
+    #[error("the request cannot be written")]
+    Request(#[from] http::Error),
+    /// The body cannot be written.
+    #[error("the body cannot be written")]
+    Body(#[from] serde_json::Error),
+    /// This machine has no file, port or memory left for a connection. It says nothing about the task.
+    #[error("this machine cannot open another connection")]
+    Local(#[source] io::Error),
+    /// Nobody accepts connections there, or the network does not lead there.
+    #[error("cannot connect")]
+    Unreachable(#[source] io::Error),
+    /// There was no connection in time.
+    #[error("no connection within {0:?}")]
+    ConnectTimedOut(Duration),
+    /// There was no answer in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection ended before an answer.
+    #[error("the connection broke off")]
+    Broken(#[source] hyper::Error),
+    /// What came back is not an HTTP answer, or its head is too large.
+    #[error("the answer cannot be read")]
+    NotHttp(#[source] hyper::Error),
+    /// The whole delivery's deadline came before an answer.
+    #[error("the time for this delivery ran out")]
+    CutOff,
+    /// The task answered, but not that it accepts the event.
+    #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
+    Answered {
+        /// The answer's status.
+        status: StatusCode,
+        /// What it means.
+        meaning: Meaning,
+        /// The start of the answer's body, printable; `None` when there is none.
+        text: Option<String>,
+    },
+}
+
+/// What follows from a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Another attempt may succeed; the task may have said how long to wait. When none is left, the delivery failed.
+    Again(Option<Duration>),
+    /// The delivery ends like this.
+    Settle(Outcome),
+}
+
+impl AttemptError {
+    /// What follows from it.
+    pub(super) fn then(&self) -> Then {
+        match self {
+            Self::Local(_)
+            | Self::Unreachable(_)
+            | Self::ConnectTimedOut(_)
+            | Self::TimedOut(_)
+            | Self::Broken(_)
+            | Self::NotHttp(_)
+            | Self::CutOff => Then::Again(None),
+            Self::Refused(_) | Self::Https | Self::Request(_) | Self::Body(_) => {
+                Then::Settle(Outcome::Failed)
+            }
+            Self::Answered { meaning, .. } => match meaning {
+                Meaning::Later(asked) => Then::Again(*asked),
+                Meaning::Gone => Then::Settle(Outcome::Gone),
+                // Another try at the same address would meet the same stranger: the task must be looked up again first.
+                Meaning::Misdirected => Then::Settle(Outcome::Failed),
+                Meaning::Rejected | Meaning::Delivered => Then::Settle(Outcome::Rejected),
+            },
+        }
+    }
+
+    /// The status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether it says something about this machine or its time, and nothing about the task.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Local(_) | Self::CutOff)
+    }
+
+    /// The error and its causes as one line, as a report shows it.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let mut reason = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // Writing to a `String` cannot fail.
+            let _ = write!(reason, ": {error}");
+            cause = error.source();
+        }
+        reason
+    }
+}
+
+/// `503 Service Unavailable: overloaded`.
+fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String {
+    let mut line = status.as_u16().to_string();
+    for (between, part) in [
+        (" ", status.canonical_reason()),
+        (": ", (meaning == Meaning::Misdirected).then_some("another task answers at its address")),
+        (": ", text),
+    ] {
+        if let Some(part) = part {
+            line.push_str(between);
+            line.push_str(part);
+        }
+    }
+    line
+}
+
+/// A delivery that did not end, for a reason on this side: its time ran out, or this machine was full.
+///
+/// The same delivery can be tried again later, by whoever handed it in; it keeps its id.
+#[derive(Debug, thiserror::Error)]
+#[error("not finished after {attempts} attempts")]
+pub struct Unfinished {
+    /// Attempts made so far.
+    pub attempts: u32,
+    pub(super) wait: Option<Duration>,
+    /// What went wrong with the last of them; `None` when there was none.
+    #[source]
+    pub last: Option<AttemptError>,
+}
+
+impl Unfinished {
+    /// How long the next attempt should wait, when it was this wait for which the time did not suffice.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, meaning: Meaning, text: Option<&str>) -> AttemptError {
+        let status = StatusCode::from_u16(status).unwrap();
+        AttemptError::Answered { status, meaning, text: text.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_with_its_causes() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (error, says) in [
+            (AttemptError::Unreachable(refused), "cannot connect: connection refused"),
+            (AttemptError::TimedOut(Duration::from_millis(2500)), "no answer within 2.5s"),
+            (AttemptError::Refused(Refused::LinkLocal), "its address must not be called: it is link-local"),
+            (answered(404, Meaning::Rejected, None), "answered 404 Not Found"),
+            (answered(599, Meaning::Later(None), Some("full")), "answered 599: full"),
+            (
+                answered(421, Meaning::Misdirected, Some("not me")),
+                "answered 421 Misdirected Request: another task answers at its address: not me",
+            ),
+        ] {
+            assert_eq!(error.reason(), says);
+        }
+    }
+
+    #[test]
+    fn only_what_may_change_is_tried_again() {
+        let second = Some(Duration::from_secs(1));
+        for (error, then) in [
+            (AttemptError::Local(io::Error::other("x")), Then::Again(None)),
+            (AttemptError::ConnectTimedOut(Duration::ZERO), Then::Again(None)),
+            (AttemptError::Https, Then::Settle(Outcome::Failed)),
+            (AttemptError::Refused(Refused::Outside), Then::Settle(Outcome::Failed)),
+            (answered(503, Meaning::Later(second), None), Then::Again(second)),
+            (answered(410, Meaning::Gone, None), Then::Settle(Outcome::Gone)),
+            (answered(421, Meaning::Misdirected, None), Then::Settle(Outcome::Failed)),
+            (answered(301, Meaning::Rejected, None), Then::Settle(Outcome::Rejected)),
+        ] {
+            assert_eq!(error.then(), then, "{error}");
+        }
+    }
+}

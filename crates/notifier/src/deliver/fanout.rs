@@ -1,0 +1,162 @@
+//! One broadcast to many endpoints: every delivery, bounded, none in the way of another.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::error;
+use wire::Broadcast;
+
+use super::{Deliverer, Next, Tried};
+use crate::deliver::request::Call;
+use crate::fleet::Endpoint;
+use crate::outcome::{DeliveryResult, Outcome, Settled};
+use crate::progress::{Progress, Step};
+
+/// A delivery on its way through the fan-out.
+struct Job {
+    /// Its place in the list, and so in the answer.
+    index: usize,
+    endpoint: Endpoint,
+    /// Attempts made, the one under way included.
+    attempts: u32,
+}
+
+struct Fanout<'a> {
+    deliverer: &'a Deliverer,
+    broadcast: &'a Broadcast,
+    progress: &'a Progress,
+    /// One task per attempt under way, and what it works for. Tasks hand nothing back when they panic, so the jobs stay here.
+    running: JoinSet<Tried>,
+    jobs: HashMap<Id, Job>,
+    /// Retries by the time at which they are due. None of them holds a slot.
+    waiting: BTreeMap<(Instant, usize), Job>,
+    settled: Vec<(usize, Settled)>,
+}
+
+impl Deliverer {
+    /// Makes a delivery to each of the endpoints; the answers are in their order, one for each.
+    ///
+    /// Everybody is called once before anybody is called again, so dead tasks delay nobody's first call. At most
+    /// [`Options::concurrency`](super::Options::concurrency) attempts are under way; apart from the list, memory depends
+    /// on that and not on the size of the fleet. Tells `progress` of every retry and of every end. An attempt that
+    /// panics is a failed delivery of its own endpoint. Dropping the future ends all attempts at once.
+    pub async fn deliver_all(
+        &self,
+        broadcast: &Broadcast,
+        endpoints: Vec<Endpoint>,
+        progress: &Progress,
+    ) -> Vec<Settled> {
+        let mut fanout = Fanout {
+            deliverer: self,
+            broadcast,
+            progress,
+            running: JoinSet::new(),
+            jobs: HashMap::new(),
+            waiting: BTreeMap::new(),
+            settled: Vec::with_capacity(endpoints.len()),
+        };
+        let mut fresh =
+            endpoints.into_iter().enumerate().map(|(index, endpoint)| Job { index, endpoint, attempts: 0 });
+        loop {
+            while fanout.running.len() < self.0.concurrency
+                && let Some(job) = fresh.next().or_else(|| fanout.due())
+            {
+                fanout.start(job);
+            }
+            let has_room = fanout.running.len() < self.0.concurrency;
+            let next_due = fanout.waiting.keys().next().map(|(due, _)| *due);
+            tokio::select! {
+                Some(joined) = fanout.running.join_next_with_id() => fanout.finish(joined),
+                () = wait_until(next_due), if has_room && next_due.is_some() => {}
+                else => break,
+            }
+        }
+        let mut settled = fanout.settled;
+        settled.sort_unstable_by_key(|(index, _)| *index);
+        settled.into_iter().map(|(_, settled)| settled).collect()
+    }
+}
+
+impl Fanout<'_> {
+    /// The first retry whose time has come.
+    fn due(&mut self) -> Option<Job> {
+        let first = self.waiting.first_entry()?;
+        (first.key().0 <= Instant::now()).then(|| first.remove())
+    }
+
+    fn start(&mut self, mut job: Job) {
+        job.attempts += 1;
+        let deliverer = self.deliverer.clone();
+        // Made for each attempt rather than kept: a body for every waiting retry would be memory by the size of the fleet.
+        let call = Call::new(self.broadcast, &job.endpoint);
+        let task = self.running.spawn(async move {
+            match call {
+                Ok(call) => {
+                    let _slot = deliverer.slot(None).await;
+                    deliverer.attempt(&call, None).await
+                }
+                Err(error) => Tried::never_sent(error),
+            }
+        });
+        self.jobs.insert(task.id(), job);
+    }
+
+    fn finish(&mut self, joined: Result<(Id, Tried), JoinError>) {
+        let (id, next) = match joined {
+            Ok((id, tried)) => (id, Ok(tried)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(job) = self.jobs.remove(&id) else { return };
+        match next.map(|tried| self.deliverer.next(job.attempts, &tried)) {
+            Ok(Next::Settled(result)) => self.settle(job, result),
+            Ok(Next::Again { wait, reason }) => {
+                let endpoint = job.endpoint.clone();
+                self.progress.tell(Step::Retrying { endpoint, attempt: job.attempts, reason, wait });
+                self.waiting.insert((Instant::now() + wait, job.index), job);
+            }
+            Err(lost) => {
+                let result = lost_result(lost, job.attempts);
+                let reason = result.reason.as_deref().unwrap_or_default();
+                error!(task.arn = job.endpoint.member.task, "Cannot tell {}: {reason}", job.endpoint.address);
+                self.settle(job, result);
+            }
+        }
+    }
+
+    fn settle(&mut self, job: Job, result: DeliveryResult) {
+        let settled = Settled { broadcast: self.broadcast.id.clone(), endpoint: job.endpoint, result };
+        self.progress.tell(Step::Settled(settled.clone()));
+        self.settled.push((job.index, settled));
+    }
+}
+
+async fn wait_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        sleep_until(due).await;
+    }
+}
+
+/// The end of a delivery whose attempt panicked, or was ended with the runtime.
+fn lost_result(lost: JoinError, attempts: u32) -> DeliveryResult {
+    let reason = match lost.try_into_panic() {
+        Ok(panic) => format!("a fault in the notifier: {}", panic_text(&*panic)),
+        Err(_) => "the notifier was stopped".to_owned(),
+    };
+    DeliveryResult {
+        outcome: Outcome::Failed,
+        reason: Some(reason),
+        attempts,
+        status: None,
+        latency: std::time::Duration::ZERO,
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}

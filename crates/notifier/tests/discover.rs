@@ -1,0 +1,323 @@
+//! Stages 1 and 2 over the wire: the real SDK against the simulator. Who is found, who is not and why, and how many calls
+//! that takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use notifier::aws::Aws;
+use notifier::discover::{DiscoverError, Discovery, Health};
+use notifier::fleet::Fleet;
+use notifier::network::Networks;
+use simulator::faults::{Fault, When};
+use simulator::{Options, Simulator};
+use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
+
+/// A cluster `prod` with what `toml` says of it, at addresses where nothing listens.
+async fn prod(toml: &str) -> Setup {
+    let toml = format!("addresses = 'private'\n[[cluster]]\nname = 'prod'\n{toml}");
+    let fleet = simulator::Fleet::from_toml(&toml).unwrap();
+    let sim = Simulator::start(fleet, Options::default()).await.unwrap();
+    let aws = Aws::at(&sim.url(), "us-east-1");
+    let discovery = Discovery::new(&aws, Health::Detect, Networks::default());
+    Setup { sim, discovery }
+}
+
+struct Setup {
+    sim: Simulator,
+    discovery: Discovery,
+}
+
+impl Setup {
+    async fn fleet(&self, scope: &ObserverMessage) -> Fleet {
+        self.discovery.fleet(scope).await.unwrap()
+    }
+
+    /// What the queues' route finds: stage 1, then stage 2 for each of its messages.
+    async fn by_stages(&self, scope: &ObserverMessage) -> Fleet {
+        let services = self.discovery.services(scope, &broadcast()).await.unwrap();
+        let mut fleet = Fleet { skips: services.skips, ..Fleet::default() };
+        for message in &services.messages {
+            fleet.extend(self.discovery.tasks(message).await.unwrap());
+        }
+        fleet.sort();
+        fleet
+    }
+
+    /// Requests so far, by operation.
+    fn calls(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for call in self.sim.calls() {
+            *counts.entry(call.operation).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn broadcast() -> Broadcast {
+    let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
+    let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
+    Broadcast { id, event }
+}
+
+fn whole() -> ObserverMessage {
+    ObserverMessage { cluster: "prod".into(), ..ObserverMessage::default() }
+}
+
+fn only(services: &[&str]) -> ObserverMessage {
+    ObserverMessage { services: services.iter().map(|s| (*s).to_owned()).collect(), ..whole() }
+}
+
+/// A service with one container, opted in at this port.
+fn service(name: &str, launch_type: &str, tasks: u32, port: u16) -> String {
+    format!(
+        "[[cluster.service]]\nname = '{name}'\nlaunch_type = '{launch_type}'\ntasks = {tasks}\n{}",
+        container("app", port)
+    )
+}
+
+fn container(name: &str, port: u16) -> String {
+    format!(
+        "[[cluster.service.container]]\nname = '{name}'\nports = [{port}]\n\
+         labels = {{ NOTIFY_ME_CONTAINER_PORT = '{port}', NOTIFY_ME_API_URI = '/notify' }}\n"
+    )
+}
+
+fn hosts(count: u32) -> String {
+    format!("[[cluster.hosts]]\ncount = {count}\n")
+}
+
+/// How many endpoints each service has, and the reasons of everything else, without repeats.
+fn summary(fleet: &Fleet) -> Vec<String> {
+    let mut endpoints = BTreeMap::<String, u32>::new();
+    for endpoint in &fleet.endpoints {
+        let of =
+            format!("{}/{} {}", endpoint.member.service, endpoint.member.container, endpoint.target.path);
+        *endpoints.entry(of).or_default() += 1;
+    }
+    let endpoints = endpoints.into_iter().map(|(of, count)| format!("{of} x{count}"));
+    let rest: BTreeSet<String> = fleet
+        .skips
+        .iter()
+        .map(|skip| format!("{}: {}", skip.member.service, skip.reason))
+        .chain(fleet.bystanders.iter().map(|one| format!("{}: {}", one.member.service, one.reason)))
+        .collect();
+    endpoints.chain(rest).collect()
+}
+
+fn counts(expected: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    expected.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn every_launch_type_and_network_mode_is_found() {
+    let toml = [
+        hosts(2),
+        "[[cluster.hosts]]\nkind = 'anywhere'\n".to_owned(),
+        "[[cluster.hosts]]\nkind = 'managed'\n".to_owned(),
+        service("bridge", "EC2", 3, 8080),
+        service("fargate", "FARGATE", 2, 8080),
+        service("managed", "MANAGED_INSTANCES", 1, 8080),
+        service("anywhere", "EXTERNAL", 1, 8080),
+        service("host", "EC2", 2, 9100).replace("tasks", "network_mode = 'host'\ntasks"),
+        service("none", "EC2", 1, 8080).replace("tasks", "network_mode = 'none'\ntasks").replace("ports = [8080]\n", ""),
+        "[[cluster.service]]\nname = 'quiet'\nlaunch_type = 'FARGATE'\n[[cluster.service.container]]\nname = 'app'\n".to_owned(),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    let fleet = setup.fleet(&whole()).await;
+    let found = summary(&fleet);
+    let anywhere = found.iter().position(|line| line.starts_with("anywhere")).unwrap();
+    assert!(found[anywhere].contains("is outside AWS (ECS Anywhere)"), "{found:?}");
+    let rest: Vec<&str> =
+        found.iter().filter(|line| !line.starts_with("anywhere")).map(String::as_str).collect();
+    assert_eq!(
+        rest,
+        [
+            "bridge/app /notify x3",
+            "fargate/app /notify x2",
+            "host/app /notify x2",
+            "managed/app /notify x1",
+            "none: network mode `none` has no address",
+            "quiet: did not opt in",
+        ]
+    );
+    let distinct: BTreeSet<_> = fleet.endpoints.iter().map(|endpoint| endpoint.address).collect();
+    assert_eq!(distinct.len(), fleet.endpoints.len(), "every endpoint has an address of its own");
+}
+
+#[tokio::test]
+async fn the_queues_route_finds_the_same_endpoints_and_skips_as_the_direct_one() {
+    let toml = [
+        hosts(2),
+        service("web", "EC2", 4, 8080),
+        "[[cluster.service.deployment]]\nrevision = 2\ntasks = 3\n".to_owned(),
+        container("app", 9090)
+            .replace("service.container", "service.deployment.container")
+            .replace("/notify", "/v2"),
+        service("wrong", "FARGATE", 2, 8080).replace("'8080', N", "'abc', N"),
+        service("api", "FARGATE", 1, 80),
+        container("b", 81),
+        container("c", 82),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    let (direct, staged) = (setup.fleet(&whole()).await, setup.by_stages(&whole()).await);
+    assert_eq!(direct, staged);
+    assert_eq!(
+        summary(&direct),
+        [
+            "api/app /notify x1",
+            "api/b /notify x1",
+            "api/c /notify x1",
+            "web/app /notify x4",
+            "web/app /v2 x3",
+            "wrong: label NOTIFY_ME_CONTAINER_PORT: `abc` is not a port (1-65535)",
+        ]
+    );
+    assert_eq!(direct.skips.len(), 2, "each task of the mislabelled service is reported");
+}
+
+#[tokio::test]
+async fn ipv6_only_tasks_are_found_at_their_ipv6_address() {
+    let setup = prod(&service("six", "FARGATE", 2, 8080).replace("tasks", "ip = 'v6'\ntasks")).await;
+    let fleet = setup.fleet(&whole()).await;
+    assert_eq!(fleet.endpoints.len(), 2);
+    assert!(fleet.endpoints.iter().all(|endpoint| endpoint.address.is_ipv6()));
+}
+
+#[tokio::test]
+async fn a_fargate_cluster_asks_nothing_about_hosts() {
+    let setup = prod(&service("web", "FARGATE", 250, 8080)).await;
+    assert_eq!(setup.fleet(&whole()).await.endpoints.len(), 250);
+    assert_eq!(
+        setup.calls(),
+        counts(&[("DescribeTaskDefinition", 1), ("DescribeTasks", 3), ("ListTasks", 3)]),
+        "250 tasks are three pages and three batches"
+    );
+}
+
+#[tokio::test]
+async fn a_hundred_and_one_hosts_are_two_batches_and_never_asked_for_again() {
+    let daemon = service("agent", "EC2", 1, 9100)
+        .replace("tasks", "network_mode = 'host'\nscheduling = 'DAEMON'\ntasks");
+    let setup = prod(&[hosts(101), daemon].concat()).await;
+    assert_eq!(setup.fleet(&whole()).await.endpoints.len(), 101);
+    let once = counts(&[
+        ("DescribeContainerInstances", 2),
+        ("DescribeInstances", 2),
+        ("DescribeTaskDefinition", 1),
+        ("DescribeTasks", 2),
+        ("ListTasks", 2),
+    ]);
+    assert_eq!(setup.calls(), once);
+    setup.sim.reset_calls();
+    assert_eq!(setup.fleet(&whole()).await.endpoints.len(), 101);
+    assert_eq!(setup.calls(), counts(&[("DescribeTasks", 2), ("ListTasks", 2)]));
+}
+
+#[tokio::test]
+async fn a_thousand_and_one_services_take_no_more_calls_than_their_pages() {
+    let setup = prod(&service("s", "FARGATE", 1, 8080).replace("tasks", "copies = 1001\ntasks")).await;
+    assert_eq!(setup.fleet(&whole()).await.endpoints.len(), 1_001);
+    let direct = [("DescribeTaskDefinition", 1_001), ("DescribeTasks", 11), ("ListTasks", 11)];
+    assert_eq!(setup.calls(), counts(&direct));
+
+    setup.sim.reset_calls();
+    let services = setup.discovery.services(&whole(), &broadcast()).await.unwrap();
+    assert_eq!(services.messages.len(), 1_001);
+    assert_eq!(
+        setup.calls(),
+        counts(&[("DescribeServices", 101), ("ListServices", 11)]),
+        "the revisions are known already"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_cluster_has_an_empty_fleet_and_an_unknown_one_is_an_error() {
+    let setup = prod("").await;
+    assert_eq!(setup.fleet(&whole()).await, Fleet::default());
+    let unknown = ObserverMessage { cluster: "prid".into(), ..ObserverMessage::default() };
+    let error = setup.discovery.fleet(&unknown).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no cluster `prid` in this account and region");
+    assert!(error.is_final());
+    let error = setup.discovery.services(&unknown, &broadcast()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_final()), ("cluster-not-found", true));
+}
+
+#[tokio::test]
+async fn tasks_that_do_not_run_are_named_and_not_called() {
+    let toml = [
+        service("web", "FARGATE", 4, 8080),
+        "[[cluster.service.task]]\nnumber = 1\nlast_status = 'PENDING'\n".to_owned(),
+        "[[cluster.service.task]]\nnumber = 2\nlast_status = 'RUNNING'\ndesired_status = 'STOPPED'\n"
+            .to_owned(),
+        "[[cluster.service.task]]\nnumber = 3\nstop_after_listing = true\n".to_owned(),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    let fleet = setup.fleet(&whole()).await;
+    // The draining task is not in ECS's list of tasks that shall run.
+    assert_eq!(
+        summary(&fleet),
+        ["web/app /notify x1", "web: the task is PENDING", "web: the task is STOPPED"]
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_ecs_forgets_between_listing_and_describing_is_named() {
+    let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
+    setup.sim.faults().order("DescribeTasks", When::First(1), Fault::DropEntry);
+    let fleet = setup.by_stages(&whole()).await;
+    let vanished =
+        fleet.bystanders.iter().filter(|one| one.reason.to_string().contains("stopped after it was listed"));
+    assert_eq!(fleet.endpoints.len() + vanished.count(), 3, "{:?}", summary(&fleet));
+}
+
+#[tokio::test]
+async fn named_services_narrow_the_scope_and_an_unknown_one_is_a_skip() {
+    let setup = prod(&[service("a", "FARGATE", 2, 80), service("b", "FARGATE", 2, 80)].concat()).await;
+    let expected = ["b/app /notify x2", "typo: the cluster has no service of this name"];
+    assert_eq!(summary(&setup.fleet(&only(&["b", "typo", "b"])).await), expected);
+    assert_eq!(summary(&setup.by_stages(&only(&["b", "typo", "b"])).await), expected);
+}
+
+#[tokio::test]
+async fn standalone_tasks_count_when_asked_for() {
+    let toml = [
+        service("web", "FARGATE", 1, 80),
+        "[[cluster.standalone]]\nfamily = 'job'\nlaunch_type = 'FARGATE'\ntasks = 2\n".to_owned(),
+        container("app", 8080).replace("service.container", "standalone.container"),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    assert_eq!(summary(&setup.fleet(&whole()).await), ["web/app /notify x1"]);
+    let with = ObserverMessage { standalone: true, ..whole() };
+    let expected = ["family:job/app /notify x2", "web/app /notify x1"];
+    assert_eq!(summary(&setup.fleet(&with).await), expected);
+    assert_eq!(summary(&setup.by_stages(&with).await), expected);
+}
+
+#[tokio::test]
+async fn services_with_other_deployment_controllers_are_found_by_their_task_sets() {
+    let toml = [
+        service("blue", "FARGATE", 2, 80).replace("tasks", "controller = 'CODE_DEPLOY'\ntasks"),
+        service("custom", "FARGATE", 2, 80).replace("tasks", "controller = 'EXTERNAL'\ntasks"),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    assert_eq!(summary(&setup.by_stages(&whole()).await), ["blue/app /notify x2", "custom/app /notify x2"]);
+}
+
+#[tokio::test]
+async fn a_throttle_slows_discovery_down_and_loses_nothing() {
+    let setup = prod(&service("web", "FARGATE", 250, 8080)).await;
+    setup.sim.faults().order("*", When::Every(3), Fault::Throttle);
+    assert_eq!(setup.fleet(&whole()).await.endpoints.len(), 250);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_right_is_an_error_to_try_again() {
+    let setup = prod(&service("web", "FARGATE", 1, 8080)).await;
+    setup.sim.faults().order("DescribeTasks", When::Always, Fault::Fail);
+    let error = setup.discovery.fleet(&whole()).await.unwrap_err();
+    assert!(matches!(error, DiscoverError::Ecs(_)) && !error.is_final(), "{error:?}");
+}

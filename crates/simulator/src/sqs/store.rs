@@ -1,0 +1,243 @@
+//! The messages of one queue: which can be received now, which later, and which never again.
+//!
+//! Pure: time comes in as the duration since 1970, and every call brings the store up to that time first. Sending,
+//! receiving and deleting take logarithmic time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::content::Content;
+
+/// Longest time that a message stays invisible after one receive, whatever is asked for meanwhile.
+pub(super) const HIDDEN_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// Most messages that were received and neither deleted nor became visible again. AWS says "approximately".
+pub(super) const IN_FLIGHT_MAX: usize = 120_000;
+
+/// A message, wherever it is.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) id: Arc<str>,
+    pub(super) content: Arc<Content>,
+    /// When it was first sent. A move to a dead-letter queue does not change it, and retention counts from here.
+    pub(super) sent: Duration,
+    /// How often it was received, over all queues.
+    pub(super) receives: u32,
+    pub(super) first_received: Option<Duration>,
+    /// ARN of the queue from which it came to this dead-letter queue.
+    pub(super) source: Option<Arc<str>>,
+}
+
+impl Message {
+    /// A message that is sent now.
+    pub(super) fn new(id: &str, content: Arc<Content>, now: Duration) -> Self {
+        Self { id: id.into(), content, sent: now, receives: 0, first_received: None, source: None }
+    }
+}
+
+/// What one receive asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    pub(super) limit: usize,
+    pub(super) hide_for: Duration,
+    /// A message that was received this often is not returned any more but handed over as dead.
+    pub(super) receives_max: Option<u32>,
+}
+
+/// What one receive found.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// With the keys by which [`Store::delete`] and [`Store::hide`] know them.
+    pub(super) received: Vec<(u64, Message)>,
+    /// Removed from this queue: the caller puts them into the dead-letter queue.
+    pub(super) dead: Vec<Message>,
+}
+
+/// How many messages there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) visible: usize,
+    pub(super) in_flight: usize,
+    pub(super) delayed: usize,
+}
+
+/// Why a message's visibility cannot be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HideError {
+    /// Deleted, expired or moved away.
+    Gone,
+    /// Visible, or not received yet.
+    NotInFlight,
+    /// It would stay invisible for longer than [`HIDDEN_MAX`] since it was received.
+    TooLong,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    next_key: u64,
+    slots: HashMap<u64, Slot>,
+    /// Receivable now, longest waiting first.
+    visible: BTreeSet<(Duration, u64)>,
+    /// Delayed or in flight, next due first.
+    hidden: BTreeSet<(Duration, u64)>,
+    by_age: BTreeSet<(Duration, u64)>,
+    in_flight: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    message: Message,
+    place: Place,
+    /// When it became or becomes visible: its key in `visible` or `hidden`.
+    due: Duration,
+    received: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Visible,
+    Delayed,
+    InFlight,
+}
+
+impl Store {
+    /// Brings the store up to `now`: what is due becomes visible, what is older than `retention` is dropped.
+    pub(super) fn settle(&mut self, now: Duration, retention: Duration) {
+        while let Some(&(sent, key)) = self.by_age.first()
+            && sent + retention <= now
+        {
+            self.remove(key);
+        }
+        while let Some(&(due, key)) = self.hidden.first()
+            && due <= now
+        {
+            self.place(key, Place::Visible, due);
+        }
+    }
+
+    /// Adds a message that can be received from `due` on.
+    pub(super) fn push(&mut self, message: Message, now: Duration, due: Duration) {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.by_age.insert((message.sent, key));
+        let place = if due > now { Place::Delayed } else { Place::Visible };
+        self.slots.insert(key, Slot { message, place, due, received: Duration::ZERO });
+        self.enter(key, place, due);
+    }
+
+    /// Takes visible messages and hides them. `stays` is asked for each whether it stays visible although it is
+    /// returned.
+    pub(super) fn receive(&mut self, now: Duration, ask: Ask, mut stays: impl FnMut() -> bool) -> Batch {
+        let mut batch = Batch::default();
+        let mut taken = Vec::new();
+        let limit = ask.limit.min(IN_FLIGHT_MAX.saturating_sub(self.in_flight));
+        while taken.len() < limit {
+            let Some(&(_, key)) = self.visible.first() else { break };
+            if let (Some(most), Some(slot)) = (ask.receives_max, self.slots.get(&key))
+                && slot.message.receives >= most
+            {
+                batch.dead.extend(self.remove(key));
+                continue;
+            }
+            // Out of sight until the whole batch is found, or one that stays visible would be found twice.
+            self.visible.pop_first();
+            taken.push(key);
+        }
+        for key in taken {
+            let hide_for = if stays() { Duration::ZERO } else { ask.hide_for };
+            batch.received.extend(self.hand_out(key, now, hide_for).map(|found| (key, found)));
+        }
+        batch
+    }
+
+    fn hand_out(&mut self, key: u64, now: Duration, hide_for: Duration) -> Option<Message> {
+        let slot = self.slots.get_mut(&key)?;
+        slot.message.receives = slot.message.receives.saturating_add(1);
+        slot.message.first_received.get_or_insert(now);
+        slot.received = now;
+        let message = slot.message.clone();
+        let place = if hide_for.is_zero() { Place::Visible } else { Place::InFlight };
+        self.place(key, place, now + hide_for);
+        Some(message)
+    }
+
+    /// Removes a message if `receive` was its latest receive. An older receipt changes nothing, as AWS warns.
+    pub(super) fn delete(&mut self, key: u64, receive: u32) {
+        if self.slots.get(&key).is_some_and(|slot| slot.message.receives == receive) {
+            self.remove(key);
+        }
+    }
+
+    /// Hides a message in flight for `timeout` from `now`; zero makes it visible.
+    ///
+    /// Any receipt will do: AWS applies the change for an older one too.
+    pub(super) fn hide(&mut self, key: u64, now: Duration, timeout: Duration) -> Result<(), HideError> {
+        let slot = self.slots.get(&key).ok_or(HideError::Gone)?;
+        if slot.place != Place::InFlight {
+            return Err(HideError::NotInFlight);
+        }
+        // AWS counts in whole seconds, so that a full twelve hours can be asked for right after the receive.
+        let since = Duration::from_secs(now.saturating_sub(slot.received).as_secs());
+        if since + timeout > HIDDEN_MAX {
+            return Err(HideError::TooLong);
+        }
+        let place = if timeout.is_zero() { Place::Visible } else { Place::InFlight };
+        self.place(key, place, now + timeout);
+        Ok(())
+    }
+
+    /// The message that has been visible longest.
+    pub(super) fn first_visible(&self) -> Option<(u64, &Message)> {
+        let &(_, key) = self.visible.first()?;
+        self.slots.get(&key).map(|slot| (key, &slot.message))
+    }
+
+    /// When the next hidden message becomes visible.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.hidden.first().map(|&(due, _)| due)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            visible: self.visible.len(),
+            in_flight: self.in_flight,
+            delayed: self.hidden.len() - self.in_flight,
+        }
+    }
+
+    /// Forgets every message. Keys go on, so receipts of before stay those of messages that are gone.
+    pub(super) fn clear(&mut self) {
+        *self = Self { next_key: self.next_key, ..Self::default() };
+    }
+
+    pub(super) fn remove(&mut self, key: u64) -> Option<Message> {
+        let slot = self.slots.remove(&key)?;
+        self.by_age.remove(&(slot.message.sent, key));
+        self.leave(key, slot.place, slot.due);
+        Some(slot.message)
+    }
+
+    fn place(&mut self, key: u64, place: Place, due: Duration) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        let (old_place, old_due) = (slot.place, slot.due);
+        (slot.place, slot.due) = (place, due);
+        self.leave(key, old_place, old_due);
+        self.enter(key, place, due);
+    }
+
+    fn enter(&mut self, key: u64, place: Place, due: Duration) {
+        self.in_flight += usize::from(place == Place::InFlight);
+        let set = if place == Place::Visible { &mut self.visible } else { &mut self.hidden };
+        set.insert((due, key));
+    }
+
+    fn leave(&mut self, key: u64, place: Place, due: Duration) {
+        self.in_flight -= usize::from(place == Place::InFlight);
+        let set = if place == Place::Visible { &mut self.visible } else { &mut self.hidden };
+        set.remove(&(due, key));
+    }
+}
+
+#[cfg(test)]
+mod tests;
