@@ -182,7 +182,8 @@ impl Simulator {
                 workload.open(occupant).await?;
             }
         }
-        let sqs = Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
+        let sqs =
+            Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
         create_queues(&sqs, &options.queues).await?;
         let calls = CallLog::new(clock, options.calls_max, LOG_BYTES_MAX);
         let core = Arc::new(Core { world: world.into(), workload, faults, calls, sqs });

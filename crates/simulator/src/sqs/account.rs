@@ -16,7 +16,7 @@ use super::store::{Message, Store};
 use crate::error::AwsError;
 
 /// How long the name of a deleted queue stays taken, and how long a purge forbids the next.
-pub(super) const COOL_DOWN: Duration = Duration::from_secs(60);
+pub(super) const COOL_DOWN: Duration = Duration::from_mins(1);
 
 /// Everything that SQS keeps.
 #[derive(Debug)]

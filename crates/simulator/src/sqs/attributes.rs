@@ -180,7 +180,9 @@ pub(super) fn trace_header(
     };
     let attribute = Attribute::read("AWSTraceHeader", value)?;
     let Payload::Text(text) = attribute.value.clone() else {
-        return Err(errors::invalid_parameter("The message system attribute 'AWSTraceHeader' must be a String."));
+        return Err(errors::invalid_parameter(
+            "The message system attribute 'AWSTraceHeader' must be a String.",
+        ));
     };
     let digest = Attributes(BTreeMap::from([("AWSTraceHeader".to_owned(), attribute)])).md5();
     Ok((Some(text), digest))
@@ -224,7 +226,8 @@ pub(super) fn body_md5(body: &str) -> String {
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -252,7 +255,8 @@ mod tests {
 
         let binary =
             BASE64_STANDARD.encode(b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01");
-        let binary = attributes(json!({"attr1": {"DataType": "Binary", "BinaryValue": binary}})).expect("valid");
+        let binary =
+            attributes(json!({"attr1": {"DataType": "Binary", "BinaryValue": binary}})).expect("valid");
         assert_eq!(binary.md5().as_deref(), Some("8cbe4db156db8a94db8b801b7addb984"));
         assert_eq!(body_md5("test"), "098f6bcd4621d373cade4e832627b4f6");
         assert_eq!(Attributes::default().md5(), None);

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::batch::{Batch, Results};
+use super::errors;
 use super::receipts::Receipt;
 use super::request;
 use super::settings::VISIBILITY_SECONDS_MAX;
 use super::store::HideError;
-use super::errors;
 use crate::error::AwsError;
 use crate::faults::Faults;
 

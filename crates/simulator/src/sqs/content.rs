@@ -57,7 +57,10 @@ impl Draft {
 
     /// Checks everything but the size, which has other limits in a batch than alone.
     pub(super) fn check(self) -> Result<Accepted, AwsError> {
-        let body = self.message_body.filter(|body| !body.is_empty()).ok_or_else(|| errors::missing("MessageBody"))?;
+        let body = self
+            .message_body
+            .filter(|body| !body.is_empty())
+            .ok_or_else(|| errors::missing("MessageBody"))?;
         if !body.chars().all(is_legal) {
             return Err(errors::invalid_contents());
         }
@@ -71,7 +74,8 @@ impl Draft {
         let group = self.message_group_id.map(check_group).transpose()?;
         let delay_s = self.delay_seconds.map(check_delay).transpose()?;
         let attributes = Attributes::read(self.message_attributes.unwrap_or_default())?;
-        let (trace, system_md5) = attributes::trace_header(self.message_system_attributes.unwrap_or_default())?;
+        let (trace, system_md5) =
+            attributes::trace_header(self.message_system_attributes.unwrap_or_default())?;
         let body_md5 = attributes::body_md5(&body);
         Ok(Accepted { content: Content { body, body_md5, attributes, trace, system_md5, group }, delay_s })
     }

@@ -26,9 +26,8 @@ pub(super) fn queue_does_not_exist() -> AwsError {
 }
 
 pub(super) fn queue_name_exists(attribute: &str) -> AwsError {
-    let message = format!(
-        "A queue already exists with the same name and a different value for attribute {attribute}"
-    );
+    let message =
+        format!("A queue already exists with the same name and a different value for attribute {attribute}");
     AwsError::client("QueueNameExists", message).with_query_code("QueueAlreadyExists")
 }
 

@@ -108,7 +108,9 @@ impl Sqs {
             "DeleteQueue" => self.ask(body, |account, ask, now| account.delete_queue(&ask, now)),
             "PurgeQueue" => self.ask(body, |account, ask, now| account.purge_queue(&ask, now)),
             "SetQueueAttributes" => self.ask(body, Account::set_queue_attributes),
-            "GetQueueAttributes" => self.ask(body, |account, ask, now| account.get_queue_attributes(&ask, now)),
+            "GetQueueAttributes" => {
+                self.ask(body, |account, ask, now| account.get_queue_attributes(&ask, now))
+            }
             "TagQueue" => self.ask(body, Account::tag_queue),
             "UntagQueue" => self.ask(body, Account::untag_queue),
             "ListQueueTags" => self.ask(body, |account, ask, now| account.list_queue_tags(&ask, now)),
@@ -126,7 +128,9 @@ impl Sqs {
             "ChangeMessageVisibilityBatch" => {
                 self.ask(body, |account, ask, now| account.change_message_visibility_batch(ask, faults, now))
             }
-            "CancelMessageMoveTask" => self.ask(body, |account, ask, _| account.cancel_message_move_task(ask)),
+            "CancelMessageMoveTask" => {
+                self.ask(body, |account, ask, _| account.cancel_message_move_task(ask))
+            }
             "ListMessageMoveTasks" => self.ask(body, |account, ask, _| account.list_message_move_tasks(&ask)),
             _ => Err(AwsError::client(
                 "UnknownOperationException",

@@ -146,7 +146,8 @@ impl Account {
         let rate = rate
             .map(|rate| request::within(rate, 1..=500, name, "Must be between 1 and 500, if provided."))
             .transpose()?;
-        let to_move = self.queue_at(&source, now).ok_or_else(|| no_queue("SourceArn"))?.store.counts().visible;
+        let to_move =
+            self.queue_at(&source, now).ok_or_else(|| no_queue("SourceArn"))?.store.counts().visible;
         if self.sources_of(&source).next().is_none() {
             return Err(errors::invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
         }

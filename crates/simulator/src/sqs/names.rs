@@ -38,7 +38,8 @@ impl Home {
     pub(super) fn name_in_url<'u>(&self, url: &'u str) -> Result<&'u str, AwsError> {
         let path = url.split_once("://").map_or(url, |(_, rest)| rest);
         let mut segments = path.rsplit('/');
-        let name = segments.next().filter(|name| !name.is_empty()).ok_or_else(|| errors::invalid_address(url))?;
+        let name =
+            segments.next().filter(|name| !name.is_empty()).ok_or_else(|| errors::invalid_address(url))?;
         match segments.next() {
             Some(account) if account != self.account => Err(errors::queue_does_not_exist()),
             _ => Ok(name),
@@ -59,7 +60,7 @@ impl Home {
 
 /// Whether a new queue may have this name.
 pub(super) fn check(name: &str) -> Result<(), AwsError> {
-    if name.ends_with(".fifo") {
+    if name.strip_suffix(".fifo").is_some() {
         return Err(errors::unsupported("FIFO queues are not simulated: only standard queues are"));
     }
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');

@@ -91,7 +91,9 @@ impl Account {
         let queue = name.and_then(|name| self.queues.get(name));
         let queue = queue.ok_or_else(|| wrong("Dead letter target does not exist."))?;
         if queue.settings.allow.as_ref().is_some_and(|allow| !allow.admits(source)) {
-            return Err(wrong("The redrive allow policy of the dead letter target does not admit this queue."));
+            return Err(wrong(
+                "The redrive allow policy of the dead letter target does not admit this queue.",
+            ));
         }
         Ok(())
     }
@@ -199,7 +201,9 @@ impl Account {
             .into_iter()
             .chain(STATE_NAMES)
             .filter(wanted)
-            .filter_map(|name| queue.settings.get(name).or_else(|| queue.state(name)).map(|value| (name, value)))
+            .filter_map(|name| {
+                queue.settings.get(name).or_else(|| queue.state(name)).map(|value| (name, value))
+            })
             .collect();
         Ok(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) })
     }

@@ -36,7 +36,9 @@ impl Receipt {
 
     /// Reads a handle that `queue` gave out.
     pub(super) fn read(handle: &str, queue: u64) -> Result<Self, AwsError> {
-        Self::decode(handle).filter(|receipt| receipt.queue == queue).ok_or_else(|| errors::invalid_receipt(handle))
+        Self::decode(handle)
+            .filter(|receipt| receipt.queue == queue)
+            .ok_or_else(|| errors::invalid_receipt(handle))
     }
 
     fn decode(handle: &str) -> Option<Self> {

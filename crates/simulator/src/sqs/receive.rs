@@ -99,7 +99,9 @@ impl Receive {
             "Must be between 0 and 43200, if provided.",
         )?;
         let system = [self.attribute_names, self.message_system_attribute_names].concat();
-        if let Some(name) = system.iter().find(|name| *name != "All" && !SYSTEM_NAMES.contains(&name.as_str())) {
+        if let Some(name) =
+            system.iter().find(|name| *name != "All" && !SYSTEM_NAMES.contains(&name.as_str()))
+        {
             return Err(errors::unknown_attribute(name));
         }
         Ok(Query {

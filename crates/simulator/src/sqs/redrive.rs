@@ -68,8 +68,8 @@ impl Redrive {
 impl Allow {
     pub(super) fn read(text: &str) -> Result<Self, AwsError> {
         let wrong = |reason: &str| errors::invalid_value(text, "RedriveAllowPolicy", reason);
-        let policy: Self =
-            serde_json::from_str(text).map_err(|_| wrong("Amazon SQS can't create the redrive allow policy."))?;
+        let policy: Self = serde_json::from_str(text)
+            .map_err(|_| wrong("Amazon SQS can't create the redrive allow policy."))?;
         let by_queue = policy.redrive_permission == Permission::ByQueue;
         if by_queue == policy.source_queue_arns.is_empty() {
             return Err(wrong("sourceQueueArns goes with the redrivePermission byQueue, and only with it."));

@@ -21,7 +21,8 @@ pub(super) struct OfQueue {
 
 /// Reads a request. Members that it does not know are ignored, as AWS does.
 pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, AwsError> {
-    serde_json::from_value(body).map_err(|error| AwsError::client("SerializationException", error.to_string()))
+    serde_json::from_value(body)
+        .map_err(|error| AwsError::client("SerializationException", error.to_string()))
 }
 
 /// A member that must be there.
@@ -53,8 +54,9 @@ pub(super) fn page<'n>(
     token: Option<&str>,
     size: Option<i64>,
 ) -> Result<(Vec<&'n str>, Option<String>), AwsError> {
-    let asked =
-        size.map(|n| within(n, 1..=1000, "MaxResults", "Must be between 1 and 1000, if provided.")).transpose()?;
+    let asked = size
+        .map(|n| within(n, 1..=1000, "MaxResults", "Must be between 1 and 1000, if provided."))
+        .transpose()?;
     let limit = asked.map_or(PAGE_MAX, |n| usize::try_from(n).unwrap_or(PAGE_MAX));
     let mut rest = names.skip_while(|name| token.is_some_and(|token| *name <= token));
     let page: Vec<&str> = rest.by_ref().take(limit).collect();

@@ -45,7 +45,8 @@ impl Account {
         }
         let entries: Vec<_> = batch.entries.into_iter().map(|(id, draft)| (id, draft.check())).collect();
         let most = usize::try_from(MESSAGE_BYTES_MAX).unwrap_or(usize::MAX);
-        let bytes = entries.iter().filter_map(|(_, draft)| draft.as_ref().ok()).map(|it| it.content.size()).sum();
+        let bytes =
+            entries.iter().filter_map(|(_, draft)| draft.as_ref().ok()).map(|it| it.content.size()).sum();
         if bytes > most {
             return Err(errors::batch_too_long(most, bytes));
         }

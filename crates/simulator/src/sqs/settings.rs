@@ -97,11 +97,11 @@ impl Settings {
                  SQS SSE.",
             ));
         }
-        let mut changed = self.clone();
+        let mut settings = self.clone();
         for (name, value) in changes {
-            changed.set(name, value)?;
+            settings.set(name, value)?;
         }
-        Ok(changed)
+        Ok(settings)
     }
 
     /// Sets one attribute. An empty value takes it back where that means something.
@@ -167,9 +167,12 @@ impl Settings {
     }
 
     /// The first attribute whose value would be another one with `changes`.
-    pub(super) fn conflict(&self, changes: &BTreeMap<String, String>) -> Result<Option<&'static str>, AwsError> {
-        let changed = self.with(changes)?;
-        Ok(NAMES.into_iter().find(|name| changes.contains_key(*name) && self.get(name) != changed.get(name)))
+    pub(super) fn conflict(
+        &self,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<Option<&'static str>, AwsError> {
+        let wanted = self.with(changes)?;
+        Ok(NAMES.into_iter().find(|name| changes.contains_key(*name) && self.get(name) != wanted.get(name)))
     }
 }
 

@@ -3,14 +3,14 @@
 //! Pure: time comes in as the duration since 1970, and every call brings the store up to that time first. Sending,
 //! receiving and deleting take logarithmic time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::content::Content;
 
 /// Longest time that a message stays invisible after one receive, whatever is asked for meanwhile.
-pub(super) const HIDDEN_MAX: Duration = Duration::from_secs(12 * 3600);
+pub(super) const HIDDEN_MAX: Duration = Duration::from_hours(12);
 
 /// Most messages that were received and neither deleted nor became visible again. AWS says "approximately".
 pub(super) const IN_FLIGHT_MAX: usize = 120_000;
@@ -76,9 +76,10 @@ pub(super) enum HideError {
 #[derive(Debug, Default)]
 pub(super) struct Store {
     next_key: u64,
+    next_turn: u64,
     slots: HashMap<u64, Slot>,
-    /// Receivable now, longest waiting first.
-    visible: BTreeSet<(Duration, u64)>,
+    /// Receivable now, by their turns: who became visible first is first.
+    visible: BTreeMap<u64, u64>,
     /// Delayed or in flight, next due first.
     hidden: BTreeSet<(Duration, u64)>,
     by_age: BTreeSet<(Duration, u64)>,
@@ -89,16 +90,19 @@ pub(super) struct Store {
 struct Slot {
     message: Message,
     place: Place,
-    /// When it became or becomes visible: its key in `visible` or `hidden`.
-    due: Duration,
+    /// When it was received last.
     received: Duration,
 }
 
+/// Where a message is, with its order there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    Visible,
-    Delayed,
-    InFlight,
+    /// Its turn.
+    Visible(u64),
+    /// Until then.
+    Delayed(Duration),
+    /// Until then.
+    InFlight(Duration),
 }
 
 impl Store {
@@ -112,7 +116,7 @@ impl Store {
         while let Some(&(due, key)) = self.hidden.first()
             && due <= now
         {
-            self.place(key, Place::Visible, due);
+            self.show(key);
         }
     }
 
@@ -121,9 +125,9 @@ impl Store {
         let key = self.next_key;
         self.next_key += 1;
         self.by_age.insert((message.sent, key));
-        let place = if due > now { Place::Delayed } else { Place::Visible };
-        self.slots.insert(key, Slot { message, place, due, received: Duration::ZERO });
-        self.enter(key, place, due);
+        let place = if due > now { Place::Delayed(due) } else { self.turn() };
+        self.slots.insert(key, Slot { message, place, received: Duration::ZERO });
+        self.enter(key, place);
     }
 
     /// Takes visible messages and hides them. `stays` is asked for each whether it stays visible although it is
@@ -133,7 +137,7 @@ impl Store {
         let mut taken = Vec::new();
         let limit = ask.limit.min(IN_FLIGHT_MAX.saturating_sub(self.in_flight));
         while taken.len() < limit {
-            let Some(&(_, key)) = self.visible.first() else { break };
+            let Some((_, &key)) = self.visible.first_key_value() else { break };
             if let (Some(most), Some(slot)) = (ask.receives_max, self.slots.get(&key))
                 && slot.message.receives >= most
             {
@@ -157,8 +161,11 @@ impl Store {
         slot.message.first_received.get_or_insert(now);
         slot.received = now;
         let message = slot.message.clone();
-        let place = if hide_for.is_zero() { Place::Visible } else { Place::InFlight };
-        self.place(key, place, now + hide_for);
+        if hide_for.is_zero() {
+            self.show(key);
+        } else {
+            self.place(key, Place::InFlight(now + hide_for));
+        }
         Some(message)
     }
 
@@ -174,7 +181,7 @@ impl Store {
     /// Any receipt will do: AWS applies the change for an older one too.
     pub(super) fn hide(&mut self, key: u64, now: Duration, timeout: Duration) -> Result<(), HideError> {
         let slot = self.slots.get(&key).ok_or(HideError::Gone)?;
-        if slot.place != Place::InFlight {
+        if !matches!(slot.place, Place::InFlight(_)) {
             return Err(HideError::NotInFlight);
         }
         // AWS counts in whole seconds, so that a full twelve hours can be asked for right after the receive.
@@ -182,14 +189,17 @@ impl Store {
         if since + timeout > HIDDEN_MAX {
             return Err(HideError::TooLong);
         }
-        let place = if timeout.is_zero() { Place::Visible } else { Place::InFlight };
-        self.place(key, place, now + timeout);
+        if timeout.is_zero() {
+            self.show(key);
+        } else {
+            self.place(key, Place::InFlight(now + timeout));
+        }
         Ok(())
     }
 
     /// The message that has been visible longest.
     pub(super) fn first_visible(&self) -> Option<(u64, &Message)> {
-        let &(_, key) = self.visible.first()?;
+        let (_, &key) = self.visible.first_key_value()?;
         self.slots.get(&key).map(|slot| (key, &slot.message))
     }
 
@@ -214,28 +224,48 @@ impl Store {
     pub(super) fn remove(&mut self, key: u64) -> Option<Message> {
         let slot = self.slots.remove(&key)?;
         self.by_age.remove(&(slot.message.sent, key));
-        self.leave(key, slot.place, slot.due);
+        self.leave(key, slot.place);
         Some(slot.message)
     }
 
-    fn place(&mut self, key: u64, place: Place, due: Duration) {
+    fn show(&mut self, key: u64) {
+        let place = self.turn();
+        self.place(key, place);
+    }
+
+    /// The place behind all that are visible.
+    fn turn(&mut self) -> Place {
+        self.next_turn += 1;
+        Place::Visible(self.next_turn)
+    }
+
+    fn place(&mut self, key: u64, place: Place) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        let (old_place, old_due) = (slot.place, slot.due);
-        (slot.place, slot.due) = (place, due);
-        self.leave(key, old_place, old_due);
-        self.enter(key, place, due);
+        let old = std::mem::replace(&mut slot.place, place);
+        self.leave(key, old);
+        self.enter(key, place);
     }
 
-    fn enter(&mut self, key: u64, place: Place, due: Duration) {
-        self.in_flight += usize::from(place == Place::InFlight);
-        let set = if place == Place::Visible { &mut self.visible } else { &mut self.hidden };
-        set.insert((due, key));
+    fn enter(&mut self, key: u64, place: Place) {
+        match place {
+            Place::Visible(turn) => drop(self.visible.insert(turn, key)),
+            Place::Delayed(due) => drop(self.hidden.insert((due, key))),
+            Place::InFlight(due) => {
+                self.hidden.insert((due, key));
+                self.in_flight += 1;
+            }
+        }
     }
 
-    fn leave(&mut self, key: u64, place: Place, due: Duration) {
-        self.in_flight -= usize::from(place == Place::InFlight);
-        let set = if place == Place::Visible { &mut self.visible } else { &mut self.hidden };
-        set.remove(&(due, key));
+    fn leave(&mut self, key: u64, place: Place) {
+        match place {
+            Place::Visible(turn) => drop(self.visible.remove(&turn)),
+            Place::Delayed(due) => drop(self.hidden.remove(&(due, key))),
+            Place::InFlight(due) => {
+                self.hidden.remove(&(due, key));
+                self.in_flight -= 1;
+            }
+        }
     }
 }
 
