@@ -1,2 +1,65 @@
-//! placeholder
-fn main() {}
+//! The command line of ecs-task-notifier: thin subcommands over the library, and the only crate that prints.
+
+mod args;
+mod completions;
+mod console;
+mod context;
+mod demo;
+mod failure;
+mod live;
+mod log;
+mod plan;
+mod publish;
+mod render;
+mod send;
+mod serve;
+mod simulate;
+mod stop;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use console::Console;
+use failure::{Exit, Failure};
+use notifier::settings::Environment;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        // Help and usage mistakes: clap prints them, each to its own stream.
+        Err(message) => {
+            let shown = message.print();
+            return console::after_help(&shown, Exit::of_usage(&message)).into();
+        }
+    };
+    let mut console = Console::new(&cli.global, &environment);
+    let result = run(cli, &environment, &mut console).and_then(|exit| {
+        console.finish().map_err(Failure::output)?;
+        Ok(exit)
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            console.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
+    let global = &global;
+    runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(global, args, console).await,
+            Command::Plan(args) => plan::run(global, args, environment, console).await,
+            Command::Send(args) => send::run(global, args, environment, console).await,
+            Command::Publish(args) => publish::run(global, args, environment, console).await,
+            Command::Serve(args) => serve::run(global, args, environment, console).await,
+            Command::Simulate(args) => simulate::run(global, args, console).await,
+            Command::Completions(args) => completions::run(&args, console),
+        }
+    })
+}

@@ -36,8 +36,8 @@ fn requests(aws: &Aws, operation: &str) -> u64 {
 }
 
 /// What an error says, causes included.
-fn words(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
+fn words(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
 }
 

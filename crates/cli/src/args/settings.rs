@@ -1,0 +1,98 @@
+//! The flags of settings, made from the one table of settings.
+
+use std::marker::PhantomData;
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use notifier::settings::Flags;
+use notifier::settings::table::{self, Group, Setting};
+
+/// A subcommand, as far as settings go.
+pub(crate) trait Scope {
+    /// The parts of the product that it runs.
+    const GROUPS: &[Group];
+}
+
+/// Settings of `plan`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForPlan;
+
+impl Scope for ForPlan {
+    const GROUPS: &[Group] = &[Group::Discovery];
+}
+
+/// Settings of `send`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForSend;
+
+impl Scope for ForSend {
+    const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery];
+}
+
+/// Settings of `serve`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForServe;
+
+impl Scope for ForServe {
+    const GROUPS: &[Group] =
+        &[Group::Queues, Group::Ledger, Group::Discovery, Group::Delivery, Group::Daemon];
+}
+
+/// A flag for each setting of a subcommand's groups. Values are checked with all other settings, not by clap.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingFlags<S> {
+    pub(crate) flags: Flags,
+    scope: PhantomData<S>,
+}
+
+fn settings<S: Scope>() -> impl Iterator<Item = &'static Setting> {
+    table::ALL.into_iter().filter(|setting| S::GROUPS.contains(&setting.group))
+}
+
+impl<S: Scope> Args for SettingFlags<S> {
+    fn augment_args(command: Command) -> Command {
+        settings::<S>().fold(command, |command, setting| command.arg(flag(setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Scope> FromArgMatches for SettingFlags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut all = Self { flags: Flags::new(), scope: PhantomData };
+        all.update_from_arg_matches(matches)?;
+        Ok(all)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in settings::<S>() {
+            if let Some(value) = matches.get_one::<String>(setting.name) {
+                self.flags.insert(setting.name, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    let long = format!(
+        "{}{default}\n\nTakes {}. Also {}, or `{}` in the file.",
+        setting.help,
+        setting.kind,
+        setting.variable(),
+        setting.name,
+    );
+    Arg::new(setting.name)
+        .long(setting.flag())
+        .value_name("VALUE")
+        .help(format!("{}{default}", setting.help))
+        .long_help(long)
+        .help_heading("Settings")
+        .hide_short_help(true)
+        .allow_hyphen_values(true)
+}

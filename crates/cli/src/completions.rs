@@ -1,0 +1,37 @@
+//! `completions`: what a shell needs to complete commands and flags.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::args::Cli;
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// The shell: bash, elvish, fish, powershell or zsh
+    #[arg(value_enum, hide_possible_values = true)]
+    shell: Shell,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  For bash, in this session:
+    source <(ecs-task-notifier completions bash)
+
+  For fish, for good:
+    ecs-task-notifier completions fish > ~/.config/fish/completions/ecs-task-notifier.fish";
+
+pub(crate) fn run(args: &CompletionsArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    // Made as a whole first: clap_complete panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    console.out().write_all(&script).map_err(Failure::output)?;
+    Ok(Exit::Done)
+}

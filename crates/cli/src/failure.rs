@@ -1,0 +1,160 @@
+//! How a run ends: the exit codes, and failures with their causes and a hint.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use notifier::aws::ecs::EcsError;
+use notifier::discover::DiscoverError;
+use notifier::queue::QueueError;
+use notifier::settings::Mistakes;
+
+/// How a run ends. The numbers are promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Every opted-in container was told, or the command did what it is for.
+    Done = 0,
+    /// Some opted-in containers were not told; in the demo, something did not end as staged.
+    NotTold = 1,
+    /// Wrong use or settings.
+    Usage = 2,
+    /// AWS, the network or this machine failed.
+    Failed = 3,
+}
+
+impl Exit {
+    /// Asking for help is no mistake.
+    pub(crate) fn of_usage(message: &clap::Error) -> Self {
+        if message.use_stderr() { Self::Usage } else { Self::Done }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a run did not do what it is for.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// What went wrong, in a line of its own.
+    pub(crate) message: String,
+    /// Why, from the nearest cause to the farthest, each adding something.
+    pub(crate) causes: Vec<String>,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// Wrong use or settings.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// AWS, the network or this machine failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, ..Self::usage(message) }
+    }
+
+    /// Containers were not told.
+    pub(crate) fn not_told(message: impl Into<String>) -> Self {
+        Self { exit: Exit::NotTold, ..Self::usage(message) }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds an error and what caused it. SDK errors repeat themselves: what says nothing new is left out.
+    pub(crate) fn because(mut self, error: &dyn Error) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !text.is_empty() && !self.message.contains(&text) && !self.causes.iter().any(|c| c.contains(&text))
+            {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    pub(crate) fn runtime(error: io::Error) -> Self {
+        Self::failed("this machine cannot run the program's threads").because(&error)
+    }
+
+    pub(crate) fn output(error: io::Error) -> Self {
+        Self::failed("the output cannot be written").because(&error)
+    }
+}
+
+impl From<Mistakes> for Failure {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::usage(mistakes.to_string())
+            .hint("`ecs-task-notifier serve --help` lists every setting, its range and its default")
+    }
+}
+
+impl From<DiscoverError> for Failure {
+    fn from(error: DiscoverError) -> Self {
+        let is_final = error.is_final();
+        let failure = if is_final { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
+        let failure = failure.because(&error);
+        match &error {
+            DiscoverError::Ecs(EcsError::ClusterNotFound(_)) => failure
+                .hint("`aws ecs list-clusters` lists them; --region and --profile choose another region and account"),
+            _ => failure.advised(),
+        }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        let failure = match &error {
+            QueueError::Unknown { .. } => Self::usage(error.to_string()),
+            _ => Self::failed(error.to_string()),
+        };
+        let is_unknown = failure.exit == Exit::Usage;
+        if is_unknown {
+            failure.hint("`aws sqs list-queues` lists them; --region and --profile choose another region and account")
+        } else {
+            failure.because(&error).advised()
+        }
+    }
+}
+
+impl Failure {
+    /// Adds a hint where AWS's SDK says what is wrong without saying what to do.
+    pub(crate) fn advised(self) -> Self {
+        let said = format!("{} {}", self.message, self.causes.join(" ")).to_lowercase();
+        let advice = ADVICE.iter().find(|(words, _)| words.iter().any(|word| said.contains(word)));
+        match (advice, &self.hint) {
+            (Some((_, hint)), None) => self.hint(*hint),
+            _ => self,
+        }
+    }
+}
+
+/// Words of the SDK, and what to do about them.
+const ADVICE: [(&[&str], &str); 4] = [
+    (
+        &["region must be set", "missing region", "no region", "region is not set"],
+        "name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile",
+    ),
+    (
+        &["credentials", "securitytoken", "unrecognizedclient", "expiredtoken", "security token"],
+        "AWS does not know who is asking: choose a profile with --profile or AWS_PROFILE, and log in; \
+         `aws sts get-caller-identity` shows who you are",
+    ),
+    (
+        &["accessdenied", "not authorized", "no permission"],
+        "whoever runs this may not make that call: allow it in their IAM policy",
+    ),
+    (
+        &["dispatch failure", "connect", "dns", "timed out", "timeout"],
+        "is the network up, and are --region and --endpoint-url (or AWS_ENDPOINT_URL) right?",
+    ),
+];

@@ -1,0 +1,155 @@
+//! What happens, while it happens: a block of lines at the end of stderr that is drawn again and again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notifier::outcome::Outcome;
+use notifier::progress::Progress;
+use notifier::report::{Counts, Tally};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::console::Talk;
+use crate::render::style::{self, BOLD, DIM};
+use crate::render::table::cut;
+use crate::render::units::{count, digits};
+
+/// Between two drawings.
+const TICK: Duration = Duration::from_millis(80);
+/// One of these at a time shows that something goes on.
+const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+/// The widest that a bar gets.
+const BAR_COLUMNS_MAX: usize = 40;
+/// The widest that a service's name gets.
+const NAME_COLUMNS_MAX: usize = 28;
+
+/// A tally that several follow.
+pub(crate) type Shared = Arc<Mutex<Tally>>;
+
+/// Notes every step in the tally.
+pub(crate) fn follow(tally: &Shared) -> Progress {
+    let tally = Arc::clone(tally);
+    Progress::new(move |step| tally.lock().unwrap_or_else(PoisonError::into_inner).note(step))
+}
+
+/// Draws a tally until it is finished; nothing where nobody watches.
+pub(crate) struct Live {
+    talk: Talk,
+    stop: CancellationToken,
+    drawing: Option<JoinHandle<()>>,
+}
+
+impl Live {
+    pub(crate) fn start(talk: Talk, tally: Shared) -> Self {
+        let stop = CancellationToken::new();
+        let drawing = talk.is_live.then(|| tokio::spawn(draw(talk.clone(), tally, stop.clone())));
+        Self { talk, stop, drawing }
+    }
+
+    /// Draws for the last time and takes the block away.
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        if let Some(drawing) = self.drawing {
+            // It only ends by being told to.
+            drop(drawing.await);
+            self.talk.draw(&[]);
+        }
+    }
+}
+
+async fn draw(talk: Talk, tally: Shared, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    let mut number = 0;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stop.cancelled() => {}
+        }
+        let lines = {
+            let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            frame(&tally, talk.columns(), talk.rows, number)
+        };
+        talk.draw(&lines);
+        number += 1;
+    }
+}
+
+/// The block: a bar for each service where there is room for all of them, and a line for all together.
+fn frame(tally: &Tally, columns: usize, rows: usize, number: usize) -> Vec<String> {
+    let spinner = SPINNER.get(number % SPINNER.len()).unwrap_or(&' ');
+    let services: Vec<(&str, Counts)> = tally.services().collect();
+    if services.is_empty() {
+        let doing = if tally.is_surveyed() { "looking for tasks" } else { "looking for services" };
+        return vec![format!("{spinner} {doing}")];
+    }
+    let mut all = Counts::default();
+    for (_, counts) in &services {
+        all.merge(*counts);
+    }
+    let mut lines = Vec::new();
+    if services.len() + 3 <= rows {
+        let longest = services.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        let name_columns = longest.clamp(1, NAME_COLUMNS_MAX.min(columns / 3));
+        for (name, counts) in services {
+            let name = cut(name, name_columns);
+            let said = format!("{} of {}", digits(counts.told()), digits(counts.total()));
+            let room = columns.saturating_sub(name_columns + 18).min(BAR_COLUMNS_MAX);
+            lines.push(format!("{BOLD}{name:<name_columns$}{BOLD:#}  {}  {said}", bar(counts, room)));
+        }
+    }
+    let retrying = match tally.retrying() {
+        0 => String::new(),
+        number => format!(", {} to be tried again", digits(number)),
+    };
+    let total = format!("{} of {} told{retrying}", digits(all.told()), count(all.total(), "container"));
+    lines.push(format!("{spinner} {}", cut(&total, columns.saturating_sub(2))));
+    lines
+}
+
+/// So many columns, each part as wide as its share; whoever is there gets a column if there is one.
+fn bar(counts: Counts, columns: usize) -> String {
+    let total = counts.total().max(1);
+    let mut out = String::new();
+    let (mut seen, mut drawn) = (0, 0);
+    let outcomes = Outcome::ALL.into_iter().map(Some).chain([None]);
+    for outcome in outcomes {
+        seen += counts.of(outcome);
+        let end = (seen * columns).div_ceil(total);
+        let style = outcome.map_or(DIM, |outcome| style::of(Some(outcome)));
+        let sign = if outcome.is_some() { "█" } else { "░" };
+        if end > drawn {
+            out += &format!("{style}{}{style:#}", sign.repeat(end - drawn));
+            drawn = end;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_bar_is_as_wide_as_it_may_be_and_shares_that() {
+        let check = |delivered, pending, columns, expected: &str| {
+            let counts = Counts { delivered, pending, ..Counts::default() };
+            assert_eq!(plain(&bar(counts, columns)), expected);
+        };
+        check(0, 4, 8, "░░░░░░░░");
+        check(1, 3, 8, "██░░░░░░");
+        check(4, 0, 8, "████████");
+        check(999, 1, 4, "████");
+        check(0, 0, 4, "");
+    }
+
+    #[test]
+    fn before_anything_is_known_the_frame_says_what_goes_on() {
+        let tally = Tally::new("b".to_owned().try_into().unwrap());
+        assert_eq!(frame(&tally, 80, 24, 0), ["⠋ looking for services"]);
+        assert_eq!(frame(&tally, 80, 24, 11), ["⠙ looking for services"]);
+    }
+}

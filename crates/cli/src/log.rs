@@ -1,0 +1,49 @@
+//! Logs on stderr.
+
+use notifier::settings::LogFormat;
+use tracing::Level;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::console::{Console, Talk};
+
+/// What `serve` logs of the crates below it, whatever the level: their talk is about sockets.
+const OTHERS: &str = "warn";
+
+/// Logs warnings, and more with `--verbose`.
+pub(crate) fn for_people(console: &Console) {
+    let level = match (console.quiet, console.verbose) {
+        (true, _) => Level::ERROR,
+        (_, 0) => Level::WARN,
+        (_, 1) => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    start(console, LogFormat::Text, level);
+}
+
+/// Logs as the settings say.
+pub(crate) fn start(console: &Console, format: LogFormat, level: Level) {
+    let level = level.as_str().to_lowercase();
+    let filter = if console.verbose > 2 {
+        EnvFilter::new(level)
+    } else {
+        EnvFilter::new(format!("{OTHERS},notifier={level},ecs_task_notifier={level}"))
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(console.talk())
+        .with_ansi(console.talk().is_live);
+    // It fails only where a logger is already there, and then there is one.
+    drop(match format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    });
+}
+
+impl MakeWriter<'_> for Talk {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

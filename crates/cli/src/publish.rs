@@ -1,0 +1,85 @@
+//! `publish`: asks the daemon or the Lambda functions for a broadcast.
+
+use std::io::Write;
+
+use clap::Args;
+use notifier::ambient::{Chance, Clock};
+use notifier::queue::{Queue, Trace};
+use notifier::settings::{Environment, Flags};
+use serde::Serialize;
+use wire::{Draft, Message, ObserverMessage};
+
+use crate::args::{EventArgs, Format, Global, ScopeArgs};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::render::records;
+use crate::{context, log};
+
+/// Put an event on the observer queue, for the daemon or the Lambda functions to broadcast
+///
+/// Returns as soon as SQS has the message. Its answer is the broadcast's id.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct PublishArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    event: EventArgs,
+    /// The observer queue, by its URL or its name; else NOTIFIER_OBSERVER_QUEUE_URL
+    #[arg(long, value_name = "URL|NAME")]
+    queue: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  To the queue that NOTIFIER_OBSERVER_QUEUE_URL names:
+    ecs-task-notifier publish --cluster prod --type com.example.cache.clear
+
+  To a queue of this name in the account and region:
+    ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1";
+
+/// What was put on the queue.
+#[derive(Debug, Default, Serialize)]
+struct Published<'a> {
+    broadcast: &'a str,
+    queue: &'a str,
+}
+
+pub(crate) async fn run(
+    global: &Global,
+    args: PublishArgs,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let settings = context::settings(global, &Flags::new(), &[], environment, console)?;
+    let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
+        Failure::usage("no observer queue is named")
+            .hint("name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
+    })?;
+    let broadcast = args.event.broadcast(&Clock::system())?;
+    let body = message(args.scope.message(), &broadcast)?;
+    log::for_people(console);
+    let aws = context::aws(global, &settings).await;
+    let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
+    queue.publish(&[body], &Trace::default()).await.map_err(|error| {
+        Failure::failed("the event was not published").because(&error).advised()
+    })?;
+    let published = Published { broadcast: broadcast.id.as_str(), queue: queue.url() };
+    if console.format == Format::Text {
+        console.say(&format!("published to {}", queue.name()));
+        writeln!(console.out(), "{}", published.broadcast).map_err(Failure::output)?;
+    } else {
+        let summary = serde_json::json!({ "published": 1 });
+        let format = console.format;
+        records::write(console.out(), format, [published], &summary).map_err(Failure::output)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The body for the observer queue: the scope, and the whole event.
+pub(crate) fn message(scope: ObserverMessage, broadcast: &wire::Broadcast) -> Result<String, Failure> {
+    let unwritable = |error: &dyn std::error::Error| Failure::usage("the event cannot be sent").because(error);
+    let event = serde_json::to_string(&broadcast.event).map_err(|error| unwritable(&error))?;
+    let event: Draft = serde_json::from_str(&event).map_err(|error| unwritable(&error))?;
+    ObserverMessage { event: Some(event), ..scope }.to_body().map_err(|error| unwritable(&error))
+}

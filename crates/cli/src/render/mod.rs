@@ -1,0 +1,8 @@
+//! Results as text and as records. Nothing here writes: it makes text.
+
+pub(crate) mod plan;
+pub(crate) mod records;
+pub(crate) mod report;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod units;

@@ -1,0 +1,183 @@
+//! A plan: whom a broadcast would call, and whom not and why.
+
+use std::collections::BTreeMap;
+
+use notifier::aws::calls::Count;
+use notifier::fleet::{Bystander, Endpoint, Fleet};
+use notifier::report::Line;
+use serde::Serialize;
+
+use super::report::place;
+use super::style::{BOLD, DIM, GOOD, PLAIN, UNSURE};
+use super::table::{Cell, Table};
+use super::units::{count, digits};
+
+/// What would be done with a container or task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Decision {
+    /// Opted in, and callable.
+    Call,
+    /// Opted in, and not callable.
+    Skip,
+    /// Did not opt in, or does not run.
+    Ignore,
+}
+
+/// A container or task as scripts read it: the columns of a report's [`Line`], and what a plan adds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Planned<'a> {
+    broadcast: Option<&'a str>,
+    cluster: Option<&'a str>,
+    service: Option<&'a str>,
+    task: Option<&'a str>,
+    container: Option<&'a str>,
+    address: Option<String>,
+    outcome: Option<&'static str>,
+    reason: Option<String>,
+    attempts: Option<u32>,
+    status: Option<u16>,
+    latency_ms: Option<f64>,
+    decision: Option<Decision>,
+    method: Option<&'static str>,
+    url: Option<String>,
+}
+
+impl<'a> Planned<'a> {
+    fn new(line: Line<'a>, decision: Decision) -> Self {
+        let Line { broadcast, cluster, service, task, container, address, outcome, reason, .. } = line;
+        let outcome = outcome.map(notifier::outcome::Outcome::as_str);
+        let decision = Some(decision);
+        Self {
+            broadcast,
+            cluster,
+            service,
+            task,
+            container,
+            address,
+            outcome,
+            reason,
+            decision,
+            ..Self::default()
+        }
+    }
+}
+
+/// The line that closes a plan for scripts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    /// How many containers would be called.
+    call: usize,
+    /// How many opted in and cannot be called.
+    skip: usize,
+    /// How many containers and tasks nobody asked to call.
+    ignore: usize,
+    /// Requests to AWS that it took, by service and operation.
+    aws_calls: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    pub(crate) fn new(fleet: &Fleet, calls: &[Count]) -> Self {
+        let name = |call: &Count| format!("{} {}", call.service, call.operation);
+        Self {
+            call: fleet.endpoints.len(),
+            skip: fleet.skips.len(),
+            ignore: fleet.bystanders.len(),
+            aws_calls: calls.iter().map(|call| (name(call), call.requests)).collect(),
+        }
+    }
+
+    /// The same for people, in two lines.
+    pub(crate) fn text(&self) -> String {
+        let Self { call, skip, ignore, aws_calls } = self;
+        let requests: u64 = aws_calls.values().sum();
+        let each: Vec<String> = aws_calls.iter().map(|(name, number)| format!("{name} {number}")).collect();
+        let each = if each.is_empty() { String::new() } else { format!(": {}", each.join(", ")) };
+        format!(
+            "{GOOD}{}{GOOD:#} would be called, {UNSURE}{} skipped{UNSURE:#}, {} ignored\n{DIM}{} to AWS{each}{DIM:#}",
+            count(*call, "container"),
+            digits(*skip),
+            digits(*ignore),
+            count(usize::try_from(requests).unwrap_or(usize::MAX), "call"),
+        )
+    }
+}
+
+/// Every container and task of the fleet, in the order of services and tasks.
+pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
+    let calls = fleet.endpoints.iter().map(|endpoint| Planned {
+        method: Some(endpoint.target.method.as_str()),
+        url: Some(url(endpoint)),
+        ..Planned::new(Line::of_endpoint(endpoint, None), Decision::Call)
+    });
+    let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip, None), Decision::Skip));
+    let ignored = fleet.bystanders.iter().map(|b| Planned::new(Line::of_bystander(b), Decision::Ignore));
+    let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
+    all.sort_by(|a, b| {
+        (a.cluster, a.service, a.task, a.container).cmp(&(b.cluster, b.service, b.task, b.container))
+    });
+    all
+}
+
+fn url(endpoint: &Endpoint) -> String {
+    format!("{}://{}{}", endpoint.target.scheme.as_str(), endpoint.address, endpoint.target.path)
+}
+
+/// The plan as text. What is ignored is counted by reason, and named one by one with whole task ids when `in_full`.
+pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> String {
+    let mut services = BTreeMap::<&str, Members<'_>>::new();
+    for endpoint in &fleet.endpoints {
+        services.entry(&endpoint.member.service).or_default().calls.push(endpoint);
+    }
+    for skip in &fleet.skips {
+        services.entry(&skip.member.service).or_default().skips.push(Line::of_skip(skip, None));
+    }
+    for bystander in &fleet.bystanders {
+        services.entry(&bystander.member.service).or_default().ignored.push(bystander);
+    }
+    let mut table = Table::default();
+    for (service, members) in &services {
+        let name = if service.is_empty() { "(no service)" } else { service };
+        table.row(0, [Cell::new(name, BOLD), Cell::new(format!("{} to call", digits(members.calls.len())), DIM)]);
+        members.rows(&mut table, in_full);
+    }
+    table.render(columns)
+}
+
+/// The containers and tasks of one service.
+#[derive(Default)]
+struct Members<'a> {
+    calls: Vec<&'a Endpoint>,
+    skips: Vec<Line<'a>>,
+    ignored: Vec<&'a Bystander>,
+}
+
+impl Members<'_> {
+    fn rows(&self, table: &mut Table, in_full: bool) {
+        let mut row = |(word, style), place: String, text: String| {
+            table.row(1, [Cell::new(word, style), Cell::new(place, DIM), Cell::from(text)]);
+        };
+        for endpoint in &self.calls {
+            let line = Line::of_endpoint(endpoint, None);
+            let request = format!("{} {}", endpoint.target.method.as_str(), url(endpoint));
+            row(("call", GOOD), place(&line, in_full), request);
+        }
+        for line in &self.skips {
+            row(("skip", UNSURE), place(line, in_full), line.reason.clone().unwrap_or_default());
+        }
+        if in_full {
+            for bystander in &self.ignored {
+                let line = Line::of_bystander(bystander);
+                row(("ignore", PLAIN), place(&line, true), bystander.reason.to_string());
+            }
+            return;
+        }
+        let mut reasons = BTreeMap::<String, usize>::new();
+        for bystander in &self.ignored {
+            *reasons.entry(bystander.reason.to_string()).or_default() += 1;
+        }
+        for (reason, number) in reasons {
+            row(("ignore", PLAIN), digits(number), reason);
+        }
+    }
+}

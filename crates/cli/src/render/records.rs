@@ -1,0 +1,78 @@
+//! Results as records for scripts: JSON lines with a closing summary, or CSV.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// Writes each record on its line, in JSON with the summary last. Text is not its business: then it writes nothing.
+pub(crate) fn write<R: Serialize + Default, S: Serialize>(
+    out: &mut impl Write,
+    format: Format,
+    records: impl IntoIterator<Item = R>,
+    summary: &S,
+) -> io::Result<()> {
+    match format {
+        Format::Text => Ok(()),
+        Format::Json => {
+            for record in records {
+                json(out, &record)?;
+            }
+            json(out, &Closing { summary })
+        }
+        Format::Csv => {
+            // The header comes from a record, and is there even when no record is.
+            out.write_all(header::<R>()?.as_bytes())?;
+            let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(out);
+            for record in records {
+                csv.serialize(record)?;
+            }
+            csv.flush()
+        }
+    }
+}
+
+/// The line that closes a result.
+#[derive(Serialize)]
+struct Closing<'a, S> {
+    summary: &'a S,
+}
+
+fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+fn header<R: Serialize + Default>() -> io::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.serialize(R::default())?;
+    let bytes = csv.into_inner().map_err(|error| error.into_error())?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().next().map(|line| format!("{line}\n")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use notifier::report::Line;
+
+    use super::*;
+
+    fn written(format: Format, lines: &[Line<'_>]) -> String {
+        let mut out = Vec::new();
+        write(&mut out, format, lines.iter().cloned(), &7).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn csv_has_the_columns_of_json_and_a_header_even_without_rows() {
+        let header = "broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms\n";
+        assert_eq!(written(Format::Csv, &[]), header);
+        let line = Line { service: Some("a,b"), reason: Some("said \"no\"".into()), status: Some(403), ..Line::default() };
+        assert_eq!(written(Format::Csv, &[line.clone()]), format!("{header},,\"a,b\",,,,,\"said \"\"no\"\"\",,403,\n"));
+        let json = written(Format::Json, &[line]);
+        let keys: Vec<_> = header.trim().split(',').map(|column| json.find(&format!("\"{column}\":"))).collect();
+        assert!(keys.is_sorted() && keys.iter().all(Option::is_some), "{json}");
+        assert!(json.ends_with("}\n{\"summary\":7}\n"), "{json}");
+    }
+}

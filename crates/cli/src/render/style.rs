@@ -1,0 +1,24 @@
+//! The few styles that there are. Text is clear without them: they are dropped where a stream takes no colour.
+
+use anstyle::{AnsiColor, Style};
+use notifier::outcome::Outcome;
+
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const UNSURE: Style = AnsiColor::Yellow.on_default();
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// The style of what became of a container; `None` is nothing yet.
+pub(crate) fn of(outcome: Option<Outcome>) -> Style {
+    match outcome {
+        Some(Outcome::Delivered) => GOOD,
+        Some(Outcome::Rejected | Outcome::Failed) => BAD,
+        Some(Outcome::Skipped) | None => UNSURE,
+        Some(Outcome::Gone) => DIM,
+    }
+}

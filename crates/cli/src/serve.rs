@@ -1,0 +1,110 @@
+//! `serve`: the three stages as one process on the three queues.
+
+use std::sync::Arc;
+
+use clap::Args;
+use notifier::ambient::Chance;
+use notifier::daemon::{self, DaemonError, Queues, StageOptions};
+use notifier::progress::Progress;
+use notifier::queue::Queue;
+use notifier::settings::{Environment, Settings, table};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{ForServe, Global, SettingFlags};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::{context, log, stop};
+
+/// Run the three stages as one process on the three queues
+///
+/// Does what the three Lambda functions do. Stops cleanly on SIGTERM or SIGINT: finishes what is in flight within the
+/// grace time, and leaves the rest on its queue. `/healthz` and `/readyz` answer on the address of `--listen`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingFlags<ForServe>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  With the queues in the environment:
+    export NOTIFIER_OBSERVER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_notification_eu-west-1
+    export NOTIFIER_SERVICES_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_eu-west-1
+    export NOTIFIER_TASKS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_task_eu-west-1
+    ecs-task-notifier serve
+
+  With all settings in a file:
+    ecs-task-notifier serve --config notifier.toml";
+
+pub(crate) async fn run(
+    global: &Global,
+    args: ServeArgs,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let settings = context::settings(global, &args.settings.flags, &table::QUEUES, environment, console)?;
+    log::start(console, settings.daemon.log_format, settings.daemon.log_level);
+    let aws = context::aws(global, &settings).await;
+    let chance = Chance::from_entropy();
+    let queue = |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));
+    let queues = Queues {
+        observer: queue(&settings.queues.observer),
+        services: queue(&settings.queues.services),
+        tasks: queue(&settings.queues.tasks),
+    };
+    let ctx = context::stages(&aws, &settings, Progress::default());
+    let options = options(&settings, chance.clone());
+    let shutdown = CancellationToken::new();
+    let health = match settings.daemon.listen {
+        None => None,
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                Failure::failed(format!("cannot listen at {address}"))
+                    .because(&error)
+                    .hint("--listen chooses another address, and `--listen none` answers nowhere")
+            })?;
+            Some(listener)
+        }
+    };
+    let answering = CancellationToken::new();
+    let answers = health.map(|listener| {
+        tokio::spawn(daemon::http::serve(listener, options.health.clone(), answering.clone()))
+    });
+    tokio::spawn(stop_when_asked(shutdown.clone()));
+    tracing::info!("Serving");
+    let served = daemon::serve(Arc::new(ctx), queues, options, shutdown).await;
+    answering.cancel();
+    if let Some(answers) = answers {
+        // It ends by being told to; there is nothing to learn from how.
+        drop(answers.await);
+    }
+    let served = served.map_err(failure)?;
+    tracing::info!(?served, "Stopped");
+    Ok(Exit::Done)
+}
+
+async fn stop_when_asked(shutdown: CancellationToken) {
+    match stop::asked().await {
+        Ok(signal) => tracing::info!("Stopping after {signal}"),
+        Err(error) => tracing::error!("Stopping: signals cannot be waited for: {error}"),
+    }
+    shutdown.cancel();
+}
+
+fn options(settings: &Settings, chance: Chance) -> daemon::Options {
+    daemon::Options {
+        notify: Some(StageOptions::new(settings.delivery.concurrency)),
+        grace: settings.daemon.grace,
+        ..daemon::Options::new(chance)
+    }
+}
+
+fn failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Queue { source, .. } => Failure::from(source),
+        DaemonError::Crashed(_) => Failure::failed("the daemon crashed").because(&error),
+        _ => Failure::usage(error.to_string()).because(&error),
+    }
+}

@@ -1,0 +1,270 @@
+# The module's promises, checked on a plan: no account is needed.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { region = "eu-west-1" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+}
+
+variables {
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  security_group_ids = ["sg-1"]
+  archives_dir       = "./tests/archives"
+}
+
+run "names_are_those_of_the_proof_of_concept" {
+  command = plan
+
+  assert {
+    condition = { for stage, queue in aws_sqs_queue.this : stage => queue.name } == {
+      services = "ecs_service_notification_eu-west-1"
+      tasks    = "ecs_service_eu-west-1"
+      notify   = "ecs_service_task_eu-west-1"
+    }
+    error_message = "A queue has another name."
+  }
+
+  assert {
+    condition = { for stage, function in aws_lambda_function.this : stage => function.function_name } == {
+      services = "ecs_service_discovery"
+      tasks    = "ecs_service_task_discovery"
+      notify   = "ecs_service_task_notify"
+    }
+    error_message = "A function has another name."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.archives[0].bucket == "ecs-task-notifier-lambdas-111122223333-eu-west-1"
+    error_message = "The bucket has another name."
+  }
+}
+
+run "prefix_and_suffix_stand_in_every_name" {
+  command = plan
+
+  variables {
+    name_prefix = "blue-"
+    name_suffix = "-2"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in concat(
+        [for it in aws_sqs_queue.this : it.name],
+        [for it in aws_lambda_function.this : it.function_name],
+        [for it in aws_iam_role.function : it.name],
+        [for it in aws_cloudwatch_metric_alarm.dead_letters : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.age : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.errors : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.throttles : it.alarm_name],
+        [aws_cloudwatch_dashboard.this[0].dashboard_name, aws_s3_bucket.archives[0].bucket],
+      ) : startswith(name, "blue-") && strcontains(name, "-2")
+    ])
+    error_message = "A name is the same in two stacks."
+  }
+}
+
+run "messages_survive_what_may_go_wrong" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for stage, queue in aws_sqs_queue.this :
+      queue.visibility_timeout_seconds >= 6 * aws_lambda_function.this[stage].timeout
+    ])
+    error_message = "A message may come back while it is still worked on."
+  }
+
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.this : queue.max_message_size == 1048576])
+    error_message = "A queue takes less than the program sends."
+  }
+
+  assert {
+    condition = alltrue([
+      for stage, queue in aws_sqs_queue.dead_letters :
+      queue.message_retention_seconds > aws_sqs_queue.this[stage].message_retention_seconds
+    ])
+    error_message = "A dead letter may be gone as soon as it arrives."
+  }
+
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.this :
+      mapping.function_response_types == toset(["ReportBatchItemFailures"]) && mapping.scaling_config[0].maximum_concurrency >= 2
+    ])
+    error_message = "One failure would bring a whole batch back, or nothing limits the functions."
+  }
+}
+
+run "only_notify_is_in_the_vpc_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = [for stage, function in aws_lambda_function.this : stage if length(function.vpc_config) > 0] == ["notify"]
+    error_message = "Another function is in the VPC, or notify is not."
+  }
+}
+
+run "discovery_can_be_in_the_vpc_too" {
+  command = plan
+
+  variables {
+    discovery_in_vpc = true
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : length(function.vpc_config) == 1])
+    error_message = "A function stays outside."
+  }
+}
+
+run "each_function_knows_only_its_own_queues" {
+  command = plan
+
+  assert {
+    condition = {
+      for stage, function in aws_lambda_function.this :
+      stage => [for name in keys(function.environment[0].variables) : name if endswith(name, "_QUEUE_URL")]
+      } == {
+      services = ["NOTIFIER_OBSERVER_QUEUE_URL", "NOTIFIER_SERVICES_QUEUE_URL"]
+      tasks    = ["NOTIFIER_SERVICES_QUEUE_URL", "NOTIFIER_TASKS_QUEUE_URL"]
+      notify   = ["NOTIFIER_TASKS_QUEUE_URL"]
+    }
+    error_message = "A function is told of a queue that is not its business, or misses one."
+  }
+}
+
+run "encryption_is_aws_own_unless_a_key_is_given" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for queue in concat(values(aws_sqs_queue.this), values(aws_sqs_queue.dead_letters)) : queue.sqs_managed_sse_enabled])
+    error_message = "A queue is not encrypted."
+  }
+}
+
+run "a_key_encrypts_everything" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/k"
+  }
+
+  assert {
+    condition = alltrue(concat(
+      [for it in aws_sqs_queue.this : it.kms_master_key_id == var.kms_key_arn],
+      [for it in aws_sqs_queue.dead_letters : it.kms_master_key_id == var.kms_key_arn],
+      [for it in aws_cloudwatch_log_group.function : it.kms_key_id == var.kms_key_arn],
+      [for it in aws_lambda_function.this : it.kms_key_arn == var.kms_key_arn],
+    ))
+    error_message = "Something is not encrypted with the key."
+  }
+}
+
+run "without_functions_the_queues_are_for_the_daemon" {
+  command = plan
+
+  variables {
+    create_functions   = false
+    subnet_ids         = []
+    security_group_ids = []
+  }
+
+  assert {
+    condition     = length(aws_sqs_queue.this) == 3 && length(aws_lambda_function.this) == 0 && length(aws_s3_bucket.archives) == 0
+    error_message = "The daemon misses a queue, or gets what it does not need."
+  }
+}
+
+run "create_false_creates_nothing" {
+  command = plan
+
+  variables {
+    create               = false
+    create_vpc_endpoints = true
+  }
+
+  assert {
+    condition = sum([
+      length(aws_sqs_queue.this), length(aws_sqs_queue.dead_letters), length(aws_lambda_function.this),
+      length(aws_iam_role.function), length(aws_s3_bucket.archives), length(aws_s3_object.archive),
+      length(aws_cloudwatch_metric_alarm.dead_letters), length(aws_cloudwatch_metric_alarm.age),
+      length(aws_cloudwatch_dashboard.this), length(aws_vpc_endpoint.this), length(aws_cloudwatch_log_group.function),
+    ]) == 0
+    error_message = "Something is created all the same."
+  }
+}
+
+run "endpoints_replace_nat" {
+  command = plan
+
+  variables {
+    create_vpc_endpoints = true
+    vpc_id               = "vpc-1"
+  }
+
+  assert {
+    condition     = [for endpoint in aws_vpc_endpoint.this : endpoint.service_name] == ["com.amazonaws.eu-west-1.sqs"]
+    error_message = "The notify function cannot reach SQS."
+  }
+}
+
+run "notify_needs_a_network" {
+  command = plan
+
+  variables {
+    subnet_ids = []
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "a_short_visibility_is_refused" {
+  command = plan
+
+  variables {
+    stages = { notify = { timeout_s = 90 } }
+  }
+
+  expect_failures = [aws_sqs_queue.this]
+}
+
+run "a_big_batch_needs_a_window" {
+  command = plan
+
+  variables {
+    stages = { tasks = { batch_size = 11 } }
+  }
+
+  expect_failures = [aws_lambda_event_source_mapping.this]
+}
+
+run "wrong_values_are_refused_by_name" {
+  command = plan
+
+  variables {
+    name_prefix    = "Blue_"
+    name_suffix    = "x-"
+    architecture   = "riscv"
+    cluster_arns   = ["prod"]
+    allow_networks = ["10.0.0.0"]
+    health         = "maybe"
+    kms_key_arn    = "alias/k"
+    stages         = { deliver = {} }
+  }
+
+  expect_failures = [
+    var.name_prefix, var.name_suffix, var.architecture, var.cluster_arns, var.allow_networks, var.health,
+    var.kms_key_arn, var.stages,
+  ]
+}
