@@ -153,7 +153,7 @@ impl Talk {
     pub(crate) fn draw(&self, lines: &[String]) {
         let mut screen = self.screen();
         screen.erase();
-        screen.put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        screen.put(&lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>());
         screen.block_lines = lines.len();
     }
 

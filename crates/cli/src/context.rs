@@ -46,12 +46,7 @@ pub(crate) fn stages(aws: &Aws, settings: &Settings, progress: Progress) -> Ctx 
     let networks = settings.allow_networks.clone();
     Ctx {
         discovery: Discovery::new(aws, settings.health, networks.clone()),
-        deliverer: Deliverer::new(
-            &settings.delivery,
-            networks,
-            Clock::system(),
-            Chance::from_entropy(),
-        ),
+        deliverer: Deliverer::new(&settings.delivery, networks, Clock::system(), Chance::from_entropy()),
         progress,
     }
 }

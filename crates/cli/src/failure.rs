@@ -73,7 +73,9 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            if !text.is_empty() && !self.message.contains(&text) && !self.causes.iter().any(|c| c.contains(&text))
+            if !text.is_empty()
+                && !self.message.contains(&text)
+                && !self.causes.iter().any(|c| c.contains(&text))
             {
                 self.causes.push(text);
             }
@@ -82,10 +84,12 @@ impl Failure {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(crate) fn runtime(error: io::Error) -> Self {
         Self::failed("this machine cannot run the program's threads").because(&error)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(crate) fn output(error: io::Error) -> Self {
         Self::failed("the output cannot be written").because(&error)
     }
@@ -119,7 +123,9 @@ impl From<QueueError> for Failure {
         };
         let is_unknown = failure.exit == Exit::Usage;
         if is_unknown {
-            failure.hint("`aws sqs list-queues` lists them; --region and --profile choose another region and account")
+            failure.hint(
+                "`aws sqs list-queues` lists them; --region and --profile choose another region and account",
+            )
         } else {
             failure.because(&error).advised()
         }

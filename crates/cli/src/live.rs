@@ -1,5 +1,6 @@
 //! What happens, while it happens: a block of lines at the end of stderr that is drawn again and again.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,7 +119,8 @@ fn bar(counts: Counts, columns: usize) -> String {
         let style = outcome.map_or(DIM, |outcome| style::of(Some(outcome)));
         let sign = if outcome.is_some() { "█" } else { "░" };
         if end > drawn {
-            out += &format!("{style}{}{style:#}", sign.repeat(end - drawn));
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "{style}{}{style:#}", sign.repeat(end - drawn));
             drawn = end;
         }
     }

@@ -49,7 +49,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
     let global = &global;
     runtime.block_on(async {
         match command {

@@ -60,7 +60,10 @@ pub(crate) async fn run(
         records::write(console.out(), format, plan::records(&fleet), &summary).map_err(Failure::output)?;
     }
     if fleet.endpoints.is_empty() && fleet.skips.is_empty() {
-        console.warn(&format!("nobody opted in: no running container in {} has the labels", args.scope.describe()));
+        console.warn(&format!(
+            "nobody opted in: no running container in {} has the labels",
+            args.scope.describe()
+        ));
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! `publish`: asks the daemon or the Lambda functions for a broadcast.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
+
 use std::io::Write;
 
 use clap::Args;
@@ -61,9 +63,10 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
-    queue.publish(&[body], &Trace::default()).await.map_err(|error| {
-        Failure::failed("the event was not published").because(&error).advised()
-    })?;
+    queue
+        .publish(&[body], &Trace::default())
+        .await
+        .map_err(|error| Failure::failed("the event was not published").because(&error).advised())?;
     let published = Published { broadcast: broadcast.id.as_str(), queue: queue.url() };
     if console.format == Format::Text {
         console.say(&format!("published to {}", queue.name()));
@@ -78,7 +81,8 @@ pub(crate) async fn run(
 
 /// The body for the observer queue: the scope, and the whole event.
 pub(crate) fn message(scope: ObserverMessage, broadcast: &wire::Broadcast) -> Result<String, Failure> {
-    let unwritable = |error: &dyn std::error::Error| Failure::usage("the event cannot be sent").because(error);
+    let unwritable =
+        |error: &dyn std::error::Error| Failure::usage("the event cannot be sent").because(error);
     let event = serde_json::to_string(&broadcast.event).map_err(|error| unwritable(&error))?;
     let event: Draft = serde_json::from_str(&event).map_err(|error| unwritable(&error))?;
     ObserverMessage { event: Some(event), ..scope }.to_body().map_err(|error| unwritable(&error))

@@ -84,7 +84,8 @@ fn conclude(
 ) -> Result<Exit, Failure> {
     let counts = report.counts();
     if counts.total() == 0 {
-        console.warn(&format!("nobody was told: no running container in {} has the labels", scope.describe()));
+        console
+            .warn(&format!("nobody was told: no running container in {} has the labels", scope.describe()));
     }
     if counts.all_told(allow_skips) {
         return Ok(Exit::Done);
@@ -107,9 +108,9 @@ fn hint(report: &Report, scope: &ScopeArgs) -> String {
     let wrong: Vec<_> = services.iter().filter(|s| failed(s.counts)).map(|s| s.service).collect();
     // Tasks that no service started have a group with a colon instead of a service.
     match wrong.as_slice() {
-        [one] if scope.services.len() != 1 && !one.contains(':') => format!(
-            "the same command with only `--service {one}` tries just that service again"
-        ),
+        [one] if scope.services.len() != 1 && !one.contains(':') => {
+            format!("the same command with only `--service {one}` tries just that service again")
+        }
         _ => "the same command tries again; --attempts and --timeout-ms give the tasks more time".to_owned(),
     }
 }

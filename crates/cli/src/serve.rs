@@ -48,7 +48,8 @@ pub(crate) async fn run(
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::aws(global, &settings).await;
     let chance = Chance::from_entropy();
-    let queue = |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));
+    let queue =
+        |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));
     let queues = Queues {
         observer: queue(&settings.queues.observer),
         services: queue(&settings.queues.services),

@@ -60,14 +60,17 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
     };
     let fleet = Fleet::from_toml(&text)
         .map_err(|error| Failure::usage(format!("{name} is not a fleet")).because(&error))?;
-    let options =
-        Options { listen: args.listen, throttle_like_aws: args.throttle, ..Options::default() };
+    let options = Options { listen: args.listen, throttle_like_aws: args.throttle, ..Options::default() };
     let sim = Simulator::start(fleet, options)
         .await
         .map_err(|error| Failure::failed("the simulator cannot start").because(&error))?;
     writeln!(console.out(), "{}", sim.url()).map_err(Failure::output)?;
     console.finish().map_err(Failure::output)?;
-    console.say(&format!("{} tasks; Ctrl-C ends it. In another terminal:\n{}", sim.tasks().len(), pointers(&sim.url())));
+    console.say(&format!(
+        "{} tasks; Ctrl-C ends it. In another terminal:\n{}",
+        sim.tasks().len(),
+        pointers(&sim.url())
+    ));
     stop::asked().await.map_err(|error| Failure::failed("cannot wait for signals").because(&error))?;
     sim.stop().await;
     Ok(Exit::Done)
@@ -85,8 +88,8 @@ pub(crate) fn pointers(url: &str) -> String {
 fn read(path: &std::path::Path) -> Result<String, Failure> {
     use std::io::Read;
     let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(FLEET_BYTES_MAX).read_to_string(&mut text));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(FLEET_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|error| Failure::usage(format!("{} cannot be read", path.display())).because(&error))?;
     Ok(text)
 }

@@ -3,6 +3,7 @@
 //! Pure: no AWS types, no clock, no I/O. `discover` makes the input and uses the output.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::num::NonZeroU16;
 
 use wire::{Labels, Method, Scheme};
@@ -71,7 +72,7 @@ pub enum LabelError {
 /// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
 /// labels still compare as equal, and a queue message that repeats it stays small.
 #[must_use]
-pub fn claim(labels: &HashMap<String, String>) -> Option<Labels> {
+pub fn claim<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Labels> {
     let (port, path) = (labels.get(PORT), labels.get(PATH));
     if port.is_none() && path.is_none() {
         return None;
@@ -92,7 +93,7 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 /// # Errors
 ///
 /// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
-pub fn target(labels: &HashMap<String, String>) -> Result<Option<Target>, LabelError> {
+pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Option<Target>, LabelError> {
     let (port, path) = match (labels.get(PORT), labels.get(PATH)) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(LabelError::Half { found: PORT, missing: PATH }),

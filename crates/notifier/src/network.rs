@@ -200,9 +200,9 @@ fn ipv4_inside(address: IpAddr) -> Option<Ipv4Addr> {
         // Compatible and mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => Some(v4(high, low)),
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,
     }
 }

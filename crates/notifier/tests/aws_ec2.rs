@@ -1,5 +1,7 @@
 //! The one query to EC2 over the wire: against the simulator, and against answers that no simulator gives.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 #[path = "support/canned.rs"]
 mod canned;
 

@@ -1,6 +1,8 @@
 //! Stages 1 and 2 over the wire: the real SDK against the simulator. Who is found, who is not and why, and how many calls
 //! that takes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use notifier::aws::Aws;

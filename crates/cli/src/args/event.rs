@@ -65,7 +65,9 @@ impl EventArgs {
         }
         let data = self.data.as_ref().map(|text| Data::from_json(text.trim().to_owned())).transpose();
         let data = data.map_err(|error| {
-            Failure::usage("--data is not JSON").because(&error).hint("text needs its own quotes: --data '\"text\"'")
+            Failure::usage("--data is not JSON")
+                .because(&error)
+                .hint("text needs its own quotes: --data '\"text\"'")
         })?;
         Ok(Draft {
             id: self.id.clone(),
@@ -84,7 +86,8 @@ fn file(path: &Path) -> Result<Draft, Failure> {
     } else {
         (path.display().to_string(), std::fs::File::open(path).and_then(text))
     };
-    let json = read.map_err(|error| Failure::usage(format!("the event in {name} cannot be read")).because(&error))?;
+    let json =
+        read.map_err(|error| Failure::usage(format!("the event in {name} cannot be read")).because(&error))?;
     serde_json::from_str(&json).map_err(|error| {
         Failure::usage(format!("{name} holds no event")).because(&error).hint(format!(
             "an event looks like {{\"type\": \"{TYPE_DEFAULT}\", \"data\": {{\"any\": \"JSON\"}}}}"

@@ -1,5 +1,7 @@
 //! What the command line takes. Each subcommand's own arguments stand beside it; what several share stands here.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
+
 mod event;
 mod scope;
 mod settings;
@@ -58,14 +60,28 @@ pub(crate) struct Global {
     /// How results are written
     ///
     /// `json` is one object a line and a closing `{"summary": …}`; `csv` has the same columns.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     #[arg(help = "How results are written: text, json or csv")]
     pub(crate) format: Format,
 
     /// Whether to colour: auto, always or never
     ///
     /// `auto` colours a terminal, and honours NO_COLOR and CLICOLOR.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     pub(crate) color: Color,
 
     /// Say more on stderr; twice for everything

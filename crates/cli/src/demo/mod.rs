@@ -34,7 +34,8 @@ const BROADCAST_TIME_MAX: Duration = Duration::from_secs(120);
 /// Between two looks at whether the broadcast is complete.
 const LOOK: Duration = Duration::from_millis(20);
 /// The queues, in the order of the stages.
-const QUEUES: [&str; 3] = ["ecs_service_notification_us-east-1", "ecs_service_us-east-1", "ecs_service_task_us-east-1"];
+const QUEUES: [&str; 3] =
+    ["ecs_service_notification_us-east-1", "ecs_service_us-east-1", "ecs_service_task_us-east-1"];
 /// Region and account of the simulated AWS.
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "111122223333";
@@ -138,7 +139,9 @@ async fn start(cast: &[Role]) -> Result<Simulator, Failure> {
         ]),
     });
     let options = Options { queues: dead.chain(live).collect(), ..Options::default() };
-    Simulator::start(fleet, options).await.map_err(|error| Failure::failed("the demo cannot start").because(&error))
+    Simulator::start(fleet, options)
+        .await
+        .map_err(|error| Failure::failed("the demo cannot start").because(&error))
 }
 
 fn broadcast() -> Result<Broadcast, Failure> {
@@ -155,8 +158,7 @@ fn queues(aws: &Aws, sim: &Simulator) -> (Queues, Queue) {
     let chance = Chance::from_entropy();
     let [observer, services, tasks] = QUEUES
         .map(|name| Queue::at(aws.sqs.clone(), format!("{}/{ACCOUNT}/{name}", sim.url()), chance.clone()));
-    let queues =
-        Queues { observer: Some(observer.clone()), services: Some(services), tasks: Some(tasks) };
+    let queues = Queues { observer: Some(observer.clone()), services: Some(services), tasks: Some(tasks) };
     (queues, observer)
 }
 
@@ -203,7 +205,10 @@ fn show(
     }
     if let Some(first) = differences.first() {
         let number = differences.len();
-        return Err(Failure::not_told(format!("{number} of {} services did not end as staged: {first}", cast.len())));
+        return Err(Failure::not_told(format!(
+            "{number} of {} services did not end as staged: {first}",
+            cast.len()
+        )));
     }
     console.say("every service ended as staged, and its containers received as many calls as they should:");
     for role in cast.iter().filter(|role| !role.name.starts_with("ordinary")) {

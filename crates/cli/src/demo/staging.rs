@@ -66,11 +66,11 @@ pub(super) fn cast(services: usize, tasks: usize) -> Vec<Role> {
 
 /// The fleet file of this cast.
 pub(super) fn fleet(cast: &[Role]) -> String {
-    let services: String = cast
-        .iter()
-        .map(|role| format!("[[cluster.service]]\nname = '{}'\n{}", role.name, role.toml))
-        .collect();
-    format!("[[cluster]]\nname = '{CLUSTER}'\n[[cluster.hosts]]\ncount = {HOSTS}\n{services}")
+    let mut toml = format!("[[cluster]]\nname = '{CLUSTER}'\n[[cluster.hosts]]\ncount = {HOSTS}\n");
+    for Role { name, toml: service, .. } in cast {
+        toml.extend(["[[cluster.service]]\nname = '", name, "'\n", service]);
+    }
+    toml
 }
 
 /// Name of the demo's cluster.
@@ -105,6 +105,7 @@ fn container(port: u16, path: &str, more: &str) -> String {
 
 /// What the rolling deployment replaces.
 fn older() -> String {
-    let container = container(8000, "/v1/notify", "").replace("service.container", "service.deployment.container");
+    let container =
+        container(8000, "/v1/notify", "").replace("service.container", "service.deployment.container");
     format!("[[cluster.service.deployment]]\nrevision = 7\ntasks = 1\n{container}")
 }

@@ -138,7 +138,10 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
     let mut table = Table::default();
     for (service, members) in &services {
         let name = if service.is_empty() { "(no service)" } else { service };
-        table.row(0, [Cell::new(name, BOLD), Cell::new(format!("{} to call", digits(members.calls.len())), DIM)]);
+        table.row(
+            0,
+            [Cell::new(name, BOLD), Cell::new(format!("{} to call", digits(members.calls.len())), DIM)],
+        );
         members.rows(&mut table, in_full);
     }
     table.render(columns)

@@ -47,7 +47,7 @@ fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
 fn header<R: Serialize + Default>() -> io::Result<String> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.serialize(R::default())?;
-    let bytes = csv.into_inner().map_err(|error| error.into_error())?;
+    let bytes = csv.into_inner().map_err(csv::IntoInnerError::into_error)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().next().map(|line| format!("{line}\n")).unwrap_or_default())
 }
@@ -66,12 +66,22 @@ mod tests {
 
     #[test]
     fn csv_has_the_columns_of_json_and_a_header_even_without_rows() {
-        let header = "broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms\n";
+        let header =
+            "broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms\n";
         assert_eq!(written(Format::Csv, &[]), header);
-        let line = Line { service: Some("a,b"), reason: Some("said \"no\"".into()), status: Some(403), ..Line::default() };
-        assert_eq!(written(Format::Csv, &[line.clone()]), format!("{header},,\"a,b\",,,,,\"said \"\"no\"\"\",,403,\n"));
+        let line = Line {
+            service: Some("a,b"),
+            reason: Some("said \"no\"".into()),
+            status: Some(403),
+            ..Line::default()
+        };
+        assert_eq!(
+            written(Format::Csv, std::slice::from_ref(&line)),
+            format!("{header},,\"a,b\",,,,,\"said \"\"no\"\"\",,403,\n")
+        );
         let json = written(Format::Json, &[line]);
-        let keys: Vec<_> = header.trim().split(',').map(|column| json.find(&format!("\"{column}\":"))).collect();
+        let keys: Vec<_> =
+            header.trim().split(',').map(|column| json.find(&format!("\"{column}\":"))).collect();
         assert!(keys.is_sorted() && keys.iter().all(Option::is_some), "{json}");
         assert!(json.ends_with("}\n{\"summary\":7}\n"), "{json}");
     }

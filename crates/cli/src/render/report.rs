@@ -45,6 +45,7 @@ fn headline(service: &ServiceReport<'_>, latencies: &[String]) -> Vec<Cell> {
 }
 
 /// The latencies of one service, each aligned with those of all services.
+#[expect(clippy::needless_pass_by_value, reason = "an iterator is passed by value")]
 fn shown(
     names: &[&str],
     latency: Option<Latency>,
@@ -60,8 +61,9 @@ fn shown(
     };
     let column = |name: &&str| {
         let width = all.clone().filter_map(|one| value(one, name)).map(|text| text.len()).max();
-        value(latency, name)
-            .map_or_else(String::new, |text| format!("{name} {text:>width$}", width = width.unwrap_or_default()))
+        value(latency, name).map_or_else(String::new, |text| {
+            format!("{name} {text:>width$}", width = width.unwrap_or_default())
+        })
     };
     names.iter().map(column).collect()
 }

@@ -27,7 +27,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     match micros {
         // Below the half, the next rule would round up to 10.0.
         ..9_950 => format!("{}.{} ms", (micros + 50) / 1000, (micros + 50) % 1000 / 100),
-        ..999_500 => format!("{} ms", (micros + 500) / 1000),
+        9_950..999_500 => format!("{} ms", (micros + 500) / 1000),
         _ => format!("{}.{} s", (micros + 50_000) / 1_000_000, (micros + 50_000) % 1_000_000 / 100_000),
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::budget::{Budget, Group};
 
-/// The most services that one DescribeServices names. Source: ECS API reference.
+/// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
 /// The most tasks or container instances that one Describe call names. Source: ECS API reference.
 const DESCRIBED_MAX: usize = 100;

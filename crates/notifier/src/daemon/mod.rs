@@ -32,7 +32,7 @@ use crate::queue::{Queue, QueueError};
 use crate::stage::{self, Ctx, Received, StageName};
 
 pub use failure::{Failure, Verdict};
-pub use health::{Health, HealthReport, StageHealth};
+pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
 pub use worker::{Served, Worker};
 
 /// The pipeline's queues. A stage needs its own queue and the next stage's.
@@ -221,6 +221,7 @@ fn plans(queues: &Queues, options: &Options) -> Result<Vec<Plan>, DaemonError> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "`Queues` holds options")]
     fn queue(name: &str) -> Option<Queue> {
         let config = aws_sdk_sqs::Config::builder().behavior_version_latest().build();
         let url = format!("http://127.0.0.1/1/{name}");

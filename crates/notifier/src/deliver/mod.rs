@@ -213,13 +213,12 @@ impl Deliverer {
     async fn attempt(&self, call: &Call, deadline: Option<Instant>) -> Tried {
         let inner = &*self.0;
         let started = Instant::now();
-        let result = match inner.networks.check(call.address.ip()) {
-            Err(refused) => Err(AttemptError::Refused(refused)),
-            Ok(()) => {
-                let now = inner.clock.now();
-                let request = call.request(now.unix_timestamp());
-                http::exchange(call.address, request, inner.limits, deadline, now.into()).await
-            }
+        let result = if let Err(refused) = inner.networks.check(call.address.ip()) {
+            Err(AttemptError::Refused(refused))
+        } else {
+            let now = inner.clock.now();
+            let request = call.request(now.unix_timestamp());
+            http::exchange(call.address, request, inner.limits, deadline, now.into()).await
         };
         if let Err(error @ AttemptError::Local(_)) = &result {
             let failures = inner.local_failures.fetch_add(1, Ordering::Relaxed) + 1;

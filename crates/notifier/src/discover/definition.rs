@@ -12,7 +12,7 @@ use crate::labels::{self, LabelError, Target};
 
 /// Revisions that are remembered: some hundred bytes each.
 const DEFINITIONS_MAX: usize = 10_000;
-/// DescribeTaskDefinition calls under way at once.
+/// `DescribeTaskDefinition` calls under way at once.
 const FETCHES_CONCURRENT_MAX: usize = 8;
 
 /// One revision.

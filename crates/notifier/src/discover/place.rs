@@ -104,16 +104,16 @@ mod tests {
 
     const HOST: &str = "arn:aws:ecs:eu-west-1:1:container-instance/prod/h";
 
-    fn at(container: aws_sdk_ecs::types::builders::ContainerBuilder, network: NetworkMode) -> String {
+    fn at(container: aws_sdk_ecs::types::builders::ContainerBuilder, network: &NetworkMode) -> String {
         on(Task::builder().container_instance_arn(HOST), container, network)
     }
 
     fn on(
         task: aws_sdk_ecs::types::builders::TaskBuilder,
         container: aws_sdk_ecs::types::builders::ContainerBuilder,
-        network: NetworkMode,
+        network: &NetworkMode,
     ) -> String {
-        match place(&task.build(), &container.build(), &network, 8080) {
+        match place(&task.build(), &container.build(), network, 8080) {
             Ok(Place::At(address, port)) => format!("{address} {port}"),
             Ok(Place::OnHost(_, port)) => format!("host {port}"),
             Err(reason) => reason.to_string(),
@@ -134,19 +134,19 @@ mod tests {
             .network_bindings(binding(9090, 1, TransportProtocol::Tcp))
             .network_bindings(binding(8080, 2, TransportProtocol::Udp))
             .network_bindings(binding(8080, 32_768, TransportProtocol::Tcp));
-        assert_eq!(at(bound.clone(), NetworkMode::Bridge), "host 32768");
+        assert_eq!(at(bound.clone(), &NetworkMode::Bridge), "host 32768");
         let unmapped = "container port 8080 is not mapped to a TCP port of the host";
-        assert_eq!(at(Container::builder(), NetworkMode::Bridge), unmapped);
+        assert_eq!(at(Container::builder(), &NetworkMode::Bridge), unmapped);
         let zero = Container::builder().network_bindings(binding(8080, 0, TransportProtocol::Tcp));
-        assert_eq!(at(zero, NetworkMode::Bridge), unmapped);
-        assert_eq!(on(Task::builder(), bound, NetworkMode::Bridge), "ECS knows no address of the task");
+        assert_eq!(at(zero, &NetworkMode::Bridge), unmapped);
+        assert_eq!(on(Task::builder(), bound, &NetworkMode::Bridge), "ECS knows no address of the task");
     }
 
     #[test]
     fn in_bridge_mode_a_range_of_ports_keeps_its_order() {
         let check = |container: &str, host: &str, expected: &str| {
             let bound = Container::builder().network_bindings(ranges(container, host));
-            assert_eq!(at(bound, NetworkMode::Bridge), expected, "{container} {host}");
+            assert_eq!(at(bound, &NetworkMode::Bridge), expected, "{container} {host}");
         };
         let unmapped = "container port 8080 is not mapped to a TCP port of the host";
         check("8000-8100", "49152-49252", "host 49232");
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn in_host_mode_the_port_is_the_containers_own() {
-        assert_eq!(at(Container::builder(), NetworkMode::Host), "host 8080");
+        assert_eq!(at(Container::builder(), &NetworkMode::Host), "host 8080");
     }
 
     #[test]
@@ -173,7 +173,10 @@ mod tests {
                 .build()
         };
         let check = |interface: NetworkInterface, expected: &str| {
-            assert_eq!(at(Container::builder().network_interfaces(interface), NetworkMode::Awsvpc), expected);
+            assert_eq!(
+                at(Container::builder().network_interfaces(interface), &NetworkMode::Awsvpc),
+                expected
+            );
         };
         check(interface(Some("10.0.0.9"), None), "10.0.0.9 8080");
         check(interface(Some("10.0.0.9"), Some("2600::9")), "10.0.0.9 8080");
@@ -196,13 +199,13 @@ mod tests {
             .attachments(attachment("ElasticNetworkInterface", "DELETED", "privateIPv4Address", "10.0.0.2"));
         let container = Container::builder();
         let none = "ECS knows no address of the task";
-        assert_eq!(on(task.clone(), container.clone(), NetworkMode::Awsvpc), none);
+        assert_eq!(on(task.clone(), container.clone(), &NetworkMode::Awsvpc), none);
         let task = task.attachments(attachment("eni", "ATTACHED", "ipv6Address", "2600::3"));
-        assert_eq!(on(task, container, NetworkMode::Awsvpc), "2600::3 8080");
+        assert_eq!(on(task, container, &NetworkMode::Awsvpc), "2600::3 8080");
     }
 
     #[test]
     fn without_a_network_there_is_nowhere_to_call() {
-        assert_eq!(at(Container::builder(), NetworkMode::None), "network mode `none` has no address");
+        assert_eq!(at(Container::builder(), &NetworkMode::None), "network mode `none` has no address");
     }
 }

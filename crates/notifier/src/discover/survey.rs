@@ -227,6 +227,7 @@ mod tests {
         ContainerDefinition::builder().name(name).docker_labels(PORT, port).docker_labels(PATH, "/n")
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a survey takes what a look-up found")]
     fn definition(containers: Vec<ContainerDefinition>) -> Found {
         let definition = TaskDefinition::builder()
             .network_mode(NetworkMode::Awsvpc)

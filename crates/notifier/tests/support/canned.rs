@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A running server; it stops when dropped.
-pub struct Canned {
+pub(crate) struct Canned {
     /// Where it answers: `http://127.0.0.1:PORT`.
     pub url: String,
     requests: Arc<Mutex<Vec<Asked>>>,
@@ -20,7 +20,7 @@ pub struct Canned {
 
 /// A request that it got.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Method and target, for example `POST /`.
     pub line: String,
     /// Its headers.
@@ -31,7 +31,7 @@ pub struct Asked {
 
 impl Canned {
     /// Answers with the status and body that `answer` makes of a request.
-    pub async fn start(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (requests, answer) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(answer));
@@ -58,7 +58,7 @@ impl Canned {
     }
 
     /// The requests so far.
-    pub fn requests(&self) -> Vec<Asked> {
+    pub(crate) fn requests(&self) -> Vec<Asked> {
         self.requests.lock().unwrap().clone()
     }
 }

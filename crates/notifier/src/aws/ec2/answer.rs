@@ -68,6 +68,7 @@ struct Reservation {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the fields are named as EC2 names its elements")]
 struct Instance {
     instance_id: String,
     instance_state: State,
