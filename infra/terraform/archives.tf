@@ -5,6 +5,10 @@ locals {
 }
 
 resource "aws_s3_bucket" "archives" {
+  #checkov:skip=CKV_AWS_18:Only Lambda reads the bucket, and CloudTrail records who writes it
+  #checkov:skip=CKV_AWS_144:The archives can be built again
+  #checkov:skip=CKV2_AWS_62:Nobody waits for a new archive
+
   count = local.bucket_count
 
   bucket        = local.bucket
