@@ -67,8 +67,6 @@ pub struct Daemon {
     pub listen: Option<SocketAddr>,
     /// The time to finish after a signal.
     pub grace: Duration,
-    /// How long a received message stays invisible.
-    pub visibility: Duration,
     /// How the log is written.
     pub log_format: LogFormat,
     /// How much is logged.
@@ -133,7 +131,6 @@ impl Settings {
             daemon: Daemon {
                 listen: reader.listen(&table::LISTEN),
                 grace: reader.millis(&table::GRACE_MS),
-                visibility: Duration::from_secs(reader.number(&table::VISIBILITY_S).into()),
                 log_format: reader.word(&table::LOG_FORMAT, log_format).unwrap_or(LogFormat::Text),
                 log_level: reader
                     .word(&table::LOG_LEVEL, |word| word.parse().ok())

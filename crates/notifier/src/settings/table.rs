@@ -93,7 +93,7 @@ impl fmt::Display for Kind {
 }
 
 /// Every setting, in the order in which people want to read them.
-pub static ALL: [&Setting; 19] = [
+pub static ALL: [&Setting; 18] = [
     &OBSERVER_QUEUE_URL,
     &SERVICES_QUEUE_URL,
     &TASKS_QUEUE_URL,
@@ -110,7 +110,6 @@ pub static ALL: [&Setting; 19] = [
     &RETRY_AFTER_MAX_MS,
     &LISTEN,
     &GRACE_MS,
-    &VISIBILITY_S,
     &LOG_FORMAT,
     &LOG_LEVEL,
 ];
@@ -245,13 +244,6 @@ pub(super) static GRACE_MS: Setting = setting(
     number(0, 600_000),
     "25000",
     "How long the daemon finishes what it began when it is told to stop; ECS kills after 30 s unless told otherwise",
-);
-pub(super) static VISIBILITY_S: Setting = setting(
-    Group::Daemon,
-    "visibility_s",
-    number(10, 43_200),
-    "60",
-    "How long a received message stays invisible; extended while work is in progress",
 );
 pub(super) static LOG_FORMAT: Setting = setting(
     Group::Daemon,
