@@ -87,8 +87,8 @@ mod against_the_simulator {
     use simulator::{Fleet, Options, Simulator};
 
     const FLEET: &str = "[[cluster]]\nname = 'prod'\n[[cluster.service]]\nname = 'web'\nlaunch_type = 'FARGATE'\ntasks = 2\n\
-        [[cluster.service.container]]\nname = 'app'\nports = [8080]\n\
-        labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/notify' }\n";
+        [[cluster.service.container]]\nname = 'app'\nports = [18080]\n\
+        labels = { NOTIFY_ME_CONTAINER_PORT = '18080', NOTIFY_ME_API_URI = '/notify' }\n";
 
     async fn run(arguments: &[&str]) -> (Output, Simulator) {
         let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
@@ -104,7 +104,7 @@ mod against_the_simulator {
     async fn plan_calls_nobody_and_send_calls_everybody_once() {
         let (plan, sim) = run(&["plan", "--cluster", "prod"]).await;
         assert_eq!((plan.status.code(), sim.received().len()), (Some(0), 0), "{plan:?}");
-        assert!(text(&plan.stdout).contains(":8080"), "{plan:?}");
+        assert!(text(&plan.stdout).contains(":18080"), "{plan:?}");
         let (send, sim) = run(&["send", "--cluster", "prod", "--id", "b-1", "--data", "{\"n\": 1.10}"]).await;
         assert_eq!(send.status.code(), Some(0), "{send:?}");
         let received = sim.received();

@@ -154,10 +154,13 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 /// Help and mistakes are printed before the arguments are known, so `--color` is looked for beforehand.
 fn help_color(arguments: impl Iterator<Item = String>) -> ColorChoice {
     let arguments: Vec<String> = arguments.take_while(|argument| argument != "--").collect();
-    let separate = arguments.iter().zip(arguments.iter().skip(1));
-    let separate = separate.filter(|(flag, _)| *flag == "--color").map(|(_, when)| when.as_str());
-    let joined = arguments.iter().filter_map(|argument| argument.strip_prefix("--color="));
-    match separate.chain(joined).next_back() {
+    let asked = arguments.iter().zip(arguments.iter().skip(1).map(Some).chain([None]));
+    let asked = asked.filter_map(|(argument, next)| match argument.strip_prefix("--color") {
+        Some("") => next.map(String::as_str),
+        Some(joined) => joined.strip_prefix('='),
+        None => None,
+    });
+    match asked.last() {
         Some("always") => ColorChoice::Always,
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,

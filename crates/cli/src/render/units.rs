@@ -35,7 +35,8 @@ pub(crate) fn duration(duration: Duration) -> String {
 /// The start of a task's id, enough to tell it from the others of its service; of its group or name when it has none.
 pub(crate) fn task(arn: &str, in_full: bool) -> &str {
     let id = arn.rsplit('/').next().unwrap_or(arn);
-    if in_full { id } else { id.get(..8).unwrap_or(id) }
+    let end = id.char_indices().nth(8).map(|(at, _)| at);
+    if in_full { id } else { end.and_then(|end| id.get(..end)).unwrap_or(id) }
 }
 
 #[cfg(test)]
