@@ -45,7 +45,16 @@ fn the_demo_in_json_is_one_object_a_line_and_a_summary() {
     assert_eq!(summary["summary"]["delivered"], 14, "{summary}");
     assert_eq!(records.len(), 18);
     let names = [
-        "broadcast", "cluster", "service", "task", "container", "address", "outcome", "reason", "attempts", "status",
+        "broadcast",
+        "cluster",
+        "service",
+        "task",
+        "container",
+        "address",
+        "outcome",
+        "reason",
+        "attempts",
+        "status",
         "latency_ms",
     ];
     for record in records {

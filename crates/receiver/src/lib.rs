@@ -49,7 +49,11 @@ impl Refusal {
 /// [`Refusal`], with the status to answer.
 pub fn accept(body: &[u8], task: &str) -> Result<Envelope, Refusal> {
     let envelope: Envelope = serde_json::from_slice(body)?;
-    if envelope.audience.task == task { Ok(envelope) } else { Err(Refusal::Misdirected(envelope.audience.task)) }
+    if envelope.audience.task == task {
+        Ok(envelope)
+    } else {
+        Err(Refusal::Misdirected(envelope.audience.task))
+    }
 }
 
 #[cfg(test)]
