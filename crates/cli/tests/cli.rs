@@ -99,22 +99,21 @@ mod against_the_simulator {
         [[cluster.service.container]]\nname = 'app'\nports = [18080]\n\
         labels = { NOTIFY_ME_CONTAINER_PORT = '18080', NOTIFY_ME_API_URI = '/notify' }\n";
 
-    async fn run(arguments: &[&str]) -> (Output, Simulator) {
-        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
+    async fn run(sim: &Simulator, arguments: &[&str]) -> Output {
         let mut command = Command::cargo_bin("ecs-task-notifier").unwrap();
         command.env_clear().args(arguments).args(["--endpoint-url", &sim.url(), "--region", "us-east-1"]);
         command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
         command.env("NOTIFIER_ALLOW_NETWORKS", "127.0.0.0/8");
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        (output, sim)
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
     #[tokio::test]
     async fn plan_calls_nobody_and_send_calls_everybody_once() {
-        let (plan, sim) = run(&["plan", "--cluster", "prod"]).await;
+        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
+        let plan = run(&sim, &["plan", "--cluster", "prod"]).await;
         assert_eq!((plan.status.code(), sim.received().len()), (Some(0), 0), "{plan:?}");
         assert!(text(&plan.stdout).contains(":18080"), "{plan:?}");
-        let (send, sim) = run(&["send", "--cluster", "prod", "--id", "b-1", "--data", "{\"n\": 1.10}"]).await;
+        let send = run(&sim, &["send", "--cluster", "prod", "--id", "b-1", "--data", "{\"n\": 1.10}"]).await;
         assert_eq!(send.status.code(), Some(0), "{send:?}");
         let received = sim.received();
         assert_eq!(received.len(), 2);
@@ -127,12 +126,13 @@ mod against_the_simulator {
 
     #[tokio::test]
     async fn an_unknown_cluster_ends_with_2_and_an_unknown_service_with_1() {
-        let (output, _) = run(&["send", "--cluster", "prid"]).await;
+        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
+        let output = run(&sim, &["send", "--cluster", "prid"]).await;
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains("there is no cluster `prid`"), "{output:?}");
-        let (output, _) = run(&["send", "--cluster", "prod", "--service", "typo"]).await;
+        let output = run(&sim, &["send", "--cluster", "prod", "--service", "typo"]).await;
         assert_eq!(output.status.code(), Some(1));
-        let (output, _) = run(&["send", "--cluster", "prod", "--service", "typo", "--allow-skips"]).await;
+        let output = run(&sim, &["send", "--cluster", "prod", "--service", "typo", "--allow-skips"]).await;
         assert_eq!(output.status.code(), Some(0));
     }
 }
