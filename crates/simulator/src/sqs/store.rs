@@ -41,7 +41,7 @@ impl Message {
 pub(super) struct Ask {
     pub(super) limit: usize,
     pub(super) hide_for: Duration,
-    /// A message that was received this often is not returned any more but handed over as dead.
+    /// A message that was received from here this often is not returned any more but handed over as dead.
     pub(super) receives_max: Option<u32>,
 }
 
@@ -92,6 +92,9 @@ struct Slot {
     place: Place,
     /// When it was received last.
     received: Duration,
+    /// How often it was received from this queue. The limit before it is dead counts these: a dead-letter queue that
+    /// has one of its own delivers, too.
+    receives_here: u32,
 }
 
 /// Where a message is, with its order there.
@@ -126,7 +129,7 @@ impl Store {
         self.next_key += 1;
         self.by_age.insert((message.sent, key));
         let place = if due > now { Place::Delayed(due) } else { self.turn() };
-        self.slots.insert(key, Slot { message, place, received: Duration::ZERO });
+        self.slots.insert(key, Slot { message, place, received: Duration::ZERO, receives_here: 0 });
         self.enter(key, place);
     }
 
@@ -139,7 +142,7 @@ impl Store {
         while taken.len() < limit {
             let Some((_, &key)) = self.visible.first_key_value() else { break };
             if let (Some(most), Some(slot)) = (ask.receives_max, self.slots.get(&key))
-                && slot.message.receives >= most
+                && slot.receives_here >= most
             {
                 batch.dead.extend(self.remove(key));
                 continue;
@@ -158,6 +161,7 @@ impl Store {
     fn hand_out(&mut self, key: u64, now: Duration, hide_for: Duration) -> Option<Message> {
         let slot = self.slots.get_mut(&key)?;
         slot.message.receives = slot.message.receives.saturating_add(1);
+        slot.receives_here = slot.receives_here.saturating_add(1);
         slot.message.first_received.get_or_insert(now);
         slot.received = now;
         let message = slot.message.clone();

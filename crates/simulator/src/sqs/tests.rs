@@ -132,6 +132,19 @@ async fn a_poison_message_ends_in_the_dead_letter_queue_and_comes_back_as_a_new_
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_queue_in_a_chain_of_dead_letter_queues_delivers_before_it_gives_up() {
+    let (sqs, _) = sqs(json!({"VisibilityTimeout": "0"}), Some(1)).await;
+    ok(&sqs, "CreateQueue", json!({"QueueName": "last"})).await;
+    let policy = json!({"deadLetterTargetArn": format!("{ARN}:last"), "maxReceiveCount": 1}).to_string();
+    let attributes = json!({"RedrivePolicy": policy, "VisibilityTimeout": "0"});
+    ok(&sqs, "SetQueueAttributes", json!({"QueueUrl": "dead", "Attributes": attributes})).await;
+    send(&sqs, "poison").await;
+    for (queue, received) in [("jobs", 1), ("jobs", 0), ("dead", 1), ("dead", 0), ("last", 1)] {
+        assert_eq!(receive(&sqs, queue, json!({})).await.len(), received, "{queue}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_their_dead_letter_queue_messages_stay() {
     let (sqs, _) = sqs(json!({"VisibilityTimeout": "0"}), Some(1)).await;
     send(&sqs, "poison").await;
@@ -250,17 +263,18 @@ async fn many_waiting_consumers_share_what_is_sent() {
     assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), 300);
 }
 
-/// A hundred thousand messages in and out. The bound is generous; anything linear in the queue's length misses it by far.
+/// The whole way in and out; the store's own test holds more. The bound is generous: anything linear in the queue's
+/// length misses it by far.
 #[tokio::test]
-async fn a_hundred_thousand_messages_are_no_burden() {
+async fn twenty_thousand_messages_are_no_burden() {
     let (sqs, _) = sqs(json!({}), None).await;
     let started = Instant::now();
-    for batch in 0..10_000 {
+    for batch in 0..2_000 {
         let entries: Vec<_> =
             (0..10).map(|n| json!({"Id": n.to_string(), "MessageBody": format!("{batch}-{n}")})).collect();
         ok(&sqs, "SendMessageBatch", json!({"QueueUrl": "jobs", "Entries": entries})).await;
     }
-    let mut left = 100_000;
+    let mut left = 20_000;
     while left > 0 {
         let found = receive(&sqs, "jobs", json!({})).await;
         let entries: Vec<_> = found
