@@ -182,7 +182,8 @@ impl Store {
 
     /// Hides a message in flight for `timeout` from `now`; zero makes it visible.
     ///
-    /// Any receipt will do: AWS applies the change for an older one too.
+    /// Any receipt will do: AWS applies the change for an older one too. A message that is visible again is refused, as
+    /// the API Reference has it, although AWS has been seen to hide one once more: callers must be ready for either.
     pub(super) fn hide(&mut self, key: u64, now: Duration, timeout: Duration) -> Result<(), HideError> {
         let slot = self.slots.get(&key).ok_or(HideError::Gone)?;
         if !matches!(slot.place, Place::InFlight(_)) {
