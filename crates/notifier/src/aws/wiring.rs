@@ -1,8 +1,8 @@
 //! How requests reach AWS: the HTTP client, the deadlines, and the retries with their quota.
 //!
-//! The SDK's own defaults (three tries, a quota of retries that only success refills) give up on a busy account, and
-//! `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` could make them worse: both are left unread, because "throttling slows us
-//! down; it never drops work and never spirals" is our promise and not a matter of taste.
+//! "Throttling slows us down; it never drops work and never spirals" is a promise. The SDK's defaults (three tries, a
+//! quota of retries that only success refills) give up on a busy account, so retries are set here, and
+//! `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` are left unread.
 
 use std::time::Duration;
 
@@ -10,23 +10,24 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime::client::retries::{ClientRateLimiter, RetryPartition, TokenBucket};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-/// Tries of one request, the first included. With the waits below a request outlives a minute of throttling.
+/// Tries of one request, the first included. With the waits below a request outlives a minute of throttling, on average.
 const TRIES_MAX: u32 = 10;
 /// The wait before the second try is drawn between zero and this, and doubles from try to try.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait between two tries.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// Retries that one service may cost at once. Every retry takes a token, its success brings it back.
-const RETRY_TOKENS_MAX: usize = 100;
-/// Tokens that come back each second whatever happens, so that no throttle, however long, uses them up for good.
-const RETRY_TOKENS_PER_S: f32 = 2.0;
+/// Retries of one service that may be owed at once. Each takes a token; success brings it back.
+const RETRY_TOKENS_MAX: usize = 200;
+/// Tokens that come back each second whatever happens: no throttle, however long, uses them up for good. Half of what
+/// AWS refills its own buckets with.
+const RETRY_TOKENS_PER_S: f32 = 10.0;
 
 /// Until the connection stands. The SDK's own value.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -37,18 +38,22 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// All tries and waits of one request. A Lambda function has 15 minutes.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Adaptive retries: a client that was throttled also sends its *first* tries more slowly, until nobody throttles it.
+/// Standard retries: waits that double, with full jitter, until [`TRIES_MAX`].
+///
+/// Adaptive retries, which also hold back first tries, were measured against a bucket like AWS's, shared with others:
+/// fewer refused requests, but after a single throttle a lone client waits for 20 s instead of less than one. First tries
+/// are held back by [`Budget`](super::budget::Budget) instead.
 pub(super) fn retries() -> RetryConfig {
-    RetryConfig::adaptive()
+    RetryConfig::standard()
         .with_max_attempts(TRIES_MAX)
         .with_initial_backoff(WAIT_FIRST)
         .with_max_backoff(WAIT_MAX)
 }
 
-/// The quota of retries and the send rate of one service.
+/// The quota of retries of one service: what keeps retries from feeding the throttle that causes them.
 ///
-/// By default the SDK shares both between all clients of a service in the process, so that one busy client slows its
-/// neighbours, and a drained quota fails requests at their first throttle until others succeed.
+/// The SDK's own is shared by all clients of a service in the process, and once drained it fails requests at their first
+/// throttle until enough others succeed.
 pub(super) fn partition(service: &'static str) -> RetryPartition {
     let tokens = TokenBucket::builder()
         .capacity(RETRY_TOKENS_MAX)
@@ -57,10 +62,7 @@ pub(super) fn partition(service: &'static str) -> RetryPartition {
         .throttling_retry_cost(1)
         .timeout_retry_cost(1)
         .build();
-    RetryPartition::custom(service)
-        .token_bucket(tokens)
-        .client_rate_limiter(ClientRateLimiter::default())
-        .build()
+    RetryPartition::custom(service).token_bucket(tokens).build()
 }
 
 pub(super) fn timeouts() -> TimeoutConfig {

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 const START_MAX: Duration = Duration::from_secs(60);
 
 /// A running emulator.
-pub struct Emulator {
+pub(crate) struct Emulator {
     /// Where it answers: `http://127.0.0.1:PORT`.
     pub url: String,
     _process: Child,
@@ -22,7 +22,7 @@ pub struct Emulator {
 impl Emulator {
     /// Starts a Python module and waits until it listens. `{port}` in an argument or a value stands for its port.
     /// Nothing of this machine's environment reaches it but `PATH`.
-    pub async fn start(module: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(module: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let fill = |text: &str| text.replace("{port}", &port.to_string());
         let mut process = python()
@@ -47,7 +47,7 @@ impl Emulator {
 }
 
 /// The workspace's Python, with an empty environment and nothing to say.
-pub fn python() -> Command {
+pub(crate) fn python() -> Command {
     let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     assert!(python.exists(), "{} is missing: run `make test-tools` first", python.display());
     let mut command = Command::new(python);
