@@ -1,0 +1,7 @@
+//! Lambda: finds the running tasks of a service.
+
+use notifier::stage::StageName;
+
+fn main() -> Result<(), lambda_runtime::Error> {
+    lambdas::function::run(StageName::Tasks)
+}

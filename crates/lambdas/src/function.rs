@@ -1,0 +1,107 @@
+//! One function: settings, clients and log once, then invocation after invocation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::budget::Budget;
+use notifier::aws::{self, Aws};
+use notifier::daemon::Failure;
+use notifier::deliver::Deliverer;
+use notifier::discover::Discovery;
+use notifier::queue::{Mapped, Queue};
+use notifier::settings::table::{self, Setting};
+use notifier::settings::{Environment, Flags, Settings, Sources};
+use notifier::stage::{self, Ctx, StageName};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+use crate::batch::Worker;
+use crate::outcomes;
+use crate::record::Batch;
+
+/// Runs one stage as a Lambda function, until Lambda ends the process.
+///
+/// # Errors
+///
+/// Settings that are missing or wrong, all at once; and a runtime interface that does not answer.
+pub fn run(stage: StageName) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(stage))
+}
+
+async fn serve(stage: StageName) -> Result<(), Error> {
+    let environment = Environment::of_process();
+    let [own, next] = queues(stage);
+    let needed: Vec<_> = [own, next].into_iter().flatten().collect();
+    let sources =
+        Sources { flags: &Flags::default(), config: None, environment: &environment, needed: &needed };
+    let settings = Settings::load(sources);
+    log(settings.as_ref().map_or(tracing::Level::INFO, |(settings, _)| settings.daemon.log_level));
+    let (settings, warnings) = settings.inspect_err(|mistakes| tracing::error!("{mistakes}"))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let budget = Budget::percent(settings.aws_budget_percent);
+    let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await;
+    let chance = Chance::from_entropy();
+    let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
+    let ctx = Ctx {
+        discovery: Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
+        deliverer: Deliverer::new(
+            &settings.delivery,
+            settings.allow_networks,
+            Clock::system(),
+            chance.clone(),
+        ),
+        progress: outcomes::logged(),
+    };
+    let ctx = Arc::new(ctx);
+    let handler = move |received, deadline| {
+        let ctx = Arc::clone(&ctx);
+        async move { stage::run(&ctx, stage, &received, Some(deadline)).await.map_err(Failure::from) }
+    };
+    let worker = &Worker { stage, source, next, handler, chance };
+    let clock = &Clock::system();
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
+        let left = event.context.deadline() - clock.now();
+        let left = Duration::try_from(left).unwrap_or_default();
+        Ok::<_, Error>(worker.run(&event.payload, Instant::now() + left).await?)
+    }))
+    .await
+}
+
+/// The settings of the queues that a stage reads and writes.
+fn queues(stage: StageName) -> [Option<&'static Setting>; 2] {
+    let [observer, services, tasks] = table::QUEUES;
+    match stage {
+        StageName::Services => [Some(observer), Some(services)],
+        StageName::Tasks => [Some(services), Some(tasks)],
+        StageName::Notify => [Some(tasks), None],
+    }
+}
+
+fn open(
+    stage: StageName,
+    settings: &Settings,
+    aws: &Aws,
+    chance: &Chance,
+) -> Option<(Mapped, Option<Queue>)> {
+    let queue = |url: &Option<String>| Some(Queue::at(aws.sqs.clone(), url.clone()?, chance.clone()));
+    let urls = &settings.queues;
+    Some(match stage {
+        StageName::Services => (Mapped::new(queue(&urls.observer)?), Some(queue(&urls.services)?)),
+        StageName::Tasks => (Mapped::new(queue(&urls.services)?), Some(queue(&urls.tasks)?)),
+        StageName::Notify => (Mapped::new(queue(&urls.tasks)?), None),
+    })
+}
+
+/// One JSON object a line, as Lambda's JSON log format takes it. Lambda adds neither colour nor time to it.
+fn log(level: tracing::Level) {
+    let level = level.as_str().to_lowercase();
+    let filter = EnvFilter::new(format!("warn,notifier={level},lambdas={level}"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).json().flatten_event(true).with_ansi(false);
+    // It fails only where a logger is already there, and then there is one.
+    drop(builder.try_init());
+}

@@ -1,0 +1,131 @@
+//! What an event source mapping hands over, read record by record. Pure.
+
+use aws_lambda_events::sqs::SqsMessage;
+use notifier::queue::Record;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An invocation's payload, its records not looked into yet: a strange one must not fail its neighbours.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    /// One message each.
+    #[serde(rename = "Records")]
+    pub records: Vec<Box<RawValue>>,
+}
+
+/// A record without a message id: it cannot be named in the answer, so the whole batch must come back.
+#[derive(Debug, thiserror::Error)]
+#[error("record {index} of the batch has no message id")]
+pub struct Nameless {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub source: serde_json::Error,
+}
+
+/// One record.
+#[derive(Debug)]
+pub enum Read {
+    /// As AWS documents it.
+    Whole(Record),
+    /// Not so; only its message id is known. It goes back, and SQS moves it to the dead letters in the end.
+    Strange {
+        /// The message id.
+        id: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "messageId")]
+    id: String,
+}
+
+/// Reads one record.
+///
+/// # Errors
+///
+/// [`Nameless`], when not even its message id can be read.
+pub fn read(index: usize, raw: &RawValue) -> Result<Read, Nameless> {
+    let named = |source| Nameless { index, source };
+    let Named { id } = serde_json::from_str(raw.get()).map_err(named)?;
+    if id.is_empty() {
+        return Err(named(serde::de::Error::custom("it is empty")));
+    }
+    let whole = serde_json::from_str::<SqsMessage>(raw.get()).and_then(|message| {
+        message.receipt_handle.ok_or_else(|| serde::de::Error::missing_field("receiptHandle")).map(
+            |receipt| {
+                let text = |(name, value): (String, aws_lambda_events::sqs::SqsMessageAttribute)| {
+                    Some((name, value.string_value?))
+                };
+                Record {
+                    id: id.clone(),
+                    receipt,
+                    body: message.body.unwrap_or_default(),
+                    system: message.attributes,
+                    attributes: message.message_attributes.into_iter().filter_map(text).collect(),
+                }
+            },
+        )
+    });
+    Ok(whole.map_or_else(|error| Read::Strange { id, error }, Read::Whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    /// The example of the AWS Lambda Developer Guide, "Using Lambda with Amazon SQS", with a message attribute.
+    const DOCUMENTED: &str = r#"{
+        "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+        "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...",
+        "body": "Test message.",
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": "1545082649183",
+            "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+            "ApproximateFirstReceiveTimestamp": "1545082649185"
+        },
+        "messageAttributes": {
+            "traceparent": {"stringValue": "00-a-b-01", "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+        },
+        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-2:123456789012:my-queue",
+        "awsRegion": "us-east-2"
+    }"#;
+
+    #[test]
+    fn the_documented_record_is_read_whole() {
+        let Ok(Read::Whole(record)) = read(0, &raw(DOCUMENTED)) else { panic!("not read") };
+        assert_eq!(record.id, "059f36b4-87a3-44ab-83d2-661975830a7d");
+        assert_eq!(record.receipt, "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...");
+        assert_eq!(record.body, "Test message.");
+        assert_eq!(record.system["ApproximateReceiveCount"], "1");
+        assert_eq!(record.attributes["traceparent"], "00-a-b-01");
+    }
+
+    #[test]
+    fn a_strange_record_keeps_its_name() {
+        for json in [r#"{"messageId":"m"}"#, r#"{"messageId":"m","receiptHandle":"r","attributes":7}"#] {
+            let Ok(Read::Strange { id, .. }) = read(0, &raw(json)) else { panic!("{json}") };
+            assert_eq!(id, "m");
+        }
+    }
+
+    #[test]
+    fn a_record_without_a_name_is_an_error_that_says_which() {
+        for json in ["{}", "7", r#"{"messageId":""}"#, r#"{"messageId":null}"#] {
+            assert_eq!(
+                read(3, &raw(json)).unwrap_err().to_string(),
+                "record 3 of the batch has no message id"
+            );
+        }
+    }
+}
