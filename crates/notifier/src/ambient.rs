@@ -112,6 +112,7 @@ mod tests {
         assert!(draw(9).iter().all(|n| (0.0..1.0).contains(n)));
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_limit_of_open_files_is_that_of_the_process() {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap();

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     /// 2026-11-24 09:30:00 UTC.
-    const NOW: Duration = Duration::from_secs(1_795_512_600);
+    const NOW: u64 = 1_795_512_600;
 
     fn check(status: u16, retry_after: Option<&str>, expected: Meaning) {
         let mut headers = HeaderMap::new();
@@ -91,7 +91,7 @@ mod tests {
             headers.insert(RETRY_AFTER, value.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        let found = meaning(status, &headers, SystemTime::UNIX_EPOCH + NOW);
+        let found = meaning(status, &headers, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW));
         assert_eq!(found, expected, "{status} {retry_after:?}");
     }
 

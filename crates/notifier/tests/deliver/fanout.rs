@@ -1,0 +1,194 @@
+//! Many deliveries at once: bounded, in order, and none in the way of another.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use notifier::ambient::Clock;
+use notifier::deliver::Options;
+use notifier::fleet::Endpoint;
+use notifier::outcome::{Outcome, Settled};
+use notifier::progress::{Progress, Step};
+
+use crate::server::{Act, Server, reply};
+use crate::support::{broadcast, deliverer, deliverer_at, deserted, endpoint, hasty, ms, patient, recorder};
+
+fn outcomes(settled: &[Settled]) -> Vec<Outcome> {
+    settled.iter().map(|settled| settled.result.outcome).collect()
+}
+
+/// So many tasks behind one server, told apart by their ARN.
+fn tasks(server: &Server, count: usize) -> Vec<Endpoint> {
+    (0..count)
+        .map(|n| {
+            let mut endpoint = endpoint(server.address);
+            endpoint.member.task = format!("arn:task/{n}");
+            endpoint
+        })
+        .collect()
+}
+
+fn slowly(head: &str, pause: Duration) -> Vec<Act> {
+    let mut script = reply(head, "");
+    script.insert(1, Act::Pause(pause));
+    script
+}
+
+#[tokio::test]
+async fn nobody_to_tell_is_told_at_once() {
+    assert_eq!(deliverer(&patient()).deliver_all(&broadcast(), vec![], &Progress::default()).await, []);
+}
+
+#[tokio::test]
+async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
+    let slow = Server::playing(vec![slowly("200 OK", ms(150))]).await;
+    let refusing = Server::answering("400 Bad Request").await;
+    let gone = Server::answering("410 Gone").await;
+    let failing = Server::answering("500 x").await;
+    let endpoints: Vec<_> =
+        [slow.address, refusing.address, deserted(), gone.address, failing.address, slow.address]
+            .map(endpoint)
+            .into();
+    let (progress, steps) = recorder();
+    let settled = deliverer(&patient()).deliver_all(&broadcast(), endpoints.clone(), &progress).await;
+    let expected = [
+        Outcome::Delivered,
+        Outcome::Rejected,
+        Outcome::Failed,
+        Outcome::Gone,
+        Outcome::Failed,
+        Outcome::Delivered,
+    ];
+    assert_eq!(outcomes(&settled), expected);
+    assert_eq!(settled.iter().map(|s| s.endpoint.clone()).collect::<Vec<_>>(), endpoints);
+    assert!(settled.iter().all(|s| s.broadcast == broadcast().id));
+
+    let steps = steps.lock().unwrap();
+    let retries = steps.iter().filter(|step| matches!(step, Step::Retrying { .. })).count();
+    assert_eq!(retries, 4, "two for each that failed");
+    let told: Vec<_> =
+        steps.iter().filter_map(|s| if let Step::Settled(s) = s { Some(s) } else { None }).collect();
+    assert_eq!(told.len(), settled.len());
+    assert!(settled.iter().all(|settled| told.contains(&settled)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_of_concurrency_is_used_and_never_exceeded() {
+    let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
+    let deliverer = deliverer(&Options { concurrency: 7, ..patient() });
+    let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 100), &Progress::default()).await;
+    assert!(outcomes(&settled).iter().all(|outcome| *outcome == Outcome::Delivered));
+    assert_eq!((server.seen().len(), server.most_open()), (100, 7));
+    let ids: HashSet<_> =
+        server.seen().iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clones_and_single_deliveries_share_one_limit() {
+    let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
+    let deliverer = deliverer(&Options { concurrency: 3, ..patient() });
+    let (broadcast, progress, other) = (broadcast(), Progress::default(), deliverer.clone());
+    let single = endpoint(server.address);
+    let (one, two, three) = tokio::join!(
+        deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress),
+        other.deliver_all(&broadcast, tasks(&server, 20), &progress),
+        other.deliver(&broadcast, &single, &progress, None),
+    );
+    assert_eq!((one.len(), two.len(), three.unwrap().outcome), (20, 20, Outcome::Delivered));
+    assert_eq!(server.most_open(), 3);
+}
+
+#[tokio::test]
+async fn everybody_is_called_once_before_anybody_is_called_again() {
+    let server = Server::answering("500 x").await;
+    let options =
+        Options { concurrency: 1, wait_first: Duration::ZERO, wait_most: Duration::ZERO, ..patient() };
+    let settled =
+        deliverer(&options).deliver_all(&broadcast(), tasks(&server, 30), &Progress::default()).await;
+    assert!(settled.iter().all(|settled| settled.result.attempts == 3));
+    let ids: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 90);
+    let first_calls: HashSet<_> = ids[..30].iter().collect();
+    assert_eq!(first_calls.len(), 30);
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_holds_no_slot() {
+    let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
+    let fine = Server::answering("200 OK").await;
+    let deliverer = deliverer(&Options { concurrency: 1, ..patient() });
+    let mut endpoints = vec![endpoint(busy.address)];
+    endpoints.extend(tasks(&fine, 10));
+    let settled = deliverer.deliver_all(&broadcast(), endpoints, &Progress::default()).await;
+    assert!(outcomes(&settled).iter().all(|outcome| *outcome == Outcome::Delivered));
+    let second_try = busy.seen()[1].at;
+    assert!(fine.seen().iter().all(|seen| seen.at < second_try));
+
+    let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
+    let (first, second) = (endpoint(busy.address), endpoint(fine.address));
+    let (broadcast, progress) = (broadcast(), Progress::default());
+    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, &first, &progress, None), async {
+        while busy.seen().is_empty() {
+            tokio::time::sleep(ms(1)).await;
+        }
+        deliverer.deliver(&broadcast, &second, &progress, None).await
+    });
+    assert!(fine.seen()[10].at < busy.seen()[1].at);
+}
+
+#[tokio::test]
+async fn tasks_that_hang_cost_their_neighbours_nothing() {
+    let hung = Server::playing(vec![vec![Act::Hang]]).await;
+    let fine = Server::answering("200 OK").await;
+    let deliverer = deliverer(&Options { concurrency: 8, ..hasty() });
+    let mut endpoints = tasks(&hung, 4);
+    endpoints.extend(tasks(&fine, 40));
+    let (progress, steps) = recorder();
+    let settled = deliverer.deliver_all(&broadcast(), endpoints, &progress).await;
+    assert_eq!(outcomes(&settled[..4]), [Outcome::Failed; 4]);
+    assert_eq!(outcomes(&settled[4..]), [Outcome::Delivered; 40]);
+    let steps = steps.lock().unwrap();
+    let order: Vec<_> = steps
+        .iter()
+        .filter_map(
+            |step| if let Step::Settled(settled) = step { Some(settled.result.outcome) } else { None },
+        )
+        .collect();
+    assert_eq!(order[40..], [Outcome::Failed; 4], "the slots beside the hung ones serve everybody else");
+}
+
+#[tokio::test]
+async fn an_attempt_that_panics_fails_alone() {
+    let server = Server::answering("200 OK").await;
+    let reads = AtomicUsize::new(0);
+    let clock = Clock::from_fn(move || {
+        assert!(reads.fetch_add(1, Ordering::SeqCst) != 2, "the clock stopped");
+        SystemTime::UNIX_EPOCH
+    });
+    let deliverer = deliverer_at(&Options { concurrency: 1, ..patient() }, clock);
+    let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 5), &Progress::default()).await;
+    let mut expected = [Outcome::Delivered; 5];
+    expected[2] = Outcome::Failed;
+    assert_eq!(outcomes(&settled), expected);
+    assert_eq!(settled[2].result.reason.as_deref(), Some("a fault in the notifier: the clock stopped"));
+    assert_eq!(server.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn dropping_the_broadcast_ends_its_attempts() {
+    let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
+    let deliverer = deliverer(&Options { concurrency: 5, ..patient() });
+    let (broadcast, progress) = (broadcast(), Progress::default());
+    let running = deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress);
+    tokio::select! {
+        _ = running => panic!("nobody answered"),
+        () = async { while server.seen().len() < 5 { tokio::time::sleep(ms(1)).await } } => {}
+    }
+    // The slots are free again, and nobody else was called.
+    let fine = Server::answering("200 OK").await;
+    let settled = deliverer.deliver_all(&broadcast, tasks(&fine, 20), &progress).await;
+    assert_eq!(outcomes(&settled), [Outcome::Delivered; 20]);
+    assert_eq!(server.connections(), 5);
+}

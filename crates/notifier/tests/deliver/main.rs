@@ -1,0 +1,15 @@
+//! Stage 3 from outside: real deliveries to real servers on loopback, judged by what the servers saw.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod deadlines;
+mod fanout;
+mod hostile;
+mod outcomes;
+mod requests;
+mod server;
+mod support;

@@ -1,0 +1,135 @@
+//! What a task is sent.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use notifier::ambient::Clock;
+use notifier::fleet::Endpoint;
+use notifier::outcome::Outcome;
+use notifier::progress::Progress;
+use wire::{DeliveryId, Draft, Envelope, Method, Scheme};
+
+use crate::server::{Seen, Server, reply};
+use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient};
+
+/// The one request of a delivery that works at once.
+async fn sent(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Seen {
+    let mut endpoint = endpoint(server.address);
+    change(&mut endpoint);
+    let result = deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), None).await;
+    assert_eq!(result.unwrap().outcome, Outcome::Delivered);
+    server.seen().pop().unwrap()
+}
+
+#[tokio::test]
+async fn a_task_gets_the_event_as_the_body_of_a_post() {
+    let server = Server::answering("202 Accepted").await;
+    let seen = sent(&server, |_| ()).await;
+    let id = DeliveryId::derive(&broadcast().id, &endpoint(server.address).member.task, "app");
+    assert_eq!(seen.line(), "POST /v1.0/notify HTTP/1.1");
+    for (name, value) in [
+        ("host", server.address.to_string()),
+        ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
+        ("content-length", seen.body.len().to_string()),
+        ("user-agent", format!("ecs-task-notifier/{}", env!("CARGO_PKG_VERSION"))),
+        ("webhook-id", id.to_string()),
+        ("webhook-timestamp", NOW.to_string()),
+        ("connection", "close".to_owned()),
+    ] {
+        assert_eq!(seen.header(name), Some(value.as_str()), "{name}");
+    }
+    assert_eq!(
+        seen.head.lines().count(),
+        9,
+        "the request line, seven headers, the empty line: {}",
+        seen.head
+    );
+    let envelope: Envelope = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(envelope.event, broadcast().event);
+    assert_eq!(envelope.audience.task, endpoint(server.address).member.task);
+    assert_eq!(envelope.audience.container, "app");
+    assert_eq!(envelope.audience.service, "web");
+    assert_eq!(envelope.audience.cluster, "prod");
+    assert_eq!(envelope.audience.delivery, id.to_string());
+}
+
+#[tokio::test]
+async fn a_get_has_no_body_and_no_headers_of_one() {
+    let server = Server::answering("200 OK").await;
+    let seen = sent(&server, |endpoint| endpoint.target.method = Method::Get).await;
+    assert_eq!(seen.line(), "GET /v1.0/notify HTTP/1.1");
+    for name in ["content-length", "content-type", "transfer-encoding"] {
+        assert_eq!(seen.header(name), None, "{name}");
+    }
+    assert!(seen.body.is_empty());
+    assert!(seen.header("webhook-id").is_some());
+}
+
+#[tokio::test]
+async fn the_path_is_sent_as_the_label_says_it() {
+    let server = Server::answering("200 OK").await;
+    for path in ["/", "/a%20b/../c?x=1&y=%2F", "/?q"] {
+        let seen = sent(&server, |endpoint| endpoint.target.path = path.to_owned()).await;
+        assert_eq!(seen.line(), format!("POST {path} HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_task_is_called_with_its_address_in_brackets() {
+    let server = Server::on("[::1]:0", vec![reply("200 OK", "")]).await;
+    let seen = sent(&server, |_| ()).await;
+    assert_eq!(seen.header("host"), Some(format!("[::1]:{}", server.address.port()).as_str()));
+}
+
+#[tokio::test]
+async fn every_attempt_has_the_same_id_and_body_and_its_own_time() {
+    let server = Server::playing(vec![reply("500 x", ""), reply("500 x", ""), reply("200 OK", "")]).await;
+    let read = AtomicU64::new(NOW);
+    let clock = Clock::from_fn(move || {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(read.fetch_add(60, Ordering::SeqCst))
+    });
+    let deliverer = deliverer_at(&patient(), clock);
+    deliverer.deliver(&broadcast(), &endpoint(server.address), &Progress::default(), None).await.unwrap();
+    let seen = server.seen();
+    let times: Vec<_> =
+        seen.iter().map(|seen| seen.header("webhook-timestamp").unwrap().to_owned()).collect();
+    assert_eq!(times, [NOW, NOW + 60, NOW + 120].map(|time| time.to_string()));
+    assert!(seen.iter().all(|other| other.header("webhook-id") == seen[0].header("webhook-id")));
+    assert!(seen.iter().all(|other| other.body == seen[0].body));
+}
+
+#[tokio::test]
+async fn the_same_delivery_made_again_has_the_same_id_and_another_one_has_not() {
+    let server = Server::answering("200 OK").await;
+    let id = |seen: Seen| seen.header("webhook-id").unwrap().to_owned();
+    let first = id(sent(&server, |_| ()).await);
+    assert_eq!(id(sent(&server, |_| ()).await), first);
+    assert_ne!(id(sent(&server, |endpoint| endpoint.member.container = "sidecar".into()).await), first);
+    assert_ne!(id(sent(&server, |endpoint| endpoint.member.task = "arn:other".into()).await), first);
+}
+
+#[tokio::test]
+async fn the_largest_event_that_the_queues_carry_arrives_whole() {
+    let server = Server::answering("200 OK").await;
+    let mut large = broadcast();
+    let data = format!("\"{}\"", "x".repeat(wire::event::EVENT_BYTES_MAX - 4096));
+    let draft = Draft { data: Some(wire::Data::from_json(data).unwrap()), ..Draft::default() };
+    large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH.into()).unwrap();
+    let endpoint = endpoint(server.address);
+    let result = deliverer(&patient()).deliver(&large, &endpoint, &Progress::default(), None).await;
+    assert_eq!(result.unwrap().outcome, Outcome::Delivered);
+    let envelope: Envelope = serde_json::from_slice(&server.seen()[0].body).unwrap();
+    assert_eq!(envelope.event, large.event);
+}
+
+#[tokio::test]
+async fn https_is_refused_before_anything_is_sent() {
+    let server = Server::answering("200 OK").await;
+    let mut endpoint = endpoint(server.address);
+    endpoint.target.scheme = Scheme::Https;
+    let result = deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), None).await;
+    let result = result.unwrap();
+    assert_eq!(result.outcome, Outcome::Failed);
+    assert_eq!(result.reason.as_deref(), Some("`https` is not supported yet"));
+    assert_eq!(server.connections(), 0);
+}

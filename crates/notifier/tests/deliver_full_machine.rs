@@ -1,0 +1,39 @@
+//! A machine without free files is not a fleet of dead tasks. Alone in its process, whose limit it lowers.
+
+use std::time::{Duration, SystemTime};
+
+use notifier::ambient::{Chance, Clock};
+use notifier::deliver::{AttemptError, Deliverer, Options};
+use notifier::fleet::{Endpoint, Member};
+use notifier::labels::Target;
+use notifier::progress::Progress;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use wire::{Broadcast, BroadcastId, Draft, Method, Scheme};
+
+#[tokio::test]
+async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = Options { wait_first: Duration::from_millis(1), ..Options::default() };
+    let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
+    let deliverer = Deliverer::new(&options, "127.0.0.0/8".parse().unwrap(), clock, Chance::seeded(1));
+    let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
+    let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH.into()).unwrap();
+    let endpoint = Endpoint {
+        member: Member { task: "arn:task".into(), ..Member::default() },
+        address,
+        target: Target {
+            port: 80.try_into().unwrap(),
+            path: "/".into(),
+            scheme: Scheme::Http,
+            method: Method::Post,
+        },
+    };
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(0);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let unfinished =
+        deliverer.deliver(&Broadcast { id, event }, &endpoint, &Progress::default(), None).await.unwrap_err();
+    assert_eq!(unfinished.attempts, 3);
+    assert!(matches!(unfinished.last, Some(AttemptError::Local(_))), "{unfinished:?}");
+}
