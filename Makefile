@@ -27,6 +27,10 @@ lint: test-tools ## Formatting, lints, documentation, dependencies
 advisories: test-tools ## Look the dependencies up in the RustSec database (needs the network)
 	$(CARGO_TOOL) deny check advisories
 
+.PHONY: bench
+bench: ## Compare a broadcast with the smallest client that could make it (Linux, two processors)
+	cargo run --release --package bench
+
 .PHONY: test-tools
 test-tools: $(TOOLS)/.installed ## Install what the tests need, into .venv
 
