@@ -11,6 +11,7 @@ use notifier::settings::Environment;
 use crate::args::{Color, Format, Global};
 use crate::failure::{Exit, Failure};
 use crate::render::style::{ERROR, HINT, WARNING};
+use crate::render::table::Table;
 
 /// The narrowest terminal that is written for.
 const COLUMNS_MIN: usize = 40;
@@ -63,6 +64,11 @@ impl Console {
         self.out_columns
     }
 
+    /// Prose in lines that fit the stdout.
+    pub(crate) fn prose(&self, text: &str) -> String {
+        wrap(self.out_columns, text, "  ")
+    }
+
     /// Where results go.
     pub(crate) fn out(&mut self) -> &mut impl Write {
         &mut self.out
@@ -74,30 +80,46 @@ impl Console {
     }
 
     /// Says something about the run, unless it is to be quiet.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         if !self.quiet {
-            self.talk.write(&format!("{}\n", self.talk.wrap(text, "")));
+            let text = self.talk.wrap(text, "");
+            self.speak(&format!("{text}\n"));
+        }
+    }
+
+    /// Says something in columns, unless the run is to be quiet.
+    pub(crate) fn say_table(&mut self, table: &Table) {
+        if !self.quiet {
+            let text = table.render(self.talk.columns);
+            self.speak(&text);
         }
     }
 
     /// Warns, unless the run is to be quiet.
-    pub(crate) fn warn(&self, text: &str) {
+    pub(crate) fn warn(&mut self, text: &str) {
         self.say(&format!("{WARNING}warning:{WARNING:#} {text}"));
     }
 
     /// Tells of a failure, even when the run is to be quiet.
     pub(crate) fn fail(&mut self, failure: &Failure) {
-        // What was written of the result comes first.
-        drop(self.out.flush());
         let Failure { message, causes, hint, .. } = failure;
         let mut text = self.talk.wrap(&format!("{ERROR}error:{ERROR:#} {message}"), "  ") + "\n";
         for cause in causes {
+            // Some causes have lines of their own.
+            let cause = cause.replace('\n', "\n    ");
             text += &(self.talk.wrap(&format!("  because: {cause}"), "    ") + "\n");
         }
         if let Some(hint) = hint {
             text += &(self.talk.wrap(&format!("{HINT}hint:{HINT:#} {hint}"), "  ") + "\n");
         }
-        self.talk.write(&text);
+        self.speak(&text);
+    }
+
+    /// Talks after what was written of the result, so that both streams in one file are in order.
+    fn speak(&mut self, text: &str) {
+        // A result that cannot be written is told of at the end.
+        drop(self.out.flush());
+        self.talk.write(text);
     }
 
     /// Makes sure that everything was written.
@@ -130,16 +152,8 @@ impl Talk {
         self.columns.unwrap_or(80)
     }
 
-    /// Prose in lines that fit the terminal; later lines begin with `indent`.
-    pub(crate) fn wrap(&self, text: &str, indent: &str) -> String {
-        let Some(columns) = self.columns else { return text.to_owned() };
-        let options = textwrap::Options::new(columns.min(PROSE_COLUMNS_MAX))
-            .subsequent_indent(indent)
-            .break_words(false)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        // Each line by itself, for text that brings its own.
-        let lines: Vec<_> = text.split('\n').map(|line| textwrap::fill(line, &options)).collect();
-        lines.join("\n")
+    fn wrap(&self, text: &str, indent: &str) -> String {
+        wrap(self.columns, text, indent)
     }
 
     /// Writes lines above the block.
@@ -187,6 +201,18 @@ impl Write for Talk {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Prose in lines that fit a terminal of so many columns; later lines begin with `indent`.
+fn wrap(columns: Option<usize>, text: &str, indent: &str) -> String {
+    let Some(columns) = columns else { return text.to_owned() };
+    let options = textwrap::Options::new(columns.min(PROSE_COLUMNS_MAX))
+        .subsequent_indent(indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    // Each line by itself, for text that brings its own.
+    let lines: Vec<_> = text.split('\n').map(|line| textwrap::fill(line, &options)).collect();
+    lines.join("\n")
 }
 
 /// Whether this stream gets colour: what was asked for, else what `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` and

@@ -1,5 +1,7 @@
 //! From arguments to what the library needs: settings, AWS clients, the stages.
 
+use std::time::Duration;
+
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
@@ -13,6 +15,10 @@ use notifier::stage::Ctx;
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::render::units::count;
+
+/// How long nobody wonders what goes on.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every setting, from all three layers; warnings are said.
 pub(crate) fn settings(
@@ -20,7 +26,7 @@ pub(crate) fn settings(
     flags: &Flags,
     needed: &[&'static Setting],
     environment: &Environment,
-    console: &Console,
+    console: &mut Console,
 ) -> Result<Settings, Failure> {
     let sources = Sources { flags, config: global.config.as_deref(), environment, needed };
     let (settings, warnings) = Settings::load(sources)?;
@@ -49,4 +55,18 @@ pub(crate) fn stages(aws: &Aws, settings: &Settings, progress: Progress) -> Ctx 
         deliverer: Deliverer::new(&settings.delivery, networks, Clock::system(), Chance::from_entropy()),
         progress,
     }
+}
+
+/// Waits for work that asks AWS, and says so when it takes long: requests to an AWS that cannot be reached are tried
+/// again for a minute or so.
+pub(crate) async fn patiently<T>(work: impl Future<Output = T>, aws: &Aws, console: &mut Console) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+    let requests: u64 = aws.calls.snapshot().iter().map(|call| call.requests).sum();
+    let requests = count(usize::try_from(requests).unwrap_or(usize::MAX), "request");
+    console.say(&format!("still at it: {requests} to AWS so far; Ctrl-C ends it"));
+    work.await
 }

@@ -73,10 +73,9 @@ impl Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
-            if !text.is_empty()
-                && !self.message.contains(&text)
-                && !self.causes.iter().any(|c| c.contains(&text))
-            {
+            let is_known =
+                self.message.contains(&text) || self.causes.iter().any(|cause| cause.contains(&text));
+            if !text.is_empty() && !is_known && !EMPTY_WORDS.contains(&text.as_str()) {
                 self.causes.push(text);
             }
             next = error.source();
@@ -144,10 +143,20 @@ impl Failure {
     }
 }
 
+/// What the SDK says on the way to the cause.
+const EMPTY_WORDS: [&str; 6] = [
+    "dispatch failure",
+    "service error",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "the credential provider was not enabled",
+];
+
 /// Words of the SDK, and what to do about them.
 const ADVICE: [(&[&str], &str); 4] = [
     (
-        &["region must be set", "missing region", "no region", "region is not set"],
+        &["missing signing region", "missing region", "invalid configuration: missing region"],
         "name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile",
     ),
     (

@@ -7,8 +7,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::{Console, Talk};
 
-/// What `serve` logs of the crates below it, whatever the level: their talk is about sockets.
-const OTHERS: &str = "warn";
+/// What is logged of the crates below, unless everything is: their warnings are about sockets and credentials, and come
+/// back as causes where they matter.
+const OTHERS: &str = "error";
 
 /// Logs warnings, and more with `--verbose`.
 pub(crate) fn for_people(console: &Console) {

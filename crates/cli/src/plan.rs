@@ -49,12 +49,13 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let ctx = context::stages(&aws, &settings, Progress::default());
-    let fleet = notifier::direct::plan(&ctx, &args.scope.message()).await?;
+    let scope = args.scope.message();
+    let fleet = context::patiently(notifier::direct::plan(&ctx, &scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
         let text = plan::text(&fleet, columns, in_full);
-        let summary = summary.text();
+        let summary = console.prose(&summary.text());
         writeln!(console.out(), "{text}{summary}").map_err(Failure::output)?;
     } else {
         records::write(console.out(), format, plan::records(&fleet), &summary).map_err(Failure::output)?;

@@ -28,7 +28,7 @@ pub(crate) struct PublishArgs {
     #[command(flatten)]
     event: EventArgs,
     /// The observer queue, by its URL or its name; else NOTIFIER_OBSERVER_QUEUE_URL
-    #[arg(long, value_name = "URL|NAME")]
+    #[arg(long, visible_alias = "queue-url", value_name = "URL|NAME")]
     queue: Option<String>,
 }
 
@@ -44,6 +44,8 @@ Examples:
 #[derive(Debug, Default, Serialize)]
 struct Published<'a> {
     broadcast: &'a str,
+    /// Id of the SQS message.
+    message: &'a str,
     queue: &'a str,
 }
 
@@ -63,14 +65,12 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
-    queue
-        .publish(&[body], &Trace::default())
-        .await
-        .map_err(|error| Failure::failed("the event was not published").because(&error).advised())?;
-    let published = Published { broadcast: broadcast.id.as_str(), queue: queue.url() };
+    let message = queue.publish_one(&body, &Trace::default()).await?;
+    let published = Published { broadcast: broadcast.id.as_str(), message: &message, queue: queue.url() };
     if console.format == Format::Text {
-        console.say(&format!("published to {}", queue.name()));
-        writeln!(console.out(), "{}", published.broadcast).map_err(Failure::output)?;
+        let text =
+            format!("broadcast {}\nmessage   {message}\nqueue     {}", published.broadcast, queue.url());
+        writeln!(console.out(), "{text}").map_err(Failure::output)?;
     } else {
         let summary = serde_json::json!({ "published": 1 });
         let format = console.format;

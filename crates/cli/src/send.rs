@@ -27,7 +27,7 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     event: EventArgs,
     /// Containers that cannot be called do not make the exit code 1
-    #[arg(long)]
+    #[arg(long, help_heading = "Result")]
     allow_skips: bool,
     #[command(flatten)]
     settings: SettingFlags<ForSend>,
@@ -43,13 +43,17 @@ Examples:
       --type com.example.cache.clear --data '{\"keys\": [\"prices\"]}'
 
   An event out of another program, the outcomes as CSV:
-    make-event | ecs-task-notifier send --cluster prod --event - --format csv
+    jq -n '{type: \"com.example.ping\"}' |
+      ecs-task-notifier send --cluster prod --event - --format csv
 
   In a CI job, where a slow task may take its time:
     ecs-task-notifier send --cluster prod --quiet --timeout-ms 10000 --attempts 5
 
-Exit codes: 0 every opted-in container was told (delivered, or gone); 1 some were not; 2 wrong use or settings;
-3 AWS, the network or this machine failed.";
+Exit codes:
+  0  every opted-in container was told (delivered, or gone)
+  1  some were not
+  2  wrong use or settings
+  3  AWS, the network or this machine failed";
 
 pub(crate) async fn run(
     global: &Global,
@@ -67,7 +71,8 @@ pub(crate) async fn run(
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));
-    let sent = notifier::direct::send(&ctx, &scope.message(), &broadcast).await;
+    let message = scope.message();
+    let sent = context::patiently(notifier::direct::send(&ctx, &message, &broadcast), &aws, console).await;
     live.finish().await;
     let sent = sent?;
     let report = Report::new(broadcast.id, sent.settled, sent.skipped, Vec::new());
@@ -80,7 +85,7 @@ fn conclude(
     report: &Report,
     allow_skips: bool,
     scope: &ScopeArgs,
-    console: &Console,
+    console: &mut Console,
 ) -> Result<Exit, Failure> {
     let counts = report.counts();
     if counts.total() == 0 {
@@ -120,7 +125,7 @@ pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
         let text = report::report(report, columns, in_full);
-        let total = report::total(report.counts());
+        let total = console.prose(&report::total(report.counts()));
         writeln!(console.out(), "{text}{total}").map_err(Failure::output)
     } else {
         records::write(console.out(), format, report.lines(), &report.summary()).map_err(Failure::output)

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use notifier::ambient::Chance;
-use notifier::daemon::{self, DaemonError, Queues, StageOptions};
-use notifier::progress::Progress;
+use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
 use notifier::queue::Queue;
 use notifier::settings::{Environment, Settings, table};
 use tokio::net::TcpListener;
@@ -30,13 +29,17 @@ pub(crate) struct ServeArgs {
 const EXAMPLES: &str = "\
 Examples:
   With the queues in the environment:
-    export NOTIFIER_OBSERVER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_notification_eu-west-1
-    export NOTIFIER_SERVICES_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_eu-west-1
-    export NOTIFIER_TASKS_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/ecs_service_task_eu-west-1
+    SQS=https://sqs.eu-west-1.amazonaws.com/111122223333
+    export NOTIFIER_OBSERVER_QUEUE_URL=$SQS/ecs_service_notification_eu-west-1
+    export NOTIFIER_SERVICES_QUEUE_URL=$SQS/ecs_service_eu-west-1
+    export NOTIFIER_TASKS_QUEUE_URL=$SQS/ecs_service_task_eu-west-1
     ecs-task-notifier serve
 
-  With all settings in a file:
-    ecs-task-notifier serve --config notifier.toml";
+  With all settings in a file, for a container whose logs are JSON:
+    ecs-task-notifier serve --config notifier.toml --listen 0.0.0.0:8080 --log-format json
+
+  What it is up to:
+    curl --fail http://127.0.0.1:8080/readyz";
 
 pub(crate) async fn run(
     global: &Global,
@@ -55,7 +58,7 @@ pub(crate) async fn run(
         services: queue(&settings.queues.services),
         tasks: queue(&settings.queues.tasks),
     };
-    let ctx = context::stages(&aws, &settings, Progress::default());
+    let ctx = context::stages(&aws, &settings, notifier::report::logged());
     let options = options(&settings, chance.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {
@@ -81,8 +84,8 @@ pub(crate) async fn run(
         // It ends by being told to; there is nothing to learn from how.
         drop(answers.await);
     }
-    let served = served.map_err(failure)?;
-    tracing::info!(?served, "Stopped");
+    let Served { done, retried, buried, returned } = served.map_err(failure)?;
+    tracing::info!(done, retried, buried, returned, "Stopped");
     Ok(Exit::Done)
 }
 

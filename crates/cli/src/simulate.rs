@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use simulator::{Fleet, Options, Simulator};
+use simulator::{Fleet, Options, QueueSpec, Simulator};
 
 use crate::args::Global;
 use crate::console::Console;
@@ -30,6 +30,9 @@ pub(crate) struct SimulateArgs {
     /// Where the API listens; else a free port of 127.0.0.1
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// An SQS queue that is there from the start; repeat it for more
+    #[arg(long = "queue", value_name = "NAME")]
+    queues: Vec<String>,
     /// Print the example fleet, with every field explained, and end
     #[arg(long)]
     print_example: bool,
@@ -60,7 +63,13 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
     };
     let fleet = Fleet::from_toml(&text)
         .map_err(|error| Failure::usage(format!("{name} is not a fleet")).because(&error))?;
-    let options = Options { listen: args.listen, throttle_like_aws: args.throttle, ..Options::default() };
+    let queues = args.queues.into_iter().map(|name| QueueSpec { name, ..QueueSpec::default() });
+    let options = Options {
+        listen: args.listen,
+        queues: queues.collect(),
+        throttle_like_aws: args.throttle,
+        ..Options::default()
+    };
     let sim = Simulator::start(fleet, options)
         .await
         .map_err(|error| Failure::failed("the simulator cannot start").because(&error))?;

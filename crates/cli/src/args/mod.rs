@@ -27,7 +27,6 @@ use crate::{completions, demo, plan, publish, send, serve, simulate};
     version,
     after_help = "`ecs-task-notifier demo` shows all of it on this machine, without an AWS account.",
     after_long_help = AFTER_HELP,
-    propagate_version = true,
     disable_help_subcommand = true,
     max_term_width = 110
 )]
@@ -57,9 +56,9 @@ work as in every AWS tool.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// How results are written
+    /// How results are written: text, json or csv
     ///
-    /// `json` is one object a line and a closing `{"summary": …}`; `csv` has the same columns.
+    /// json is one object a line and a closing {"summary": …}; csv has the same columns and no summary.
     #[arg(
         long,
         global = true,
@@ -68,7 +67,6 @@ pub(crate) struct Global {
         value_name = "FORMAT",
         hide_possible_values = true
     )]
-    #[arg(help = "How results are written: text, json or csv")]
     pub(crate) format: Format,
 
     /// Whether to colour: auto, always or never

@@ -78,7 +78,8 @@ impl<S: Scope> FromArgMatches for SettingFlags<S> {
 fn flag(setting: &'static Setting) -> Arg {
     let default = match setting.default {
         "" => String::new(),
-        default => format!(" [default: {default}]"),
+        // Where it is a list, lines may break in it.
+        default => format!(" [default: {}]", default.replace(',', ", ")),
     };
     let long = format!(
         "{}{default}\n\nTakes {}. Also {}, or `{}` in the file.",

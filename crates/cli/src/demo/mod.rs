@@ -1,12 +1,13 @@
 //! `demo`: a whole broadcast on loopback. The daemon is the one of `serve`, and so is every request to AWS; only AWS and
 //! the tasks are simulated.
 
+mod check;
 mod staging;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use notifier::ambient::{Chance, Clock};
@@ -16,7 +17,7 @@ use notifier::deliver::{self, Deliverer};
 use notifier::discover::{Discovery, Health};
 use notifier::network::Networks;
 use notifier::queue::{Queue, Trace};
-use notifier::report::{Counts, Tally};
+use notifier::report::Tally;
 use notifier::stage::Ctx;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,9 @@ use crate::args::{Format, Global};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{self, Live, Shared};
+use crate::render::style::{BOLD, DIM};
+use crate::render::table::{Cell, Table};
+use crate::render::units::{count, digits, duration};
 use crate::{log, publish, send, simulate, stop};
 use staging::{CLUSTER, Role};
 
@@ -48,7 +52,7 @@ const ACCOUNT: &str = "111122223333";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
-    /// Ordinary services, beside the ten that each show something
+    /// Ordinary services, beside those that each show something
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=500))]
     services: u16,
     /// Tasks of each ordinary service
@@ -71,12 +75,7 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let cast = staging::cast(usize::from(args.services), usize::from(args.tasks));
     let sim = start(&cast).await?;
     let broadcast = broadcast()?;
-    console.say(&format!(
-        "simulating ECS, EC2 and SQS at {}: cluster `{CLUSTER}`, {} services, {} tasks",
-        sim.url(),
-        cast.len(),
-        sim.tasks().len()
-    ));
+    introduce(&cast, &sim, &broadcast, console);
 
     let tally: Shared = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let aws = Aws::at(&sim.url(), REGION);
@@ -90,20 +89,20 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     };
     let daemon = tokio::spawn(daemon::serve(ctx, queues, options, shutdown.clone()));
 
+    let started = Instant::now();
     let scope = ObserverMessage { cluster: CLUSTER.to_owned(), ..ObserverMessage::default() };
     let body = publish::message(scope, &broadcast)?;
     observer
         .publish(&[body], &Trace::default())
         .await
         .map_err(|error| Failure::failed("the event was not published").because(&error))?;
-    console.say(&format!("published {} ({}) to {}", broadcast.id, broadcast.event.kind(), observer.name()));
     let live = Live::start(console.talk(), Arc::clone(&tally));
     let complete = tokio::time::timeout(BROADCAST_TIME_MAX, completion(&tally)).await.is_ok();
+    let took = started.elapsed();
     live.finish().await;
 
-    let verdict = show(&cast, &sim, &tally, complete, console);
+    let verdict = show(&cast, &sim, &tally, complete.then_some(took), console);
     if args.keep && verdict.is_ok() {
-        console.finish().map_err(Failure::output)?;
         keep(&sim, console).await?;
     }
     shutdown.cancel();
@@ -111,6 +110,28 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     sim.stop().await;
     ended.map_err(|error| Failure::failed("the daemon failed").because(&error))?;
     verdict
+}
+
+/// What is about to happen, and with what.
+fn introduce(cast: &[Role], sim: &Simulator, broadcast: &Broadcast, console: &mut Console) {
+    let fleet = format!(
+        "cluster {CLUSTER} with {} and {}, whose containers really listen on loopback",
+        count(cast.len(), "service"),
+        count(sim.tasks().len(), "task"),
+    );
+    let data = broadcast.event.data().map_or("", Data::as_json);
+    let event = format!("{} {data} with the id {}", broadcast.event.kind(), broadcast.id);
+    let mut table = Table::default();
+    for (name, what) in [
+        ("aws", format!("ECS, EC2 and SQS, simulated at {}", sim.url())),
+        ("fleet", fleet),
+        ("daemon", "the one of `serve`, on the three simulated queues, with the real AWS SDK".to_owned()),
+        ("event", event),
+    ] {
+        table.row(0, [Cell::new(name, BOLD), Cell::from(what)]);
+    }
+    console.say_table(&table);
+    console.say("");
 }
 
 /// A rejected call is part of the show: the daemon's warnings about it are for `--verbose`.
@@ -122,7 +143,8 @@ fn log_quietly(console: &Console) {
 
 async fn start(cast: &[Role]) -> Result<Simulator, Failure> {
     let fleet = Fleet::from_toml(&staging::fleet(cast))
-        .map_err(|error| Failure::failed("the demo's fleet is wrong").because(&error))?;
+        .map_err(|error| Failure::usage("the demo cannot be staged like this").because(&error))?;
+    let expected: usize = cast.iter().flat_map(|role| &role.calls).sum();
     let dead = QUEUES.iter().map(|name| QueueSpec { name: format!("{name}_dead"), ..QueueSpec::default() });
     let live = QUEUES.iter().map(|name| QueueSpec {
         name: (*name).to_owned(),
@@ -138,7 +160,12 @@ async fn start(cast: &[Role]) -> Result<Simulator, Failure> {
             ),
         ]),
     });
-    let options = Options { queues: dead.chain(live).collect(), ..Options::default() };
+    let options = Options {
+        queues: dead.chain(live).collect(),
+        // Enough to notice calls that should not have been made.
+        received_max: 2 * expected + 1_000,
+        ..Options::default()
+    };
     Simulator::start(fleet, options)
         .await
         .map_err(|error| Failure::failed("the demo cannot start").because(&error))
@@ -185,72 +212,57 @@ fn lock(tally: &Shared) -> std::sync::MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes the report and who was not asked, and says whether everything ended as staged.
+/// Writes the report and who was not asked, and says whether everything ended as staged; `took` is how long the broadcast
+/// took, if it ended.
 fn show(
     cast: &[Role],
     sim: &Simulator,
     tally: &Shared,
-    complete: bool,
+    took: Option<Duration>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let tally = lock(tally);
     send::show(&tally.report(), console)?;
     if console.format == Format::Text {
-        bystanders(&tally, console).map_err(Failure::output)?;
+        let bystanders = bystanders(&tally).render(console.columns());
+        write!(console.out(), "not called, because nobody asked:\n{bystanders}").map_err(Failure::output)?;
     }
-    let seen: BTreeMap<&str, Counts> = tally.services().collect();
-    let differences = differences(cast, &seen, sim);
-    if !complete {
+    let Some(took) = took else {
         return Err(Failure::not_told(format!("the broadcast did not end within {BROADCAST_TIME_MAX:?}")));
+    };
+    let received = sim.received();
+    let checks = check::checks(cast, &tally, &received);
+    console.say("\nwhat was staged, what was reported and what the containers received:");
+    console.say_table(&check::table(&checks));
+    let wrong: Vec<&str> = checks.iter().filter(|c| !c.is_right()).map(|c| c.role.name.as_str()).collect();
+    if !wrong.is_empty() {
+        let services = count(wrong.len(), "service");
+        return Err(Failure::not_told(format!("{services} did not end as staged: {}", wrong.join(", "))));
     }
-    if let Some(first) = differences.first() {
-        let number = differences.len();
-        return Err(Failure::not_told(format!(
-            "{number} of {} services did not end as staged: {first}",
-            cast.len()
-        )));
-    }
-    console.say("every service ended as staged, and its containers received as many calls as they should:");
-    for role in cast.iter().filter(|role| !role.name.starts_with("ordinary")) {
-        console.say(&format!("  {:<9} {}", role.name, role.shows));
-    }
+    console.say(&format!(
+        "all {} ended as staged, {} and {} after the event was published",
+        count(cast.len(), "service"),
+        count(received.len(), "request"),
+        duration(took),
+    ));
     Ok(Exit::Done)
 }
 
-/// One line for each service and reason.
-fn bystanders(tally: &Tally, console: &mut Console) -> std::io::Result<()> {
-    let mut lines = BTreeMap::<String, usize>::new();
+/// A line for each service and reason.
+fn bystanders(tally: &Tally) -> Table {
+    let mut numbers = BTreeMap::<(&str, String), usize>::new();
     for one in tally.bystanders() {
-        *lines.entry(format!("{}: {}", one.member.service, one.reason)).or_default() += 1;
+        *numbers.entry((&one.member.service, one.reason.to_string())).or_default() += 1;
     }
-    writeln!(console.out(), "not called, because nobody asked:")?;
-    for (line, number) in lines {
-        let times = if number == 1 { String::new() } else { format!(" ({number} times)") };
-        writeln!(console.out(), "  {line}{times}")?;
+    let mut table = Table::default();
+    for ((service, reason), number) in numbers {
+        let reason = if number == 1 { reason } else { format!("{reason} ({})", digits(number)) };
+        table.row(1, [Cell::from(service), Cell::new(reason, DIM)]);
     }
-    Ok(())
+    table
 }
 
-/// The services that did not end as staged, by the report or by what their containers received.
-fn differences(cast: &[Role], seen: &BTreeMap<&str, Counts>, sim: &Simulator) -> Vec<String> {
-    let mut calls = BTreeMap::<String, usize>::new();
-    for received in sim.received() {
-        *calls.entry(received.service.unwrap_or_default()).or_default() += 1;
-    }
-    let difference = |role: &Role| {
-        let counts = seen.get(role.name.as_str()).copied().unwrap_or_default();
-        let received = calls.get(&role.name).copied().unwrap_or_default();
-        (counts != role.counts || received != role.calls).then(|| {
-            format!(
-                "{} received {received} calls, not {}, and came to {counts:?}, not {:?}",
-                role.name, role.calls, role.counts
-            )
-        })
-    };
-    cast.iter().filter_map(difference).collect()
-}
-
-async fn keep(sim: &Simulator, console: &Console) -> Result<(), Failure> {
+async fn keep(sim: &Simulator, console: &mut Console) -> Result<(), Failure> {
     console.say(&format!(
         "everything is left running until Ctrl-C. In another terminal:\n{}\n  ecs-task-notifier plan --cluster {CLUSTER}\n  \
          ecs-task-notifier send --cluster {CLUSTER}\n  ecs-task-notifier publish --cluster {CLUSTER} --queue {}",

@@ -4,64 +4,176 @@
 
 use notifier::report::Counts;
 
+/// Name of the demo's cluster.
+pub(super) const CLUSTER: &str = "demo";
+/// Container instances of the demo's cluster.
+const HOSTS: usize = 3;
+/// Tasks of an ordinary service are its only ones: nothing is special about them.
+const ORDINARY: &str = "an ordinary service in bridge mode";
+
 /// One service of the demo.
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) name: String,
     /// What it shows, for people.
     pub(super) shows: &'static str,
-    toml: String,
     /// How its containers must end.
     pub(super) counts: Counts,
-    /// Requests that its containers must receive in all.
-    pub(super) calls: usize,
+    /// How many requests each of its tasks that receives any must receive, one number for each such task.
+    pub(super) calls: Vec<usize>,
+    toml: String,
 }
 
-/// The cast: nine services that each show something, and as many ordinary ones as asked for.
+impl Role {
+    /// Whether it shows nothing in particular.
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.shows == ORDINARY
+    }
+}
+
+/// The cast: a service for each thing that can happen, and as many ordinary ones as asked for.
 pub(super) fn cast(services: usize, tasks: usize) -> Vec<Role> {
-    let mut cast = vec![
-        role("checkout", "a deployment under way: two revisions, two ports, two paths", delivered(tasks + 1), tasks + 1)
-            .toml(format!("revision = 8\ntasks = {tasks}\n{}{}", container(8080, "/v2/notify", ""), older())),
-        role("search", "Fargate: each task has an address of its own", delivered(tasks), tasks)
-            .toml(format!("launch_type = 'FARGATE'\ntasks = {tasks}\n{}", container(8080, "/notify", ""))),
-        role("agent", "host network, one task on each host", delivered(HOSTS), HOSTS).toml(format!(
-            "network_mode = 'host'\nscheduling = 'DAEMON'\n{}",
-            container(9100, "/reload", "")
-        )),
-        role("payments", "fails twice, then works", delivered(2), 6).toml(format!(
-            "launch_type = 'FARGATE'\ntasks = 2\n{}",
-            container(8080, "/notify", "answers = [{ status = 503 }, { status = 503 }, { status = 202 }]\n")
-        )),
-        role("audit", "says no", Counts { rejected: 1, ..Counts::default() }, 1).toml(format!(
-            "launch_type = 'FARGATE'\n{}",
-            container(8080, "/notify", "answers = [{ status = 403 }]\n")
-        )),
-        role("mail", "one of two tasks is unhealthy", Counts { delivered: 1, skipped: 1, ..Counts::default() }, 1)
-            .toml(format!(
-                "launch_type = 'FARGATE'\ntasks = 2\n{}[[cluster.service.task]]\nnumber = 2\nhealth = 'UNHEALTHY'\n",
-                container(8080, "/notify", "health_check = true\nhealth = 'HEALTHY'\n")
-            )),
-        role("catalog", "mislabelled: its port is no number", skipped(1), 0).toml(format!(
-            "launch_type = 'FARGATE'\n{}",
-            container(8080, "/notify", "").replace("'8080'", "'eighty'")
-        )),
-        role("batch", "no network at all", skipped(1), 0).toml(format!(
-            "network_mode = 'none'\n{}",
-            container(8080, "/notify", "").replace("ports = [8080]\n", "")
-        )),
-        role("frontend", "did not opt in", Counts::default(), 0).toml(
-            "launch_type = 'FARGATE'\ntasks = 2\n[[cluster.service.container]]\nname = 'app'\nports = [8080]\n".into(),
-        ),
-        role("orders", "one of two tasks only starts", delivered(1), 1).toml(format!(
-            "launch_type = 'FARGATE'\ntasks = 2\n{}[[cluster.service.task]]\nnumber = 2\nlast_status = 'PENDING'\n",
-            container(8080, "/notify", "")
-        )),
-    ];
+    let mut cast = well(tasks);
+    cast.extend(badly());
+    cast.extend(uncalled());
     cast.extend((1..=services).map(|number| {
-        role(&format!("ordinary-{number}"), "an ordinary service", delivered(tasks), tasks)
-            .toml(format!("tasks = {tasks}\n{}", container(8080, "/notify", "")))
+        let toml = format!("tasks = {tasks}\n{}", container(8080, "/notify", ""));
+        role(&format!("ordinary-{number}"), ORDINARY, delivered(tasks), &vec![1; tasks], &toml)
     }));
     cast
+}
+
+/// Services that are told.
+fn well(tasks: usize) -> Vec<Role> {
+    let sidecar = "[[cluster.service.container]]\nname = 'log-router'\n";
+    let fargate = |tasks: usize, more: &str| {
+        format!("launch_type = 'FARGATE'\ntasks = {tasks}\n{}", container(8080, "/notify", more))
+    };
+    vec![
+        role(
+            "checkout",
+            "bridge mode, in a rolling deployment: two revisions with two ports and paths",
+            delivered(tasks + 1),
+            &vec![1; tasks + 1],
+            &format!(
+                "revision = 8\ntasks = {tasks}\n{}{sidecar}[[cluster.service.deployment]]\nrevision = 7\ntasks = 1\n{}",
+                container(8080, "/v2/notify", ""),
+                container(8000, "/v1/notify", "")
+                    .replace("service.container", "service.deployment.container"),
+            ),
+        ),
+        role(
+            "search",
+            "Fargate: each task has an address of its own",
+            delivered(tasks),
+            &vec![1; tasks],
+            &fargate(tasks, ""),
+        ),
+        role(
+            "agent",
+            "host mode, one task on each host",
+            delivered(HOSTS),
+            &[1; HOSTS],
+            &format!("network_mode = 'host'\nscheduling = 'DAEMON'\n{}", container(9100, "/reload", "")),
+        ),
+        role(
+            "pricing",
+            "fails twice, then works",
+            delivered(2),
+            &[3, 3],
+            &fargate(2, "answers = [{ status = 503 }, { status = 503 }, { status = 202 }]\n"),
+        ),
+        role(
+            "classic",
+            "wants a bare GET, as the proof of concept called",
+            delivered(1),
+            &[1],
+            &fargate(1, "method = 'GET'\n").replace("labels = { ", "labels = { NOTIFY_ME_METHOD = 'GET', "),
+        ),
+        role(
+            "sessions",
+            "one of two tasks is on its way out and answers 410",
+            Counts { delivered: 1, gone: 1, ..Counts::default() },
+            &[1, 1],
+            &(fargate(2, "") + "[[cluster.service.task]]\nnumber = 2\nanswers = [{ status = 410 }]\n"),
+        ),
+        role(
+            "orders",
+            "one task runs, one only starts, one drains",
+            delivered(1),
+            &[1],
+            &(fargate(3, "")
+                + "[[cluster.service.task]]\nnumber = 2\nlast_status = 'PENDING'\n\
+                   [[cluster.service.task]]\nnumber = 3\nlast_status = 'RUNNING'\ndesired_status = 'STOPPED'\n"),
+        ),
+    ]
+}
+
+/// Services that are called and not told.
+fn badly() -> [Role; 2] {
+    let counts = Counts::default();
+    [
+        role(
+            "audit",
+            "says no: no second try",
+            Counts { rejected: 1, ..counts },
+            &[1],
+            &format!(
+                "launch_type = 'FARGATE'\n{}",
+                container(8080, "/notify", "answers = [{ status = 403, body = 'not allowed to reload' }]\n")
+            ),
+        ),
+        role(
+            "legacy",
+            "refuses connections in all three tries",
+            Counts { failed: 1, ..counts },
+            &[],
+            &container(8080, "/notify", "refuse = true\n"),
+        ),
+    ]
+}
+
+/// Services, or tasks of them, that cannot or must not be called.
+fn uncalled() -> [Role; 4] {
+    [
+        role(
+            "mail",
+            "one of two tasks is unhealthy",
+            Counts { delivered: 1, ..skipped(1) },
+            &[1],
+            &format!(
+                "launch_type = 'FARGATE'\ntasks = 2\n{}[[cluster.service.task]]\nnumber = 2\nhealth = 'UNHEALTHY'\n",
+                container(8080, "/notify", "health_check = true\nhealth = 'HEALTHY'\n")
+            ),
+        ),
+        role(
+            "catalog",
+            "opted in wrongly: its port is no number",
+            skipped(1),
+            &[],
+            &format!(
+                "launch_type = 'FARGATE'\n{}",
+                container(8080, "/notify", "").replace("'8080'", "'eighty'")
+            ),
+        ),
+        role(
+            "batch",
+            "opted in, and has no network",
+            skipped(1),
+            &[],
+            &format!(
+                "network_mode = 'none'\n{}",
+                container(8080, "/notify", "").replace("ports = [8080]\n", "")
+            ),
+        ),
+        role(
+            "frontend",
+            "did not opt in",
+            Counts::default(),
+            &[],
+            "launch_type = 'FARGATE'\ntasks = 2\n[[cluster.service.container]]\nname = 'app'\nports = [8080]\n",
+        ),
+    ]
 }
 
 /// The fleet file of this cast.
@@ -73,19 +185,8 @@ pub(super) fn fleet(cast: &[Role]) -> String {
     toml
 }
 
-/// Name of the demo's cluster.
-pub(super) const CLUSTER: &str = "demo";
-/// Container instances of the demo's cluster.
-const HOSTS: usize = 3;
-
-fn role(name: &str, shows: &'static str, counts: Counts, calls: usize) -> Role {
-    Role { name: name.to_owned(), shows, toml: String::new(), counts, calls }
-}
-
-impl Role {
-    fn toml(self, toml: String) -> Self {
-        Self { toml, ..self }
-    }
+fn role(name: &str, shows: &'static str, counts: Counts, calls: &[usize], toml: &str) -> Role {
+    Role { name: name.to_owned(), shows, counts, calls: calls.to_vec(), toml: toml.to_owned() }
 }
 
 fn delivered(delivered: usize) -> Counts {
@@ -101,11 +202,4 @@ fn container(port: u16, path: &str, more: &str) -> String {
         "[[cluster.service.container]]\nname = 'app'\nports = [{port}]\npath = '{path}'\n\
          labels = {{ NOTIFY_ME_CONTAINER_PORT = '{port}', NOTIFY_ME_API_URI = '{path}' }}\n{more}"
     )
-}
-
-/// What the rolling deployment replaces.
-fn older() -> String {
-    let container =
-        container(8000, "/v1/notify", "").replace("service.container", "service.deployment.container");
-    format!("[[cluster.service.deployment]]\nrevision = 7\ntasks = 1\n{container}")
 }

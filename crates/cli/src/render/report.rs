@@ -1,5 +1,6 @@
 //! A report as text.
 
+use anstyle::Style;
 use notifier::outcome::Outcome;
 use notifier::report::{Counts, Latency, Line, Report, ServiceReport};
 
@@ -69,14 +70,13 @@ fn shown(
 }
 
 fn detail(line: &Line<'_>, in_full: bool) -> Vec<Cell> {
-    let word = line.outcome.map_or("pending", Outcome::as_str);
     let tries = match line.attempts {
         Some(attempts) if attempts > 1 => format!(", {attempts} tries"),
         _ => String::new(),
     };
     let reason = line.reason.as_deref().unwrap_or("no answer yet");
     vec![
-        Cell::new(word, style::of(line.outcome)),
+        Cell::new(word(line.outcome), style::of(line.outcome)),
         Cell::from(line.address.as_deref().unwrap_or("-")),
         Cell::new(place(line, in_full), DIM),
         Cell::from(format!("{reason}{tries}")),
@@ -95,19 +95,21 @@ pub(super) fn place(line: &Line<'_>, in_full: bool) -> String {
 
 /// `17 containers: 14 delivered, 1 rejected, 2 skipped`.
 pub(crate) fn total(counts: Counts) -> String {
-    let parts: Vec<String> = Outcome::ALL
-        .into_iter()
-        .map(Some)
-        .chain([None])
-        .filter_map(|outcome| match counts.of(outcome) {
-            0 => None,
-            number => {
-                let style = style::of(outcome);
-                let word = outcome.map_or("pending", Outcome::as_str);
-                Some(format!("{style}{} {word}{style:#}", digits(number)))
-            }
-        })
-        .collect();
     let all = count(counts.total(), "container");
+    let parts: Vec<String> =
+        outcomes(counts).into_iter().map(|(style, text)| format!("{style}{text}{style:#}")).collect();
     if parts.is_empty() { all } else { format!("{all}: {}", parts.join(", ")) }
+}
+
+/// `14 delivered` and so on, for each outcome that there was.
+pub(crate) fn outcomes(counts: Counts) -> Vec<(Style, String)> {
+    let outcomes = Outcome::ALL.into_iter().map(Some).chain([None]);
+    let there = outcomes.filter(|outcome| counts.of(*outcome) > 0);
+    there
+        .map(|outcome| (style::of(outcome), format!("{} {}", digits(counts.of(outcome)), word(outcome))))
+        .collect()
+}
+
+fn word(outcome: Option<Outcome>) -> &'static str {
+    outcome.map_or("pending", Outcome::as_str)
 }

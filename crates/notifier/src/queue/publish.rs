@@ -60,6 +60,29 @@ impl Queue {
         self.send(&entries, trace).await
     }
 
+    /// Sends one body, and answers with the id that SQS gave the message.
+    ///
+    /// For whoever asks for a broadcast and waits for the answer: a refusal comes back at once.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`], after the client's own retries; the message may be there all the same when an answer was lost.
+    pub async fn publish_one(&self, body: &str, trace: &Trace) -> Result<String, QueueError> {
+        const OPERATION: &str = "SendMessage";
+        let unmade = |error| QueueError::unmade(self.url(), OPERATION, error);
+        let mut attributes = Attributes::default();
+        trace.add_to(&mut attributes);
+        let call = self
+            .client()
+            .send_message()
+            .queue_url(self.url())
+            .message_body(body)
+            .set_message_attributes(attributes.to_sdk().map_err(unmade)?)
+            .set_message_system_attributes(trace.to_sdk().map_err(unmade)?);
+        let answer = Box::pin(self.call(OPERATION, call.send())).await?;
+        Ok(answer.message_id.unwrap_or_default())
+    }
+
     pub(super) async fn send(&self, entries: &[Outgoing<'_>], trace: &Trace) -> Result<(), PublishError> {
         let given_up = batch::run(&Send { queue: self, trace }, entries, TRIES_MAX, self.chance()).await;
         if given_up.is_empty() {

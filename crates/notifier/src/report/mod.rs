@@ -1,11 +1,12 @@
 //! What a broadcast came to: who was told, who was not and why, how long it took.
 //!
-//! Pure. [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes
-//! reports; [`Line`] is one endpoint or skip as scripts read it.
+//! [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes reports;
+//! [`Line`] is one endpoint or skip as scripts read it. All pure; only [`logged`] writes, to the log.
 
 mod counts;
 mod latency;
 mod line;
+mod log;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::outcome::{Outcome, Settled, Skipped};
 pub use counts::Counts;
 pub use latency::Latency;
 pub use line::Line;
+pub use log::logged;
 pub use tally::Tally;
 
 /// What became of each opted-in container of a broadcast's scope, each in one place, in the order of service and task.

@@ -242,8 +242,8 @@ pub(super) static GRACE_MS: Setting = setting(
     Group::Daemon,
     "grace_ms",
     number(0, 600_000),
-    "25000",
-    "How long the daemon finishes what it began when it is told to stop; ECS kills after 30 s unless told otherwise",
+    "20000",
+    "How long the daemon finishes what it began when it is told to stop; handing the rest back takes up to 5 s more",
 );
 pub(super) static LOG_FORMAT: Setting = setting(
     Group::Daemon,

@@ -1,0 +1,132 @@
+//! `demo`.
+
+use crate::support::{notifier, redacted};
+
+#[test]
+fn the_demo_ends_as_staged_and_reports_every_container() {
+    let _bound = redacted();
+    let run = notifier("demo").run();
+    assert_eq!(run.code, 0, "{run}");
+    insta::assert_snapshot!(run, @r#"
+    exit 0
+    --- stdout
+    agent       3 of 3 told  p50 [time]  p99 [time]  max [time]
+    audit       0 of 1 told
+      rejected  127.B.16.12:8080  fd3e3cb0/app  answered 403 Forbidden: not allowed to reload
+    batch       0 of 1 told
+      skipped   -  5dad8605/app  network mode `none` has no address
+    catalog     0 of 1 told
+      skipped   -  3f09f91d/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
+    checkout    4 of 4 told  p50 [time]  p99 [time]  max [time]
+    classic     1 of 1 told  p50 [time]  p99 [time]  max [time]
+    legacy      0 of 1 told
+      failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 tries
+    mail        1 of 2 told  p50 [time]  p99 [time]  max [time]
+      skipped   -  2f44679d/app  its health is UNHEALTHY
+    orders      1 of 1 told  p50 [time]  p99 [time]  max [time]
+    ordinary-1  3 of 3 told  p50 [time]  p99 [time]  max [time]
+    ordinary-2  3 of 3 told  p50 [time]  p99 [time]  max [time]
+    pricing     2 of 2 told  p50 [time]  p99 [time]  max [time]
+    search      3 of 3 told  p50 [time]  p99 [time]  max [time]
+    sessions    2 of 2 told  p50 [time]  p99 [time]  max [time]
+    28 containers: 22 delivered, 1 rejected, 1 failed, 1 gone, 3 skipped
+    not called, because nobody asked:
+      checkout  did not opt in (3)
+      frontend  did not opt in
+      orders    the task is PENDING
+    --- stderr
+    aws     ECS, EC2 and SQS, simulated at http://127.0.0.1:[port]
+    fleet   cluster demo with 15 services and 32 tasks, whose containers really listen on loopback
+    daemon  the one of `serve`, on the three simulated queues, with the real AWS SDK
+    event   com.example.cache.clear {"cache":"prices"} with the id [uuid]
+
+
+    what was staged, what was reported and what the containers received:
+    ✓  checkout    4 delivered             4 requests  bridge mode, in a rolling deployment: two revisions with two ports and paths
+    ✓  search      3 delivered             3 requests  Fargate: each task has an address of its own
+    ✓  agent       3 delivered             3 requests  host mode, one task on each host
+    ✓  pricing     2 delivered             6 requests  fails twice, then works
+    ✓  classic     1 delivered             1 request   wants a bare GET, as the proof of concept called
+    ✓  sessions    1 delivered, 1 gone     2 requests  one of two tasks is on its way out and answers 410
+    ✓  orders      1 delivered             1 request   one task runs, one only starts, one drains
+    ✓  audit       1 rejected              1 request   says no: no second try
+    ✓  legacy      1 failed                0 requests  refuses connections in all three tries
+    ✓  mail        1 delivered, 1 skipped  1 request   one of two tasks is unhealthy
+    ✓  catalog     1 skipped               0 requests  opted in wrongly: its port is no number
+    ✓  batch       1 skipped               0 requests  opted in, and has no network
+    ✓  frontend    nobody asked            0 requests  did not opt in
+    ✓  ordinary-…  6 delivered             6 requests  2 ordinary services in bridge mode
+    all 15 services ended as staged, 28 requests and [time] after the event was published
+    "#);
+}
+
+#[test]
+fn the_demo_in_json_is_one_object_a_line_and_a_summary() {
+    let run = notifier("demo --services 0 --tasks 1 --format json --quiet").run();
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run}");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let (summary, records) = lines.split_last().unwrap();
+    assert!(summary.starts_with(r#"{"summary":{"broadcast":""#), "{summary}");
+    assert!(
+        summary.contains(
+            r#""total":18,"delivered":12,"rejected":1,"failed":1,"gone":1,"skipped":3,"pending":0"#
+        ),
+        "{summary}"
+    );
+    assert_eq!(records.len(), 18);
+    for name in [
+        "broadcast",
+        "cluster",
+        "service",
+        "task",
+        "container",
+        "address",
+        "outcome",
+        "reason",
+        "attempts",
+        "status",
+        "latency_ms",
+    ] {
+        assert!(records.iter().all(|record| record.contains(&format!(r#""{name}":"#))), "{name}: {run}");
+    }
+}
+
+#[test]
+fn the_demo_fits_a_narrow_terminal_and_is_as_large_as_asked_for() {
+    let run = notifier("demo --services 12 --tasks 5").env("COLUMNS", "60").run();
+    assert_eq!(run.code, 0, "{run}");
+    for line in run.stdout.lines().chain(run.stderr.lines()) {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+    assert!(run.stderr.contains("60 delivered"), "{run}");
+}
+
+#[test]
+fn a_demo_that_is_kept_can_be_planned_sent_to_and_published_to() {
+    let mut demo = notifier("demo --keep --services 0").start();
+    let talk = demo.talk_until("ecs-task-notifier publish");
+    let exports = talk.iter().filter_map(|line| line.trim().strip_prefix("export "));
+    let variables: Vec<(String, String)> = exports
+        .flat_map(str::split_whitespace)
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let commands: Vec<&str> =
+        talk.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier ")).collect();
+    let codes: Vec<(&str, i32)> = commands
+        .into_iter()
+        .map(|command| {
+            let run =
+                variables.iter().fold(notifier(command), |run, (name, value)| run.env(name, value)).run();
+            (command, run.code)
+        })
+        .collect();
+    // The demo's fleet is not one that everybody in can be told.
+    let expected = [
+        ("plan --cluster demo", 0),
+        ("send --cluster demo", 1),
+        ("publish --cluster demo --queue ecs_service_notification_us-east-1", 0),
+    ];
+    assert_eq!(codes, expected);
+    assert_eq!(demo.stop().code, 0);
+}

@@ -1,0 +1,116 @@
+//! Help, its examples, and the documentation.
+
+use notifier::settings::table;
+
+use crate::support::{Sim, notifier};
+
+const SUBCOMMANDS: [&str; 7] = ["demo", "plan", "send", "publish", "serve", "simulate", "completions"];
+
+/// What stands below `Examples:` in a subcommand's help, each command on one line.
+fn examples(subcommand: &str) -> Vec<String> {
+    let help = notifier(&format!("{subcommand} --help")).run();
+    assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+    let (_, examples) = help.stdout.split_once("Examples:\n").unwrap();
+    let examples = examples.split("Exit codes:").next().unwrap().replace("\\\n", " ").replace("|\n", "| ");
+    let commands = examples.lines().map(str::trim).filter(|line| line.contains("ecs-task-notifier "));
+    commands.filter(|line| !line.ends_with(':')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_example_works_as_it_stands() {
+    let fleet = |name: &str| {
+        format!(
+            "[[cluster.service]]\nname = '{name}'\nlaunch_type = 'FARGATE'\n[[cluster.service.container]]\nname = 'app'\n\
+         ports = [8080]\nlabels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/n' }}\n"
+        )
+    };
+    let fleet = format!("[[cluster]]\nname = 'prod'\n{}{}", fleet("checkout"), fleet("search"));
+    let queue = "ecs_service_notification_eu-west-1";
+    let sim = Sim::with_queues(&fleet, &[queue]);
+    // Stand-ins for what may not be on this machine.
+    let tools = "jq() { if [ \"$1\" = -n ]; then echo '{\"type\": \"com.example.ping\"}'; else cat; fi; }\ncd \"$DIR\"";
+    let directory = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for example in SUBCOMMANDS.into_iter().flat_map(examples) {
+        // These go on until they are stopped, and have tests of their own; the last is for another shell's syntax.
+        let goes_on = [
+            "serve",
+            "simulate --listen",
+            "simulate --fleet",
+            "demo --keep",
+            "plan --cluster prod --endpoint",
+        ];
+        if goes_on.iter().any(|command| example.contains(&format!("ecs-task-notifier {command}"))) {
+            continue;
+        }
+        let example = example.replace("source <(", "(").replace("~/.config/fish/completions/", "");
+        let run = sim.shell(&format!("{tools}\nset -e\n{example}"));
+        let run = run.env("DIR", directory.path().to_str().unwrap());
+        let run = run.env("NOTIFIER_OBSERVER_QUEUE_URL", &sim.queue_url(queue)).run();
+        assert_eq!(run.code, 0, "{example}\n{run}");
+        tried += 1;
+    }
+    assert!(tried >= 14, "only {tried} examples were found");
+}
+
+#[test]
+fn help_fits_a_terminal_of_80_columns_and_teaches() {
+    for subcommand in SUBCOMMANDS {
+        for flag in ["-h", "--help"] {
+            let help = notifier(&format!("{subcommand} {flag}")).env("COLUMNS", "80").run();
+            assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+            let wide = help.stdout.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None, "{subcommand} {flag}");
+        }
+    }
+    let help = notifier("--help").run().stdout;
+    assert!(help.contains("Exit codes:\n  0  every opted-in container"), "{help}");
+}
+
+#[test]
+fn the_guide_names_every_subcommand_flag_and_setting() {
+    let guide = include_str!("../../../../docs/cli.md");
+    for setting in table::ALL {
+        let default = match setting.default {
+            "" => String::new(),
+            default => format!("`{}`", default.replace(',', ", ")),
+        };
+        let row = format!(
+            "| `{}` | `--{}` | {} | {default} | {} |",
+            setting.variable(),
+            setting.flag(),
+            setting.kind.to_string().replace('|', "\\|"),
+            setting.help
+        );
+        assert!(guide.contains(&row), "the table of settings in docs/cli.md needs this row:\n{row}");
+    }
+    let rows = guide.lines().filter(|line| line.starts_with("| `NOTIFIER_")).count();
+    assert_eq!(rows, table::ALL.len(), "a row of docs/cli.md is no setting");
+    for subcommand in SUBCOMMANDS {
+        assert!(guide.contains(&format!("\n## `{subcommand}`\n")), "{subcommand}");
+        let help = notifier(&format!("{subcommand} -h")).run().stdout;
+        let flags = help.split_whitespace().filter(|word| word.starts_with("--"));
+        for flag in flags.map(|flag| flag.trim_end_matches([',', '.', ']'])) {
+            assert!(guide.contains(&format!("`{flag}")), "docs/cli.md does not name {flag} of {subcommand}");
+        }
+    }
+}
+
+#[test]
+fn completions_know_the_subcommands_and_settings() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = notifier(&format!("completions {shell}")).run();
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{shell}");
+        for word in ["simulate", "retry-after-max-ms"] {
+            assert!(run.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    assert_eq!(
+        notifier("--version").run().stdout,
+        concat!("ecs-task-notifier ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}

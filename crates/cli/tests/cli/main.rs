@@ -1,0 +1,13 @@
+//! The binary from outside: arguments and environment in; exit code, stdout and stderr out, all of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod demo;
+mod help;
+mod plan;
+mod publish;
+mod send;
+mod serve;
+mod settings;
+mod simulate;
+mod support;

@@ -1,0 +1,240 @@
+//! `send`.
+
+use crate::support::{FLEET, Sim, answering, notifier, redacted};
+
+#[test]
+fn everyone_told_ends_0() {
+    let _bound = redacted();
+    let sim = Sim::start(&answering(""));
+    insta::assert_snapshot!(sim.notifier("send --cluster prod").run(), @r#"
+    exit 0
+    --- stdout
+    work  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    2 containers: 2 delivered
+    --- stderr
+    broadcast [uuid] to cluster prod
+    "#);
+}
+
+#[test]
+fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
+    let _bound = redacted();
+    let sim = Sim::start(FLEET);
+    insta::assert_snapshot!(sim.notifier("send --cluster prod --standalone").run(), @r#"
+    exit 1
+    --- stdout
+    catalog         0 of 1 told
+      skipped  -  04039f06/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
+    checkout        2 of 2 told  p50 [time]  p99 [time]  max [time]
+    family:migrate  1 of 1 told  p50 [time]  p99 [time]  max [time]
+    search          1 of 2 told  p50 [time]  p99 [time]  max [time]
+      skipped  -  6575950f/app  its health is UNHEALTHY
+    6 containers: 4 delivered, 2 skipped
+    --- stderr
+    broadcast [uuid] to cluster prod and its standalone tasks
+    error: 2 of 6 containers were not told
+    hint: --allow-skips forgives containers that cannot be called
+    "#);
+}
+
+#[test]
+fn skips_can_be_forgiven() {
+    let sim = Sim::start(FLEET);
+    assert_eq!(sim.notifier("send -c prod").run().code, 1);
+    let run = sim.notifier("send -c prod --allow-skips --quiet").run();
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_task_that_fails_says_how_often_it_was_tried() {
+    let _bound = redacted();
+    let sim = Sim::start(&answering("answers = [{ status = 503, body = 'starting' }]"));
+    let run = sim.notifier("send -c prod --attempts 2 --retry-wait-ms 1").run();
+    insta::assert_snapshot!(run, @r#"
+    exit 1
+    --- stdout
+    work  0 of 2 told
+      failed  127.B.16.2:8080  54e4a733/app  answered 503 Service Unavailable: starting, 2 tries
+      failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
+    2 containers: 2 failed
+    --- stderr
+    broadcast [uuid] to cluster prod
+    error: 2 of 2 containers were not told
+    hint: the same command with only `--service work` tries just that service again
+    "#);
+}
+
+#[test]
+fn a_task_that_comes_round_is_told() {
+    let sim = Sim::start(&answering("answers = [{ status = 503 }, { status = 200 }]"));
+    let run = sim.notifier("send -c prod --retry-wait-ms 1 --format json").run();
+    assert_eq!(run.code, 0, "{run}");
+    assert_eq!(
+        run.stdout.matches(r#""outcome":"delivered","reason":null,"attempts":2,"status":200"#).count(),
+        2
+    );
+}
+
+#[test]
+fn json_and_csv_have_the_columns_that_scripts_read() {
+    let _bound = redacted();
+    let sim = Sim::start(FLEET);
+    let send = "send -c prod -s search --id cache-7 --quiet --format";
+    insta::assert_snapshot!(sim.notifier(&format!("{send} json")).run(), @r#"
+    exit 1
+    --- stdout
+    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null}
+    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time]}
+    {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]}}}
+    --- stderr
+    error: 1 of 2 containers was not told
+    hint: --allow-skips forgives containers that cannot be called
+    "#);
+    insta::assert_snapshot!(sim.notifier(&format!("{send} csv")).run(), @r#"
+    exit 1
+    --- stdout
+    broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms
+    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,
+    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time]
+    --- stderr
+    error: 1 of 2 containers was not told
+    hint: --allow-skips forgives containers that cannot be called
+    "#);
+}
+
+#[test]
+fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
+    let _bound = redacted();
+    let sim = Sim::start(FLEET);
+    let send = |columns| sim.notifier("send -c prod --quiet").env("COLUMNS", columns).run();
+    insta::assert_snapshot!(send("40"), @r#"
+    exit 1
+    --- stdout
+    catalog   0 of 1 told
+      skipped  -  04039f06/app
+          label NOTIFY_ME_CONTAINER_PORT:
+          `eighty` is not a port (1-65535)
+    checkout  2 of 2 told  max [time]
+    search    1 of 2 told  max [time]
+      skipped  -  6575950f/app
+          its health is UNHEALTHY
+    5 containers: 3 delivered, 2 skipped
+    --- stderr
+    error: 2 of 5 containers were not told
+    hint: --allow-skips forgives containers
+      that cannot be called
+    "#);
+    let run = send("60");
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 60), "{run}");
+    assert!(run.stdout.contains("p50") && run.stdout.contains("max"), "{run}");
+}
+
+#[test]
+fn an_event_comes_from_flags_a_file_or_stdin() {
+    let sim = Sim::start(&answering(""));
+    let told = |run: crate::support::Notifier| {
+        let run = run.run();
+        assert_eq!(run.code, 0, "{run}");
+        assert!(run.stdout.starts_with(r#"{"broadcast":"e-1","#), "{run}");
+    };
+    told(sim.notifier("send -c prod --format json --id e-1 --data").arg(r#"{"a": "b c"}"#));
+    let event = r#"{"specversion": "1.0", "id": "e-1", "type": "t", "data": 1.0}"#;
+    told(sim.notifier("send -c prod --format json --event -").stdin(event));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), event).unwrap();
+    told(sim.notifier("send -c prod --format json --event").arg(file.path().to_str().unwrap()));
+}
+
+#[test]
+fn an_event_that_is_none_is_wrong_use_and_calls_nobody() {
+    let send = |arguments: &str| notifier(&format!("send -c prod {arguments}"));
+    insta::assert_snapshot!(send("--data hello").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --data is not JSON
+      because: expected value at line 1 column 1
+    hint: text needs its own quotes: --data '"text"'
+    "#);
+    insta::assert_snapshot!(send("--event -").stdin("[]").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: stdin holds no event
+      because: invalid type: sequence, expected a map at line 1 column 0
+    hint: an event looks like {"type": "com.ecs-task-notifier.notify", "data": {"any": "JSON"}}
+    "#);
+    insta::assert_snapshot!(send("--event /nowhere/event.json").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the event in /nowhere/event.json cannot be read
+      because: No such file or directory (os error 2)
+    "#);
+    insta::assert_snapshot!(send("--id").arg("a b").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: event attribute `id`: an id must be printable ASCII without spaces, but has ' '
+    "#);
+    insta::assert_snapshot!(send("--event - --type t").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the argument '--event <FILE>' cannot be used with '--type <TYPE>'
+
+    Usage: ecs-task-notifier send --cluster <NAME> --event <FILE>
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
+    let _bound = redacted();
+    let sim = Sim::start(&answering(""));
+    let run = sim.notifier("send -c prod --allow-networks 10.0.0.0/8").run();
+    insta::assert_snapshot!(run, @r#"
+    exit 1
+    --- stdout
+    work  0 of 2 told
+      skipped  -  54e4a733/app  127.B.16.2 must not be called: it is loopback, which opens only when it is named itself
+      skipped  -  ad7143fc/app  127.B.16.1 must not be called: it is loopback, which opens only when it is named itself
+    2 containers: 2 skipped
+    --- stderr
+    broadcast [uuid] to cluster prod
+    error: 2 of 2 containers were not told
+    hint: --allow-skips forgives containers that cannot be called
+    "#);
+}
+
+#[test]
+fn a_plan_calls_nobody_and_send_calls_everybody_once_with_the_event_as_it_was_written() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let fleet = simulator::Fleet::from_toml(&answering("")).unwrap();
+    let sim = runtime.block_on(simulator::Simulator::start(fleet, simulator::Options::default())).unwrap();
+    let run = |arguments: &str| {
+        let run = notifier(arguments).env("AWS_ENDPOINT_URL", &sim.url()).env("AWS_REGION", "us-east-1");
+        let run = run.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        run.env("NOTIFIER_ALLOW_NETWORKS", "127.0.0.0/8")
+    };
+    assert_eq!(run("plan -c prod").run().code, 0);
+    assert_eq!(sim.received().len(), 0);
+    assert_eq!(run("send -c prod --id e-1 --data").arg(r#"{"n": 1.10}"#).run().code, 0);
+    let received = sim.received();
+    assert_eq!(received.len(), 2);
+    for request in received {
+        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        assert!(body.contains(r#""data":{"n": 1.10}"#) && body.contains(&request.task), "{body}");
+        assert!(request.header("webhook-id").is_some_and(|id| body.contains(id)), "{body}");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_not_told_unless_skips_are_forgiven() {
+    let sim = Sim::start(&answering(""));
+    let run = sim.notifier("send -c prod -s typo").run();
+    assert_eq!(run.code, 1, "{run}");
+    assert!(run.stdout.contains("the cluster has no service of this name"), "{run}");
+    assert_eq!(sim.notifier("send -c prod -s typo --allow-skips").run().code, 0);
+}

@@ -1,0 +1,124 @@
+//! Settings and arguments, and mistakes in them.
+
+use crate::support::{Sim, notifier, private_fleet};
+
+#[test]
+fn every_mistake_of_every_layer_is_reported_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "attempts = 0\nconcurency = 5\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = notifier("serve --health maybe --config").arg(path);
+    let run = run
+        .env("NOTIFIER_TIMEOUT_MS", "soon")
+        .env("NOTIFIER_LEDGER", "dynamodb:notifications")
+        .env("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/99")
+        .env("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/tasks")
+        .run();
+    let run = run.to_string().replace(path, "n.toml");
+    assert!(!run.contains("secret"), "{run}");
+    insta::assert_snapshot!(run, @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: 9 settings are wrong
+      concurency in n.toml: there is no such setting; did you mean concurrency?
+      NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
+      NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
+      NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
+      NOTIFIER_LEDGER: `dynamodb:notifications`: this version keeps no ledger yet, so `none` is the only one that works
+      --health: `maybe` is not `detect`, `require` or `ignore`
+      NOTIFIER_ALLOW_NETWORKS: `10.0.0.0/99` is not a network such as `10.0.0.0/8`, nor an IP address
+      NOTIFIER_TIMEOUT_MS: `soon` is not a whole number from 1 to 600000
+      attempts in n.toml: `0` is not a whole number from 1 to 20
+    hint: `ecs-task-notifier serve --help` lists every setting, its range and its default
+    "#);
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_a_warning() {
+    let sim = Sim::start(&private_fleet());
+    let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_HELTH", "ignore").run();
+    insta::assert_snapshot!(run, @r#"
+    exit 0
+    --- stdout
+    web  0 to call
+      ignore  1  did not opt in
+    0 containers would be called, 0 skipped, 1 ignored
+    3 calls to AWS: ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 1
+    --- stderr
+    warning: NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?
+    warning: nobody opted in: no running container in service web in cluster prod has the labels
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_mistake() {
+    insta::assert_snapshot!(notifier("plan -c prod --config /nowhere/n.toml").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: a setting is wrong: --config: /nowhere/n.toml cannot be read: No such file or directory (os error 2)
+    hint: `ecs-task-notifier serve --help` lists every setting, its range and its default
+    "#);
+}
+
+#[test]
+fn settings_come_from_the_file_that_a_variable_names() {
+    let sim = Sim::start(&private_fleet());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "health = 'require'\n").unwrap();
+    let plan = sim.notifier("plan -c prod -s checkout");
+    let run = plan.env("NOTIFIER_CONFIG", file.path().to_str().unwrap()).run();
+    assert_eq!(
+        run.stdout.matches("its health is required, but the container has no health check").count(),
+        2,
+        "{run}"
+    );
+}
+
+#[test]
+fn wrong_use_is_explained_on_stderr_and_ends_2() {
+    insta::assert_snapshot!(notifier("").run().code, @"2");
+    insta::assert_snapshot!(notifier("sned").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: unrecognized subcommand 'sned'
+
+      tip: a similar subcommand exists: 'send'
+
+    Usage: ecs-task-notifier [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(notifier("plan").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the following required arguments were not provided:
+      --cluster <NAME>
+
+    Usage: ecs-task-notifier plan --cluster <NAME>
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(notifier("send -c prod --standalone -s web").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the argument '--standalone' cannot be used with '--service <NAME>'
+
+    Usage: ecs-task-notifier send --cluster <NAME> --standalone
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(notifier("plan -c prod --format xml").run(), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: invalid value 'xml' for '--format <FORMAT>'
+      [possible values: text, json, csv]
+
+    For more information, try '--help'.
+    "#);
+}

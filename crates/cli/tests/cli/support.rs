@@ -1,0 +1,316 @@
+//! Runs the binary, and simulators for it to talk to.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use insta::Settings;
+use insta::internals::SettingsBindDropGuard;
+
+/// How long a run may take on a busy machine.
+const RUN_MAX: Duration = Duration::from_secs(120);
+/// What differs from run to run, and what stands there instead.
+const CHANCE: [(&str, &str); 9] = [
+    ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
+    (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
+    // The block of loopback addresses that was free; its digits move the next column.
+    (r"127\.[1-9]\d*\.(\d+\.\d+:\d+)  +", "127.B.$1  "),
+    (r"127\.[1-9]\d*\.(\d+\.\d+)", "127.B.$1"),
+    ("  -  +", "  -  "),
+    (r"(p50|p99|max) +[\d.]+ (ms|s)\b", "$1 [time]"),
+    (r"[\d.]+ (ms|s) after", "[time] after"),
+    (r#"("latency_ms"|"p50"|"p99"|"max"):[\d.]+"#, "$1:[time]"),
+    (r"(?m),[\d.]+$", ",[time]"),
+];
+
+/// A fleet with one of each: bridge and Fargate, a sidecar, a task that is unhealthy, labels that are wrong, a service
+/// that did not opt in, and a standalone task.
+pub(crate) const FLEET: &str = r#"
+[[cluster]]
+name = "prod"
+[[cluster.hosts]]
+count = 2
+
+[[cluster.service]]
+name = "checkout"
+tasks = 2
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/v1.0/notify" }
+[[cluster.service.container]]
+name = "log-router"
+
+[[cluster.service]]
+name = "search"
+launch_type = "FARGATE"
+tasks = 2
+[[cluster.service.container]]
+name = "app"
+ports = [9000]
+health_check = true
+health = "HEALTHY"
+labels = { NOTIFY_ME_CONTAINER_PORT = "9000", NOTIFY_ME_API_URI = "/reload", NOTIFY_ME_METHOD = "GET" }
+[[cluster.service.task]]
+number = 2
+health = "UNHEALTHY"
+
+[[cluster.service]]
+name = "catalog"
+launch_type = "FARGATE"
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "eighty", NOTIFY_ME_API_URI = "/notify" }
+
+[[cluster.service]]
+name = "web"
+launch_type = "FARGATE"
+[[cluster.service.container]]
+name = "app"
+ports = [80]
+
+[[cluster.standalone]]
+family = "migrate"
+launch_type = "FARGATE"
+[[cluster.standalone.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }
+"#;
+
+/// The same fleet at addresses where nothing listens, the same on every machine.
+pub(crate) fn private_fleet() -> String {
+    format!("addresses = \"private\"\n{FLEET}")
+}
+
+/// A fleet of one service, `work`, with two tasks that answer like this.
+pub(crate) fn answering(answers: &str) -> String {
+    format!(
+        r#"
+        [[cluster]]
+        name = "prod"
+        [[cluster.service]]
+        name = "work"
+        launch_type = "FARGATE"
+        tasks = 2
+        [[cluster.service.container]]
+        name = "app"
+        ports = [8080]
+        labels = {{ NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }}
+        {answers}
+        "#
+    )
+}
+
+/// Takes out of snapshots what differs from run to run, until it is dropped.
+pub(crate) fn redacted() -> SettingsBindDropGuard {
+    let mut settings = Settings::clone_current();
+    for (pattern, instead) in CHANCE {
+        settings.add_filter(pattern, instead);
+    }
+    settings.bind_to_scope()
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, stdout, stderr } = self;
+        write!(f, "exit {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+    }
+}
+
+/// The binary with nothing of this machine's environment.
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ecs-task-notifier"));
+    command.env_clear();
+    // Nobody may look for credentials or a region on the network.
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// One run that is about to start.
+pub(crate) struct Notifier {
+    command: Command,
+    stdin: &'static str,
+}
+
+/// A run of the binary with these arguments, as a shell would split them.
+pub(crate) fn notifier(arguments: &str) -> Notifier {
+    let mut command = binary();
+    command.args(arguments.split_whitespace());
+    Notifier { command, stdin: "" }
+}
+
+impl Notifier {
+    /// Adds an argument with spaces in it.
+    pub(crate) fn arg(mut self, argument: &str) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn stdin(self, stdin: &'static str) -> Self {
+        Self { stdin, ..self }
+    }
+
+    pub(crate) fn run(self) -> Run {
+        let mut command = assert_cmd::Command::from_std(self.command);
+        let output = command.write_stdin(self.stdin).timeout(RUN_MAX).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run {
+            code: output.status.code().expect("the run took too long"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Starts it and leaves it running.
+    pub(crate) fn start(mut self) -> Running {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        Running { _stdin: child.stdin.take(), child }
+    }
+}
+
+/// A run that goes on; killed when dropped.
+pub(crate) struct Running {
+    pub child: Child,
+    _stdin: Option<ChildStdin>,
+}
+
+impl Running {
+    /// Asks it to stop, and waits for the end.
+    pub(crate) fn stop(mut self) -> Run {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        let code = self.child.wait().unwrap().code().expect("it ended by itself");
+        let mut run = Run { code, stdout: String::new(), stderr: String::new() };
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut run.stdout).unwrap();
+        }
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut run.stderr).unwrap();
+        }
+        run
+    }
+
+    /// Reads a line of stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        unbuffered(self.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Reads lines of stderr up to one that holds this text.
+    pub(crate) fn talk_until(&mut self, text: &str) -> Vec<String> {
+        let mut stderr = unbuffered(self.child.stderr.as_mut().unwrap());
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line: &String| !line.contains(text)) {
+            let mut line = String::new();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended before `{text}`: {lines:#?}");
+            lines.push(line.trim_end().to_owned());
+        }
+        lines
+    }
+}
+
+/// Reads lines and keeps nothing of what comes after them.
+fn unbuffered<R: Read>(stream: R) -> BufReader<R> {
+    BufReader::with_capacity(1, stream)
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A simulator in a process of its own.
+pub(crate) struct Sim {
+    pub url: String,
+    _process: Running,
+}
+
+impl Sim {
+    pub(crate) fn start(fleet: &str) -> Self {
+        Self::with_queues(fleet, &[])
+    }
+
+    pub(crate) fn with_queues(fleet: &str, queues: &[&str]) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), fleet).unwrap();
+        let simulate = notifier("--quiet simulate --fleet").arg(file.path().to_str().unwrap());
+        let simulate = queues.iter().fold(simulate, |run, name| run.arg("--queue").arg(name));
+        let mut process = simulate.start();
+        let url = process.line();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self { url, _process: process }
+    }
+
+    pub(crate) fn queue_url(&self, name: &str) -> String {
+        format!("{}/111122223333/{name}", self.url)
+    }
+
+    /// A run that has this simulator for AWS, and may call loopback.
+    pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
+        let mut notifier = notifier(arguments);
+        self.point(&mut notifier.command);
+        notifier
+    }
+
+    /// The same for a line of shell, which finds the binary by its name.
+    pub(crate) fn shell(&self, script: &str) -> Notifier {
+        let mut command = Command::new("/bin/sh");
+        let directory = std::path::Path::new(env!("CARGO_BIN_EXE_ecs-task-notifier")).parent().unwrap();
+        command.args(["-c", script]).env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("PATH", format!("{}:/usr/bin:/bin", directory.display()));
+        self.point(&mut command);
+        Notifier { command, stdin: "" }
+    }
+
+    fn point(&self, command: &mut Command) {
+        command.envs([
+            ("AWS_ENDPOINT_URL", self.url.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8,127.0.0.0/8"),
+        ]);
+    }
+
+    /// Calls SQS as any client would; the answer is JSON.
+    pub(crate) fn sqs(&self, operation: &str, parameters: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: AmazonSQS.{operation}\r\n\
+             content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{parameters}",
+            parameters.len()
+        );
+        http(address, &request)
+    }
+}
+
+/// Sends a request as it is, and gives back everything that is answered.
+pub(crate) fn http(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

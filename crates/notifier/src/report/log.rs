@@ -1,0 +1,60 @@
+//! What becomes of each task, in the log: without a ledger the only place where a process without a terminal keeps it.
+
+use tracing::{debug, info, warn};
+
+use crate::fleet::Member;
+use crate::outcome::{Outcome, Settled, Skipped};
+use crate::progress::{Progress, Step};
+
+/// Writes every step of a broadcast to the log: retries at level debug, skips as warnings, the rest at level info.
+#[must_use]
+pub fn logged() -> Progress {
+    Progress::new(log)
+}
+
+fn log(step: Step) {
+    match step {
+        Step::Services { broadcast, parts, bystanders } => {
+            let (broadcast, bystanders) = (broadcast.as_str(), bystanders.len());
+            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope to look into");
+        }
+        Step::Tasks { broadcast, service, endpoints, bystanders } => {
+            let (broadcast, endpoints, bystanders) = (broadcast.as_str(), endpoints.len(), bystanders.len());
+            info!(broadcast, service, endpoints, bystanders, "Found {endpoints} endpoints of {service}");
+        }
+        Step::Skipped(skipped) => skip(&skipped),
+        Step::Retrying { endpoint, attempt, reason, wait } => {
+            let (task, address) = (endpoint.member.task, endpoint.address.to_string());
+            debug!(task, address, attempt, reason, ?wait, "Attempt {attempt} at {address} failed: {reason}");
+        }
+        Step::Settled(settled) => end(settled),
+    }
+}
+
+fn skip(Skipped { broadcast, skip }: &Skipped) {
+    let Member { cluster, service, task, container, .. } = &skip.member;
+    let (broadcast, reason) = (broadcast.as_str(), skip.reason.to_string());
+    let (outcome, code) = (Outcome::Skipped.as_str(), skip.reason.code());
+    warn!(broadcast, cluster, service, task, container, outcome, code, reason, "Skipped {service}: {reason}");
+}
+
+fn end(Settled { broadcast, endpoint, result }: Settled) {
+    let Member { cluster, service, task, container, .. } = endpoint.member;
+    let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
+    let outcome = result.outcome.as_str();
+    let latency_ms = super::latency::millis(result.latency);
+    info!(
+        broadcast,
+        cluster,
+        service,
+        task,
+        container,
+        address,
+        outcome,
+        reason = result.reason,
+        attempts = result.attempts,
+        status = result.status,
+        latency_ms,
+        "Task of {service} at {address}: {outcome}"
+    );
+}
