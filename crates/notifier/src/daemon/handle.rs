@@ -103,7 +103,7 @@ async fn fail<H>(shared: &Shared<H>, message: Message, failure: Failure) {
     let (broadcast, task) = (letter.broadcast.as_deref(), letter.task.as_deref());
     match shared.inbox.dead_letter(message, &letter, wait).await {
         Ok(()) => {
-            error!(
+            warn!(
                 stage,
                 message.id = id,
                 receives,

@@ -55,8 +55,8 @@ pub struct Options {
     pub tasks: Option<StageOptions>,
     /// Stage 3; `None` when another process runs it.
     pub notify: Option<StageOptions>,
-    /// How long messages in work get to finish after a shutdown was asked for. Handing the rest back takes up to
-    /// [`FLUSH_TIME_MAX`] more; ECS kills a task 30 seconds after it asked, unless told otherwise.
+    /// How long messages in work get to finish after a shutdown was asked for. If SQS is slow, handing the rest back takes
+    /// up to twice [`FLUSH_TIME_MAX`] more; ECS kills a task 30 seconds after it asked, unless told otherwise.
     pub grace: Duration,
     /// Where the daemon says how it is; [`http::serve`] tells others.
     pub health: Health,
@@ -97,8 +97,8 @@ impl StageOptions {
     }
 }
 
-/// How long the last deletes and returns may take when the daemon stops.
-pub const FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the last messages may take to be settled when the daemon stops, and how long the last calls for that.
+pub const FLUSH_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// Why the daemon did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]

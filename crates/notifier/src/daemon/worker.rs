@@ -132,6 +132,7 @@ where
             shared.worker.health.stopping();
             sleep(grace).await;
             shared.cut.cancel();
+            sleep(FLUSH_TIME_MAX).await;
         };
         let finish = async {
             join_all(polls).await;
@@ -140,7 +141,11 @@ where
         };
         tokio::select! {
             () = finish => {}
-            () = async { over.await; std::future::pending().await } => {}
+            () = over => warn!(
+                stage = shared.worker.stage.as_str(),
+                messages = tasks.len(),
+                "Some messages could not be handed back; they come back when their visibility ends"
+            ),
         }
         shared.inbox.close(FLUSH_TIME_MAX).await;
         let served = shared.tally.served();

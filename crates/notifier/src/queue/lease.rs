@@ -14,8 +14,8 @@ use super::batch::{self, Answer, Call};
 use super::limits::{EXTEND_AFTER, VISIBILITY_MAX};
 use super::{Queue, QueueError};
 
-/// Tries of one extension: the next round is the next try.
-const EXTEND_TRIES: u32 = 1;
+/// Tries of one extension in one round; what fails is due again in the next.
+const EXTEND_TRIES: u32 = 3;
 
 /// All messages of one queue that are in work here.
 #[derive(Debug, Default)]

@@ -21,6 +21,8 @@ pub(super) const VISIBILITY_MIN: Duration = Duration::from_secs(2);
 pub(super) const EXTEND_AFTER: f64 = 0.25;
 /// Longest that one call may take, the SDK's own retries included; a long poll gets its wait on top.
 pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
+/// How often the SDK sends one request by itself.
+pub(super) const SDK_TRIES_MAX: u32 = 3;
 /// How often an entry of a batch is offered.
 pub(super) const TRIES_MAX: u32 = 5;
 /// Wait before the second offer of an entry; later waits double.

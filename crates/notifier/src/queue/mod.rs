@@ -32,10 +32,12 @@ mod trace;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::retry::RetryConfig;
 
 pub use backoff::Backoff;
 pub use batch::EntryError;
@@ -47,7 +49,7 @@ pub use publish::{NotAccepted, PublishError};
 pub use trace::Trace;
 
 use crate::ambient::Chance;
-use limits::CALL_TIME_MAX;
+use limits::{CALL_TIME_MAX, RETRY_FIRST, RETRY_MOST, SDK_TRIES_MAX};
 
 /// One SQS queue to send to. Cloning it is cheap.
 #[derive(Clone)]
@@ -62,8 +64,12 @@ struct Inner {
 impl Queue {
     /// The queue with this URL. Calls nobody.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "SDK clients are handles, handed over like this everywhere"
+    )]
     pub fn at(client: Client, url: impl Into<String>, chance: Chance) -> Self {
-        Self(Arc::new(Inner { client, url: url.into(), chance }))
+        Self(Arc::new(Inner { client: with_few_tries(&client), url: url.into(), chance }))
     }
 
     /// The queue at `place`: a URL, or the name of a queue in the client's account and region.
@@ -75,7 +81,7 @@ impl Queue {
         if place.contains("://") {
             return Ok(Self::at(client, place, chance));
         }
-        let url = url_of(&client, place, None).await?;
+        let url = url_of(&with_few_tries(&client), place, None).await?;
         Ok(Self::at(client, url, chance))
     }
 
@@ -119,6 +125,16 @@ impl fmt::Debug for Queue {
     }
 }
 
+/// The same client with few tries of its own. Whoever calls here tries again in a way that suits the call, and wants to
+/// know soon that SQS does not answer, and why.
+fn with_few_tries(client: &Client) -> Client {
+    let retries = RetryConfig::standard()
+        .with_max_attempts(SDK_TRIES_MAX)
+        .with_initial_backoff(RETRY_FIRST)
+        .with_max_backoff(RETRY_MOST);
+    Client::from_conf(client.config().to_builder().retry_config(retries).build())
+}
+
 /// Looks a queue up by its name, in the client's account or in another.
 async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<String, QueueError> {
     let call =
@@ -133,7 +149,7 @@ async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<St
 async fn in_time<T, E>(
     queue: &str,
     operation: &'static str,
-    limit: std::time::Duration,
+    limit: Duration,
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, QueueError>
 where

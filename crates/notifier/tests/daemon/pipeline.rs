@@ -1,0 +1,251 @@
+//! The whole daemon: three stages on three queues, a fleet that listens, and what the daemon says of itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::Aws;
+use notifier::daemon::{self, DaemonError, Queues, Served};
+use notifier::deliver::{self, Deliverer};
+use notifier::discover::{Discovery, Health};
+use notifier::network::Networks;
+use notifier::progress::Progress;
+use notifier::queue::Trace;
+use notifier::stage::Ctx;
+use serde_json::{Value, json};
+use simulator::{Fleet, Options, Simulator};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::sqs::{SOON, Sqs};
+use crate::{eventually, start};
+
+const FLEET: &str = "
+    [[cluster]]
+    name = 'prod'
+    [[cluster.service]]
+    name = 'checkout'
+    launch_type = 'FARGATE'
+    tasks = 2
+    [[cluster.service.container]]
+    name = 'app'
+    ports = [8080]
+    labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/v1.0/notify' }";
+
+/// A fleet with its queues.
+struct Setup {
+    sqs: Sqs,
+    queues: Queues,
+    ctx: Arc<Ctx>,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
+        let aws = Aws::at(&sim.url(), "us-east-1");
+        let networks: Networks = "127.0.0.0/8".parse().unwrap();
+        let ctx = Ctx {
+            discovery: Discovery::new(&aws, Health::Detect, networks.clone()),
+            deliverer: Deliverer::new(
+                &deliver::Options::default(),
+                networks,
+                Clock::system(),
+                Chance::seeded(1),
+            ),
+            progress: Progress::default(),
+        };
+        let sqs = Sqs::of(sim);
+        let queues = Queues {
+            observer: Some(sqs.queue("observer", &[]).await),
+            services: Some(sqs.queue("services", &[]).await),
+            tasks: Some(sqs.queue("tasks", &[]).await),
+        };
+        Self { sqs, queues, ctx: Arc::new(ctx) }
+    }
+
+    fn serve(
+        &self,
+        options: daemon::Options,
+    ) -> (JoinHandle<Result<Served, DaemonError>>, CancellationToken) {
+        let shutdown = CancellationToken::new();
+        let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
+        (tokio::spawn(served), shutdown)
+    }
+
+    /// Publishes one body and lets the daemon run until the fleet has been called so often.
+    async fn calls(&self, queue: &notifier::queue::Queue, body: &Value, calls: usize) -> Served {
+        let (served, shutdown) = self.serve(daemon::Options::new(Chance::seeded(1)));
+        queue.publish(&[body.to_string()], &Trace::default()).await.unwrap();
+        eventually("call", async || self.sqs.simulator().received().len() >= calls).await;
+        shutdown.cancel();
+        timeout(SOON, served).await.unwrap().unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn one_message_with_only_a_cluster_reaches_every_task() {
+    let setup = Setup::new().await;
+    let observer = setup.queues.observer.as_ref().unwrap();
+    let served = setup.calls(observer, &json!({"cluster": "prod"}), 2).await;
+    assert_eq!(served, Served { done: 4, ..Served::default() });
+    let received = setup.sqs.simulator().received();
+    assert_eq!(received.len(), 2, "once each");
+}
+
+#[tokio::test]
+async fn messages_of_the_proof_of_concept_are_understood_on_the_inner_queues() {
+    let setup = Setup::new().await;
+    let body = json!({
+        "cluster": "prod",
+        "service": "checkout",
+        "notify_me_container_port": "8080",
+        "notify_me_api_uri": "/v1.0/notify",
+    });
+    let served = setup.calls(setup.queues.services.as_ref().unwrap(), &body, 2).await;
+    assert_eq!(served, Served { done: 3, ..Served::default() });
+
+    let setup = Setup::new().await;
+    let task = setup.sqs.simulator().tasks().remove(0);
+    let address = task.endpoints[0].address;
+    let body = json!({
+        "notify_task_arn": task.arn,
+        "notify_me_host_address": address.ip().to_string(),
+        "notify_me_host_port": address.port().to_string(),
+        "notify_me_api_uri": "/v1.0/notify",
+    });
+    let served = setup.calls(setup.queues.tasks.as_ref().unwrap(), &body, 1).await;
+    assert_eq!(served, Served { done: 1, ..Served::default() });
+}
+
+#[tokio::test]
+async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
+    let setup = Setup::new().await;
+    let Queues { observer, services, tasks } = &setup.queues;
+    let (observer, services, tasks) =
+        (observer.as_ref().unwrap(), services.as_ref().unwrap(), tasks.as_ref().unwrap());
+    observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
+
+    let only_first = daemon::Options { tasks: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let (served, shutdown) = setup.serve(only_first);
+    eventually("message", async || setup.sqs.depth(services).await == (1, 0)).await;
+    shutdown.cancel();
+    assert_eq!(served.await.unwrap().unwrap().done, 1);
+    let call = setup.sqs.client.receive_message().queue_url(services.url()).visibility_timeout(0);
+    let message = call.send().await.unwrap().messages.unwrap().remove(0);
+    let body: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+    let known = ["cluster", "service", "notify_me_container_port", "notify_me_api_uri"];
+    assert_eq!(known.map(|name| body[name].as_str().unwrap()), ["prod", "checkout", "8080", "/v1.0/notify"]);
+
+    let only_second =
+        daemon::Options { services: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let (served, shutdown) = setup.serve(only_second);
+    eventually("messages", async || setup.sqs.depth(tasks).await == (2, 0)).await;
+    shutdown.cancel();
+    assert_eq!(served.await.unwrap().unwrap().done, 1);
+    let mut found: Vec<_> = setup.sqs.bodies(tasks).await.iter().map(|body| endpoint(body)).collect();
+    let mut there: Vec<_> =
+        setup.sqs.simulator().tasks().into_iter().collect::<Vec<_>>().iter().map(listener).collect();
+    found.sort();
+    there.sort();
+    assert_eq!(found, there);
+}
+
+/// What a consumer that knows only the proof of concept's fields reads.
+fn endpoint(body: &str) -> [String; 4] {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let known = ["notify_task_arn", "notify_me_host_address", "notify_me_host_port", "notify_me_api_uri"];
+    known.map(|name| body[name].as_str().unwrap().to_owned())
+}
+
+fn listener(task: &simulator::TaskView) -> [String; 4] {
+    let address = task.endpoints[0].address;
+    [task.arn.clone(), address.ip().to_string(), address.port().to_string(), "/v1.0/notify".to_owned()]
+}
+
+#[tokio::test]
+async fn one_wrong_queue_stops_the_daemon_and_is_named() {
+    let mut setup = Setup::new().await;
+    let url = format!("{}-gone", setup.queues.services.as_ref().unwrap().url());
+    setup.queues.services =
+        Some(notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Chance::seeded(1)));
+    let (served, _shutdown) = setup.serve(daemon::Options::new(Chance::seeded(1)));
+    let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "stage tasks cannot work through its queue");
+    assert!(notifier::queue::chain(&error).contains(&url), "{error:?}");
+}
+
+/// One HTTP request, word for word, and the whole answer.
+async fn ask(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+    let answer = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn health_is_answered_over_http() {
+    let sqs = Sqs::simulated().await;
+    let queue = sqs.queue("q", &[]).await;
+    let running = start(&queue, crate::With::default(), |_| async { Ok(Vec::new()) });
+    running.is_ready(true).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = CancellationToken::new();
+    let server = tokio::spawn(daemon::http::serve(listener, running.health.clone(), closing.clone()));
+
+    let (status, body) = get(address, "/readyz").await;
+    let report: Value = serde_json::from_str(&body).unwrap();
+    let stage = &report["stages"][0];
+    assert_eq!(
+        (status, &report["ready"], &stage["stage"], &stage["queue"]),
+        (200, &json!(true), &json!("tasks"), &json!("q"))
+    );
+    assert_eq!(get(address, "/healthz").await.0, 200);
+    assert_eq!(get(address, "/healthz?verbose").await.0, 200);
+    assert_eq!(get(address, "/").await.0, 404);
+    assert!(
+        ask(address, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 405 ")
+    );
+    assert!(ask(address, "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.ends_with("\r\n\r\n"), "no body");
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(20_000));
+    assert!(!ask(address, &long).await.starts_with("HTTP/1.1 200"));
+
+    running.shutdown.cancel();
+    running.is_ready(false).await;
+    let (status, body) = get(address, "/readyz").await;
+    assert_eq!(
+        (status, serde_json::from_str::<Value>(&body).unwrap()["stopping"].clone()),
+        (503, json!(true))
+    );
+    assert_eq!(get(address, "/healthz").await.0, 200, "it is stopping, not dead");
+    closing.cancel();
+    timeout(SOON, server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_do_not_keep_others_from_asking() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = CancellationToken::new();
+    tokio::spawn(daemon::http::serve(listener, daemon::Health::default(), closing.clone()));
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let asked = tokio::time::Instant::now();
+    assert_eq!(get(address, "/healthz").await.0, 200);
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    closing.cancel();
+}
