@@ -7,7 +7,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
+use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use notifier::ambient::Chance;
@@ -189,12 +189,7 @@ fn last_moment(end: Instant) -> Instant {
 }
 
 fn answer(back: Vec<String>) -> SqsBatchResponse {
-    let failure = |id| {
-        let mut failure = BatchItemFailure::default();
-        failure.item_identifier = id;
-        failure
-    };
     let mut answer = SqsBatchResponse::default();
-    answer.batch_item_failures = back.into_iter().map(failure).collect();
+    answer.set_failures(back);
     answer
 }

@@ -1,0 +1,187 @@
+//! One invocation over the wire: real queues of the simulator, the exact JSON that Lambda gets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "support/queues.rs"]
+mod queues;
+
+use std::future::Future;
+use std::time::Duration;
+
+use lambdas::batch::{RESERVE, Worker};
+use lambdas::record::Batch;
+use notifier::ambient::Chance;
+use notifier::daemon::{Failure, Verdict};
+use notifier::queue::{Mapped, Queue};
+use notifier::stage::{Received, StageName};
+use queues::Queues;
+use tokio::time::{Instant, sleep_until};
+
+/// More time than any of these tests needs.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What a test's stage makes of a message, as its body says.
+async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Failure> {
+    let fails = |code, verdict| Err(Failure { code, reason: "because".to_owned(), verdict });
+    match received.body.as_str() {
+        "ok" => Ok(Vec::new()),
+        "again" => fails("busy", Verdict::Again(Some(Duration::ZERO))),
+        "never" => fails("rejected", Verdict::Final),
+        "panic" => panic!("boom"),
+        "two" => Ok(vec!["first".to_owned(), "second".to_owned()]),
+        "slow" => {
+            sleep_until(deadline + LONG).await;
+            Ok(Vec::new())
+        }
+        other => Ok(vec![format!("{other} {}", received.id)]),
+    }
+}
+
+fn worker<F>(
+    queues: &Queues,
+    handler: impl Fn(Received, Instant) -> F,
+) -> Worker<impl Fn(Received, Instant) -> F>
+where
+    F: Future<Output = Result<Vec<String>, Failure>>,
+{
+    let chance = Chance::seeded(1);
+    let queue = |url: &str| Queue::at(queues.client.clone(), url, chance.clone());
+    Worker {
+        stage: StageName::Tasks,
+        source: Mapped::new(queue(&queues.source)),
+        next: Some(queue(&queues.next)),
+        handler,
+        chance: chance.clone(),
+    }
+}
+
+/// The function's answer to these records, as Lambda reads it.
+async fn answer(queues: &Queues, batch: &Batch, left: Duration) -> String {
+    let answer = worker(queues, stage).run(batch, Instant::now() + left).await.unwrap();
+    serde_json::to_string(&answer).unwrap()
+}
+
+/// The answer that names these records.
+fn named(ids: &[&str]) -> String {
+    let names: Vec<_> = ids.iter().map(|id| format!(r#"{{"itemIdentifier":"{id}"}}"#)).collect();
+    format!(r#"{{"batchItemFailures":[{}]}}"#, names.join(","))
+}
+
+#[tokio::test]
+async fn nothing_is_named_when_all_went_well() {
+    let queues = Queues::start().await;
+    let (batch, _) = queues.batch(&["ok", "ok"]).await;
+    assert_eq!(answer(&queues, &batch, LONG).await, r#"{"batchItemFailures":[]}"#);
+}
+
+#[tokio::test]
+async fn exactly_what_is_to_be_tried_again_is_named_in_the_order_of_the_batch() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["again", "ok", "panic", "never", "two", "again"]).await;
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[&ids[0], &ids[2], &ids[5]]));
+    assert_eq!(queues.bodies(&queues.next).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_in_the_dead_letters_with_its_reason() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["never"]).await;
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[]));
+    let dead = queues.receive(&queues.dead).await;
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].body.as_deref(), Some("never"));
+    let said = |name: &str| queues::text(&dead[0], name);
+    assert_eq!(
+        ["code", "reason", "stage", "message_id"].map(said),
+        ["rejected", "because", "tasks", ids[0].as_str()]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_buried_stays_on_its_queue() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["never", "ok"]).await;
+    queues.delete(&queues.dead).await;
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[&ids[0]]));
+}
+
+#[tokio::test]
+async fn a_message_whose_successors_cannot_be_published_stays_on_its_queue() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["two", "ok"]).await;
+    queues.delete(&queues.next).await;
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[&ids[0]]));
+}
+
+#[tokio::test]
+async fn the_last_delivery_of_a_message_ends_in_the_dead_letters_with_its_reason() {
+    let queues = Queues::start().await;
+    let (mut batch, mut ids) = queues.batch(&["again"]).await;
+    for _ in 1..queues::RECEIVES_MAX {
+        assert_eq!(answer(&queues, &batch, LONG).await, named(&[&ids[0]]));
+        (batch, ids) = queues.again().await;
+    }
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[]));
+    let dead = queues.receive(&queues.dead).await;
+    assert_eq!(queues::text(&dead[0], "code"), "busy");
+}
+
+#[tokio::test]
+async fn a_message_to_be_tried_again_does_not_wait_for_the_queues_whole_visibility() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["again"]).await;
+    answer(&queues, &batch, LONG).await;
+    let (_, again) = queues.again().await;
+    assert_eq!(again, ids);
+}
+
+#[tokio::test]
+async fn what_the_time_does_not_suffice_for_is_handed_back_and_its_neighbours_are_done() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["slow", "two"]).await;
+    let left = RESERVE + Duration::from_secs(1);
+    let began = Instant::now();
+    assert_eq!(answer(&queues, &batch, left).await, named(&[&ids[0]]));
+    assert!(began.elapsed() < left, "Lambda would have stopped the function");
+    assert_eq!(queues.bodies(&queues.next).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_when_the_time_is_over() {
+    let queues = Queues::start().await;
+    let (batch, ids) = queues.batch(&["two", "never"]).await;
+    assert_eq!(answer(&queues, &batch, RESERVE).await, named(&[&ids[0], &ids[1]]));
+    assert_eq!(queues.bodies(&queues.next).await, Vec::<String>::new());
+    assert_eq!(queues.bodies(&queues.dead).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_strange_record_is_named_and_its_neighbours_are_done() {
+    let queues = Queues::start().await;
+    let (mut batch, _) = queues.batch(&["two"]).await;
+    batch.records.insert(0, serde_json::from_str(r#"{"messageId":"odd","attributes":7}"#).unwrap());
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&["odd"]));
+    assert_eq!(queues.bodies(&queues.next).await, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_named_brings_the_whole_batch_back_untouched() {
+    let queues = Queues::start().await;
+    let (mut batch, _) = queues.batch(&["two"]).await;
+    batch.records.push(serde_json::from_str("{}").unwrap());
+    let failed = worker(&queues, stage).run(&batch, Instant::now() + LONG).await.unwrap_err();
+    assert_eq!(failed.to_string(), "record 1 of the batch has no message id");
+    assert_eq!(queues.bodies(&queues.next).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_was_sent_back_keeps_its_id_and_is_named_by_its_new_one() {
+    let queues = Queues::start().await;
+    let (batch, old) = queues.batch(&["never"]).await;
+    answer(&queues, &batch, LONG).await;
+    queues.send_back("anything").await;
+    let (batch, new) = queues.again().await;
+    assert_ne!(new, old);
+    assert_eq!(answer(&queues, &batch, LONG).await, named(&[]));
+    assert_eq!(queues.bodies(&queues.next).await, [format!("anything {}", old[0])]);
+}
