@@ -129,6 +129,10 @@ fn bar(counts: Counts, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use notifier::fleet::{Member, Skip, SkipReason};
+    use notifier::outcome::Skipped;
+    use notifier::progress::Step;
+
     use super::*;
 
     fn plain(text: &str) -> String {
@@ -146,6 +150,32 @@ mod tests {
         check(4, 0, 8, "████████");
         check(999, 1, 4, "████");
         check(0, 0, 4, "");
+    }
+
+    fn tally(services: usize) -> Tally {
+        let broadcast: wire::BroadcastId = "b".to_owned().try_into().unwrap();
+        let mut tally = Tally::new(broadcast.clone());
+        for number in 0..services {
+            let service = format!("service-{number}-with-quite-a-long-name");
+            let member = Member { service, task: "t".into(), ..Member::default() };
+            let skip = Skip { member, reason: SkipReason::NoNetwork };
+            tally.note(Step::Skipped(Skipped { broadcast: broadcast.clone(), skip }));
+        }
+        tally
+    }
+
+    #[test]
+    fn each_service_has_a_bar_where_there_is_room_and_no_line_is_too_long() {
+        for (services, rows, expected) in [(3, 24, 4), (21, 24, 22), (22, 24, 1), (3, 4, 1)] {
+            for columns in [40, 60, 80, 200] {
+                let lines = frame(&tally(services), columns, rows, 0);
+                assert_eq!(lines.len(), expected, "{services} services in {rows} rows");
+                for line in lines.iter().map(|line| plain(line)) {
+                    assert!(line.chars().count() <= columns, "{columns}: {line}");
+                }
+            }
+        }
+        assert_eq!(plain(&frame(&tally(22), 80, 24, 0).concat()), "⠋ 0 of 22 containers told");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{ForServe, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::{context, log, stop};
+use crate::stop::Stop;
+use crate::{context, log};
 
 /// Run the three stages as one process on the three queues
 ///
@@ -76,7 +77,7 @@ pub(crate) async fn run(
     let answers = health.map(|listener| {
         tokio::spawn(daemon::http::serve(listener, options.health.clone(), answering.clone()))
     });
-    tokio::spawn(stop_when_asked(shutdown.clone()));
+    tokio::spawn(stop_when_asked(Stop::listen()?, shutdown.clone()));
     tracing::info!("Serving");
     let served = daemon::serve(Arc::new(ctx), queues, options, shutdown).await;
     answering.cancel();
@@ -89,11 +90,9 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-async fn stop_when_asked(shutdown: CancellationToken) {
-    match stop::asked().await {
-        Ok(signal) => tracing::info!("Stopping after {signal}"),
-        Err(error) => tracing::error!("Stopping: signals cannot be waited for: {error}"),
-    }
+async fn stop_when_asked(stop: Stop, shutdown: CancellationToken) {
+    let signal = stop.asked().await;
+    tracing::info!("Stopping after {signal}");
     shutdown.cancel();
 }
 

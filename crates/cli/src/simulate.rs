@@ -10,7 +10,8 @@ use simulator::{Fleet, Options, QueueSpec, Simulator};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::{log, stop};
+use crate::log;
+use crate::stop::Stop;
 
 /// The fleet of a run without a file.
 const EXAMPLE: &str = include_str!("../../simulator/fleets/example.toml");
@@ -73,6 +74,7 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
     let sim = Simulator::start(fleet, options)
         .await
         .map_err(|error| Failure::failed("the simulator cannot start").because(&error))?;
+    let stop = Stop::listen()?;
     writeln!(console.out(), "{}", sim.url()).map_err(Failure::output)?;
     console.finish().map_err(Failure::output)?;
     console.say(&format!(
@@ -80,7 +82,7 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
         sim.tasks().len(),
         pointers(&sim.url())
     ));
-    stop::asked().await.map_err(|error| Failure::failed("cannot wait for signals").because(&error))?;
+    stop.asked().await;
     sim.stop().await;
     Ok(Exit::Done)
 }

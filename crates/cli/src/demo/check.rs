@@ -16,7 +16,7 @@ use crate::render::units::count;
 pub(super) struct Check<'a> {
     pub(super) role: &'a Role,
     counts: Counts,
-    /// Requests that each of its tasks received, for those that received any; the fewest first.
+    /// Calls that each of its tasks received, for those that received any; the fewest first.
     calls: Vec<usize>,
 }
 
@@ -52,11 +52,13 @@ pub(super) fn table(checks: &[Check<'_>]) -> Table {
     let (ordinary, special): (Vec<_>, Vec<_>) =
         checks.iter().partition(|check| check.role.is_ordinary() && check.is_right());
     for check in special {
-        row(&mut table, check.is_right(), &check.role.name, check.counts, &check.calls, check.role.shows);
-        if !check.is_right() {
-            let staged = format!("staged: {}", ended(check.role.counts));
-            let requests = requests(&check.role.calls);
-            table.row(0, ["", "", &staged, &requests, ""].map(|text| Cell::new(text, BAD)));
+        let Check { role, counts, calls } = check;
+        if check.is_right() {
+            row(&mut table, true, &role.name, *counts, received(calls), role.shows);
+        } else {
+            row(&mut table, false, &role.name, *counts, by_task(calls), role.shows);
+            let staged = format!("staged: {}", ended(role.counts));
+            table.row(0, ["", "", &staged, &by_task(&role.calls), ""].map(|text| Cell::new(text, BAD)));
         }
     }
     if let Some(first) = ordinary.first() {
@@ -67,14 +69,14 @@ pub(super) fn table(checks: &[Check<'_>]) -> Table {
         let calls: Vec<usize> = ordinary.iter().flat_map(|check| check.calls.iter().copied()).collect();
         let shows = match ordinary.len() {
             1 => first.role.shows.to_owned(),
-            number => format!("{number} ordinary services in bridge mode"),
+            number => format!("{number} ordinary services (bridge)"),
         };
-        row(&mut table, true, "ordinary-…", counts, &calls, &shows);
+        row(&mut table, true, "ordinary-…", counts, received(&calls), &shows);
     }
     table
 }
 
-fn row(table: &mut Table, is_right: bool, name: &str, counts: Counts, calls: &[usize], shows: &str) {
+fn row(table: &mut Table, is_right: bool, name: &str, counts: Counts, calls: String, shows: &str) {
     let (sign, style) = if is_right { ("✓", GOOD) } else { ("✗", BAD) };
     table.row(
         0,
@@ -82,7 +84,7 @@ fn row(table: &mut Table, is_right: bool, name: &str, counts: Counts, calls: &[u
             Cell::new(sign, style),
             Cell::new(name, BOLD),
             Cell::from(ended(counts)),
-            Cell::from(requests(calls)),
+            Cell::from(calls),
             Cell::new(shows, DIM),
         ],
     );
@@ -96,6 +98,48 @@ fn ended(counts: Counts) -> String {
     }
 }
 
-fn requests(calls: &[usize]) -> String {
-    count(calls.iter().sum(), "request")
+/// `6 calls`.
+fn received(calls: &[usize]) -> String {
+    count(calls.iter().sum(), "call")
+}
+
+/// `6 calls: 2 + 4`, a number for each task.
+fn by_task(calls: &[usize]) -> String {
+    let each: Vec<String> = calls.iter().map(usize::to_string).collect();
+    if each.len() < 2 { received(calls) } else { format!("{}: {}", received(calls), each.join(" + ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::staging;
+    use super::*;
+
+    #[test]
+    fn what_ends_as_staged_is_ticked_and_what_does_not_stands_beside_what_was_staged() {
+        let cast = staging::cast(2, 3);
+        let mut checks: Vec<Check<'_>> = cast
+            .iter()
+            .map(|role| Check { role, counts: role.counts, calls: role.calls.clone() })
+            .filter(|check| ["pricing", "ordinary-1", "ordinary-2"].contains(&check.role.name.as_str()))
+            .collect();
+        assert!(checks.iter().all(Check::is_right));
+        let shown =
+            |checks: &[Check<'_>]| anstream::adapter::strip_str(&table(checks).render(None)).to_string();
+        insta::assert_snapshot!(shown(&checks), @r#"
+        ✓  pricing     2 delivered  6 calls  fails twice, then works
+        ✓  ordinary-…  6 delivered  6 calls  2 ordinary services (bridge)
+        "#);
+
+        // The sum is right, and one task was called once too often.
+        checks[0].calls = vec![2, 4];
+        checks[1].counts = Counts { delivered: 2, failed: 1, ..Counts::default() };
+        assert_eq!(checks.iter().map(Check::is_right).collect::<Vec<_>>(), [false, false, true]);
+        insta::assert_snapshot!(shown(&checks), @r#"
+        ✗  pricing     2 delivered            6 calls: 2 + 4      fails twice, then works
+                       staged: 2 delivered    6 calls: 3 + 3
+        ✗  ordinary-1  2 delivered, 1 failed  3 calls: 1 + 1 + 1  an ordinary service (bridge)
+                       staged: 3 delivered    3 calls: 1 + 1 + 1
+        ✓  ordinary-…  3 delivered            3 calls             an ordinary service (bridge)
+        "#);
+    }
 }

@@ -30,7 +30,8 @@ use crate::live::{self, Live, Shared};
 use crate::render::style::{BOLD, DIM};
 use crate::render::table::{Cell, Table};
 use crate::render::units::{count, digits, duration};
-use crate::{log, publish, send, simulate, stop};
+use crate::stop::Stop;
+use crate::{log, publish, send, simulate};
 use staging::{CLUSTER, Role};
 
 /// How long the broadcast may take before the demo gives up on it.
@@ -242,7 +243,7 @@ fn show(
     console.say(&format!(
         "all {} ended as staged, {} and {} after the event was published",
         count(cast.len(), "service"),
-        count(received.len(), "request"),
+        count(received.len(), "call"),
         duration(took),
     ));
     Ok(Exit::Done)
@@ -263,12 +264,13 @@ fn bystanders(tally: &Tally) -> Table {
 }
 
 async fn keep(sim: &Simulator, console: &mut Console) -> Result<(), Failure> {
+    let stop = Stop::listen()?;
     console.say(&format!(
         "everything is left running until Ctrl-C. In another terminal:\n{}\n  ecs-task-notifier plan --cluster {CLUSTER}\n  \
          ecs-task-notifier send --cluster {CLUSTER}\n  ecs-task-notifier publish --cluster {CLUSTER} --queue {}",
         simulate::pointers(&sim.url()),
         QUEUES[0]
     ));
-    stop::asked().await.map_err(|error| Failure::failed("cannot wait for signals").because(&error))?;
+    stop.asked().await;
     Ok(())
 }

@@ -9,7 +9,7 @@ pub(super) const CLUSTER: &str = "demo";
 /// Container instances of the demo's cluster.
 const HOSTS: usize = 3;
 /// Tasks of an ordinary service are its only ones: nothing is special about them.
-const ORDINARY: &str = "an ordinary service in bridge mode";
+const ORDINARY: &str = "an ordinary service (bridge)";
 
 /// One service of the demo.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Role {
     pub(super) shows: &'static str,
     /// How its containers must end.
     pub(super) counts: Counts,
-    /// How many requests each of its tasks that receives any must receive, one number for each such task.
+    /// How many calls each of its tasks that receives any must receive, one number for each such task.
     pub(super) calls: Vec<usize>,
     toml: String,
 }
@@ -52,7 +52,7 @@ fn well(tasks: usize) -> Vec<Role> {
     vec![
         role(
             "checkout",
-            "bridge mode, in a rolling deployment: two revisions with two ports and paths",
+            "two revisions, two ports (bridge)",
             delivered(tasks + 1),
             &vec![1; tasks + 1],
             &format!(
@@ -62,16 +62,10 @@ fn well(tasks: usize) -> Vec<Role> {
                     .replace("service.container", "service.deployment.container"),
             ),
         ),
-        role(
-            "search",
-            "Fargate: each task has an address of its own",
-            delivered(tasks),
-            &vec![1; tasks],
-            &fargate(tasks, ""),
-        ),
+        role("search", "an address each (Fargate)", delivered(tasks), &vec![1; tasks], &fargate(tasks, "")),
         role(
             "agent",
-            "host mode, one task on each host",
+            "one on each host (host mode)",
             delivered(HOSTS),
             &[1; HOSTS],
             &format!("network_mode = 'host'\nscheduling = 'DAEMON'\n{}", container(9100, "/reload", "")),
@@ -85,21 +79,21 @@ fn well(tasks: usize) -> Vec<Role> {
         ),
         role(
             "classic",
-            "wants a bare GET, as the proof of concept called",
+            "is called by a bare GET",
             delivered(1),
             &[1],
             &fargate(1, "method = 'GET'\n").replace("labels = { ", "labels = { NOTIFY_ME_METHOD = 'GET', "),
         ),
         role(
             "sessions",
-            "one of two tasks is on its way out and answers 410",
+            "one of two is going: it says 410",
             Counts { delivered: 1, gone: 1, ..Counts::default() },
             &[1, 1],
             &(fargate(2, "") + "[[cluster.service.task]]\nnumber = 2\nanswers = [{ status = 410 }]\n"),
         ),
         role(
             "orders",
-            "one task runs, one only starts, one drains",
+            "one runs, one starts, one drains",
             delivered(1),
             &[1],
             &(fargate(3, "")
@@ -115,7 +109,7 @@ fn badly() -> [Role; 2] {
     [
         role(
             "audit",
-            "says no: no second try",
+            "says no: it is not tried again",
             Counts { rejected: 1, ..counts },
             &[1],
             &format!(
@@ -125,7 +119,7 @@ fn badly() -> [Role; 2] {
         ),
         role(
             "legacy",
-            "refuses connections in all three tries",
+            "refuses connections, three times",
             Counts { failed: 1, ..counts },
             &[],
             &container(8080, "/notify", "refuse = true\n"),
@@ -138,7 +132,7 @@ fn uncalled() -> [Role; 4] {
     [
         role(
             "mail",
-            "one of two tasks is unhealthy",
+            "one of two is unhealthy",
             Counts { delivered: 1, ..skipped(1) },
             &[1],
             &format!(
@@ -148,7 +142,7 @@ fn uncalled() -> [Role; 4] {
         ),
         role(
             "catalog",
-            "opted in wrongly: its port is no number",
+            "mislabelled: its port is no number",
             skipped(1),
             &[],
             &format!(
@@ -158,7 +152,7 @@ fn uncalled() -> [Role; 4] {
         ),
         role(
             "batch",
-            "opted in, and has no network",
+            "opted in without a network",
             skipped(1),
             &[],
             &format!(

@@ -42,21 +42,21 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
 
 
     what was staged, what was reported and what the containers received:
-    ✓  checkout    4 delivered             4 requests  bridge mode, in a rolling deployment: two revisions with two ports and paths
-    ✓  search      3 delivered             3 requests  Fargate: each task has an address of its own
-    ✓  agent       3 delivered             3 requests  host mode, one task on each host
-    ✓  pricing     2 delivered             6 requests  fails twice, then works
-    ✓  classic     1 delivered             1 request   wants a bare GET, as the proof of concept called
-    ✓  sessions    1 delivered, 1 gone     2 requests  one of two tasks is on its way out and answers 410
-    ✓  orders      1 delivered             1 request   one task runs, one only starts, one drains
-    ✓  audit       1 rejected              1 request   says no: no second try
-    ✓  legacy      1 failed                0 requests  refuses connections in all three tries
-    ✓  mail        1 delivered, 1 skipped  1 request   one of two tasks is unhealthy
-    ✓  catalog     1 skipped               0 requests  opted in wrongly: its port is no number
-    ✓  batch       1 skipped               0 requests  opted in, and has no network
-    ✓  frontend    nobody asked            0 requests  did not opt in
-    ✓  ordinary-…  6 delivered             6 requests  2 ordinary services in bridge mode
-    all 15 services ended as staged, 28 requests and [time] after the event was published
+    ✓  checkout    4 delivered             4 calls  two revisions, two ports (bridge)
+    ✓  search      3 delivered             3 calls  an address each (Fargate)
+    ✓  agent       3 delivered             3 calls  one on each host (host mode)
+    ✓  pricing     2 delivered             6 calls  fails twice, then works
+    ✓  classic     1 delivered             1 call   is called by a bare GET
+    ✓  sessions    1 delivered, 1 gone     2 calls  one of two is going: it says 410
+    ✓  orders      1 delivered             1 call   one runs, one starts, one drains
+    ✓  audit       1 rejected              1 call   says no: it is not tried again
+    ✓  legacy      1 failed                0 calls  refuses connections, three times
+    ✓  mail        1 delivered, 1 skipped  1 call   one of two is unhealthy
+    ✓  catalog     1 skipped               0 calls  mislabelled: its port is no number
+    ✓  batch       1 skipped               0 calls  opted in without a network
+    ✓  frontend    nobody asked            0 calls  did not opt in
+    ✓  ordinary-…  6 delivered             6 calls  2 ordinary services (bridge)
+    all 15 services ended as staged, 28 calls and [time] after the event was published
     "#);
 }
 
