@@ -38,3 +38,50 @@ $(TOOLS)/.installed: tests/requirements.txt
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+# The functions' processor: arm64 or x86_64.
+ARCH ?= arm64
+TF ?= terraform
+TERRAFORM := $(TF) -chdir=infra/terraform
+
+.PHONY: lambda
+lambda: test-tools ## The functions' archives, in target/lambda (needs `rustup target add` for another processor)
+	$(CARGO_TOOL) lambda build --package lambdas --profile lambda --output-format zip \
+		--$(subst _,-,$(ARCH)) --lambda-dir $(CURDIR)/target/lambda/$(ARCH)
+
+.PHONY: plan
+plan: ## What `make deploy` would change (needs terraform, AWS credentials and the archives; variables as TF_VAR_...)
+	$(TERRAFORM) init -input=false
+	$(TERRAFORM) plan -var architecture=$(ARCH)
+
+.PHONY: deploy
+deploy: lambda ## Build the archives and apply the Terraform module (needs what `plan` needs; asks first)
+	$(TERRAFORM) init -input=false
+	$(TERRAFORM) apply -var architecture=$(ARCH)
+
+.PHONY: destroy
+destroy: ## Remove everything that `make deploy` created (needs what `plan` needs; asks first)
+	$(TERRAFORM) destroy -var architecture=$(ARCH)
+
+.PHONY: test-terraform
+test-terraform: ## The Terraform module's own tests and a look for insecure settings (needs terraform)
+	$(TERRAFORM) fmt -check -recursive
+	$(TERRAFORM) init -input=false -backend=false
+	$(TERRAFORM) validate
+	$(TERRAFORM) test
+	for example in infra/terraform/examples/*; do \
+		$(TF) -chdir=$$example init -input=false -backend=false && $(TF) -chdir=$$example validate || exit 1; \
+	done
+	python3 infra/terraform/tests/readme.py --check
+	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
+	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
+	$(TOOLS)-checkov/bin/checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download
+
+.PHONY: test-deployed
+test-deployed: test-tools ## The module applied to an emulator, the functions running (needs terraform or TF=...)
+	$(MAKE) lambda ARCH=x86_64
+	TF=$(TF) $(CARGO_TOOL) nextest run --package lambdas --test deployed --run-ignored only
+
+.PHONY: image
+image: ## The daemon's container image, as `ecs-task-notifier` (needs buildah or docker, and the musl target of rustup)
+	sh tests/image.sh
