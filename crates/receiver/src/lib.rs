@@ -1,74 +1,66 @@
-//! What a Rust service adds to accept the events of ecs-task-notifier.
+//! What a Rust service adds to accept the events of ecs-task-notifier: a layer around one route.
 //!
-//! For now, the part that every framework needs: [`accept`] reads a request's body, and refuses what is not for this task.
-//! It does not verify signatures yet, because the notifier does not sign yet.
+//! ```no_run
+//! # #[cfg(all(feature = "axum", feature = "ecs"))]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
 //!
+//! use axum::{Router, routing::post};
+//! use receiver::{Identity, Notification, Receiver, VerifyingKeys};
+//!
+//! async fn refresh(notification: Notification) {
+//!     println!("{} for {}", notification.event().kind(), notification.audience().service);
+//! }
+//!
+//! let keys: VerifyingKeys = std::env::var("NOTIFIER_VERIFYING_KEYS")?.parse()?;
+//! let receiver = Receiver::builder(keys, Identity::on_ecs().await?).build();
+//! let app = Router::new().route("/v1.0/notify", post(refresh).layer(receiver.clone()));
+//!
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+//! axum::serve(listener, app).await?;
+//! receiver.drain(Duration::from_secs(20)).await;
+//! # Ok(())
+//! # }
 //! ```
-//! let body = br#"{"specversion":"1.0","id":"b-1","source":"/cron","type":"com.example.cache.clear",
-//!     "time":"2026-11-24T09:30:00Z","ecstask":"arn:aws:ecs:eu-west-1:111122223333:task/prod/0f3a"}"#;
-//! let envelope = receiver::accept(body, "arn:aws:ecs:eu-west-1:111122223333:task/prod/0f3a")?;
-//! assert_eq!(envelope.event.kind(), "com.example.cache.clear");
-//! # Ok::<(), receiver::Refusal>(())
-//! ```
+//!
+//! A request reaches the handler only when all of this holds; every refusal has a status that the notifier understands:
+//!
+//! | check | otherwise |
+//! | --- | --- |
+//! | it is a `POST` (or a `GET`, [where allowed](Get)) of a CloudEvent in structured JSON | 405, 415 |
+//! | it carries the headers of Standard Webhooks, and they are well formed | 400 |
+//! | it was signed within [five minutes](Builder::tolerance) of now | 401 |
+//! | its body is at most [1 MiB](Builder::body_bytes_max) and arrives within [5 seconds](Builder::body_timeout) | 413, 408 |
+//! | one of [our keys](VerifyingKeys) signed it | 401 |
+//! | the event is whole, and for [this very task](Identity) | 400, 421 |
+//! | there is [room](Builder::memory_bytes_max) and a [place](Builder::waiting_max) for it, and the process is not [shutting down](Receiver::drain) | 503 with `Retry-After` |
+//! | it was not [handled before](Seen) | 200, and the handler is not called again |
+//!
+//! Then it is answered 202 at once, and the handler runs behind; or, by [choice](Builder::answer_after_handler), the
+//! handler's own answer is sent. A handler that fails or panics makes the delivery count as not handled: its next attempt
+//! reaches the handler again. So handlers see each event at least once, and nearly always exactly once.
 
-use http::StatusCode;
-pub use wire::Envelope;
+mod body;
+mod handler;
+mod identity;
+#[cfg(feature = "ecs")]
+mod metadata;
+mod notification;
+mod receiver;
+mod refusal;
+mod seen;
+mod service;
+mod work;
 
-/// Why a request is not accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The body is no event.
-    #[error("the body is not a CloudEvent in JSON")]
-    NoEvent(#[from] serde_json::Error),
-    /// The event is for another task: this one took over its address.
-    #[error("the event is for task {0}")]
-    Misdirected(String),
-}
-
-impl Refusal {
-    /// The status to answer with, as the notifier understands it: 421 says that another task answers here, 400 that the
-    /// event will never be accepted.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::NoEvent(_) => StatusCode::BAD_REQUEST,
-            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
-        }
-    }
-}
-
-/// Reads the body of a request to the Notify API of the task with this ARN.
-///
-/// A task learns its own ARN from the task metadata endpoint: `TaskARN` in the answer to
-/// `$ECS_CONTAINER_METADATA_URI_V4/task`. Drop an event whose [`delivery_id`](Envelope::delivery_id) was seen before:
-/// the notifier delivers at least once.
-///
-/// # Errors
-///
-/// [`Refusal`], with the status to answer.
-pub fn accept(body: &[u8], task: &str) -> Result<Envelope, Refusal> {
-    let envelope: Envelope = serde_json::from_slice(body)?;
-    if envelope.audience.task == task {
-        Ok(envelope)
-    } else {
-        Err(Refusal::Misdirected(envelope.audience.task))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVENT: &str = r#"{"specversion":"1.0","id":"b","source":"/s","type":"t","time":"2026-11-24T09:30:00Z","ecstask":"arn:mine"}"#;
-
-    #[test]
-    fn an_event_for_this_task_is_accepted_and_anything_else_is_refused() {
-        assert!(accept(EVENT.as_bytes(), "arn:mine").is_ok());
-        let status = |body: &str, task: &str| accept(body.as_bytes(), task).unwrap_err().status().as_u16();
-        assert_eq!(status(EVENT, "arn:other"), 421);
-        assert_eq!(status(&EVENT.replace(r#","ecstask":"arn:mine""#, ""), "arn:mine"), 421);
-        assert_eq!(status("{}", "arn:mine"), 400);
-        assert_eq!(status("", "arn:mine"), 400);
-    }
-}
+pub use handler::{OnEvent, on_event};
+pub use identity::Identity;
+#[cfg(feature = "ecs")]
+pub use metadata::{IdentityError, METADATA_URI};
+#[cfg(feature = "axum")]
+pub use notification::NoNotification;
+pub use notification::Notification;
+pub use receiver::{Builder, Get, Receiver};
+pub use seen::{Claim, Memory, Seen, SeenFuture};
+pub use service::{ReceiverService, ResponseBody};
+pub use wire::signature::{KeyError, VerifyingKeys};
+pub use wire::{Audience, Event};

@@ -1,6 +1,7 @@
 //! The side that verifies.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -162,6 +163,14 @@ impl VerifyingKeys {
         };
         let mut signatures = signed.signatures.split(' ').filter_map(|signature| signature.split_once(','));
         if signatures.any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
+    }
+}
+
+impl FromStr for VerifyingKeys {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
     }
 }
 
