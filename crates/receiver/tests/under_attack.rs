@@ -60,7 +60,11 @@ fn head(sent: &Sent, content_length: usize) -> String {
 async fn status(mut stream: TcpStream) -> u16 {
     let mut answer = [0; 64];
     let read = stream.read(&mut answer).await.unwrap_or(0);
-    String::from_utf8_lossy(&answer[..read]).split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
+    String::from_utf8_lossy(answer.get(..read).unwrap())
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0)
 }
 
 async fn send(address: SocketAddr, sent: &Sent) -> u16 {
