@@ -13,14 +13,14 @@ demo: ## A whole broadcast on loopback: no AWS account, no set-up
 
 .PHONY: test
 test: test-tools ## Run every test
-	$(CARGO_TOOL) nextest run --workspace --all-targets
-	cargo test --workspace --doc --quiet
+	$(CARGO_TOOL) nextest run --workspace --all-targets --all-features
+	cargo test --workspace --all-features --doc --quiet
 
 .PHONY: lint
 lint: test-tools ## Formatting, lints, documentation, dependencies
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --quiet
+	cargo clippy --workspace --all-targets --all-features -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --all-features --no-deps --quiet
 	$(CARGO_TOOL) deny --offline check bans licenses sources
 
 .PHONY: advisories
