@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
-use notifier::aws::{Aws, Options};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System, QueueAttributeName as Attribute};
+use notifier::aws::Aws;
 use serde_json::Value;
 use simulator::{Fleet, Simulator};
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ const TERRAFORM: Duration = Duration::from_secs(300);
 /// How the stack differs from the module as it stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Twist<'a> {
-    /// MiniStack enforces IAM.
+    /// MiniStack enforces IAM, which it knows a little differently from AWS: see `write`.
     pub(crate) auth: bool,
     /// This text of the module's `iam.tf` becomes that.
     pub(crate) iam: Option<(&'a str, &'a str)>,
@@ -51,17 +51,15 @@ impl Stack {
             ("LAMBDA_EXECUTOR", "local"),
             ("AWS_ENDPOINT_URL", url),
             ("AUTH", auth),
+            // Who the tests' own SQS client says it is may do everything; so may terraform's `test`.
+            ("AWS_ACCESS_KEY_ID", "simulator"),
+            ("AWS_SECRET_ACCESS_KEY", "simulator"),
             ("LOG_LEVEL", "WARNING"),
         ];
         let emulator = Emulator::start("ministack", &[], &env).await;
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &simulator.url(), twist);
-        let options = Options {
-            region: Some("us-east-1".to_owned()),
-            endpoint_url: Some(emulator.url.clone()),
-            ..Options::default()
-        };
-        let sqs = Aws::at(&options.endpoint_url.unwrap(), "us-east-1").sqs;
+        let sqs = Aws::at(&emulator.url, "us-east-1").sqs;
         let mut stack = Self { simulator, sqs, outputs: Value::Null, folder, emulator };
         stack.terraform(&["init", "-input=false", "-no-color"]).await;
         stack.terraform(&["apply", "-auto-approve", "-input=false", "-no-color"]).await;
@@ -103,6 +101,26 @@ impl Stack {
         all
     }
 
+    /// How many messages of a queue are visible, and how many are in flight.
+    pub(crate) async fn count(&self, url: &str) -> (u64, u64) {
+        let names =
+            [Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible];
+        let call = self.sqs.get_queue_attributes().queue_url(url);
+        let attributes =
+            call.set_attribute_names(Some(names.to_vec())).send().await.unwrap().attributes.unwrap();
+        let [visible, in_flight] = names.map(|name| attributes[&name].parse().unwrap());
+        (visible, in_flight)
+    }
+
+    /// Waits until a stage's function has taken a message.
+    pub(crate) async fn in_flight(&self, stage: &str) {
+        let until = Instant::now() + SOON;
+        while self.count(self.queue(stage)).await.1 == 0 {
+            assert!(Instant::now() < until, "stage {stage} takes no message");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The queues that are there now.
     pub(crate) async fn queues(&self) -> Vec<String> {
         self.sqs.list_queues().send().await.unwrap().queue_urls.unwrap_or_default()
@@ -134,7 +152,7 @@ impl Stack {
 }
 
 /// The configuration that a user would write, beside a copy of the module without its lock file and state.
-fn write(folder: &Path, simulator: &str, Twist { iam, .. }: Twist<'_>) {
+fn write(folder: &Path, simulator: &str, Twist { auth, iam }: Twist<'_>) {
     let module = folder.join("module");
     std::fs::create_dir(&module).unwrap();
     for entry in std::fs::read_dir(repository().join("infra/terraform")).unwrap() {
@@ -144,9 +162,18 @@ fn write(folder: &Path, simulator: &str, Twist { iam, .. }: Twist<'_>) {
         }
     }
     if let Some((from, to)) = iam {
-        let text = std::fs::read_to_string(module.join("iam.tf")).unwrap();
-        assert_eq!(text.matches(from).count(), 1, "`{from}` in iam.tf");
-        std::fs::write(module.join("iam.tf"), text.replace(from, to)).unwrap();
+        change(&module.join("iam.tf"), from, to);
+    }
+    if auth {
+        // MiniStack speaks no TLS, and enforces the policies that ask for it.
+        for file in ["queues.tf", "archives.tf"] {
+            change(&module.join(file), r#"values   = ["false"]"#, r#"values   = ["neither"]"#);
+        }
+        // On AWS a batch of an action needs the permission for that action; MiniStack wants one of the batch's name.
+        for action in ["SendMessage", "ChangeMessageVisibility"] {
+            let both = format!(r#""sqs:{action}", "sqs:{action}Batch""#);
+            change(&module.join("iam.tf"), &format!(r#""sqs:{action}""#), &both);
+        }
     }
     let archives = archives();
     let main = format!(
@@ -176,6 +203,12 @@ output "dead_letter_queue_urls" {{
         archives.display()
     );
     std::fs::write(folder.join("main.tf"), main).unwrap();
+}
+
+fn change(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "`{from}` is not in {}", path.display());
+    std::fs::write(path, text.replace(from, to)).unwrap();
 }
 
 fn repository() -> PathBuf {
