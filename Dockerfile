@@ -1,0 +1,13 @@
+# The daemon's image: the static program, the certificates of AWS's endpoints, nothing else. `make image` builds both.
+FROM scratch
+
+COPY target/image/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY target/image/ecs-task-notifier /ecs-task-notifier
+
+# Nobody: the program writes no file and opens no low port.
+USER 65534:65534
+ENV NOTIFIER_LISTEN=0.0.0.0:8080 NOTIFIER_LOG_FORMAT=json
+EXPOSE 8080
+
+ENTRYPOINT ["/ecs-task-notifier"]
+CMD ["serve"]
