@@ -34,14 +34,16 @@ pub enum Verdict {
 
 impl Failure {
     /// Work that took longer than it may.
-    pub(super) fn late(limit: Duration) -> Self {
+    #[must_use]
+    pub fn late(limit: Duration) -> Self {
         let reason = format!("the work on the message took longer than {limit:?}");
         Self { code: "time", reason, verdict: Verdict::Again(None) }
     }
 
     /// A panic while the message was in work. It may be the message's doing or not, so it is tried again like any failure
     /// and buried when its tries are used up.
-    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+    #[must_use]
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -51,7 +53,8 @@ impl Failure {
     }
 
     /// A stage that has something to say to nobody.
-    pub(super) fn no_next_queue(bodies: usize) -> Self {
+    #[must_use]
+    pub fn no_next_queue(bodies: usize) -> Self {
         let reason = format!("{bodies} messages for a next stage, but this stage has none");
         Self { code: "misrouted", reason, verdict: Verdict::Final }
     }
@@ -59,7 +62,8 @@ impl Failure {
     /// How long the message waits before its next delivery, after so many deliveries.
     ///
     /// `spread`, from 0.0 to 1.0, picks a point of the wait when the failure does not say one.
-    pub(super) fn wait(&self, receives: u32, spread: f64) -> Duration {
+    #[must_use]
+    pub fn wait(&self, receives: u32, spread: f64) -> Duration {
         match self.verdict {
             Verdict::Again(Some(after)) => after.min(RETRY_AFTER_MAX),
             Verdict::Again(None) => RETRY.wait_after(receives, spread),

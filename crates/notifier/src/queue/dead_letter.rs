@@ -84,6 +84,9 @@ pub enum NotBuried {
         /// URL of the queue.
         queue: String,
     },
+    /// The queue does not say which dead-letter queue it has.
+    #[error("the queue's dead-letter queue cannot be found")]
+    Unknown(#[from] QueueError),
     /// The dead-letter queue did not take it.
     #[error("the dead-letter queue did not take the message")]
     Publish(#[from] PublishError),
@@ -98,15 +101,35 @@ pub(super) struct Policy {
     pub(super) dead_letters: Option<DeadLetters>,
 }
 
+impl Policy {
+    /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
+    pub(super) fn is_last_receive(&self, message: &Message) -> bool {
+        self.dead_letters.as_ref().is_some_and(|dead| message.receives >= dead.receives_max)
+    }
+
+    /// Sends a message of `queue` to the dead letters.
+    pub(super) async fn bury(
+        &self,
+        queue: &Queue,
+        message: &Message,
+        letter: &DeadLetter,
+    ) -> Result<(), NotBuried> {
+        match &self.dead_letters {
+            None => Err(NotBuried::NoQueue { queue: queue.url().to_owned() }),
+            Some(dead) => Ok(dead.bury(message, letter).await?),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct DeadLetters {
-    pub(super) queue: Queue,
+    queue: Queue,
     /// A message that has been received more often is moved by SQS itself, without a reason.
-    pub(super) receives_max: u32,
+    receives_max: u32,
 }
 
 impl DeadLetters {
-    pub(super) async fn bury(&self, message: &Message, letter: &DeadLetter) -> Result<(), PublishError> {
+    async fn bury(&self, message: &Message, letter: &DeadLetter) -> Result<(), PublishError> {
         let attributes = letter.attributes(message);
         self.queue.send(&[Outgoing { body: &message.body, attributes: &attributes }], &message.trace).await
     }

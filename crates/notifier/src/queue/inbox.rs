@@ -107,7 +107,7 @@ impl Inbox {
     /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
     #[must_use]
     pub fn is_last_receive(&self, message: &Message) -> bool {
-        self.policy.dead_letters.as_ref().is_some_and(|dead| message.receives >= dead.receives_max)
+        self.policy.is_last_receive(message)
     }
 
     /// Moves a message to the queue's dead-letter queue, with the reason as message attributes.
@@ -124,10 +124,7 @@ impl Inbox {
         letter: &DeadLetter,
         delay: Duration,
     ) -> Result<(), NotBuried> {
-        let buried = match &self.policy.dead_letters {
-            None => Err(NotBuried::NoQueue { queue: self.queue.url().to_owned() }),
-            Some(dead) => dead.bury(&message, letter).await.map_err(NotBuried::from),
-        };
+        let buried = self.policy.bury(&self.queue, &message, letter).await;
         match buried {
             Ok(()) => self.done(message).await,
             Err(_) => self.hand_back(message, delay).await,
@@ -157,6 +154,6 @@ impl Drop for Inbox {
     }
 }
 
-fn seconds(duration: Duration) -> i32 {
+pub(super) fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }

@@ -9,6 +9,7 @@
 //! | `pack`, `batch` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
 //! | `publish` | bodies out |
 //! | `message`, `inbox` | messages in, and what becomes of each |
+//! | `mapped` | messages that Lambda's event source mapping received for us |
 //! | `lease`, `collect` | kept invisible while worked on; deleted and handed back ten at a time |
 //! | `dead_letter` | poison, with its reason |
 //! | `attributes`, `trace` | what travels beside a body |
@@ -24,6 +25,7 @@ mod error;
 mod inbox;
 mod lease;
 pub mod limits;
+mod mapped;
 mod message;
 mod pack;
 mod publish;
@@ -44,6 +46,7 @@ pub use batch::EntryError;
 pub use dead_letter::{DeadLetter, NotBuried};
 pub use error::{QueueError, chain};
 pub use inbox::Inbox;
+pub use mapped::{Mapped, Record};
 pub use message::Message;
 pub use publish::{NotAccepted, PublishError};
 pub use trace::Trace;
