@@ -32,12 +32,16 @@ bench: ## Compare a broadcast with the smallest client that could make it (Linux
 	cargo run --release --package bench
 
 .PHONY: test-tools
-test-tools: $(TOOLS)/.installed ## Install what the tests need, into .venv
+test-tools: $(TOOLS)/.installed examples/receivers/node/node_modules/.package-lock.json ## Install what the tests need
 
 $(TOOLS)/.installed: tests/requirements.txt
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+# npm writes this file itself, last.
+examples/receivers/node/node_modules/.package-lock.json: examples/receivers/node/package-lock.json
+	npm ci --prefix $(dir $<) --ignore-scripts --no-audit --no-fund --silent
 
 # The functions' processor: arm64 or x86_64.
 ARCH ?= arm64

@@ -1,0 +1,138 @@
+//! The example receivers in Python and JavaScript, running, judged by real requests of ours: their answers must be those of
+//! the layer. What they verify with are the reference libraries of Standard Webhooks, which nobody here wrote.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::Method;
+use support::{Letter, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use wire::headers::{WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+
+/// Starting an interpreter on a busy machine.
+const START_TRIES: u32 = 600;
+
+fn repository(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    assert!(path.exists(), "{} is missing: run `make test-tools` first", path.display());
+    path
+}
+
+/// A stand-in for the task metadata endpoint.
+async fn metadata() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/v4", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let body = format!(r#"{{"TaskARN":"{TASK}"}}"#);
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    uri
+}
+
+/// A receiver that runs until this is dropped.
+struct Running {
+    port: u16,
+    _process: Child,
+}
+
+async fn start(mut command: Command) -> Running {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let process = command
+        .env("NOTIFIER_VERIFYING_KEYS", format!("{OTHER_SECRET} {SECRET}"))
+        .env("ECS_CONTAINER_METADATA_URI_V4", metadata().await)
+        .env("PORT", port.to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    for _ in 0..START_TRIES {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return Running { port, _process: process };
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{command:?} does not listen");
+}
+
+impl Running {
+    async fn send(&self, sent: &Sent) -> u16 {
+        let mut head =
+            format!("{} /v1.0/notify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", sent.method);
+        for (name, value) in &sent.headers {
+            write!(head, "{name}: {value}\r\n").unwrap();
+        }
+        write!(head, "content-length: {}\r\n\r\n", sent.body.len()).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        let body = sent.body.clone();
+        // Beside the reading: a receiver need not read what it does not want before it answers.
+        let writing = tokio::spawn(async move {
+            let _ = writer.write_all(head.as_bytes()).await;
+            let _ = writer.write_all(&body).await;
+            writer
+        });
+        let mut start = [0; 12];
+        reader.read_exact(&mut start).await.unwrap();
+        writing.abort();
+        String::from_utf8_lossy(&start).split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    async fn judge(&self) {
+        let now = unix_now();
+        let ours = |broadcast: &str| Letter { at: now, ..Letter::of(broadcast) };
+        let good = ours("1").sign();
+        assert_eq!(self.send(&good).await, 202);
+        assert_eq!(self.send(&good).await, 200, "a replay");
+        assert_eq!(self.send(&Letter { at: now - 2, ..ours("1") }.sign()).await, 200, "a later attempt");
+        let rotated = Letter { secret: format!("{OTHER_SECRET} {SECRET}"), ..ours("2") };
+        assert_eq!(self.send(&rotated.sign()).await, 202, "two signatures");
+
+        let unknown = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB".to_owned();
+        assert_eq!(self.send(&Letter { secret: unknown, ..ours("3") }.sign()).await, 401, "a forgery");
+        assert_eq!(self.send(&Letter { at: now - 400, ..ours("3") }.sign()).await, 401, "an old one");
+        assert_eq!(self.send(&Letter { at: now + 400, ..ours("3") }.sign()).await, 401, "one of tomorrow");
+        for (header, value) in
+            [(WEBHOOK_SIGNATURE, "nonsense"), (WEBHOOK_SIGNATURE, "v1,%"), (WEBHOOK_TIMESTAMP, "x")]
+        {
+            assert_eq!(self.send(&ours("3").sign().with(header, value)).await, 401, "{header}: {value}");
+        }
+        assert_eq!(self.send(&ours("3").sign().without(WEBHOOK_SIGNATURE)).await, 401);
+        let elsewhere = Letter { task: format!("{TASK}b"), ..ours("3") };
+        assert_eq!(self.send(&elsewhere.sign()).await, 421, "another task's");
+        assert_eq!(self.send(&ours("3").sign().with("content-type", "text/plain")).await, 415);
+        assert_eq!(self.send(&Sent { method: Method::GET, ..ours("3").sign() }).await, 405);
+        let huge = sign(SECRET, "dlv_huge", now, Method::POST, vec![b' '; 1024 * 1024 + 1]);
+        assert_eq!(self.send(&huge).await, 413);
+        assert_eq!(self.send(&ours("3").sign()).await, 202, "and still ours");
+    }
+}
+
+#[tokio::test]
+async fn the_python_example_answers_as_the_layer_does() {
+    let mut python = Command::new(repository(".venv/bin/python"));
+    python.arg(repository("examples/receivers/python/receiver.py"));
+    start(python).await.judge().await;
+}
+
+#[tokio::test]
+async fn the_javascript_example_answers_as_the_layer_does() {
+    repository("examples/receivers/node/node_modules");
+    let mut node = Command::new("node");
+    node.arg(repository("examples/receivers/node/receiver.mjs"));
+    start(node).await.judge().await;
+}

@@ -1,0 +1,59 @@
+// Accepts the events of ecs-task-notifier: Express, and the JavaScript library of Standard Webhooks.
+
+import express from "express";
+import { Webhook } from "standardwebhooks";
+
+const keys = process.env.NOTIFIER_VERIFYING_KEYS.trim().split(/\s+/).map((secret) => new Webhook(secret));
+const rememberMs = 3_600_000;
+const rememberMost = 10_000;
+const waitingMost = 100;
+const seen = new Map(); // A Map keeps the order of insertion: the oldest comes first.
+let waiting = 0;
+
+/** The ARN of this task, or undefined outside ECS. */
+async function ownTask() {
+  const uri = process.env.ECS_CONTAINER_METADATA_URI_V4;
+  if (uri === undefined) return undefined;
+  const answer = await fetch(`${uri}/task`, { signal: AbortSignal.timeout(5000) });
+  return (await answer.json()).TaskARN;
+}
+
+/** The event, when one of the keys signed this body within the last five minutes. */
+function verified(request) {
+  for (const key of keys) {
+    try {
+      return key.verify(request.body.toString(), request.headers);
+    } catch {} // The library throws several kinds for a malformed header; all of them mean no.
+  }
+}
+
+/** Whether this delivery was not seen before. Forgets the old ones. */
+function first(delivery) {
+  for (const [id, at] of seen) {
+    if (seen.size < rememberMost && Date.now() - at <= rememberMs) break;
+    seen.delete(id);
+  }
+  return !seen.has(delivery) && seen.set(delivery, Date.now());
+}
+
+async function handle(event) {
+  console.log(`${event.type}: ${JSON.stringify(event.data)}`);
+}
+
+const task = await ownTask();
+const app = express();
+app.disable("x-powered-by");
+app.use(express.raw({ type: "application/cloudevents+json", limit: "1mb" }));
+app.post("/v1.0/notify", (request, response) => {
+  if (!Buffer.isBuffer(request.body)) return response.status(415).send("the body must be application/cloudevents+json\n");
+  const event = verified(request);
+  if (event === undefined) return response.status(401).send("no signature matches\n");
+  if (task !== undefined && event.ecstask !== task) return response.status(421).send("the event is for another task\n");
+  if (waiting >= waitingMost) return response.status(503).set("Retry-After", "1").send("busy\n");
+  if (!first(request.headers["webhook-id"])) return response.status(200).send("handled before\n");
+  waiting += 1;
+  setImmediate(() => handle(event).catch(console.error).finally(() => (waiting -= 1)));
+  response.status(202).send("accepted\n");
+});
+app.all("/v1.0/notify", (_, response) => response.status(405).set("Allow", "POST").send("only POST is accepted here\n"));
+app.listen(Number(process.env.PORT ?? 8080), "127.0.0.1");

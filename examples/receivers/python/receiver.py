@@ -1,0 +1,67 @@
+"""Accepts the events of ecs-task-notifier: Flask, and the Python library of Standard Webhooks."""
+
+import json
+import os
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+from flask import Flask, abort, request
+from standardwebhooks import Webhook
+
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+keys = [Webhook(secret) for secret in os.environ["NOTIFIER_VERIFYING_KEYS"].split()]
+workers, waiting = ThreadPoolExecutor(max_workers=4), threading.Semaphore(100)
+lock, seen = threading.Lock(), {}  # A dict keeps the order of insertion: the oldest comes first.
+task = None  # Outside ECS.
+if uri := os.environ.get("ECS_CONTAINER_METADATA_URI_V4"):
+    with urllib.request.urlopen(f"{uri}/task", timeout=5) as answer:
+        task = json.load(answer)["TaskARN"]
+
+
+def verified(body: bytes) -> dict:
+    """The event, when one of the keys signed this body within the last five minutes."""
+    for key in keys:
+        try:
+            return key.verify(body, dict(request.headers))
+        except Exception:  # The library raises several kinds for a malformed header; all of them mean no.
+            continue
+    abort(401, "no signature matches")
+
+
+def first(delivery: str) -> bool:
+    """Whether this delivery was not seen in the last hour, nor among the last 10,000."""
+    now = time.monotonic()
+    with lock:
+        while seen and (len(seen) >= 10_000 or now - next(iter(seen.values())) > 3600):
+            del seen[next(iter(seen))]
+        return seen.setdefault(delivery, now) is now
+
+
+def handle(event: dict) -> None:
+    try:
+        print(f"{event['type']}: {event.get('data')}", flush=True)
+    finally:
+        waiting.release()
+
+
+@app.post("/v1.0/notify")
+def notify():
+    if request.mimetype != "application/cloudevents+json":
+        abort(415)
+    event = verified(request.get_data())
+    if task is not None and event.get("ecstask") != task:
+        abort(421, "the event is for another task")
+    if not waiting.acquire(blocking=False):
+        return "busy\n", 503, {"Retry-After": "1"}
+    if not first(request.headers["webhook-id"]):
+        waiting.release()
+        return "handled before\n", 200
+    workers.submit(handle, event)
+    return "accepted\n", 202
+
+
+if __name__ == "__main__":
+    app.run("127.0.0.1", int(os.environ.get("PORT", "8080")), threaded=True)
