@@ -86,6 +86,10 @@ test-deployed: test-tools ## The module applied to an emulator, the functions ru
 	$(MAKE) lambda ARCH=x86_64
 	TF=$(TF) $(CARGO_TOOL) nextest run --package lambdas --test deployed --run-ignored only
 
+.PHONY: cold-start
+cold-start: ## Zip size, and time from process start to ready, of the functions built for this machine (ARCH=x86_64)
+	python3 crates/lambdas/cold_start.py target/lambda/$(ARCH)/*/bootstrap.zip
+
 .PHONY: image
 image: ## The daemon's container image, as `ecs-task-notifier` (needs buildah or docker, and the musl target of rustup)
 	sh tests/image.sh
