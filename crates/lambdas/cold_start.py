@@ -1,6 +1,6 @@
 """How long a function takes from process start to its first request for work, on this machine.
 
-    python3 crates/lambdas/tests/cold_start.py target/lambda/x86_64/*/bootstrap.zip
+    python3 crates/lambdas/cold_start.py target/lambda/x86_64/*/bootstrap.zip
 """
 
 import http.server
