@@ -4,7 +4,12 @@
 //! know batching windows, whether a queue hides messages long enough, or networks; and ECS permissions are not enforced,
 //! because the simulator answers for ECS. The module's own tests look at those.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "../../notifier/tests/support/emulator.rs"]
 mod emulator;

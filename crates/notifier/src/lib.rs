@@ -18,6 +18,7 @@
 //! | [`daemon`] | the three stages as one process on the queues |
 //! | [`direct`] | the three stages as one call, without queues |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
+//! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
 pub mod ambient;
