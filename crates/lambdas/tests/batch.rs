@@ -1,6 +1,11 @@
 //! One invocation over the wire: real queues of the simulator, the exact JSON that Lambda gets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "support/queues.rs"]
 mod queues;
