@@ -21,6 +21,7 @@ lint: test-tools ## Formatting, lints, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --all-features --no-deps --quiet
+	cargo fetch --quiet # of every platform: a build fetches only what this one needs
 	$(CARGO_TOOL) deny --offline check bans licenses sources
 
 .PHONY: advisories
