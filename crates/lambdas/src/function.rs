@@ -11,6 +11,7 @@ use notifier::daemon::Failure;
 use notifier::deliver::Deliverer;
 use notifier::discover::Discovery;
 use notifier::queue::{Mapped, Queue};
+use notifier::report;
 use notifier::settings::table::{self, Setting};
 use notifier::settings::{Environment, Flags, Settings, Sources};
 use notifier::stage::{self, Ctx, StageName};
@@ -18,7 +19,6 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::batch::Worker;
-use crate::outcomes;
 use crate::record::Batch;
 
 /// Runs one stage as a Lambda function, until Lambda ends the process.
@@ -54,7 +54,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
             Clock::system(),
             chance.clone(),
         ),
-        progress: outcomes::logged(),
+        progress: report::logged(),
     };
     let ctx = Arc::new(ctx);
     let handler = move |received, deadline| {

@@ -5,11 +5,9 @@
 //! | [`function`] | one function: settings, clients and log once, then invocation after invocation |
 //! | [`batch`] | one invocation: each record by itself, and which of them go back |
 //! | [`record`] | what Lambda hands over, read record by record |
-//! | [`outcomes`] | what became of each task, in the log |
 //!
 //! The stages themselves, what counts as final and how long a message waits are the daemon's.
 
 pub mod batch;
 pub mod function;
-pub mod outcomes;
 pub mod record;
