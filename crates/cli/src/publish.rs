@@ -81,9 +81,7 @@ pub(crate) async fn run(
 
 /// The body for the observer queue: the scope, and the whole event.
 pub(crate) fn message(scope: ObserverMessage, broadcast: &wire::Broadcast) -> Result<String, Failure> {
-    let unwritable =
-        |error: &dyn std::error::Error| Failure::usage("the event cannot be sent").because(error);
-    let event = serde_json::to_string(&broadcast.event).map_err(|error| unwritable(&error))?;
-    let event: Draft = serde_json::from_str(&event).map_err(|error| unwritable(&error))?;
-    ObserverMessage { event: Some(event), ..scope }.to_body().map_err(|error| unwritable(&error))
+    let event = Some(Draft::from(broadcast.event.clone()));
+    let body = ObserverMessage { event, ..scope }.to_body();
+    body.map_err(|error| Failure::usage("the event cannot be sent").because(&error))
 }

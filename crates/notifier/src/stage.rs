@@ -152,8 +152,8 @@ pub async fn run(
 }
 
 async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
-    let message = ObserverMessage::from_body(&received.body)?;
-    let broadcast = broadcast(message.event.clone().unwrap_or_default(), received)?;
+    let mut message = ObserverMessage::from_body(&received.body)?;
+    let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let found = ctx.discovery.services(&message, &broadcast).await?;
     let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
     for skip in found.skips {

@@ -222,6 +222,13 @@ impl Event {
     }
 }
 
+impl From<Event> for Draft {
+    /// The event as somebody may send it again, with nothing left out.
+    fn from(Event { id, source, kind, time, rest }: Event) -> Self {
+        Self { id: Some(id.into()), source: Some(source), kind: Some(kind), time: Some(time), ..rest }
+    }
+}
+
 impl Draft {
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         for (name, value) in [
@@ -384,6 +391,17 @@ mod tests {
             serde_json::from_str::<Event>(sent).map(|e| serde_json::to_string(&e).unwrap()).unwrap(),
             sent
         );
+    }
+
+    #[test]
+    fn an_event_that_is_sent_again_is_the_same_event() {
+        let sent = r#"{"id":"7","subject":"k","traceid":"x","data":{"n": 1.10}}"#;
+        let id = BroadcastId::try_from("msg-1".to_owned()).unwrap();
+        let other = BroadcastId::try_from("msg-2".to_owned()).unwrap();
+        let draft: Draft = serde_json::from_str(sent).unwrap();
+        let event = draft.complete(&id, OffsetDateTime::UNIX_EPOCH).unwrap();
+        let later = OffsetDateTime::UNIX_EPOCH + time::Duration::DAY;
+        assert_eq!(Draft::from(event.clone()).complete(&other, later).unwrap(), event);
     }
 
     #[test]
