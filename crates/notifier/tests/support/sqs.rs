@@ -87,11 +87,14 @@ impl Sqs {
         call.send().await.unwrap().attributes.unwrap().remove(&name).unwrap()
     }
 
-    /// How many messages are visible, and how many are in work.
+    /// How many messages are visible, and how many are in work, at one moment.
     pub(crate) async fn depth(&self, queue: &Queue) -> (u64, u64) {
-        let visible = self.attribute(queue, Attribute::ApproximateNumberOfMessages).await;
-        let hidden = self.attribute(queue, Attribute::ApproximateNumberOfMessagesNotVisible).await;
-        (visible.parse().unwrap(), hidden.parse().unwrap())
+        let names =
+            [Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible];
+        let call = self.client.get_queue_attributes().queue_url(queue.url());
+        let answer = call.set_attribute_names(Some(names.to_vec())).send().await.unwrap().attributes.unwrap();
+        let [visible, hidden] = names.map(|name| answer[&name].parse().unwrap());
+        (visible, hidden)
     }
 
     /// Takes every visible message off a queue, as a consumer that knows nothing of us sees them.
