@@ -17,6 +17,7 @@
 //! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
 //! | [`daemon`] | the three stages as one process on the queues |
 //! | [`direct`] | the three stages as one call, without queues |
+//! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
@@ -29,6 +30,7 @@ pub mod direct;
 pub mod discover;
 pub mod fleet;
 pub mod labels;
+pub mod ledger;
 pub mod network;
 pub mod outcome;
 pub mod progress;
