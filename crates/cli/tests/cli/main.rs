@@ -4,8 +4,10 @@
 
 mod demo;
 mod help;
+mod moto;
 mod plan;
 mod publish;
+mod receivers;
 mod send;
 mod serve;
 mod settings;

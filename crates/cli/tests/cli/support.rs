@@ -163,6 +163,12 @@ impl Notifier {
         self
     }
 
+    /// Has the emulator at this URL for AWS, and may call loopback.
+    pub(crate) fn at(mut self, url: &str) -> Self {
+        point(&mut self.command, url);
+        self
+    }
+
     pub(crate) fn stdin(self, stdin: &'static str) -> Self {
         Self { stdin, ..self }
     }
@@ -241,6 +247,16 @@ impl Drop for Running {
     }
 }
 
+fn point(command: &mut Command, url: &str) {
+    command.envs([
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8,127.0.0.0/8"),
+    ]);
+}
+
 /// A simulator in a process of its own.
 pub(crate) struct Sim {
     pub url: String,
@@ -269,9 +285,7 @@ impl Sim {
 
     /// A run that has this simulator for AWS, and may call loopback.
     pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
-        let mut notifier = notifier(arguments);
-        self.point(&mut notifier.command);
-        notifier
+        notifier(arguments).at(&self.url)
     }
 
     /// The same for a line of shell, which finds the binary by its name.
@@ -280,18 +294,8 @@ impl Sim {
         let directory = std::path::Path::new(env!("CARGO_BIN_EXE_ecs-task-notifier")).parent().unwrap();
         command.args(["-c", script]).env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("PATH", format!("{}:/usr/bin:/bin", directory.display()));
-        self.point(&mut command);
+        point(&mut command, &self.url);
         Notifier { command, stdin: "" }
-    }
-
-    fn point(&self, command: &mut Command) {
-        command.envs([
-            ("AWS_ENDPOINT_URL", self.url.as_str()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8,127.0.0.0/8"),
-        ]);
     }
 
     /// Calls SQS as any client would; the answer is JSON.

@@ -1,0 +1,139 @@
+//! `plan` and `send` against moto, which we did not write: its container instances and its EC2.
+//!
+//! Moto knows no host ports: its tasks in bridge mode are skips. What it gets wrong and the fleet sets right stands in
+//! `python/moto_fleet.py`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::receivers::Receivers;
+use crate::support::{Run, notifier};
+
+/// Of no simulator: those begin at 127.1.0.0.
+const SUBNET: &str = "127.0.77.0/24";
+const HOSTS: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(127, 0, 77, 11), Ipv4Addr::new(127, 0, 77, 12), Ipv4Addr::new(127, 0, 77, 13)];
+const FARGATE: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 77, 101), Ipv4Addr::new(127, 0, 77, 102)];
+
+/// Moto with a fleet: `agent` on every host in host mode, `web` on Fargate, `classic` in bridge mode, and `quiet`, which
+/// did not opt in.
+struct Moto {
+    process: Child,
+    url: String,
+    /// The ARN of the task at each address, as boto3 read it.
+    tasks: BTreeMap<Ipv4Addr, String>,
+}
+
+impl Moto {
+    fn start(port: u16) -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = here.join("../../.venv/bin/python");
+        assert!(python.exists(), "{} is missing: run `make test-tools` first", python.display());
+        let list =
+            |addresses: &[Ipv4Addr]| addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(",");
+        let mut command = Command::new(python);
+        command.arg(here.join("tests/python/moto_fleet.py"));
+        command.args([SUBNET, &port.to_string(), &list(&HOSTS), &list(&FARGATE)]);
+        command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut made = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut made).unwrap();
+        let made: Value = serde_json::from_str(&made).expect("moto did not start");
+        let tasks = serde_json::from_value(made["tasks"].clone()).unwrap();
+        Self { process, url: made["url"].as_str().unwrap().to_owned(), tasks }
+    }
+
+    fn run(&self, arguments: &str) -> Run {
+        notifier(arguments).at(&self.url).env("NOTIFIER_ALLOW_NETWORKS", SUBNET).run()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// The objects of a run, without the summary.
+fn records(run: &Run) -> Vec<Value> {
+    let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line.get("summary").is_none()).collect()
+}
+
+/// Which task each record has at which address, for those that have one.
+fn addresses(run: &Run, port: u16) -> BTreeMap<Ipv4Addr, String> {
+    let address = |record: &Value| {
+        let address = record["address"].as_str()?.strip_suffix(&format!(":{port}"))?.parse().unwrap();
+        Some((address, record["task"].as_str()?.to_owned()))
+    };
+    records(run).iter().filter_map(address).collect()
+}
+
+/// The words that a service's records have in this column, and how many have them.
+fn column<'a>(records: &'a [Value], service: &str, column: &str) -> BTreeMap<&'a str, usize> {
+    let mut words = BTreeMap::new();
+    for record in records.iter().filter(|record| record["service"] == service) {
+        *words.entry(record[column].as_str().unwrap_or("null")).or_default() += 1;
+    }
+    words
+}
+
+#[test]
+fn moto_is_planned_and_every_task_is_told_once_where_moto_says_it_is() {
+    let receivers = Receivers::at(&[HOSTS.as_slice(), &FARGATE].concat());
+    let moto = Moto::start(receivers.port);
+
+    let plan = moto.run("plan --cluster prod --format json");
+    assert_eq!((plan.code, plan.stderr.as_str()), (0, ""), "{plan}");
+    assert_eq!(addresses(&plan, receivers.port), moto.tasks);
+    let planned = records(&plan);
+    assert_eq!(column(&planned, "agent", "decision"), [("call", 3)].into());
+    assert_eq!(column(&planned, "web", "decision"), [("call", 2)].into());
+    assert_eq!(column(&planned, "classic", "decision"), [("skip", 1)].into());
+    assert_eq!(column(&planned, "quiet", "decision"), [("ignore", 1)].into());
+    // One page, one batch, one of each revision: the fewest calls that there can be.
+    let calls = concat!(
+        r#""aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"#,
+        r#""ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1}"#
+    );
+    assert!(plan.stdout.contains(calls), "{plan}");
+    assert!(receivers.heard().is_empty(), "a plan calls nobody");
+
+    let send = moto.run("send --cluster prod --id cache-7 --allow-skips --format json");
+    assert_eq!(send.code, 0, "{send}");
+    assert_eq!(addresses(&send, receivers.port), moto.tasks);
+    let sent = records(&send);
+    assert_eq!(column(&sent, "agent", "outcome"), [("delivered", 3)].into());
+    assert_eq!(column(&sent, "web", "outcome"), [("delivered", 2)].into());
+    let unmapped = format!("container port {} is not mapped to a TCP port of the host", receivers.port);
+    assert_eq!(column(&sent, "classic", "reason"), [(unmapped.as_str(), 1)].into());
+    let heard = receivers.heard();
+    assert_eq!(heard.keys().collect::<Vec<_>>(), moto.tasks.keys().collect::<Vec<_>>());
+    for (address, requests) in heard {
+        let [(line, body)] = requests.as_slice() else { panic!("{address} was called {requests:?}") };
+        assert_eq!(line, "POST /v1.0/notify HTTP/1.1");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&body["ecstask"], &body["id"]),
+            (&Value::from(moto.tasks[&address].as_str()), &"cache-7".into())
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_moto_does_not_know_is_wrong_use() {
+    let run = Moto::start(8080).run("plan --cluster prdo");
+    assert_eq!(run.code, 2, "{run}");
+    assert!(
+        run.stderr.starts_with("error: there is no cluster `prdo` in this account and region\n"),
+        "{run}"
+    );
+}
