@@ -14,6 +14,7 @@
 //! | [`aws`] | the clients: ECS, EC2, SQS; their pages, batches, caches and budgets |
 //! | [`discover`] | stages 1 and 2 |
 //! | [`deliver`] | stage 3: one HTTP call per endpoint, its retries, its outcome |
+//! | [`secrets`] | what signs and what is sent along: read by reference, kept up to date, never shown |
 //! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
 //! | [`daemon`] | the three stages as one process on the queues |
 //! | [`direct`] | the three stages as one call, without queues |
@@ -36,5 +37,6 @@ pub mod outcome;
 pub mod progress;
 pub mod queue;
 pub mod report;
+pub mod secrets;
 pub mod settings;
 pub mod stage;

@@ -1,4 +1,5 @@
-//! The clients: ECS, EC2 and SQS, set up once, counted, and kept within our share of AWS's throttles.
+//! The clients: ECS, EC2, SQS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
+//! throttles.
 
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
@@ -8,12 +9,17 @@ pub mod budget;
 pub mod calls;
 pub mod ec2;
 pub mod ecs;
+mod endpoint;
+mod fault;
+mod operation;
+pub mod secrets;
 mod wiring;
 
 use answer::AnswerLimit;
 use budget::Budget;
 use calls::Calls;
 use ec2::Ec2;
+use secrets::Secrets;
 
 /// How we introduce ourselves to AWS, in the user agent.
 const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
@@ -25,7 +31,7 @@ pub struct Options {
     pub region: Option<String>,
     /// Profile of the AWS configuration files, before `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// One endpoint for all three services, before every `AWS_ENDPOINT_URL…` and every profile's.
+    /// One endpoint for all services, before every `AWS_ENDPOINT_URL…` and every profile's.
     pub endpoint_url: Option<String>,
     /// Our share of AWS's throttles.
     pub budget: Budget,
@@ -40,6 +46,8 @@ pub struct Aws {
     pub sqs: aws_sdk_sqs::Client,
     /// EC2.
     pub ec2: Ec2,
+    /// Secrets Manager and the parameters of Systems Manager.
+    pub secrets: Secrets,
     /// Every request of these clients, counted.
     pub calls: Calls,
     /// Our share of AWS's throttles, to wait for before a call to ECS. EC2 waits by itself, SQS has no limit to share.
@@ -102,6 +110,7 @@ impl Aws {
             ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
+            secrets: Secrets::new(&config, &calls),
             calls,
             budget,
         }

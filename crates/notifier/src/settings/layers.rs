@@ -1,6 +1,7 @@
 //! The three layers that a value can come from: flags, environment, file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistake, Origin, did_you_mean, shown};
@@ -12,8 +13,16 @@ pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A snapshot of environment variables. An empty value counts as not set, as templates write it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, String>);
+
+/// The names alone: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")?;
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Environment {
     /// The environment of this process, text that is not Unicode made so.

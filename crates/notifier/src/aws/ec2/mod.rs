@@ -1,8 +1,7 @@
 //! The one question that EC2 is asked: the private addresses of instances.
 //!
 //! The EC2 client of the SDK is 1.24 million lines for this one call and doubles the build. So the call is built here
-//! on the SDK's own parts (`query`), and behaves as the clients of ECS and SQS do: credentials, signatures, retries,
-//! deadlines, endpoints.
+//! on the SDK's own parts (`super::operation`), and behaves as the clients of ECS and SQS do.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,7 +13,6 @@ use super::budget::{Budget, Group};
 use super::calls::Calls;
 
 mod answer;
-mod endpoint;
 mod fault;
 mod query;
 

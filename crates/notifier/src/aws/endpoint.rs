@@ -1,4 +1,4 @@
-//! Where EC2 is: the SDK's order of settings, and EC2's own rules for its host names.
+//! Where a service is for which the SDK has no client here: the SDK's order of settings, and AWS's rules for host names.
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::endpoint::error::ResolveEndpointError;
@@ -17,9 +17,30 @@ const PARTITIONS: &[(&str, &str, &str)] = &[
     ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-/// What decides where EC2 is.
-#[derive(Clone, Debug, Default)]
+/// A service that is called without a client of the SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    /// Its name in the SDKs, `EC2`; with underscores for spaces, the end of `AWS_ENDPOINT_URL_…`.
+    pub id: &'static str,
+    /// How its host names begin, and what requests to it are signed for.
+    pub host: &'static str,
+    /// What the rules of its host names have of their own.
+    pub rules: Rules,
+}
+
+/// How host names depend on FIPS and dual stack. Source: botocore's endpoint rule sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// In `GovCloud` the plain host is the FIPS one, except for dual stack.
+    PlainInGovCloud,
+    /// The plain hosts serve dual stack too.
+    AlwaysDualStack,
+}
+
+/// What decides where a service is.
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
+    service: Service,
     /// An endpoint of the user's own.
     custom: Option<String>,
     region: Option<String>,
@@ -43,15 +64,18 @@ pub(super) enum EndpointError {
 impl Settings {
     /// The settings that `config` found, `AWS_ENDPOINT_URL_EC2` and the profile's services section before what holds for
     /// all services, as the SDK's generated clients do it.
-    pub(super) fn of(config: &SdkConfig) -> Self {
+    pub(super) fn of(service: Service, config: &SdkConfig) -> Self {
         let own = || {
-            let key =
-                ServiceConfigKey::builder().service_id("EC2").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+            let key = ServiceConfigKey::builder()
+                .service_id(service.id)
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url");
             config.service_config()?.load_config(key.build().ok()?)
         };
         let from_code = config.get_origin("endpoint_url").is_client_config();
         let custom = if from_code { None } else { own() };
         Self {
+            service,
             custom: custom.or_else(|| config.endpoint_url().map(str::to_owned)),
             region: config.region().map(ToString::to_string),
             fips: config.use_fips().unwrap_or_default(),
@@ -59,7 +83,7 @@ impl Settings {
         }
     }
 
-    /// Source: botocore's endpoint rule set for EC2, 2016-11-15.
+    /// Source: botocore's endpoint rule sets.
     fn url(&self) -> Result<String, EndpointError> {
         if let Some(custom) = &self.custom {
             return match (self.fips, self.dual_stack) {
@@ -74,20 +98,28 @@ impl Settings {
             return Err(EndpointError::Region(region.to_owned()));
         }
         let outside = PARTITIONS.iter().find(|(start, ..)| region.starts_with(start));
-        let (suffix, dual_stack) = outside.map_or(("amazonaws.com", "api.aws"), |(_, one, dual)| (one, dual));
-        // In GovCloud the plain host is the FIPS one, except for dual stack.
-        let plain = !self.fips || (region.starts_with("us-gov-") && !self.dual_stack);
-        let host = if plain { "ec2" } else { "ec2-fips" };
-        let suffix = if self.dual_stack { dual_stack } else { suffix };
-        Ok(format!("https://{host}.{region}.{suffix}"))
+        let (one, dual) = outside.map_or(("amazonaws.com", "api.aws"), |(_, one, dual)| (one, dual));
+        let (fips, suffix) = match self.service.rules {
+            Rules::PlainInGovCloud => {
+                let plain = region.starts_with("us-gov-") && !self.dual_stack;
+                (self.fips && !plain, if self.dual_stack { dual } else { one })
+            }
+            Rules::AlwaysDualStack => {
+                let named = self.dual_stack && self.fips && outside.is_some();
+                (self.fips, if named { dual } else { one })
+            }
+        };
+        let host = self.service.host;
+        let fips = if fips { "-fips" } else { "" };
+        Ok(format!("https://{host}{fips}.{region}.{suffix}"))
     }
 }
 
 impl ResolveEndpoint for Settings {
     fn resolve_endpoint<'a>(&'a self, _: &'a EndpointResolverParams) -> EndpointFuture<'a> {
-        let url = self
-            .url()
-            .map_err(|error| ResolveEndpointError::from_source("EC2 has no endpoint", error).into());
+        let url = self.url().map_err(|error| {
+            ResolveEndpointError::from_source(format!("{} has no endpoint", self.service.id), error).into()
+        });
         EndpointFuture::ready(url.map(|url| Endpoint::builder().url(url).build()))
     }
 }
@@ -96,8 +128,15 @@ impl ResolveEndpoint for Settings {
 mod tests {
     use super::*;
 
-    fn in_region(region: &str, fips: bool, dual_stack: bool) -> String {
-        let settings = Settings { custom: None, region: Some(region.to_owned()), fips, dual_stack };
+    const EC2: Service = Service { id: "EC2", host: "ec2", rules: Rules::PlainInGovCloud };
+    const SECRETS: Service =
+        Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
+    const NOWHERE: Settings =
+        Settings { service: EC2, custom: None, region: None, fips: false, dual_stack: false };
+
+    fn in_region(service: Service, region: &str, fips: bool, dual_stack: bool) -> String {
+        let region = Some(region.to_owned());
+        let settings = Settings { service, region, fips, dual_stack, ..NOWHERE };
         settings.url().unwrap_or_else(|error| error.to_string())
     }
 
@@ -120,16 +159,50 @@ mod tests {
             else {
                 panic!("not a row: {line}")
             };
-            assert_eq!(in_region(region, false, false), format!("https://{plain}"));
-            assert_eq!(in_region(region, true, false), format!("https://{fips}"));
-            assert_eq!(in_region(region, false, true), format!("https://{dual_stack}"));
-            assert_eq!(in_region(region, true, true), format!("https://{both}"));
+            assert_eq!(in_region(EC2, region, false, false), format!("https://{plain}"));
+            assert_eq!(in_region(EC2, region, true, false), format!("https://{fips}"));
+            assert_eq!(in_region(EC2, region, false, true), format!("https://{dual_stack}"));
+            assert_eq!(in_region(EC2, region, true, true), format!("https://{both}"));
+        }
+    }
+
+    /// Expected: what botocore 1.43 resolves.
+    #[test]
+    fn secrets_manager_has_hosts_of_its_own_for_fips_and_none_for_dual_stack() {
+        for (region, plain, fips, both) in [
+            ("eu-west-1", "eu-west-1.amazonaws.com", "eu-west-1.amazonaws.com", "eu-west-1.amazonaws.com"),
+            (
+                "us-gov-west-1",
+                "us-gov-west-1.amazonaws.com",
+                "us-gov-west-1.amazonaws.com",
+                "us-gov-west-1.amazonaws.com",
+            ),
+            (
+                "cn-north-1",
+                "cn-north-1.amazonaws.com.cn",
+                "cn-north-1.amazonaws.com.cn",
+                "cn-north-1.api.amazonwebservices.com.cn",
+            ),
+            (
+                "us-isob-east-1",
+                "us-isob-east-1.sc2s.sgov.gov",
+                "us-isob-east-1.sc2s.sgov.gov",
+                "us-isob-east-1.api.aws.scloud",
+            ),
+        ] {
+            assert_eq!(in_region(SECRETS, region, false, false), format!("https://secretsmanager.{plain}"));
+            assert_eq!(in_region(SECRETS, region, false, true), format!("https://secretsmanager.{plain}"));
+            assert_eq!(
+                in_region(SECRETS, region, true, false),
+                format!("https://secretsmanager-fips.{fips}")
+            );
+            assert_eq!(in_region(SECRETS, region, true, true), format!("https://secretsmanager-fips.{both}"));
         }
     }
 
     #[test]
     fn a_custom_endpoint_needs_no_region_and_goes_with_neither_fips_nor_dual_stack() {
-        let custom = Settings { custom: Some("http://127.0.0.1:9".to_owned()), ..Settings::default() };
+        let custom = Settings { custom: Some("http://127.0.0.1:9".to_owned()), ..NOWHERE };
         assert_eq!(custom.url().as_deref(), Ok("http://127.0.0.1:9"));
         assert_eq!(Settings { fips: true, ..custom.clone() }.url(), Err(EndpointError::CustomFips));
         assert_eq!(Settings { dual_stack: true, ..custom }.url(), Err(EndpointError::CustomDualStack));
@@ -138,13 +211,16 @@ mod tests {
     #[test]
     fn a_region_that_would_change_the_host_is_refused() {
         for region in ["", "eu-west-1.evil.example/", "a@b", "eu west", "eu-west-1#"] {
-            assert_eq!(in_region(region, false, false), format!("`{region}` is not the name of a region"));
+            assert_eq!(
+                in_region(EC2, region, false, false),
+                format!("`{region}` is not the name of a region")
+            );
         }
     }
 
     #[test]
     fn without_a_region_or_an_endpoint_the_error_says_what_to_set() {
-        let error = Settings::default().url().unwrap_err().to_string();
+        let error = NOWHERE.url().unwrap_err().to_string();
         assert_eq!(error, "no region is set (AWS_REGION, or the profile's `region`)");
     }
 }

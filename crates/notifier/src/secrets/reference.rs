@@ -1,0 +1,255 @@
+//! Where a secret is, in one word: `env:NAME`, `file:PATH`, `secretsmanager:ID`, `ssm:NAME`. Pure.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use wire::signature::{HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX};
+
+/// The most references that one setting lists.
+pub const REFERENCES_MAX: usize = 8;
+/// The longest reference: a path on Linux, and more than the 2,048 bytes of an ARN.
+const REFERENCE_BYTES_MAX: usize = 4096;
+
+/// Where a secret is. What stands there is read by a [`Vault`](super::Vault).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretRef {
+    /// An environment variable of this process.
+    Env(String),
+    /// A file, read again when it changes.
+    File(PathBuf),
+    /// A secret of Secrets Manager, by name or ARN.
+    SecretsManager(String),
+    /// A parameter of Systems Manager, by name or ARN.
+    Ssm(String),
+}
+
+/// Why a text is not a reference. Never repeats it: it may be the secret itself, set by mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefError {
+    /// A key where the name of one belongs.
+    #[error(
+        "this is a key itself, and settings may be seen by others: put it somewhere and name the place, such as `file:PATH`"
+    )]
+    Key,
+    /// None of the four kinds.
+    #[error(
+        "a secret is named by `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`"
+    )]
+    Kind,
+    /// Nothing stands there.
+    #[error("there is no reference")]
+    None,
+    /// There are more than [`REFERENCES_MAX`].
+    #[error("there are more than {REFERENCES_MAX} references")]
+    TooMany,
+    /// What follows `env:` is not the name of a variable.
+    #[error("`env:` is followed by the name of an environment variable: letters, digits and `_`")]
+    Env,
+    /// What follows `file:` is not a path.
+    #[error("`file:` is followed by a path without control characters and commas")]
+    File,
+    /// What follows `secretsmanager:` is not a secret.
+    #[error("`secretsmanager:` is followed by the name or the ARN of a secret")]
+    SecretsManager,
+    /// What follows `ssm:` is not a parameter.
+    #[error("`ssm:` is followed by the name or the ARN of a parameter")]
+    Ssm,
+    /// The reference is too long to be one.
+    #[error("the reference is longer than {REFERENCE_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+impl SecretRef {
+    /// Reads references that are separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// The first that is none; none at all; too many.
+    pub fn list(text: &str) -> Result<Vec<Self>, RefError> {
+        let parts = || text.split(',').map(str::trim);
+        match parts().take(REFERENCES_MAX + 1).count() {
+            _ if text.trim().is_empty() => Err(RefError::None),
+            count if count > REFERENCES_MAX => Err(RefError::TooMany),
+            _ => parts().map(str::parse).collect(),
+        }
+    }
+
+    /// Whether AWS must be asked for it.
+    #[must_use]
+    pub fn is_in_aws(&self) -> bool {
+        matches!(self, Self::SecretsManager(_) | Self::Ssm(_))
+    }
+}
+
+impl FromStr for SecretRef {
+    type Err = RefError;
+
+    fn from_str(text: &str) -> Result<Self, RefError> {
+        if [HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX].iter().any(|prefix| text.contains(prefix))
+            && !text.starts_with("file:")
+        {
+            return Err(RefError::Key);
+        }
+        if text.len() > REFERENCE_BYTES_MAX {
+            return Err(RefError::TooLong);
+        }
+        match text.split_once(':') {
+            Some(("env", name)) if is_variable(name) => Ok(Self::Env(name.to_owned())),
+            Some(("env", _)) => Err(RefError::Env),
+            Some(("file", path)) if is_path(path) => Ok(Self::File(Path::new(path).to_owned())),
+            Some(("file", _)) => Err(RefError::File),
+            Some(("secretsmanager", id)) if is_secret(id) => Ok(Self::SecretsManager(id.to_owned())),
+            Some(("secretsmanager", _)) => Err(RefError::SecretsManager),
+            Some(("ssm", name)) if is_parameter(name) => Ok(Self::Ssm(name.to_owned())),
+            Some(("ssm", _)) => Err(RefError::Ssm),
+            _ => Err(RefError::Kind),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::SecretsManager(id) => write!(f, "secretsmanager:{id}"),
+            Self::Ssm(name) => write!(f, "ssm:{name}"),
+        }
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_path(path: &str) -> bool {
+    !path.is_empty() && !path.chars().any(|c| c.is_control() || c == ',')
+}
+
+/// Source: Secrets Manager API reference, `CreateSecret`.
+fn is_secret(id: &str) -> bool {
+    let is_name = |name: &str| {
+        (1..=512).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b))
+    };
+    match arn(id) {
+        Some(("secretsmanager", resource)) => resource.strip_prefix("secret:").is_some_and(is_name),
+        Some(_) => false,
+        None => is_name(id),
+    }
+}
+
+/// Source: Systems Manager API reference, `GetParameter`: a name may have a version or a label behind a colon.
+fn is_parameter(name: &str) -> bool {
+    let is_name = |name: &str| {
+        let (name, selector) = name.split_once(':').unwrap_or((name, "1"));
+        let is_word = |word: &str, more: &[u8]| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        };
+        name.len() <= 2048 && is_word(name, b"/_.-") && is_word(selector, b"_.-")
+    };
+    match arn(name) {
+        Some(("ssm", resource)) => resource.strip_prefix("parameter/").is_some_and(is_name),
+        Some(_) => false,
+        None => is_name(name),
+    }
+}
+
+/// Service and resource of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`; `None` for what is none.
+fn arn(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("arn:")?;
+    let mut parts = rest.splitn(5, ':');
+    let (partition, service) = (parts.next()?, parts.next()?);
+    let (region, account) = (parts.next()?, parts.next()?);
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let whole = [partition, service, region, account].into_iter().all(is_word);
+    // What begins like an ARN and is none is no name either.
+    Some(if whole { (service, parts.next().unwrap_or_default()) } else { ("", "") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_reads_as_it_is_written() {
+        for text in [
+            "env:NOTIFIER_KEY",
+            "env:_k1",
+            "file:/run/secrets/key",
+            "file:relative path.txt",
+            "file:whsec_named",
+            "secretsmanager:prod/notifier+1=a.b@c-d",
+            "secretsmanager:arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/notifier-AbCdEf",
+            "secretsmanager:arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:n-AbCdEf",
+            "ssm:/prod/notifier",
+            "ssm:notifier:3",
+            "ssm:/prod/notifier:label_1",
+            "ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/prod/notifier",
+        ] {
+            assert_eq!(text.parse::<SecretRef>().map(|found| found.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_says_what_would_be() {
+        for (text, error) in [
+            ("", RefError::Kind),
+            ("NOTIFIER_KEY", RefError::Kind),
+            ("ENV:X", RefError::Kind),
+            ("vault:x", RefError::Kind),
+            ("env:", RefError::Env),
+            ("env:1A", RefError::Env),
+            ("env:A-B", RefError::Env),
+            ("env:A=B", RefError::Env),
+            ("file:", RefError::File),
+            ("file:/a\nb", RefError::File),
+            ("file:/a,b", RefError::File),
+            ("file:/a\0", RefError::File),
+            ("secretsmanager:", RefError::SecretsManager),
+            ("secretsmanager:a b", RefError::SecretsManager),
+            ("secretsmanager:arn:aws:ssm:eu-west-1:1:parameter/x", RefError::SecretsManager),
+            ("secretsmanager:arn:aws:secretsmanager:eu-west-1:1", RefError::SecretsManager),
+            ("secretsmanager:arn:aws:secretsmanager::1:secret:x", RefError::SecretsManager),
+            ("ssm:", RefError::Ssm),
+            ("ssm:a:", RefError::Ssm),
+            ("ssm:a b", RefError::Ssm),
+            ("ssm:arn:aws:secretsmanager:eu-west-1:1:secret:x", RefError::Ssm),
+            ("ssm:arn:aws:ssm:eu-west-1:1:document/x", RefError::Ssm),
+            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", RefError::Key),
+            ("env:whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", RefError::Key),
+        ] {
+            assert_eq!(text.parse::<SecretRef>(), Err(error), "{text:?}");
+        }
+        let long = format!("file:/{}", "x".repeat(REFERENCE_BYTES_MAX));
+        assert_eq!(long.parse::<SecretRef>(), Err(RefError::TooLong));
+    }
+
+    #[test]
+    fn a_list_has_a_first_a_last_and_a_limit() {
+        let two = SecretRef::list("env:A, file:/b").unwrap();
+        assert_eq!(two, [SecretRef::Env("A".into()), SecretRef::File("/b".into())]);
+        assert_eq!(SecretRef::list(" "), Err(RefError::None));
+        assert_eq!(SecretRef::list("env:A,"), Err(RefError::Kind));
+        assert_eq!(SecretRef::list(&["env:A"; 9].join(",")), Err(RefError::TooMany));
+    }
+
+    proptest::proptest! {
+        /// Whatever is set by mistake, the error does not repeat it.
+        #[test]
+        fn an_error_never_repeats_the_text(text in "[a-z:/_]{0,8}whsec_[A-Za-z0-9+/=]{32}") {
+            if let Err(error) = text.parse::<SecretRef>() {
+                let key = text.split("whsec_").last().unwrap();
+                proptest::prop_assert!(!error.to_string().contains(key));
+                let debug = format!("{error:?}");
+                proptest::prop_assert!(!debug.contains(key));
+            }
+        }
+    }
+}

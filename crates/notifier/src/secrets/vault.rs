@@ -1,0 +1,160 @@
+//! Reads what a reference names, once.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::kept::Unusable;
+use super::reference::SecretRef;
+use crate::aws::secrets::{AskError, Secrets, Version};
+use crate::settings::Environment;
+
+/// The longest text of one secret: what Secrets Manager holds. Source: Secrets Manager user guide, quotas.
+pub const SECRET_BYTES_MAX: usize = 65_536;
+/// How long one reading may take, AWS's throttles included.
+const READ_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What a reference named: the texts of a secret, its newest version first. There is at least one.
+pub struct Material(Vec<SecretString>);
+
+/// Why a secret cannot be had. Names the reference, and repeats nothing of what stands there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The environment variable is not set, or empty.
+    #[error("{0}: the variable is not set, or empty")]
+    NotSet(SecretRef),
+    /// The file cannot be read.
+    #[error("{0}: the file cannot be read")]
+    File(SecretRef, #[source] io::Error),
+    /// The text is too long to be a secret.
+    #[error("{0}: it is longer than {SECRET_BYTES_MAX} bytes")]
+    TooLong(SecretRef),
+    /// There is no text.
+    #[error("{0}: it is empty")]
+    Empty(SecretRef),
+    /// AWS did not hand it out.
+    #[error("{0}: AWS does not hand it out")]
+    Aws(SecretRef, #[source] AskError),
+    /// Nothing came in time.
+    #[error("{0}: it could not be read within {READ_TIME_MAX:?}")]
+    TimedOut(SecretRef),
+    /// AWS would have to be asked, and this process does not.
+    #[error("{0}: this command does not ask AWS")]
+    NoAws(SecretRef),
+    /// What was read is not what it should be.
+    #[error("{}: it cannot be used", list(.0))]
+    Unusable(Vec<SecretRef>, #[source] Unusable),
+}
+
+fn list(references: &[SecretRef]) -> String {
+    references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Where secrets are read. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    environment: Environment,
+    aws: Option<Secrets>,
+}
+
+impl Vault {
+    /// Reads variables of this environment, files, and, where it is given, from AWS.
+    #[must_use]
+    pub fn new(environment: Environment, aws: Option<Secrets>) -> Self {
+        Self { environment, aws }
+    }
+
+    /// Reads the secret. Of one of Secrets Manager, both the current and the previous version.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, empty, too long, or does not come within 10 s.
+    pub async fn read(&self, reference: &SecretRef) -> Result<Material, SecretError> {
+        let texts = timeout(READ_TIME_MAX, self.texts(reference))
+            .await
+            .map_err(|_| SecretError::TimedOut(reference.clone()))??;
+        for text in &texts {
+            if text.expose_secret().len() > SECRET_BYTES_MAX {
+                return Err(SecretError::TooLong(reference.clone()));
+            }
+        }
+        match texts.first() {
+            Some(text) if !text.expose_secret().trim().is_empty() => Ok(Material(texts)),
+            _ => Err(SecretError::Empty(reference.clone())),
+        }
+    }
+
+    async fn texts(&self, reference: &SecretRef) -> Result<Vec<SecretString>, SecretError> {
+        let aws = || self.aws.as_ref().ok_or_else(|| SecretError::NoAws(reference.clone()));
+        let refused = |error| SecretError::Aws(reference.clone(), error);
+        match reference {
+            SecretRef::Env(name) => {
+                let text = self.environment.get(name);
+                let text = text.ok_or_else(|| SecretError::NotSet(reference.clone()))?;
+                Ok(vec![SecretString::from(text)])
+            }
+            SecretRef::File(path) => file(path.clone())
+                .await
+                .map(|text| vec![text])
+                .map_err(|error| SecretError::File(reference.clone(), error)),
+            SecretRef::SecretsManager(id) => {
+                let aws = aws()?;
+                let (current, previous) =
+                    tokio::join!(aws.secret(id, Version::Current), aws.secret(id, Version::Previous));
+                Ok([current.map_err(refused)?, previous.map_err(refused)?].into_iter().flatten().collect())
+            }
+            SecretRef::Ssm(name) => Ok(vec![aws()?.parameter(name).await.map_err(refused)?]),
+        }
+    }
+}
+
+/// A file's text, read where a disk that hangs holds up nobody else.
+async fn file(path: PathBuf) -> io::Result<SecretString> {
+    spawn_blocking(move || read(&path)).await.map_err(io::Error::other)?
+}
+
+fn read(path: &Path) -> io::Result<SecretString> {
+    // Room for the whole, so that growing leaves no copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX + 1));
+    // A byte more than is allowed, so that too long is noticed.
+    std::fs::File::open(path)?.take(SECRET_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(SecretString::from(text.as_str()))
+}
+
+impl Material {
+    /// The newest version's text.
+    #[must_use]
+    pub fn newest(&self) -> &str {
+        self.0.first().map(ExposeSecret::expose_secret).unwrap_or_default()
+    }
+
+    /// The text of every version, the newest first.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(ExposeSecret::expose_secret)
+    }
+
+    /// Material of one version with this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(vec![SecretString::from(text)])
+    }
+}
+
+impl PartialEq for Material {
+    fn eq(&self, other: &Self) -> bool {
+        self.versions().eq(other.versions())
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Material({})", self.0.len())
+    }
+}
