@@ -19,7 +19,7 @@ type Counts = BTreeMap<(String, String), u64>;
 /// How often one operation was requested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Count {
-    /// The service as AWS's SDKs name it: `EC2`, `ECS` or `SQS`.
+    /// The service as AWS's SDKs name it: for example `ECS` or `DynamoDB`.
     pub service: String,
     /// Name of the operation, for example `ListTasks`.
     pub operation: String,

@@ -44,6 +44,8 @@ pub struct Aws {
     pub ecs: aws_sdk_ecs::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
     /// EC2.
     pub ec2: Ec2,
     /// Secrets Manager and the parameters of Systems Manager.
@@ -106,9 +108,14 @@ impl Aws {
             .retry_partition(wiring::partition("sqs"))
             .interceptor(calls.clone())
             .interceptor(AnswerLimit);
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
+            .retry_partition(wiring::partition("dynamodb"))
+            .interceptor(calls.clone())
+            .interceptor(AnswerLimit);
         Self {
             ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
             secrets: Secrets::new(&config, &calls),
             calls,
