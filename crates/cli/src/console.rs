@@ -100,6 +100,11 @@ impl Console {
         self.say(&format!("{WARNING}warning:{WARNING:#} {text}"));
     }
 
+    /// Says what to do next, unless the run is to be quiet.
+    pub(crate) fn hint(&mut self, text: &str) {
+        self.say(&format!("{HINT}hint:{HINT:#} {text}"));
+    }
+
     /// Tells of a failure, even when the run is to be quiet.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         let Failure { message, causes, hint, .. } = failure;

@@ -14,7 +14,7 @@ use notifier::settings::Mistakes;
 pub(crate) enum Exit {
     /// Every opted-in container was told, or the command did what it is for.
     Done = 0,
-    /// Some opted-in containers were not told; in the demo, something did not end as staged.
+    /// Some opted-in containers were not told; in the demo, something did not end as staged; in `check`, a receiver erred.
     NotTold = 1,
     /// Wrong use or settings.
     Usage = 2,

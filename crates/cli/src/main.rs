@@ -1,11 +1,13 @@
 //! The command line of ecs-task-notifier: thin subcommands over the library, and the only crate that prints.
 
 mod args;
+mod check;
 mod completions;
 mod console;
 mod context;
 mod demo;
 mod failure;
+mod keygen;
 mod live;
 mod log;
 mod plan;
@@ -60,6 +62,8 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
+            Command::Check(args) => check::run(global, args, environment, console).await,
+            Command::Keygen(args) => keygen::run(&args, console),
             Command::Completions(args) => completions::run(&args, console),
         }
     })

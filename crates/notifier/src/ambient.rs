@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 /// The time of day. Cloning it is cheap.
 #[derive(Clone)]
@@ -79,6 +80,18 @@ impl Chance {
     }
 }
 
+/// Bytes that nobody can foretell, from the system's generator: fit to be a key. Overwritten when dropped.
+///
+/// # Errors
+///
+/// When the system has none to give, as in a sandbox that forbids the call.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the system for keys")]
+pub fn key_bytes() -> std::io::Result<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes)?;
+    Ok(bytes)
+}
+
 /// How many files and sockets this process may have open at once; `None` when there is no limit.
 #[must_use]
 pub fn open_files_most() -> Option<usize> {
@@ -110,6 +123,16 @@ mod tests {
         assert_ne!(draw(7).map(f64::to_bits), draw(8).map(f64::to_bits));
         assert_ne!(draw(7)[0].to_bits(), draw(7)[1].to_bits(), "clones share one sequence");
         assert!(draw(9).iter().all(|n| (0.0..1.0).contains(n)));
+    }
+
+    #[test]
+    fn no_two_keys_are_alike() {
+        let keys: Vec<_> = (0..100).map(|_| *key_bytes().unwrap()).collect();
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        // 25,600 bits: further from the half than this is once in more runs than there will be.
+        let ones: u32 = keys.iter().flatten().map(|byte| byte.count_ones()).sum();
+        assert!((11_800..13_800).contains(&ones), "{ones}");
     }
 
     #[cfg(target_os = "linux")]

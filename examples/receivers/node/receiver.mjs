@@ -1,5 +1,6 @@
 // Accepts the events of ecs-task-notifier: Express, and the JavaScript library of Standard Webhooks.
 
+import { createServer } from "node:http";
 import express from "express";
 import { Webhook } from "standardwebhooks";
 
@@ -56,4 +57,6 @@ app.post("/v1.0/notify", (request, response) => {
   response.status(202).send("accepted\n");
 });
 app.all("/v1.0/notify", (_, response) => response.status(405).set("Allow", "POST").send("only POST is accepted here\n"));
-app.listen(Number(process.env.PORT ?? 8080), "127.0.0.1");
+// Node waits five minutes for a request that never ends, and looks twice a minute, unless told otherwise.
+const limits = { requestTimeout: 5000, connectionsCheckingInterval: 1000 };
+createServer(limits, app).listen(Number(process.env.PORT ?? 8080), "127.0.0.1");

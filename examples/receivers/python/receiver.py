@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask, abort, request
 from standardwebhooks import Webhook
+from werkzeug.serving import WSGIRequestHandler
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
@@ -64,4 +65,5 @@ def notify():
 
 
 if __name__ == "__main__":
+    WSGIRequestHandler.timeout = 5  # Seconds of silence after which a request is given up.
     app.run("127.0.0.1", int(os.environ.get("PORT", "8080")), threaded=True)

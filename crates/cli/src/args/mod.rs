@@ -14,7 +14,7 @@ pub(crate) use event::EventArgs;
 pub(crate) use scope::ScopeArgs;
 pub(crate) use settings::{ForPlan, ForSend, ForServe, SettingFlags};
 
-use crate::{completions, demo, plan, publish, send, serve, simulate};
+use crate::{check, completions, demo, keygen, plan, publish, send, serve, simulate};
 
 /// Tells every running task of an ECS fleet something, and knows that each one heard.
 ///
@@ -139,6 +139,8 @@ pub(crate) enum Command {
     Publish(publish::PublishArgs),
     Serve(serve::ServeArgs),
     Simulate(simulate::SimulateArgs),
+    Check(check::CheckArgs),
+    Keygen(keygen::KeygenArgs),
     Completions(completions::CompletionsArgs),
 }
 

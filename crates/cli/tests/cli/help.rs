@@ -4,7 +4,8 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 7] = ["demo", "plan", "send", "publish", "serve", "simulate", "completions"];
+const SUBCOMMANDS: [&str; 9] =
+    ["demo", "plan", "send", "publish", "serve", "simulate", "check", "keygen", "completions"];
 
 /// What stands below `Examples:` in a subcommand's help, each command on one line.
 fn examples(subcommand: &str) -> Vec<String> {
@@ -28,7 +29,7 @@ fn every_example_works_as_it_stands() {
     let queue = "ecs_service_notification_eu-west-1";
     let sim = Sim::with_queues(&fleet, &[queue]);
     // Stand-ins for what may not be on this machine.
-    let tools = "jq() { if [ \"$1\" = -n ]; then echo '{\"type\": \"com.example.ping\"}'; else cat; fi; }\ncd \"$DIR\"";
+    let tools = "jq() { if [ \"$1\" = -n ]; then echo '{\"type\": \"com.example.ping\"}'; else cat; fi; }\naws() { :; }\ncd \"$DIR\"";
     let directory = tempfile::tempdir().unwrap();
     let mut tried = 0;
     for example in SUBCOMMANDS.into_iter().flat_map(examples) {
@@ -38,6 +39,7 @@ fn every_example_works_as_it_stands() {
             "simulate --listen",
             "simulate --fleet",
             "demo --keep",
+            "check",
             "plan --cluster prod --endpoint",
         ];
         if goes_on.iter().any(|command| example.contains(&format!("ecs-task-notifier {command}"))) {

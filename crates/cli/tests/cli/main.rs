@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod check;
 mod demo;
 mod help;
+mod keygen;
 mod moto;
 mod plan;
 mod publish;

@@ -12,7 +12,9 @@ use insta::internals::SettingsBindDropGuard;
 /// How long a run may take on a busy machine.
 const RUN_MAX: Duration = Duration::from_secs(120);
 /// What differs from run to run, and what stands there instead.
-const CHANCE: [(&str, &str); 9] = [
+const CHANCE: [(&str, &str); 12] = [
+    ("whs(ec|k)_[A-Za-z0-9+/=]+", "whs${1}_[secret]"),
+    ("whpk_[A-Za-z0-9+/=]+", "whpk_[public]"),
     ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
     (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
     // The block of loopback addresses that was free; its digits move the next column.
@@ -21,6 +23,7 @@ const CHANCE: [(&str, &str); 9] = [
     ("  -  +", "  -  "),
     (r"(p50|p99|max) +[\d.]+ (ms|s)\b", "$1 [time]"),
     (r"[\d.]+ (ms|s) after", "[time] after"),
+    (r"\bin [\d.]+ (ms|s)\b", "in [time]"),
     (r#"("latency_ms"|"p50"|"p99"|"max"):[\d.]+"#, "$1:[time]"),
     (r"(?m),[\d.]+$", ",[time]"),
 ];
@@ -192,13 +195,19 @@ impl Notifier {
     }
 }
 
-/// A run that goes on; killed when dropped.
+/// A process that goes on; killed when dropped.
 pub(crate) struct Running {
     pub child: Child,
     _stdin: Option<ChildStdin>,
 }
 
 impl Running {
+    /// Some other program than ours.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        Self { _stdin: child.stdin.take(), child }
+    }
+
     /// Asks it to stop, and waits for the end.
     pub(crate) fn stop(mut self) -> Run {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();

@@ -54,7 +54,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 ///
 /// Tasks are not trusted with a terminal, a log or a table: what is not printable becomes a space.
 #[must_use]
-pub(super) fn shown(bytes: &[u8]) -> Option<String> {
+pub fn shown(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
     let mut words = text.split(' ').filter(|word| !word.is_empty());

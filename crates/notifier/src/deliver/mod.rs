@@ -34,7 +34,7 @@ mod http;
 mod request;
 mod schedule;
 
-pub use self::answer::Meaning;
+pub use self::answer::{Meaning, shown};
 pub use self::error::{AttemptError, Unfinished};
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.

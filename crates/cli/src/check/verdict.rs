@@ -1,0 +1,128 @@
+//! What an answer says about a receiver. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// What a good receiver does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Good {
+    /// Answers 2xx.
+    Accepts,
+    /// Answers with a status that means "no, and never": best with this one.
+    Refuses(u16),
+    /// The same, or hangs up before it has read everything.
+    RefusesOrHangsUp(u16),
+    /// Answers 421, and nothing else: every other no would end the delivery.
+    Misdirected,
+    /// Does not wait for ever: answers anything but yes, best with this status, or hangs up.
+    GivesUp(u16),
+}
+
+/// What a receiver did with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    Answered {
+        status: StatusCode,
+        /// The start of the answer's text, printable.
+        text: Option<String>,
+    },
+    /// The connection ended without an answer.
+    HungUp,
+    /// What came back is not HTTP.
+    NotHttp,
+    /// Nothing, for as long as it was waited.
+    Nothing(Duration),
+    /// There was no connection.
+    Unreachable(String),
+}
+
+impl Good {
+    /// Whether this is what a good receiver does.
+    pub(super) fn is_met_by(self, reaction: &Reaction) -> bool {
+        let Reaction::Answered { status, .. } = reaction else {
+            let may_hang_up = matches!(self, Self::RefusesOrHangsUp(_) | Self::GivesUp(_));
+            return may_hang_up && *reaction == Reaction::HungUp;
+        };
+        match self {
+            Self::Accepts => status.is_success(),
+            Self::Refuses(_) | Self::RefusesOrHangsUp(_) => is_final(*status),
+            Self::Misdirected => *status == StatusCode::MISDIRECTED_REQUEST,
+            Self::GivesUp(_) => status.is_client_error() || status.is_server_error(),
+        }
+    }
+}
+
+/// Whether the notifier takes it for a no that ends the delivery: not for a "later", a "gone" or a "wrong address".
+fn is_final(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 408 | 410 | 421 | 425 | 429)
+}
+
+impl fmt::Display for Good {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepts => write!(f, "accepts it: 2xx"),
+            Self::Refuses(best) => write!(f, "refuses it: {best}"),
+            Self::RefusesOrHangsUp(best) => write!(f, "refuses it: {best}, or hangs up"),
+            Self::Misdirected => write!(f, "sends it back: 421"),
+            Self::GivesUp(best) => write!(f, "gives up: {best}, or hangs up"),
+        }
+    }
+}
+
+impl fmt::Display for Reaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered { status, text: None } => write!(f, "answered {status}"),
+            Self::Answered { status, text: Some(text) } => write!(f, "answered {status}: {text}"),
+            Self::HungUp => f.write_str("hung up"),
+            Self::NotHttp => f.write_str("answered, but not in HTTP/1.1"),
+            Self::Nothing(limit) => write!(f, "did not answer within {limit:?}"),
+            Self::Unreachable(why) => write!(f, "took no connection: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The statuses from 200 to 599 that are good.
+    fn good(good: Good) -> Vec<u16> {
+        let met = |status: &u16| {
+            let status = StatusCode::from_u16(*status).unwrap();
+            good.is_met_by(&Reaction::Answered { status, text: None })
+        };
+        (200..600).filter(met).collect()
+    }
+
+    #[test]
+    fn each_expectation_is_met_by_what_the_notifier_takes_for_it() {
+        let no: Vec<u16> = (400..500).filter(|status| ![408, 410, 421, 425, 429].contains(status)).collect();
+        assert_eq!(good(Good::Accepts), (200..300).collect::<Vec<_>>());
+        assert_eq!(good(Good::Refuses(401)), no);
+        assert_eq!(good(Good::RefusesOrHangsUp(413)), no);
+        assert_eq!(good(Good::Misdirected), [421]);
+        assert_eq!(good(Good::GivesUp(408)), (400..600).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn hanging_up_is_an_answer_only_where_nothing_else_helps_and_silence_never() {
+        for (good, hanging_up) in [
+            (Good::Accepts, false),
+            (Good::Refuses(401), false),
+            (Good::Misdirected, false),
+            (Good::RefusesOrHangsUp(413), true),
+            (Good::GivesUp(408), true),
+        ] {
+            assert_eq!(good.is_met_by(&Reaction::HungUp), hanging_up, "{good}");
+            let silent = [
+                Reaction::Nothing(Duration::from_secs(3)),
+                Reaction::NotHttp,
+                Reaction::Unreachable(String::new()),
+            ];
+            assert!(!silent.iter().any(|reaction| good.is_met_by(reaction)), "{good}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `keygen`: keys that sign, in the right hands from the first moment.
+
+use wire::signature::{SigningKeys, VerifyingKeys};
+
+use crate::support::{notifier, redacted};
+
+/// Whether what the one key signs is accepted by the other.
+fn belong_together(signing: &str, verifying: &str) -> bool {
+    let (signing, verifying) =
+        (SigningKeys::parse(signing).unwrap(), VerifyingKeys::parse(verifying).unwrap());
+    let header = signing.sign("id", 1, b"body");
+    let signed = wire::signature::Signed::read("id", "1", &header, 1, std::time::Duration::ZERO).unwrap();
+    verifying.verify(&signed, b"body").is_ok()
+}
+
+#[test]
+fn a_secret_stands_alone_on_stdout_and_the_talk_on_stderr() {
+    let run = notifier("keygen").run();
+    let secret = run.stdout.trim_end();
+    assert!(belong_together(secret, secret));
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert!(!run.stderr.contains("whsec_"));
+    let _bound = redacted();
+    insta::assert_snapshot!(run, @r#"
+    exit 0
+    --- stdout
+    whsec_[secret]
+    --- stderr
+    hint: the secret belongs to the notifier and every receiver: keep it in Secrets Manager or as an SSM SecureString
+    hint: receivers get it as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    "#);
+}
+
+#[test]
+fn a_pair_is_two_keys_by_their_names() {
+    let run = notifier("keygen --kind ed25519").run();
+    let keys: Vec<_> = run.stdout.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert!(belong_together(keys[0], keys[1]));
+    let _bound = redacted();
+    insta::assert_snapshot!(run, @r#"
+    exit 0
+    --- stdout
+    private whsk_[secret]
+    public  whpk_[public]
+    --- stderr
+    hint: the private key belongs to the notifier alone: keep it in Secrets Manager or as an SSM SecureString
+    hint: receivers get the public key as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    "#);
+}
+
+#[test]
+fn no_two_runs_make_the_same_key() {
+    assert_ne!(notifier("keygen").run().stdout, notifier("keygen").run().stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_gets_the_secret_for_its_owner_alone_and_is_never_overwritten() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("signing.key");
+    let keygen = || notifier("keygen --kind ed25519 --out").arg(path.to_str().unwrap()).run();
+    let run = keygen();
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(run.code, 0);
+    assert!(belong_together(kept.trim_end(), run.stdout.trim_end()));
+    assert!(!format!("{run}").contains("whsk_"));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let again = keygen();
+    assert_eq!((again.code, again.stdout.as_str()), (2, ""));
+    assert!(again.stderr.contains("is there already"), "{again}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), kept);
+
+    // Nor is what a link points to, even where nothing is there yet.
+    let link = directory.path().join("link.key");
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), &link).unwrap();
+    assert_eq!(notifier("keygen --out").arg(link.to_str().unwrap()).run().code, 2);
+    assert!(!directory.path().join("elsewhere").exists());
+
+    let nowhere = notifier("keygen --out").arg("/nonexistent/signing.key").run();
+    assert_eq!((nowhere.code, nowhere.stdout.as_str()), (2, ""));
+}
+
+#[test]
+fn scripts_get_the_parts_by_name() {
+    let run = notifier("keygen --kind ed25519 --format json --quiet").run();
+    let made: serde_json::Value = serde_json::from_str(run.stdout.lines().next().unwrap()).unwrap();
+    let part = |name: &str| made[name].as_str().unwrap();
+    assert!(belong_together(part("secret"), part("public")));
+    assert_eq!((part("kind"), &made["file"], run.stderr.as_str()), ("ed25519", &serde_json::Value::Null, ""));
+    let csv = notifier("keygen --format csv --quiet").run().stdout;
+    assert!(csv.starts_with("kind,secret,public,file\nhmac,whsec_"), "{csv}");
+}
