@@ -40,10 +40,14 @@ impl Console {
         let (out_color, err_color) = (choice(global.color, &stdout), choice(global.color, &stderr));
         let err_size = terminal_size::terminal_size_of(&stderr);
         let dumb = environment.get("TERM") == Some("dumb");
+        let watched = stderr.is_terminal() && !dumb && !global.quiet;
         let talk = Talk {
             columns: columns(err_size),
-            is_live: stderr.is_terminal() && !dumb && !global.quiet,
-            rows: err_size.map_or(24, |(_, height)| usize::from(height.0)),
+            room: err_size.filter(|_| watched).and_then(|(width, height)| {
+                // Lines that the terminal would break could not be taken away again.
+                let columns = asked.unwrap_or(usize::MAX).min(usize::from(width.0));
+                (columns >= COLUMNS_MIN).then_some(Room { columns, rows: usize::from(height.0) })
+            }),
             stream: Arc::new(Mutex::new(Screen {
                 stream: AutoStream::new(stderr, err_color),
                 block_lines: 0,
@@ -138,10 +142,15 @@ impl Console {
 pub(crate) struct Talk {
     stream: Arc<Mutex<Screen>>,
     columns: Option<usize>,
-    /// Rows of the terminal.
+    /// The room for lines that are drawn again and again; `None` where nobody watches.
+    pub(crate) room: Option<Room>,
+}
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) columns: usize,
     pub(crate) rows: usize,
-    /// Whether somebody watches, so that lines may be drawn again.
-    pub(crate) is_live: bool,
 }
 
 #[derive(Debug)]
@@ -152,11 +161,6 @@ struct Screen {
 }
 
 impl Talk {
-    /// Columns of the terminal, or of a usual one.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns.unwrap_or(80)
-    }
-
     fn wrap(&self, text: &str, indent: &str) -> String {
         wrap(self.columns, text, indent)
     }
@@ -184,10 +188,10 @@ impl Talk {
 impl Screen {
     fn erase(&mut self) {
         if self.block_lines > 0 {
-            // ECMA-48: cursor up to the start of a line, then erase to the end of the display. A stream that drops
-            // escapes has no block, for it is no terminal.
+            // ECMA-48: cursor up to the start of a line, then erase to the end of the display. Past the stream, which
+            // drops every escape where colour is not wanted. Nothing is kept back in it: `put` flushes.
             let lines = std::mem::take(&mut self.block_lines);
-            self.put(&format!("\x1b[{lines}F\x1b[J"));
+            drop(write!(io::stderr(), "\x1b[{lines}F\x1b[J"));
         }
     }
 

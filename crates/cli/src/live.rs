@@ -10,7 +10,7 @@ use notifier::report::{Counts, Tally};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::console::Talk;
+use crate::console::{Room, Talk};
 use crate::render::style::{self, BOLD, DIM};
 use crate::render::table::cut;
 use crate::render::units::{count, digits};
@@ -43,7 +43,7 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) fn start(talk: Talk, tally: Shared) -> Self {
         let stop = CancellationToken::new();
-        let drawing = talk.is_live.then(|| tokio::spawn(draw(talk.clone(), tally, stop.clone())));
+        let drawing = talk.room.map(|room| tokio::spawn(draw(talk.clone(), room, tally, stop.clone())));
         Self { talk, stop, drawing }
     }
 
@@ -58,7 +58,7 @@ impl Live {
     }
 }
 
-async fn draw(talk: Talk, tally: Shared, stop: CancellationToken) {
+async fn draw(talk: Talk, room: Room, tally: Shared, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     let mut number = 0;
     while !stop.is_cancelled() {
@@ -68,7 +68,7 @@ async fn draw(talk: Talk, tally: Shared, stop: CancellationToken) {
         }
         let lines = {
             let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            frame(&tally, talk.columns(), talk.rows, number)
+            frame(&tally, room.columns, room.rows, number)
         };
         talk.draw(&lines);
         number += 1;

@@ -33,7 +33,8 @@ pub(crate) fn start(console: &Console, format: LogFormat, level: Level) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(console.talk())
-        .with_ansi(console.talk().is_live);
+        // What the talk goes to drops colour that is not wanted.
+        .with_ansi(true);
     // It fails only where a logger is already there, and then there is one.
     drop(match format {
         LogFormat::Text => builder.with_target(false).try_init(),

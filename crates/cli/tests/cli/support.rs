@@ -187,6 +187,11 @@ impl Notifier {
         }
     }
 
+    /// The command as it stands, for whoever gives it other streams.
+    pub(crate) fn command(self) -> Command {
+        self.command
+    }
+
     /// Starts it and leaves it running.
     pub(crate) fn start(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

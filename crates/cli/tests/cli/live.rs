@@ -1,0 +1,205 @@
+//! Live progress, as it looks on terminals of several sizes, and that it is nowhere else.
+
+use crate::support::{Sim, redacted};
+use crate::terminal::{Shown, Terminal, Watched};
+
+const USUAL: Terminal = Terminal { columns: 80, rows: 24 };
+
+/// What only live progress writes.
+const SPINNER_OR_BAR: [char; 12] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '█', '░'];
+
+/// Two tasks that answer at once, and two that take long enough to be waited for.
+const FLEET: &str = r#"
+[[cluster]]
+name = "prod"
+[[cluster.service]]
+name = "quick"
+launch_type = "FARGATE"
+tasks = 2
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }
+
+[[cluster.service]]
+name = "slow-to-answer"
+launch_type = "FARGATE"
+tasks = 2
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }
+answers = [{ status = 200, delay_ms = 1000 }]
+"#;
+
+fn send(terminal: Terminal, arguments: &str, variables: &[(&str, &str)], shown: Shown) -> Watched {
+    let sim = Sim::start(FLEET);
+    let run =
+        sim.notifier(&format!("send --cluster prod --id cache-7 {arguments}")).env("TERM", "xterm-256color");
+    let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+    let watched = terminal.watch(run, shown);
+    assert_eq!(watched.code, 0, "{watched:#?}");
+    watched
+}
+
+fn is_live(text: &str) -> bool {
+    text.contains(SPINNER_OR_BAR)
+}
+
+/// The lines that live progress has on this screen.
+fn block(screen: &str) -> Vec<&str> {
+    screen.lines().filter(|line| is_live(line)).collect()
+}
+
+/// The screen on which the quick tasks have answered, and the others are waited for.
+fn halfway(watched: &Watched) -> &str {
+    let found = watched.screens.iter().find(|screen| screen.contains("2 of 4 containers told"));
+    found.unwrap_or_else(|| panic!("it was never half-way: {watched:#?}"))
+}
+
+/// The screen with one sign for the spinner, which turns.
+fn still(screen: &str) -> String {
+    let spinners = &SPINNER_OR_BAR[..10];
+    screen.chars().map(|sign| if spinners.contains(&sign) { '*' } else { sign }).collect()
+}
+
+/// At no moment may two blocks be seen, or anything be left of one.
+fn one_block_at_a_time(watched: &Watched) {
+    for screen in &watched.screens {
+        let totals =
+            screen.lines().filter(|line| line.contains("containers told") || line.contains("looking for"));
+        assert!(totals.count() <= 1, "{screen}");
+    }
+    assert!(!is_live(watched.last()), "{}", watched.last());
+}
+
+#[test]
+fn on_a_terminal_each_service_has_a_bar_that_grows_and_goes_when_the_report_is_there() {
+    let _bound = redacted();
+    let watched = send(USUAL, "", &[], Shown::Both);
+    insta::assert_snapshot!(still(halfway(&watched)), @r"
+    broadcast cache-7 to cluster prod
+    quick           ████████████████████████████████████████  2 of 2
+    slow-to-answer  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0 of 2
+    * 2 of 4 containers told
+    ");
+    insta::assert_snapshot!(watched.last(), @r"
+    broadcast cache-7 to cluster prod
+    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    4 containers: 4 delivered
+    ");
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn a_narrow_terminal_gets_narrow_bars() {
+    let _bound = redacted();
+    let watched = send(Terminal { columns: 40, rows: 24 }, "", &[], Shown::Both);
+    insta::assert_snapshot!(still(halfway(&watched)), @r"
+    broadcast cache-7 to cluster prod
+    quick          █████████  2 of 2
+    slow-to-answ…  ░░░░░░░░░  0 of 2
+    * 2 of 4 containers told
+    ");
+    insta::assert_snapshot!(watched.last(), @r"
+    broadcast cache-7 to cluster prod
+    quick           2 of 2 told  max [time]
+    slow-to-answer  2 of 2 told  max [time]
+    4 containers: 4 delivered
+    ");
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn a_wide_terminal_gets_no_endless_bars() {
+    let watched = send(Terminal { columns: 200, rows: 50 }, "", &[], Shown::Both);
+    let bars = block(halfway(&watched));
+    assert!(bars.iter().all(|line| line.chars().count() <= 80), "{bars:#?}");
+    assert_eq!(bars.len(), 3);
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn a_terminal_of_few_rows_gets_one_line() {
+    let watched = send(Terminal { columns: 80, rows: 4 }, "", &[], Shown::Stderr);
+    assert_eq!(block(halfway(&watched)).len(), 1);
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn a_terminal_too_narrow_to_draw_on_gets_no_bars() {
+    let watched = send(Terminal { columns: 30, rows: 24 }, "", &[], Shown::Both);
+    assert!(!is_live(&watched.written), "{watched:#?}");
+}
+
+#[test]
+fn columns_that_are_asked_for_do_not_make_bars_wider_than_the_terminal() {
+    let watched = send(Terminal { columns: 50, rows: 24 }, "", &[("COLUMNS", "200")], Shown::Stderr);
+    assert!(is_live(&watched.written));
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn colour_is_for_terminals_and_no_color_takes_it_away_but_not_the_bars() {
+    let colour =
+        |watched: &Watched| {
+            // SGR ends with `m`; what moves the cursor ends otherwise.
+            watched.written.split("\u{1b}[").skip(1).any(|rest| {
+                rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
+            })
+        };
+    let watched = send(USUAL, "", &[], Shown::Both);
+    assert!(colour(&watched), "{watched:#?}");
+    for (arguments, variables) in [("", [("NO_COLOR", "1")].as_slice()), ("--color never", &[])] {
+        let watched = send(USUAL, arguments, variables, Shown::Both);
+        assert!(!colour(&watched), "{watched:#?}");
+        assert_eq!(block(halfway(&watched)).len(), 3, "{watched:#?}");
+        one_block_at_a_time(&watched);
+    }
+}
+
+#[test]
+fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
+    let _bound = redacted();
+    let watched = send(USUAL, "", &[], Shown::Stderr);
+    assert_eq!(block(halfway(&watched)).len(), 3);
+    assert_eq!(watched.last(), "broadcast cache-7 to cluster prod");
+    insta::assert_snapshot!(watched.piped, @r"
+    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    4 containers: 4 delivered
+    ");
+    let watched = send(USUAL, "--format json", &[], Shown::Stderr);
+    assert!(watched.piped.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{watched:#?}");
+    assert!(is_live(&watched.written));
+}
+
+#[test]
+fn there_are_no_bars_where_stderr_is_no_terminal_or_nobody_wants_them() {
+    let watched = send(USUAL, "", &[], Shown::Stdout);
+    assert_eq!(watched.piped, "broadcast cache-7 to cluster prod\n");
+    assert!(!is_live(&watched.written), "{watched:#?}");
+    for (arguments, variables) in [("--quiet", [].as_slice()), ("", &[("TERM", "dumb")])] {
+        let watched = send(USUAL, arguments, variables, Shown::Both);
+        assert!(!is_live(&watched.written), "{arguments} {watched:#?}");
+    }
+    let sim = Sim::start(FLEET);
+    let run = sim.notifier("send --cluster prod").run();
+    assert!(!is_live(&run.stdout) && !is_live(&run.stderr), "{run}");
+}
+
+#[test]
+fn the_demo_is_live_too_and_leaves_its_report() {
+    for columns in [40, 100] {
+        let terminal = Terminal { columns, rows: 100 };
+        let run = crate::support::notifier("demo --services 2 --tasks 20").env("TERM", "xterm-256color");
+        let watched = terminal.watch(run, Shown::Both);
+        assert_eq!(watched.code, 0, "{watched:#?}");
+        assert!(is_live(&watched.written), "{watched:#?}");
+        one_block_at_a_time(&watched);
+        let last = watched.last();
+        assert!(last.contains("all 15 services ended as staged"), "{last}");
+        assert!(last.lines().all(|line| line.chars().count() <= usize::from(columns)), "{last}");
+    }
+}

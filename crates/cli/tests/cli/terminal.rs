@@ -1,0 +1,110 @@
+//! Runs the binary on a pseudo-terminal, and sees what a person at it sees.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::num::NonZeroU16;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::support::Notifier;
+
+/// A terminal of this size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+/// What of a run is on the terminal; the rest goes through pipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Both,
+    Stdout,
+    Stderr,
+}
+
+/// A run, as somebody who watched it saw it.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub code: i32,
+    /// What stood on the screen, each time that it changed.
+    pub screens: Vec<String>,
+    /// Everything that came to the terminal.
+    pub written: String,
+    /// What went through a pipe instead.
+    pub piped: String,
+}
+
+impl Watched {
+    /// What stands on the screen after the end.
+    pub(crate) fn last(&self) -> &str {
+        self.screens.last().map_or("", String::as_str)
+    }
+}
+
+impl Terminal {
+    /// Runs it to its end.
+    pub(crate) fn watch(self, run: Notifier, shown: Shown) -> Watched {
+        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let size = Winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&keyboard, size).unwrap();
+        let line = || {
+            let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+            Stdio::from(ioctl_tiocgptpeer(&keyboard, flags).unwrap())
+        };
+        let mut command = run.command();
+        command.stdin(Stdio::null());
+        command.stdout(if shown == Shown::Stderr { Stdio::piped() } else { line() });
+        command.stderr(if shown == Shown::Stdout { Stdio::piped() } else { line() });
+        let mut child = command.spawn().unwrap();
+        // Its ends of the line, so that the run has the last ones.
+        drop(command);
+        let piped = match shown {
+            Shown::Both => None,
+            Shown::Stdout => child.stderr.take().map(read_all),
+            Shown::Stderr => child.stdout.take().map(read_all),
+        };
+        let (screens, written) = self.look(File::from(keyboard));
+        let code = child.wait().unwrap().code().expect("the run was killed");
+        let piped = piped.map(|reader| reader.join().unwrap()).unwrap_or_default();
+        Watched { code, screens, written, piped }
+    }
+
+    /// Follows the screen until nobody writes on it any more.
+    fn look(self, mut line: File) -> (Vec<String>, String) {
+        let size = |number| NonZeroU16::new(number).unwrap();
+        let mut parser = vt100::Parser::new(size(self.rows), size(self.columns), 0);
+        let (mut screens, mut written) = (Vec::<String>::new(), Vec::new());
+        let mut some = [0; 4096];
+        loop {
+            match line.read(&mut some) {
+                Ok(0) => break,
+                Ok(length) => {
+                    parser.process(&some[..length]);
+                    written.extend_from_slice(&some[..length]);
+                    let screen = parser.screen().contents();
+                    if screens.last() != Some(&screen) {
+                        screens.push(screen);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Linux says so when the last writer has closed its end.
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        (screens, String::from_utf8(written).unwrap())
+    }
+}
+
+fn read_all(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    })
+}
