@@ -1,0 +1,225 @@
+//! A ledger's items in a file on this machine: SQLite, in this process, used by as many processes as like.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `mod` | the store: calls become jobs of one thread, and waiting writes one transaction |
+//! | `file` | the file: its tables, and the statements on it |
+//! | `open` | a file that is there, new or not, and ours |
+//!
+//! An answered write survives the end of the process and of the machine (`synchronous = FULL`: the file is flushed before
+//! each answer). The file must be on a disk of this machine, because SQLite's log (WAL) shares memory between processes.
+
+mod file;
+mod open;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fit;
+use super::store::{Item, Key, Page, Range, Store, StoreError};
+use crate::ambient::Clock;
+use file::File;
+
+/// Calls that wait for the thread; more wait for room.
+const JOBS_WAITING_MAX: usize = 1_024;
+/// Calls that are taken together, their writes in one transaction.
+const JOBS_TOGETHER_MAX: usize = 256;
+/// Items of one job. More are several, so that nobody waits long for a turn, in this process or another.
+const JOB_ITEMS_MAX: usize = 1_000;
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct Sqlite {
+    /// As the setting says it: `sqlite:PATH`.
+    name: String,
+    /// The thread ends when this is dropped and all that was asked is done.
+    jobs: mpsc::Sender<Job>,
+}
+
+/// What the thread is asked to do.
+enum Job {
+    Write(Write),
+    Get { keys: Vec<Key>, done: Done<Vec<Option<Item>>> },
+    List { range: Range, after: Option<String>, done: Done<Page> },
+}
+
+/// Items to write.
+struct Write {
+    items: Vec<Item>,
+    /// Only where nothing stands.
+    new: bool,
+    /// Whether all of them were written.
+    done: Done<bool>,
+}
+
+/// All that failed together have the same error.
+type Done<T> = oneshot::Sender<Result<T, Arc<rusqlite::Error>>>;
+
+/// The thread does not answer any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread of the file has ended")]
+struct Ended;
+
+impl Sqlite {
+    /// Opens the file, or creates it for this user alone (mode 0600); its directory must be there. Expired items are
+    /// deleted by and by: a thousand now, and as many each minute in which something is written or read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] when it cannot be a ledger: a directory, no SQLite file, one of another program or of a
+    /// newer version of this one, or not ours to write. Nothing in it is changed then. [`StoreError::Unavailable`] when
+    /// another process kept it to itself for too long, or the disk failed.
+    pub async fn open(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
+        let path = path.into();
+        let name = format!("sqlite:{}", path.display());
+        let (jobs, asked) = mpsc::channel(JOBS_WAITING_MAX);
+        let (done, opened) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+            match open::open(&path) {
+                Ok(db) => {
+                    let file = File::new(db, clock);
+                    if done.send(Ok(())).is_ok() {
+                        work(file, asked);
+                    }
+                }
+                // Nobody waits for it any more, or it is handed on.
+                Err(error) => drop(done.send(Err(error))),
+            }
+        });
+        let refused = |passing, source| failure(&name, "open", passing, source);
+        thread.map_err(|error| refused(true, error.into()))?;
+        let opened = opened.await.map_err(|_| refused(true, Ended.into()))?;
+        opened.map_err(|error| refused(error.is_passing(), error.into()))?;
+        Ok(Self { name, jobs })
+    }
+
+    /// Has a job done, and waits for its answer.
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(Done<T>) -> Job,
+    ) -> Result<T, StoreError> {
+        let (done, answer) = oneshot::channel();
+        let ended = || failure(&self.name, operation, true, Ended.into());
+        self.jobs.send(job(done)).await.map_err(|_| ended())?;
+        let answer = answer.await.map_err(|_| ended())?;
+        answer.map_err(|error| failure(&self.name, operation, open::is_passing(&error), error.into()))
+    }
+
+    fn unfit(&self, operation: &'static str, misfit: fit::Misfit) -> StoreError {
+        failure(&self.name, operation, false, misfit.into())
+    }
+}
+
+impl Store for Sqlite {
+    fn put(&self, mut items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            items.iter().try_for_each(fit::item).map_err(|misfit| self.unfit("put", misfit))?;
+            while !items.is_empty() {
+                let rest = items.split_off(items.len().min(JOB_ITEMS_MAX));
+                let items = std::mem::replace(&mut items, rest);
+                self.ask("put", |done| Job::Write(Write { items, new: false, done })).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            fit::item(&item).map_err(|misfit| self.unfit("put_new", misfit))?;
+            self.ask("put_new", |done| Job::Write(Write { items: vec![item], new: true, done })).await
+        }
+        .boxed()
+    }
+
+    fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
+        async move {
+            keys.iter().try_for_each(fit::key).map_err(|misfit| self.unfit("get", misfit))?;
+            let mut found = Vec::with_capacity(keys.len());
+            for keys in keys.chunks(JOB_ITEMS_MAX) {
+                let keys = keys.to_vec();
+                found.append(&mut self.ask("get", |done| Job::Get { keys, done }).await?);
+            }
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        async move {
+            fit::range(&range).map_err(|misfit| self.unfit("list", misfit))?;
+            self.ask("list", |done| Job::List { range, after, done }).await
+        }
+        .boxed()
+    }
+}
+
+fn failure(
+    store: &str,
+    operation: &'static str,
+    passing: bool,
+    source: Box<dyn Error + Send + Sync>,
+) -> StoreError {
+    let store = store.to_owned();
+    if passing {
+        StoreError::Unavailable { store, operation, source }
+    } else {
+        StoreError::Refused { store, operation, source }
+    }
+}
+
+/// The thread: does what is asked until nobody can ask any more.
+fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
+    let mut together = Vec::new();
+    file.forget_expired();
+    while let Some(job) = jobs.blocking_recv() {
+        together.push(job);
+        while together.len() < JOBS_TOGETHER_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            together.push(job);
+        }
+        let mut writes = Vec::new();
+        let mut reads = Vec::new();
+        for job in together.drain(..) {
+            match job {
+                Job::Write(write) => writes.push(write),
+                read => reads.push(read),
+            }
+        }
+        // An answer that nobody waits for any more is dropped, here and below.
+        answer(file.write(&writes), writes);
+        for read in reads {
+            match read {
+                Job::Get { keys, done } => drop(done.send(file.get(keys).map_err(Arc::new))),
+                Job::List { range, after, done } => {
+                    drop(done.send(file.list(&range, after.as_deref()).map_err(Arc::new)));
+                }
+                Job::Write(_) => {}
+            }
+        }
+        file.forget_expired();
+    }
+}
+
+fn answer(written: rusqlite::Result<Vec<bool>>, writes: Vec<Write>) {
+    match written {
+        Ok(written) => {
+            for (written, write) in written.into_iter().zip(writes) {
+                drop(write.done.send(Ok(written)));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for write in writes {
+                drop(write.done.send(Err(Arc::clone(&error))));
+            }
+        }
+    }
+}

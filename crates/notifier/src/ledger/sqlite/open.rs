@@ -1,0 +1,113 @@
+//! A file that is there, new or not, and a ledger's.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+/// How long to wait for another process that writes. Each of its transactions is over in well under a second.
+pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Marks a SQLite file as a ledger: "ECSN", in ASCII.
+///
+/// Source: SQLite, "PRAGMA Statements", `application_id`.
+const APPLICATION: i32 = 0x4543_534e;
+/// The version of the tables below, in the file's `user_version`.
+const VERSION: i32 = 1;
+
+/// Keys are compared byte by byte, as DynamoDB does.
+const TABLES: &str = "
+    CREATE TABLE items (
+        partition TEXT NOT NULL,
+        sort TEXT NOT NULL,
+        body TEXT NOT NULL,
+        expires INTEGER NOT NULL,
+        PRIMARY KEY (partition, sort)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX items_by_expiry ON items (expires);
+";
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("the file cannot be opened")]
+    Io(#[from] io::Error),
+    #[error("SQLite cannot use the file")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the file is a SQLite database of another program")]
+    Foreign,
+    #[error("the file is of version {found}, and this program knows versions up to {VERSION}")]
+    Newer { found: i32 },
+    #[error("the file cannot have a write-ahead log: its journal mode stays `{mode}`")]
+    NoLog { mode: String },
+}
+
+impl OpenError {
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_passing(error))
+    }
+}
+
+/// Whether the same may work later without anybody touching the file.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+        )
+    )
+}
+
+/// A connection to the ledger at `path`, which is created where nothing is.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    // SQLite gives names like `:memory:` a meaning of their own; an absolute path has none.
+    let path = std::path::absolute(path)?;
+    create(&path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(&path, flags)?;
+    db.busy_timeout(BUSY_WAIT_MAX)?;
+    claim(&mut db)?;
+    // `FULL` flushes the log before each answer. Waiting writes share it, so it is a matter of one caller's latency.
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog { mode });
+    }
+    db.pragma_update(None, "synchronous", "full")?;
+    Ok(db)
+}
+
+/// SQLite itself would create it for everybody to read; its log gets the rights of the file.
+fn create(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Makes sure that the file is a ledger that we know. Only an empty one becomes one; nothing is changed in another.
+fn claim(db: &mut Connection) -> Result<(), OpenError> {
+    let claim = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = |name| claim.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    match (number("application_id")?, number("user_version")?) {
+        (APPLICATION, VERSION) => return Ok(()),
+        (APPLICATION, found) => return Err(OpenError::Newer { found }),
+        _ => {}
+    }
+    let tables: i64 = claim.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 || number("application_id")? != 0 {
+        return Err(OpenError::Foreign);
+    }
+    claim.execute_batch(TABLES)?;
+    claim.pragma_update(None, "application_id", APPLICATION)?;
+    claim.pragma_update(None, "user_version", VERSION)?;
+    claim.commit()?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What a ledger asks of a store, over the wire: each claim on a SQLite file, and on DynamoDB as two emulators that we did
+//! not write have it. Then what only a file can do wrong, and what only a network can.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod claims;
+mod file;
+mod processes;
+mod stores;
+
+use stores::Table;
+
+/// Each claim is a test on SQLite. An emulator takes longer to start than most claims, so there all of them are one.
+macro_rules! on_each_store {
+    ($($claim:ident)*) => {
+        mod on_sqlite { $(
+            #[tokio::test]
+            async fn $claim() {
+                super::claims::$claim(&*super::Table::sqlite().await.store).await;
+            }
+        )* }
+    };
+}
+
+on_each_store! {
+    a_write_is_read_and_the_next_one_is_over_it
+    of_two_writes_for_one_key_in_one_call_the_later_counts
+    what_stands_is_not_written_anew
+    only_one_of_fifty_callers_writes_anew
+    answers_come_in_the_order_of_the_keys_and_a_missing_one_is_none
+    a_range_is_read_in_pages_forwards_and_backwards
+    a_range_of_many_small_items_is_read_whole
+    a_page_begins_behind_a_key_that_need_not_be_there
+    a_prefix_means_its_characters_and_nothing_more
+    keys_are_in_the_order_of_their_bytes
+    partitions_are_apart
+    every_character_survives
+    the_largest_items_fit_many_at_once
+    what_does_not_fit_is_refused_by_name_and_nothing_is_written
+    nothing_asked_is_nothing_done
+    ten_thousand_items_are_there
+}

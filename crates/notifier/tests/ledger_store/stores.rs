@@ -1,0 +1,83 @@
+//! The stores of the tests, each empty.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use notifier::ambient::Clock;
+use notifier::ledger::sqlite::Sqlite;
+use notifier::ledger::store::{Item, Key, Page, Range, Store};
+use tempfile::TempDir;
+
+/// The seconds since 1970 at which the tests are.
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+/// A store, and what it needs to live.
+pub(crate) struct Table {
+    pub(crate) store: Arc<dyn Store>,
+    _directory: TempDir,
+}
+
+impl Table {
+    /// A file in a directory of its own.
+    pub(crate) async fn sqlite() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(sqlite(&directory.path().join("ledger.db")).await);
+        Self { store, _directory: directory }
+    }
+}
+
+/// The ledger at this path.
+pub(crate) async fn sqlite(path: &Path) -> Sqlite {
+    Sqlite::open(path, clock_at(NOW)).await.unwrap()
+}
+
+/// A clock that stands at so many seconds since 1970.
+pub(crate) fn clock_at(seconds: i64) -> Clock {
+    Clock::fixed(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap()))
+}
+
+pub(crate) fn key(partition: &str, sort: &str) -> Key {
+    Key { partition: partition.to_owned(), sort: sort.to_owned() }
+}
+
+/// An item that is not forgotten within a test.
+pub(crate) fn item(partition: &str, sort: &str, body: &str) -> Item {
+    Item { key: key(partition, sort), body: body.to_owned(), expires: NOW + 86_400 }
+}
+
+/// `count` small items of one partition, in the order of their keys.
+pub(crate) fn numbered(partition: &str, count: usize) -> Vec<Item> {
+    (0..count).map(|n| item(partition, &format!("n{n:06}"), &format!("{{\"n\":{n}}}"))).collect()
+}
+
+pub(crate) fn range(partition: &str, prefix: &str, backwards: bool) -> Range {
+    Range { partition: partition.to_owned(), prefix: prefix.to_owned(), backwards }
+}
+
+/// All pages of a range.
+pub(crate) async fn pages(store: &dyn Store, range: Range) -> Vec<Page> {
+    let mut pages = vec![store.list(range.clone(), None).await.unwrap()];
+    while let Some(after) = pages.last().and_then(|page| page.next.clone()) {
+        pages.push(store.list(range.clone(), Some(after)).await.unwrap());
+        assert!(pages.len() < 1_000, "{range:?} has no end");
+    }
+    pages
+}
+
+/// All items of a range.
+pub(crate) async fn all(store: &dyn Store, range: Range) -> Vec<Item> {
+    pages(store, range).await.into_iter().flat_map(|page| page.items).collect()
+}
+
+/// The sort keys of a range.
+pub(crate) async fn sorts(store: &dyn Store, range: Range) -> Vec<String> {
+    all(store, range).await.into_iter().map(|item| item.key.sort).collect()
+}
+
+/// What stands at one key.
+pub(crate) async fn find(store: &dyn Store, partition: &str, sort: &str) -> Option<Item> {
+    let found = store.get(vec![key(partition, sort)]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    found.into_iter().next().unwrap()
+}
