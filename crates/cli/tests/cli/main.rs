@@ -1,6 +1,11 @@
 //! The binary from outside: arguments and environment in; exit code, stdout and stderr out, all of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod check;
 mod demo;

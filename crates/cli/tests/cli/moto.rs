@@ -107,10 +107,10 @@ fn moto_is_planned_and_every_task_is_told_once_where_moto_says_it_is() {
     assert!(plan.stdout.contains(calls), "{plan}");
     assert!(receivers.heard().is_empty(), "a plan calls nobody");
 
-    let send = moto.run("send --cluster prod --id cache-7 --allow-skips --format json");
-    assert_eq!(send.code, 0, "{send}");
-    assert_eq!(addresses(&send, receivers.port), moto.tasks);
-    let sent = records(&send);
+    let told = moto.run("send --cluster prod --id cache-7 --allow-skips --format json");
+    assert_eq!(told.code, 0, "{told}");
+    assert_eq!(addresses(&told, receivers.port), moto.tasks);
+    let sent = records(&told);
     assert_eq!(column(&sent, "agent", "outcome"), [("delivered", 3)].into());
     assert_eq!(column(&sent, "web", "outcome"), [("delivered", 2)].into());
     let unmapped = format!("container port {} is not mapped to a TCP port of the host", receivers.port);
