@@ -7,6 +7,7 @@ use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
 use notifier::deliver::Deliverer;
 use notifier::discover::Discovery;
+use notifier::ledger::Ledger;
 use notifier::progress::Progress;
 use notifier::settings::table::Setting;
 use notifier::settings::{Environment, Flags, Settings, Sources};
@@ -48,13 +49,16 @@ pub(crate) async fn aws(global: &Global, settings: &Settings) -> Aws {
 }
 
 /// The three stages on these clients.
-pub(crate) fn stages(aws: &Aws, settings: &Settings, progress: Progress) -> Ctx {
+pub(crate) fn stages(aws: &Aws, settings: &Settings, ledger: Ledger, progress: Progress) -> Ctx {
     let networks = settings.allow_networks.clone();
-    Ctx {
-        discovery: Discovery::new(aws, settings.health, networks.clone()),
-        deliverer: Deliverer::new(&settings.delivery, networks, Clock::system(), Chance::from_entropy()),
+    let clock = Clock::system();
+    Ctx::new(
+        Discovery::new(aws, settings.health, networks.clone()),
+        Deliverer::new(&settings.delivery, networks, clock.clone(), Chance::from_entropy()),
+        ledger,
         progress,
-    }
+        clock,
+    )
 }
 
 /// Waits for work that asks AWS, and says so when it takes long: requests to an AWS that cannot be reached are tried

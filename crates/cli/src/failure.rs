@@ -5,7 +5,9 @@ use std::io;
 use std::process::ExitCode;
 
 use notifier::aws::ecs::EcsError;
+use notifier::direct::SendError;
 use notifier::discover::DiscoverError;
+use notifier::ledger::LedgerError;
 use notifier::queue::QueueError;
 use notifier::settings::Mistakes;
 
@@ -111,6 +113,23 @@ impl From<DiscoverError> for Failure {
                 .hint("`aws ecs list-clusters` lists them; --region and --profile choose another region and account"),
             _ => failure.advised(),
         }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Discover(error) => error.into(),
+            SendError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let failure =
+            if error.is_final() { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
+        failure.because(&error).advised()
     }
 }
 

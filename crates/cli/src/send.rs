@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use notifier::ambient::Clock;
+use notifier::ledger::Ledger;
 use notifier::report::{Counts, Report, Tally};
 use notifier::settings::Environment;
 
@@ -67,15 +68,16 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
-    let ctx = context::stages(&aws, &settings, live::follow(&tally));
+    let ledger = Ledger::none();
+    let ctx = context::stages(&aws, &settings, ledger, live::follow(&tally));
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));
     let message = scope.message();
-    let sent = context::patiently(notifier::direct::send(&ctx, &message, &broadcast), &aws, console).await;
+    let sending = notifier::direct::send(&ctx, &message, &broadcast, None);
+    let report = context::patiently(sending, &aws, console).await;
     live.finish().await;
-    let sent = sent?;
-    let report = Report::new(broadcast.id, sent.settled, sent.skipped, Vec::new());
+    let report = report?;
     show(&report, console)?;
     conclude(&report, allow_skips, &scope, console)
 }

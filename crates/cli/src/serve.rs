@@ -59,7 +59,7 @@ pub(crate) async fn run(
         services: queue(&settings.queues.services),
         tasks: queue(&settings.queues.tasks),
     };
-    let ctx = context::stages(&aws, &settings, notifier::report::logged());
+    let ctx = context::stages(&aws, &settings, notifier::ledger::Ledger::none(), notifier::report::logged());
     let options = options(&settings, chance.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {

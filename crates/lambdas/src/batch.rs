@@ -3,7 +3,6 @@
 //! What is done, or sent to the dead letters, is deleted by the event source mapping because the answer does not name
 //! it. What follows from a message is on the next queue before that.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use notifier::ambient::Chance;
-use notifier::daemon::{Failure, Verdict};
+use notifier::daemon::{Failure, Handler, Verdict};
 use notifier::queue::{DeadLetter, Mapped, Message, Queue, chain};
 use notifier::stage::{Received, StageName};
 use tokio::time::{Instant, timeout_at};
@@ -40,7 +39,7 @@ pub struct Worker<H> {
     pub source: Mapped,
     /// The queue that the stage writes; the last stage has none.
     pub next: Option<Queue>,
-    /// What it does: gets a message and a deadline, and answers with the bodies for the next queue.
+    /// What it does.
     pub handler: H,
     /// Spreads waits.
     pub chance: Chance,
@@ -54,11 +53,7 @@ enum End {
     Back(Option<(Message, Duration)>),
 }
 
-impl<H, F> Worker<H>
-where
-    H: Fn(Received, Instant) -> F,
-    F: Future<Output = Result<Vec<String>, Failure>>,
-{
+impl<H: Handler> Worker<H> {
     /// Works through one batch until `end`, when Lambda stops the function.
     ///
     /// What cannot be finished in time is handed back.
@@ -113,12 +108,7 @@ where
 
     /// The stage's work, and what follows from it on the next queue.
     async fn work(&self, message: &Message, end: Instant) -> Result<(), Failure> {
-        let received = Received {
-            id: message.id.clone(),
-            body: message.body.clone(),
-            sent: message.sent,
-            receives: message.receives,
-        };
+        let received = Received::from(message);
         let now = Instant::now();
         let deadline = end.checked_sub(RESERVE).unwrap_or(now);
         let late = || Failure::late(deadline.saturating_duration_since(now));
@@ -127,7 +117,8 @@ where
         }
         let all = async {
             // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
-            let handled = AssertUnwindSafe(async { (self.handler)(received, deadline).await }).catch_unwind();
+            let handled =
+                AssertUnwindSafe(async { self.handler.handle(received, deadline).await }).catch_unwind();
             let bodies = handled.await.unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))?;
             match &self.next {
                 _ if bodies.is_empty() => Ok(()),
@@ -141,7 +132,7 @@ where
     /// A message that failed: to the dead letters if it would fail again or SQS would not deliver it again, else back.
     async fn fail(&self, message: &Message, failure: &Failure) -> Settled {
         let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
-        let Failure { code, reason, verdict } = failure;
+        let Failure { code, reason, verdict, .. } = failure;
         let wait = failure.wait(receives, self.chance.fraction());
         // A queue that does not tell how often it delivers does so once more at worst.
         let give_up =
@@ -158,6 +149,7 @@ where
             );
             return Settled::Again(wait);
         }
+        self.handler.given_up(Received::from(message), failure).await;
         let letter = DeadLetter::about(&message.body, stage, code, reason.clone());
         let (broadcast, task) = (letter.broadcast.as_deref(), letter.task.as_deref());
         let buried = self.source.dead_letter(message, &letter).await;

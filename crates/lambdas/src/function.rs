@@ -7,14 +7,15 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
-use notifier::daemon::Failure;
+use notifier::daemon::Stage;
 use notifier::deliver::Deliverer;
 use notifier::discover::Discovery;
+use notifier::ledger::Ledger;
 use notifier::queue::{Mapped, Queue};
 use notifier::report;
 use notifier::settings::table::{self, Setting};
 use notifier::settings::{Environment, Flags, Settings, Sources};
-use notifier::stage::{self, Ctx, StageName};
+use notifier::stage::{Ctx, StageName};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -46,21 +47,15 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await;
     let chance = Chance::from_entropy();
     let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
-    let ctx = Ctx {
-        discovery: Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
-        deliverer: Deliverer::new(
-            &settings.delivery,
-            settings.allow_networks,
-            Clock::system(),
-            chance.clone(),
-        ),
-        progress: report::logged(),
-    };
-    let ctx = Arc::new(ctx);
-    let handler = move |received, deadline| {
-        let ctx = Arc::clone(&ctx);
-        async move { stage::run(&ctx, stage, &received, Some(deadline)).await.map_err(Failure::from) }
-    };
+    let clock = Clock::system();
+    let ctx = Arc::new(Ctx::new(
+        Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
+        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone()),
+        Ledger::none(),
+        report::logged(),
+        clock,
+    ));
+    let handler = Stage { ctx, name: stage };
     let worker = &Worker { stage, source, next, handler, chance };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {

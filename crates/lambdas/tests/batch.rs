@@ -10,13 +10,12 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use std::future::Future;
 use std::time::Duration;
 
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
 use notifier::ambient::Chance;
-use notifier::daemon::{Failure, Verdict};
+use notifier::daemon::{Failure, Handler, Verdict};
 use notifier::queue::{Mapped, Queue};
 use notifier::stage::{Received, StageName};
 use queues::Queues;
@@ -27,7 +26,8 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// What a test's stage makes of a message, as its body says.
 async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Failure> {
-    let fails = |code, verdict| Err(Failure { code, reason: "because".to_owned(), verdict });
+    let fails =
+        |code, verdict| Err(Failure { code, reason: "because".to_owned(), verdict, is_recorded: false });
     match received.body.as_str() {
         "ok" => Ok(Vec::new()),
         "again" => fails("busy", Verdict::Again(Some(Duration::ZERO))),
@@ -42,13 +42,7 @@ async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Fai
     }
 }
 
-fn worker<F>(
-    queues: &Queues,
-    handler: impl Fn(Received, Instant) -> F,
-) -> Worker<impl Fn(Received, Instant) -> F>
-where
-    F: Future<Output = Result<Vec<String>, Failure>>,
-{
+fn worker<H: Handler>(queues: &Queues, handler: H) -> Worker<H> {
     let chance = Chance::seeded(1);
     let queue = |url: &str| Queue::at(queues.client.clone(), url, chance.clone());
     Worker {

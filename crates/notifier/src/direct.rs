@@ -1,20 +1,31 @@
 //! The three stages as one call, for a terminal or a CI job: no queue stands between them.
 
-use wire::{Broadcast, ObserverMessage};
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use tokio::sync::mpsc;
+use wire::{Broadcast, ObserverMessage, PartId};
 
 use crate::discover::DiscoverError;
-use crate::fleet::Fleet;
-use crate::outcome::{Settled, Skipped};
-use crate::progress::Step;
+use crate::fleet::{Endpoint, Fleet, Skip};
+use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
+use crate::outcome::Skipped;
+use crate::progress::{Progress, Step};
+use crate::report::{Entry, Report};
 use crate::stage::Ctx;
 
-/// What became of a broadcast.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sent {
-    /// Whom it called, and how that ended.
-    pub settled: Vec<Settled>,
-    /// Whom it could not call.
-    pub skipped: Vec<Skipped>,
+/// Outcomes that are recorded together.
+const RECORDS_AT_ONCE: usize = 500;
+
+/// Why a broadcast was not made, or is not known to have been made.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The fleet cannot be found; nobody was called.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// The ledger does not answer. Without it nobody is called.
+    #[error("the ledger cannot be used")]
+    Ledger(#[from] LedgerError),
 }
 
 /// Whom a broadcast to this scope would call now, and whom not and why. Nobody is called.
@@ -26,25 +37,152 @@ pub async fn plan(ctx: &Ctx, scope: &ObserverMessage) -> Result<Fleet, DiscoverE
     ctx.discovery.fleet(scope).await
 }
 
-/// Calls every endpoint of the scope and waits until each delivery has ended.
+/// Calls every endpoint of the scope and waits until each delivery has ended: what became of each container.
+///
+/// Whom the ledger knows to have been told of this broadcast is not called again, but reported.
 ///
 /// # Errors
 ///
-/// [`DiscoverError`] when the fleet cannot be found; then nobody was called.
-pub async fn send(ctx: &Ctx, scope: &ObserverMessage, broadcast: &Broadcast) -> Result<Sent, DiscoverError> {
-    let Fleet { endpoints, skips, bystanders } = ctx.discovery.fleet(scope).await?;
-    ctx.progress.tell(Step::Services { broadcast: broadcast.id.clone(), parts: 1, bystanders: Vec::new() });
-    let skipped: Vec<Skipped> =
-        skips.into_iter().map(|skip| Skipped { broadcast: broadcast.id.clone(), skip }).collect();
-    for skip in &skipped {
-        ctx.progress.tell(Step::Skipped(skip.clone()));
+/// [`SendError`] when the fleet cannot be found or the ledger not be used.
+pub async fn send(
+    ctx: &Ctx,
+    scope: &ObserverMessage,
+    broadcast: &Broadcast,
+    asked_by: Option<String>,
+) -> Result<Report, SendError> {
+    let fleet = ctx.discovery.fleet(scope).await?;
+    let parts = parts(fleet);
+    let record = BroadcastRecord {
+        id: broadcast.id.clone(),
+        event: broadcast.event.clone(),
+        cluster: scope.cluster.clone(),
+        services: scope.services.clone(),
+        standalone: scope.standalone,
+        asked_by,
+        asked_at: i64::try_from(ctx.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
+        bystanders: parts.iter().map(|part| part.fleet.bystanders.len()).sum(),
+        failure: None,
+    };
+    let listed: Vec<_> = parts.iter().map(|part| (part.id.clone(), part.service.clone())).collect();
+    ctx.ledger.broadcast(record, &listed, &[]).await?;
+    let parts_told = listed.into_iter().map(|(part, _)| part).collect();
+    let broadcast_id = broadcast.id.clone();
+    ctx.progress.tell(Step::Services { broadcast: broadcast_id, parts: parts_told, bystanders: Vec::new() });
+    let mut entries = Vec::new();
+    let mut endpoints = Vec::new();
+    for part in parts {
+        endpoints.extend(part.announce(ctx, scope, broadcast, &mut entries).await?);
     }
-    ctx.progress.tell(Step::Tasks {
-        broadcast: broadcast.id.clone(),
-        service: String::new(),
-        endpoints: endpoints.clone(),
-        bystanders,
+    let (progress, recorder) = recorded(ctx, broadcast);
+    let (settled, recorded) = tokio::join!(
+        async {
+            // The recorder ends when nobody can tell it anything any more.
+            let progress = progress;
+            ctx.deliverer.deliver_all(broadcast, endpoints, &progress).await
+        },
+        recorder
+    );
+    recorded?;
+    entries.extend(settled.iter().map(Entry::from));
+    Ok(Report::new(broadcast.id.clone(), entries))
+}
+
+/// Tells everybody, and records what has ended as it ends.
+fn recorded<'a>(
+    ctx: &'a Ctx,
+    broadcast: &'a Broadcast,
+) -> (Progress, impl Future<Output = Result<(), LedgerError>> + 'a) {
+    let (ended, mut endings) = mpsc::unbounded_channel();
+    let (told, is_kept) = (ctx.progress.clone(), ctx.ledger.is_kept());
+    let progress = Progress::new(move |step| {
+        if let (Step::Settled(settled), true) = (&step, is_kept) {
+            // It fails only when the recorder has, which is reported in the end.
+            let _ = ended.send(Entry::from(settled));
+        }
+        told.tell(step);
     });
-    let settled = ctx.deliverer.deliver_all(broadcast, endpoints, &ctx.progress).await;
-    Ok(Sent { settled, skipped })
+    let recorder = async move {
+        let mut some = Vec::new();
+        while endings.recv_many(&mut some, RECORDS_AT_ONCE).await > 0 {
+            try_join_all(some.drain(..).map(|entry| ctx.ledger.settle(&broadcast.id, entry))).await?;
+        }
+        Ok(())
+    };
+    (progress, recorder)
+}
+
+/// What was found of one service.
+struct Part {
+    id: PartId,
+    service: String,
+    fleet: Fleet,
+}
+
+/// The fleet, service by service.
+fn parts(fleet: Fleet) -> Vec<Part> {
+    let mut services = BTreeMap::<(String, String), Fleet>::new();
+    let mut of = |member: &crate::fleet::Member, add: &mut dyn FnMut(&mut Fleet)| {
+        add(services.entry((member.cluster.clone(), member.service.clone())).or_default());
+    };
+    for endpoint in fleet.endpoints {
+        of(&endpoint.member.clone(), &mut |fleet| fleet.endpoints.push(endpoint.clone()));
+    }
+    for skip in fleet.skips {
+        of(&skip.member.clone(), &mut |fleet| fleet.skips.push(skip.clone()));
+    }
+    for bystander in fleet.bystanders {
+        of(&bystander.member.clone(), &mut |fleet| fleet.bystanders.push(bystander.clone()));
+    }
+    let part = |((cluster, service), fleet): ((String, String), Fleet)| Part {
+        id: PartId::derive([&cluster, &service, "direct"]),
+        service,
+        fleet,
+    };
+    services.into_iter().map(part).collect()
+}
+
+impl Part {
+    /// Records the part and tells of it; whom to call is the answer. Whoever is not called goes to `entries`.
+    async fn announce(
+        self,
+        ctx: &Ctx,
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Vec<Endpoint>, LedgerError> {
+        let Self { id, service, fleet: Fleet { mut endpoints, skips, bystanders } } = self;
+        let record = PartRecord {
+            id: id.clone(),
+            cluster: scope.cluster.clone(),
+            service: service.clone(),
+            failure: None,
+        };
+        let expected: Vec<_> = endpoints.iter().map(Entry::from).collect();
+        let skipped: Vec<_> = skips.iter().map(Entry::from).collect();
+        let untold = ctx.ledger.part(&broadcast.id, &record, &expected, &skipped).await?;
+        for (entry, untold) in expected.into_iter().zip(&untold) {
+            if !untold {
+                let told = ctx.ledger.standing(&broadcast.id, &entry.member).await?.told;
+                entries.push(Entry { outcome: told, ..entry });
+            }
+        }
+        let mut untold = untold.into_iter();
+        endpoints.retain(|_| untold.next().unwrap_or(true));
+        entries.extend(skipped);
+        tell_skips(ctx, broadcast, skips);
+        ctx.progress.tell(Step::Tasks {
+            broadcast: broadcast.id.clone(),
+            part: id,
+            service,
+            endpoints: endpoints.clone(),
+            bystanders,
+        });
+        Ok(endpoints)
+    }
+}
+
+fn tell_skips(ctx: &Ctx, broadcast: &Broadcast, skips: Vec<Skip>) {
+    for skip in skips {
+        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.id.clone(), skip }));
+    }
 }

@@ -3,20 +3,28 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::labels::{LabelError, Target};
 
 /// One container of one task.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Member {
     /// Name of the cluster, as the broadcast named it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub cluster: String,
     /// Name of the service, or the task's group when no service started it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub service: String,
     /// ARN of the task; empty where no task is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub task: String,
     /// ARN of the task-definition revision that the task runs; empty where unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub task_definition: String,
     /// Name of the container; empty where unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
 }
 
@@ -125,6 +133,9 @@ pub enum SkipReason {
     /// The container's health check does not pass, or there is none and health is required.
     #[error("its health is {0}")]
     Health(String),
+    /// The broadcast was cancelled before the container was told.
+    #[error("the broadcast was cancelled")]
+    Cancelled,
 }
 
 impl SkipReason {
@@ -143,6 +154,7 @@ impl SkipReason {
             Self::Address { .. } => "address-refused",
             Self::NotRunning(_) => "container-not-running",
             Self::Health(_) => "health",
+            Self::Cancelled => "cancelled",
         }
     }
 }

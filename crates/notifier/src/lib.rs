@@ -20,6 +20,7 @@
 //! | [`direct`] | the three stages as one call, without queues |
 //! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
+//! | [`gather`] | many small questions asked of a service in batches |
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
@@ -30,6 +31,7 @@ pub mod deliver;
 pub mod direct;
 pub mod discover;
 pub mod fleet;
+pub mod gather;
 pub mod labels;
 pub mod ledger;
 pub mod network;

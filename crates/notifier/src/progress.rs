@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::BroadcastId;
+use wire::{BroadcastId, PartId};
 
 use crate::fleet::{Bystander, Endpoint};
 use crate::outcome::{Settled, Skipped};
@@ -16,8 +16,8 @@ pub enum Step {
     Services {
         /// The broadcast.
         broadcast: BroadcastId,
-        /// Messages for stage 2.
-        parts: usize,
+        /// What stage 2 looks at, part by part.
+        parts: Vec<PartId>,
         /// Services without an opted-in container.
         bystanders: Vec<Bystander>,
     },
@@ -25,6 +25,8 @@ pub enum Step {
     Tasks {
         /// The broadcast.
         broadcast: BroadcastId,
+        /// The part.
+        part: PartId,
         /// The part's service.
         service: String,
         /// Whom stage 3 calls.

@@ -3,29 +3,54 @@
 //! A stage reads a body, does its work, and answers with the bodies for the next queue. Who received the message, who
 //! publishes the answer and who acknowledges is not its business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use wire::{Broadcast, BroadcastId, Draft, Message, ObserverMessage, ServiceMessage, TaskMessage};
+use wire::{Broadcast, BroadcastId, Draft};
 
+use crate::ambient::Clock;
 use crate::deliver::{Deliverer, Unfinished};
 use crate::discover::{DiscoverError, Discovery};
-use crate::fleet::{Endpoint, Fleet};
-use crate::outcome::{DeliveryResult, Outcome, Settled, Skipped};
-use crate::progress::{Progress, Step};
+use crate::ledger::{Ledger, LedgerError};
+use crate::outcome::Outcome;
+use crate::progress::Progress;
+use crate::queue;
 
 mod endpoint;
+mod find;
+mod notify;
 
 /// Everything that the stages need; made once per process and shared.
 #[derive(Debug)]
 pub struct Ctx {
     /// Stages 1 and 2.
-    pub discovery: Discovery,
+    pub discovery: Arc<Discovery>,
     /// Stage 3.
     pub deliverer: Deliverer,
+    /// Where every outcome is kept.
+    pub ledger: Ledger,
     /// Who is told what happens.
     pub progress: Progress,
+    /// Tells how old messages are.
+    pub clock: Clock,
+}
+
+impl Ctx {
+    /// The stages on these parts. Whoever is called again is looked up by `discovery` first.
+    #[must_use]
+    pub fn new(
+        discovery: Discovery,
+        deliverer: Deliverer,
+        ledger: Ledger,
+        progress: Progress,
+        clock: Clock,
+    ) -> Self {
+        let discovery = Arc::new(discovery);
+        let deliverer = deliverer.locating(Arc::clone(&discovery) as _);
+        Self { discovery, deliverer, ledger, progress, clock }
+    }
 }
 
 /// One of the three stages.
@@ -58,10 +83,22 @@ pub struct Received {
     pub id: String,
     /// The body.
     pub body: String,
-    /// When the message was sent.
+    /// When the message was first sent.
     pub sent: OffsetDateTime,
+    /// When it was put on this queue: later than [`sent`](Self::sent) for a dead letter that was sent back.
+    pub queued: OffsetDateTime,
     /// How often it has been received, from 1.
     pub receives: u32,
+    /// Who sent it, as far as SQS says: an AWS principal's id.
+    pub sender: Option<String>,
+}
+
+impl From<&queue::Message> for Received {
+    fn from(message: &queue::Message) -> Self {
+        let queue::Message { id, body, sent, queued, receives, sender, .. } = message;
+        let (id, body, sender) = (id.clone(), body.clone(), sender.clone());
+        Self { id, body, sent: *sent, queued: *queued, receives: *receives, sender }
+    }
 }
 
 /// Why a stage did not finish a message.
@@ -90,9 +127,12 @@ pub enum StageError {
         /// Why.
         reason: Option<String>,
     },
-    /// The time ran out before the delivery ended.
-    #[error("the delivery did not end in time")]
+    /// The delivery has not ended, and is to be tried again.
+    #[error("the delivery has not ended")]
     Unfinished(#[source] Unfinished),
+    /// The ledger does not answer. What happened may not be recorded, so the message stays.
+    #[error("the ledger cannot be used")]
+    Ledger(#[from] LedgerError),
 }
 
 impl StageError {
@@ -102,7 +142,7 @@ impl StageError {
         match self {
             Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotTold { .. } => true,
             Self::Discover(error) => error.is_final(),
-            Self::Unfinished(_) => false,
+            Self::Unfinished(_) | Self::Ledger(_) => false,
         }
     }
 
@@ -126,6 +166,7 @@ impl StageError {
             Self::Discover(error) => error.code(),
             Self::NotTold { outcome, .. } => outcome.as_str(),
             Self::Unfinished(_) => "unfinished",
+            Self::Ledger(_) => "ledger",
         }
     }
 }
@@ -145,62 +186,31 @@ pub async fn run(
     deadline: Option<Instant>,
 ) -> Result<Vec<String>, StageError> {
     match stage {
-        StageName::Services => services(ctx, message).await,
-        StageName::Tasks => tasks(ctx, message).await,
-        StageName::Notify => notify(ctx, message, deadline).await.map(|()| Vec::new()),
+        StageName::Services => find::services(ctx, message).await,
+        StageName::Tasks => find::tasks(ctx, message).await,
+        StageName::Notify => notify::notify(ctx, message, deadline).await.map(|()| Vec::new()),
     }
 }
 
-async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
-    let mut message = ObserverMessage::from_body(&received.body)?;
-    let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
-    let found = ctx.discovery.services(&message, &broadcast).await?;
-    let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
-    for skip in found.skips {
-        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.id.clone(), skip }));
+/// Records that a message was given up, before it goes to the dead letters: whoever it was for was not told.
+///
+/// # Errors
+///
+/// When the message does not say whom it was for, or the ledger does not answer.
+pub async fn given_up(
+    ctx: &Ctx,
+    stage: StageName,
+    message: &Received,
+    reason: &str,
+) -> Result<(), StageError> {
+    if !ctx.ledger.is_kept() {
+        return Ok(());
     }
-    ctx.progress.tell(Step::Services {
-        broadcast: broadcast.id,
-        parts: bodies.len(),
-        bystanders: found.bystanders,
-    });
-    Ok(bodies)
-}
-
-async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
-    let mut message = ServiceMessage::from_body(&received.body)?;
-    let broadcast = match message.broadcast.take() {
-        Some(broadcast) => broadcast,
-        None => broadcast(Draft::default(), received)?,
-    };
-    let Fleet { endpoints, skips, bystanders } = ctx.discovery.tasks(&message).await?;
-    let bodies = endpoints
-        .iter()
-        .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
-        .collect::<Result<Vec<_>, _>>()?;
-    for skip in skips {
-        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.id.clone(), skip }));
+    match stage {
+        StageName::Services => find::no_services(ctx, message, reason).await,
+        StageName::Tasks => find::no_tasks(ctx, message, reason).await,
+        StageName::Notify => notify::not_told(ctx, message, reason).await,
     }
-    let service = message.service;
-    ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, service, endpoints, bystanders });
-    Ok(bodies)
-}
-
-async fn notify(ctx: &Ctx, received: &Received, deadline: Option<Instant>) -> Result<(), StageError> {
-    let mut message = TaskMessage::from_body(&received.body)?;
-    let broadcast = match message.broadcast.take() {
-        Some(broadcast) => broadcast,
-        None => broadcast(Draft::default(), received)?,
-    };
-    let endpoint: Endpoint = endpoint::endpoint(message).map_err(StageError::Endpoint)?;
-    let result = ctx
-        .deliverer
-        .deliver(&broadcast, &endpoint, &ctx.progress, deadline)
-        .await
-        .map_err(StageError::Unfinished)?;
-    let DeliveryResult { outcome, reason, .. } = result.clone();
-    ctx.progress.tell(Step::Settled(Settled { broadcast: broadcast.id, endpoint, result }));
-    if outcome.is_told() { Ok(()) } else { Err(StageError::NotTold { outcome, reason }) }
 }
 
 /// The broadcast that a message asks for. What its event does not say comes from the message itself, which is the same

@@ -118,7 +118,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 fn final_failure(reason: &str) -> Failure {
-    Failure { code: "poison", reason: reason.to_owned(), verdict: Verdict::Final }
+    Failure { code: "poison", reason: reason.to_owned(), verdict: Verdict::Final, is_recorded: false }
 }
 
 async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succeed(sqs: &Sqs) {
@@ -170,7 +170,7 @@ async fn a_failure_that_passes_is_tried_again_with_the_same_id(sqs: &Sqs) {
             if received.receives >= 3 {
                 Ok(Vec::new())
             } else {
-                Err(Failure { code: "busy", reason: "throttled".to_owned(), verdict })
+                Err(Failure { code: "busy", reason: "throttled".to_owned(), verdict, is_recorded: false })
             }
         }
     });

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use notifier::ambient::{Chance, Clock};
-use notifier::deliver::{AttemptError, Deliverer, Options};
+use notifier::deliver::{AttemptError, Deliverer, Options, Round};
 use notifier::fleet::{Endpoint, Member};
 use notifier::labels::Target;
 use notifier::progress::Progress;
@@ -32,8 +32,10 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(0);
     setrlimit(Resource::Nofile, limit).unwrap();
-    let unfinished =
-        deliverer.deliver(&Broadcast { id, event }, &endpoint, &Progress::default(), None).await.unwrap_err();
+    let unfinished = deliverer
+        .deliver(&Broadcast { id, event }, &endpoint, &Progress::default(), Round::default())
+        .await
+        .unwrap_err();
     assert_eq!(unfinished.attempts, 3);
     assert!(matches!(unfinished.last, Some(AttemptError::Local(_))), "{unfinished:?}");
 }

@@ -24,6 +24,8 @@ pub const SOURCE_DEFAULT: &str = "ecs-task-notifier";
 pub const ATTRIBUTE_BYTES_MAX: usize = 2048;
 /// The most bytes of a whole event as JSON: what an SQS message holds, less room for what is said of one task.
 pub const EVENT_BYTES_MAX: usize = crate::MESSAGE_BYTES_MAX - 64 * 1024;
+/// The most characters of a name that an error repeats.
+const SHOWN_CHARS_MAX: usize = 80;
 /// Attributes that say whom an event is for: only the notifier sets them.
 pub(crate) const AUDIENCE: [&str; 5] = ["deliveryid", "ecscluster", "ecscontainer", "ecsservice", "ecstask"];
 
@@ -255,7 +257,7 @@ impl Draft {
         if let Some(version) = text(&mut members, "specversion")?
             && version != "1.0"
         {
-            return Err(ReadError::Version(version));
+            return Err(ReadError::Version(shown(&version)));
         }
         if members.contains_key("data_base64") {
             return Err(ReadError::Binary);
@@ -277,7 +279,7 @@ impl Draft {
             .into_iter()
             .map(|(name, value)| match serde_json::from_str(value.get()) {
                 Ok(value) => Ok((name, value)),
-                Err(_) => Err(ReadError::Member { name, expected: "text, a 32-bit integer or a boolean" }),
+                Err(_) => Err(ReadError::Member { name: shown(&name), expected: "text, a 32-bit integer or a boolean" }),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { extensions, ..draft })
@@ -307,7 +309,12 @@ pub(crate) fn text(
 }
 
 fn wrong(name: &str, rule: &'static str) -> EventError {
-    EventError::Attribute { name: name.to_owned(), rule }
+    EventError::Attribute { name: shown(name), rule }
+}
+
+/// A text from outside as an error may repeat it: printable, and not longer than a line.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
 /// The rule of CloudEvents 1.0.2 for attribute names, and that nobody but the notifier says whom an event is for.

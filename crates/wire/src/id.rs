@@ -82,15 +82,7 @@ impl DeliveryId {
     /// `dlv_` and 27 URL-safe characters: the first 160 bits of a SHA-256, enough that no two deliveries ever meet.
     #[must_use]
     pub fn derive(broadcast: &BroadcastId, task_arn: &str, container: &str) -> Self {
-        let mut hash = Sha256::new();
-        for part in [broadcast.as_str(), task_arn, container] {
-            // The length first: otherwise ("ab", "c") and ("a", "bc") would be one delivery.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest = hash.finalize();
-        let bits = digest.first_chunk::<20>().map_or(&[][..], |chunk| &chunk[..]);
-        Self(format!("dlv_{}", BASE64_URL_SAFE_NO_PAD.encode(bits)))
+        Self(format!("dlv_{}", digest::<20>([broadcast.as_str(), task_arn, container])))
     }
 
     /// The id as text.
@@ -104,6 +96,45 @@ impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The id of one part of a broadcast's scope: what one message of the services queue stands for.
+///
+/// Derived, like a delivery's, so a stage that runs again comes to the same id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartId(String);
+
+impl PartId {
+    /// The id of the part that these texts describe: 16 URL-safe characters, so that 5,000 fit into one record.
+    pub fn derive<const N: usize>(parts: [&str; N]) -> Self {
+        Self(digest::<12>(parts))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PartId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first `BYTES` of a SHA-256 over these texts, as URL-safe characters.
+fn digest<const BYTES: usize>(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let part = part.as_ref();
+        // The length first: otherwise ("ab", "c") and ("a", "bc") would be one id.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let bits = digest.first_chunk::<BYTES>().map_or(&[][..], |chunk| &chunk[..]);
+    BASE64_URL_SAFE_NO_PAD.encode(bits)
 }
 
 #[cfg(test)]

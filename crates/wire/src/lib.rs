@@ -23,7 +23,7 @@ pub mod signature;
 
 pub use envelope::{Audience, Envelope};
 pub use event::{Data, Draft, Event, EventError};
-pub use id::{BroadcastId, DeliveryId, IdError};
+pub use id::{BroadcastId, DeliveryId, IdError, PartId};
 pub use json::{BodyError, MESSAGE_BYTES_MAX};
 pub use message::{
     Broadcast, Labels, Message, Method, ObserverMessage, Scheme, ServiceMessage, Share, TaskMessage,

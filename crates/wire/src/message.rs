@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Draft, Event};
-use crate::id::BroadcastId;
+use crate::id::{BroadcastId, PartId};
 use crate::json::{self, BodyError};
 
 mod sealed {
@@ -90,6 +90,21 @@ pub struct ServiceMessage {
     /// The message stands for the cluster's tasks that no service started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standalone: bool,
+}
+
+impl ServiceMessage {
+    /// Which part of the broadcast's scope the message stands for: the same for the same message, and different for two
+    /// messages of one broadcast.
+    #[must_use]
+    pub fn part(&self) -> PartId {
+        let share = match &self.share {
+            Share::All => "all",
+            Share::Except(_) => "except",
+            Share::Only => "only",
+        };
+        let standalone = if self.standalone { "standalone" } else { "" };
+        PartId::derive([&self.cluster, &self.service, standalone, share, &self.port, &self.path])
+    }
 }
 
 /// Which of a service's endpoints one message stands for, when the service has a message for each of several targets.
@@ -256,6 +271,25 @@ mod tests {
         let wrong = ObserverMessage::from_body(r#"{"services":["a"]}"#).unwrap_err();
         let cause = std::error::Error::source(&wrong).unwrap().to_string();
         assert!(cause.contains("missing field `cluster`"), "{cause}");
+    }
+
+    #[test]
+    fn each_message_of_a_broadcast_is_a_part_of_its_own() {
+        let of = |json: &str| ServiceMessage::from_body(json).unwrap().part();
+        let web = r#"{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n"}"#;
+        let others = [
+            web.replace("prod", "test"),
+            web.replace("web", "api"),
+            web.replace("80", "81"),
+            web.replace("/n", "/m"),
+            web.replace('}', r#","share":"only"}"#),
+            web.replace('}', r#","share":{"except":[]}}"#),
+            web.replace('}', r#","standalone":true}"#),
+        ];
+        assert_eq!(of(web), of(&web.replace('}', r#","later":1}"#)));
+        let all: std::collections::BTreeSet<_> =
+            others.iter().map(String::as_str).chain([web]).map(of).collect();
+        assert_eq!(all.len(), others.len() + 1);
     }
 
     #[test]

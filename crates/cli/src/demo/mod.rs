@@ -15,6 +15,7 @@ use notifier::aws::Aws;
 use notifier::daemon::{self, Queues, StageOptions};
 use notifier::deliver::{self, Deliverer};
 use notifier::discover::{Discovery, Health};
+use notifier::ledger::Ledger;
 use notifier::network::Networks;
 use notifier::queue::{Queue, Trace};
 use notifier::report::Tally;
@@ -196,11 +197,14 @@ fn stages(aws: &Aws, tally: &Shared) -> Result<Ctx, Failure> {
         .parse()
         .map_err(|error| Failure::failed("loopback cannot be allowed").because(&error))?;
     let options = deliver::Options::default();
-    Ok(Ctx {
-        discovery: Discovery::new(aws, Health::Detect, networks.clone()),
-        deliverer: Deliverer::new(&options, networks, Clock::system(), Chance::from_entropy()),
-        progress: live::follow(tally),
-    })
+    let clock = Clock::system();
+    Ok(Ctx::new(
+        Discovery::new(aws, Health::Detect, networks.clone()),
+        Deliverer::new(&options, networks, clock.clone(), Chance::from_entropy()),
+        Ledger::none(),
+        live::follow(tally),
+        clock,
+    ))
 }
 
 async fn completion(tally: &Shared) {

@@ -108,9 +108,9 @@ pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
     let calls = fleet.endpoints.iter().map(|endpoint| Planned {
         method: Some(endpoint.target.method.as_str()),
         url: Some(url(endpoint)),
-        ..Planned::new(Line::of_endpoint(endpoint, None), Decision::Call)
+        ..Planned::new(Line::of_endpoint(endpoint), Decision::Call)
     });
-    let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip, None), Decision::Skip));
+    let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip), Decision::Skip));
     let ignored = fleet.bystanders.iter().map(|b| Planned::new(Line::of_bystander(b), Decision::Ignore));
     let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
     all.sort_by(|a, b| {
@@ -130,7 +130,7 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
         services.entry(&endpoint.member.service).or_default().calls.push(endpoint);
     }
     for skip in &fleet.skips {
-        services.entry(&skip.member.service).or_default().skips.push(Line::of_skip(skip, None));
+        services.entry(&skip.member.service).or_default().skips.push(Line::of_skip(skip));
     }
     for bystander in &fleet.bystanders {
         services.entry(&bystander.member.service).or_default().ignored.push(bystander);
@@ -161,7 +161,7 @@ impl Members<'_> {
             table.row(1, [Cell::new(word, style), Cell::new(place, DIM), Cell::from(text)]);
         };
         for endpoint in &self.calls {
-            let line = Line::of_endpoint(endpoint, None);
+            let line = Line::of_endpoint(endpoint);
             let request = format!("{} {}", endpoint.target.method.as_str(), url(endpoint));
             row(("call", GOOD), place(&line, in_full), request);
         }

@@ -21,6 +21,8 @@ pub struct Failure {
     pub reason: String,
     /// What to do about it.
     pub verdict: Verdict,
+    /// The ledger knows the outcome already.
+    pub is_recorded: bool,
 }
 
 /// What becomes of a message that failed.
@@ -37,7 +39,7 @@ impl Failure {
     #[must_use]
     pub fn late(limit: Duration) -> Self {
         let reason = format!("the work on the message took longer than {limit:?}");
-        Self { code: "time", reason, verdict: Verdict::Again(None) }
+        Self { code: "time", reason, verdict: Verdict::Again(None), is_recorded: false }
     }
 
     /// A panic while the message was in work. It may be the message's doing or not, so it is tried again like any failure
@@ -49,14 +51,15 @@ impl Failure {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        Self { code: "panic", reason: format!("the stage panicked: {text}"), verdict: Verdict::Again(None) }
+        let reason = format!("the stage panicked: {text}");
+        Self { code: "panic", reason, verdict: Verdict::Again(None), is_recorded: false }
     }
 
     /// A stage that has something to say to nobody.
     #[must_use]
     pub fn no_next_queue(bodies: usize) -> Self {
         let reason = format!("{bodies} messages for a next stage, but this stage has none");
-        Self { code: "misrouted", reason, verdict: Verdict::Final }
+        Self { code: "misrouted", reason, verdict: Verdict::Final, is_recorded: false }
     }
 
     /// How long the message waits before its next delivery, after so many deliveries.
@@ -65,7 +68,10 @@ impl Failure {
     #[must_use]
     pub fn wait(&self, receives: u32, spread: f64) -> Duration {
         match self.verdict {
-            Verdict::Again(Some(after)) => after.min(RETRY_AFTER_MAX),
+            // Whoever asked for the same wait does not come back together.
+            Verdict::Again(Some(after)) => {
+                after.min(RETRY_AFTER_MAX) + RETRY.first.mul_f64(spread.clamp(0.0, 1.0))
+            }
             Verdict::Again(None) => RETRY.wait_after(receives, spread),
             Verdict::Final => RETRY.most,
         }
@@ -75,7 +81,8 @@ impl Failure {
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(error.retry_after()) };
-        Self { code: error.code(), reason: chain(&error), verdict }
+        let is_recorded = matches!(error, StageError::NotTold { .. });
+        Self { code: error.code(), reason: chain(&error), verdict, is_recorded }
     }
 }
 
@@ -83,7 +90,7 @@ impl From<PublishError> for Failure {
     /// A body that SQS never takes is the message's fault; a queue that takes nothing is not.
     fn from(error: PublishError) -> Self {
         let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(None) };
-        Self { code: "publish", reason: chain(&error), verdict }
+        Self { code: "publish", reason: chain(&error), verdict, is_recorded: false }
     }
 }
 
@@ -92,7 +99,9 @@ mod tests {
     use super::*;
 
     fn wait(verdict: Verdict, receives: u32, spread: f64) -> u64 {
-        Failure { code: "x", reason: String::new(), verdict }.wait(receives, spread).as_secs()
+        Failure { code: "x", reason: String::new(), verdict, is_recorded: false }
+            .wait(receives, spread)
+            .as_secs()
     }
 
     #[test]
@@ -105,6 +114,7 @@ mod tests {
     #[test]
     fn a_wait_that_the_failure_names_is_kept_within_reason() {
         assert_eq!(wait(Verdict::Again(Some(Duration::from_secs(7))), 9, 0.0), 7);
+        assert_eq!(wait(Verdict::Again(Some(Duration::from_secs(7))), 9, 1.0), 9);
         assert_eq!(wait(Verdict::Again(Some(Duration::MAX)), 1, 0.0), 900);
     }
 

@@ -1,6 +1,5 @@
 //! One message: the stage's work, the next queue, then the message's end.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, warn};
 
 use super::failure::{Failure, Verdict};
+use super::handler::Handler;
 use super::worker::{Shared, Worker};
 use crate::queue::{DeadLetter, Message, chain};
 use crate::stage::Received;
@@ -20,11 +20,11 @@ use crate::stage::Received;
 const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 
 /// Works on one message, whatever it does, and settles it. The permit is free again when its end has been decided.
-pub(super) async fn message<H, F>(shared: Arc<Shared<H>>, message: Message, permit: OwnedSemaphorePermit)
-where
-    H: Fn(Received, Instant) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Vec<String>, Failure>> + Send + 'static,
-{
+pub(super) async fn message<H: Handler>(
+    shared: Arc<Shared<H>>,
+    message: Message,
+    permit: OwnedSemaphorePermit,
+) {
     let worked = tokio::select! {
         biased;
         worked = work(&shared.worker, &message) => Some(worked),
@@ -50,21 +50,12 @@ pub(super) async fn hand_back<H>(shared: &Shared<H>, message: Message) {
 }
 
 /// The stage's work, and what follows from it on the next queue.
-async fn work<H, F>(worker: &Worker<H>, message: &Message) -> Result<(), Failure>
-where
-    H: Fn(Received, Instant) -> F,
-    F: Future<Output = Result<Vec<String>, Failure>>,
-{
-    let received = Received {
-        id: message.id.clone(),
-        body: message.body.clone(),
-        sent: message.sent,
-        receives: message.receives,
-    };
+async fn work<H: Handler>(worker: &Worker<H>, message: &Message) -> Result<(), Failure> {
+    let received = Received::from(message);
     let limit = worker.options.message_time_max;
     let deadline = Instant::now() + limit;
     // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
-    let handled = AssertUnwindSafe(async { (worker.handler)(received, deadline).await }).catch_unwind();
+    let handled = AssertUnwindSafe(async { worker.handler.handle(received, deadline).await }).catch_unwind();
     let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
         Ok(Ok(bodies)) => bodies?,
         Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
@@ -78,7 +69,7 @@ where
 }
 
 /// A message that failed: to the dead letters if it would fail again or SQS would not deliver it again, else back.
-async fn fail<H>(shared: &Shared<H>, message: Message, failure: Failure) {
+async fn fail<H: Handler>(shared: &Shared<H>, message: Message, failure: Failure) {
     let worker = &shared.worker;
     let stage = worker.stage.as_str();
     let id = message.id.clone();
@@ -99,6 +90,7 @@ async fn fail<H>(shared: &Shared<H>, message: Message, failure: Failure) {
         shared.tally.retried.fetch_add(1, Ordering::Relaxed);
         return;
     }
+    worker.handler.given_up(Received::from(&message), &failure).await;
     let letter = DeadLetter::about(&message.body, stage, code, failure.reason);
     let (broadcast, task) = (letter.broadcast.as_deref(), letter.task.as_deref());
     match shared.inbox.dead_letter(message, &letter, wait).await {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `worker` | one queue: receives what can be worked on, stops gracefully |
 //! | `handle` | one message: the stage, the next queue, then its end |
+//! | `handler` | what a worker does with a message: a stage, or whatever a test wants |
 //! | `failure` | why a message was not done, and whether to try again |
 //! | `health` | whether the workers are alive and their queues answer |
 //! | [`http`] | that, for a load balancer or an orchestrator |
@@ -13,6 +14,7 @@
 
 mod failure;
 mod handle;
+mod handler;
 mod health;
 pub mod http;
 mod worker;
@@ -21,17 +23,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::Chance;
 use crate::queue::{Queue, QueueError};
-use crate::stage::{self, Ctx, Received, StageName};
+use crate::stage::{Ctx, StageName};
 
 pub use failure::{Failure, Verdict};
+pub use handler::{Handled, Handler, Stage};
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
 pub use worker::{Served, Worker};
 
@@ -150,7 +150,7 @@ pub async fn serve(
             stage,
             source,
             next,
-            handler: move |received, deadline| run(Arc::clone(&ctx), stage, received, deadline),
+            handler: Stage { ctx, name: stage },
             options: stage_options,
             grace: options.grace,
             health: options.health.clone(),
@@ -174,20 +174,6 @@ pub async fn serve(
     }
     first_error.map_or(Ok(served), Err)
 }
-
-/// One message through one stage. Boxed, because a worker needs to know that the future is `Send`, and rustc cannot see
-/// that through a closure (rust-lang/rust#102211).
-fn run(
-    ctx: Arc<Ctx>,
-    stage: StageName,
-    received: Received,
-    deadline: Instant,
-) -> BoxFuture<'static, Handled> {
-    async move { stage::run(&ctx, stage, &received, Some(deadline)).await.map_err(Failure::from) }.boxed()
-}
-
-/// What a handler answers: the bodies for the next queue.
-type Handled = Result<Vec<String>, Failure>;
 
 /// One stage that is to run, with its queues.
 #[derive(Debug)]

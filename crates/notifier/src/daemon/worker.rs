@@ -1,6 +1,5 @@
 //! One queue and the stage that works through it.
 
-use std::future::Future;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::failure::Failure;
+use super::handler::Handler;
 use super::health::Health;
 use super::{FLUSH_TIME_MAX, StageOptions, handle};
 use crate::ambient::Chance;
 use crate::queue::limits::BATCH_ENTRIES_MAX;
 use crate::queue::{Backoff, Inbox, Queue, QueueError, chain};
-use crate::stage::{Received, StageName};
+use crate::stage::StageName;
 
 /// Waits between calls while SQS does not answer.
 const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -36,7 +35,7 @@ const POLLERS_MAX: usize = 4;
 /// How often a worker with its hands full shows that it lives.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// A stage on its queue. `handler` gets a message and a deadline, and answers with the bodies for the next queue.
+/// A stage on its queue.
 #[derive(Debug)]
 pub struct Worker<H> {
     /// The stage.
@@ -105,11 +104,7 @@ pub(super) struct Shared<H> {
     pub(super) cut: CancellationToken,
 }
 
-impl<H, F> Worker<H>
-where
-    H: Fn(Received, Instant) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Vec<String>, Failure>> + Send + 'static,
-{
+impl<H: Handler> Worker<H> {
     /// Works until `shutdown`, then stops receiving at once, lets messages in work finish within the grace time, hands
     /// the rest back to the queue and makes the deletes that are due.
     ///
@@ -222,15 +217,12 @@ where
 }
 
 /// Receives as many messages as can be worked on, and puts each to work by itself, until shutdown.
-async fn poll<H, F>(
+async fn poll<H: Handler>(
     shared: &Arc<Shared<H>>,
     permits: &Arc<Semaphore>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-) where
-    H: Fn(Received, Instant) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Vec<String>, Failure>> + Send + 'static,
-{
+) {
     let worker = &shared.worker;
     let mut failures = 0;
     while let Some(room) = worker.room(permits, shutdown).await {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::answer::Meaning;
+use crate::discover::LocateError;
 use crate::network::Refused;
 use crate::outcome::Outcome;
 
@@ -48,6 +49,15 @@ pub enum AttemptError {
     /// The whole delivery's deadline came before an answer.
     #[error("the time for this delivery ran out")]
     CutOff,
+    /// The task has stopped; nobody was called.
+    #[error("{0}")]
+    Stopped(String),
+    /// The task runs, but its container cannot be called at the moment; nobody was called.
+    #[error("it cannot be called at the moment: {0}")]
+    Nowhere(String),
+    /// Nobody knows where the task is by now, so nobody was called.
+    #[error(transparent)]
+    Lost(LocateError),
     /// The task answered, but not that it accepts the event.
     #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
     Answered {
@@ -79,15 +89,18 @@ impl AttemptError {
             | Self::TimedOut(_)
             | Self::Broken(_)
             | Self::NotHttp(_)
+            | Self::Nowhere(_)
+            | Self::Lost(_)
             | Self::CutOff => Then::Again(None),
+            Self::Stopped(_) => Then::Settle(Outcome::Gone),
             Self::Refused(_) | Self::Https | Self::Request(_) | Self::Body(_) => {
                 Then::Settle(Outcome::Failed)
             }
             Self::Answered { meaning, .. } => match meaning {
                 Meaning::Later(asked) => Then::Again(*asked),
                 Meaning::Gone => Then::Settle(Outcome::Gone),
-                // Another try at the same address would meet the same stranger: the task must be looked up again first.
-                Meaning::Misdirected => Then::Settle(Outcome::Failed),
+                // The task is looked up before the next attempt, which then goes to where it is.
+                Meaning::Misdirected => Then::Again(None),
                 Meaning::Rejected | Meaning::Delivered => Then::Settle(Outcome::Rejected),
             },
         }
@@ -105,7 +118,17 @@ impl AttemptError {
     /// Whether it says something about this machine or its time, and nothing about the task.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Local(_) | Self::CutOff)
+        matches!(self, Self::Local(_) | Self::CutOff | Self::Lost(_))
+    }
+
+    /// Whether another task answered.
+    pub(super) fn is_misdirected(&self) -> bool {
+        matches!(self, Self::Answered { meaning: Meaning::Misdirected, .. })
+    }
+
+    /// Whether a request was made, or at least begun.
+    pub(super) fn was_attempted(&self) -> bool {
+        !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Lost(_))
     }
 
     /// The error and its causes as one line, as a report shows it.
@@ -138,7 +161,7 @@ fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String 
     line
 }
 
-/// A delivery that did not end, for a reason on this side: its time ran out, or this machine was full.
+/// A delivery that did not end: its tries are used up and more may follow, its time ran out, or this machine was full.
 ///
 /// The same delivery can be tried again later, by whoever handed it in; it keeps its id.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +176,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// How long the next attempt should wait, when it was this wait for which the time did not suffice.
+    /// How long the next attempt should wait at least: what the task asked for, or a wait for which the time did not suffice.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.wait
@@ -197,7 +220,9 @@ mod tests {
             (AttemptError::Refused(Refused::Outside), Then::Settle(Outcome::Failed)),
             (answered(503, Meaning::Later(second), None), Then::Again(second)),
             (answered(410, Meaning::Gone, None), Then::Settle(Outcome::Gone)),
-            (answered(421, Meaning::Misdirected, None), Then::Settle(Outcome::Failed)),
+            (answered(421, Meaning::Misdirected, None), Then::Again(None)),
+            (AttemptError::Stopped("x".into()), Then::Settle(Outcome::Gone)),
+            (AttemptError::Nowhere("x".into()), Then::Again(None)),
             (answered(301, Meaning::Rejected, None), Then::Settle(Outcome::Rejected)),
         ] {
             assert_eq!(error.then(), then, "{error}");

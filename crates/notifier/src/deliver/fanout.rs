@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -9,7 +10,6 @@ use tracing::error;
 use wire::Broadcast;
 
 use super::{Deliverer, Next, Tried};
-use crate::deliver::request::Call;
 use crate::fleet::Endpoint;
 use crate::outcome::{DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
@@ -18,14 +18,17 @@ use crate::progress::{Progress, Step};
 struct Job {
     /// Its place in the list, and so in the answer.
     index: usize,
+    /// Where it was found last.
     endpoint: Endpoint,
-    /// Attempts made, the one under way included.
+    /// Tries made, the one under way included.
+    tries: u32,
+    /// HTTP requests made.
     attempts: u32,
 }
 
 struct Fanout<'a> {
     deliverer: &'a Deliverer,
-    broadcast: &'a Broadcast,
+    broadcast: Arc<Broadcast>,
     progress: &'a Progress,
     /// One task per attempt under way, and what it works for. Tasks hand nothing back when they panic, so the jobs stay here.
     running: JoinSet<Tried>,
@@ -50,15 +53,19 @@ impl Deliverer {
     ) -> Vec<Settled> {
         let mut fanout = Fanout {
             deliverer: self,
-            broadcast,
+            broadcast: Arc::new(broadcast.clone()),
             progress,
             running: JoinSet::new(),
             jobs: HashMap::new(),
             waiting: BTreeMap::new(),
             settled: Vec::with_capacity(endpoints.len()),
         };
-        let mut fresh =
-            endpoints.into_iter().enumerate().map(|(index, endpoint)| Job { index, endpoint, attempts: 0 });
+        let mut fresh = endpoints.into_iter().enumerate().map(|(index, endpoint)| Job {
+            index,
+            endpoint,
+            tries: 0,
+            attempts: 0,
+        });
         loop {
             while fanout.running.len() < self.0.concurrency
                 && let Some(job) = fresh.next().or_else(|| fanout.due())
@@ -87,48 +94,57 @@ impl Fanout<'_> {
     }
 
     fn start(&mut self, mut job: Job) {
-        job.attempts += 1;
+        let again = job.tries > 0;
+        job.tries += 1;
         let deliverer = self.deliverer.clone();
-        // Made for each attempt rather than kept: a body for every waiting retry would be memory by the size of the fleet.
-        let call = Call::new(self.broadcast, &job.endpoint);
+        // The request is made for each try rather than kept: a body for every waiting retry would be memory by the size
+        // of the fleet.
+        let (broadcast, endpoint) = (Arc::clone(&self.broadcast), job.endpoint.clone());
         let task = self.running.spawn(async move {
-            match call {
-                Ok(call) => {
+            match deliverer.find(endpoint, again).await {
+                Err(tried) => tried,
+                Ok(endpoint) => {
                     let _slot = deliverer.slot(None).await;
-                    deliverer.attempt(&call, None).await
+                    deliverer.attempt(&broadcast, endpoint, None).await
                 }
-                Err(error) => Tried::never_sent(error),
             }
         });
         self.jobs.insert(task.id(), job);
     }
 
     fn finish(&mut self, joined: Result<(Id, Tried), JoinError>) {
-        let (id, next) = match joined {
+        let (id, tried) = match joined {
             Ok((id, tried)) => (id, Ok(tried)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(job) = self.jobs.remove(&id) else { return };
-        match next.map(|tried| self.deliverer.next(job.attempts, &tried)) {
-            Ok(Next::Settled(result)) => self.settle(job, result),
-            Ok(Next::Again { wait, reason }) => {
-                let endpoint = job.endpoint.clone();
-                self.progress.tell(Step::Retrying { endpoint, attempt: job.attempts, reason, wait });
-                self.waiting.insert((Instant::now() + wait, job.index), job);
-            }
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        let tried = match tried {
+            Ok(tried) => tried,
             Err(lost) => {
                 let result = lost_result(lost, job.attempts);
                 let reason = result.reason.as_deref().unwrap_or_default();
                 error!(task.arn = job.endpoint.member.task, "Cannot tell {}: {reason}", job.endpoint.address);
-                self.settle(job, result);
+                let broadcast = self.broadcast.id.clone();
+                return self.settle(job.index, Settled { broadcast, endpoint: job.endpoint, result });
+            }
+        };
+        job.attempts += tried.requests();
+        match self.deliverer.next(job.tries, false, &tried) {
+            Next::Settled | Next::UsedUp(_) => {
+                self.settle(job.index, super::settled(&self.broadcast, job.attempts, tried));
+            }
+            Next::Again { wait, reason } => {
+                job.endpoint = tried.endpoint;
+                let endpoint = job.endpoint.clone();
+                self.progress.tell(Step::Retrying { endpoint, attempt: job.attempts, reason, wait });
+                self.waiting.insert((Instant::now() + wait, job.index), job);
             }
         }
     }
 
-    fn settle(&mut self, job: Job, result: DeliveryResult) {
-        let settled = Settled { broadcast: self.broadcast.id.clone(), endpoint: job.endpoint, result };
+    fn settle(&mut self, index: usize, settled: Settled) {
         self.progress.tell(Step::Settled(settled.clone()));
-        self.settled.push((job.index, settled));
+        self.settled.push((index, settled));
     }
 }
 

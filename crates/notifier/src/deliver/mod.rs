@@ -22,9 +22,10 @@ use self::http::Limits;
 use self::request::Call;
 use self::schedule::Schedule;
 use crate::ambient::{self, Chance, Clock};
+use crate::discover::{Locate, Located};
 use crate::fleet::Endpoint;
 use crate::network::Networks;
-use crate::outcome::{DeliveryResult, Outcome};
+use crate::outcome::{DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
 
 mod answer;
@@ -58,6 +59,9 @@ pub struct Options {
     pub wait_most: Duration,
     /// The longest that a task's `Retry-After` is honoured; what it asks for beyond that is cut. Default: 10 s.
     pub retry_after_most: Duration,
+    /// How long after it was queued a delivery is still tried: addresses are handed on within minutes. Only whoever has a
+    /// queue to hand it back to asks. Default: 10 min.
+    pub horizon: Duration,
     /// Attempts under way at the same time; 0 counts as 1. [`Deliverer::new`] lowers it to what the limit of open files
     /// allows. Default: 256. Beyond 1,024 nothing is gained.
     pub concurrency: usize,
@@ -74,6 +78,7 @@ impl Default for Options {
             wait_first: Duration::from_millis(200),
             wait_most: Duration::from_secs(2),
             retry_after_most: Duration::from_secs(10),
+            horizon: Duration::from_secs(10 * 60),
             concurrency: 256,
             answer_bytes_max: 16 * 1024,
         }
@@ -91,28 +96,51 @@ struct Inner {
     networks: Networks,
     clock: Clock,
     chance: Chance,
+    /// Knows where tasks are by now; without it, every attempt goes where the first went.
+    locate: Option<Arc<dyn Locate>>,
+    horizon: Duration,
     slots: Semaphore,
     concurrency: usize,
     /// Attempts that failed because this machine was full.
     local_failures: AtomicU64,
 }
 
-/// How one attempt went.
+/// What is known of a delivery before it is made. The default: nobody was called before, and this is the only round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// It was tried before, or its address is no longer fresh: the task is looked up before the first attempt too.
+    pub again: bool,
+    /// Another round may follow: when its tries are used up, it is not finished rather than failed.
+    pub more: bool,
+    /// No attempt begins after this, and one under way ends here.
+    pub deadline: Option<Instant>,
+}
+
+/// How one try went.
 struct Tried {
+    /// Who was called, or was to be.
+    endpoint: Endpoint,
     latency: Duration,
     result: Result<StatusCode, AttemptError>,
 }
 
 impl Tried {
-    fn never_sent(error: AttemptError) -> Self {
-        Self { latency: Duration::ZERO, result: Err(error) }
+    /// HTTP requests that it made: one or none.
+    fn requests(&self) -> u32 {
+        self.result.as_ref().err().is_none_or(AttemptError::was_attempted).into()
     }
 }
 
-/// What becomes of a delivery after an attempt.
+/// What becomes of a delivery after a try.
 enum Next {
-    Settled(DeliveryResult),
-    Again { wait: Duration, reason: String },
+    /// It has ended like this.
+    Settled,
+    /// Its tries are used up; the task may have asked for a wait.
+    UsedUp(Option<Duration>),
+    Again {
+        wait: Duration,
+        reason: String,
+    },
 }
 
 impl Deliverer {
@@ -142,51 +170,72 @@ impl Deliverer {
             networks,
             clock,
             chance,
+            locate: None,
+            horizon: options.horizon,
             slots: Semaphore::new(concurrency),
             concurrency,
             local_failures: AtomicU64::new(0),
         }))
     }
 
+    /// Looks every task up by `locate` before it is called again: then a task that has stopped is gone, and one that has
+    /// moved is called where it is now, never whoever has its address by then.
+    #[must_use]
+    pub fn locating(mut self, locate: Arc<dyn Locate>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.locate = Some(locate);
+        }
+        self
+    }
+
+    /// How long after it was queued a delivery is still tried.
+    #[must_use]
+    pub fn horizon(&self) -> Duration {
+        self.0.horizon
+    }
+
     /// Makes one delivery: as many attempts as it takes, up to the limit, with waits between them.
     ///
     /// Tells `progress` of every retry. The end is the answer: whoever called tells of it. A failed delivery is an
-    /// answer too, not an error. No attempt begins after `deadline`, and one under way ends there.
+    /// answer too, not an error.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] when the deadline came first, or the last attempt failed because this machine was full: the
-    /// delivery should be handed back, and made again later.
+    /// [`Unfinished`] when the deadline came first, the last attempt failed because this machine was full, or more rounds
+    /// may follow: the delivery should be handed back, and made again later.
     pub async fn deliver(
         &self,
         broadcast: &Broadcast,
         endpoint: &Endpoint,
         progress: &Progress,
-        deadline: Option<Instant>,
-    ) -> Result<DeliveryResult, Unfinished> {
-        let call = match Call::new(broadcast, endpoint) {
-            Ok(call) => call,
-            Err(error) => return Ok(settled(1, &Tried::never_sent(error))),
-        };
+        round: Round,
+    ) -> Result<Settled, Unfinished> {
+        let Round { mut again, more, deadline } = round;
+        let mut endpoint = endpoint.clone();
         let mut last = None;
-        let mut attempts = 0;
+        let (mut tries, mut attempts) = (0, 0);
         loop {
-            let Some(slot) = self.slot(deadline).await else {
-                return Err(Unfinished { attempts, wait: None, last });
+            let tried = match before(deadline, self.find(endpoint, again)).await {
+                None => return Err(Unfinished { attempts, wait: None, last }),
+                Some(Err(tried)) => tried,
+                Some(Ok(endpoint)) => {
+                    let Some(_slot) = self.slot(deadline).await else {
+                        return Err(Unfinished { attempts, wait: None, last });
+                    };
+                    self.attempt(broadcast, endpoint, deadline).await
+                }
             };
-            let tried = self.attempt(&call, deadline).await;
-            drop(slot);
-            attempts += 1;
-            let next = self.next(attempts, &tried);
-            last = tried.result.err();
-            let ours = last.as_ref().is_some_and(AttemptError::is_ours);
-            match next {
-                Next::Settled(_) if ours => return Err(Unfinished { attempts, wait: None, last }),
-                Next::Settled(result) => return Ok(result),
+            (again, tries, attempts) = (true, tries + 1, attempts + tried.requests());
+            let ours = tried.result.as_ref().is_err_and(AttemptError::is_ours);
+            let unfinished = |wait, tried: Tried| Unfinished { attempts, wait, last: tried.result.err() };
+            match self.next(tries, more, &tried) {
+                Next::UsedUp(asked) if ours || more => return Err(unfinished(asked, tried)),
+                Next::Settled | Next::UsedUp(_) => return Ok(settled(broadcast, attempts, tried)),
                 Next::Again { wait, .. } if deadline.is_some_and(|end| Instant::now() + wait >= end) => {
-                    return Err(Unfinished { attempts, wait: Some(wait), last });
+                    return Err(unfinished(Some(wait), tried));
                 }
                 Next::Again { wait, reason } => {
+                    (endpoint, last) = (tried.endpoint, tried.result.err());
                     progress.tell(Step::Retrying {
                         endpoint: endpoint.clone(),
                         attempt: attempts,
@@ -201,16 +250,30 @@ impl Deliverer {
 
     /// A place among the attempts under way; `None` when the deadline comes first.
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
-        let slot = self.0.slots.acquire();
-        match deadline {
-            // A deadline that has passed gets no slot, even if one is free.
-            Some(end) if end <= Instant::now() => None,
-            Some(end) => timeout_at(end, slot).await.ok()?.ok(),
-            None => slot.await.ok(),
+        before(deadline, self.0.slots.acquire()).await?.ok()
+    }
+
+    /// Where to call: where the endpoint was found, or if it was tried before, where it is by now. No slot is held
+    /// meanwhile, so waiting for ECS keeps nobody from being called.
+    async fn find(&self, endpoint: Endpoint, again: bool) -> Result<Endpoint, Tried> {
+        let Some(locate) = self.0.locate.as_ref().filter(|_| again) else { return Ok(endpoint) };
+        let error = match locate.locate(&endpoint).await {
+            Ok(Located::At(found)) => return Ok(found),
+            Ok(Located::Stopped(why)) => AttemptError::Stopped(why),
+            Ok(Located::Nowhere(why)) => AttemptError::Nowhere(why),
+            Err(error) => AttemptError::Lost(error),
+        };
+        Err(Tried { endpoint, latency: Duration::ZERO, result: Err(error) })
+    }
+
+    async fn attempt(&self, broadcast: &Broadcast, endpoint: Endpoint, deadline: Option<Instant>) -> Tried {
+        match Call::new(broadcast, &endpoint) {
+            Ok(call) => self.exchange(&call, endpoint, deadline).await,
+            Err(error) => Tried { endpoint, latency: Duration::ZERO, result: Err(error) },
         }
     }
 
-    async fn attempt(&self, call: &Call, deadline: Option<Instant>) -> Tried {
+    async fn exchange(&self, call: &Call, endpoint: Endpoint, deadline: Option<Instant>) -> Tried {
         let inner = &*self.0;
         let started = Instant::now();
         let result = if let Err(refused) = inner.networks.check(call.address.ip()) {
@@ -227,23 +290,30 @@ impl Deliverer {
                 warn!(failures, "Cannot open connections, tasks are told later: {}", error.reason());
             }
         }
-        Tried { latency: started.elapsed(), result }
+        Tried { endpoint, latency: started.elapsed(), result }
     }
 
-    /// What becomes of a delivery after attempt number `attempt`.
-    fn next(&self, attempt: u32, tried: &Tried) -> Next {
-        if let Err(error) = &tried.result
-            && let Then::Again(asked) = error.then()
-            && let Some(wait) = self.0.schedule.wait_before(attempt + 1, asked, self.0.chance.fraction())
-        {
-            return Next::Again { wait, reason: error.reason() };
+    /// What becomes of a delivery after try number `tries`. Where `more` rounds may follow, a wait that a task asks for
+    /// and that is too long to be waited here is left to them.
+    fn next(&self, tries: u32, more: bool, tried: &Tried) -> Next {
+        let Err(error) = &tried.result else { return Next::Settled };
+        let Then::Again(asked) = error.then() else { return Next::Settled };
+        if error.is_misdirected() && self.0.locate.is_none() {
+            // The same stranger would answer again.
+            return Next::Settled;
         }
-        Next::Settled(settled(attempt, tried))
+        let schedule = &self.0.schedule;
+        match schedule.wait_before(tries + 1, asked, self.0.chance.fraction()) {
+            Some(wait) if !(more && asked > Some(schedule.asked_most)) => {
+                Next::Again { wait, reason: error.reason() }
+            }
+            _ => Next::UsedUp(asked),
+        }
     }
 }
 
-/// The end of a delivery whose last attempt, number `attempts`, went like this.
-fn settled(attempts: u32, tried: &Tried) -> DeliveryResult {
+/// The end of a delivery whose last try went like this, after so many requests.
+fn settled(broadcast: &Broadcast, attempts: u32, tried: Tried) -> Settled {
     let (outcome, reason, status) = match &tried.result {
         Ok(status) => (Outcome::Delivered, None, Some(*status)),
         Err(error) => {
@@ -254,12 +324,17 @@ fn settled(attempts: u32, tried: &Tried) -> DeliveryResult {
             (outcome, Some(error.reason()), error.status())
         }
     };
-    DeliveryResult {
-        outcome,
-        reason,
-        attempts,
-        status: status.map(|status| status.as_u16()),
-        latency: tried.latency,
+    let status = status.map(|status| status.as_u16());
+    let result = DeliveryResult { outcome, reason, attempts, status, latency: tried.latency };
+    Settled { broadcast: broadcast.id.clone(), endpoint: tried.endpoint, result }
+}
+
+/// What `work` comes to, unless the deadline comes first or has passed.
+async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(end) if end <= Instant::now() => None,
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

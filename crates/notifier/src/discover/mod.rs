@@ -13,11 +13,13 @@ use crate::network::Networks;
 
 mod definition;
 mod host;
+mod locate;
 mod place;
 mod services;
 mod survey;
 mod tasks;
 
+pub use locate::{Locate, LocateError, Located};
 pub use services::Services;
 
 /// Which containers count as ready to be called.
@@ -99,6 +101,7 @@ pub struct Discovery {
     ec2: Ec2,
     definitions: definition::Definitions,
     hosts: host::Hosts,
+    lookup: locate::Lookup,
     rules: survey::Rules,
 }
 
@@ -107,8 +110,10 @@ impl Discovery {
     /// addresses may be called at all.
     #[must_use]
     pub fn new(aws: &Aws, health: Health, networks: Networks) -> Self {
+        let ecs = Ecs::new(aws.ecs.clone(), aws.budget.clone());
         Self {
-            ecs: Ecs::new(aws.ecs.clone(), aws.budget.clone()),
+            lookup: locate::lookup(&ecs),
+            ecs,
             ec2: aws.ec2.clone(),
             definitions: definition::Definitions::default(),
             hosts: host::Hosts::default(),

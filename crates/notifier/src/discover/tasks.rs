@@ -121,7 +121,7 @@ impl Discovery {
         Ok(survey.fleet)
     }
 
-    async fn survey(
+    pub(super) async fn survey(
         &self,
         survey: &mut Survey,
         tasks: &[Task],
@@ -146,7 +146,7 @@ impl Discovery {
     }
 
     /// Turns what listens on a host into endpoints, each host being looked up once.
-    async fn find_hosts(&self, survey: &mut Survey, cluster: &str) -> Result<(), DiscoverError> {
+    pub(super) async fn find_hosts(&self, survey: &mut Survey, cluster: &str) -> Result<(), DiscoverError> {
         let on_hosts = std::mem::take(&mut survey.on_hosts);
         let hosts: BTreeSet<String> = on_hosts.iter().map(|found| found.host.clone()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();

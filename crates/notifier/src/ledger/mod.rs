@@ -2,11 +2,403 @@
 //!
 //! | file | job |
 //! | --- | --- |
+//! | `mod` | what the stages write and ask |
+//! | `read` | everything of one broadcast, for a report; the history |
+//! | `key`, `record`, `sheet` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a file of this machine |
 //! | `fit` | the sizes of keys and bodies, the same in each store (pure) |
+//!
+//! Everything that is written is derived from ids that do not change, so writing it again does no harm, and nothing is
+//! counted up: a stage that ran twice left the same record as one that ran once. A delivery has two items. One says that
+//! it was told, and is never taken back. The other says what else is known, and the last to write it is right.
 
 mod fit;
+mod key;
+mod read;
+mod record;
+mod sheet;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod store;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::try_join_all;
+use quick_cache::sync::Cache;
+use time::OffsetDateTime;
+use time::format_description::well_known::Iso8601;
+use tokio::time::Instant;
+use wire::{BroadcastId, DeliveryId, PartId};
+
+use crate::ambient::Clock;
+use crate::fleet::Member;
+use crate::gather::{Batching, Gather, NoAnswer};
+use crate::outcome::Outcome;
+use crate::report::Entry;
+use record::{BroadcastRow, DeliveryRecord};
+use store::{Item, Key, Store, StoreError};
+
+pub use read::{Recent, Recorded};
+pub use record::{BroadcastRecord, Cancel, PartRecord};
+
+/// How long records are kept unless told otherwise, in days.
+pub const DAYS_DEFAULT: u32 = 30;
+
+/// How long an answer to whether a broadcast was cancelled is believed.
+const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
+/// Broadcasts whose answer is remembered.
+const CANCELS_MAX: usize = 1_000;
+
+/// Outcomes in one write, and deliveries in one question. Batches this large are rare: a store splits them as it must.
+const WRITES: Batching = Batching { questions_max: 100, at_once_max: 8, linger: Duration::from_millis(5) };
+const READS: Batching = Batching { questions_max: 50, at_once_max: 8, linger: Duration::from_millis(2) };
+
+/// Why a ledger did not keep or find something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The table or file.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// The process is ending.
+    #[error("the ledger was closed before it answered")]
+    Closed,
+    /// A record cannot be read: it was written by another version, or by somebody else.
+    #[error("the ledger's record {sort} of {partition} cannot be read")]
+    Unreadable {
+        /// Its partition.
+        partition: String,
+        /// Its sort key.
+        sort: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A record cannot be written as JSON.
+    #[error("the record cannot be written")]
+    Unwritable(#[source] serde_json::Error),
+}
+
+impl LedgerError {
+    /// Whether trying again would fail again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_final(),
+            Self::Closed => false,
+            Self::Unreadable { .. } | Self::Unwritable(_) => true,
+        }
+    }
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<NoAnswer<StoreError>> for LedgerError {
+    fn from(error: NoAnswer<StoreError>) -> Self {
+        match error {
+            NoAnswer::Failed(error) => Self::Store(error),
+            NoAnswer::GivenUp => Self::Closed,
+        }
+    }
+}
+
+/// What is known of a delivery before it is made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// How it ended, when it was told for good: then nobody is called any more.
+    pub told: Option<Outcome>,
+    /// HTTP requests that were made for it so far.
+    pub attempts: u32,
+}
+
+/// The ledger that stages write to; [`Ledger::none`] keeps nothing. Cloning it is cheap.
+///
+/// What it answers has been written or read at the store, by the time it answers.
+#[derive(Clone, Default)]
+pub struct Ledger(Option<Arc<Inner>>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    days: u32,
+    reads: Gather<[Key; 2], [Option<Item>; 2], StoreError>,
+    writes: Gather<Item, (), StoreError>,
+    started: Instant,
+    cancelled: Cache<(BroadcastId, u64), bool>,
+}
+
+impl Ledger {
+    /// A ledger that keeps nothing and knows nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// A ledger in this store, whose records may be forgotten after so many days.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Clock, days: u32) -> Self {
+        let (reader, writer) = (Arc::clone(&store), Arc::clone(&store));
+        let read = move |keys: Vec<[Key; 2]>| {
+            let store = Arc::clone(&reader);
+            async move {
+                let mut items = store.get(keys.into_iter().flatten().collect()).await?.into_iter();
+                let pairs = std::iter::from_fn(|| Some([items.next()?, items.next()?]));
+                Ok(pairs.collect())
+            }
+            .boxed()
+        };
+        let write = move |items: Vec<Item>| {
+            let store = Arc::clone(&writer);
+            async move {
+                let answers = vec![(); items.len()];
+                store.put(items).await.map(|()| answers)
+            }
+            .boxed()
+        };
+        Self(Some(Arc::new(Inner {
+            store,
+            clock,
+            days,
+            reads: Gather::new(READS, Arc::new(read)),
+            writes: Gather::new(WRITES, Arc::new(write)),
+            started: Instant::now(),
+            cancelled: Cache::new(CANCELS_MAX),
+        })))
+    }
+
+    /// Whether anything is kept.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Records a broadcast, the parts that stage 2 is to look at with their services, and who cannot be called. A repeat replaces it.
+    pub async fn broadcast(
+        &self,
+        record: BroadcastRecord,
+        parts: &[(PartId, String)],
+        skips: &[Entry],
+    ) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.write_broadcast(record, parts, skips, false).await
+    }
+
+    /// Records a broadcast of which nothing is known yet; does nothing when something is.
+    pub async fn broadcast_unless_known(
+        &self,
+        record: BroadcastRecord,
+        parts: &[(PartId, String)],
+    ) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.write_broadcast(record, parts, &[], true).await
+    }
+
+    /// Records a part: whom to expect and who cannot be called. Whom of the expected to call is the answer: those that
+    /// have not been told yet.
+    ///
+    /// When the part was recorded before, by a run of the stage that did not end or twice for one message, both records
+    /// are joined. Whoever was expected then and is not found now has stopped in between, and is gone if nobody told it.
+    pub async fn part(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+        expected: &[Entry],
+        skips: &[Entry],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(vec![true; expected.len()]) };
+        let mut rows: Vec<Entry> = expected.iter().chain(skips).cloned().collect();
+        if inner.write_part(broadcast, record, &rows, true).await? {
+            return Ok(vec![true; expected.len()]);
+        }
+        let found: BTreeSet<_> = rows.iter().map(|row| row.member.clone()).collect();
+        let known = inner.read_part(broadcast, &record.id).await?;
+        let before = known.as_ref().map(|(_, rows)| rows.clone()).unwrap_or_default();
+        let before: Vec<Entry> = before.into_iter().filter(|row| !found.contains(&row.member)).collect();
+        rows.extend(before.iter().cloned());
+        if known.is_none_or(|known| known != (record.clone(), rows.clone())) {
+            inner.write_part(broadcast, record, &rows, false).await?;
+        }
+        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(|row| Entry {
+            outcome: Some(Outcome::Gone),
+            reason: Some("the task stopped before it was called".to_owned()),
+            ..row
+        });
+        try_join_all(stopped.map(|entry| self.settle(broadcast, entry))).await?;
+        let standings = expected.iter().map(|entry| self.standing(broadcast, &entry.member));
+        Ok(try_join_all(standings).await?.into_iter().map(|standing| standing.told.is_none()).collect())
+    }
+
+    /// Records a part of which nothing is known yet, such as why it could not be looked at; does nothing when something is.
+    pub async fn part_unless_known(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+    ) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.write_part(broadcast, record, &[], true).await.map(drop)
+    }
+
+    /// What is known of a delivery.
+    pub async fn standing(&self, broadcast: &BroadcastId, member: &Member) -> Result<Standing, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Standing::default()) };
+        let id = delivery(broadcast, member);
+        let keys = [key::told(broadcast, &id), key::state(broadcast, &id)];
+        let [told, state] =
+            inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<DeliveryRecord>));
+        let (told, state) = (told.transpose()?, state.transpose()?);
+        Ok(Standing {
+            told: told.and_then(|record| record.entry.outcome),
+            attempts: state.and_then(|record| record.entry.attempts).unwrap_or_default(),
+        })
+    }
+
+    /// Records what became of a delivery, or without an outcome how it stands.
+    ///
+    /// Told is told: nothing takes that back, and of two ends the better one counts. Of anything else the last counts.
+    pub async fn settle(&self, broadcast: &BroadcastId, entry: Entry) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let id = delivery(broadcast, &entry.member);
+        let outcome = entry.outcome;
+        let record = DeliveryRecord { entry, at: inner.now() };
+        match outcome {
+            Some(Outcome::Delivered) => {
+                let item = inner.item(key::told(broadcast, &id), &record)?;
+                Ok(inner.writes.ask(item).await?)
+            }
+            // Somebody else may have delivered it, which counts for more.
+            Some(Outcome::Gone) => {
+                let item = inner.item(key::told(broadcast, &id), &record)?;
+                inner.store.put_new(item).await?;
+                Ok(())
+            }
+            _ => {
+                let item = inner.item(key::state(broadcast, &id), &record)?;
+                Ok(inner.writes.ask(item).await?)
+            }
+        }
+    }
+
+    /// Ends a broadcast: whoever has not been called is not called any more.
+    ///
+    /// A broadcast that nobody has heard of yet can be cancelled too. The first wish stands; `false` when there was one.
+    pub async fn cancel(&self, broadcast: &BroadcastId, reason: String) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let cancel = Cancel { at: inner.now(), reason };
+        Ok(inner.store.put_new(inner.item(key::cancel(broadcast), &cancel)?).await?)
+    }
+
+    /// Whether a broadcast was cancelled, as of a second ago.
+    pub async fn is_cancelled(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let second = inner.started.elapsed().as_secs() / CANCEL_BELIEVED.as_secs();
+        // Everybody who wants to know within the same second waits for one answer.
+        inner
+            .cancelled
+            .get_or_insert_async(&(broadcast.clone(), second), async {
+                let found = inner.store.get(vec![key::cancel(broadcast)]).await?;
+                Ok(found.iter().any(Option::is_some))
+            })
+            .await
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("Ledger(none)"),
+            Some(inner) => f.debug_tuple("Ledger").field(&inner.store).finish(),
+        }
+    }
+}
+
+impl Inner {
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+    }
+
+    fn item(&self, key: Key, record: &impl serde::Serialize) -> Result<Item, LedgerError> {
+        Ok(self.raw(key, serde_json::to_string(record).map_err(LedgerError::Unwritable)?))
+    }
+
+    fn raw(&self, key: Key, body: String) -> Item {
+        Item { key, body, expires: self.clock.unix_seconds() + i64::from(self.days) * 24 * 60 * 60 }
+    }
+
+    /// Writes a broadcast's record and its line in the history, unless it is to be `new` and is not.
+    async fn write_broadcast(
+        &self,
+        record: BroadcastRecord,
+        parts: &[(PartId, String)],
+        skips: &[Entry],
+        new: bool,
+    ) -> Result<(), LedgerError> {
+        let record = record.kept();
+        let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
+        let parts = parts.iter().cloned().map(|(id, service)| BroadcastRow::Part { id, service });
+        let rows: Vec<_> = parts.chain(skips.iter().cloned().map(BroadcastRow::Skip)).collect();
+        let bodies = sheet::write(&record, &rows).map_err(LedgerError::Unwritable)?;
+        if self.write(bodies, |sheet| key::broadcast(&record.id, sheet), new).await? {
+            self.store.put(vec![line]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a part's record, unless it is to be `new` and is not.
+    async fn write_part(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+        rows: &[Entry],
+        new: bool,
+    ) -> Result<bool, LedgerError> {
+        let bodies = sheet::write(record, rows).map_err(LedgerError::Unwritable)?;
+        self.write(bodies, |sheet| key::part(broadcast, &record.id, sheet), new).await
+    }
+
+    /// Writes a record's sheets; the first, written last, decides whether it is new and makes it whole.
+    async fn write(
+        &self,
+        bodies: Vec<String>,
+        key: impl Fn(usize) -> Key,
+        new: bool,
+    ) -> Result<bool, LedgerError> {
+        let items = bodies.into_iter().enumerate().map(|(sheet, body)| self.raw(key(sheet), body));
+        let mut items: Vec<_> = items.collect();
+        let others = items.split_off(items.len().min(1));
+        if !others.is_empty() {
+            self.store.put(others).await?;
+        }
+        match items.pop() {
+            Some(first) if new => Ok(self.store.put_new(first).await?),
+            Some(first) => Ok(self.store.put(vec![first]).await.map(|()| true)?),
+            None => Ok(true),
+        }
+    }
+}
+
+fn delivery(broadcast: &BroadcastId, member: &Member) -> DeliveryId {
+    DeliveryId::derive(broadcast, &member.task, &member.container)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(item: &Item) -> Result<T, LedgerError> {
+    serde_json::from_str(&item.body).map_err(|source| unreadable(&item.key, source))
+}
+
+fn unreadable(key: &Key, source: serde_json::Error) -> LedgerError {
+    LedgerError::Unreadable { partition: key.partition.clone(), sort: key.sort.clone(), source }
+}
+
+/// A time that sorts as text.
+fn sortable(millis: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    time.ok().and_then(|time| time.format(&Iso8601::DEFAULT).ok()).unwrap_or_default()
+}

@@ -62,7 +62,12 @@ impl Inbox {
         let most = i32::try_from(most.clamp(1, BATCH_ENTRIES_MAX)).unwrap_or(1);
         // Said with every call, so that a queue whose timeout is changed meanwhile does not outrun the extensions.
         let visibility = seconds(self.policy.visibility);
-        let system = [System::ApproximateReceiveCount, System::SentTimestamp, System::AwsTraceHeader];
+        let system = [
+            System::ApproximateReceiveCount,
+            System::SentTimestamp,
+            System::SenderId,
+            System::AwsTraceHeader,
+        ];
         let attributes = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT].map(str::to_owned);
         let call = self
             .queue

@@ -18,8 +18,12 @@ pub struct Message {
     pub body: String,
     /// When it was first sent; 1970 if SQS does not say.
     pub sent: OffsetDateTime,
+    /// When it was put on this queue: later than `sent` for a dead letter of ours that was sent back.
+    pub queued: OffsetDateTime,
     /// How often it has been received, this time included.
     pub receives: u32,
+    /// Who sent it: an AWS principal's id, if SQS says.
+    pub sender: Option<String>,
     /// The trace that it belongs to.
     pub trace: Trace,
     pub(super) lease: Lease,
@@ -33,10 +37,13 @@ pub(super) fn read(raw: Raw, lease: Lease) -> Message {
         (!value.is_empty()).then_some(value)
     };
     let system = |name| raw.attributes.as_ref()?.get(&name).cloned();
-    let sent = kept(SENT).or_else(|| system(System::SentTimestamp)).and_then(|text| moment(&text));
+    let queued = system(System::SentTimestamp).and_then(|text| moment(&text));
+    let queued = queued.unwrap_or(OffsetDateTime::UNIX_EPOCH);
     Message {
         id: kept(MESSAGE_ID).or(raw.message_id).unwrap_or_default(),
-        sent: sent.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        sent: kept(SENT).and_then(|text| moment(&text)).unwrap_or(queued),
+        queued,
+        sender: system(System::SenderId),
         receives: system(System::ApproximateReceiveCount).and_then(|n| n.parse().ok()).unwrap_or(1),
         trace,
         body: raw.body.unwrap_or_default(),

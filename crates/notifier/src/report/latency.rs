@@ -38,6 +38,31 @@ fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok,
     serializer.serialize_f64(millis(*duration))
 }
 
+/// An optional wait as milliseconds, for records.
+pub(super) mod optional_millis {
+    use super::{Duration, Serializer, millis};
+    use serde::{Deserialize, Deserializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(in crate::report) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => serializer.serialize_some(&millis(*duration)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// A number that is no length of time is not known.
+    pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let millis = Option::<f64>::deserialize(deserializer)?;
+        Ok(millis.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

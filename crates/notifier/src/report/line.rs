@@ -3,9 +3,10 @@
 use serde::Serialize;
 use wire::BroadcastId;
 
+use super::Entry;
 use super::latency::millis;
 use crate::fleet::{Bystander, Endpoint, Member, Skip};
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::Outcome;
 
 /// One opted-in container: a JSON object, or a row of CSV. What is not known is `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -35,34 +36,34 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// A delivery that ended.
+    /// What is known of a container.
     #[must_use]
-    pub fn of_settled(settled: &'a Settled) -> Self {
-        let result = &settled.result;
+    pub fn of_entry(entry: &'a Entry, broadcast: &'a BroadcastId) -> Self {
         Self {
-            outcome: Some(result.outcome),
-            reason: result.reason.clone(),
-            attempts: Some(result.attempts),
-            status: result.status,
-            latency_ms: Some(millis(result.latency)),
-            ..Self::of_endpoint(&settled.endpoint, Some(&settled.broadcast))
+            address: entry.address.map(|address| address.to_string()),
+            outcome: entry.outcome,
+            reason: entry.reason.clone(),
+            attempts: entry.attempts,
+            status: entry.status,
+            latency_ms: entry.latency.map(millis),
+            ..Self::of_member(&entry.member, Some(broadcast))
         }
     }
 
     /// A container that cannot be called.
     #[must_use]
-    pub fn of_skip(skip: &'a Skip, broadcast: Option<&'a BroadcastId>) -> Self {
+    pub fn of_skip(skip: &'a Skip) -> Self {
         Self {
             outcome: Some(Outcome::Skipped),
             reason: Some(skip.reason.to_string()),
-            ..Self::of_member(&skip.member, broadcast)
+            ..Self::of_member(&skip.member, None)
         }
     }
 
     /// An endpoint of which nothing more is known.
     #[must_use]
-    pub fn of_endpoint(endpoint: &'a Endpoint, broadcast: Option<&'a BroadcastId>) -> Self {
-        Self { address: Some(endpoint.address.to_string()), ..Self::of_member(&endpoint.member, broadcast) }
+    pub fn of_endpoint(endpoint: &'a Endpoint) -> Self {
+        Self { address: Some(endpoint.address.to_string()), ..Self::of_member(&endpoint.member, None) }
     }
 
     /// A container or task that nobody asked to call.
@@ -81,11 +82,6 @@ impl<'a> Line<'a> {
             container: known(&member.container),
             ..Self::default()
         }
-    }
-
-    /// What lines are ordered by.
-    pub(super) fn place(&self) -> [Option<&'a str>; 4] {
-        [self.cluster, self.service, self.task, self.container]
     }
 
     /// Whether the container was told, or had nobody left to tell.

@@ -15,10 +15,10 @@ pub fn logged() -> Progress {
 fn log(step: Step) {
     match step {
         Step::Services { broadcast, parts, bystanders } => {
-            let (broadcast, bystanders) = (broadcast.as_str(), bystanders.len());
+            let (broadcast, parts, bystanders) = (broadcast.as_str(), parts.len(), bystanders.len());
             info!(broadcast, parts, bystanders, "Found {parts} parts of the scope to look into");
         }
-        Step::Tasks { broadcast, service, endpoints, bystanders } => {
+        Step::Tasks { broadcast, service, endpoints, bystanders, .. } => {
             let (broadcast, endpoints, bystanders) = (broadcast.as_str(), endpoints.len(), bystanders.len());
             info!(broadcast, service, endpoints, bystanders, "Found {endpoints} endpoints of {service}");
         }

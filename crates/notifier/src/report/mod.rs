@@ -1,9 +1,11 @@
 //! What a broadcast came to: who was told, who was not and why, how long it took.
 //!
 //! [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes reports;
-//! [`Line`] is one endpoint or skip as scripts read it. All pure; only [`logged`] writes, to the log.
+//! [`Entry`] is what is known of one container, [`Line`] the same as scripts read it. All pure; only [`logged`] writes,
+//! to the log.
 
 mod counts;
+mod entry;
 mod latency;
 mod line;
 mod log;
@@ -14,22 +16,20 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use wire::BroadcastId;
 
-use crate::fleet::{Endpoint, Member};
-use crate::outcome::{Outcome, Settled, Skipped};
+use crate::outcome::Outcome;
 
 pub use counts::Counts;
+pub use entry::Entry;
 pub use latency::Latency;
 pub use line::Line;
 pub use log::logged;
 pub use tally::Tally;
 
-/// What became of each opted-in container of a broadcast's scope, each in one place, in the order of service and task.
+/// What became of each opted-in container of a broadcast's scope, in the order of cluster, service, task and container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     broadcast: BroadcastId,
-    settled: Vec<Settled>,
-    skipped: Vec<Skipped>,
-    pending: Vec<Endpoint>,
+    entries: Vec<Entry>,
 }
 
 /// What became of the containers of one service.
@@ -58,18 +58,17 @@ pub struct Summary<'a> {
 }
 
 impl Report {
-    /// A report of these ends, and of endpoints that have none yet.
+    /// A report of these containers.
     #[must_use]
-    pub fn new(
-        broadcast: BroadcastId,
-        mut settled: Vec<Settled>,
-        mut skipped: Vec<Skipped>,
-        mut pending: Vec<Endpoint>,
-    ) -> Self {
-        settled.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
-        skipped.sort_by(|a, b| a.skip.member.cmp(&b.skip.member));
-        pending.sort_unstable();
-        Self { broadcast, settled, skipped, pending }
+    pub fn new(broadcast: BroadcastId, mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|a, b| (&a.member, a.address).cmp(&(&b.member, b.address)));
+        Self { broadcast, entries }
+    }
+
+    /// What is known of each container.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// The broadcast.
@@ -82,8 +81,8 @@ impl Report {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for (_, outcome) in self.ends() {
-            counts.add(outcome);
+        for entry in &self.entries {
+            counts.add(entry.outcome);
         }
         counts
     }
@@ -92,12 +91,12 @@ impl Report {
     #[must_use]
     pub fn services(&self) -> Vec<ServiceReport<'_>> {
         let mut counts = BTreeMap::<&str, Counts>::new();
-        for (member, outcome) in self.ends() {
-            counts.entry(&member.service).or_default().add(outcome);
-        }
         let mut latencies = BTreeMap::<&str, Vec<_>>::new();
-        for settled in self.delivered() {
-            latencies.entry(&settled.endpoint.member.service).or_default().push(settled.result.latency);
+        for entry in &self.entries {
+            counts.entry(&entry.member.service).or_default().add(entry.outcome);
+        }
+        for (service, latency) in self.delivered() {
+            latencies.entry(service).or_default().push(latency);
         }
         let report = |(service, counts)| {
             let latency = latencies.remove(service).and_then(Latency::of);
@@ -109,18 +108,13 @@ impl Report {
     /// How fast those answered that were delivered to; `None` when none was.
     #[must_use]
     pub fn latency(&self) -> Option<Latency> {
-        Latency::of(self.delivered().map(|settled| settled.result.latency).collect())
+        Latency::of(self.delivered().map(|(_, latency)| latency).collect())
     }
 
     /// A line for each opted-in container, in the order of cluster, service, task and container.
     #[must_use]
     pub fn lines(&self) -> Vec<Line<'_>> {
-        let settled = self.settled.iter().map(Line::of_settled);
-        let skipped = self.skipped.iter().map(|s| Line::of_skip(&s.skip, Some(&self.broadcast)));
-        let pending = self.pending.iter().map(|e| Line::of_endpoint(e, Some(&self.broadcast)));
-        let mut lines: Vec<_> = settled.chain(skipped).chain(pending).collect();
-        lines.sort_by(|a, b| a.place().cmp(&b.place()));
-        lines
+        self.entries.iter().map(|entry| Line::of_entry(entry, &self.broadcast)).collect()
     }
 
     /// The line that closes it.
@@ -135,15 +129,10 @@ impl Report {
         }
     }
 
-    fn ends(&self) -> impl Iterator<Item = (&Member, Option<Outcome>)> {
-        let settled = self.settled.iter().map(|s| (&s.endpoint.member, Some(s.result.outcome)));
-        let skipped = self.skipped.iter().map(|s| (&s.skip.member, Some(Outcome::Skipped)));
-        let pending = self.pending.iter().map(|e| (&e.member, None));
-        settled.chain(skipped).chain(pending)
-    }
-
-    fn delivered(&self) -> impl Iterator<Item = &Settled> {
-        self.settled.iter().filter(|settled| settled.result.outcome == Outcome::Delivered)
+    /// The services and latencies of those that were delivered to.
+    fn delivered(&self) -> impl Iterator<Item = (&str, std::time::Duration)> {
+        let delivered = self.entries.iter().filter(|entry| entry.outcome == Some(Outcome::Delivered));
+        delivered.filter_map(|entry| Some((entry.member.service.as_str(), entry.latency?)))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::BroadcastId;
+use wire::{BroadcastId, PartId};
 
-use super::{Counts, Report};
+use super::{Counts, Entry, Report};
 use crate::fleet::{Bystander, Endpoint, Member};
 use crate::outcome::{Outcome, Settled, Skipped};
 use crate::progress::Step;
@@ -16,9 +16,9 @@ use crate::progress::Step;
 #[derive(Clone, Debug)]
 pub struct Tally {
     broadcast: BroadcastId,
-    /// How many parts stage 1 made; `None` before it is done.
-    parts: Option<usize>,
-    parts_seen: usize,
+    /// The parts that stage 1 made; `None` before it is done.
+    parts: Option<BTreeSet<PartId>>,
+    parts_seen: BTreeSet<PartId>,
     expected: BTreeMap<Member, Endpoint>,
     settled: BTreeMap<Member, Settled>,
     skipped: BTreeMap<Member, Skipped>,
@@ -34,7 +34,7 @@ impl Tally {
         Self {
             broadcast,
             parts: None,
-            parts_seen: 0,
+            parts_seen: BTreeSet::new(),
             expected: BTreeMap::new(),
             settled: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -48,14 +48,11 @@ impl Tally {
     pub fn note(&mut self, step: Step) {
         match step {
             Step::Services { broadcast, parts, bystanders } if broadcast == self.broadcast => {
-                let repeated = self.parts.replace(parts).is_some();
+                let repeated = self.parts.replace(parts.into_iter().collect()).is_some();
                 self.bystanders.extend(bystanders.into_iter().filter(|_| !repeated));
             }
-            Step::Tasks { broadcast, endpoints, bystanders, .. } if broadcast == self.broadcast => {
-                let repeated =
-                    !endpoints.is_empty() && endpoints.iter().all(|e| self.expected.contains_key(&e.member));
-                if !repeated {
-                    self.parts_seen += 1;
+            Step::Tasks { broadcast, part, endpoints, bystanders, .. } if broadcast == self.broadcast => {
+                if self.parts_seen.insert(part) {
                     self.bystanders.extend(bystanders);
                 }
                 for endpoint in endpoints {
@@ -77,6 +74,9 @@ impl Tally {
 
     fn expect(&mut self, endpoint: Endpoint) {
         let member = endpoint.member.clone();
+        if self.skipped.contains_key(&member) {
+            return;
+        }
         let is_new = self.expected.insert(member.clone(), endpoint).is_none();
         if is_new && !self.settled.contains_key(&member) {
             self.count(&member).add(None);
@@ -85,6 +85,12 @@ impl Tally {
 
     fn skip(&mut self, skipped: Skipped) {
         let member = skipped.skip.member.clone();
+        if self.is_pending(&member) {
+            // The broadcast was cancelled.
+            self.expected.remove(&member);
+            self.retrying.remove(&member);
+            self.count(&member).remove(None);
+        }
         if self.skipped.insert(member.clone(), skipped).is_none() {
             self.count(&member).add(Some(Outcome::Skipped));
         }
@@ -118,7 +124,7 @@ impl Tally {
     /// Whether every part of the scope was looked at and every delivery has ended.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.parts.is_some_and(|parts| self.parts_seen >= parts)
+        self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen))
             && self.expected.keys().all(|member| self.settled.contains_key(member))
     }
 
@@ -142,12 +148,10 @@ impl Tally {
     /// What is known so far.
     #[must_use]
     pub fn report(&self) -> Report {
+        let settled = self.settled.values().map(Entry::from);
+        let skipped = self.skipped.values().map(|skipped| Entry::from(&skipped.skip));
         let pending = self.expected.iter().filter(|(member, _)| !self.settled.contains_key(member));
-        Report::new(
-            self.broadcast.clone(),
-            self.settled.values().cloned().collect(),
-            self.skipped.values().cloned().collect(),
-            pending.map(|(_, endpoint)| endpoint.clone()).collect(),
-        )
+        let pending = pending.map(|(_, endpoint)| Entry::from(endpoint));
+        Report::new(self.broadcast.clone(), settled.chain(skipped).chain(pending).collect())
     }
 }

@@ -3,12 +3,12 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use wire::{Method, Scheme};
+use wire::{Method, PartId, Scheme};
 
 use super::*;
-use crate::fleet::{Bystander, BystanderReason, Skip, SkipReason};
+use crate::fleet::{Bystander, BystanderReason, Endpoint, Member, Skip, SkipReason};
 use crate::labels::Target;
-use crate::outcome::DeliveryResult;
+use crate::outcome::{DeliveryResult, Settled, Skipped};
 use crate::progress::Step;
 
 fn id(text: &str) -> BroadcastId {
@@ -44,13 +44,20 @@ fn skipped(task: &str) -> Skipped {
     Skipped { broadcast: id("b"), skip: Skip { member: member(task), reason: SkipReason::NoNetwork } }
 }
 
-fn services(parts: usize) -> Step {
+fn part(name: &str) -> PartId {
+    PartId::derive([name])
+}
+
+fn services(parts: &[&str]) -> Step {
+    let parts = parts.iter().map(|name| part(name)).collect();
     Step::Services { broadcast: id("b"), parts, bystanders: Vec::new() }
 }
 
-fn tasks(tasks: &[&str]) -> Step {
+/// Part `name` has these tasks.
+fn tasks(name: &str, tasks: &[&str]) -> Step {
     let endpoints = tasks.iter().map(|task| endpoint(task)).collect();
-    Step::Tasks { broadcast: id("b"), service: "any".into(), endpoints, bystanders: Vec::new() }
+    let service = name.to_owned();
+    Step::Tasks { broadcast: id("b"), part: part(name), service, endpoints, bystanders: Vec::new() }
 }
 
 fn tally(steps: impl IntoIterator<Item = Step>) -> Tally {
@@ -64,12 +71,12 @@ fn a_report_counts_each_service_by_itself() {
     let report = Report::new(
         id("b"),
         vec![
-            settled("web/2", Outcome::Delivered, 30),
-            settled("web/1", Outcome::Delivered, 10),
-            settled("api/1", Outcome::Failed, 900),
+            Entry::from(&settled("web/2", Outcome::Delivered, 30)),
+            Entry::from(&settled("web/1", Outcome::Delivered, 10)),
+            Entry::from(&settled("api/1", Outcome::Failed, 900)),
+            Entry::from(&skipped("web/3").skip),
+            Entry::from(&endpoint("api/2")),
         ],
-        vec![skipped("web/3")],
-        vec![endpoint("api/2")],
     );
     let services: Vec<_> = report
         .services()
@@ -85,8 +92,8 @@ fn a_report_counts_each_service_by_itself() {
 
 #[test]
 fn lines_are_what_scripts_read_with_null_for_the_unknown() {
-    let skips = vec![skipped("web/3")];
-    let report = Report::new(id("b"), vec![settled("web/1", Outcome::Delivered, 10)], skips, vec![]);
+    let skip = Entry::from(&skipped("web/3").skip);
+    let report = Report::new(id("b"), vec![skip, Entry::from(&settled("web/1", Outcome::Delivered, 10))]);
     let json: Vec<_> = report.lines().iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     assert_eq!(
         json,
@@ -120,11 +127,14 @@ fn all_are_told_when_each_was_delivered_to_or_is_gone_and_skips_count_unless_for
 
 #[test]
 fn a_broadcast_is_complete_when_all_parts_were_seen_and_all_deliveries_ended() {
-    let mut tally = tally([tasks(&["web/1", "web/2"]), Step::Settled(settled("web/1", Outcome::Gone, 1))]);
+    let mut tally =
+        tally([tasks("web", &["web/1", "web/2"]), Step::Settled(settled("web/1", Outcome::Gone, 1))]);
     assert!(!tally.is_complete(), "stage 1 has not told how many parts there are");
-    tally.note(services(2));
+    tally.note(services(&["web", "api"]));
     assert!(!tally.is_complete(), "a part is missing");
-    tally.note(tasks(&[]));
+    tally.note(tasks("web", &[]));
+    assert!(!tally.is_complete(), "the repeat of one part is not the other part");
+    tally.note(tasks("api", &[]));
     assert!(!tally.is_complete(), "a delivery is missing");
     tally.note(Step::Settled(settled("web/2", Outcome::Rejected, 1)));
     assert!(tally.is_complete());
@@ -133,16 +143,16 @@ fn a_broadcast_is_complete_when_all_parts_were_seen_and_all_deliveries_ended() {
 
 #[test]
 fn a_scope_without_opted_in_services_is_complete_after_stage_1() {
-    assert!(tally([services(0)]).is_complete());
+    assert!(tally([services(&[])]).is_complete());
     assert!(!tally([]).is_complete());
 }
 
 #[test]
 fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
     let tally = tally([
-        services(2),
-        tasks(&["web/1"]),
-        tasks(&["web/1"]),
+        services(&["web", "api"]),
+        tasks("web", &["web/1"]),
+        tasks("web", &["web/1"]),
         Step::Skipped(skipped("api/1")),
         Step::Skipped(skipped("api/1")),
         Step::Settled(settled("web/1", Outcome::Failed, 1)),
@@ -166,8 +176,8 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
 fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
     let tally = tally([
         Step::Settled(settled("web/1", Outcome::Delivered, 1)),
-        tasks(&["web/1", "web/2"]),
-        services(1),
+        tasks("web", &["web/1", "web/2"]),
+        services(&["web"]),
     ]);
     let counts: Vec<_> = tally.services().map(|(_, counts)| counts).collect();
     assert_eq!(counts, [Counts { delivered: 1, pending: 1, ..Counts::default() }]);
@@ -178,11 +188,20 @@ fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
 fn retries_are_counted_while_they_wait() {
     let retry =
         Step::Retrying { endpoint: endpoint("web/1"), attempt: 1, reason: "r".into(), wait: Duration::ZERO };
-    let mut tally = tally([retry.clone(), tasks(&["web/1"]), retry.clone(), retry.clone()]);
+    let mut tally = tally([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
     assert_eq!(tally.retrying(), 1);
     tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
     tally.note(retry);
     assert_eq!(tally.retrying(), 0);
+}
+
+#[test]
+fn a_container_that_is_not_called_any_more_is_skipped_and_no_longer_waited_for() {
+    let mut tally = tally([services(&["web"]), tasks("web", &["web/1", "web/2"])]);
+    tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    tally.note(Step::Skipped(skipped("web/2")));
+    assert!(tally.is_complete());
+    assert_eq!(tally.report().counts(), Counts { delivered: 1, skipped: 1, ..Counts::default() });
 }
 
 #[test]
@@ -191,7 +210,7 @@ fn other_broadcasts_are_none_of_its_business() {
     let bystander = Bystander { member: member("web/1"), reason: BystanderReason::NotOptedIn };
     let tally = tally([
         Step::Settled(other),
-        Step::Services { broadcast: id("other"), parts: 0, bystanders: vec![bystander] },
+        Step::Services { broadcast: id("other"), parts: Vec::new(), bystanders: vec![bystander] },
     ]);
     assert!(!tally.is_complete());
     assert!(tally.bystanders().is_empty());

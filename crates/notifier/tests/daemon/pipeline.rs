@@ -8,6 +8,7 @@ use notifier::aws::Aws;
 use notifier::daemon::{self, DaemonError, Queues, Served};
 use notifier::deliver::{self, Deliverer};
 use notifier::discover::{Discovery, Health};
+use notifier::ledger::Ledger;
 use notifier::network::Networks;
 use notifier::progress::Progress;
 use notifier::queue::Trace;
@@ -47,16 +48,14 @@ impl Setup {
         let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
         let aws = Aws::at(&sim.url(), "us-east-1");
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let ctx = Ctx {
-            discovery: Discovery::new(&aws, Health::Detect, networks.clone()),
-            deliverer: Deliverer::new(
-                &deliver::Options::default(),
-                networks,
-                Clock::system(),
-                Chance::seeded(1),
-            ),
-            progress: Progress::default(),
-        };
+        let (clock, options) = (Clock::system(), deliver::Options::default());
+        let ctx = Ctx::new(
+            Discovery::new(&aws, Health::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            Ledger::none(),
+            Progress::default(),
+            clock,
+        );
         let sqs = Sqs::of(sim);
         let queues = Queues {
             observer: Some(sqs.queue("observer", &[]).await),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use notifier::deliver::{AttemptError, Options, Unfinished};
+use notifier::deliver::{AttemptError, Options, Round, Unfinished};
 use notifier::outcome::{DeliveryResult, Outcome};
 use notifier::progress::Progress;
 use tokio::time::Instant;
@@ -12,8 +12,13 @@ use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliverer, endpoint, ms, patient};
 
 async fn deliver(options: &Options, server: &Server, time: Duration) -> Result<DeliveryResult, Unfinished> {
-    let deadline = Some(Instant::now() + time);
-    deliverer(options).deliver(&broadcast(), &endpoint(server.address), &Progress::default(), deadline).await
+    let (endpoint, progress) = (endpoint(server.address), Progress::default());
+    let settled = deliverer(options).deliver(&broadcast(), &endpoint, &progress, within(time)).await;
+    settled.map(|settled| settled.result)
+}
+
+fn within(time: Duration) -> Round {
+    Round { deadline: Some(Instant::now() + time), ..Round::default() }
 }
 
 #[tokio::test]
@@ -67,10 +72,9 @@ async fn a_delivery_that_finds_no_free_slot_in_time_is_handed_back() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
     let deliverer = deliverer(&Options { concurrency: 1, ..patient() });
     let (broadcast, endpoint, progress) = (broadcast(), endpoint(server.address), Progress::default());
-    let deadline = |time| Some(Instant::now() + time);
     let (first, second) = tokio::join!(
-        deliverer.deliver(&broadcast, &endpoint, &progress, deadline(ms(600))),
-        deliverer.deliver(&broadcast, &endpoint, &progress, deadline(ms(300))),
+        deliverer.deliver(&broadcast, &endpoint, &progress, within(ms(600))),
+        deliverer.deliver(&broadcast, &endpoint, &progress, within(ms(300))),
     );
     assert_eq!((first.unwrap_err().attempts, second.unwrap_err().attempts), (1, 0));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::ambient::Clock;
-use notifier::deliver::Options;
+use notifier::deliver::{Options, Round};
 use notifier::fleet::Endpoint;
 use notifier::outcome::{Outcome, Settled};
 use notifier::progress::{Progress, Step};
@@ -93,9 +93,9 @@ async fn clones_and_single_deliveries_share_one_limit() {
     let (one, two, three) = tokio::join!(
         deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress),
         other.deliver_all(&broadcast, tasks(&server, 20), &progress),
-        other.deliver(&broadcast, &single, &progress, None),
+        other.deliver(&broadcast, &single, &progress, Round::default()),
     );
-    assert_eq!((one.len(), two.len(), three.unwrap().outcome), (20, 20, Outcome::Delivered));
+    assert_eq!((one.len(), two.len(), three.unwrap().result.outcome), (20, 20, Outcome::Delivered));
     assert_eq!(server.most_open(), 3);
 }
 
@@ -129,11 +129,11 @@ async fn a_delivery_that_waits_holds_no_slot() {
     let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
     let (first, second) = (endpoint(busy.address), endpoint(fine.address));
     let (broadcast, progress) = (broadcast(), Progress::default());
-    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, &first, &progress, None), async {
+    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, &first, &progress, Round::default()), async {
         while busy.seen().is_empty() {
             tokio::time::sleep(ms(1)).await;
         }
-        deliverer.deliver(&broadcast, &second, &progress, None).await
+        deliverer.deliver(&broadcast, &second, &progress, Round::default()).await
     });
     assert!(fine.seen()[10].at < busy.seen()[1].at);
 }

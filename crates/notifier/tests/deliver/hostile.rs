@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use notifier::ambient::Chance;
-use notifier::deliver::{Deliverer, Options};
+use notifier::deliver::{Deliverer, Options, Round};
 use notifier::network::Networks;
 use notifier::outcome::{DeliveryResult, Outcome};
 use notifier::progress::Progress;
@@ -170,7 +170,8 @@ async fn a_closed_address_is_never_connected_to() {
     let server = Server::answering("200 OK").await;
     let deliverer = Deliverer::new(&patient(), Networks::default(), fixed_clock(), Chance::seeded(1));
     let endpoint = endpoint(server.address);
-    let result = deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), None).await.unwrap();
+    let result = deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
+    let result = result.unwrap().result;
     assert_eq!((result.outcome, result.attempts), (Outcome::Failed, 1));
     assert_eq!(
         result.reason.unwrap(),

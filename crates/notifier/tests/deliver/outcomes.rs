@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use notifier::deliver::Options;
+use notifier::deliver::{Options, Round};
 use notifier::outcome::Outcome;
 use notifier::progress::Step;
 
@@ -82,9 +82,10 @@ async fn failing_twice_and_then_working_is_delivered() {
     let failing = reply("500 Internal Server Error", "");
     let server = Server::playing(vec![failing.clone(), failing, reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
-    let result =
-        deliverer(&patient()).deliver(&broadcast(), &endpoint(server.address), &progress, None).await;
-    let result = result.unwrap();
+    let result = deliverer(&patient())
+        .deliver(&broadcast(), &endpoint(server.address), &progress, Round::default())
+        .await;
+    let result = result.unwrap().result;
     assert_eq!(
         (result.outcome, result.reason, result.attempts, result.status),
         (Outcome::Delivered, None, 3, Some(200))
@@ -147,7 +148,10 @@ async fn wait_after(retry_after: &str, retry_after_most: Duration) -> Duration {
     let server = Server::playing(vec![reply(&head, ""), reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
     let options = Options { retry_after_most, ..patient() };
-    deliverer(&options).deliver(&broadcast(), &endpoint(server.address), &progress, None).await.unwrap();
+    deliverer(&options)
+        .deliver(&broadcast(), &endpoint(server.address), &progress, Round::default())
+        .await
+        .unwrap();
     waits(&steps)[0]
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::ambient::Clock;
+use notifier::deliver::Round;
 use notifier::fleet::Endpoint;
 use notifier::outcome::Outcome;
 use notifier::progress::Progress;
@@ -16,8 +17,9 @@ use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient}
 async fn sent(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Seen {
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
-    let result = deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), None).await;
-    assert_eq!(result.unwrap().outcome, Outcome::Delivered);
+    let result =
+        deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
+    assert_eq!(result.unwrap().result.outcome, Outcome::Delivered);
     server.seen().pop().unwrap()
 }
 
@@ -89,7 +91,10 @@ async fn every_attempt_has_the_same_id_and_body_and_its_own_time() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(read.fetch_add(60, Ordering::SeqCst))
     });
     let deliverer = deliverer_at(&patient(), clock);
-    deliverer.deliver(&broadcast(), &endpoint(server.address), &Progress::default(), None).await.unwrap();
+    deliverer
+        .deliver(&broadcast(), &endpoint(server.address), &Progress::default(), Round::default())
+        .await
+        .unwrap();
     let seen = server.seen();
     let times: Vec<_> =
         seen.iter().map(|seen| seen.header("webhook-timestamp").unwrap().to_owned()).collect();
@@ -116,8 +121,9 @@ async fn the_largest_event_that_the_queues_carry_arrives_whole() {
     let draft = Draft { data: Some(wire::Data::from_json(data).unwrap()), ..Draft::default() };
     large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH.into()).unwrap();
     let endpoint = endpoint(server.address);
-    let result = deliverer(&patient()).deliver(&large, &endpoint, &Progress::default(), None).await;
-    assert_eq!(result.unwrap().outcome, Outcome::Delivered);
+    let result =
+        deliverer(&patient()).deliver(&large, &endpoint, &Progress::default(), Round::default()).await;
+    assert_eq!(result.unwrap().result.outcome, Outcome::Delivered);
     let envelope: Envelope = serde_json::from_slice(&server.seen()[0].body).unwrap();
     assert_eq!(envelope.event, large.event);
 }
@@ -127,8 +133,9 @@ async fn https_is_refused_before_anything_is_sent() {
     let server = Server::answering("200 OK").await;
     let mut endpoint = endpoint(server.address);
     endpoint.target.scheme = Scheme::Https;
-    let result = deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), None).await;
-    let result = result.unwrap();
+    let result =
+        deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
+    let result = result.unwrap().result;
     assert_eq!(result.outcome, Outcome::Failed);
     assert_eq!(result.reason.as_deref(), Some("`https` is not supported yet"));
     assert_eq!(server.connections(), 0);

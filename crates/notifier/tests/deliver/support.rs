@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use notifier::ambient::{Chance, Clock};
-use notifier::deliver::{Deliverer, Options};
+use notifier::deliver::{Deliverer, Options, Round};
 use notifier::fleet::{Endpoint, Member};
 use notifier::labels::Target;
 use notifier::network::Networks;
@@ -78,7 +78,8 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 /// A delivery without a deadline.
 pub(crate) async fn deliver(options: &Options, address: SocketAddr) -> DeliveryResult {
     let progress = Progress::default();
-    deliverer(options).deliver(&broadcast(), &endpoint(address), &progress, None).await.unwrap()
+    let round = Round::default();
+    deliverer(options).deliver(&broadcast(), &endpoint(address), &progress, round).await.unwrap().result
 }
 
 /// An address where nobody listens.

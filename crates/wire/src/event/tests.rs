@@ -48,6 +48,7 @@ fn a_wrong_event_is_refused_by_name() {
         (r#"{"specversion":"0.3"}"#, "event member `specversion` must be `1.0`, not `0.3`"),
         (r#"{"data_base64":"AA=="}"#, "event member `data_base64` is not supported"),
         (r#"{"Upper":"x"}"#, "event attribute `Upper` must have a name of lower-case letters"),
+        (r#"{"a\u001b[2J":"x"}"#, "event attribute `a\\u{1b}[2J` must have a name of lower-case letters"),
         (r#"{"ecstask":"x"}"#, "event attribute `ecstask` is set by the notifier itself"),
         (r#"{"list":[1]}"#, "event member `list` must be text, a 32-bit integer or a boolean"),
         (r"[]", "invalid type: sequence"),

@@ -1,0 +1,73 @@
+//! What a worker does with a message.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Failure;
+use crate::queue::chain;
+use crate::stage::{self, Ctx, Received, StageName};
+
+/// What work on a message comes to: the bodies for the next queue.
+pub type Handled = Result<Vec<String>, Failure>;
+
+/// What a worker does with a message. A function of a message and a deadline is one.
+pub trait Handler: Send + Sync + 'static {
+    /// Works on a message until the deadline at most.
+    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled>;
+
+    /// Takes note that a message is given up, before it goes to the dead letters.
+    fn given_up<'a>(&'a self, message: Received, failure: &'a Failure) -> BoxFuture<'a, ()> {
+        let _ = (message, failure);
+        async {}.boxed()
+    }
+}
+
+impl<H, F> Handler for H
+where
+    H: Fn(Received, Instant) -> F + Send + Sync + 'static,
+    F: Future<Output = Handled> + Send + 'static,
+{
+    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
+        self(message, deadline).boxed()
+    }
+}
+
+/// A stage of the pipeline as a handler.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// What it needs.
+    pub ctx: Arc<Ctx>,
+    /// Which stage.
+    pub name: StageName,
+}
+
+impl Handler for Stage {
+    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
+        async move { stage::run(&self.ctx, self.name, &message, Some(deadline)).await.map_err(Failure::from) }
+            .boxed()
+    }
+
+    /// What is known for good is in the ledger already; whatever else ended a message is noted now.
+    fn given_up<'a>(&'a self, message: Received, failure: &'a Failure) -> BoxFuture<'a, ()> {
+        async move {
+            if failure.is_recorded {
+                return;
+            }
+            if let Err(error) = stage::given_up(&self.ctx, self.name, &message, &failure.reason).await {
+                let (id, error) = (message.id, chain(&error));
+                warn!(
+                    stage = self.name.as_str(),
+                    message.id = id,
+                    error,
+                    "The ledger did not take note of it"
+                );
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,161 @@
+//! Where one endpoint listens by now: asked before it is called again.
+//!
+//! Addresses are handed to other tasks within minutes. What was found a moment ago may be another's by now.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ecs::types::Task;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use wire::Share;
+
+use super::survey::{self, Asked, Survey};
+use super::{DiscoverError, Discovery};
+use crate::aws::ecs::{Ecs, EcsError};
+use crate::fleet::Endpoint;
+use crate::gather::{Ask, Batching, Gather, NoAnswer};
+
+/// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
+const BATCHING: Batching = Batching { questions_max: 100, at_once_max: 4, linger: Duration::from_millis(20) };
+
+/// Where an endpoint is by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Here: at the same address, or at a new one.
+    At(Endpoint),
+    /// Its task has stopped, or is about to.
+    Stopped(String),
+    /// Its task runs, but the container cannot be called at the moment.
+    Nowhere(String),
+}
+
+/// Why nobody knows where an endpoint is.
+#[derive(Debug, thiserror::Error)]
+pub enum LocateError {
+    /// The message does not say in which cluster the task runs, and neither does the task's ARN.
+    #[error("the task's cluster is not known, so it cannot be looked up again")]
+    NoCluster,
+    /// ECS was not able to tell.
+    #[error("the task cannot be looked up")]
+    Tasks(#[source] NoAnswer<EcsError>),
+    /// Its task definition or host was not to be had.
+    #[error("the task cannot be looked up")]
+    Discover(#[from] DiscoverError),
+}
+
+/// Knows where endpoints are.
+pub trait Locate: std::fmt::Debug + Send + Sync {
+    /// Where the endpoint is by now.
+    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Located, LocateError>>;
+}
+
+/// A cluster and the ARN of a task.
+type Question = (String, String);
+
+/// Looks tasks up a hundred at a time.
+pub(super) type Lookup = Gather<Question, Option<Task>, EcsError>;
+
+pub(super) fn lookup(ecs: &Ecs) -> Lookup {
+    let ecs = ecs.clone();
+    let ask: Ask<Question, Option<Task>, EcsError> =
+        Arc::new(move |questions| describe(ecs.clone(), questions).boxed());
+    Gather::new(BATCHING, ask)
+}
+
+async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Option<Task>>, EcsError> {
+    let mut clusters = BTreeMap::<&str, Vec<String>>::new();
+    for (cluster, task) in &questions {
+        clusters.entry(cluster).or_default().push(task.clone());
+    }
+    let mut found = HashMap::new();
+    for (cluster, mut tasks) in clusters {
+        tasks.sort_unstable();
+        tasks.dedup();
+        let (tasks, _missing) = ecs.describe_tasks(cluster, &tasks).await?;
+        found.extend(tasks.into_iter().filter_map(|task| Some((task.task_arn.clone()?, task))));
+    }
+    Ok(questions.iter().map(|(_, task)| found.get(task).cloned()).collect())
+}
+
+impl Locate for Discovery {
+    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Located, LocateError>> {
+        async move {
+            let member = &endpoint.member;
+            let cluster = cluster(&member.cluster, &member.task).ok_or(LocateError::NoCluster)?;
+            let question = (cluster.to_owned(), member.task.clone());
+            let task = match self.lookup.ask(question).await {
+                Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => None,
+                answer => answer.map_err(LocateError::Tasks)?,
+            };
+            let Some(task) = task else {
+                return Ok(Located::Stopped("ECS does not know the task any more".to_owned()));
+            };
+            if !survey::is_running(&task) {
+                let status = task.last_status().filter(|status| *status != "RUNNING").unwrap_or("STOPPING");
+                return Ok(Located::Stopped(format!("the task is {status}")));
+            }
+            let asked = Asked { cluster: &member.cluster, share: &Share::All, labels: None };
+            let mut survey = Survey::default();
+            self.survey(&mut survey, std::slice::from_ref(&task), asked).await?;
+            self.find_hosts(&mut survey, cluster).await?;
+            Ok(pick(endpoint, survey))
+        }
+        .boxed()
+    }
+}
+
+/// The cluster of a task: as it was named, else as its ARN says in the long format, `…:task/CLUSTER/ID`.
+fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
+    if !named.is_empty() {
+        return Some(named);
+    }
+    let (_, resource) = task.split_once(":task/")?;
+    resource.split_once('/').map(|(cluster, _)| cluster)
+}
+
+/// The endpoint among what the task offers by now.
+///
+/// A message of the proof of concept names no container. Then it is the one at the same address, else the only one with
+/// the same path.
+fn pick(endpoint: &Endpoint, survey: Survey) -> Located {
+    let named = &endpoint.member.container;
+    let mut found: Vec<Endpoint> = survey.fleet.endpoints;
+    if named.is_empty() {
+        found.retain(|one| one.target.path == endpoint.target.path);
+        if let Some(same) = found.iter().position(|one| one.address == endpoint.address) {
+            found = vec![found.swap_remove(same)];
+        }
+    } else {
+        found.retain(|one| one.member.container == *named);
+    }
+    match <[Endpoint; 1]>::try_from(found) {
+        Ok([one]) => {
+            // The delivery's id is made of these: it stays what it was, whatever ECS calls things by now.
+            let member = endpoint.member.clone();
+            Located::At(Endpoint { member, ..one })
+        }
+        Err(_) => {
+            let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
+            Located::Nowhere(skip.map_or_else(
+                || "the task has no such container that may be called".to_owned(),
+                |skip| skip.reason.to_string(),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_is_as_named_or_as_the_arn_says() {
+        let long = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0123";
+        assert_eq!(cluster("test", long), Some("test"));
+        assert_eq!(cluster("", long), Some("prod"));
+        assert_eq!(cluster("", "arn:aws:ecs:eu-west-1:111122223333:task/0123"), None);
+        assert_eq!(cluster("", "arn:t"), None);
+    }
+}

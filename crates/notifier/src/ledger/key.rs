@@ -1,0 +1,144 @@
+//! Where records stand: partitions and sort keys. Pure.
+//!
+//! What is known of one broadcast is spread over [`SHARDS`] partitions, since one takes about 1,000 writes a second
+//! (source: "Best practices for designing and using partition keys effectively", Amazon DynamoDB Developer Guide) and a
+//! fleet may have 100,000 tasks. Ids are hashes, so their last characters spread evenly.
+
+use wire::{BroadcastId, DeliveryId, PartId};
+
+use super::store::{Key, Range};
+
+/// Partitions of one broadcast's deliveries and parts. Stands in the keys of what was written: a change would hide it.
+pub(super) const SHARDS: u8 = 16;
+
+/// How the sort keys of one kind begin.
+pub(super) const PART: &str = "part#";
+/// A delivery that was told for good.
+pub(super) const TOLD: &str = "told#";
+/// What else is known of a delivery.
+pub(super) const STATE: &str = "state#";
+
+/// The partition of the broadcasts themselves, in the order of time.
+const RECENT: &str = "recent";
+
+fn shard(id: &str) -> u8 {
+    // FNV-1a: spreads well, and stays the same for ever, which a standard hasher does not promise.
+    let hash =
+        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    u8::try_from((hash >> 16) % u32::from(SHARDS)).unwrap_or_default()
+}
+
+/// One of a broadcast's partitions. The number comes first: then no broadcast's id can look like another's partition.
+fn partition(shard: u8, broadcast: &BroadcastId) -> String {
+    format!("{shard:02}#{broadcast}")
+}
+
+fn head(broadcast: &BroadcastId) -> String {
+    format!("head#{broadcast}")
+}
+
+/// Sheet number `sheet` of a broadcast's own record.
+pub(super) fn broadcast(broadcast: &BroadcastId, sheet: usize) -> Key {
+    Key { partition: head(broadcast), sort: format!("broadcast#{sheet:04}") }
+}
+
+/// Everything of a broadcast's own record.
+pub(super) fn broadcast_range(broadcast: &BroadcastId) -> Range {
+    Range { partition: head(broadcast), prefix: "broadcast#".to_owned(), backwards: false }
+}
+
+/// The wish that a broadcast be ended.
+pub(super) fn cancel(broadcast: &BroadcastId) -> Key {
+    Key { partition: head(broadcast), sort: "cancel".to_owned() }
+}
+
+/// A broadcast's line in the history; `at` is a time that sorts as text.
+pub(super) fn recent(at: &str, broadcast: &BroadcastId) -> Key {
+    Key { partition: RECENT.to_owned(), sort: format!("{at}#{broadcast}") }
+}
+
+/// The history, the newest first.
+pub(super) fn recent_range() -> Range {
+    Range { partition: RECENT.to_owned(), prefix: String::new(), backwards: true }
+}
+
+/// Sheet number `sheet` of a part's record.
+pub(super) fn part(broadcast: &BroadcastId, part: &PartId, sheet: usize) -> Key {
+    let sort = format!("{PART}{part}#{sheet:04}");
+    Key { partition: partition(shard(part.as_str()), broadcast), sort }
+}
+
+/// Everything of a part's record.
+pub(super) fn part_range(broadcast: &BroadcastId, part: &PartId) -> Range {
+    let prefix = format!("{PART}{part}#");
+    Range { partition: partition(shard(part.as_str()), broadcast), prefix, backwards: false }
+}
+
+/// The end of a delivery that was told.
+pub(super) fn told(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
+    delivered(TOLD, broadcast, delivery)
+}
+
+/// What else is known of a delivery.
+pub(super) fn state(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
+    delivered(STATE, broadcast, delivery)
+}
+
+fn delivered(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
+    let partition = partition(shard(delivery.as_str()), broadcast);
+    Key { partition, sort: format!("{kind}{delivery}") }
+}
+
+/// Everything but a broadcast's own record, a range for each partition.
+pub(super) fn shards(broadcast: &BroadcastId) -> impl Iterator<Item = Range> {
+    (0..SHARDS).map(|shard| Range {
+        partition: partition(shard, broadcast),
+        prefix: String::new(),
+        backwards: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn id(text: &str) -> BroadcastId {
+        BroadcastId::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn deliveries_spread_evenly_over_the_partitions() {
+        let mut counts = BTreeMap::<String, u32>::new();
+        for task in 0..100_000 {
+            let delivery = DeliveryId::derive(&id("b"), &format!("arn:{task}"), "web");
+            *counts.entry(told(&id("b"), &delivery).partition).or_default() += 1;
+        }
+        let even = 100_000 / u32::from(SHARDS);
+        assert_eq!(counts.len(), usize::from(SHARDS));
+        assert!(counts.values().all(|count| count.abs_diff(even) < even / 10), "{counts:?}");
+    }
+
+    #[test]
+    fn no_two_broadcasts_share_a_partition_and_keys_keep_within_the_limits_of_dynamodb() {
+        let long = "x".repeat(BroadcastId::BYTES_MAX);
+        let mut all = Vec::new();
+        for name in ["b", "00#b", "head#b", "recent", &long] {
+            all.extend(shards(&id(name)).map(|range| range.partition));
+            all.push(cancel(&id(name)).partition);
+        }
+        assert!(all.iter().all(|partition| partition.len() <= 2_048));
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert!(!all.contains(&RECENT.to_owned()));
+    }
+
+    #[test]
+    fn one_delivery_stands_in_one_partition() {
+        let delivery = DeliveryId::derive(&id("b"), "arn:t", "web");
+        let (told, state) = (told(&id("b"), &delivery), state(&id("b"), &delivery));
+        assert_eq!(told.partition, state.partition);
+        assert_ne!(told.sort, state.sort);
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything of one broadcast, for a report; and the history.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use wire::{BroadcastId, PartId};
+
+use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartRecord};
+use super::store::{Item, Range};
+use super::{Inner, Ledger, LedgerError, decode, delivery, key, sheet, unreadable};
+use crate::fleet::Member;
+use crate::outcome::Outcome;
+use crate::report::{Entry, Report};
+
+/// Partitions that are read at the same time.
+const PARTITIONS_AT_ONCE: usize = 8;
+
+/// A broadcast's line in the history: what was asked for.
+pub type Recent = BroadcastRecord;
+
+/// Everything that a ledger knows of one broadcast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// What was asked for; `None` when stage 1 has not recorded it, as for a message that went straight to a later queue.
+    pub broadcast: Option<BroadcastRecord>,
+    /// That it was cancelled.
+    pub cancelled: Option<Cancel>,
+    /// Every container, in order.
+    pub report: Report,
+    /// Whether every part was looked at and every delivery has ended.
+    pub is_complete: bool,
+}
+
+impl Ledger {
+    /// Everything of one broadcast; `None` when the ledger has never heard of it.
+    ///
+    /// Reads all of it: about 1 KB a container, over the network where the ledger is a table.
+    pub async fn read(&self, broadcast: &BroadcastId) -> Result<Option<Recorded>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let own = inner.all(key::broadcast_range(broadcast)).await?;
+        let cancelled = inner.store.get(vec![key::cancel(broadcast)]).await?;
+        let cancelled = cancelled.iter().flatten().next().map(decode::<Cancel>).transpose()?;
+        let mut found = Found::default();
+        let own = whole::<BroadcastRecord, BroadcastRow>(&own)?;
+        let record = own.map(|(record, rows)| {
+            found.own(rows);
+            record
+        });
+        let mut shards = stream::iter(key::shards(broadcast).collect::<Vec<_>>())
+            .map(|range| inner.all(range))
+            .buffer_unordered(PARTITIONS_AT_ONCE);
+        while let Some(items) = shards.try_next().await? {
+            found.shard(broadcast, items)?;
+        }
+        if record.is_none() && cancelled.is_none() && found.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(found.conclude(broadcast, record, cancelled)))
+    }
+
+    /// The latest broadcasts, the newest first, at most so many.
+    pub async fn recent(&self, most: usize) -> Result<Vec<Recent>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        let (mut lines, mut after) = (Vec::new(), None);
+        loop {
+            let page = inner.store.list(key::recent_range(), after).await?;
+            for item in &page.items {
+                lines.push(decode(item)?);
+                if lines.len() == most {
+                    return Ok(lines);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(lines);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Everything in a range.
+    async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(range.clone(), after).await?;
+            items.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// A part's record and its rows.
+    pub(super) async fn read_part(
+        &self,
+        broadcast: &BroadcastId,
+        part: &PartId,
+    ) -> Result<Option<(PartRecord, Vec<Entry>)>, LedgerError> {
+        whole(&self.all(key::part_range(broadcast, part)).await?)
+    }
+}
+
+/// A record out of its sheets.
+fn whole<H, R>(items: &[Item]) -> Result<Option<(H, Vec<R>)>, LedgerError>
+where
+    H: serde::de::DeserializeOwned,
+    R: serde::de::DeserializeOwned,
+{
+    let bodies: Vec<&str> = items.iter().map(|item| item.body.as_str()).collect();
+    sheet::read(&bodies).map_err(|source| match items.first() {
+        Some(item) => unreadable(&item.key, source),
+        None => LedgerError::Unwritable(source),
+    })
+}
+
+/// How much what was found of a delivery counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// It is expected.
+    Expected,
+    /// What its last try came to.
+    State,
+    /// It was told.
+    Told,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    parts: BTreeMap<PartId, String>,
+    parts_seen: BTreeSet<PartId>,
+    deliveries: BTreeMap<String, (Weight, Entry)>,
+    skips: BTreeMap<Member, Entry>,
+    failures: Vec<Entry>,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.parts_seen.is_empty() && self.deliveries.is_empty() && self.failures.is_empty()
+    }
+
+    fn own(&mut self, rows: Vec<BroadcastRow>) {
+        for row in rows {
+            match row {
+                BroadcastRow::Part { id, service } => drop(self.parts.insert(id, service)),
+                BroadcastRow::Skip(skip) => drop(self.skips.insert(skip.member.clone(), skip)),
+            }
+        }
+    }
+
+    /// One partition's items, in the order of their sort keys.
+    fn shard(&mut self, broadcast: &BroadcastId, items: Vec<Item>) -> Result<(), LedgerError> {
+        let mut sheets: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for item in items {
+            let sort = item.key.sort.as_str();
+            if let Some(id) = sort.strip_prefix(key::TOLD) {
+                let record: DeliveryRecord = decode(&item)?;
+                self.note(id.to_owned(), Weight::Told, record.entry);
+            } else if let Some(id) = sort.strip_prefix(key::STATE) {
+                let record: DeliveryRecord = decode(&item)?;
+                self.note(id.to_owned(), Weight::State, record.entry);
+            } else if let Some(rest) = sort.strip_prefix(key::PART) {
+                let part = rest.split('#').next().unwrap_or_default().to_owned();
+                sheets.entry(part).or_default().push(item);
+            }
+        }
+        for sheets in sheets.into_values() {
+            if let Some((record, rows)) = whole::<PartRecord, Entry>(&sheets)? {
+                self.part(broadcast, record, rows);
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, broadcast: &BroadcastId, record: PartRecord, rows: Vec<Entry>) {
+        for row in rows {
+            if row.outcome == Some(Outcome::Skipped) {
+                self.skips.insert(row.member.clone(), row);
+            } else {
+                self.note(delivery(broadcast, &row.member).to_string(), Weight::Expected, row);
+            }
+        }
+        if let Some(failure) = record.failure {
+            self.failures.push(failed(&record.cluster, &record.service, failure));
+        }
+        self.parts_seen.insert(record.id);
+    }
+
+    fn note(&mut self, delivery: String, weight: Weight, entry: Entry) {
+        match self.deliveries.entry(delivery) {
+            btree_map::Entry::Vacant(vacant) => drop(vacant.insert((weight, entry))),
+            btree_map::Entry::Occupied(mut known) if known.get().0 < weight => {
+                known.insert((weight, entry));
+            }
+            btree_map::Entry::Occupied(_) => {}
+        }
+    }
+
+    fn conclude(
+        mut self,
+        broadcast: &BroadcastId,
+        record: Option<BroadcastRecord>,
+        cancelled: Option<Cancel>,
+    ) -> Recorded {
+        let cluster = record.as_ref().map_or("", |record| &record.cluster);
+        let failure = record.as_ref().and_then(|record| record.failure.clone());
+        let is_surveyed = record.is_some();
+        self.failures.extend(failure.map(|failure| failed(cluster, "", failure)));
+        let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
+        let unseen: Vec<Entry> = unseen.map(|(_, service)| unseen_part(cluster, service)).collect();
+        let known = self.deliveries.into_values().map(|(_, entry)| entry);
+        let entries: Vec<Entry> =
+            known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
+        let is_complete = is_surveyed && entries.iter().all(|entry| entry.outcome.is_some());
+        let report = Report::new(broadcast.clone(), entries);
+        Recorded { broadcast: record, cancelled, report, is_complete }
+    }
+}
+
+/// A part of the scope whose tasks nobody knows.
+fn failed(cluster: &str, service: &str, reason: String) -> Entry {
+    let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
+    Entry { member, outcome: Some(Outcome::Failed), reason: Some(reason), ..Entry::default() }
+}
+
+fn unseen_part(cluster: &str, service: &str) -> Entry {
+    let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
+    let reason = Some("its tasks have not been looked for yet".to_owned());
+    Entry { member, reason, ..Entry::default() }
+}

@@ -1,0 +1,99 @@
+//! What a ledger's items say, as JSON. Pure.
+
+use serde::{Deserialize, Serialize};
+use wire::{BroadcastId, Draft, Event, PartId};
+
+use crate::report::Entry;
+
+/// The most bytes of an event's payload that are kept; the queues carry the rest, and whoever was told has it.
+const DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// One broadcast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BroadcastRecord {
+    /// Its id.
+    pub id: BroadcastId,
+    /// What every task was told. A payload of more than 64 KiB is left out.
+    pub event: Event,
+    /// Name or ARN of the cluster.
+    pub cluster: String,
+    /// The services that the scope names; empty means all of the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+    /// Whether tasks that no service started are meant too.
+    #[serde(default)]
+    pub standalone: bool,
+    /// Who asked for it, as far as SQS says: an AWS principal's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
+    /// When, in milliseconds since 1970.
+    pub asked_at: i64,
+    /// Services that have no opted-in container.
+    #[serde(default)]
+    pub bystanders: usize,
+    /// Why the scope could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl BroadcastRecord {
+    /// The same with so much of the event as is kept.
+    pub(super) fn kept(mut self) -> Self {
+        if self.event.data().is_some_and(|data| data.as_json().len() > DATA_BYTES_MAX) {
+            let draft = Draft { data: None, ..Draft::from(self.event.clone()) };
+            // It was whole before, and stays so without a payload.
+            if let Ok(event) = draft.complete(&self.id, time::OffsetDateTime::UNIX_EPOCH) {
+                self.event = event;
+            }
+        }
+        self
+    }
+}
+
+/// One line of a broadcast's own record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BroadcastRow {
+    /// A part of the scope that stage 2 is to look at.
+    Part {
+        /// Its id.
+        id: PartId,
+        /// Name of its service; empty for tasks that no service started.
+        service: String,
+    },
+    /// Who cannot be called, as stage 1 knows already.
+    Skip(Entry),
+}
+
+/// One part of a broadcast's scope, as stage 2 found it. Its rows are whom to expect, and skips.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Its id.
+    pub id: PartId,
+    /// Name or ARN of the cluster.
+    pub cluster: String,
+    /// Name of its service; empty for tasks that no service started.
+    pub service: String,
+    /// Why it could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// What is known of one delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct DeliveryRecord {
+    /// Who, and what became of it; without an outcome it is still being tried.
+    pub(super) entry: Entry,
+    /// When this was written, in milliseconds since 1970.
+    pub(super) at: i64,
+}
+
+/// The wish that a broadcast be ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// Why; may be empty.
+    #[serde(default)]
+    pub reason: String,
+}

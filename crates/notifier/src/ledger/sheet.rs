@@ -1,0 +1,91 @@
+//! A record with a list that one item may be too small for: a head and rows, spread over as many items as it takes. Pure.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of rows in one item. A write costs by its size, so nothing is gained by more.
+const ROWS_BYTES_MAX: usize = 128 * 1024;
+
+/// The first item of a record. The others are a bare list of rows.
+#[derive(Serialize, Deserialize)]
+struct First<H, R> {
+    head: H,
+    /// All items of the record, this one included: what a longer record left behind is not read.
+    sheets: usize,
+    rows: Vec<R>,
+}
+
+/// The bodies of a record's items; the first is to be written last, which makes the record whole.
+pub(super) fn write<H: Serialize, R: Serialize>(
+    head: &H,
+    rows: &[R],
+) -> Result<Vec<String>, serde_json::Error> {
+    let mut sheets: Vec<Vec<&R>> = vec![Vec::new()];
+    let mut bytes = 0;
+    for row in rows {
+        let size = serde_json::to_string(row)?.len() + 1;
+        if bytes + size > ROWS_BYTES_MAX {
+            sheets.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(sheet) = sheets.last_mut() {
+            sheet.push(row);
+        }
+    }
+    let count = sheets.len();
+    let mut sheets = sheets.into_iter();
+    let first = First { head, sheets: count, rows: sheets.next().unwrap_or_default() };
+    std::iter::once(serde_json::to_string(&first))
+        .chain(sheets.map(|rows| serde_json::to_string(&rows)))
+        .collect()
+}
+
+/// What [`write`] wrote, from the bodies in their order; `None` when some are not there, because the record is being
+/// written just now.
+pub(super) fn read<H: DeserializeOwned, R: DeserializeOwned>(
+    bodies: &[&str],
+) -> Result<Option<(H, Vec<R>)>, serde_json::Error> {
+    let Some((first, others)) = bodies.split_first() else { return Ok(None) };
+    let First { head, sheets, mut rows } = serde_json::from_str::<First<H, R>>(first)?;
+    let Some(others) = others.get(..sheets.saturating_sub(1)) else { return Ok(None) };
+    for body in others {
+        rows.extend(serde_json::from_str::<Vec<R>>(body)?);
+    }
+    Ok(Some((head, rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::BODY_BYTES_MAX;
+    use super::*;
+
+    fn round_trip(rows: &[String]) -> usize {
+        let bodies = write(&"head".to_owned(), rows).unwrap();
+        assert!(bodies.iter().all(|body| body.len() <= BODY_BYTES_MAX));
+        let texts: Vec<_> = bodies.iter().map(String::as_str).collect();
+        let (head, read): (String, Vec<String>) = read(&texts).unwrap().unwrap();
+        assert_eq!((head.as_str(), read.as_slice()), ("head", rows));
+        bodies.len()
+    }
+
+    #[test]
+    fn a_record_reads_as_it_was_written_however_long() {
+        assert_eq!(round_trip(&[]), 1);
+        assert_eq!(round_trip(&["a".to_owned()]), 1);
+        assert_eq!(round_trip(&vec!["x".repeat(1_000); 1_000]), 8);
+        assert_eq!(round_trip(&["x".repeat(ROWS_BYTES_MAX), "y".to_owned()]), 3);
+    }
+
+    #[test]
+    fn a_record_that_is_not_whole_is_none_and_leftovers_of_a_longer_one_are_not_read() {
+        let long = write(&1, &vec!["x".repeat(1_000); 200]).unwrap();
+        let long: Vec<_> = long.iter().map(String::as_str).collect();
+        assert_eq!(long.len(), 2);
+        assert!(read::<u8, String>(&long[..1]).unwrap().is_none());
+        assert!(read::<u8, String>(&[]).unwrap().is_none());
+        let short = write(&2, &["y"]).unwrap();
+        let (head, rows) = read::<u8, String>(&[&short[0], long[1]]).unwrap().unwrap();
+        assert_eq!((head, rows), (2, vec!["y".to_owned()]));
+    }
+}

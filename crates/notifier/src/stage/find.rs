@@ -1,0 +1,119 @@
+//! Stages 1 and 2 on one message: whom to tell, recorded before anybody is asked to tell them.
+
+use wire::{Broadcast, BroadcastId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
+
+use super::{Ctx, Received, StageError, broadcast, endpoint};
+use crate::fleet::Fleet;
+use crate::ledger::{BroadcastRecord, PartRecord};
+use crate::outcome::Skipped;
+use crate::progress::Step;
+use crate::report::Entry;
+
+/// Finds the services of the scope: a body for each part that stage 2 looks at.
+pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
+    let mut message = ObserverMessage::from_body(&received.body)?;
+    let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
+    let mut record = record(&message, &broadcast, received);
+    if ctx.ledger.is_cancelled(&broadcast.id).await? {
+        ctx.ledger.broadcast(record, &[], &[]).await?;
+        return Ok(Vec::new());
+    }
+    let found = ctx.discovery.services(&message, &broadcast).await?;
+    let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service.clone())).collect();
+    let skips: Vec<_> = found.skips.iter().map(Entry::from).collect();
+    record.bystanders = found.bystanders.len();
+    ctx.ledger.broadcast(record, &parts, &skips).await?;
+    tell_skips(ctx, &broadcast.id, found.skips);
+    ctx.progress.tell(Step::Services {
+        broadcast: broadcast.id,
+        parts: parts.into_iter().map(|(part, _)| part).collect(),
+        bystanders: found.bystanders,
+    });
+    Ok(bodies)
+}
+
+/// Records that the scope of a message could not be looked at.
+pub(super) async fn no_services(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+    let mut message = ObserverMessage::from_body(&received.body)?;
+    let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
+    let failure = Some(reason.to_owned());
+    let record = BroadcastRecord { failure, ..record(&message, &broadcast, received) };
+    Ok(ctx.ledger.broadcast_unless_known(record, &[]).await?)
+}
+
+/// Finds the tasks of one part of the scope: a body for each endpoint that has not been told.
+pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
+    let (message, broadcast) = read(ctx, received).await?;
+    let part = message.part();
+    let found = if ctx.ledger.is_cancelled(&broadcast.id).await? {
+        Fleet::default()
+    } else {
+        ctx.discovery.tasks(&message).await?
+    };
+    let Fleet { mut endpoints, skips, bystanders } = found;
+    let record = part_record(&message, &part, None);
+    let expected: Vec<_> = endpoints.iter().map(Entry::from).collect();
+    let skipped: Vec<_> = skips.iter().map(Entry::from).collect();
+    let mut untold = ctx.ledger.part(&broadcast.id, &record, &expected, &skipped).await?.into_iter();
+    endpoints.retain(|_| untold.next().unwrap_or(true));
+    let bodies = endpoints
+        .iter()
+        .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
+        .collect::<Result<Vec<_>, _>>()?;
+    tell_skips(ctx, &broadcast.id, skips);
+    let service = message.service;
+    ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, part, service, endpoints, bystanders });
+    Ok(bodies)
+}
+
+/// Records that a part of the scope could not be looked at.
+pub(super) async fn no_tasks(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+    let (message, broadcast) = read(ctx, received).await?;
+    let record = part_record(&message, &message.part(), Some(reason.to_owned()));
+    Ok(ctx.ledger.part_unless_known(&broadcast.id, &record).await?)
+}
+
+/// A message of the services queue and its broadcast. One of the proof of concept carries none, and is its own.
+async fn read(ctx: &Ctx, received: &Received) -> Result<(ServiceMessage, Broadcast), StageError> {
+    let mut message = ServiceMessage::from_body(&received.body)?;
+    if let Some(broadcast) = message.broadcast.take() {
+        return Ok((message, broadcast));
+    }
+    let broadcast = broadcast(Draft::default(), received)?;
+    let scope = ObserverMessage {
+        cluster: message.cluster.clone(),
+        services: vec![message.service.clone()],
+        standalone: message.standalone,
+        event: None,
+    };
+    let parts = [(message.part(), message.service.clone())];
+    ctx.ledger.broadcast_unless_known(record(&scope, &broadcast, received), &parts).await?;
+    Ok((message, broadcast))
+}
+
+fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>) -> PartRecord {
+    let (cluster, service) = (message.cluster.clone(), message.service.clone());
+    PartRecord { id: part.clone(), cluster, service, failure }
+}
+
+/// What the ledger keeps of the broadcast that a message asks for.
+pub(super) fn record(scope: &ObserverMessage, broadcast: &Broadcast, received: &Received) -> BroadcastRecord {
+    BroadcastRecord {
+        id: broadcast.id.clone(),
+        event: broadcast.event.clone(),
+        cluster: scope.cluster.clone(),
+        services: scope.services.clone(),
+        standalone: scope.standalone,
+        asked_by: received.sender.clone(),
+        asked_at: i64::try_from(received.sent.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
+        bystanders: 0,
+        failure: None,
+    }
+}
+
+fn tell_skips(ctx: &Ctx, broadcast: &BroadcastId, skips: Vec<crate::fleet::Skip>) {
+    for skip in skips {
+        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.clone(), skip }));
+    }
+}
