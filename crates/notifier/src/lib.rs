@@ -31,6 +31,8 @@ pub mod deliver;
 pub mod direct;
 pub mod discover;
 pub mod fleet;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod gather;
 pub mod labels;
 pub mod ledger;

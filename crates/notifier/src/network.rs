@@ -30,6 +30,9 @@ const NAT64_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 1, 
 /// Teredo tunnels IPv6 through a server and a NAT, both at IPv4 addresses of the sender's choice (RFC 4380).
 const TEREDO: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 
+/// The most characters of a text that an error repeats.
+const SHOWN_CHARS_MAX: usize = 80;
+
 /// Why an address must not be called. The text is the end of a sentence: "10.0.0.1 must not be called: …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refused {
@@ -158,7 +161,7 @@ fn network(part: &str) -> Result<IpNet, NetworksError> {
     let net = part
         .parse::<IpNet>()
         .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| NetworksError::Syntax(part.to_owned()))?;
+        .map_err(|_| NetworksError::Syntax(shown(part)))?;
     if net.addr() != net.network() {
         return Err(NetworksError::HostBits { part: part.to_owned(), network: net.trunc() });
     }
@@ -173,6 +176,11 @@ fn network(part: &str) -> Result<IpNet, NetworksError> {
         (Some(_), Some(_)) => Err(NetworksError::Ipv4Inside(part.to_owned())),
         _ => Ok(net),
     }
+}
+
+/// A text as an error repeats it: printable, and not longer than a line.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
 /// The rule that closes this address whatever the operator allows.
@@ -299,6 +307,7 @@ mod tests {
     #[test]
     fn a_wrong_part_is_named() {
         for (text, says) in [
+            ("\u{1b}[2J", "`\\u{1b}[2J` is not a network such as `10.0.0.0/8`, nor an IP address"),
             ("", "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them"),
             (
                 "10.0.0.0/8,",

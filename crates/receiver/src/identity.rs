@@ -2,7 +2,25 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::refusal::Refusal;
+
+/// A text that does not name a task as the task metadata endpoint does.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer of the task metadata endpoint does not name the task")]
+pub struct NoTask(#[from] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Task {
+    #[serde(rename = "TaskARN", deserialize_with = "not_empty")]
+    arn: String,
+}
+
+fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Err(serde::de::Error::custom("`TaskARN` is empty")) } else { Ok(text) }
+}
 
 /// The task that this process is part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +31,17 @@ impl Identity {
     #[must_use]
     pub fn task(arn: &str) -> Self {
         Self(Some(arn.into()))
+    }
+
+    /// The task that an answer of the task metadata endpoint (version 4, path `/task`) names, for whoever asks it with an
+    /// HTTP client of their own. `Identity::on_ecs` asks by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is no JSON object with a `TaskARN` in it.
+    pub fn from_task_metadata(answer: &[u8]) -> Result<Self, NoTask> {
+        let task: Task = serde_json::from_slice(answer)?;
+        Ok(Self::task(&task.arn))
     }
 
     /// No task in particular: events for whichever task are accepted.
@@ -47,5 +76,14 @@ mod tests {
         }
         assert!(matches!(own.check(""), Err(Refusal::Malformed(_))));
         assert!(Identity::unchecked().check("whichever").is_ok());
+    }
+
+    #[test]
+    fn an_answer_without_a_task_names_none() {
+        let named = Identity::from_task_metadata(br#"{"TaskARN":"arn:a","Family":"f"}"#);
+        assert_eq!(named.unwrap(), Identity::task("arn:a"));
+        for answer in ["", "{}", "[]", r#"{"TaskARN":null}"#, r#"{"TaskARN":7}"#, r#"{"TaskARN":""}"#] {
+            assert!(Identity::from_task_metadata(answer.as_bytes()).is_err(), "{answer}");
+        }
     }
 }

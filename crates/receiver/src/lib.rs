@@ -53,7 +53,7 @@ mod service;
 mod work;
 
 pub use handler::{OnEvent, on_event};
-pub use identity::Identity;
+pub use identity::{Identity, NoTask};
 #[cfg(feature = "ecs")]
 pub use metadata::{IdentityError, METADATA_URI};
 #[cfg(feature = "axum")]

@@ -10,11 +10,10 @@ use http::header::HOST;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::identity::Identity;
+use crate::identity::{Identity, NoTask};
 
 /// The variable by which ECS tells a container where its metadata is.
 pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
@@ -53,14 +52,8 @@ pub enum IdentityError {
     #[error("the answer of the task metadata endpoint cannot be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The answer has no `TaskARN`.
-    #[error("the answer of the task metadata endpoint does not name the task")]
-    Answer(#[from] serde_json::Error),
-}
-
-#[derive(Deserialize)]
-struct Task {
-    #[serde(rename = "TaskARN")]
-    arn: String,
+    #[error(transparent)]
+    Answer(#[from] NoTask),
 }
 
 impl Identity {
@@ -86,7 +79,7 @@ impl Identity {
         let mut tries = 1;
         loop {
             match timeout(TRY_TIMEOUT, read(uri)).await.unwrap_or(Err(IdentityError::TimedOut)) {
-                Ok(task) => return Ok(Self::task(&task.arn)),
+                Ok(identity) => return Ok(identity),
                 Err(error @ IdentityError::Uri(_)) => return Err(error),
                 Err(error) if tries == TRIES => return Err(error),
                 Err(_) => tries += 1,
@@ -96,7 +89,7 @@ impl Identity {
     }
 }
 
-async fn read(uri: &str) -> Result<Task, IdentityError> {
+async fn read(uri: &str) -> Result<Identity, IdentityError> {
     let wrong = || IdentityError::Uri(uri.to_owned());
     let uri: Uri = format!("{}/task", uri.trim_end_matches('/')).parse().map_err(|_| wrong())?;
     let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
@@ -118,7 +111,7 @@ async fn read(uri: &str) -> Result<Task, IdentityError> {
     let body =
         Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(IdentityError::Body)?;
     connection.abort();
-    Ok(serde_json::from_slice(&body.to_bytes())?)
+    Ok(Identity::from_task_metadata(&body.to_bytes())?)
 }
 
 #[cfg(test)]

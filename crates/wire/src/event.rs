@@ -279,7 +279,10 @@ impl Draft {
             .into_iter()
             .map(|(name, value)| match serde_json::from_str(value.get()) {
                 Ok(value) => Ok((name, value)),
-                Err(_) => Err(ReadError::Member { name: shown(&name), expected: "text, a 32-bit integer or a boolean" }),
+                Err(_) => Err(ReadError::Member {
+                    name: shown(&name),
+                    expected: "text, a 32-bit integer or a boolean",
+                }),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { extensions, ..draft })

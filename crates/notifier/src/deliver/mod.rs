@@ -28,7 +28,7 @@ use crate::network::Networks;
 use crate::outcome::{DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
 
-mod answer;
+pub(crate) mod answer;
 mod error;
 mod fanout;
 mod http;

@@ -108,6 +108,14 @@ impl Settings {
         Ok((settings, environment.strangers()))
     }
 
+    /// The settings of a file's text alone, with every mistake; a text that is no TOML has no settings.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn of_text(text: &str) -> Result<Self, Mistakes> {
+        let (file, mistakes) = File::read("settings.toml".into(), text.parse().unwrap_or_default());
+        let (flags, environment) = (Flags::new(), Environment::default());
+        Self::resolve(&Layers { flags: &flags, environment: &environment, file: &file }, &[], mistakes)
+    }
+
     fn resolve(
         layers: &Layers<'_>,
         needed: &[&'static Setting],

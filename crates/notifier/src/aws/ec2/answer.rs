@@ -12,14 +12,14 @@ use super::HostAddress;
 
 /// One page: instances that keep their addresses, by id, and the token of the next page.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) instances: Vec<(String, HostAddress)>,
-    pub(super) next: Option<String>,
+pub(crate) struct Page {
+    pub(crate) instances: Vec<(String, HostAddress)>,
+    pub(crate) next: Option<String>,
 }
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AnswerError {
+pub(crate) enum AnswerError {
     #[error("the answer is not UTF-8")]
     Encoding(#[from] Utf8Error),
     #[error("the answer is no list of instances")]
@@ -29,7 +29,7 @@ pub(super) enum AnswerError {
 /// Reads one page.
 ///
 /// An address that is none counts as missing: it must not hide the other instances of the page.
-pub(super) fn page(body: &[u8]) -> Result<Page, AnswerError> {
+pub(crate) fn page(body: &[u8]) -> Result<Page, AnswerError> {
     let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)?;
     let reservations = document.reservation_set.item.into_iter();
     let instances = reservations.flat_map(|reservation| reservation.instances_set.item);

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::budget::{Budget, Group};
 use super::calls::Calls;
 
-mod answer;
+pub(crate) mod answer;
 mod fault;
 mod query;
 

@@ -1,0 +1,54 @@
+//! Parsers of outside input that are nobody else's business, for `tests/hostile` alone: bytes in, a verdict in words out.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::settings::Settings;
+use crate::{aws, deliver};
+
+/// What an answer with this status, value of `Retry-After` and text means, at 2026-11-24 09:30:00 UTC.
+#[must_use]
+pub fn answer(status: &[u8], retry_after: &[u8], text: &[u8]) -> String {
+    let Ok(status) = StatusCode::from_bytes(status) else { return "no status".to_owned() };
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_bytes(retry_after)
+        && !value.is_empty()
+    {
+        headers.insert(RETRY_AFTER, value);
+    }
+    let now = UNIX_EPOCH + Duration::from_secs(1_795_512_600);
+    let meaning = deliver::answer::meaning(status, &headers, now);
+    format!("{meaning:?}: {}", deliver::shown(text).unwrap_or_default())
+}
+
+/// What a page of `DescribeInstances` says.
+#[must_use]
+pub fn ec2_page(bytes: &[u8]) -> String {
+    match aws::ec2::answer::page(bytes) {
+        // The parser's own words quote the page: AWS's, but only debug logs show them.
+        Err(_) => "error".to_owned(),
+        Ok(page) => {
+            let one = |address: Option<String>| address.unwrap_or_else(|| "-".to_owned());
+            let instances = page.instances.iter().map(|(_, address)| {
+                format!(
+                    "{} {}",
+                    one(address.v4.map(|v4| v4.to_string())),
+                    one(address.v6.map(|v6| v6.to_string()))
+                )
+            });
+            let next = if page.next.is_some() { "; more" } else { "" };
+            format!("{}{next}", instances.take(8).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// What a file of settings says: `fine`, or every mistake.
+#[must_use]
+pub fn settings_file(text: &str) -> String {
+    match Settings::of_text(text) {
+        Ok(_) => "fine".to_owned(),
+        Err(mistakes) => mistakes.to_string(),
+    }
+}

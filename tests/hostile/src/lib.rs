@@ -1,0 +1,99 @@
+//! Every parser of outside input behind one name each: bytes in, a verdict in words out.
+//!
+//! The same targets run on a corpus with expected verdicts, on mutations of that corpus (`tests/`), and under cargo-fuzz
+//! (`fuzz/` at the root of the repository). A verdict is what a person would be told, so each is held to the same rules:
+//! it is short, and cannot write to a terminal ([`check`]).
+
+mod inside;
+pub mod mutate;
+mod parsers;
+mod requests;
+
+/// A parser of outside input.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name: of its corpus `corpus/NAME.json`, and of its fuzz target.
+    pub name: &'static str,
+    /// Says what the parser makes of the bytes.
+    pub run: fn(&[u8]) -> String,
+    /// The corpus: pairs of input and verdict, as JSON.
+    corpus: &'static str,
+}
+
+macro_rules! targets {
+    ($($name:ident: $run:path,)*) => {
+        /// Every parser of outside input.
+        pub static TARGETS: &[Target] = &[$(
+            Target {
+                name: stringify!($name),
+                run: $run,
+                corpus: include_str!(concat!("../corpus/", stringify!($name), ".json")),
+            },
+        )*];
+    };
+}
+
+targets! {
+    labels: parsers::labels,
+    addresses: parsers::addresses,
+    networks: parsers::networks,
+    observer_messages: parsers::observer_message,
+    service_messages: parsers::service_message,
+    task_messages: parsers::task_message,
+    events: parsers::event,
+    envelopes: parsers::envelope,
+    keys: parsers::keys,
+    secret_references: parsers::secret_reference,
+    fleets: parsers::fleet,
+    task_metadata: parsers::task_metadata,
+    signatures: requests::signature,
+    requests: requests::request,
+    answers: inside::answer,
+    ec2: inside::ec2,
+    settings: inside::settings,
+}
+
+/// The most characters of a verdict: a line or two of a log.
+const VERDICT_CHARS_MAX: usize = 8 * 1024;
+
+impl Target {
+    /// The target with this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        TARGETS.iter().find(|target| target.name == name)
+    }
+
+    /// The corpus: each input with its verdict.
+    ///
+    /// # Panics
+    ///
+    /// When the file is no list of pairs.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a corpus that cannot be read is a mistake in this crate")]
+    pub fn cases(&self) -> Vec<(String, String)> {
+        serde_json::from_str(self.corpus).expect("pairs of input and verdict")
+    }
+
+    /// Runs the parser on these bytes, and checks what holds for every input.
+    ///
+    /// # Panics
+    ///
+    /// When the parser does, or when its verdict could fill or command a log.
+    pub fn check(&self, bytes: &[u8]) {
+        let verdict = (self.run)(bytes);
+        assert!(verdict.chars().count() <= VERDICT_CHARS_MAX, "{}: a verdict without bound", self.name);
+        // A name that was given, or a line of a file, may be repeated; it must not move a cursor.
+        let commands = verdict.chars().any(|c| c == '\u{1b}' || c == '\0' || c == '\u{9b}');
+        assert!(!commands, "{}: a verdict that commands a terminal: {verdict:?}", self.name);
+    }
+}
+
+/// Runs one target, for cargo-fuzz.
+///
+/// # Panics
+///
+/// When there is no such target, and as [`Target::check`] does.
+#[expect(clippy::expect_used, reason = "the names stand in this repository")]
+pub fn fuzz(name: &str, bytes: &[u8]) {
+    Target::find(name).expect("a target of this name").check(bytes);
+}

@@ -1,0 +1,150 @@
+//! The parsers that anybody may call.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use notifier::labels;
+use notifier::network::Networks;
+use notifier::secrets::SecretRef;
+use receiver::Identity;
+use simulator::Fleet;
+use time::OffsetDateTime;
+use wire::signature::{SigningKeys, VerifyingKeys};
+use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, ServiceMessage, TaskMessage};
+
+/// An error with its causes.
+pub(crate) fn wrong(error: &(dyn Error + 'static)) -> String {
+    let mut text = format!("error: {error}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+pub(crate) fn said<T: Display, E: Error + 'static>(result: Result<T, E>) -> String {
+    result.map_or_else(|error| wrong(&error), |value| value.to_string())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A container's labels, as a JSON object; the prefix of their names may be left out.
+pub(crate) fn labels(bytes: &[u8]) -> String {
+    let found: HashMap<String, String> = serde_json::from_slice(bytes).unwrap_or_default();
+    let whole = |name: String| match name.as_str() {
+        "PORT" => labels::PORT.to_owned(),
+        "PATH" => labels::PATH.to_owned(),
+        "SCHEME" => labels::SCHEME.to_owned(),
+        "METHOD" => labels::METHOD.to_owned(),
+        _ => name,
+    };
+    let found: HashMap<String, String> =
+        found.into_iter().map(|(name, value)| (whole(name), value)).collect();
+    match labels::target(&found) {
+        Ok(None) => "not opted in".to_owned(),
+        Ok(Some(target)) => {
+            // Whatever was accepted stays on the host that it is sent to.
+            let uri: http::Uri = target.path.parse().unwrap_or_default();
+            assert!(uri.authority().is_none() && uri.path().starts_with('/'), "{}", target.path);
+            format!("{} {}:{}{}", target.method.as_str(), target.scheme.as_str(), target.port, target.path)
+        }
+        Err(error) => wrong(&error),
+    }
+}
+
+/// An address, judged by the networks that are allowed when nobody says otherwise.
+pub(crate) fn addresses(bytes: &[u8]) -> String {
+    match text(bytes).parse::<IpAddr>() {
+        Err(_) => "no address".to_owned(),
+        Ok(address) => match Networks::default().check(address) {
+            Ok(()) => "may be called".to_owned(),
+            Err(refused) => refused.to_string(),
+        },
+    }
+}
+
+pub(crate) fn networks(bytes: &[u8]) -> String {
+    said(text(bytes).parse::<Networks>())
+}
+
+/// Reads a body, and says how it would be written again.
+fn body<M: Message>(bytes: &[u8]) -> String {
+    match M::from_body(&text(bytes)) {
+        Err(error) => wrong(&error),
+        Ok(message) => said(message.to_body()),
+    }
+}
+
+pub(crate) fn observer_message(bytes: &[u8]) -> String {
+    body::<ObserverMessage>(bytes)
+}
+
+pub(crate) fn service_message(bytes: &[u8]) -> String {
+    body::<ServiceMessage>(bytes)
+}
+
+pub(crate) fn task_message(bytes: &[u8]) -> String {
+    body::<TaskMessage>(bytes)
+}
+
+/// An event as its sender wrote it, completed.
+pub(crate) fn event(bytes: &[u8]) -> String {
+    let draft: Draft = match serde_json::from_slice(bytes) {
+        Ok(draft) => draft,
+        Err(error) => return wrong(&error),
+    };
+    let id = BroadcastId::try_from("msg-1".to_owned());
+    match id.map(|id| draft.complete(&id, OffsetDateTime::UNIX_EPOCH)) {
+        Err(error) => wrong(&error),
+        Ok(Err(error)) => wrong(&error),
+        Ok(Ok(event)) => said(serde_json::to_string(&event)),
+    }
+}
+
+/// The body of a request to a task; what it says again must read as the same.
+pub(crate) fn envelope(bytes: &[u8]) -> String {
+    match serde_json::from_slice::<Envelope>(bytes) {
+        Err(error) => wrong(&error),
+        Ok(envelope) => {
+            let json = said(serde_json::to_string(&envelope));
+            let again: Option<Envelope> = serde_json::from_str(&json).ok();
+            assert_eq!(again.as_ref(), Some(&envelope), "{json}");
+            json
+        }
+    }
+}
+
+/// Keys of both sides. The verdict never repeats any of them.
+pub(crate) fn keys(bytes: &[u8]) -> String {
+    let text = text(bytes);
+    let (signs, checks) = (SigningKeys::parse(&text), VerifyingKeys::parse(&text));
+    format!("{}; {}", shown(signs), shown(checks))
+}
+
+fn shown<K: std::fmt::Debug, E: Error + 'static>(keys: Result<K, E>) -> String {
+    keys.map_or_else(|error| wrong(&error), |keys| format!("{keys:?}"))
+}
+
+pub(crate) fn secret_reference(bytes: &[u8]) -> String {
+    let references = SecretRef::list(&text(bytes));
+    references.map_or_else(|error| wrong(&error), |list| format!("{} named", list.len()))
+}
+
+pub(crate) fn fleet(bytes: &[u8]) -> String {
+    match Fleet::from_toml(&text(bytes)) {
+        Ok(fleet) => format!("{} clusters", fleet.clusters.len()),
+        // Its messages quote the file, which is the reader's own: not repeated here.
+        Err(_) => "error".to_owned(),
+    }
+}
+
+/// An answer of the task metadata endpoint.
+pub(crate) fn task_metadata(bytes: &[u8]) -> String {
+    Identity::from_task_metadata(bytes).map_or_else(|error| wrong(&error), |_| "a task".to_owned())
+}

@@ -1,0 +1,37 @@
+//! The corpus: what each parser of outside input makes of hostile input, word for word.
+
+use std::collections::BTreeSet;
+
+use hostile::TARGETS;
+
+/// What `docs/security.md` says.
+const CASES_LEAST: usize = 200;
+
+#[test]
+fn every_case_of_the_corpus_has_its_verdict() {
+    let mut wrong = Vec::new();
+    for target in TARGETS {
+        for (input, expected) in target.cases() {
+            target.check(input.as_bytes());
+            let verdict = (target.run)(input.as_bytes());
+            if verdict != expected {
+                wrong.push(serde_json::json!([target.name, input, expected, verdict]).to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "target, input, expected, found:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_corpus_is_as_large_as_the_documents_say_and_repeats_nothing() {
+    let mut cases = 0;
+    for target in TARGETS {
+        let inputs: BTreeSet<_> = target.cases().into_iter().map(|(input, _)| input).collect();
+        assert_eq!(inputs.len(), target.cases().len(), "{}", target.name);
+        cases += inputs.len();
+    }
+    let document = include_str!("../../../docs/security.md");
+    assert!(cases >= CASES_LEAST);
+    assert!(document.contains(&format!("{cases} cases")), "docs/security.md does not say {cases} cases");
+    assert!(document.contains(&format!("{} targets", TARGETS.len())), "nor {} targets", TARGETS.len());
+}

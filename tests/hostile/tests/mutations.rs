@@ -1,0 +1,46 @@
+//! Mutations of the corpus: the same ones in every run, so that whatever is found is found again.
+
+use std::time::Instant;
+
+use fastrand::Rng;
+use hostile::mutate::mutated;
+use hostile::{TARGETS, Target};
+
+/// Mutations of each target in one run. `docs/security.md` says so.
+const MUTATIONS: u32 = 20_000;
+const SEED: u64 = 0x0005_ec5a_55e5;
+
+fn meets_mutations(target: &Target) {
+    let cases = target.cases();
+    let seeds: Vec<&[u8]> = cases.iter().map(|(input, _)| input.as_bytes()).collect();
+    let mut rng = Rng::with_seed(SEED);
+    for number in 0..MUTATIONS {
+        let bytes = mutated(&seeds, &mut rng);
+        let outcome = std::panic::catch_unwind(|| target.check(&bytes));
+        assert!(outcome.is_ok(), "{}, mutation {number}: {:?}", target.name, String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn no_mutation_of_the_corpus_leads_a_parser_astray() {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for target in TARGETS {
+            scope.spawn(|| meets_mutations(target));
+        }
+    });
+    let count = TARGETS.len() as u64 * u64::from(MUTATIONS);
+    println!("{} targets, {count} mutations in {:.1} s", TARGETS.len(), started.elapsed().as_secs_f64());
+}
+
+#[test]
+fn every_target_is_there_for_cargo_fuzz_too() {
+    let manifest = include_str!("../../../fuzz/Cargo.toml");
+    for target in TARGETS {
+        assert!(
+            manifest.contains(&format!("name = \"{}\"", target.name)),
+            "fuzz/Cargo.toml lacks {}",
+            target.name
+        );
+    }
+}
