@@ -7,7 +7,7 @@ use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
 use notifier::deliver::Deliverer;
 use notifier::discover::Discovery;
-use notifier::ledger::Ledger;
+use notifier::ledger::{self, Ledger, LedgerError};
 use notifier::progress::Progress;
 use notifier::settings::table::Setting;
 use notifier::settings::{Environment, Flags, Settings, Sources};
@@ -46,6 +46,22 @@ pub(crate) async fn aws(global: &Global, settings: &Settings) -> Aws {
         budget: Budget::percent(settings.aws_budget_percent),
     };
     Aws::load(options).await
+}
+
+/// The ledger that the settings name.
+pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
+    let opened = ledger::open(&settings.ledger, aws, Clock::system(), Chance::from_entropy()).await;
+    opened.map_err(|error| LedgerError::from(error).into())
+}
+
+/// The ledger that the settings name, for a command that is of no use without one.
+pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
+    let ledger = ledger(aws, settings).await?;
+    if ledger.is_kept() {
+        return Ok(ledger);
+    }
+    Err(Failure::usage("no ledger is named, so nothing was recorded")
+        .hint("name the one that the daemon or the functions write: --ledger dynamodb:TABLE or sqlite:PATH, or NOTIFIER_LEDGER"))
 }
 
 /// The three stages on these clients.

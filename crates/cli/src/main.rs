@@ -1,18 +1,21 @@
 //! The command line of ecs-task-notifier: thin subcommands over the library, and the only crate that prints.
 
 mod args;
+mod cancel;
 mod check;
 mod completions;
 mod console;
 mod context;
 mod demo;
 mod failure;
+mod history;
 mod keygen;
 mod live;
 mod log;
 mod plan;
 mod publish;
 mod render;
+mod report;
 mod send;
 mod serve;
 mod simulate;
@@ -61,6 +64,9 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Send(args) => send::run(global, args, environment, console).await,
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
+            Command::Report(args) => report::run(global, args, environment, console).await,
+            Command::History(args) => history::run(global, args, environment, console).await,
+            Command::Cancel(args) => cancel::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,
             Command::Keygen(args) => keygen::run(&args, console),

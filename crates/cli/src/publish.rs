@@ -7,19 +7,21 @@ use std::io::Write;
 use clap::Args;
 use notifier::ambient::{Chance, Clock};
 use notifier::queue::{Queue, Trace};
-use notifier::settings::{Environment, Flags};
+use notifier::settings::Environment;
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
-use crate::args::{EventArgs, Format, Global, ScopeArgs};
+use crate::args::{EventArgs, ForLedger, Format, Global, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
+use crate::report::{self, WaitArgs};
 use crate::{context, log};
 
 /// Put an event on the observer queue, for the daemon or the Lambda functions to broadcast
 ///
-/// Returns as soon as SQS has the message. Its answer is the broadcast's id.
+/// Returns as soon as SQS has the message; its answer is the broadcast's id. With --wait it waits for the end of the
+/// broadcast and reports like `report`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PublishArgs {
@@ -30,6 +32,10 @@ pub(crate) struct PublishArgs {
     /// The observer queue, by its URL or its name; else NOTIFIER_OBSERVER_QUEUE_URL
     #[arg(long, visible_alias = "queue-url", value_name = "URL|NAME")]
     queue: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    settings: SettingFlags<ForLedger>,
 }
 
 const EXAMPLES: &str = "\
@@ -38,7 +44,10 @@ Examples:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
 
   To a queue of this name in the account and region:
-    ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1";
+    ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1
+
+  And wait for what becomes of it:
+    ecs-task-notifier publish --cluster prod --wait=300 --ledger dynamodb:ecs-task-notifier";
 
 /// What was put on the queue.
 #[derive(Debug, Default, Serialize)]
@@ -55,7 +64,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let settings = context::settings(global, &Flags::new(), &[], environment, console)?;
+    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
         Failure::usage("no observer queue is named")
             .hint("name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
@@ -64,8 +73,17 @@ pub(crate) async fn run(
     let body = message(args.scope.message(), &broadcast)?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
+    // Before anything is sent: whoever wants to wait must know where to look.
+    let ledger = match args.wait.wait {
+        Some(_) => Some(context::kept_ledger(&aws, &settings).await?),
+        None => None,
+    };
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
     let message = queue.publish_one(&body, &Trace::default()).await?;
+    if let Some(ledger) = ledger {
+        console.say(&format!("broadcast {} is on queue {}", broadcast.id, queue.name()));
+        return report::conclude(&ledger, &broadcast.id, &args.wait, console).await;
+    }
     let published = Published { broadcast: broadcast.id.as_str(), message: &message, queue: queue.url() };
     if console.format == Format::Text {
         let text =

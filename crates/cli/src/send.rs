@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use notifier::ambient::Clock;
-use notifier::ledger::Ledger;
 use notifier::report::{Counts, Report, Tally};
 use notifier::settings::Environment;
 
@@ -68,7 +67,7 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
-    let ledger = Ledger::none();
+    let ledger = context::ledger(&aws, &settings).await?;
     let ctx = context::stages(&aws, &settings, ledger, live::follow(&tally));
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 

@@ -59,7 +59,8 @@ pub(crate) async fn run(
         services: queue(&settings.queues.services),
         tasks: queue(&settings.queues.tasks),
     };
-    let ctx = context::stages(&aws, &settings, notifier::ledger::Ledger::none(), notifier::report::logged());
+    let ledger = context::ledger(&aws, &settings).await?;
+    let ctx = context::stages(&aws, &settings, ledger, notifier::report::logged());
     let options = options(&settings, chance.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {

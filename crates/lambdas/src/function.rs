@@ -10,7 +10,7 @@ use notifier::aws::{self, Aws};
 use notifier::daemon::Stage;
 use notifier::deliver::Deliverer;
 use notifier::discover::Discovery;
-use notifier::ledger::Ledger;
+use notifier::ledger;
 use notifier::queue::{Mapped, Queue};
 use notifier::report;
 use notifier::settings::table::{self, Setting};
@@ -48,10 +48,11 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let chance = Chance::from_entropy();
     let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
     let clock = Clock::system();
+    let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone()).await?;
     let ctx = Arc::new(Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
         Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone()),
-        Ledger::none(),
+        ledger,
         report::logged(),
         clock,
     ));

@@ -12,9 +12,11 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 
 pub(crate) use event::EventArgs;
 pub(crate) use scope::ScopeArgs;
-pub(crate) use settings::{ForPlan, ForSend, ForServe, SettingFlags};
+pub(crate) use settings::{ForLedger, ForPlan, ForSend, ForServe, SettingFlags};
 
-use crate::{check, completions, demo, keygen, plan, publish, send, serve, simulate};
+use crate::{
+    cancel, check, completions, demo, history, keygen, plan, publish, report, send, serve, simulate,
+};
 
 /// Tells every running task of an ECS fleet something, and knows that each one heard.
 ///
@@ -138,6 +140,9 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Publish(publish::PublishArgs),
     Serve(serve::ServeArgs),
+    Report(report::ReportArgs),
+    History(history::HistoryArgs),
+    Cancel(cancel::CancelArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
     Keygen(keygen::KeygenArgs),

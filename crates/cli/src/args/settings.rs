@@ -28,6 +28,14 @@ impl Scope for ForSend {
     const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery];
 }
 
+/// Settings of what only reads or writes the ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct ForLedger;
+
+impl Scope for ForLedger {
+    const GROUPS: &[Group] = &[Group::Ledger];
+}
+
 /// Settings of `serve`.
 #[derive(Clone, Debug)]
 pub(crate) struct ForServe;

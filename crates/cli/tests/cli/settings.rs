@@ -10,7 +10,7 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
     let run = notifier("serve --health maybe --config").arg(path);
     let run = run
         .env("NOTIFIER_TIMEOUT_MS", "soon")
-        .env("NOTIFIER_LEDGER", "dynamodb:notifications")
+        .env("NOTIFIER_LEDGER", "redis:notifications")
         .env("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/99")
         .env("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/tasks")
         .run();
@@ -25,7 +25,7 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
       NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
       NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
       NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
-      NOTIFIER_LEDGER: `dynamodb:notifications`: this version keeps no ledger yet, so `none` is the only one that works
+      NOTIFIER_LEDGER: `redis:notifications` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`
       --health: `maybe` is not `detect`, `require` or `ignore`
       NOTIFIER_ALLOW_NETWORKS: `10.0.0.0/99` is not a network such as `10.0.0.0/8`, nor an IP address
       NOTIFIER_TIMEOUT_MS: `soon` is not a whole number from 1 to 600000

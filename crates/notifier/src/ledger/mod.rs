@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `mod` | what the stages write and ask |
 //! | `read` | everything of one broadcast, for a report; the history |
+//! | `open` | the ledger that the settings name |
 //! | `key`, `record`, `sheet` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a file of this machine |
@@ -15,6 +16,7 @@
 
 mod fit;
 mod key;
+mod open;
 mod read;
 mod record;
 mod sheet;
@@ -43,6 +45,7 @@ use crate::report::Entry;
 use record::{BroadcastRow, DeliveryRecord};
 use store::{Item, Key, Store, StoreError};
 
+pub use open::open;
 pub use read::{Recent, Recorded};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 

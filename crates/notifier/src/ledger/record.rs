@@ -1,6 +1,8 @@
 //! What a ledger's items say, as JSON. Pure.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use wire::{BroadcastId, Draft, Event, PartId};
 
 use crate::report::Entry;
@@ -37,12 +39,19 @@ pub struct BroadcastRecord {
 }
 
 impl BroadcastRecord {
+    /// When it was asked for, to the second, as in RFC 3339.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let time = OffsetDateTime::from_unix_timestamp(self.asked_at / 1000);
+        time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    }
+
     /// The same with so much of the event as is kept.
     pub(super) fn kept(mut self) -> Self {
         if self.event.data().is_some_and(|data| data.as_json().len() > DATA_BYTES_MAX) {
             let draft = Draft { data: None, ..Draft::from(self.event.clone()) };
             // It was whole before, and stays so without a payload.
-            if let Ok(event) = draft.complete(&self.id, time::OffsetDateTime::UNIX_EPOCH) {
+            if let Ok(event) = draft.complete(&self.id, OffsetDateTime::UNIX_EPOCH) {
                 self.event = event;
             }
         }

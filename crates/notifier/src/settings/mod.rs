@@ -9,7 +9,7 @@ mod parse;
 pub mod table;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::deliver;
@@ -53,11 +53,24 @@ pub struct QueueUrls {
 }
 
 /// Where outcomes are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ledger {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
     /// Nowhere: they are only reported.
     #[default]
     None,
+    /// In the DynamoDB table of this name.
+    DynamoDb(String),
+    /// In this file.
+    Sqlite(PathBuf),
+}
+
+/// Where outcomes are kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Where.
+    pub place: Place,
+    /// How long, in days.
+    pub days: u32,
 }
 
 /// How the daemon runs.
@@ -131,7 +144,7 @@ impl Settings {
                 services: reader.queue_url(&table::SERVICES_QUEUE_URL),
                 tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
             },
-            ledger: reader.ledger(&table::LEDGER),
+            ledger: Ledger { place: reader.ledger(&table::LEDGER), days: reader.number(&table::LEDGER_DAYS) },
             health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
             aws_budget_percent: u8::try_from(reader.number(&table::AWS_BUDGET_PERCENT)).unwrap_or(100),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
@@ -158,6 +171,7 @@ fn delivery(reader: &mut Reader<'_>) -> deliver::Options {
         wait_first: reader.millis(&table::RETRY_WAIT_MS),
         wait_most: reader.millis(&table::RETRY_WAIT_MAX_MS),
         retry_after_most: reader.millis(&table::RETRY_AFTER_MAX_MS),
+        horizon: Duration::from_secs(60 * u64::from(reader.number(&table::HORIZON_MINUTES))),
         concurrency: reader.number(&table::CONCURRENCY) as usize,
         ..deliver::Options::default()
     }

@@ -8,7 +8,7 @@ use http::Uri;
 use super::layers::Layers;
 use super::mistake::{Mistake, Mistakes, shown};
 use super::table::{Kind, Setting};
-use super::{Ledger, Settings};
+use super::{Place, Settings};
 use crate::network::{Networks, NetworksError};
 
 /// What a text is instead of a value.
@@ -67,16 +67,14 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn ledger(&mut self, setting: &'static Setting) -> Ledger {
-        let ledger = self.read(setting, |text| match text.split_once(':') {
-            None if text == "none" => Ok(Ledger::None),
-            Some(("dynamodb" | "sqlite", place)) if !place.is_empty() => Err(Wrong::Because(format!(
-                "`{}`: this version keeps no ledger yet, so `none` is the only one that works",
-                shown(text)
-            ))),
+    pub(super) fn ledger(&mut self, setting: &'static Setting) -> Place {
+        let place = self.read(setting, |text| match text.split_once(':') {
+            None if text == "none" => Ok(Place::None),
+            Some(("dynamodb", table)) if !table.is_empty() => Ok(Place::DynamoDb(table.to_owned())),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Place::Sqlite(path.into())),
             _ => Err(Wrong::Kind),
         });
-        ledger.unwrap_or_default()
+        place.unwrap_or_default()
     }
 
     pub(super) fn word<T>(

@@ -93,11 +93,12 @@ impl fmt::Display for Kind {
 }
 
 /// Every setting, in the order in which people want to read them.
-pub static ALL: [&Setting; 18] = [
+pub static ALL: [&Setting; 20] = [
     &OBSERVER_QUEUE_URL,
     &SERVICES_QUEUE_URL,
     &TASKS_QUEUE_URL,
     &LEDGER,
+    &LEDGER_DAYS,
     &HEALTH,
     &AWS_BUDGET_PERCENT,
     &ALLOW_NETWORKS,
@@ -108,6 +109,7 @@ pub static ALL: [&Setting; 18] = [
     &RETRY_WAIT_MS,
     &RETRY_WAIT_MAX_MS,
     &RETRY_AFTER_MAX_MS,
+    &HORIZON_MINUTES,
     &LISTEN,
     &GRACE_MS,
     &LOG_FORMAT,
@@ -159,8 +161,10 @@ pub(super) static LEDGER: Setting = setting(
     "ledger",
     Kind::Ledger,
     "none",
-    "Where outcomes are kept; this version keeps none, so `none` is the only choice that works",
+    "Where every broadcast and outcome is recorded: a DynamoDB table, a file of this machine, or nowhere",
 );
+pub(super) static LEDGER_DAYS: Setting =
+    setting(Group::Ledger, "ledger_days", number(1, 3_650), "30", "How long the ledger keeps them, in days");
 pub(super) static HEALTH: Setting = setting(
     Group::Discovery,
     "health",
@@ -208,7 +212,7 @@ pub(super) static ATTEMPTS: Setting = setting(
     "attempts",
     number(1, 20),
     "3",
-    "How many requests one delivery may make; 1 means no retry",
+    "How many requests one delivery makes in quick succession; 1 means no quick retry",
 );
 pub(super) static RETRY_WAIT_MS: Setting = setting(
     Group::Delivery,
@@ -229,7 +233,14 @@ pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
     "retry_after_max_ms",
     number(0, 600_000),
     "10000",
-    "How much of the wait that a task asks for with Retry-After is honoured",
+    "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer",
+);
+pub(super) static HORIZON_MINUTES: Setting = setting(
+    Group::Delivery,
+    "horizon_minutes",
+    number(0, 60),
+    "10",
+    "How long a delivery goes back to its queue to be tried again; 0 means never",
 );
 pub(super) static LISTEN: Setting = setting(
     Group::Daemon,

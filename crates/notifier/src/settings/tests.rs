@@ -88,16 +88,11 @@ fn the_defaults_are_those_of_the_library() {
 }
 
 #[test]
-fn a_ledger_is_understood_and_refused_until_there_is_one() {
-    assert_eq!(load(&flags(&[]), &[("NOTIFIER_LEDGER", "none")], "").unwrap().ledger, Ledger::None);
-    for value in ["dynamodb:notifications", "sqlite:/var/lib/n.db"] {
-        assert_eq!(
-            complaint("NOTIFIER_LEDGER", value),
-            format!(
-                "NOTIFIER_LEDGER: `{value}`: this version keeps no ledger yet, so `none` is the only one that works"
-            )
-        );
-    }
+fn a_ledger_is_a_table_a_file_or_none() {
+    let of = |value| load(&flags(&[]), &[("NOTIFIER_LEDGER", value)], "").unwrap().ledger.place;
+    assert_eq!(of("none"), Place::None);
+    assert_eq!(of("dynamodb:notifications"), Place::DynamoDb("notifications".to_owned()));
+    assert_eq!(of("sqlite:/var/lib/n.db"), Place::Sqlite("/var/lib/n.db".into()));
     for value in ["dynamodb:", "redis:x", "sqlite"] {
         assert_eq!(
             complaint("NOTIFIER_LEDGER", value),

@@ -1,0 +1,55 @@
+//! `cancel`: ends a broadcast, through the ledger.
+
+use clap::Args;
+use notifier::settings::Environment;
+use wire::BroadcastId;
+
+use crate::args::{ForLedger, Global, SettingFlags};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::{context, log, report};
+
+/// End a broadcast: whoever has not been called is not called any more
+///
+/// The daemon and the functions look at the ledger before they call, so it takes a second or two. Calls under way end by
+/// themselves. In the report, whoever was not called is skipped, because the broadcast was cancelled.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct CancelArgs {
+    /// The broadcast's id
+    #[arg(value_name = "BROADCAST", value_parser = report::id)]
+    broadcast: BroadcastId,
+    /// Why, for the report
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    settings: SettingFlags<ForLedger>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ecs-task-notifier cancel 0197fb1c-… --reason 'wrong cache' --ledger dynamodb:ecs-task-notifier";
+
+pub(crate) async fn run(
+    global: &Global,
+    args: CancelArgs,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
+    log::for_people(console);
+    let aws = context::aws(global, &settings).await;
+    let ledger = context::kept_ledger(&aws, &settings).await?;
+    let broadcast = &args.broadcast;
+    if ledger.read(broadcast).await?.is_none() {
+        console.warn(&format!("the ledger has not heard of {broadcast} yet; if it begins, it ends at once"));
+    }
+    if ledger.cancel(broadcast, args.reason).await? {
+        console.say(&format!(
+            "broadcast {broadcast} is cancelled; `ecs-task-notifier report {broadcast}` shows who was told"
+        ));
+    } else {
+        console.say(&format!("broadcast {broadcast} was cancelled before"));
+    }
+    Ok(Exit::Done)
+}

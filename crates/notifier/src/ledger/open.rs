@@ -1,0 +1,43 @@
+//! The ledger that the settings name.
+
+use std::sync::Arc;
+
+use super::Ledger;
+use super::store::{Store, StoreError};
+use crate::ambient::{Chance, Clock};
+use crate::aws::Aws;
+use crate::settings::{self, Place};
+
+/// Opens the ledger that the settings name. A file is made if it is not there; a table is not asked yet.
+///
+/// # Errors
+///
+/// [`StoreError`], when the file cannot be used or this build has no such store.
+pub async fn open(
+    settings: &settings::Ledger,
+    _aws: &Aws,
+    clock: Clock,
+    _chance: Chance,
+) -> Result<Ledger, StoreError> {
+    let store: Arc<dyn Store> = match &settings.place {
+        Place::None => return Ok(Ledger::none()),
+        Place::DynamoDb(table) => {
+            return Err(StoreError::Refused {
+                store: format!("dynamodb:{table}"),
+                operation: "opening",
+                source: "this version has no ledger in DynamoDB yet".into(),
+            });
+        }
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(path) => Arc::new(super::sqlite::Sqlite::open(path, clock.clone()).await?),
+        #[cfg(not(feature = "sqlite"))]
+        Place::Sqlite(path) => {
+            return Err(StoreError::Refused {
+                store: format!("sqlite:{}", path.display()),
+                operation: "opening",
+                source: "the functions keep no files; name a table with `dynamodb:TABLE`".into(),
+            });
+        }
+    };
+    Ok(Ledger::new(store, clock, settings.days))
+}
