@@ -14,6 +14,7 @@
 //! counted up: a stage that ran twice left the same record as one that ran once. A delivery has two items. One says that
 //! it was told, and is never taken back. The other says what else is known, and the last to write it is right.
 
+pub mod dynamodb;
 mod fit;
 mod key;
 mod open;

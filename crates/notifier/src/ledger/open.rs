@@ -15,18 +15,14 @@ use crate::settings::{self, Place};
 /// [`StoreError`], when the file cannot be used or this build has no such store.
 pub async fn open(
     settings: &settings::Ledger,
-    _aws: &Aws,
+    aws: &Aws,
     clock: Clock,
-    _chance: Chance,
+    chance: Chance,
 ) -> Result<Ledger, StoreError> {
     let store: Arc<dyn Store> = match &settings.place {
         Place::None => return Ok(Ledger::none()),
         Place::DynamoDb(table) => {
-            return Err(StoreError::Refused {
-                store: format!("dynamodb:{table}"),
-                operation: "opening",
-                source: "this version has no ledger in DynamoDB yet".into(),
-            });
+            Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), chance))
         }
         #[cfg(feature = "sqlite")]
         Place::Sqlite(path) => Arc::new(super::sqlite::Sqlite::open(path, clock.clone()).await?),
