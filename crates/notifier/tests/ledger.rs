@@ -1,0 +1,343 @@
+//! The ledger under the whole daemon: one outcome for each container, whatever goes wrong on the way.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+#[path = "support/emulator.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+mod emulator;
+#[path = "support/sqs.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+mod sqs;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::Aws;
+use notifier::daemon::{self, Queues};
+use notifier::deliver::{self, Deliverer};
+use notifier::discover::{Discovery, Health};
+use notifier::ledger::sqlite::Sqlite;
+use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
+use notifier::network::Networks;
+use notifier::outcome::Outcome;
+use notifier::progress::Progress;
+use notifier::queue::{Queue, Trace};
+use notifier::report::Counts;
+use notifier::stage::Ctx;
+use simulator::{Fault, Fleet, Options, Simulator, When};
+use sqs::{SOON, Sqs};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::BroadcastId;
+
+/// The body that asks for the broadcast `b-1`.
+const ASK: &str = r#"{"cluster":"prod","event":{"id":"b-1"}}"#;
+
+/// A service of so many Fargate tasks, with more lines for its container.
+fn service(name: &str, tasks: usize, more: &str) -> String {
+    format!(
+        "[[cluster.service]]
+        name = '{name}'
+        launch_type = 'FARGATE'
+        tasks = {tasks}
+        [[cluster.service.container]]
+        name = 'app'
+        ports = [8080]
+        labels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/v1.0/notify' }}
+        {more}\n"
+    )
+}
+
+/// A fleet, its queues, and a ledger in a file.
+struct Setup {
+    sqs: Sqs,
+    queues: Queues,
+    ctx: Arc<Ctx>,
+    ledger: Ledger,
+    _directory: TempDir,
+}
+
+impl Setup {
+    async fn new(services: &[String]) -> Self {
+        let fleet = format!("[[cluster]]\nname = 'prod'\n{}", services.concat());
+        let sim = Simulator::start(Fleet::from_toml(&fleet).unwrap(), Options::default()).await.unwrap();
+        let aws = Aws::at(&sim.url(), "us-east-1");
+        let directory = TempDir::new().unwrap();
+        let clock = Clock::system();
+        let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
+        let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
+        let networks: Networks = "127.0.0.0/8".parse().unwrap();
+        let options = deliver::Options {
+            wait_first: Duration::from_millis(20),
+            wait_most: Duration::from_millis(50),
+            ..deliver::Options::default()
+        };
+        let ctx = Ctx::new(
+            Discovery::new(&aws, Health::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            ledger.clone(),
+            Progress::default(),
+            clock,
+        );
+        let sqs = Sqs::of(sim);
+        let queues = Queues {
+            observer: Some(sqs.with_dead_letters("observer", 5, 10).await.0),
+            services: Some(sqs.with_dead_letters("services", 5, 10).await.0),
+            tasks: Some(sqs.with_dead_letters("tasks", 5, 10).await.0),
+        };
+        Self { sqs, queues, ctx: Arc::new(ctx), ledger, _directory: directory }
+    }
+
+    fn sim(&self) -> &Simulator {
+        self.sqs.simulator()
+    }
+
+    async fn publish(&self, body: &str) {
+        self.queues.observer.as_ref().unwrap().publish(&[body.to_owned()], &Trace::default()).await.unwrap();
+    }
+
+    async fn recorded(&self) -> Option<Recorded> {
+        self.ledger.read(&id()).await.unwrap()
+    }
+
+    /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
+    async fn run_to_the_end(&self) -> Recorded {
+        let shutdown = CancellationToken::new();
+        let options = daemon::Options::new(Chance::seeded(1));
+        let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
+        let served = tokio::spawn(served);
+        let until = Instant::now() + SOON;
+        loop {
+            let recorded = self.recorded().await;
+            if recorded.as_ref().is_some_and(|recorded| recorded.is_complete) && self.is_drained().await {
+                break;
+            }
+            assert!(Instant::now() < until, "the broadcast has not ended: {recorded:#?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+        shutdown.cancel();
+        timeout(SOON, served).await.unwrap().unwrap().unwrap();
+        self.recorded().await.unwrap()
+    }
+
+    async fn is_drained(&self) -> bool {
+        let Queues { observer, services, tasks } = &self.queues;
+        for queue in [observer, services, tasks] {
+            if self.sqs.depth(queue.as_ref().unwrap()).await != (0, 0) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How often each task accepted an event, by ARN.
+    fn accepted(&self) -> BTreeMap<String, usize> {
+        let mut accepted = BTreeMap::new();
+        for call in self.sim().received() {
+            if call.status.is_some_and(|status| (200..300).contains(&status)) {
+                *accepted.entry(call.task.clone()).or_default() += 1;
+            }
+        }
+        accepted
+    }
+}
+
+fn id() -> BroadcastId {
+    BroadcastId::try_from("b-1".to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn every_container_has_one_outcome_in_the_ledger() {
+    let fleet = [
+        service("checkout", 3, ""),
+        service("audit", 1, "answers = [{ status = 403 }]"),
+        service("catalog", 1, "").replace("'8080', NOTIFY", "'eighty', NOTIFY"),
+    ];
+    let setup = Setup::new(&fleet).await;
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    let expected = Counts { delivered: 3, rejected: 1, skipped: 1, ..Counts::default() };
+    assert_eq!(recorded.report.counts(), expected);
+    let broadcast = recorded.broadcast.unwrap();
+    assert_eq!((broadcast.cluster.as_str(), broadcast.event.id()), ("prod", &id()));
+    assert_eq!(setup.ledger.recent(10).await.unwrap(), [broadcast]);
+}
+
+#[tokio::test]
+async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
+    let setup = Setup::new(&[service("checkout", 5, "")]).await;
+    for _ in 0..3 {
+        setup.publish(ASK).await;
+    }
+    setup.sim().faults().order("ReceiveMessage", When::Every(2), Fault::DeliverTwice);
+    setup.run_to_the_end().await;
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+    let calls = setup.sim().received();
+    let ids: std::collections::BTreeSet<_> =
+        calls.iter().map(|call| call.header("webhook-id").unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 5, "a repeat that nobody had recorded yet has the same id");
+}
+
+#[tokio::test]
+async fn a_delivery_whose_quick_tries_fail_comes_back_through_the_queue() {
+    let failing = "answers = [{ status = 503 }, { status = 503 }, { status = 503 }, { status = 503 }, { status = 200 }]";
+    let setup = Setup::new(&[service("slow", 1, failing), service("checkout", 2, "")]).await;
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 3, ..Counts::default() });
+    let slow = recorded.report.entries().iter().find(|entry| entry.member.service == "slow").unwrap();
+    assert_eq!(slow.attempts, Some(5), "over both rounds");
+}
+
+#[tokio::test]
+async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
+    let hanging = "answers = [{ status = 503 }]";
+    let setup =
+        Setup::new(&[service("old", 1, hanging), service("new", 1, "").replace("NOTIFY_ME_API_URI", "X")])
+            .await;
+    setup.publish(ASK).await;
+    let tasks = setup.sim().tasks();
+    let arn = |service: &str| {
+        tasks.iter().find(|task| task.service.as_deref() == Some(service)).unwrap().arn.clone()
+    };
+    let shutdown = CancellationToken::new();
+    let options = daemon::Options::new(Chance::seeded(1));
+    let served =
+        tokio::spawn(daemon::serve(Arc::clone(&setup.ctx), setup.queues.clone(), options, shutdown.clone()));
+    let until = Instant::now() + SOON;
+    while setup.sim().received().is_empty() {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(1)).await;
+    }
+    setup.sim().move_address(&arn("old"), &arn("new")).await.unwrap();
+    let calls_before = setup.sim().received().len();
+    while !setup.recorded().await.is_some_and(|recorded| recorded.is_complete) {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(20)).await;
+    }
+    shutdown.cancel();
+    timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    let recorded = setup.recorded().await.unwrap();
+    let entry = recorded.report.entries().iter().find(|entry| entry.member.service == "old").unwrap();
+    assert_eq!(entry.outcome, Some(Outcome::Gone), "{entry:?}");
+    let strangers = setup.sim().received().into_iter().skip(calls_before);
+    assert_eq!(
+        strangers.filter(|call| call.task == arn("new")).count(),
+        0,
+        "the task that took the address over"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_broadcast_calls_nobody_any_more() {
+    let setup = Setup::new(&[service("checkout", 3, "")]).await;
+    // Stages 1 and 2 find the fleet, then somebody changes their mind.
+    setup.publish(ASK).await;
+    let shutdown = CancellationToken::new();
+    let first_two = daemon::Options { notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let served = tokio::spawn(daemon::serve(
+        Arc::clone(&setup.ctx),
+        setup.queues.clone(),
+        first_two,
+        shutdown.clone(),
+    ));
+    let tasks: &Queue = setup.queues.tasks.as_ref().unwrap();
+    let until = Instant::now() + SOON;
+    while setup.sqs.depth(tasks).await != (3, 0) {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(20)).await;
+    }
+    shutdown.cancel();
+    timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    assert!(!setup.recorded().await.unwrap().is_complete);
+    assert!(setup.ledger.cancel(&id(), "wrong cache".to_owned()).await.unwrap());
+    assert!(!setup.ledger.cancel(&id(), "again".to_owned()).await.unwrap());
+    // The answer from before is believed for a second.
+    sleep(Duration::from_millis(1_100)).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { skipped: 3, ..Counts::default() });
+    assert_eq!(recorded.cancelled.unwrap().reason, "wrong cache");
+    assert!(setup.sim().received().is_empty());
+}
+
+#[tokio::test]
+async fn a_scope_that_cannot_be_looked_at_is_a_failure_in_the_report() {
+    let setup = Setup::new(&[service("checkout", 1, "")]).await;
+    setup.publish(r#"{"cluster":"nowhere","event":{"id":"b-1"}}"#).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { failed: 1, ..Counts::default() });
+    let reason = recorded.report.entries()[0].reason.clone().unwrap();
+    assert!(reason.contains("there is no cluster `nowhere`"), "{reason}");
+}
+
+/// What may go wrong, by operation.
+const TROUBLE: [(&str, Fault); 14] = [
+    ("ReceiveMessage", Fault::DeliverTwice),
+    ("ReceiveMessage", Fault::LoseAnswer),
+    ("ReceiveMessage", Fault::Fail),
+    ("SendMessageBatch", Fault::LoseAnswer),
+    ("SendMessageBatch", Fault::DropEntry),
+    ("SendMessageBatch", Fault::Throttle),
+    ("DeleteMessageBatch", Fault::LoseAnswer),
+    ("DeleteMessageBatch", Fault::DropEntry),
+    ("DeleteMessageBatch", Fault::Reset),
+    ("ListTasks", Fault::Throttle),
+    ("DescribeTasks", Fault::Fail),
+    ("DescribeTasks", Fault::Reset),
+    ("DescribeServices", Fault::LoseAnswer),
+    ("DescribeTaskDefinition", Fault::Throttle),
+];
+
+/// One broadcast under the troubles of a seed. To replay one, call this with its number.
+async fn survives(seed: u64) {
+    let chance = Chance::seeded(seed);
+    let draw = |most: usize| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "small"
+        )]
+        let drawn = (chance.fraction() * most as f64) as usize;
+        drawn.min(most - 1)
+    };
+    let flaky = [
+        "",
+        "answers = [{ status = 503 }, { status = 200 }]",
+        "answers = [{ reset = true }, { status = 202 }]",
+    ];
+    let fleet = [service("a", 1 + draw(8), flaky[draw(3)]), service("b", 1 + draw(8), flaky[draw(3)])];
+    let setup = Setup::new(&fleet).await;
+    for _ in 0..1 + draw(4) {
+        let (operation, fault) = TROUBLE[draw(TROUBLE.len())];
+        let when = [When::Nth(1 + draw(3) as u64), When::First(1 + draw(2) as u64)][draw(2)];
+        setup.sim().faults().order(operation, when, fault);
+    }
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    let tasks: Vec<String> = setup.sim().tasks().into_iter().map(|task| task.arn).collect();
+    let counts = recorded.report.counts();
+    assert_eq!(counts, Counts { delivered: tasks.len(), ..Counts::default() }, "seed {seed}");
+    let accepted = setup.accepted();
+    assert!(tasks.iter().all(|task| accepted.contains_key(task)), "seed {seed}: {accepted:?}");
+    assert_eq!(accepted.len(), tasks.len(), "seed {seed}: only the fleet is called");
+}
+
+/// Seeds of one test run.
+const SEEDS: u64 = 40;
+
+#[tokio::test]
+async fn whatever_goes_wrong_every_task_is_told_and_recorded_once() {
+    for seed in 0..SEEDS {
+        timeout(SOON * 2, survives(seed)).await.unwrap_or_else(|_| panic!("seed {seed} has not ended"));
+    }
+}
