@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use notifier::ambient::Clock;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 
 use crate::args::Global;
@@ -52,6 +54,11 @@ Examples:
     ecs-task-notifier simulate --print-example > fleet.toml
     ecs-task-notifier simulate --fleet fleet.toml";
 
+/// The time, since 1970: how old a message is must be the same for the simulator and for whoever reads it.
+pub(crate) fn now() -> Duration {
+    Duration::from_secs(Clock::system().unix_seconds().unsigned_abs())
+}
+
 pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -> Result<Exit, Failure> {
     if args.print_example {
         write!(console.out(), "{EXAMPLE}").map_err(Failure::output)?;
@@ -69,6 +76,7 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
         listen: args.listen,
         queues: queues.collect(),
         throttle_like_aws: args.throttle,
+        epoch: now(),
         ..Options::default()
     };
     let sim = Simulator::start(fleet, options)

@@ -166,6 +166,7 @@ async fn start(cast: &[Role]) -> Result<Simulator, Failure> {
         queues: dead.chain(live).collect(),
         // Enough to notice calls that should not have been made.
         received_max: 2 * expected + 1_000,
+        epoch: simulate::now(),
         ..Options::default()
     };
     Simulator::start(fleet, options)
@@ -196,7 +197,8 @@ fn stages(aws: &Aws, tally: &Shared) -> Result<Ctx, Failure> {
     let networks: Networks = "127.0.0.0/8,::1/128"
         .parse()
         .map_err(|error| Failure::failed("loopback cannot be allowed").because(&error))?;
-    let options = deliver::Options::default();
+    // Nobody wants to wait minutes for the task that refuses on purpose.
+    let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
     let clock = Clock::system();
     Ok(Ctx::new(
         Discovery::new(aws, Health::Detect, networks.clone()),
