@@ -44,10 +44,7 @@ Examples:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
 
   To a queue of this name in the account and region:
-    ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1
-
-  And wait for what becomes of it:
-    ecs-task-notifier publish --cluster prod --wait=300 --ledger dynamodb:ecs-task-notifier";
+    ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1";
 
 /// What was put on the queue.
 #[derive(Debug, Default, Serialize)]

@@ -4,8 +4,20 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 9] =
-    ["demo", "plan", "send", "publish", "serve", "simulate", "check", "keygen", "completions"];
+const SUBCOMMANDS: [&str; 12] = [
+    "report",
+    "history",
+    "cancel",
+    "demo",
+    "plan",
+    "send",
+    "publish",
+    "serve",
+    "simulate",
+    "check",
+    "keygen",
+    "completions",
+];
 
 /// What stands below `Examples:` in a subcommand's help, each command on one line.
 fn examples(subcommand: &str) -> Vec<String> {
@@ -40,6 +52,9 @@ fn every_example_works_as_it_stands() {
             "simulate --fleet",
             "demo --keep",
             "check",
+            "report",
+            "history",
+            "cancel",
             "plan --cluster prod --endpoint",
         ];
         if goes_on.iter().any(|command| example.contains(&format!("ecs-task-notifier {command}"))) {

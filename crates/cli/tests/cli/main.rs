@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod help;
 mod keygen;
+mod ledger;
 mod live;
 mod moto;
 mod plan;
