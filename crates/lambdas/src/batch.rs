@@ -50,7 +50,7 @@ enum End {
     /// The mapping may delete it.
     Done,
     /// It stays on its queue. `Some` when it is to be visible again sooner than by itself.
-    Back(Option<(Message, Duration)>),
+    Back(Option<Box<(Message, Duration)>>),
 }
 
 impl<H: Handler> Worker<H> {
@@ -71,7 +71,7 @@ impl<H: Handler> Worker<H> {
         for (id, end) in ends {
             if let End::Back(hand_back) = end {
                 back.push(id);
-                sooner.extend(hand_back);
+                sooner.extend(hand_back.map(|hand_back| *hand_back));
             }
         }
         if !sooner.is_empty() && timeout_at(last_moment(end), self.source.hand_back(sooner)).await.is_err() {
@@ -99,7 +99,7 @@ impl<H: Handler> Worker<H> {
             Ok(()) => End::Done,
             Err(failure) => match timeout_at(last_moment(end), self.fail(&message, &failure)).await {
                 Ok(Settled::Buried) => End::Done,
-                Ok(Settled::Again(wait)) => End::Back(Some((message, wait))),
+                Ok(Settled::Again(wait)) => End::Back(Some(Box::new((message, wait)))),
                 Err(_elapsed) => End::Back(None),
             },
         };

@@ -74,7 +74,7 @@ pub async fn send(
         endpoints.extend(part.announce(ctx, scope, broadcast, &mut entries).await?);
     }
     let (progress, recorder) = recorded(ctx, broadcast);
-    let (settled, recorded) = tokio::join!(
+    let (settled, written) = tokio::join!(
         async {
             // The recorder ends when nobody can tell it anything any more.
             let progress = progress;
@@ -82,7 +82,7 @@ pub async fn send(
         },
         recorder
     );
-    recorded?;
+    written?;
     entries.extend(settled.iter().map(Entry::from));
     Ok(Report::new(broadcast.id.clone(), entries))
 }

@@ -332,7 +332,7 @@ async fn survives(seed: u64) {
     ];
     let fleet = [service("a", 1 + draw(8), flaky[draw(3)]), service("b", 1 + draw(8), flaky[draw(3)])];
     let setup = Setup::new(&fleet).await;
-    for _ in 0..1 + draw(4) {
+    for _ in 0..=draw(4) {
         let (operation, fault) = TROUBLE[draw(TROUBLE.len())];
         let when = [When::Nth(1 + draw(3) as u64), When::First(1 + draw(2) as u64)][draw(2)];
         setup.sim().faults().order(operation, when, fault);

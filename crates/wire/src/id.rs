@@ -106,6 +106,7 @@ pub struct PartId(String);
 
 impl PartId {
     /// The id of the part that these texts describe: 16 URL-safe characters, so that 5,000 fit into one record.
+    #[must_use]
     pub fn derive<const N: usize>(parts: [&str; N]) -> Self {
         Self(digest::<12>(parts))
     }

@@ -213,7 +213,7 @@ impl Deliverer {
         let Round { mut again, more, deadline } = round;
         let mut endpoint = endpoint.clone();
         let mut last = None;
-        let (mut tries, mut attempts) = (0, 0);
+        let (mut number, mut attempts) = (0, 0);
         loop {
             let tried = match before(deadline, self.find(endpoint, again)).await {
                 None => return Err(Unfinished { attempts, wait: None, last }),
@@ -225,10 +225,10 @@ impl Deliverer {
                     self.attempt(broadcast, endpoint, deadline).await
                 }
             };
-            (again, tries, attempts) = (true, tries + 1, attempts + tried.requests());
+            (again, number, attempts) = (true, number + 1, attempts + tried.requests());
             let ours = tried.result.as_ref().is_err_and(AttemptError::is_ours);
             let unfinished = |wait, tried: Tried| Unfinished { attempts, wait, last: tried.result.err() };
-            match self.next(tries, more, &tried) {
+            match self.next(number, more, &tried) {
                 Next::UsedUp(asked) if ours || more => return Err(unfinished(asked, tried)),
                 Next::Settled | Next::UsedUp(_) => return Ok(settled(broadcast, attempts, tried)),
                 Next::Again { wait, .. } if deadline.is_some_and(|end| Instant::now() + wait >= end) => {
@@ -293,9 +293,9 @@ impl Deliverer {
         Tried { endpoint, latency: started.elapsed(), result }
     }
 
-    /// What becomes of a delivery after try number `tries`. Where `more` rounds may follow, a wait that a task asks for
+    /// What becomes of a delivery after try number `number`. Where `more` rounds may follow, a wait that a task asks for
     /// and that is too long to be waited here is left to them.
-    fn next(&self, tries: u32, more: bool, tried: &Tried) -> Next {
+    fn next(&self, number: u32, more: bool, tried: &Tried) -> Next {
         let Err(error) = &tried.result else { return Next::Settled };
         let Then::Again(asked) = error.then() else { return Next::Settled };
         if error.is_misdirected() && self.0.locate.is_none() {
@@ -303,7 +303,7 @@ impl Deliverer {
             return Next::Settled;
         }
         let schedule = &self.0.schedule;
-        match schedule.wait_before(tries + 1, asked, self.0.chance.fraction()) {
+        match schedule.wait_before(number + 1, asked, self.0.chance.fraction()) {
             Some(wait) if !(more && asked > Some(schedule.asked_most)) => {
                 Next::Again { wait, reason: error.reason() }
             }

@@ -130,20 +130,16 @@ fn pick(endpoint: &Endpoint, survey: Survey) -> Located {
     } else {
         found.retain(|one| one.member.container == *named);
     }
-    match <[Endpoint; 1]>::try_from(found) {
-        Ok([one]) => {
-            // The delivery's id is made of these: it stays what it was, whatever ECS calls things by now.
-            let member = endpoint.member.clone();
-            Located::At(Endpoint { member, ..one })
-        }
-        Err(_) => {
-            let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
-            Located::Nowhere(skip.map_or_else(
-                || "the task has no such container that may be called".to_owned(),
-                |skip| skip.reason.to_string(),
-            ))
-        }
+    if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
+        // The delivery's id is made of these: it stays what it was, whatever ECS calls things by now.
+        let member = endpoint.member.clone();
+        return Located::At(Endpoint { member, ..one });
     }
+    let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
+    Located::Nowhere(skip.map_or_else(
+        || "the task has no such container that may be called".to_owned(),
+        |skip| skip.reason.to_string(),
+    ))
 }
 
 #[cfg(test)]
