@@ -8,7 +8,7 @@ use anyhow::Result;
 use notifier::fleet::{Endpoint, Member};
 use notifier::labels::Target;
 use time::OffsetDateTime;
-use wire::{Broadcast, BroadcastId, Data, Draft, Method, Scheme};
+use wire::{Broadcast, BroadcastId, ContentMode, Data, Draft, Method, Scheme};
 
 /// Hosts that answer: 127.0.1.0 to 127.0.1.255, so that no pair of addresses runs out of ports.
 pub(crate) const HOSTS: u8 = 255;
@@ -63,6 +63,8 @@ impl Load {
                 path: "/v1.0/notify".into(),
                 scheme: Scheme::Http,
                 method: Method::Post,
+                content_mode: ContentMode::Structured,
+                server_name: None,
             },
         }
     }

@@ -47,6 +47,7 @@ def start(bootstrap):
         "NOTIFIER_OBSERVER_QUEUE_URL": url,
         "NOTIFIER_SERVICES_QUEUE_URL": url,
         "NOTIFIER_TASKS_QUEUE_URL": url,
+        "NOTIFIER_SIGNING_SECRET": "none",
     }
     began = time.perf_counter()
     process = subprocess.Popen([bootstrap], env=environment)

@@ -5,10 +5,11 @@ use std::time::Duration;
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
-use notifier::deliver::Deliverer;
+use notifier::deliver::{Deliverer, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger::{self, Ledger, LedgerError};
 use notifier::progress::Progress;
+use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Environment, Flags, Settings, Sources};
 use notifier::stage::Ctx;
@@ -48,6 +49,21 @@ pub(crate) async fn aws(global: &Global, settings: &Settings) -> Aws {
     Aws::load(options).await
 }
 
+/// The secrets by which requests prove themselves. That there are none is a warning to whoever listens.
+pub(crate) async fn trust(
+    aws: &Aws,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Trust, Failure> {
+    let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
+    Trust::load(&settings.trust, &vault)
+        .await
+        .map_err(|error| Failure::usage("a secret is not to be had").because(&error))
+}
+
+/// What it means that requests are not signed.
+pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell them from anybody else's (NOTIFIER_SIGNING_SECRET names the keys)";
+
 /// The ledger that the settings name.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     let opened = ledger::open(&settings.ledger, aws, Clock::system(), Chance::from_entropy()).await;
@@ -65,12 +81,18 @@ pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger
 }
 
 /// The three stages on these clients.
-pub(crate) fn stages(aws: &Aws, settings: &Settings, ledger: Ledger, progress: Progress) -> Ctx {
+pub(crate) fn stages(
+    aws: &Aws,
+    settings: &Settings,
+    ledger: Ledger,
+    trust: Trust,
+    progress: Progress,
+) -> Ctx {
     let networks = settings.allow_networks.clone();
     let clock = Clock::system();
     Ctx::new(
         Discovery::new(aws, settings.health, networks.clone()),
-        Deliverer::new(&settings.delivery, networks, clock.clone(), Chance::from_entropy()),
+        Deliverer::new(&settings.delivery, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
         ledger,
         progress,
         clock,

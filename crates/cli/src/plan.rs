@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
+use notifier::deliver::Trust;
 use notifier::ledger::Ledger;
 use notifier::progress::Progress;
 use notifier::settings::Environment;
@@ -49,7 +50,7 @@ pub(crate) async fn run(
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
-    let ctx = context::stages(&aws, &settings, Ledger::none(), Progress::default());
+    let ctx = context::stages(&aws, &settings, Ledger::none(), Trust::default(), Progress::default());
     let scope = args.scope.message();
     let fleet = context::patiently(notifier::direct::plan(&ctx, &scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use notifier::ambient::Clock;
+use notifier::deliver::Signing;
 use notifier::report::{Counts, Report, Tally};
 use notifier::settings::Environment;
 
@@ -66,9 +67,13 @@ pub(crate) async fn run(
     let broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
+    let trust = context::trust(&aws, &settings, environment).await?;
+    if settings.trust.signing == Signing::Undecided {
+        console.warn(context::UNSIGNED);
+    }
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let ledger = context::ledger(&aws, &settings).await?;
-    let ctx = context::stages(&aws, &settings, ledger, live::follow(&tally));
+    let ctx = context::stages(&aws, &settings, ledger, trust, live::follow(&tally));
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));

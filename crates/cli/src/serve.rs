@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use notifier::ambient::Chance;
 use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
+use notifier::deliver::Signing;
 use notifier::queue::Queue;
 use notifier::settings::{Environment, Settings, table};
 use tokio::net::TcpListener;
@@ -48,7 +49,10 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let settings = context::settings(global, &args.settings.flags, &table::QUEUES, environment, console)?;
+    let [observer, services, tasks] = table::QUEUES;
+    // Whoever calls tasks unattended says by which keys, or that there are none.
+    let needed = [observer, services, tasks, &table::SIGNING_SECRET];
+    let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::aws(global, &settings).await;
     let chance = Chance::from_entropy();
@@ -59,8 +63,12 @@ pub(crate) async fn run(
         services: queue(&settings.queues.services),
         tasks: queue(&settings.queues.tasks),
     };
+    let trust = context::trust(&aws, &settings, environment).await?;
+    if settings.trust.signing == Signing::Off {
+        tracing::warn!("{}", context::UNSIGNED);
+    }
     let ledger = context::ledger(&aws, &settings).await?;
-    let ctx = context::stages(&aws, &settings, ledger, notifier::report::logged());
+    let ctx = context::stages(&aws, &settings, ledger, trust, notifier::report::logged());
     let options = options(&settings, chance.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {

@@ -8,11 +8,12 @@ use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
 use notifier::daemon::Stage;
-use notifier::deliver::Deliverer;
+use notifier::deliver::{Deliverer, Signing, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger;
 use notifier::queue::{Mapped, Queue};
 use notifier::report;
+use notifier::secrets::Vault;
 use notifier::settings::table::{self, Setting};
 use notifier::settings::{Environment, Flags, Settings, Sources};
 use notifier::stage::{Ctx, StageName};
@@ -34,7 +35,9 @@ pub fn run(stage: StageName) -> Result<(), Error> {
 async fn serve(stage: StageName) -> Result<(), Error> {
     let environment = Environment::of_process();
     let [own, next] = queues(stage);
-    let needed: Vec<_> = [own, next].into_iter().flatten().collect();
+    // Whoever calls tasks unattended says by which keys, or that there are none.
+    let signing = (stage == StageName::Notify).then_some(&table::SIGNING_SECRET);
+    let needed: Vec<_> = [own, next, signing].into_iter().flatten().collect();
     let sources =
         Sources { flags: &Flags::default(), config: None, environment: &environment, needed: &needed };
     let settings = Settings::load(sources);
@@ -45,13 +48,18 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     }
     let budget = Budget::percent(settings.aws_budget_percent);
     let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await;
+    let trust = match stage {
+        StageName::Notify => trust(&settings, &aws, environment).await?,
+        StageName::Services | StageName::Tasks => Trust::default(),
+    };
     let chance = Chance::from_entropy();
     let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
     let clock = Clock::system();
     let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone()).await?;
     let ctx = Arc::new(Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
-        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone()),
+        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone())
+            .trusting(trust),
         ledger,
         report::logged(),
         clock,
@@ -65,6 +73,19 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         Ok::<_, Error>(worker.run(&event.payload, Instant::now() + left).await?)
     }))
     .await
+}
+
+/// The secrets by which requests prove themselves; without them the function does not start.
+async fn trust(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Trust, Error> {
+    if settings.trust.signing == Signing::Off {
+        tracing::warn!("Requests are not signed: tasks cannot tell them from anybody else's");
+    }
+    let vault = Vault::new(environment, Some(aws.secrets.clone()));
+    let trust = Trust::load(&settings.trust, &vault).await;
+    Ok(trust.inspect_err(|error| {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        tracing::error!("{error}{cause}");
+    })?)
 }
 
 /// The settings of the queues that a stage reads and writes.

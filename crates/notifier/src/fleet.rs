@@ -90,9 +90,6 @@ pub enum SkipReason {
     /// The labels cannot be followed.
     #[error(transparent)]
     Label(#[from] LabelError),
-    /// `https` was asked for, and this build cannot speak it.
-    #[error("label NOTIFY_ME_SCHEME: `https` is not supported yet")]
-    Https,
     /// The scope names a service that the cluster does not have.
     #[error("the cluster has no service of this name")]
     NoSuchService,
@@ -144,7 +141,6 @@ impl SkipReason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Label(_) => "label",
-            Self::Https => "https",
             Self::NoSuchService => "no-such-service",
             Self::NoDefinition(_) => "task-definition",
             Self::NoNetwork => "network-mode-none",

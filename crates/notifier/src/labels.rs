@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::num::NonZeroU16;
 
-use wire::{Labels, Method, Scheme};
+use rustls::pki_types::DnsName;
+use wire::{ContentMode, Labels, Method, Scheme};
 
 /// The label that names the container port. With [`PATH`] it opts a container in.
 pub const PORT: &str = "NOTIFY_ME_CONTAINER_PORT";
@@ -16,6 +17,10 @@ pub const PATH: &str = "NOTIFY_ME_API_URI";
 pub const SCHEME: &str = "NOTIFY_ME_SCHEME";
 /// The optional label that chooses `POST` or `GET`.
 pub const METHOD: &str = "NOTIFY_ME_METHOD";
+/// The optional label that chooses `structured` or `binary`.
+pub const CONTENT_MODE: &str = "NOTIFY_ME_CONTENT_MODE";
+/// The optional label that says which name the certificate of an `https` endpoint has.
+pub const SERVER_NAME: &str = "NOTIFY_ME_SERVER_NAME";
 
 /// The most bytes of a path: what common servers accept as a request line.
 pub const PATH_BYTES_MAX: usize = 2048;
@@ -35,6 +40,10 @@ pub struct Target {
     pub scheme: Scheme,
     /// With the event as the body, or without a body.
     pub method: Method,
+    /// How the event is written into the request.
+    pub content_mode: ContentMode,
+    /// The DNS name that the certificate must have; `None` means the address. It never says where to connect to.
+    pub server_name: Option<String>,
 }
 
 /// Why the labels of a container that opted in cannot be followed.
@@ -65,6 +74,17 @@ pub enum LabelError {
     /// The method label is neither of the two.
     #[error("label {METHOD}: `{0}` is neither `POST` nor `GET`")]
     Method(String),
+    /// The content mode is neither of the two.
+    #[error("label {CONTENT_MODE}: `{0}` is neither `structured` nor `binary`")]
+    ContentMode(String),
+    /// The server name is no DNS name, or there is nothing to verify by it.
+    #[error("label {SERVER_NAME}: `{name}` {rule}")]
+    ServerName {
+        /// The label's text, shortened.
+        name: String,
+        /// What is wrong with it, as the end of a sentence.
+        rule: &'static str,
+    },
 }
 
 /// The two labels of a container word for word, or `None` when it has neither: it did not opt in.
@@ -101,19 +121,28 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
         (Some(port), Some(path)) => (port, path),
     };
     check_path(path)?;
+    let scheme = match labels.get(SCHEME).map(String::as_str) {
+        None | Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        Some(other) => return Err(LabelError::Scheme(shown(other))),
+    };
+    let server_name = labels.get(SERVER_NAME);
+    server_name.map_or(Ok(()), |name| check_server_name(name, scheme))?;
     Ok(Some(Target {
         port: self::port(port)?,
         path: path.clone(),
-        scheme: match labels.get(SCHEME).map(String::as_str) {
-            None | Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
-            Some(other) => return Err(LabelError::Scheme(shown(other))),
-        },
+        scheme,
         method: match labels.get(METHOD).map(String::as_str) {
             None | Some("POST") => Method::Post,
             Some("GET") => Method::Get,
             Some(other) => return Err(LabelError::Method(shown(other))),
         },
+        content_mode: match labels.get(CONTENT_MODE).map(String::as_str) {
+            None | Some("structured") => ContentMode::Structured,
+            Some("binary") => ContentMode::Binary,
+            Some(other) => return Err(LabelError::ContentMode(shown(other))),
+        },
+        server_name: server_name.cloned(),
     }))
 }
 
@@ -151,6 +180,29 @@ pub fn check_path(path: &str) -> Result<(), LabelError> {
     }
 }
 
+/// Checks the name that a certificate must have, which came from outside.
+///
+/// # Errors
+///
+/// [`LabelError::ServerName`] with the rule that is broken. Without TLS there is no certificate: whoever names one
+/// expects it to be looked at.
+pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
+    let wrong = |rule| Err(LabelError::ServerName { name: shown(name), rule });
+    if scheme != Scheme::Https {
+        return wrong("needs NOTIFY_ME_SCHEME to be `https`");
+    }
+    match DnsName::try_from(name) {
+        // Nobody has a certificate for one, and clients disagree about it.
+        Ok(_) if name.ends_with('.') || name.contains('_') => wrong("is not a DNS name"),
+        // `10.0.0.1` is made of legal labels.
+        Ok(_) if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) => {
+            wrong("is not a DNS name")
+        }
+        Ok(_) => Ok(()),
+        Err(_) => wrong("is not a DNS name"),
+    }
+}
+
 /// The text as an error shows it: printable, and not longer than a line.
 fn shown(text: &str) -> String {
     let mut out: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
@@ -175,6 +227,8 @@ mod tests {
                     "PATH" => PATH,
                     "SCHEME" => SCHEME,
                     "METHOD" => METHOD,
+                    "MODE" => CONTENT_MODE,
+                    "NAME" => SERVER_NAME,
                     other => other,
                 };
                 (name.to_owned(), value.replace('_', " ").replace("\\n", "\n"))
@@ -236,7 +290,33 @@ mod tests {
             "PORT=80 PATH=/ SCHEME=ftp",
             Err("label NOTIFY_ME_SCHEME: `ftp` is neither `http` nor `https`"),
         );
+        check(
+            "PORT=80 PATH=/ MODE=batch",
+            Err("label NOTIFY_ME_CONTENT_MODE: `batch` is neither `structured` nor `binary`"),
+        );
         check("PORT=80 PATH=/ METHOD=PUT", Err("label NOTIFY_ME_METHOD: `PUT` is neither `POST` nor `GET`"));
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_by_a_dns_name_and_over_tls_only() {
+        let labels = |name: &str, scheme: &str| {
+            let pairs = [(PORT, "80"), (PATH, "/"), (SCHEME, scheme), (SERVER_NAME, name)];
+            target(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        };
+        for name in ["web", "web.internal", "a-b.example.com", "1.example"] {
+            let found = labels(name, "https").unwrap().unwrap();
+            assert_eq!(found.server_name.as_deref(), Some(name));
+        }
+        for name in [
+            "", ".", "a..b", "-a", "a-", "a.", "10.0.0.1", "::1", "[::1]", "a b", "a/b", "a:443", "a@b",
+            "*.a", "ä", "a_b", "a\n", "a\0",
+        ] {
+            let wrong = labels(name, "https").unwrap_err().to_string();
+            assert!(wrong.ends_with("` is not a DNS name"), "{name:?}: {wrong}");
+        }
+        assert!(labels(&"a".repeat(64), "https").is_err() && labels(&"a.".repeat(200), "https").is_err());
+        let wrong = labels("web", "http").unwrap_err().to_string();
+        assert_eq!(wrong, "label NOTIFY_ME_SERVER_NAME: `web` needs NOTIFY_ME_SCHEME to be `https`");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use notifier::fleet::{Endpoint, Member};
 use notifier::labels::Target;
 use notifier::progress::Progress;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use wire::{Broadcast, BroadcastId, Draft, Method, Scheme};
+use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 
 #[tokio::test]
 async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
@@ -27,6 +27,8 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
             path: "/".into(),
             scheme: Scheme::Http,
             method: Method::Post,
+            content_mode: ContentMode::Structured,
+            server_name: None,
         },
     };
     let mut limit = getrlimit(Resource::Nofile);

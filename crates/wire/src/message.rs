@@ -177,6 +177,12 @@ pub struct TaskMessage {
     /// The request's method.
     #[serde(default)]
     pub method: Method,
+    /// How the event is written into the request.
+    #[serde(default, skip_serializing_if = "ContentMode::is_default")]
+    pub content_mode: ContentMode,
+    /// The name that the task's certificate must have; without it, its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
 }
 
 /// How a request travels.
@@ -219,6 +225,32 @@ impl Method {
         match self {
             Self::Post => "POST",
             Self::Get => "GET",
+        }
+    }
+}
+
+/// How an event is written into a request: the content modes of CloudEvents' HTTP binding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentMode {
+    /// The body is the whole event.
+    #[default]
+    Structured,
+    /// The body is the event's data, and headers are its attributes. A signature covers the body alone.
+    Binary,
+}
+
+impl ContentMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The mode as a label says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Structured => "structured",
+            Self::Binary => "binary",
         }
     }
 }

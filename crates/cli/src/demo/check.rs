@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use notifier::report::{Counts, Tally};
 use simulator::Received;
+use wire::headers;
+use wire::signature::{Signed, TOLERANCE, VerifyingKeys};
 
 use super::staging::Role;
+use crate::failure::Failure;
 use crate::render::report;
 use crate::render::style::{BAD, BOLD, DIM, GOOD};
 use crate::render::table::{Cell, Table};
@@ -35,6 +38,20 @@ pub(super) fn checks<'a>(cast: &'a [Role], tally: &Tally, received: &[Received])
         Check { role, counts: counts.get(role.name.as_str()).copied().unwrap_or_default(), calls }
     };
     cast.iter().map(check).collect()
+}
+
+/// Checks that every call was signed by these keys, at the time that it names: the simulated AWS has a clock of its own.
+pub(super) fn signatures(keys: &VerifyingKeys, received: &[Received]) -> Result<(), Failure> {
+    for call in received {
+        let header = |name| call.header(name).unwrap_or_default();
+        let (id, timestamp) = (header(headers::WEBHOOK_ID), header(headers::WEBHOOK_TIMESTAMP));
+        let now = timestamp.parse().unwrap_or_default();
+        let signed = Signed::read(id, timestamp, header(headers::WEBHOOK_SIGNATURE), now, TOLERANCE);
+        signed.and_then(|signed| keys.verify(&signed, &call.body)).map_err(|error| {
+            Failure::not_told(format!("{} received a call that is not ours", call.task)).because(&error)
+        })?;
+    }
+    Ok(())
 }
 
 impl Check<'_> {

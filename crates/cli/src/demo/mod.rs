@@ -13,15 +13,18 @@ use clap::Args;
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
 use notifier::daemon::{self, Queues, StageOptions};
-use notifier::deliver::{self, Deliverer};
+use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
 use notifier::discover::{Discovery, Health};
 use notifier::ledger::Ledger;
 use notifier::network::Networks;
 use notifier::queue::{Queue, Trace};
 use notifier::report::Tally;
+use notifier::secrets::{SecretRef, Vault};
+use notifier::settings::Environment;
 use notifier::stage::Ctx;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use tokio_util::sync::CancellationToken;
+use wire::signature::{VerifyingKeys, key_pair};
 use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 
 use crate::args::{Format, Global};
@@ -82,7 +85,8 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let tally: Shared = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let aws = Aws::at(&sim.url(), REGION);
     let (queues, observer) = queues(&aws, &sim);
-    let ctx = Arc::new(stages(&aws, &tally)?);
+    let (trust, keys) = throwaway().await?;
+    let ctx = Arc::new(stages(&aws, trust, &tally)?);
     let shutdown = CancellationToken::new();
     let options = daemon::Options {
         notify: Some(StageOptions::new(deliver::Options::default().concurrency)),
@@ -103,7 +107,7 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let took = started.elapsed();
     live.finish().await;
 
-    let verdict = show(&cast, &sim, &tally, complete.then_some(took), console);
+    let verdict = show(&cast, &sim, &keys, &tally, complete.then_some(took), console);
     if args.keep && verdict.is_ok() {
         keep(&sim, console).await?;
     }
@@ -192,7 +196,18 @@ fn queues(aws: &Aws, sim: &Simulator) -> (Queues, Queue) {
     (queues, observer)
 }
 
-fn stages(aws: &Aws, tally: &Shared) -> Result<Ctx, Failure> {
+/// A key that signs this demo's requests and no others, and what its receivers need to know of it.
+async fn throwaway() -> Result<(Trust, VerifyingKeys), Failure> {
+    let wrong = |error: &dyn std::error::Error| Failure::failed("the demo has no key").because(error);
+    let pair = key_pair(&*notifier::ambient::key_bytes().map_err(|error| wrong(&error))?);
+    let environment: Environment = [("DEMO_KEY", pair.private.as_str())].into_iter().collect();
+    let signing = Signing::By(vec![SecretRef::Env("DEMO_KEY".to_owned())]);
+    let options = TrustOptions { signing, ..TrustOptions::default() };
+    let trust = Trust::load(&options, &Vault::new(environment, None)).await.map_err(|error| wrong(&error))?;
+    Ok((trust, VerifyingKeys::parse(&pair.public).map_err(|error| wrong(&error))?))
+}
+
+fn stages(aws: &Aws, trust: Trust, tally: &Shared) -> Result<Ctx, Failure> {
     // The only form in which loopback may be called.
     let networks: Networks = "127.0.0.0/8,::1/128"
         .parse()
@@ -202,7 +217,7 @@ fn stages(aws: &Aws, tally: &Shared) -> Result<Ctx, Failure> {
     let clock = Clock::system();
     Ok(Ctx::new(
         Discovery::new(aws, Health::Detect, networks.clone()),
-        Deliverer::new(&options, networks, clock.clone(), Chance::from_entropy()),
+        Deliverer::new(&options, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
         Ledger::none(),
         live::follow(tally),
         clock,
@@ -224,6 +239,7 @@ fn lock(tally: &Shared) -> std::sync::MutexGuard<'_, Tally> {
 fn show(
     cast: &[Role],
     sim: &Simulator,
+    keys: &VerifyingKeys,
     tally: &Shared,
     took: Option<Duration>,
     console: &mut Console,
@@ -238,6 +254,7 @@ fn show(
         return Err(Failure::not_told(format!("the broadcast did not end within {BROADCAST_TIME_MAX:?}")));
     };
     let received = sim.received();
+    check::signatures(keys, &received)?;
     let checks = check::checks(cast, &tally, &received);
     console.say("\nwhat was staged, what was reported and what the containers received:");
     console.say_table(&check::table(&checks));
@@ -247,7 +264,7 @@ fn show(
         return Err(Failure::not_told(format!("{services} did not end as staged: {}", wrong.join(", "))));
     }
     console.say(&format!(
-        "all {} ended as staged, {} and {} after the event was published",
+        "all {} ended as staged, {}, each one signed, and {} after the event was published",
         count(cast.len(), "service"),
         count(received.len(), "call"),
         duration(took),

@@ -56,7 +56,7 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     ✓  batch       1 skipped               0 calls  opted in without a network
     ✓  frontend    nobody asked            0 calls  did not opt in
     ✓  ordinary-…  6 delivered             6 calls  2 ordinary services (bridge)
-    all 15 services ended as staged, 28 calls and [time] after the event was published
+    all 15 services ended as staged, 28 calls, each one signed, and [time] after the event was published
     "#);
 }
 

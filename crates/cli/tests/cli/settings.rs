@@ -12,18 +12,19 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
         .env("NOTIFIER_TIMEOUT_MS", "soon")
         .env("NOTIFIER_LEDGER", "redis:notifications")
         .env("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/99")
-        .env("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/tasks")
+        .env("NOTIFIER_TASKS_QUEUE_URL", "https://me:hunter2@sqs.eu-west-1.amazonaws.com/1/tasks")
         .run();
     let run = run.to_string().replace(path, "n.toml");
-    assert!(!run.contains("secret"), "{run}");
+    assert!(!run.contains("hunter2"), "{run}");
     insta::assert_snapshot!(run, @r#"
     exit 2
     --- stdout
     --- stderr
-    error: 9 settings are wrong
+    error: 10 settings are wrong
       concurency in n.toml: there is no such setting; did you mean concurrency?
       NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
       NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
+      NOTIFIER_SIGNING_SECRET is not set, nor --signing-secret
       NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
       NOTIFIER_LEDGER: `redis:notifications` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`
       --health: `maybe` is not `detect`, `require` or `ignore`

@@ -268,6 +268,7 @@ fn point(command: &mut Command, url: &str) {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/8,127.0.0.0/8"),
+        ("NOTIFIER_SIGNING_SECRET", "none"),
     ]);
 }
 

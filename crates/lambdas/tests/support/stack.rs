@@ -185,6 +185,7 @@ module "notifier" {{
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   allow_networks     = ["127.0.0.0/8"]
+  unsigned           = true
 
   environment = {{
     AWS_ENDPOINT_URL_ECS = "{simulator}"

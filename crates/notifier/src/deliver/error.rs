@@ -19,9 +19,15 @@ pub enum AttemptError {
     /// The address is closed. Checked for every attempt, just before it connects.
     #[error("its address must not be called: {0}")]
     Refused(Refused),
-    /// The labels ask for TLS, which this build cannot speak. Discovery skips such a container.
-    #[error("`https` is not supported yet")]
-    Https,
+    /// The labels ask for TLS, and this process was not set up for it.
+    #[error("`https` is not set up here")]
+    NoTls,
+    /// The name that the certificate should have is none.
+    #[error("the server name is not a DNS name")]
+    ServerName,
+    /// The labels ask for binary mode, in which a signature would cover neither what the event says nor whom it is for.
+    #[error("an event in binary mode cannot be signed: its attributes would not be")]
+    BinarySigned,
     /// The request cannot be written.
     #[error("the request cannot be written")]
     Request(#[from] http::Error),
@@ -34,6 +40,12 @@ pub enum AttemptError {
     /// Nobody accepts connections there, or the network does not lead there.
     #[error("cannot connect")]
     Unreachable(#[source] io::Error),
+    /// There is no TLS with whoever answers: a certificate that is not accepted, on either side, or no TLS at all.
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    /// The connection ended before TLS stood.
+    #[error("the connection broke off before TLS stood")]
+    TlsBroken(#[source] io::Error),
     /// There was no connection in time.
     #[error("no connection within {0:?}")]
     ConnectTimedOut(Duration),
@@ -88,14 +100,19 @@ impl AttemptError {
             | Self::ConnectTimedOut(_)
             | Self::TimedOut(_)
             | Self::Broken(_)
+            | Self::Tls(_)
+            | Self::TlsBroken(_)
             | Self::NotHttp(_)
             | Self::Nowhere(_)
             | Self::Lost(_)
             | Self::CutOff => Then::Again(None),
             Self::Stopped(_) => Then::Settle(Outcome::Gone),
-            Self::Refused(_) | Self::Https | Self::Request(_) | Self::Body(_) => {
-                Then::Settle(Outcome::Failed)
-            }
+            Self::Refused(_)
+            | Self::NoTls
+            | Self::ServerName
+            | Self::BinarySigned
+            | Self::Request(_)
+            | Self::Body(_) => Then::Settle(Outcome::Failed),
             Self::Answered { meaning, .. } => match meaning {
                 Meaning::Later(asked) => Then::Again(*asked),
                 Meaning::Gone => Then::Settle(Outcome::Gone),
@@ -216,7 +233,8 @@ mod tests {
         for (error, then) in [
             (AttemptError::Local(io::Error::other("x")), Then::Again(None)),
             (AttemptError::ConnectTimedOut(Duration::ZERO), Then::Again(None)),
-            (AttemptError::Https, Then::Settle(Outcome::Failed)),
+            (AttemptError::Tls(io::Error::other("x")), Then::Again(None)),
+            (AttemptError::TlsBroken(io::Error::other("x")), Then::Again(None)),
             (AttemptError::Refused(Refused::Outside), Then::Settle(Outcome::Failed)),
             (answered(503, Meaning::Later(second), None), Then::Again(second)),
             (answered(410, Meaning::Gone, None), Then::Settle(Outcome::Gone)),

@@ -11,18 +11,20 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::{Fuse, FusedFuture};
+use futures_util::future::{Either, Fuse, FusedFuture};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Meaning};
 use super::error::AttemptError;
+use super::tls::Secured;
 
 /// The most bytes of an answer's status line and headers together. hyper bounds their number too, at 100.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -30,7 +32,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How much time and room one attempt may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Until the connection stands.
+    /// Until the connection stands, TLS included.
     pub connect: Duration,
     /// Until the answer is there, from the start of the attempt.
     pub total: Duration,
@@ -38,12 +40,14 @@ pub(super) struct Limits {
     pub answer_bytes: usize,
 }
 
-/// Sends the request to this address and reads the answer. Succeeds with a status that means "delivered".
+/// Sends the request to this address, over TLS if so `secured`, and reads the answer. Succeeds with a status that means
+/// "delivered".
 ///
 /// With a `cut_off`, the attempt ends there at the latest. The status alone decides: a body that never ends, breaks or
 /// comes too late takes nothing back from it.
 pub(super) async fn exchange(
     address: SocketAddr,
+    secured: Option<Secured>,
     request: Request<Full<Bytes>>,
     limits: Limits,
     cut_off: Option<Instant>,
@@ -59,9 +63,30 @@ pub(super) async fn exchange(
     };
     let connect_limit = limits.connect.min(limits.total);
     let (end, late) = in_time(connect_limit, AttemptError::ConnectTimedOut(connect_limit));
-    let stream = timeout_at(end, connect(address)).await.map_err(|_| late)??;
-
+    let connecting = async {
+        let stream = connect(address).await?;
+        Ok::<_, AttemptError>(match secured {
+            None => Either::Left(stream),
+            Some(secured) => Either::Right(Box::pin(secured.handshake(stream)).await?),
+        })
+    };
+    let stream = timeout_at(end, connecting).await.map_err(|_| late)??;
     let (end, late) = in_time(limits.total, AttemptError::TimedOut(limits.total));
+    match stream {
+        Either::Left(stream) => talk(stream, request, limits, (end, late), now).await,
+        // On the heap: attempts without TLS, which are most, stay small.
+        Either::Right(stream) => Box::pin(talk(stream, request, limits, (end, late), now)).await,
+    }
+}
+
+/// Sends the request over this connection and reads the answer, up to a time after which it is `late`.
+async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    limits: Limits,
+    (end, late): (Instant, AttemptError),
+    now: SystemTime,
+) -> Result<StatusCode, AttemptError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))

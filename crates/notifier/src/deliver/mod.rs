@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `mod` | one delivery: attempts and the waits between them |
 //! | `fanout` | one broadcast: every delivery, bounded, none in the way of another |
-//! | `http` | one attempt |
+//! | `send`, `http`, `tls` | one attempt: its proof, its connection |
+//! | `trust`, `extra` | keys, headers and certificates, read from secrets |
 //! | `request`, `answer`, `schedule`, `error` | what is sent, what an answer means, when to try again (pure) |
 
 use std::sync::Arc;
@@ -30,13 +31,18 @@ use crate::progress::{Progress, Step};
 
 pub(crate) mod answer;
 mod error;
+mod extra;
 mod fanout;
 mod http;
 mod request;
 mod schedule;
+mod send;
+mod tls;
+mod trust;
 
 pub use self::answer::{Meaning, shown};
 pub use self::error::{AttemptError, Unfinished};
+pub use self::trust::{Signing, Trust, TrustOptions};
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
@@ -47,7 +53,7 @@ const OTHER_FILES: usize = 64;
 /// is the tasks that do not answer, times `timeout`, divided by `concurrency`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The longest that a connection may take to stand; at most `timeout`. Default: 1 s.
+    /// The longest that a connection may take to stand, TLS included; at most `timeout`. Default: 1 s.
     pub connect_timeout: Duration,
     /// The longest that one attempt may take, connection and answer together. Default: 3 s.
     pub timeout: Duration,
@@ -87,7 +93,7 @@ impl Default for Options {
 
 /// Makes deliveries. Cloning it is cheap, and clones share one limit of concurrency: make one per process.
 #[derive(Clone, Debug)]
-pub struct Deliverer(Arc<Inner>);
+pub struct Deliverer(Arc<Inner>, Trust);
 
 #[derive(Debug)]
 struct Inner {
@@ -155,27 +161,37 @@ impl Deliverer {
                 "Concurrency lowered to {concurrency}: this process may not open more files"
             );
         }
-        Self(Arc::new(Inner {
-            limits: Limits {
-                connect: options.connect_timeout,
-                total: options.timeout,
-                answer_bytes: options.answer_bytes_max,
-            },
-            schedule: Schedule {
-                attempts: options.attempts,
-                first: options.wait_first,
-                most: options.wait_most,
-                asked_most: options.retry_after_most,
-            },
-            networks,
-            clock,
-            chance,
-            locate: None,
-            horizon: options.horizon,
-            slots: Semaphore::new(concurrency),
-            concurrency,
-            local_failures: AtomicU64::new(0),
-        }))
+        Self(
+            Arc::new(Inner {
+                limits: Limits {
+                    connect: options.connect_timeout,
+                    total: options.timeout,
+                    answer_bytes: options.answer_bytes_max,
+                },
+                schedule: Schedule {
+                    attempts: options.attempts,
+                    first: options.wait_first,
+                    most: options.wait_most,
+                    asked_most: options.retry_after_most,
+                },
+                networks,
+                clock,
+                chance,
+                locate: None,
+                horizon: options.horizon,
+                slots: Semaphore::new(concurrency),
+                concurrency,
+                local_failures: AtomicU64::new(0),
+            }),
+            Trust::default(),
+        )
+    }
+
+    /// Proves requests by these secrets, and asks tasks for these certificates. Without it, nothing is signed.
+    #[must_use]
+    pub fn trusting(mut self, trust: Trust) -> Self {
+        self.1 = trust;
+        self
     }
 
     /// Looks every task up by `locate` before it is called again: then a task that has stopped is gone, and one that has
@@ -279,9 +295,7 @@ impl Deliverer {
         let result = if let Err(refused) = inner.networks.check(call.address.ip()) {
             Err(AttemptError::Refused(refused))
         } else {
-            let now = inner.clock.now();
-            let request = call.request(now.unix_timestamp());
-            http::exchange(call.address, request, inner.limits, deadline, now.into()).await
+            self.send(call, deadline).await
         };
         if let Err(error @ AttemptError::Local(_)) = &result {
             let failures = inner.local_failures.fetch_add(1, Ordering::Relaxed) + 1;

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use aws_sdk_ecs::types::{Container, HealthStatus, Task};
-use wire::{Labels, Scheme, Share};
+use wire::{Labels, Share};
 
 use super::Health;
 use super::definition::{ContainerSpec, Definition, Found};
@@ -177,9 +177,6 @@ fn callable(
     health: Health,
 ) -> Result<Option<(Target, Place)>, SkipReason> {
     let Some(target) = spec.target.clone()? else { return Ok(None) };
-    if target.scheme == Scheme::Https {
-        return Err(SkipReason::Https);
-    }
     let container = task
         .containers()
         .iter()

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use wire::{Method, PartId, Scheme};
+use wire::{ContentMode, Method, PartId, Scheme};
 
 use super::*;
 use crate::fleet::{Bystander, BystanderReason, Endpoint, Member, Skip, SkipReason};
@@ -28,7 +28,14 @@ fn member(task: &str) -> Member {
 
 fn endpoint(task: &str) -> Endpoint {
     let port = NonZeroU16::new(80).unwrap();
-    let target = Target { port, path: "/n".into(), scheme: Scheme::Http, method: Method::Post };
+    let target = Target {
+        port,
+        path: "/n".into(),
+        scheme: Scheme::Http,
+        method: Method::Post,
+        content_mode: ContentMode::Structured,
+        server_name: None,
+    };
     Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target }
 }
 

@@ -105,7 +105,11 @@ impl File {
                 Some(text) => drop(file.values.insert(key, text)),
                 None => mistakes.push(Mistake::Value {
                     origin,
-                    value: shown(&value.to_string()),
+                    value: if setting.kind.is_secret() {
+                        "…".to_owned()
+                    } else {
+                        shown(&value.to_string())
+                    },
                     expected: setting.kind.to_string(),
                 }),
             }

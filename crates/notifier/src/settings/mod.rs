@@ -37,6 +37,8 @@ pub struct Settings {
     pub allow_networks: Networks,
     /// How tasks are called.
     pub delivery: deliver::Options,
+    /// By which secrets requests prove themselves, and whom they believe.
+    pub trust: deliver::TrustOptions,
     /// How the daemon runs.
     pub daemon: Daemon,
 }
@@ -149,6 +151,7 @@ impl Settings {
             aws_budget_percent: u8::try_from(reader.number(&table::AWS_BUDGET_PERCENT)).unwrap_or(100),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
             delivery: delivery(&mut reader),
+            trust: trust(&mut reader),
             daemon: Daemon {
                 listen: reader.listen(&table::LISTEN),
                 grace: reader.millis(&table::GRACE_MS),
@@ -174,6 +177,23 @@ fn delivery(reader: &mut Reader<'_>) -> deliver::Options {
         horizon: Duration::from_secs(60 * u64::from(reader.number(&table::HORIZON_MINUTES))),
         concurrency: reader.number(&table::CONCURRENCY) as usize,
         ..deliver::Options::default()
+    }
+}
+
+fn trust(reader: &mut Reader<'_>) -> deliver::TrustOptions {
+    let (certificate, key) = (reader.secret(&table::TLS_CERTIFICATE), reader.secret(&table::TLS_KEY));
+    match (&certificate, &key) {
+        (Some(_), None) => reader.need(&table::TLS_KEY),
+        (None, Some(_)) => reader.need(&table::TLS_CERTIFICATE),
+        _ => {}
+    }
+    deliver::TrustOptions {
+        signing: reader.signing(&table::SIGNING_SECRET),
+        signing_of_services: reader.secrets_of_services(&table::SIGNING_SECRETS),
+        headers: reader.secret(&table::HEADERS_SECRET),
+        tls_ca: reader.secret(&table::TLS_CA),
+        tls_client: certificate.zip(key),
+        refresh: reader.millis(&table::SECRET_REFRESH_MS),
     }
 }
 

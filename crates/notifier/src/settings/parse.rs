@@ -1,5 +1,6 @@
 //! Texts into values, each by what the table says the setting takes; mistakes are gathered, not thrown.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +10,12 @@ use super::layers::Layers;
 use super::mistake::{Mistake, Mistakes, shown};
 use super::table::{Kind, Setting};
 use super::{Place, Settings};
+use crate::deliver::Signing;
 use crate::network::{Networks, NetworksError};
+use crate::secrets::{REFERENCES_MAX, SecretRef};
+
+/// The most services with secrets of their own.
+const SERVICES_MAX: usize = 1_000;
 
 /// What a text is instead of a value.
 enum Wrong {
@@ -120,8 +126,56 @@ impl Reader<'_> {
         .flatten()
     }
 
+    /// No message repeats what was set: it may be the secret itself.
+    pub(super) fn secret(&mut self, setting: &'static Setting) -> Option<SecretRef> {
+        self.read(setting, |text| text.parse().map_err(because))
+    }
+
+    pub(super) fn signing(&mut self, setting: &'static Setting) -> Signing {
+        let signing = self.read(setting, |text| match text {
+            "none" => Ok(Signing::Off),
+            _ => SecretRef::list(text).map(Signing::By).map_err(because),
+        });
+        signing.unwrap_or_default()
+    }
+
+    pub(super) fn secrets_of_services(
+        &mut self,
+        setting: &'static Setting,
+    ) -> BTreeMap<String, Vec<SecretRef>> {
+        let secrets = self.read(setting, |text| {
+            let mut all = BTreeMap::<String, Vec<SecretRef>>::new();
+            for (number, pair) in (1..).zip(text.split(',')) {
+                let wrong = |problem: &str| Wrong::Because(format!("pair {number}: {problem}"));
+                let (service, reference) =
+                    pair.trim().split_once('=').ok_or_else(|| wrong("there is no `=` after a service"))?;
+                let is_word = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+                // Source: ECS API reference, `CreateService`.
+                if !(1..=255).contains(&service.len()) || !service.bytes().all(is_word) {
+                    return Err(wrong("it does not begin with the name of a service"));
+                }
+                let reference =
+                    reference.parse().map_err(|error: crate::secrets::RefError| wrong(&error.to_string()))?;
+                let references = all.entry(service.to_owned()).or_default();
+                references.push(reference);
+                if references.len() > REFERENCES_MAX {
+                    return Err(wrong("the service has too many"));
+                }
+                if all.len() > SERVICES_MAX {
+                    return Err(wrong("there are too many services"));
+                }
+            }
+            Ok(all)
+        });
+        secrets.unwrap_or_default()
+    }
+
     /// The settings, unless there was a mistake.
     pub(super) fn finish(self, settings: Settings) -> Result<Settings, Mistakes> {
         if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
     }
+}
+
+fn because(error: impl std::fmt::Display) -> Wrong {
+    Wrong::Because(error.to_string())
 }

@@ -74,6 +74,19 @@ pub enum Kind {
     },
     /// A local address and port to listen on, or none.
     Listen,
+    /// Where a secret is: never the secret itself, and so never repeated in a message.
+    Secret,
+    /// Where one secret or several are, or none.
+    Secrets,
+    /// Where the secrets of single services are.
+    SecretsOfServices,
+}
+
+impl Kind {
+    /// Whether what is set may be a secret by mistake.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
+    }
 }
 
 impl fmt::Display for Kind {
@@ -88,12 +101,19 @@ impl fmt::Display for Kind {
             }
             Self::Number { least, most } => write!(f, "a whole number from {least} to {most}"),
             Self::Listen => f.write_str("an address and port such as `127.0.0.1:8080`, or `none`"),
+            Self::Secret => f.write_str("`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`"),
+            Self::Secrets => f.write_str(
+                "`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`, several separated by commas, or `none`",
+            ),
+            Self::SecretsOfServices => {
+                f.write_str("`SERVICE=REFERENCE` pairs separated by commas, such as `web=file:/run/web.key`")
+            }
         }
     }
 }
 
 /// Every setting, in the order in which people want to read them.
-pub static ALL: [&Setting; 20] = [
+pub static ALL: [&Setting; 27] = [
     &OBSERVER_QUEUE_URL,
     &SERVICES_QUEUE_URL,
     &TASKS_QUEUE_URL,
@@ -110,6 +130,13 @@ pub static ALL: [&Setting; 20] = [
     &RETRY_WAIT_MAX_MS,
     &RETRY_AFTER_MAX_MS,
     &HORIZON_MINUTES,
+    &SIGNING_SECRET,
+    &SIGNING_SECRETS,
+    &SECRET_REFRESH_MS,
+    &HEADERS_SECRET,
+    &TLS_CA,
+    &TLS_CERTIFICATE,
+    &TLS_KEY,
     &LISTEN,
     &GRACE_MS,
     &LOG_FORMAT,
@@ -241,6 +268,56 @@ pub(super) static HORIZON_MINUTES: Setting = setting(
     number(0, 60),
     "10",
     "How long a delivery goes back to its queue to be tried again; 0 means never",
+);
+/// What whoever calls tasks unattended must say: by which keys, or that there are none.
+pub static SIGNING_SECRET: Setting = setting(
+    Group::Delivery,
+    "signing_secret",
+    Kind::Secrets,
+    "",
+    "Where the keys are (`whsec_`, `whsk_`) that sign every request; `none` sends them unsigned",
+);
+pub(super) static SIGNING_SECRETS: Setting = setting(
+    Group::Delivery,
+    "signing_secrets",
+    Kind::SecretsOfServices,
+    "",
+    "Services with keys of their own, and where these are; a service that is named twice has two",
+);
+pub(super) static SECRET_REFRESH_MS: Setting = setting(
+    Group::Delivery,
+    "secret_refresh_ms",
+    number(1_000, 86_400_000),
+    "300000",
+    "How old a secret of AWS may be before it is read again; files are after a second, and keys when a task says 401",
+);
+pub(super) static HEADERS_SECRET: Setting = setting(
+    Group::Delivery,
+    "headers_secret",
+    Kind::Secret,
+    "",
+    "Where headers are that every request carries, a line `name: value` for each",
+);
+pub(super) static TLS_CA: Setting = setting(
+    Group::Delivery,
+    "tls_ca",
+    Kind::Secret,
+    "",
+    "Where the certificate authorities are, in PEM, that alone may vouch for tasks; those of the system when not set",
+);
+pub(super) static TLS_CERTIFICATE: Setting = setting(
+    Group::Delivery,
+    "tls_certificate",
+    Kind::Secret,
+    "",
+    "Where the certificate is, in PEM, that is shown to tasks that ask who calls; needs `tls_key`",
+);
+pub(super) static TLS_KEY: Setting = setting(
+    Group::Delivery,
+    "tls_key",
+    Kind::Secret,
+    "",
+    "Where the private key of `tls_certificate` is, in PEM",
 );
 pub(super) static LISTEN: Setting = setting(
     Group::Daemon,

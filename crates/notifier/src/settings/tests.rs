@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::deliver::Signing;
+use crate::secrets::SecretRef;
 
 fn flags(pairs: &[(&'static str, &str)]) -> Flags {
     pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
@@ -165,4 +167,52 @@ fn every_setting_of_the_table_is_read_and_its_default_is_right() {
         let says = complaint(&setting.variable(), "\u{1}");
         assert!(says.starts_with(&setting.variable()), "{says}");
     }
+}
+
+#[test]
+fn secrets_are_named_and_never_repeated() {
+    let material = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let key = &format!("whsec_{material}");
+    for variable in ["NOTIFIER_SIGNING_SECRET", "NOTIFIER_HEADERS_SECRET", "NOTIFIER_TLS_CA"] {
+        for text in [key, &format!("env:{key}"), &format!("file:/a\n{key}"), &format!("x{key}")] {
+            let says = complaint(variable, text);
+            assert!(says.starts_with(&format!("{variable}: ")) && !says.contains(material), "{says}");
+        }
+    }
+    let says = complaint("NOTIFIER_SIGNING_SECRETS", &format!("web=env:A,api={key}"));
+    assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is a key itself"), "{says}");
+    assert!(!says.contains(material), "{says}");
+    let mistakes = load(&flags(&[]), &[], &format!("signing_secret = {{ value = '{key}' }}")).unwrap_err();
+    assert!(!mistakes.concat().contains(material), "{mistakes:?}");
+}
+
+#[test]
+fn each_service_may_have_secrets_of_its_own() {
+    let variables = [
+        ("NOTIFIER_SIGNING_SECRET", "file:/a, env:B"),
+        ("NOTIFIER_SIGNING_SECRETS", "web=env:C, api=ssm:/d,web=file:/e"),
+    ];
+    let trust = load(&flags(&[]), &variables, "").unwrap().trust;
+    let text =
+        |references: &[SecretRef]| references.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let Signing::By(signing) = trust.signing else { panic!("{trust:?}") };
+    assert_eq!(text(&signing), "file:/a env:B");
+    let services: Vec<_> =
+        trust.signing_of_services.iter().map(|(name, all)| (name.as_str(), text(all))).collect();
+    assert_eq!(services, [("api", "ssm:/d".to_owned()), ("web", "env:C file:/e".to_owned())]);
+    let unsigned = load(&flags(&[]), &[("NOTIFIER_SIGNING_SECRET", "none")], "").unwrap().trust;
+    assert_eq!(unsigned.signing, Signing::Off);
+    assert_eq!(load(&flags(&[]), &[], "").unwrap().trust.signing, Signing::Undecided);
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    assert_eq!(
+        complaint("NOTIFIER_TLS_CERTIFICATE", "file:/a"),
+        "NOTIFIER_TLS_KEY is not set, nor --tls-key"
+    );
+    assert_eq!(
+        complaint("NOTIFIER_TLS_KEY", "file:/a"),
+        "NOTIFIER_TLS_CERTIFICATE is not set, nor --tls-certificate"
+    );
 }

@@ -24,6 +24,8 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
         container_port: Some(target.port),
         scheme: target.scheme,
         method: target.method,
+        content_mode: target.content_mode,
+        server_name: target.server_name.clone(),
     }
 }
 
@@ -38,6 +40,9 @@ pub(super) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
         .parse()
         .map_err(|_| format!("`notify_me_host_port` is not a port (1-65535): {:?}", message.port))?;
     labels::check_path(&message.path).map_err(|wrong| format!("`notify_me_api_uri`: {wrong}"))?;
+    if let Some(name) = &message.server_name {
+        labels::check_server_name(name, message.scheme).map_err(|wrong| format!("`server_name`: {wrong}"))?;
+    }
     if message.task.is_empty() {
         return Err("`notify_task_arn` is empty".to_owned());
     }
@@ -55,6 +60,8 @@ pub(super) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
             path: message.path,
             scheme: message.scheme,
             method: message.method,
+            content_mode: message.content_mode,
+            server_name: message.server_name,
         },
     })
 }

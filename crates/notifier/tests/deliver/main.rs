@@ -1,5 +1,6 @@
 //! Stage 3 from outside: real deliveries to real servers on loopback, judged by what the servers saw.
 
+#![recursion_limit = "256"]
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -11,5 +12,7 @@ mod fanout;
 mod hostile;
 mod outcomes;
 mod requests;
+mod secured;
 mod server;
+mod signed;
 mod support;

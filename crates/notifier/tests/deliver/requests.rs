@@ -8,7 +8,7 @@ use notifier::deliver::Round;
 use notifier::fleet::Endpoint;
 use notifier::outcome::Outcome;
 use notifier::progress::Progress;
-use wire::{DeliveryId, Draft, Envelope, Method, Scheme};
+use wire::{DeliveryId, Draft, Envelope, Method};
 
 use crate::server::{Seen, Server, reply};
 use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient};
@@ -126,17 +126,4 @@ async fn the_largest_event_that_the_queues_carry_arrives_whole() {
     assert_eq!(result.unwrap().result.outcome, Outcome::Delivered);
     let envelope: Envelope = serde_json::from_slice(&server.seen()[0].body).unwrap();
     assert_eq!(envelope.event, large.event);
-}
-
-#[tokio::test]
-async fn https_is_refused_before_anything_is_sent() {
-    let server = Server::answering("200 OK").await;
-    let mut endpoint = endpoint(server.address);
-    endpoint.target.scheme = Scheme::Https;
-    let result =
-        deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
-    let result = result.unwrap().result;
-    assert_eq!(result.outcome, Outcome::Failed);
-    assert_eq!(result.reason.as_deref(), Some("`https` is not supported yet"));
-    assert_eq!(server.connections(), 0);
 }

@@ -12,7 +12,7 @@ use notifier::labels::Target;
 use notifier::network::Networks;
 use notifier::outcome::DeliveryResult;
 use notifier::progress::{Progress, Step};
-use wire::{Broadcast, BroadcastId, Draft, Method, Scheme};
+use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -71,6 +71,8 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
             path: "/v1.0/notify".into(),
             scheme: Scheme::Http,
             method: Method::Post,
+            content_mode: ContentMode::Structured,
+            server_name: None,
         },
     }
 }

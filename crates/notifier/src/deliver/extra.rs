@@ -1,0 +1,126 @@
+//! Headers that every request carries beside ours, such as a bearer token: read from a secret. Pure.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::secrets::{Material, Unusable};
+
+/// The most headers.
+const HEADERS_MAX: usize = 16;
+/// What ours are, and what decides where a message ends or who reads it: none of them is a user's to set.
+const FORBIDDEN: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+/// How forbidden names begin: those of Standard Webhooks, of CloudEvents and of proxies.
+const FORBIDDEN_STARTS: &[&str] = &["ce-", "proxy-", "webhook-"];
+
+/// Why a text is not a list of headers. Says which line, counted from 1, and never repeats any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum HeadersError {
+    #[error("there is no line `name: value`")]
+    None,
+    #[error("there are more than {HEADERS_MAX} headers")]
+    TooMany,
+    #[error("line {0} is not `name: value`")]
+    Line(usize),
+    #[error("line {0} does not begin with the name of a header")]
+    Name(usize),
+    #[error("line {0} has a value with characters that no header may have")]
+    Value(usize),
+    #[error("line {0} sets a header that is not to be set")]
+    Forbidden(usize),
+    #[error("line {0} sets a header a second time")]
+    Twice(usize),
+}
+
+/// The headers in the newest version of the one secret: a line `name: value` for each, empty lines between them allowed.
+///
+/// # Errors
+///
+/// A line that is no header, or sets one that is not a user's to set.
+pub(super) fn headers(secrets: &[Material]) -> Result<HeaderMap, Unusable> {
+    let text = secrets.first().map(Material::newest).unwrap_or_default();
+    Ok(parse(text)?)
+}
+
+fn parse(text: &str) -> Result<HeaderMap, HeadersError> {
+    let mut map = HeaderMap::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        if map.len() == HEADERS_MAX {
+            return Err(HeadersError::TooMany);
+        }
+        let (name, value) = line.split_once(':').ok_or(HeadersError::Line(number))?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadersError::Name(number))?;
+        if FORBIDDEN.contains(&name.as_str())
+            || FORBIDDEN_STARTS.iter().any(|start| name.as_str().starts_with(start))
+        {
+            return Err(HeadersError::Forbidden(number));
+        }
+        let value = value.trim();
+        let mut value = HeaderValue::from_str(value)
+            .ok()
+            .filter(|_| !value.is_empty())
+            .ok_or(HeadersError::Value(number))?;
+        // Then it is neither in `Debug` nor in a compression table.
+        value.set_sensitive(true);
+        if map.insert(name, value).is_some() {
+            return Err(HeadersError::Twice(number));
+        }
+    }
+    if map.is_empty() { Err(HeadersError::None) } else { Ok(map) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_is_a_header() {
+        let map = parse(
+            "Authorization: Bearer a:b=\r\n\n X-Team : core\n".replace(" X-Team :", "X-Team:").as_str(),
+        );
+        let map = map.unwrap();
+        assert_eq!(map["authorization"], "Bearer a:b=");
+        assert_eq!(map["x-team"], "core");
+        assert!(!format!("{map:?}").contains("Bearer"));
+    }
+
+    #[test]
+    fn what_is_no_header_or_not_to_be_set_is_named_by_its_line_alone() {
+        for (text, error) in [
+            ("", HeadersError::None),
+            ("\n \n", HeadersError::None),
+            ("Bearer x", HeadersError::Line(1)),
+            ("a: b\nc d: e", HeadersError::Name(2)),
+            (": b", HeadersError::Name(1)),
+            (" a: b", HeadersError::Name(1)),
+            ("a:", HeadersError::Value(1)),
+            ("a: b\u{7f}", HeadersError::Value(1)),
+            ("a: b\u{0}", HeadersError::Value(1)),
+            ("a: b\rc: d", HeadersError::Value(1)),
+            ("a: b\nA: c", HeadersError::Twice(2)),
+            ("Host: evil", HeadersError::Forbidden(1)),
+            ("Content-Length: 0", HeadersError::Forbidden(1)),
+            ("transfer-encoding: chunked", HeadersError::Forbidden(1)),
+            ("Webhook-Id: x", HeadersError::Forbidden(1)),
+            ("ce-id: x", HeadersError::Forbidden(1)),
+            ("Proxy-Authorization: x", HeadersError::Forbidden(1)),
+            ("connection: keep-alive", HeadersError::Forbidden(1)),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text:?}");
+        }
+        let many: String = (0..17).map(|n| format!("x-{n}: y")).collect::<Vec<_>>().join("\n");
+        assert_eq!(parse(&many).unwrap_err(), HeadersError::TooMany);
+    }
+}

@@ -1,0 +1,146 @@
+//! TLS to a task: whom to believe, and the handshake. Certificates are always verified; nothing switches that off.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WantsClientCert};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::error::AttemptError;
+use crate::secrets::{Material, Unusable};
+
+/// The most certificates in one bundle of authorities: three times what public ones have.
+const AUTHORITIES_MAX: usize = 500;
+/// The most certificates of one chain.
+const CHAIN_MAX: usize = 16;
+
+/// Why TLS cannot be set up. Never repeats a key.
+#[derive(Debug, thiserror::Error)]
+enum TlsError {
+    #[error("the certificate authorities are not in PEM")]
+    Authorities,
+    #[error("there is no certificate authority")]
+    NoAuthority,
+    #[error("a certificate authority cannot be used")]
+    Authority(#[source] rustls::Error),
+    #[error("the client certificate is not in PEM")]
+    Certificate,
+    #[error("the client's key is not a private key in PEM")]
+    Key,
+    #[error("the client's certificate and key cannot be used together")]
+    Client(#[source] rustls::Error),
+    #[error("TLS cannot be set up")]
+    Setup(#[source] rustls::Error),
+}
+
+/// Trusts the system's authorities. A system may have none: then no task is believed.
+pub(super) fn of_system(_: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+    Ok(finish(builder(system())?.with_no_client_auth()))
+}
+
+/// Trusts the authorities of the first secret, and no others.
+pub(super) fn of_authority(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+    Ok(finish(builder(authorities(text(secrets, 0))?)?.with_no_client_auth()))
+}
+
+/// As [`of_system`], and shows the certificate of the first secret with the key of the second.
+pub(super) fn of_system_as_client(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+    Ok(client(builder(system())?, text(secrets, 0), text(secrets, 1))?)
+}
+
+/// As [`of_authority`], and shows the certificate of the second secret with the key of the third.
+pub(super) fn of_authority_as_client(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+    Ok(client(builder(authorities(text(secrets, 0))?)?, text(secrets, 1), text(secrets, 2))?)
+}
+
+fn text(secrets: &[Material], place: usize) -> &str {
+    secrets.get(place).map(Material::newest).unwrap_or_default()
+}
+
+fn system() -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    // What of it cannot be read vouches for nobody.
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    store
+}
+
+fn authorities(pem: &str) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()).take(AUTHORITIES_MAX) {
+        let certificate = certificate.map_err(|_| TlsError::Authorities)?;
+        store.add(certificate).map_err(TlsError::Authority)?;
+    }
+    if store.is_empty() { Err(TlsError::NoAuthority) } else { Ok(store) }
+}
+
+fn builder(store: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+    Ok(builder.with_root_certificates(store))
+}
+
+fn client(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    certificate: &str,
+    key: &str,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .take(CHAIN_MAX)
+        .collect::<Result<_, _>>()
+        .map_err(|_| TlsError::Certificate)?;
+    if chain.is_empty() {
+        return Err(TlsError::Certificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| TlsError::Key)?;
+    builder.with_client_auth_cert(chain, key).map(finish).map_err(TlsError::Client)
+}
+
+fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Every task is called once in a broadcast, and its certificate is looked at each time.
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
+}
+
+/// How one connection is secured.
+#[derive(Debug)]
+pub(super) struct Secured {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Secured {
+    /// Asks for a certificate with this DNS name, or without one, with the address.
+    pub(super) fn new(
+        config: Arc<ClientConfig>,
+        name: Option<&str>,
+        address: IpAddr,
+    ) -> Result<Self, AttemptError> {
+        let name = match name {
+            None => ServerName::from(address),
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(|_| AttemptError::ServerName)?,
+        };
+        Ok(Self { config, name })
+    }
+
+    /// The handshake on a connection that stands.
+    pub(super) async fn handshake(self, stream: TcpStream) -> Result<TlsStream<TcpStream>, AttemptError> {
+        let connector = TlsConnector::from(self.config);
+        connector.connect(self.name, stream).await.map_err(|error| {
+            if is_passing(&error) { AttemptError::TlsBroken(error) } else { AttemptError::Tls(error) }
+        })
+    }
+}
+
+/// Whether the same handshake may succeed in a moment: the connection broke off. What a peer said or showed it will say
+/// and show again.
+fn is_passing(error: &io::Error) -> bool {
+    error.get_ref().is_none_or(|cause| cause.downcast_ref::<rustls::Error>().is_none())
+}
