@@ -17,6 +17,7 @@
 //! | [`secrets`] | what signs and what is sent along: read by reference, kept up to date, never shown |
 //! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
 //! | [`daemon`] | the three stages as one process on the queues |
+//! | [`redrive`] | dead letters back to work, or away for good |
 //! | [`direct`] | the three stages as one call, without queues |
 //! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
@@ -40,6 +41,7 @@ pub mod network;
 pub mod outcome;
 pub mod progress;
 pub mod queue;
+pub mod redrive;
 pub mod report;
 pub mod secrets;
 pub mod settings;

@@ -5,6 +5,7 @@
 //! | `mod` | what the stages write and ask |
 //! | `read` | everything of one broadcast, for a report; the history |
 //! | `open` | the ledger that the settings name |
+//! | `amend` | what is rewritten when dead letters are sorted |
 //! | `key`, `record`, `sheet` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a file of this machine |
@@ -14,6 +15,7 @@
 //! counted up: a stage that ran twice left the same record as one that ran once. A delivery has two items. One says that
 //! it was told, and is never taken back. The other says what else is known, and the last to write it is right.
 
+mod amend;
 pub mod dynamodb;
 mod fit;
 mod key;

@@ -129,6 +129,11 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
+    /// The dead-letter queue itself.
+    pub(super) fn into_queue(self) -> Queue {
+        self.queue
+    }
+
     async fn bury(&self, message: &Message, letter: &DeadLetter) -> Result<(), PublishError> {
         let attributes = letter.attributes(message);
         self.queue.send(&[Outgoing { body: &message.body, attributes: &attributes }], &message.trace).await

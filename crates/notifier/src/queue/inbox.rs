@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::MessageSystemAttributeName as System;
+use aws_sdk_sqs::types::{Message as Raw, MessageSystemAttributeName as System};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::collect::{Collector, Delete, HandBack};
 use super::dead_letter::{self, DeadLetter, MESSAGE_ID, NotBuried, Policy, SENT};
-use super::lease::{self, Change, ChangeVisibility, Leases};
+use super::lease::{self, Change, ChangeVisibility, Lease, Leases};
 use super::limits::{BATCH_ENTRIES_MAX, CALL_TIME_MAX, RECEIVE_WAIT_SECONDS, VISIBILITY_MAX, VISIBILITY_MIN};
 use super::message::{self, Message};
 use super::{Queue, QueueError, in_time, trace};
@@ -59,40 +59,11 @@ impl Inbox {
     /// Dropping the future while it waits is safe, but a message that SQS was just handing out then stays invisible for
     /// the queue's visibility timeout.
     pub async fn receive(&self, most: usize) -> Result<Vec<Message>, QueueError> {
-        let most = i32::try_from(most.clamp(1, BATCH_ENTRIES_MAX)).unwrap_or(1);
+        let names = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT].map(str::to_owned).into();
         // Said with every call, so that a queue whose timeout is changed meanwhile does not outrun the extensions.
-        let visibility = seconds(self.policy.visibility);
-        let system = [
-            System::ApproximateReceiveCount,
-            System::SentTimestamp,
-            System::SenderId,
-            System::AwsTraceHeader,
-        ];
-        let attributes = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT].map(str::to_owned);
-        let call = self
-            .queue
-            .client()
-            .receive_message()
-            .queue_url(self.queue.url())
-            .max_number_of_messages(most)
-            .wait_time_seconds(RECEIVE_WAIT_SECONDS)
-            .visibility_timeout(visibility)
-            .set_message_system_attribute_names(Some(system.into()))
-            .set_message_attribute_names(Some(attributes.into()));
-        let limit = CALL_TIME_MAX + Duration::from_secs(RECEIVE_WAIT_SECONDS.unsigned_abs().into());
-        let answer = in_time(self.queue.url(), "ReceiveMessage", limit, call.send()).await?;
-        let now = Instant::now();
-        let messages = answer.messages.unwrap_or_default().into_iter().filter_map(|mut raw| {
-            let Some(receipt) = raw.receipt_handle.take() else {
-                warn!(
-                    queue = self.queue.name(),
-                    "SQS delivered a message without a receipt handle, which cannot be settled"
-                );
-                return None;
-            };
-            Some(message::read(raw, self.leases.take(receipt, now)))
-        });
-        Ok(messages.collect())
+        let visibility = self.policy.visibility;
+        let all = receive(&self.queue, &self.leases, most, visibility, RECEIVE_WAIT_SECONDS, names).await?;
+        Ok(all.into_iter().map(|(raw, lease)| message::read(raw, lease)).collect())
     }
 
     /// Deletes a message whose work is done. The call is made in the background, together with others;
@@ -157,6 +128,42 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         self.keeper.abort();
     }
+}
+
+/// Takes messages off a queue and hides them: at most `most` and ten, with the message attributes of these names.
+pub(super) async fn receive(
+    queue: &Queue,
+    leases: &Arc<Leases>,
+    most: usize,
+    visibility: Duration,
+    wait_seconds: i32,
+    names: Vec<String>,
+) -> Result<Vec<(Raw, Lease)>, QueueError> {
+    let system =
+        [System::ApproximateReceiveCount, System::SentTimestamp, System::SenderId, System::AwsTraceHeader];
+    let call = queue
+        .client()
+        .receive_message()
+        .queue_url(queue.url())
+        .max_number_of_messages(i32::try_from(most.clamp(1, BATCH_ENTRIES_MAX)).unwrap_or(1))
+        .wait_time_seconds(wait_seconds)
+        .visibility_timeout(seconds(visibility))
+        .set_message_system_attribute_names(Some(system.into()))
+        .set_message_attribute_names(Some(names));
+    let limit = CALL_TIME_MAX + Duration::from_secs(wait_seconds.unsigned_abs().into());
+    let answer = in_time(queue.url(), "ReceiveMessage", limit, call.send()).await?;
+    let now = Instant::now();
+    let messages = answer.messages.unwrap_or_default().into_iter().filter_map(|mut raw| {
+        let Some(receipt) = raw.receipt_handle.take() else {
+            warn!(
+                queue = queue.name(),
+                "SQS delivered a message without a receipt handle, which cannot be settled"
+            );
+            return None;
+        };
+        Some((raw, leases.take(receipt, now)))
+    });
+    Ok(messages.collect())
 }
 
 pub(super) fn seconds(duration: Duration) -> i32 {

@@ -11,7 +11,7 @@
 //! | `message`, `inbox` | messages in, and what becomes of each |
 //! | `mapped` | messages that Lambda's event source mapping received for us |
 //! | `lease`, `collect` | kept invisible while worked on; deleted and handed back ten at a time |
-//! | `dead_letter` | poison, with its reason |
+//! | `dead_letter`, `letters` | poison, with its reason; and for whoever sorts it |
 //! | `attributes`, `trace` | what travels beside a body |
 //!
 //! Standard queues only: they deliver at least once and in no order.
@@ -24,6 +24,7 @@ mod dead_letter;
 mod error;
 mod inbox;
 mod lease;
+mod letters;
 pub mod limits;
 mod mapped;
 mod message;
@@ -46,6 +47,7 @@ pub use batch::EntryError;
 pub use dead_letter::{DeadLetter, NotBuried};
 pub use error::{QueueError, chain};
 pub use inbox::Inbox;
+pub(crate) use letters::{Letter, Letters};
 pub use mapped::{Mapped, Record};
 pub use message::Message;
 pub use publish::{NotAccepted, PublishError};
