@@ -14,6 +14,7 @@ mod live;
 mod log;
 mod plan;
 mod publish;
+mod redrive;
 mod render;
 mod report;
 mod send;
@@ -66,6 +67,8 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Serve(args) => serve::run(global, args, environment, console).await,
             Command::Report(args) => report::run(global, args, environment, console).await,
             Command::History(args) => history::run(global, args, environment, console).await,
+            Command::Redrive(args) => redrive::run(global, args, environment, console).await,
+            Command::Drop(args) => redrive::drop(global, args, environment, console).await,
             Command::Cancel(args) => cancel::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,

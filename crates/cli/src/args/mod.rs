@@ -12,10 +12,10 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 
 pub(crate) use event::EventArgs;
 pub(crate) use scope::ScopeArgs;
-pub(crate) use settings::{ForLedger, ForPlan, ForSend, ForServe, SettingFlags};
+pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForSend, ForServe, SettingFlags};
 
 use crate::{
-    cancel, check, completions, demo, history, keygen, plan, publish, report, send, serve, simulate,
+    cancel, check, completions, demo, history, keygen, plan, publish, redrive, report, send, serve, simulate,
 };
 
 /// Tells every running task of an ECS fleet something, and knows that each one heard.
@@ -143,6 +143,8 @@ pub(crate) enum Command {
     Report(report::ReportArgs),
     History(history::HistoryArgs),
     Cancel(cancel::CancelArgs),
+    Redrive(redrive::RedriveArgs),
+    Drop(redrive::DropArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
     Keygen(keygen::KeygenArgs),

@@ -36,6 +36,14 @@ impl Scope for ForLedger {
     const GROUPS: &[Group] = &[Group::Ledger];
 }
 
+/// Settings of what sorts dead letters.
+#[derive(Clone, Debug)]
+pub(crate) struct ForQueues;
+
+impl Scope for ForQueues {
+    const GROUPS: &[Group] = &[Group::Queues, Group::Ledger];
+}
+
 /// Settings of `serve`.
 #[derive(Clone, Debug)]
 pub(crate) struct ForServe;
