@@ -9,6 +9,10 @@
 )]
 
 mod claims;
+#[path = "../support/emulator.rs"]
+mod emulator;
+mod fake;
+mod faults;
 mod file;
 mod processes;
 mod stores;
@@ -24,6 +28,14 @@ macro_rules! on_each_store {
                 super::claims::$claim(&*super::Table::sqlite().await.store).await;
             }
         )* }
+
+        /// All claims, each on a table of its own.
+        async fn every_claim(emulator: &emulator::Emulator) {
+            $(
+                eprintln!("{}", stringify!($claim));
+                claims::$claim(&stores::dynamodb(emulator, stringify!($claim)).await).await;
+            )*
+        }
     };
 }
 
@@ -44,4 +56,14 @@ on_each_store! {
     what_does_not_fit_is_refused_by_name_and_nothing_is_written
     nothing_asked_is_nothing_done
     ten_thousand_items_are_there
+}
+
+#[tokio::test]
+async fn every_claim_holds_on_dynamodb_as_ministack_has_it() {
+    every_claim(&stores::ministack().await).await;
+}
+
+#[tokio::test]
+async fn every_claim_holds_on_dynamodb_as_moto_has_it() {
+    every_claim(&stores::moto().await).await;
 }

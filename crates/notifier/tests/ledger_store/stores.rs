@@ -4,10 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::Clock;
+use aws_sdk_dynamodb::client::Waiters as _;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::Aws;
+use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store};
 use tempfile::TempDir;
+
+use crate::emulator::Emulator;
 
 /// The seconds since 1970 at which the tests are.
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -25,6 +33,35 @@ impl Table {
         let store = Arc::new(sqlite(&directory.path().join("ledger.db")).await);
         Self { store, _directory: directory }
     }
+}
+
+/// A new table, as the Terraform module makes it.
+pub(crate) async fn dynamodb(emulator: &Emulator, table: &str) -> DynamoDb {
+    let client = Aws::at(&emulator.url, "us-east-1").dynamodb;
+    let mut call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    for (name, role) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let attribute =
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(role);
+        call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
+    }
+    call.send().await.unwrap();
+    client.wait_until_table_exists().table_name(table).wait(Duration::from_secs(60)).await.unwrap();
+    DynamoDb::new(client, table, Chance::seeded(1))
+}
+
+pub(crate) async fn ministack() -> Emulator {
+    let env = [
+        ("GATEWAY_PORT", "{port}"),
+        ("BIND_HOST", "127.0.0.1"),
+        ("MINISTACK_HOST", "127.0.0.1"),
+        ("LOG_LEVEL", "WARNING"),
+    ];
+    Emulator::start("ministack", &[], &env).await
+}
+
+pub(crate) async fn moto() -> Emulator {
+    Emulator::start("moto.server", &["-H", "127.0.0.1", "-p", "{port}"], &[]).await
 }
 
 /// The ledger at this path.

@@ -1,0 +1,163 @@
+//! DynamoDB as far as a store needs it, which fails to order. What AWS does otherwise is for the emulators to say.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What happens to a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    /// It is done.
+    Done,
+    /// So many entries of a batch are done, and the others left.
+    Some(usize),
+    /// Nothing is done; the answer is this status and code.
+    Refused(u16, &'static str),
+    /// Nothing is done, and the connection ends.
+    Cut,
+    /// It is done, and the connection ends before the answer.
+    Lost,
+    /// Nothing is done, and nothing is said.
+    Silence,
+    /// It is done; the answer is something else's.
+    Garbage,
+}
+
+/// A running fake; it stops when dropped.
+pub(crate) struct Fake {
+    pub(crate) url: String,
+    state: Arc<Mutex<State>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    items: BTreeMap<(String, String), Value>,
+    /// How many entries each request had.
+    requests: Vec<usize>,
+}
+
+impl Fake {
+    /// One that does with its requests, counted from 0, what `fate` says.
+    pub(crate) async fn start(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (state, fate) = (Arc::<Mutex<State>>::default(), Arc::new(fate));
+        let kept = Arc::clone(&state);
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (kept, fate) = (Arc::clone(&kept), Arc::clone(&fate));
+                let service =
+                    service_fn(move |request| answer(request, Arc::clone(&kept), Arc::clone(&fate)));
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { url, state, server }
+    }
+
+    /// How many entries each request so far had.
+    pub(crate) fn requests(&self) -> Vec<usize> {
+        self.state.lock().unwrap().requests.clone()
+    }
+
+    /// Writes attributes that no store would.
+    pub(crate) fn plant(&self, partition: &str, sort: &str, attributes: Value) {
+        self.state.lock().unwrap().items.insert((partition.to_owned(), sort.to_owned()), attributes);
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+    fate: Arc<impl Fn(usize) -> Fate>,
+) -> Result<Response<Full<Bytes>>, &'static str> {
+    let operation =
+        request.headers()["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    let number = state.lock().unwrap().requests.len();
+    let fate = fate(number);
+    let (status, answer) = {
+        let mut state = state.lock().unwrap();
+        state.requests.push(entries(&asked));
+        match fate {
+            Fate::Refused(status, code) => {
+                (status, json!({"__type": format!("com.amazonaws#{code}"), "message": "no"}))
+            }
+            Fate::Cut | Fate::Silence => (0, Value::Null),
+            Fate::Some(most) => state.act(&operation, &asked, most),
+            Fate::Done | Fate::Lost | Fate::Garbage => state.act(&operation, &asked, usize::MAX),
+        }
+    };
+    match fate {
+        Fate::Cut | Fate::Lost => return Err("cut to order"),
+        Fate::Silence => std::future::pending().await,
+        _ => {}
+    }
+    let body =
+        if matches!(fate, Fate::Garbage) { "<html>welcome</html>".to_owned() } else { answer.to_string() };
+    let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
+    Ok(response.body(Full::new(Bytes::from(body))).unwrap())
+}
+
+fn entries(asked: &Value) -> usize {
+    let Some(table) = asked["RequestItems"].get("t") else { return 1 };
+    table.as_array().or_else(|| table["Keys"].as_array()).unwrap().len()
+}
+
+fn place(attributes: &Value) -> (String, String) {
+    let text = |name: &str| attributes[name]["S"].as_str().unwrap().to_owned();
+    (text("pk"), text("sk"))
+}
+
+impl State {
+    /// Does what is asked, of a batch the first `most` entries.
+    fn act(&mut self, operation: &str, asked: &Value, most: usize) -> (u16, Value) {
+        let table = &asked["RequestItems"]["t"];
+        match operation {
+            "BatchWriteItem" => {
+                let entries = table.as_array().unwrap();
+                let (done, left) = entries.split_at(most.min(entries.len()));
+                for item in done.iter().map(|entry| &entry["PutRequest"]["Item"]) {
+                    self.items.insert(place(item), item.clone());
+                }
+                (
+                    200,
+                    json!({"UnprocessedItems": if left.is_empty() { json!({}) } else { json!({"t": left}) }}),
+                )
+            }
+            "BatchGetItem" => {
+                let keys = table["Keys"].as_array().unwrap();
+                let (done, left) = keys.split_at(most.min(keys.len()));
+                let found: Vec<_> = done.iter().filter_map(|key| self.items.get(&place(key))).collect();
+                let left = if left.is_empty() { json!({}) } else { json!({"t": {"Keys": left}}) };
+                (200, json!({"Responses": {"t": found}, "UnprocessedKeys": left}))
+            }
+            "PutItem" => {
+                let item = &asked["Item"];
+                if let Some(there) = self.items.get(&place(item)) {
+                    let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+                    return (400, json!({"__type": code, "message": "no", "Item": there}));
+                }
+                self.items.insert(place(item), item.clone());
+                (200, json!({}))
+            }
+            other => panic!("{other} is not faked"),
+        }
+    }
+}
