@@ -1,6 +1,7 @@
 locals {
   endpoint_services = var.create && var.create_vpc_endpoints ? toset(var.vpc_endpoint_services) : toset([])
   endpoint_count    = length(local.endpoint_services) > 0 ? 1 : 0
+  gateway_count     = local.ledger_count > 0 && var.create_vpc_endpoints ? 1 : 0
 }
 
 resource "aws_security_group" "endpoints" {
@@ -41,4 +42,22 @@ resource "aws_vpc_endpoint" "this" {
   subnet_ids          = var.subnet_ids
   security_group_ids  = [aws_security_group.endpoints[0].id]
   tags                = merge(local.tags, { Name = "${var.name_prefix}ecs-task-notifier-${each.value}${var.name_suffix}" })
+}
+
+# A gateway endpoint is a route, and free.
+resource "aws_vpc_endpoint" "dynamodb" {
+  count = local.gateway_count
+
+  vpc_id            = var.vpc_id
+  service_name      = "com.amazonaws.${local.region}.dynamodb"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = var.route_table_ids
+  tags              = merge(local.tags, { Name = "${var.name_prefix}ecs-task-notifier-dynamodb${var.name_suffix}" })
+
+  lifecycle {
+    precondition {
+      condition     = length(var.route_table_ids) > 0
+      error_message = "create_vpc_endpoints needs route_table_ids, or the ledger cannot be reached from the subnets."
+    }
+  }
 }

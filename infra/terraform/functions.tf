@@ -14,18 +14,17 @@ locals {
       } : {},
       length(var.allow_networks) > 0 ? { NOTIFIER_ALLOW_NETWORKS = join(",", var.allow_networks) } : {},
       {
-        NOTIFIER_HEALTH      = var.health
-        NOTIFIER_TIMEOUT_MS  = tostring(var.timeout_ms)
-        NOTIFIER_CONCURRENCY = tostring(var.concurrency)
-        NOTIFIER_LEDGER      = local.ledger
-        NOTIFIER_LOG_LEVEL   = var.log_level
+        NOTIFIER_HEALTH          = var.health
+        NOTIFIER_TIMEOUT_MS      = tostring(var.timeout_ms)
+        NOTIFIER_CONCURRENCY     = tostring(var.concurrency)
+        NOTIFIER_HORIZON_MINUTES = tostring(var.horizon_minutes)
+        NOTIFIER_LEDGER          = local.ledger
+        NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
+        NOTIFIER_LOG_LEVEL       = var.log_level
       },
       var.environment,
     )
   }
-
-  # Where outcomes are kept: the one place for a table's name.
-  ledger = "none"
 }
 
 resource "aws_cloudwatch_log_group" "function" {

@@ -104,6 +104,16 @@ data "aws_iam_policy_document" "function" {
   }
 
   dynamic "statement" {
+    for_each = aws_dynamodb_table.ledger
+
+    content {
+      sid       = "KeepLedger"
+      actions   = each.value.ledger_actions
+      resources = [statement.value.arn]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
 
     content {

@@ -43,6 +43,21 @@ output "log_group_names" {
   value       = { for stage, group in aws_cloudwatch_log_group.function : stage => group.name }
 }
 
+output "ledger" {
+  description = "Where outcomes are kept, for `NOTIFIER_LEDGER`: `dynamodb:TABLE` or `none`"
+  value       = local.ledger
+}
+
+output "ledger_arn" {
+  description = "ARN of the ledger's table, null without one"
+  value       = one(aws_dynamodb_table.ledger[*].arn)
+}
+
+output "dynamodb_prefix_list_id" {
+  description = "What the notify function's security group must let out, on port 443, to reach DynamoDB by the gateway endpoint; null without one"
+  value       = one(aws_vpc_endpoint.dynamodb[*].prefix_list_id)
+}
+
 output "bucket" {
   description = "Name of the bucket of the function archives"
   value       = one(aws_s3_bucket.archives[*].id)
@@ -56,4 +71,9 @@ output "dashboard_name" {
 output "discovery_actions" {
   description = "The ECS and EC2 actions that the three stages together call, for the role of a daemon"
   value       = sort(distinct(flatten([for stage in local.all_stages : stage.actions])))
+}
+
+output "ledger_actions" {
+  description = "The DynamoDB actions that the three stages together call, for the role of a daemon"
+  value       = sort(distinct(flatten([for stage in local.all_stages : stage.ledger_actions])))
 }

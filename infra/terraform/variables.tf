@@ -39,7 +39,7 @@ variable "tags" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key for queues, bucket, logs and the functions' environment; AWS's own keys when null. Its policy must let CloudWatch Logs of this region use it"
+  description = "KMS key for queues, ledger, bucket, logs and the functions' environment; AWS's own keys when null. Its policy must let CloudWatch Logs of this region use it"
   type        = string
   default     = null
 
@@ -78,7 +78,7 @@ variable "ipv6" {
 }
 
 variable "discovery_in_vpc" {
-  description = "Whether the two discovery functions are inside the VPC as well. They call only AWS, so they need not be; inside they need a way to ECS, EC2 and SQS"
+  description = "Whether the two discovery functions are inside the VPC as well. They call only AWS, so they need not be; inside they need the way to ECS, EC2, SQS and DynamoDB that the notify function needs"
   type        = bool
   default     = false
 }
@@ -96,9 +96,20 @@ variable "vpc_id" {
 }
 
 variable "vpc_endpoint_services" {
-  description = "The AWS services that get an interface endpoint. `sqs` is what the notify function calls; add `ecs` and `ec2` with `discovery_in_vpc`"
+  description = "The AWS services that get an interface endpoint: what the notify function calls, besides DynamoDB"
   type        = list(string)
-  default     = ["sqs"]
+  default     = ["ec2", "ecs", "sqs"]
+}
+
+variable "route_table_ids" {
+  description = "The route tables of the subnets, for the gateway endpoint of DynamoDB that `create_vpc_endpoints` adds for the ledger"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.route_table_ids : startswith(id, "rtb-")])
+    error_message = "Every entry of route_table_ids begins with `rtb-`."
+  }
 }
 
 variable "architecture" {
@@ -171,6 +182,46 @@ variable "concurrency" {
     condition     = var.concurrency >= 1 && var.concurrency <= 900
     error_message = "concurrency is from 1 to 900."
   }
+}
+
+variable "horizon_minutes" {
+  description = "How long a delivery that failed goes back to its queue to be tried again, in minutes; 0 means never. `receives_max` of the stage `notify` ends it too: 20 receives, with the waits between them, last for half an hour on average"
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.horizon_minutes >= 0 && var.horizon_minutes <= 60 && floor(var.horizon_minutes) == var.horizon_minutes
+    error_message = "horizon_minutes is a whole number from 0 to 60."
+  }
+}
+
+variable "create_ledger" {
+  description = "Whether to create the table of every broadcast and outcome. Without it nothing is kept but the log, and a message that comes twice calls its task twice"
+  type        = bool
+  default     = true
+}
+
+variable "ledger_days" {
+  description = "How long the ledger keeps a broadcast, in days"
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.ledger_days >= 1 && var.ledger_days <= 3650 && floor(var.ledger_days) == var.ledger_days
+    error_message = "ledger_days is a whole number from 1 to 3650."
+  }
+}
+
+variable "ledger_point_in_time_recovery" {
+  description = "Whether the ledger can be restored to any second of the last 35 days"
+  type        = bool
+  default     = true
+}
+
+variable "ledger_deletion_protection" {
+  description = "Whether AWS refuses to delete the ledger. Then `terraform destroy` fails until it is switched off"
+  type        = bool
+  default     = false
 }
 
 variable "log_level" {

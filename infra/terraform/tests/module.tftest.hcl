@@ -66,7 +66,10 @@ run "prefix_and_suffix_stand_in_every_name" {
         [for it in aws_cloudwatch_metric_alarm.age : it.alarm_name],
         [for it in aws_cloudwatch_metric_alarm.errors : it.alarm_name],
         [for it in aws_cloudwatch_metric_alarm.throttles : it.alarm_name],
-        [aws_cloudwatch_dashboard.this[0].dashboard_name, aws_s3_bucket.archives[0].bucket],
+        [
+          aws_cloudwatch_dashboard.this[0].dashboard_name, aws_s3_bucket.archives[0].bucket,
+          aws_dynamodb_table.ledger[0].name,
+        ],
       ) : startswith(name, "blue-") && strcontains(name, "-2")
     ])
     error_message = "A name is the same in two stacks."
@@ -103,6 +106,67 @@ run "messages_survive_what_may_go_wrong" {
       mapping.function_response_types == toset(["ReportBatchItemFailures"]) && mapping.scaling_config[0].maximum_concurrency >= 2
     ])
     error_message = "One failure would bring a whole batch back, or nothing limits the functions."
+  }
+}
+
+run "the_ledger_has_the_keys_that_the_code_writes" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_dynamodb_table.ledger[0].hash_key == "pk" && aws_dynamodb_table.ledger[0].range_key == "sk" &&
+      { for attribute in aws_dynamodb_table.ledger[0].attribute : attribute.name => attribute.type } == { pk = "S", sk = "S" } &&
+      one(aws_dynamodb_table.ledger[0].ttl).attribute_name == "expires" && one(aws_dynamodb_table.ledger[0].ttl).enabled
+    )
+    error_message = "The code would not find its records, or they would never go."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.ledger[0].billing_mode == "PAY_PER_REQUEST" &&
+      one(aws_dynamodb_table.ledger[0].point_in_time_recovery).enabled &&
+      !aws_dynamodb_table.ledger[0].deletion_protection_enabled
+    )
+    error_message = "The table costs something while idle, cannot be restored, or outlives `terraform destroy`."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.this :
+      function.environment[0].variables["NOTIFIER_LEDGER"] == "dynamodb:ecs-task-notifier"
+    ])
+    error_message = "A function does not keep the ledger."
+  }
+}
+
+run "the_ledger_can_be_left_out" {
+  command = plan
+
+  variables {
+    create_ledger        = false
+    create_vpc_endpoints = true
+    vpc_id               = "vpc-1"
+  }
+
+  assert {
+    condition = (
+      length(aws_dynamodb_table.ledger) == 0 && length(aws_vpc_endpoint.dynamodb) == 0 &&
+      alltrue([for function in aws_lambda_function.this : function.environment[0].variables["NOTIFIER_LEDGER"] == "none"])
+    )
+    error_message = "A table is created, or looked for, all the same."
+  }
+}
+
+run "the_ledger_can_be_kept_from_harm" {
+  command = plan
+
+  variables {
+    ledger_deletion_protection = true
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.ledger[0].deletion_protection_enabled
+    error_message = "The table can be deleted."
   }
 }
 
@@ -166,6 +230,7 @@ run "a_key_encrypts_everything" {
       [for it in aws_sqs_queue.dead_letters : it.kms_master_key_id == var.kms_key_arn],
       [for it in aws_cloudwatch_log_group.function : it.kms_key_id == var.kms_key_arn],
       [for it in aws_lambda_function.this : it.kms_key_arn == var.kms_key_arn],
+      [one(aws_dynamodb_table.ledger[0].server_side_encryption).kms_key_arn == var.kms_key_arn],
     ))
     error_message = "Something is not encrypted with the key."
   }
@@ -181,7 +246,10 @@ run "without_functions_the_queues_are_for_the_daemon" {
   }
 
   assert {
-    condition     = length(aws_sqs_queue.this) == 3 && length(aws_lambda_function.this) == 0 && length(aws_s3_bucket.archives) == 0
+    condition = (
+      length(aws_sqs_queue.this) == 3 && length(aws_dynamodb_table.ledger) == 1 &&
+      length(aws_lambda_function.this) == 0 && length(aws_s3_bucket.archives) == 0
+    )
     error_message = "The daemon misses a queue, or gets what it does not need."
   }
 }
@@ -200,6 +268,7 @@ run "create_false_creates_nothing" {
       length(aws_iam_role.function), length(aws_s3_bucket.archives), length(aws_s3_object.archive),
       length(aws_cloudwatch_metric_alarm.dead_letters), length(aws_cloudwatch_metric_alarm.age),
       length(aws_cloudwatch_dashboard.this), length(aws_vpc_endpoint.this), length(aws_cloudwatch_log_group.function),
+      length(aws_dynamodb_table.ledger), length(aws_vpc_endpoint.dynamodb),
     ]) == 0
     error_message = "Something is created all the same."
   }
@@ -211,12 +280,32 @@ run "endpoints_replace_nat" {
   variables {
     create_vpc_endpoints = true
     vpc_id               = "vpc-1"
+    route_table_ids      = ["rtb-1"]
   }
 
   assert {
-    condition     = [for endpoint in aws_vpc_endpoint.this : endpoint.service_name] == ["com.amazonaws.eu-west-1.sqs"]
-    error_message = "The notify function cannot reach SQS."
+    condition = toset(concat(
+      [for endpoint in aws_vpc_endpoint.this : endpoint.service_name],
+      [for endpoint in aws_vpc_endpoint.dynamodb : endpoint.service_name],
+    )) == toset([for service in ["dynamodb", "ec2", "ecs", "sqs"] : "com.amazonaws.eu-west-1.${service}"])
+    error_message = "The notify function cannot reach a service that it calls."
   }
+
+  assert {
+    condition     = aws_vpc_endpoint.dynamodb[0].route_table_ids == toset(["rtb-1"])
+    error_message = "Nothing leads to the ledger."
+  }
+}
+
+run "endpoints_need_a_route_to_the_ledger" {
+  command = plan
+
+  variables {
+    create_vpc_endpoints = true
+    vpc_id               = "vpc-1"
+  }
+
+  expect_failures = [aws_vpc_endpoint.dynamodb]
 }
 
 run "notify_needs_a_network" {
@@ -253,18 +342,21 @@ run "wrong_values_are_refused_by_name" {
   command = plan
 
   variables {
-    name_prefix    = "Blue_"
-    name_suffix    = "x-"
-    architecture   = "riscv"
-    cluster_arns   = ["prod"]
-    allow_networks = ["10.0.0.0"]
-    health         = "maybe"
-    kms_key_arn    = "alias/k"
-    stages         = { deliver = {} }
+    name_prefix     = "Blue_"
+    name_suffix     = "x-"
+    architecture    = "riscv"
+    cluster_arns    = ["prod"]
+    allow_networks  = ["10.0.0.0"]
+    health          = "maybe"
+    horizon_minutes = 1.5
+    ledger_days     = 0
+    route_table_ids = ["main"]
+    kms_key_arn     = "alias/k"
+    stages          = { deliver = {} }
   }
 
   expect_failures = [
     var.name_prefix, var.name_suffix, var.architecture, var.cluster_arns, var.allow_networks, var.health,
-    var.kms_key_arn, var.stages,
+    var.horizon_minutes, var.ledger_days, var.route_table_ids, var.kms_key_arn, var.stages,
   ]
 }

@@ -17,6 +17,9 @@ mock_provider "aws" {
   mock_resource "aws_sqs_queue" {
     defaults = { arn = "arn:aws:sqs:eu-west-1:111122223333:queue" }
   }
+  mock_resource "aws_dynamodb_table" {
+    defaults = { arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger" }
+  }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::111122223333:role/role" }
   }
@@ -41,12 +44,44 @@ run "each_role_has_the_actions_of_its_stage_and_no_more" {
         if statement.effect != "Deny" && statement.sid != "JoinVpc"
       ])))
       } == {
-      for stage, settings in jsondecode(file("stages.json")) : stage => sort(concat(settings.actions, [
+      for stage, settings in jsondecode(file("stages.json")) : stage => sort(concat(settings.actions, settings.ledger_actions, [
         "logs:CreateLogStream", "logs:PutLogEvents", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage",
         "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:SendMessage",
       ]))
     }
     error_message = "A role allows more or less than its stage calls."
+  }
+}
+
+run "without_a_ledger_no_role_may_touch_a_table" {
+  command = apply
+
+  variables {
+    create_ledger = false
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.function : [
+        for statement in document.statement : [for action in statement.actions : !startswith(action, "dynamodb:")]
+      ]
+    ]))
+    error_message = "A role allows what nobody calls."
+  }
+}
+
+run "the_ledger_is_the_only_table" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.function : [
+        for statement in document.statement :
+        statement.resources == toset(["arn:aws:dynamodb:eu-west-1:111122223333:table/ledger"])
+        if statement.sid == "KeepLedger"
+      ]
+    ]))
+    error_message = "A role may write other tables."
   }
 }
 

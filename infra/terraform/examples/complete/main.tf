@@ -1,4 +1,4 @@
-# The serverless form in a VPC without NAT: a security group, an endpoint for SQS, and alarms by mail.
+# The serverless form in a VPC without NAT: a security group, endpoints for AWS, and alarms by mail.
 
 terraform {
   required_version = ">= 1.5"
@@ -18,6 +18,11 @@ variable "vpc_id" {
 
 variable "subnet_ids" {
   description = "Two subnets from which the tasks can be reached"
+  type        = list(string)
+}
+
+variable "route_table_ids" {
+  description = "The route tables of these subnets"
   type        = list(string)
 }
 
@@ -52,8 +57,17 @@ resource "aws_vpc_security_group_egress_rule" "tasks" {
 
 resource "aws_vpc_security_group_egress_rule" "endpoints" {
   security_group_id = aws_security_group.notify.id
-  description       = "SQS, by the endpoint"
+  description       = "EC2, ECS and SQS, by their endpoints"
   cidr_ipv4         = data.aws_vpc.this.cidr_block
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "ledger" {
+  security_group_id = aws_security_group.notify.id
+  description       = "DynamoDB, by its gateway endpoint"
+  prefix_list_id    = module.notifier.dynamodb_prefix_list_id
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
@@ -80,6 +94,7 @@ module "notifier" {
 
   create_vpc_endpoints = true
   vpc_id               = var.vpc_id
+  route_table_ids      = var.route_table_ids
 
   tags = { Environment = "production" }
 }

@@ -79,6 +79,12 @@ data "aws_iam_policy_document" "daemon" {
   }
 
   statement {
+    sid       = "KeepLedger"
+    actions   = module.notifier.ledger_actions
+    resources = [module.notifier.ledger_arn]
+  }
+
+  statement {
     sid = "WorkThroughQueues"
     actions = [
       "sqs:ChangeMessageVisibility",
@@ -174,6 +180,7 @@ resource "aws_ecs_task_definition" "daemon" {
         NOTIFIER_SERVICES_QUEUE_URL = module.notifier.queue_urls["tasks"]
         NOTIFIER_TASKS_QUEUE_URL    = module.notifier.queue_urls["notify"]
         NOTIFIER_ALLOW_NETWORKS     = data.aws_vpc.this.cidr_block
+        NOTIFIER_LEDGER             = module.notifier.ledger
         NOTIFIER_LOG_FORMAT         = "json"
       } : { name = name, value = value }
     ]
