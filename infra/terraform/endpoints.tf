@@ -1,5 +1,5 @@
 locals {
-  endpoint_services = var.create && var.create_vpc_endpoints ? toset(var.vpc_endpoint_services) : toset([])
+  endpoint_services = var.create && var.create_vpc_endpoints ? toset(concat(var.vpc_endpoint_services, [for keeper in [local.secret_keeper] : keeper if keeper != null])) : toset([])
   endpoint_count    = length(local.endpoint_services) > 0 ? 1 : 0
   gateway_count     = local.ledger_count > 0 && var.create_vpc_endpoints ? 1 : 0
 }

@@ -22,9 +22,20 @@ locals {
         NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
         NOTIFIER_LOG_LEVEL       = var.log_level
       },
+      stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
       var.environment,
     )
   }
+<<<<<<< ours
+=======
+
+  # The service that keeps the secret: `secretsmanager` or `ssm`.
+  secret_keeper  = var.signing_secret_arn == null ? null : split(":", var.signing_secret_arn)[2]
+  signing_secret = var.signing_secret_arn == null ? "none" : "${local.secret_keeper}:${var.signing_secret_arn}"
+
+  # Where outcomes are kept: the one place for a table's name.
+  ledger = "none"
+>>>>>>> theirs
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -86,6 +97,11 @@ resource "aws_lambda_function" "this" {
     precondition {
       condition     = length(var.subnet_ids) > 0 && length(var.security_group_ids) > 0
       error_message = "The notify function needs subnet_ids and security_group_ids: it calls tasks by their private addresses."
+    }
+
+    precondition {
+      condition     = (var.signing_secret_arn != null) != var.unsigned
+      error_message = "Requests are signed by the keys of signing_secret_arn; unsigned = true sends them without. One of the two."
     }
   }
 

@@ -123,6 +123,26 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  dynamic "statement" {
+    for_each = each.key == "notify" && var.signing_secret_arn != null ? [var.signing_secret_arn] : []
+
+    content {
+      sid       = "ReadSigningSecret"
+      actions   = [local.secret_keeper == "ssm" ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "notify" && var.signing_secret_arn != null && var.signing_secret_kms_key_arn != null ? [var.signing_secret_kms_key_arn] : []
+
+    content {
+      sid       = "DecryptSigningSecret"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+
   # Lambda itself makes these calls with the function's role, to put the function into the VPC. The actions that create
   # and delete are checked before the interface exists, so no narrower resource is known.
   # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".

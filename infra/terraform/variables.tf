@@ -49,6 +49,36 @@ variable "kms_key_arn" {
   }
 }
 
+variable "signing_secret_arn" {
+  description = "The secret of Secrets Manager, or the SecureString parameter of Systems Manager, that holds the keys by which requests to tasks are signed. `ecs-task-notifier keygen` makes one; Terraform never sees it"
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.signing_secret_arn == null || can(regex(
+      "^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:|ssm:[^:]+:[0-9]{12}:parameter/)[^*?]+$", var.signing_secret_arn
+    ))
+    error_message = "signing_secret_arn is the ARN of a secret of Secrets Manager, or of a parameter of Systems Manager."
+  }
+}
+
+variable "signing_secret_kms_key_arn" {
+  description = "The KMS key that encrypts this secret; AWS's own key when null"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.signing_secret_kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/", var.signing_secret_kms_key_arn))
+    error_message = "signing_secret_kms_key_arn is the ARN of a key, not of an alias."
+  }
+}
+
+variable "unsigned" {
+  description = "Whether requests may go without a signature: tasks cannot tell them from anybody else's then"
+  type        = bool
+  default     = false
+}
+
 variable "subnet_ids" {
   description = "Subnets of the notify function: from them the tasks must be reachable. Two, in two availability zones, keep it working when one fails"
   type        = list(string)
@@ -96,7 +126,11 @@ variable "vpc_id" {
 }
 
 variable "vpc_endpoint_services" {
+<<<<<<< ours
   description = "The AWS services that get an interface endpoint: what the notify function calls, besides DynamoDB"
+=======
+  description = "The AWS services that get an interface endpoint. `sqs` is what the notify function calls; `secretsmanager` or `ssm` follows by itself from `signing_secret_arn`; add `ecs` and `ec2` with `discovery_in_vpc`"
+>>>>>>> theirs
   type        = list(string)
   default     = ["ec2", "ecs", "sqs"]
 }

@@ -19,6 +19,7 @@ variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   archives_dir       = "./tests/archives"
+  unsigned           = true
 }
 
 run "names_are_those_of_the_proof_of_concept" {
@@ -359,4 +360,42 @@ run "wrong_values_are_refused_by_name" {
     var.name_prefix, var.name_suffix, var.architecture, var.cluster_arns, var.allow_networks, var.health,
     var.horizon_minutes, var.ledger_days, var.route_table_ids, var.kms_key_arn, var.stages,
   ]
+}
+
+run "unsigned_is_a_choice" {
+  command = plan
+
+  variables {
+    unsigned = false
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "only_notify_knows_where_the_keys_are" {
+  command = plan
+
+  variables {
+    unsigned             = false
+    signing_secret_arn   = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
+    create_vpc_endpoints = true
+    vpc_id               = "vpc-1"
+  }
+
+  assert {
+    condition = {
+      for stage, function in aws_lambda_function.this :
+      stage => lookup(function.environment[0].variables, "NOTIFIER_SIGNING_SECRET", "not set")
+      } == {
+      services = "not set"
+      tasks    = "not set"
+      notify   = "secretsmanager:arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
+    }
+    error_message = "Another function knows of the secret, or notify does not."
+  }
+
+  assert {
+    condition     = contains(keys(aws_vpc_endpoint.this), "secretsmanager")
+    error_message = "The notify function cannot reach Secrets Manager."
+  }
 }

@@ -32,6 +32,7 @@ variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   archives_dir       = "./tests/archives"
+  unsigned           = true
 }
 
 run "each_role_has_the_actions_of_its_stage_and_no_more" {
@@ -146,5 +147,32 @@ run "a_key_may_be_used" {
       ])
     ])
     error_message = "A function cannot read its encrypted queue."
+  }
+}
+
+run "only_notify_may_read_the_signing_secret_and_nothing_else" {
+  command = apply
+
+  variables {
+    unsigned                   = false
+    signing_secret_arn         = "arn:aws:ssm:eu-west-1:111122223333:parameter/notifier"
+    signing_secret_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/s"
+  }
+
+  assert {
+    condition = {
+      for stage, document in data.aws_iam_policy_document.function : stage => [
+        for statement in document.statement : "${one(statement.actions)} ${one(statement.resources)}"
+        if contains(["ReadSigningSecret", "DecryptSigningSecret"], statement.sid)
+      ]
+      } == {
+      services = []
+      tasks    = []
+      notify = [
+        "ssm:GetParameter arn:aws:ssm:eu-west-1:111122223333:parameter/notifier",
+        "kms:Decrypt arn:aws:kms:eu-west-1:111122223333:key/s",
+      ]
+    }
+    error_message = "A function may read more, or notify may not read its keys."
   }
 }

@@ -1,4 +1,8 @@
+<<<<<<< ours
 # The serverless form in a VPC without NAT: a security group, endpoints for AWS, and alarms by mail.
+=======
+# The serverless form in a VPC without NAT: a security group, endpoints for SQS and Secrets Manager, and alarms by mail.
+>>>>>>> theirs
 
 terraform {
   required_version = ">= 1.5"
@@ -21,9 +25,15 @@ variable "subnet_ids" {
   type        = list(string)
 }
 
+<<<<<<< ours
 variable "route_table_ids" {
   description = "The route tables of these subnets"
   type        = list(string)
+=======
+variable "signing_secret_arn" {
+  description = "The secret with the keys that `ecs-task-notifier keygen` made"
+  type        = string
+>>>>>>> theirs
 }
 
 variable "mail" {
@@ -57,7 +67,11 @@ resource "aws_vpc_security_group_egress_rule" "tasks" {
 
 resource "aws_vpc_security_group_egress_rule" "endpoints" {
   security_group_id = aws_security_group.notify.id
+<<<<<<< ours
   description       = "EC2, ECS and SQS, by their endpoints"
+=======
+  description       = "SQS and Secrets Manager, by their endpoints"
+>>>>>>> theirs
   cidr_ipv4         = data.aws_vpc.this.cidr_block
   ip_protocol       = "tcp"
   from_port         = 443
@@ -91,6 +105,7 @@ module "notifier" {
   security_group_ids = [aws_security_group.notify.id]
   allow_networks     = [data.aws_vpc.this.cidr_block]
   alarm_topic_arns   = [aws_sns_topic.alarms.arn]
+  signing_secret_arn = var.signing_secret_arn
 
   create_vpc_endpoints = true
   vpc_id               = var.vpc_id

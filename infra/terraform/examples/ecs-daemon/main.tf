@@ -21,6 +21,11 @@ variable "image" {
   type        = string
 }
 
+variable "signing_secret_arn" {
+  description = "The secret with the keys that `ecs-task-notifier keygen` made"
+  type        = string
+}
+
 variable "vpc_id" {
   description = "The VPC that the tasks are in"
   type        = string
@@ -79,9 +84,15 @@ data "aws_iam_policy_document" "daemon" {
   }
 
   statement {
+<<<<<<< ours
     sid       = "KeepLedger"
     actions   = module.notifier.ledger_actions
     resources = [module.notifier.ledger_arn]
+=======
+    sid       = "ReadSigningSecret"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [var.signing_secret_arn]
+>>>>>>> theirs
   }
 
   statement {
@@ -182,6 +193,7 @@ resource "aws_ecs_task_definition" "daemon" {
         NOTIFIER_ALLOW_NETWORKS     = data.aws_vpc.this.cidr_block
         NOTIFIER_LEDGER             = module.notifier.ledger
         NOTIFIER_LOG_FORMAT         = "json"
+        NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
       } : { name = name, value = value }
     ]
     logConfiguration = {
