@@ -107,7 +107,7 @@ fn the_guide_names_every_subcommand_flag_and_setting() {
         assert!(guide.contains(&format!("\n## `{subcommand}`\n")), "{subcommand}");
         let help = notifier(&format!("{subcommand} -h")).run().stdout;
         let flags = help.split_whitespace().filter(|word| word.starts_with("--"));
-        for flag in flags.map(|flag| flag.split('[').next().unwrap().trim_end_matches([',', '.', ']'])) {
+        for flag in flags.map(|flag| flag.split('[').next().unwrap().trim_end_matches([',', '.', ']', ':'])) {
             assert!(guide.contains(&format!("`{flag}")), "docs/cli.md does not name {flag} of {subcommand}");
         }
     }
