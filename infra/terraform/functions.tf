@@ -22,20 +22,16 @@ locals {
         NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
         NOTIFIER_LOG_LEVEL       = var.log_level
       },
+      # Must be said, or the function does not start. `environment` names keys instead.
+      stage == "notify" ? { NOTIFIER_SIGNING_SECRET = "none" } : {},
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
       var.environment,
     )
   }
-<<<<<<< ours
-=======
 
   # The service that keeps the secret: `secretsmanager` or `ssm`.
   secret_keeper  = var.signing_secret_arn == null ? null : split(":", var.signing_secret_arn)[2]
   signing_secret = var.signing_secret_arn == null ? "none" : "${local.secret_keeper}:${var.signing_secret_arn}"
-
-  # Where outcomes are kept: the one place for a table's name.
-  ledger = "none"
->>>>>>> theirs
 }
 
 resource "aws_cloudwatch_log_group" "function" {

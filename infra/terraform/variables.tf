@@ -126,11 +126,7 @@ variable "vpc_id" {
 }
 
 variable "vpc_endpoint_services" {
-<<<<<<< ours
   description = "The AWS services that get an interface endpoint: what the notify function calls, besides DynamoDB"
-=======
-  description = "The AWS services that get an interface endpoint. `sqs` is what the notify function calls; `secretsmanager` or `ssm` follows by itself from `signing_secret_arn`; add `ecs` and `ec2` with `discovery_in_vpc`"
->>>>>>> theirs
   type        = list(string)
   default     = ["ec2", "ecs", "sqs"]
 }

@@ -1,8 +1,4 @@
-<<<<<<< ours
 # The serverless form in a VPC without NAT: a security group, endpoints for AWS, and alarms by mail.
-=======
-# The serverless form in a VPC without NAT: a security group, endpoints for SQS and Secrets Manager, and alarms by mail.
->>>>>>> theirs
 
 terraform {
   required_version = ">= 1.5"
@@ -25,15 +21,14 @@ variable "subnet_ids" {
   type        = list(string)
 }
 
-<<<<<<< ours
 variable "route_table_ids" {
   description = "The route tables of these subnets"
   type        = list(string)
-=======
+}
+
 variable "signing_secret_arn" {
   description = "The secret with the keys that `ecs-task-notifier keygen` made"
   type        = string
->>>>>>> theirs
 }
 
 variable "mail" {
@@ -67,11 +62,7 @@ resource "aws_vpc_security_group_egress_rule" "tasks" {
 
 resource "aws_vpc_security_group_egress_rule" "endpoints" {
   security_group_id = aws_security_group.notify.id
-<<<<<<< ours
   description       = "EC2, ECS and SQS, by their endpoints"
-=======
-  description       = "SQS and Secrets Manager, by their endpoints"
->>>>>>> theirs
   cidr_ipv4         = data.aws_vpc.this.cidr_block
   ip_protocol       = "tcp"
   from_port         = 443
