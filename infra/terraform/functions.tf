@@ -22,8 +22,6 @@ locals {
         NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
         NOTIFIER_LOG_LEVEL       = var.log_level
       },
-      # Must be said, or the function does not start. `environment` names keys instead.
-      stage == "notify" ? { NOTIFIER_SIGNING_SECRET = "none" } : {},
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
       var.environment,
     )

@@ -192,7 +192,6 @@ resource "aws_ecs_task_definition" "daemon" {
         NOTIFIER_TASKS_QUEUE_URL    = module.notifier.queue_urls["notify"]
         NOTIFIER_ALLOW_NETWORKS     = data.aws_vpc.this.cidr_block
         NOTIFIER_LEDGER             = module.notifier.ledger
-        NOTIFIER_SIGNING_SECRET     = "none"
         NOTIFIER_LOG_FORMAT         = "json"
         NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
       } : { name = name, value = value }
