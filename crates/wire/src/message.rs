@@ -308,7 +308,8 @@ mod tests {
     #[test]
     fn each_message_of_a_broadcast_is_a_part_of_its_own() {
         let of = |json: &str| ServiceMessage::from_body(json).unwrap().part();
-        let web = r#"{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n"}"#;
+        let web =
+            r#"{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n"}"#;
         let others = [
             web.replace("prod", "test"),
             web.replace("web", "api"),
