@@ -380,6 +380,7 @@ run "only_notify_knows_where_the_keys_are" {
     signing_secret_arn   = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
     create_vpc_endpoints = true
     vpc_id               = "vpc-1"
+    route_table_ids      = ["rtb-1"]
   }
 
   assert {
