@@ -67,12 +67,12 @@ impl Deliverer {
             attempts: 0,
         });
         loop {
-            while fanout.running.len() < self.0.concurrency
+            while fanout.running.len() < self.inner.concurrency
                 && let Some(job) = fresh.next().or_else(|| fanout.due())
             {
                 fanout.start(job);
             }
-            let has_room = fanout.running.len() < self.0.concurrency;
+            let has_room = fanout.running.len() < self.inner.concurrency;
             let next_due = fanout.waiting.keys().next().map(|(due, _)| *due);
             tokio::select! {
                 Some(joined) = fanout.running.join_next_with_id() => fanout.finish(joined),

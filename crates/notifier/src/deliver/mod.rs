@@ -93,7 +93,13 @@ impl Default for Options {
 
 /// Makes deliveries. Cloning it is cheap, and clones share one limit of concurrency: make one per process.
 #[derive(Clone, Debug)]
-pub struct Deliverer(Arc<Inner>, Trust);
+pub struct Deliverer {
+    inner: Arc<Inner>,
+    /// What requests are proved by.
+    trust: Trust,
+    /// Knows where tasks are by now; without it, every attempt goes where the first went.
+    locate: Option<Arc<dyn Locate>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -102,8 +108,6 @@ struct Inner {
     networks: Networks,
     clock: Clock,
     chance: Chance,
-    /// Knows where tasks are by now; without it, every attempt goes where the first went.
-    locate: Option<Arc<dyn Locate>>,
     horizon: Duration,
     slots: Semaphore,
     concurrency: usize,
@@ -161,8 +165,8 @@ impl Deliverer {
                 "Concurrency lowered to {concurrency}: this process may not open more files"
             );
         }
-        Self(
-            Arc::new(Inner {
+        Self {
+            inner: Arc::new(Inner {
                 limits: Limits {
                     connect: options.connect_timeout,
                     total: options.timeout,
@@ -177,20 +181,20 @@ impl Deliverer {
                 networks,
                 clock,
                 chance,
-                locate: None,
                 horizon: options.horizon,
                 slots: Semaphore::new(concurrency),
                 concurrency,
                 local_failures: AtomicU64::new(0),
             }),
-            Trust::default(),
-        )
+            trust: Trust::default(),
+            locate: None,
+        }
     }
 
     /// Proves requests by these secrets, and asks tasks for these certificates. Without it, nothing is signed.
     #[must_use]
     pub fn trusting(mut self, trust: Trust) -> Self {
-        self.1 = trust;
+        self.trust = trust;
         self
     }
 
@@ -198,16 +202,14 @@ impl Deliverer {
     /// moved is called where it is now, never whoever has its address by then.
     #[must_use]
     pub fn locating(mut self, locate: Arc<dyn Locate>) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.locate = Some(locate);
-        }
+        self.locate = Some(locate);
         self
     }
 
     /// How long after it was queued a delivery is still tried.
     #[must_use]
     pub fn horizon(&self) -> Duration {
-        self.0.horizon
+        self.inner.horizon
     }
 
     /// Makes one delivery: as many attempts as it takes, up to the limit, with waits between them.
@@ -266,13 +268,13 @@ impl Deliverer {
 
     /// A place among the attempts under way; `None` when the deadline comes first.
     async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
-        before(deadline, self.0.slots.acquire()).await?.ok()
+        before(deadline, self.inner.slots.acquire()).await?.ok()
     }
 
     /// Where to call: where the endpoint was found, or if it was tried before, where it is by now. No slot is held
     /// meanwhile, so waiting for ECS keeps nobody from being called.
     async fn find(&self, endpoint: Endpoint, again: bool) -> Result<Endpoint, Tried> {
-        let Some(locate) = self.0.locate.as_ref().filter(|_| again) else { return Ok(endpoint) };
+        let Some(locate) = self.locate.as_ref().filter(|_| again) else { return Ok(endpoint) };
         let error = match locate.locate(&endpoint).await {
             Ok(Located::At(found)) => return Ok(found),
             Ok(Located::Stopped(why)) => AttemptError::Stopped(why),
@@ -290,7 +292,7 @@ impl Deliverer {
     }
 
     async fn exchange(&self, call: &Call, endpoint: Endpoint, deadline: Option<Instant>) -> Tried {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let started = Instant::now();
         let result = if let Err(refused) = inner.networks.check(call.address.ip()) {
             Err(AttemptError::Refused(refused))
@@ -312,12 +314,12 @@ impl Deliverer {
     fn next(&self, number: u32, more: bool, tried: &Tried) -> Next {
         let Err(error) = &tried.result else { return Next::Settled };
         let Then::Again(asked) = error.then() else { return Next::Settled };
-        if error.is_misdirected() && self.0.locate.is_none() {
+        if error.is_misdirected() && self.locate.is_none() {
             // The same stranger would answer again.
             return Next::Settled;
         }
-        let schedule = &self.0.schedule;
-        match schedule.wait_before(number + 1, asked, self.0.chance.fraction()) {
+        let schedule = &self.inner.schedule;
+        match schedule.wait_before(number + 1, asked, self.inner.chance.fraction()) {
             Some(wait) if !(more && asked > Some(schedule.asked_most)) => {
                 Next::Again { wait, reason: error.reason() }
             }

@@ -19,11 +19,11 @@ impl Deliverer {
         call: &Call,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
-        let proof = self.1.proof(&call.service).await;
+        let proof = self.trust.proof(&call.service).await;
         let result = self.send_with(call, &proof, deadline).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
-                match self.1.newer(&call.service, proof).await {
+                match self.trust.newer(&call.service, proof).await {
                     Some(newer) => self.send_with(call, &newer, deadline).await,
                     None => result,
                 }
@@ -38,13 +38,13 @@ impl Deliverer {
         proof: &Proof,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let now = inner.clock.now();
         let request = call.request(now.unix_timestamp(), proof)?;
         let secured = match call.scheme {
             Scheme::Http => None,
             Scheme::Https => {
-                let config = self.1.tls().await.ok_or(AttemptError::NoTls)?;
+                let config = self.trust.tls().await.ok_or(AttemptError::NoTls)?;
                 Some(Secured::new(config, call.server_name.as_deref(), call.address.ip())?)
             }
         };
