@@ -7,7 +7,7 @@ use wire::BroadcastId;
 use crate::args::{ForLedger, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::{context, log, report};
+use crate::{context, report};
 
 /// End a broadcast: whoever has not been called is not called any more
 ///
@@ -36,10 +36,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
-    log::for_people(console);
-    let aws = context::aws(global, &settings).await;
-    let ledger = context::kept_ledger(&aws, &settings).await?;
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     let broadcast = &args.broadcast;
     if ledger.read(broadcast).await?.is_none() {
         console.warn(&format!("the ledger has not heard of {broadcast} yet; if it begins, it ends at once"));

@@ -17,6 +17,7 @@ use notifier::stage::Ctx;
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::log;
 use crate::render::units::count;
 
 /// How long nobody wonders what goes on.
@@ -68,6 +69,18 @@ pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell th
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     let opened = ledger::open(&settings.ledger, aws, Clock::system(), Chance::from_entropy()).await;
     opened.map_err(|error| LedgerError::from(error).into())
+}
+
+/// The ledger for a command that works on nothing else.
+pub(crate) async fn only_ledger(
+    global: &Global,
+    flags: &Flags,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Ledger, Failure> {
+    let settings = settings(global, flags, &[], environment, console)?;
+    log::for_people(console);
+    kept_ledger(&aws(global, &settings).await, &settings).await
 }
 
 /// The ledger that the settings name, for a command that is of no use without one.

@@ -3,17 +3,17 @@
 use std::io::Write;
 
 use clap::Args;
-use notifier::ledger::Recent;
+use notifier::ledger::BroadcastRecord;
 use notifier::settings::Environment;
 use serde::Serialize;
 
 use crate::args::{ForLedger, Format, Global, SettingFlags};
 use crate::console::Console;
+use crate::context;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
 use crate::render::style::{BOLD, DIM};
 use crate::render::table::{Cell, Table};
-use crate::{context, log};
 
 /// The latest broadcasts, the newest first
 ///
@@ -49,7 +49,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(recent: &'a Recent) -> Self {
+    fn new(recent: &'a BroadcastRecord) -> Self {
         Self {
             asked_at: recent.asked(),
             broadcast: recent.id.as_str(),
@@ -78,10 +78,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
-    log::for_people(console);
-    let aws = context::aws(global, &settings).await;
-    let ledger = context::kept_ledger(&aws, &settings).await?;
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     let recent = ledger.recent(usize::from(args.limit)).await?;
     let lines: Vec<Line<'_>> = recent.iter().map(Line::new).collect();
     if console.format == Format::Text {

@@ -1,7 +1,5 @@
 //! `redrive` and `drop`: dead letters back to work, or away for good.
 
-#![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
-
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
@@ -248,7 +246,7 @@ async fn sort(
     let (mut found, mut seen, mut error) = (Vec::new(), 0, None);
     for (stage, url) in wanted {
         let queue = Queue::at(aws.sqs.clone(), url, Chance::from_entropy());
-        let sorted = redrive::sort(stage, queue, &letters.filter(), action, &ledger).await?;
+        let sorted = Box::pin(redrive::sort(stage, queue, &letters.filter(), action, &ledger)).await?;
         if sorted.is_cut {
             console
                 .warn(&format!("not every letter of stage {} was looked at; run it again", stage.as_str()));

@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::report::total;
 use crate::render::units;
-use crate::{context, log, send};
+use crate::{context, send};
 
 /// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
 const LOOK: Duration = Duration::from_secs(1);
@@ -83,10 +83,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
-    log::for_people(console);
-    let aws = context::aws(global, &settings).await;
-    let ledger = context::kept_ledger(&aws, &settings).await?;
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     if args.wait.wait.is_none() && ledger.read(&args.broadcast).await?.is_none() {
         return Err(unknown(&args.broadcast));
     }
@@ -131,7 +128,7 @@ pub(crate) async fn conclude(
 }
 
 /// `2 of 17 containers were not told`.
-fn not_told(counts: Counts) -> String {
+pub(crate) fn not_told(counts: Counts) -> String {
     let untold = counts.total() - counts.told();
     let verb = if untold == 1 { "was" } else { "were" };
     format!("{} of {} {verb} not told", units::digits(untold), units::count(counts.total(), "container"))

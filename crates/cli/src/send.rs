@@ -13,7 +13,7 @@ use crate::args::{EventArgs, ForSend, Format, Global, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{self, Live};
-use crate::render::{records, report, units};
+use crate::render::{records, report};
 use crate::{context, log};
 
 /// Tell every running task of a scope, now, and report
@@ -101,11 +101,7 @@ fn conclude(
     if counts.all_told(allow_skips) {
         return Ok(Exit::Done);
     }
-    let untold = counts.total() - counts.told();
-    let verb = if untold == 1 { "was" } else { "were" };
-    let total = units::count(counts.total(), "container");
-    let failure = Failure::not_told(format!("{} of {total} {verb} not told", units::digits(untold)));
-    Err(failure.hint(hint(report, scope)))
+    Err(Failure::not_told(crate::report::not_told(counts)).hint(hint(report, scope)))
 }
 
 /// What to do when some were not told.
