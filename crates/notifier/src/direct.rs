@@ -7,9 +7,8 @@ use tokio::sync::mpsc;
 use wire::{Broadcast, ObserverMessage, PartId};
 
 use crate::discover::DiscoverError;
-use crate::fleet::{Endpoint, Fleet, Skip};
+use crate::fleet::{Endpoint, Fleet, Member};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
-use crate::outcome::Skipped;
 use crate::progress::{Progress, Step};
 use crate::report::{Entry, Report};
 use crate::stage::Ctx;
@@ -52,17 +51,9 @@ pub async fn send(
 ) -> Result<Report, SendError> {
     let fleet = ctx.discovery.fleet(scope).await?;
     let parts = parts(fleet);
-    let record = BroadcastRecord {
-        id: broadcast.id.clone(),
-        event: broadcast.event.clone(),
-        cluster: scope.cluster.clone(),
-        services: scope.services.clone(),
-        standalone: scope.standalone,
-        asked_by,
-        asked_at: i64::try_from(ctx.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
-        bystanders: parts.iter().map(|part| part.fleet.bystanders.len()).sum(),
-        failure: None,
-    };
+    let bystanders = parts.iter().map(|part| part.fleet.bystanders.len()).sum();
+    let record =
+        BroadcastRecord { bystanders, ..BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by) };
     let listed: Vec<_> = parts.iter().map(|part| (part.id.clone(), part.service.clone())).collect();
     ctx.ledger.broadcast(record, &listed, &[]).await?;
     let parts_told = listed.into_iter().map(|(part, _)| part).collect();
@@ -120,25 +111,29 @@ struct Part {
 
 /// The fleet, service by service.
 fn parts(fleet: Fleet) -> Vec<Part> {
-    let mut services = BTreeMap::<(String, String), Fleet>::new();
-    let mut of = |member: &crate::fleet::Member, add: &mut dyn FnMut(&mut Fleet)| {
-        add(services.entry((member.cluster.clone(), member.service.clone())).or_default());
-    };
+    let mut services = BTreeMap::new();
     for endpoint in fleet.endpoints {
-        of(&endpoint.member.clone(), &mut |fleet| fleet.endpoints.push(endpoint.clone()));
+        of_service(&mut services, &endpoint.member).endpoints.push(endpoint);
     }
     for skip in fleet.skips {
-        of(&skip.member.clone(), &mut |fleet| fleet.skips.push(skip.clone()));
+        of_service(&mut services, &skip.member).skips.push(skip);
     }
     for bystander in fleet.bystanders {
-        of(&bystander.member.clone(), &mut |fleet| fleet.bystanders.push(bystander.clone()));
+        of_service(&mut services, &bystander.member).bystanders.push(bystander);
     }
-    let part = |((cluster, service), fleet): ((String, String), Fleet)| Part {
+    let part = |((cluster, service), fleet): (Service, Fleet)| Part {
         id: PartId::derive([&cluster, &service, "direct"]),
         service,
         fleet,
     };
     services.into_iter().map(part).collect()
+}
+
+/// A cluster and the name of a service.
+type Service = (String, String);
+
+fn of_service<'a>(services: &'a mut BTreeMap<Service, Fleet>, member: &Member) -> &'a mut Fleet {
+    services.entry((member.cluster.clone(), member.service.clone())).or_default()
 }
 
 impl Part {
@@ -169,7 +164,7 @@ impl Part {
         let mut untold = untold.into_iter();
         endpoints.retain(|_| untold.next().unwrap_or(true));
         entries.extend(skipped);
-        tell_skips(ctx, broadcast, skips);
+        ctx.progress.skipped(&broadcast.id, skips);
         ctx.progress.tell(Step::Tasks {
             broadcast: broadcast.id.clone(),
             part: id,
@@ -178,11 +173,5 @@ impl Part {
             bystanders,
         });
         Ok(endpoints)
-    }
-}
-
-fn tell_skips(ctx: &Ctx, broadcast: &Broadcast, skips: Vec<Skip>) {
-    for skip in skips {
-        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.id.clone(), skip }));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wire::{BroadcastId, PartId};
 
-use crate::fleet::{Bystander, Endpoint};
+use crate::fleet::{Bystander, Endpoint, Skip};
 use crate::outcome::{Settled, Skipped};
 
 /// One thing that happened in a broadcast.
@@ -66,6 +66,13 @@ impl Progress {
     /// Tells the listener.
     pub fn tell(&self, step: Step) {
         (self.0)(step);
+    }
+
+    /// Tells the listener of skips.
+    pub fn skipped(&self, broadcast: &BroadcastId, skips: Vec<Skip>) {
+        for skip in skips {
+            self.tell(Step::Skipped(Skipped { broadcast: broadcast.clone(), skip }));
+        }
     }
 }
 

@@ -13,11 +13,10 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::{BroadcastId, Message as _, TaskMessage};
 
-use crate::fleet::Member;
 use crate::ledger::{Ledger, LedgerError};
 use crate::queue::{Letter, Letters, Queue, QueueError, chain};
 use crate::report::Entry;
-use crate::stage::StageName;
+use crate::stage::{StageName, endpoint};
 
 /// Letters that one run looks at.
 pub const LETTERS_MAX: usize = 10_000;
@@ -218,23 +217,14 @@ fn about(stage: StageName, letter: &Letter) -> Found {
     }
 }
 
-/// The delivery that a letter of the tasks queue is for; `None` when the body does not say. Pure.
+/// The delivery that a letter of the tasks queue is for; `None` when the body names none, as stage 3 would say too. Pure.
 fn delivery(letter: &Letter) -> Option<(BroadcastId, Entry)> {
-    let message = TaskMessage::from_body(&letter.message.body).ok()?;
-    let broadcast = match message.broadcast {
+    let mut message = TaskMessage::from_body(&letter.message.body).ok()?;
+    let broadcast = match message.broadcast.take() {
         Some(broadcast) => broadcast.id,
         None => BroadcastId::try_from(letter.message.id.clone()).ok()?,
     };
-    let ip = message.address.parse::<std::net::IpAddr>().ok();
-    let address = ip.zip(message.port.parse::<u16>().ok()).map(std::net::SocketAddr::from);
-    let member = Member {
-        cluster: message.cluster,
-        service: message.service,
-        task: message.task,
-        task_definition: message.task_definition,
-        container: message.container,
-    };
-    Some((broadcast, Entry { member, address, ..Entry::default() }))
+    Some((broadcast, Entry::from(&endpoint(message).ok()?)))
 }
 
 /// How the ledger was prepared for what happens to a letter.
@@ -303,11 +293,10 @@ impl Desk<'_> {
             ledger.drop_delivery(&broadcast, &entry.member, reason).await?;
             return Ok(Prepared::Ready(None));
         }
-        let before = ledger.state(&broadcast, &entry.member).await?;
         let reason = Some("sent back to work".to_owned());
-        let pending = Entry { reason, attempts: Some(standing.attempts), ..entry };
+        let pending = Entry { reason, attempts: Some(standing.attempts()), ..entry };
         ledger.settle(&broadcast, pending).await?;
-        Ok(Prepared::Ready(before.map(|before| Box::new((broadcast, before)))))
+        Ok(Prepared::Ready(standing.state.map(|before| Box::new((broadcast, before)))))
     }
 
     /// Sends letters to their queue; the answer is those that are there.

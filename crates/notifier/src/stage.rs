@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::queue;
 
 mod endpoint;
+pub(crate) use endpoint::endpoint;
 mod find;
 mod notify;
 

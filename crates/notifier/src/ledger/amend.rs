@@ -1,30 +1,13 @@
-//! What is known of a delivery, read and rewritten by whoever sorts dead letters.
+//! What is known of a delivery, rewritten by whoever sorts dead letters.
 
 use wire::BroadcastId;
 
-use super::record::DeliveryRecord;
-use super::{Ledger, LedgerError, decode, delivery, key};
+use super::{Ledger, LedgerError};
 use crate::fleet::Member;
 use crate::outcome::Outcome;
 use crate::report::Entry;
 
 impl Ledger {
-    /// What the last try of a delivery came to; `None` when nothing was recorded but that it is expected, or that it was told.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`], when the store does not answer.
-    pub async fn state(
-        &self,
-        broadcast: &BroadcastId,
-        member: &Member,
-    ) -> Result<Option<Entry>, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(None) };
-        let found = inner.store.get(vec![key::state(broadcast, &delivery(broadcast, member))]).await?;
-        let record = found.iter().flatten().next().map(decode::<DeliveryRecord>).transpose()?;
-        Ok(record.map(|record| record.entry))
-    }
-
     /// Records that nobody tries a delivery again, and why: its outcome stays, and one that was pending has failed.
     ///
     /// # Errors
@@ -39,7 +22,7 @@ impl Ledger {
         if !self.is_kept() {
             return Ok(());
         }
-        let known = self.state(broadcast, member).await?;
+        let known = self.standing(broadcast, member).await?.state;
         let known = known.unwrap_or_else(|| Entry { member: member.clone(), ..Entry::default() });
         self.settle(broadcast, dropped(known, reason)).await
     }

@@ -45,11 +45,11 @@ use crate::fleet::Member;
 use crate::gather::{Batching, Gather, NoAnswer};
 use crate::outcome::Outcome;
 use crate::report::Entry;
-use record::{BroadcastRow, DeliveryRecord};
+use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
 pub use open::open;
-pub use read::{Recent, Recorded};
+pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 
 /// How long records are kept unless told otherwise, in days.
@@ -121,8 +121,16 @@ impl From<NoAnswer<StoreError>> for LedgerError {
 pub struct Standing {
     /// How it ended, when it was told for good: then nobody is called any more.
     pub told: Option<Outcome>,
+    /// What its last try came to; `None` when nothing was recorded but that it is expected, or that it was told.
+    pub state: Option<Entry>,
+}
+
+impl Standing {
     /// HTTP requests that were made for it so far.
-    pub attempts: u32,
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.state.as_ref().and_then(|entry| entry.attempts).unwrap_or_default()
+    }
 }
 
 /// The ledger that stages write to; [`Ledger::none`] keeps nothing. Cloning it is cheap.
@@ -262,7 +270,7 @@ impl Ledger {
         let (told, state) = (told.transpose()?, state.transpose()?);
         Ok(Standing {
             told: told.and_then(|record| record.entry.outcome),
-            attempts: state.and_then(|record| record.entry.attempts).unwrap_or_default(),
+            state: state.map(|record| record.entry),
         })
     }
 
@@ -273,7 +281,7 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Ok(()) };
         let id = delivery(broadcast, &entry.member);
         let outcome = entry.outcome;
-        let record = DeliveryRecord { entry, at: inner.now() };
+        let record = DeliveryRecord { entry, at: millis(inner.clock.now()) };
         match outcome {
             Some(Outcome::Delivered) => {
                 let item = inner.item(key::told(broadcast, &id), &record)?;
@@ -297,7 +305,7 @@ impl Ledger {
     /// A broadcast that nobody has heard of yet can be cancelled too. The first wish stands; `false` when there was one.
     pub async fn cancel(&self, broadcast: &BroadcastId, reason: String) -> Result<bool, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(false) };
-        let cancel = Cancel { at: inner.now(), reason };
+        let cancel = Cancel { at: millis(inner.clock.now()), reason };
         Ok(inner.store.put_new(inner.item(key::cancel(broadcast), &cancel)?).await?)
     }
 
@@ -326,11 +334,6 @@ impl fmt::Debug for Ledger {
 }
 
 impl Inner {
-    /// Milliseconds since 1970.
-    fn now(&self) -> i64 {
-        i64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
-    }
-
     fn item(&self, key: Key, record: &impl serde::Serialize) -> Result<Item, LedgerError> {
         Ok(self.raw(key, serde_json::to_string(record).map_err(LedgerError::Unwritable)?))
     }

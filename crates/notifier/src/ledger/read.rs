@@ -15,9 +15,6 @@ use crate::report::{Entry, Report};
 /// Partitions that are read at the same time.
 const PARTITIONS_AT_ONCE: usize = 8;
 
-/// A broadcast's line in the history: what was asked for.
-pub type Recent = BroadcastRecord;
-
 /// Everything that a ledger knows of one broadcast.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
@@ -59,7 +56,7 @@ impl Ledger {
     }
 
     /// The latest broadcasts, the newest first, at most so many.
-    pub async fn recent(&self, most: usize) -> Result<Vec<Recent>, LedgerError> {
+    pub async fn recent(&self, most: usize) -> Result<Vec<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
         let (mut lines, mut after) = (Vec::new(), None);
         loop {

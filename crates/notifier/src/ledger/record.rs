@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use wire::{BroadcastId, Draft, Event, PartId};
+use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
 use crate::report::Entry;
 
@@ -39,6 +39,26 @@ pub struct BroadcastRecord {
 }
 
 impl BroadcastRecord {
+    /// What was asked for, at this time, by whom. Nothing has been found yet.
+    pub(crate) fn new(
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+        asked_at: OffsetDateTime,
+        asked_by: Option<String>,
+    ) -> Self {
+        Self {
+            id: broadcast.id.clone(),
+            event: broadcast.event.clone(),
+            cluster: scope.cluster.clone(),
+            services: scope.services.clone(),
+            standalone: scope.standalone,
+            asked_by,
+            asked_at: millis(asked_at),
+            bystanders: 0,
+            failure: None,
+        }
+    }
+
     /// When it was asked for, to the second, as in RFC 3339.
     #[must_use]
     pub fn asked(&self) -> String {
@@ -57,6 +77,11 @@ impl BroadcastRecord {
         }
         self
     }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn millis(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 /// One line of a broadcast's own record.

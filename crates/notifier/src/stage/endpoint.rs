@@ -30,7 +30,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
 }
 
 /// The endpoint that a message names; the error says which field is wrong.
-pub(super) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
+pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
     let ip: IpAddr = message
         .address
         .parse()

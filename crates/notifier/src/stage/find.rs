@@ -1,11 +1,10 @@
 //! Stages 1 and 2 on one message: whom to tell, recorded before anybody is asked to tell them.
 
-use wire::{Broadcast, BroadcastId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
+use wire::{Broadcast, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
 use super::{Ctx, Received, StageError, broadcast, endpoint};
 use crate::fleet::Fleet;
 use crate::ledger::{BroadcastRecord, PartRecord};
-use crate::outcome::Skipped;
 use crate::progress::Step;
 use crate::report::Entry;
 
@@ -24,7 +23,7 @@ pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<Strin
     let skips: Vec<_> = found.skips.iter().map(Entry::from).collect();
     record.bystanders = found.bystanders.len();
     ctx.ledger.broadcast(record, &parts, &skips).await?;
-    tell_skips(ctx, &broadcast.id, found.skips);
+    ctx.progress.skipped(&broadcast.id, found.skips);
     ctx.progress.tell(Step::Services {
         broadcast: broadcast.id,
         parts: parts.into_iter().map(|(part, _)| part).collect(),
@@ -61,7 +60,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>,
         .iter()
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
-    tell_skips(ctx, &broadcast.id, skips);
+    ctx.progress.skipped(&broadcast.id, skips);
     let service = message.service;
     ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, part, service, endpoints, bystanders });
     Ok(bodies)
@@ -99,21 +98,5 @@ fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>)
 
 /// What the ledger keeps of the broadcast that a message asks for.
 pub(super) fn record(scope: &ObserverMessage, broadcast: &Broadcast, received: &Received) -> BroadcastRecord {
-    BroadcastRecord {
-        id: broadcast.id.clone(),
-        event: broadcast.event.clone(),
-        cluster: scope.cluster.clone(),
-        services: scope.services.clone(),
-        standalone: scope.standalone,
-        asked_by: received.sender.clone(),
-        asked_at: i64::try_from(received.sent.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
-        bystanders: 0,
-        failure: None,
-    }
-}
-
-fn tell_skips(ctx: &Ctx, broadcast: &BroadcastId, skips: Vec<crate::fleet::Skip>) {
-    for skip in skips {
-        ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.clone(), skip }));
-    }
+    BroadcastRecord::new(scope, broadcast, received.sent, received.sender.clone())
 }

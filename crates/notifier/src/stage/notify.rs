@@ -31,27 +31,27 @@ pub(super) async fn notify(
         return Ok(());
     }
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
-        return cancelled(ctx, broadcast, endpoint, standing.attempts).await;
+        return cancelled(ctx, broadcast, endpoint, standing.attempts()).await;
     }
     let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
     let round = Round {
         again: received.receives > 1
             || received.queued > received.sent
-            || standing.attempts > 0
+            || standing.attempts() > 0
             || age > ADDRESS_FRESH,
         more: age < ctx.deliverer.horizon(),
         deadline,
     };
     match ctx.deliverer.deliver(&broadcast, &endpoint, &ctx.progress, round).await {
         Ok(mut settled) => {
-            settled.result.attempts += standing.attempts;
+            settled.result.attempts += standing.attempts();
             ctx.ledger.settle(&broadcast.id, Entry::from(&settled)).await?;
             let DeliveryResult { outcome, reason, .. } = settled.result.clone();
             ctx.progress.tell(Step::Settled(settled));
             if outcome.is_told() { Ok(()) } else { Err(StageError::NotTold { outcome, reason }) }
         }
         Err(unfinished) => {
-            later(ctx, &broadcast, endpoint, standing.attempts, &unfinished).await;
+            later(ctx, &broadcast, endpoint, standing.attempts(), &unfinished).await;
             Err(StageError::Unfinished(unfinished))
         }
     }
@@ -67,7 +67,7 @@ pub(super) async fn not_told(ctx: &Ctx, received: &Received, reason: &str) -> Re
     let entry = Entry {
         outcome: Some(Outcome::Failed),
         reason: Some(reason.to_owned()),
-        attempts: Some(standing.attempts),
+        attempts: Some(standing.attempts()),
         ..Entry::from(&endpoint)
     };
     Ok(ctx.ledger.settle(&broadcast.id, entry).await?)
