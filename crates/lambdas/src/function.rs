@@ -11,7 +11,7 @@ use notifier::daemon::Stage;
 use notifier::deliver::{Deliverer, Signing, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger;
-use notifier::queue::{Mapped, Queue};
+use notifier::queue::{Mapped, Queue, chain};
 use notifier::report;
 use notifier::secrets::Vault;
 use notifier::settings::table::{self, Setting};
@@ -82,10 +82,7 @@ async fn trust(settings: &Settings, aws: &Aws, environment: Environment) -> Resu
     }
     let vault = Vault::new(environment, Some(aws.secrets.clone()));
     let trust = Trust::load(&settings.trust, &vault).await;
-    Ok(trust.inspect_err(|error| {
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        tracing::error!("{error}{cause}");
-    })?)
+    Ok(trust.inspect_err(|error| tracing::error!("{}", chain(error)))?)
 }
 
 /// The settings of the queues that a stage reads and writes.

@@ -9,6 +9,9 @@
 
 #[path = "support/emulator.rs"]
 mod emulator;
+#[macro_use]
+#[path = "support/on_both.rs"]
+mod on_both;
 #[path = "daemon/pipeline.rs"]
 mod pipeline;
 #[path = "support/sqs.rs"]
@@ -269,23 +272,6 @@ async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
     let running = start(&gone, With::default(), |_| async { Ok(Vec::new()) });
     let error = timeout(SOON, running.worker).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
-}
-
-macro_rules! on_both {
-    ($($claim:ident)*) => {
-        mod on_the_simulator { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::simulated().await).await;
-            }
-        )* }
-        mod on_ministack { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::ministack().await).await;
-            }
-        )* }
-    };
 }
 
 on_both! {

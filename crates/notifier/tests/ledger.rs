@@ -1,8 +1,9 @@
 //! The ledger under the whole daemon: one outcome for each container, whatever goes wrong on the way.
 
 #![allow(
-    clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
 )]
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
 use notifier::daemon::{self, Queues};
@@ -107,23 +109,28 @@ impl Setup {
         self.ledger.read(&id()).await.unwrap()
     }
 
-    /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
-    async fn run_to_the_end(&self) -> Recorded {
+    /// Lets the daemon run until `condition`, then stops it.
+    async fn run_until(&self, options: daemon::Options, condition: impl AsyncFn() -> bool) {
         let shutdown = CancellationToken::new();
-        let options = daemon::Options::new(Chance::seeded(1));
         let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
         let served = tokio::spawn(served);
         let until = Instant::now() + SOON;
-        loop {
-            let recorded = self.recorded().await;
-            if recorded.as_ref().is_some_and(|recorded| recorded.is_complete) && self.is_drained().await {
-                break;
-            }
-            assert!(Instant::now() < until, "the broadcast has not ended: {recorded:#?}");
+        while !condition().await {
+            assert!(Instant::now() < until, "it has not come to that: {:#?}", self.recorded().await);
             sleep(Duration::from_millis(20)).await;
         }
         shutdown.cancel();
         timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    }
+
+    async fn is_complete(&self) -> bool {
+        self.recorded().await.is_some_and(|recorded| recorded.is_complete)
+    }
+
+    /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
+    async fn run_to_the_end(&self) -> Recorded {
+        let has_ended = async || self.is_complete().await && self.is_drained().await;
+        self.run_until(daemon::Options::new(Chance::seeded(1)), has_ended).await;
         self.recorded().await.unwrap()
     }
 
@@ -224,27 +231,20 @@ async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
     let arn = |service: &str| {
         tasks.iter().find(|task| task.service.as_deref() == Some(service)).unwrap().arn.clone()
     };
-    let shutdown = CancellationToken::new();
-    let options = daemon::Options::new(Chance::seeded(1));
-    let served =
-        tokio::spawn(daemon::serve(Arc::clone(&setup.ctx), setup.queues.clone(), options, shutdown.clone()));
-    let until = Instant::now() + SOON;
-    while setup.sim().received().is_empty() {
-        assert!(Instant::now() < until);
-        sleep(Duration::from_millis(1)).await;
-    }
-    setup.sim().move_address(&arn("old"), &arn("new")).await.unwrap();
-    let calls_before = setup.sim().received().len();
-    while !setup.recorded().await.is_some_and(|recorded| recorded.is_complete) {
-        assert!(Instant::now() < until);
-        sleep(Duration::from_millis(20)).await;
-    }
-    shutdown.cancel();
-    timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    let called = async || !setup.sim().received().is_empty();
+    let calls_before = std::cell::Cell::new(None);
+    let gone = async || {
+        if calls_before.get().is_none() && called().await {
+            setup.sim().move_address(&arn("old"), &arn("new")).await.unwrap();
+            calls_before.set(Some(setup.sim().received().len()));
+        }
+        setup.is_complete().await
+    };
+    setup.run_until(daemon::Options::new(Chance::seeded(1)), gone).await;
     let recorded = setup.recorded().await.unwrap();
     let entry = recorded.report.entries().iter().find(|entry| entry.member.service == "old").unwrap();
     assert_eq!(entry.outcome, Some(Outcome::Gone), "{entry:?}");
-    let strangers = setup.sim().received().into_iter().skip(calls_before);
+    let strangers = setup.sim().received().into_iter().skip(calls_before.get().unwrap());
     assert_eq!(
         strangers.filter(|call| call.task == arn("new")).count(),
         0,
@@ -257,22 +257,9 @@ async fn a_cancelled_broadcast_calls_nobody_any_more() {
     let setup = Setup::new(&[service("checkout", 3, "")]).await;
     // Stages 1 and 2 find the fleet, then somebody changes their mind.
     setup.publish(ASK).await;
-    let shutdown = CancellationToken::new();
     let first_two = daemon::Options { notify: None, ..daemon::Options::new(Chance::seeded(1)) };
-    let served = tokio::spawn(daemon::serve(
-        Arc::clone(&setup.ctx),
-        setup.queues.clone(),
-        first_two,
-        shutdown.clone(),
-    ));
     let tasks: &Queue = setup.queues.tasks.as_ref().unwrap();
-    let until = Instant::now() + SOON;
-    while setup.sqs.depth(tasks).await != (3, 0) {
-        assert!(Instant::now() < until);
-        sleep(Duration::from_millis(20)).await;
-    }
-    shutdown.cancel();
-    timeout(SOON, served).await.unwrap().unwrap().unwrap();
+    setup.run_until(first_two, async || setup.sqs.depth(tasks).await == (3, 0)).await;
     assert!(!setup.recorded().await.unwrap().is_complete);
     assert!(setup.ledger.cancel(&id(), "wrong cache".to_owned()).await.unwrap());
     assert!(!setup.ledger.cancel(&id(), "again".to_owned()).await.unwrap());
@@ -349,10 +336,13 @@ async fn survives(seed: u64) {
 
 /// Seeds of one test run.
 const SEEDS: u64 = 40;
+const SEEDS_AT_ONCE: usize = 4;
 
 #[tokio::test]
 async fn whatever_goes_wrong_every_task_is_told_and_recorded_once() {
-    for seed in 0..SEEDS {
+    let runs = stream::iter(0..SEEDS).map(async |seed| {
         timeout(SOON * 2, survives(seed)).await.unwrap_or_else(|_| panic!("seed {seed} has not ended"));
-    }
+    });
+    // They mostly wait.
+    runs.buffer_unordered(SEEDS_AT_ONCE).collect::<()>().await;
 }

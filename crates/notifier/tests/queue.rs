@@ -9,6 +9,9 @@
 
 #[path = "support/emulator.rs"]
 mod emulator;
+#[macro_use]
+#[path = "support/on_both.rs"]
+mod on_both;
 #[path = "support/sqs.rs"]
 mod sqs;
 
@@ -247,23 +250,6 @@ async fn a_queue_is_found_by_its_name_and_a_missing_one_is_named(sqs: &Sqs) {
     let error = gone.publish(&numbered(2), &Trace::default()).await.unwrap_err();
     assert_eq!(error.refused.len(), 2);
     assert!(!error.is_final(), "the bodies are not at fault: {error}");
-}
-
-macro_rules! on_both {
-    ($($claim:ident)*) => {
-        mod on_the_simulator { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::simulated().await).await;
-            }
-        )* }
-        mod on_ministack { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::ministack().await).await;
-            }
-        )* }
-    };
 }
 
 on_both! {

@@ -9,6 +9,9 @@
 
 #[path = "support/emulator.rs"]
 mod emulator;
+#[macro_use]
+#[path = "support/on_both.rs"]
+mod on_both;
 #[path = "support/sqs.rs"]
 mod sqs;
 
@@ -63,6 +66,7 @@ async fn sort(queue: &Queue, filter: Filter, action: Action) -> Sorted {
     redrive::sort(StageName::Notify, queue.clone(), &filter, &action, &Ledger::none()).await.unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a filter holds options")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -105,23 +109,6 @@ async fn what_is_dropped_is_gone(sqs: &Sqs) {
     let sorted = sort(&queue, filter, Action::Drop { reason: "retired".to_owned() }).await;
     assert_eq!(sorted.found.iter().map(|one| &one.fate).collect::<Vec<_>>(), [&Fate::Dropped]);
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
-}
-
-macro_rules! on_both {
-    ($($claim:ident)*) => {
-        mod on_the_simulator { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::simulated().await).await;
-            }
-        )* }
-        mod on_ministack { $(
-            #[tokio::test]
-            async fn $claim() {
-                super::$claim(&super::Sqs::ministack().await).await;
-            }
-        )* }
-    };
 }
 
 on_both! {

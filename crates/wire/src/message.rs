@@ -241,6 +241,7 @@ pub enum ContentMode {
 }
 
 impl ContentMode {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -2,6 +2,7 @@
 
 #![recursion_limit = "256"]
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"

@@ -252,6 +252,16 @@ impl Receiver {
     }
 }
 
+/// A deliverer that signs by the old key out of a file, and a receiver that knows it.
+async fn by_file() -> (tempfile::TempDir, std::path::PathBuf, Deliverer, Receiver) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys");
+    std::fs::write(&path, OLD).unwrap();
+    let keys = trust(by(&format!("file:{}", path.display())), &[]).await;
+    let deliverer = deliverer(&patient()).trusting(keys);
+    (directory, path, deliverer, Receiver::start(OLD).await)
+}
+
 /// Calls `receiver` again and again while `rotate` runs; every call must be delivered. Returns how many there were.
 async fn calls_during(deliverer: &Deliverer, receiver: &Receiver, rotate: impl Future<Output = ()>) -> usize {
     let mut rotate = std::pin::pin!(rotate);
@@ -270,17 +280,12 @@ async fn calls_during(deliverer: &Deliverer, receiver: &Receiver, rotate: impl F
 
 #[tokio::test]
 async fn a_key_in_a_file_rotates_while_a_broadcast_runs_and_no_call_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("keys");
+    let (directory, path, deliverer, receiver) = by_file().await;
     let write = |text: &str| {
         let next = directory.path().join("next");
         std::fs::write(&next, text).unwrap();
         std::fs::rename(next, &path).unwrap();
     };
-    write(OLD);
-    let keys = trust(by(&format!("file:{}", path.display())), &[]).await;
-    let deliverer = deliverer(&patient()).trusting(keys);
-    let receiver = Receiver::start(OLD).await;
     let calls = calls_during(&deliverer, &receiver, async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         write(&format!("{NEW}\n{OLD}\n"));
@@ -298,12 +303,7 @@ async fn a_key_in_a_file_rotates_while_a_broadcast_runs_and_no_call_is_refused()
 
 #[tokio::test]
 async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("keys");
-    std::fs::write(&path, OLD).unwrap();
-    let keys = trust(by(&format!("file:{}", path.display())), &[]).await;
-    let deliverer = deliverer(&patient()).trusting(keys);
-    let receiver = Receiver::start(OLD).await;
+    let (_directory, path, deliverer, receiver) = by_file().await;
     let endpoint = endpoint(receiver.address);
     let (broadcast, progress) = (broadcast(), Progress::default());
     let tell = || deliverer.deliver(&broadcast, &endpoint, &progress, Round::default());
@@ -322,12 +322,7 @@ async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
 
 #[tokio::test]
 async fn keys_that_cannot_be_read_again_stay_in_use() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("keys");
-    std::fs::write(&path, OLD).unwrap();
-    let keys = trust(by(&format!("file:{}", path.display())), &[]).await;
-    let deliverer = deliverer(&patient()).trusting(keys);
-    let receiver = Receiver::start(OLD).await;
+    let (_directory, path, deliverer, receiver) = by_file().await;
     let endpoint = endpoint(receiver.address);
     for broken in [None, Some(""), Some("whsec_short"), Some("not a key")] {
         match broken {
