@@ -4,10 +4,12 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 14] = [
     "report",
     "history",
     "cancel",
+    "redrive",
+    "drop",
     "demo",
     "plan",
     "send",
@@ -55,6 +57,8 @@ fn every_example_works_as_it_stands() {
             "report",
             "history",
             "cancel",
+            "redrive",
+            "drop",
             "plan --cluster prod --endpoint",
         ];
         if goes_on.iter().any(|command| example.contains(&format!("ecs-task-notifier {command}"))) {
