@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
+use notifier::report::Counts;
 use simulator::Service;
 use stack::{Stack, Twist};
 use tokio::time::sleep;
@@ -77,8 +78,11 @@ name = "app"
 ports = [8080]
 "#;
 
-/// What the tasks receive of one broadcast: eight are told at once, one refuses, one is tried three times.
-const REQUESTS: usize = 8 + 1 + 3;
+/// Calls of the task that always fails: three in quick succession each time that its message is taken from the queue.
+const FAILING: usize = 3 * stack::NOTIFY_RECEIVES_MAX;
+
+/// What the tasks receive of one broadcast: eight are told at once, one refuses, one fails.
+const REQUESTS: usize = 8 + 1 + FAILING;
 
 /// Long enough for one more delivery of anything to show.
 const QUIET: Duration = Duration::from_secs(5);
@@ -97,7 +101,7 @@ fn calls(stack: &Stack) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn expected_calls() -> BTreeMap<String, Vec<usize>> {
-    [("broken", vec![3]), ("checkout", vec![1; 3]), ("search", vec![1; 5]), ("unwilling", vec![1])]
+    [("broken", vec![FAILING]), ("checkout", vec![1; 3]), ("search", vec![1; 5]), ("unwilling", vec![1])]
         .map(|(service, calls)| (service.to_owned(), calls))
         .into()
 }
@@ -117,8 +121,12 @@ async fn a_broadcast_reaches_everyone(stack: &Stack) {
     let dead = stack.buried("notify", 2).await;
     sleep(QUIET).await;
     assert_eq!(calls(stack), expected_calls());
-    assert_eq!(attributes(&dead, "code"), set(&["failed", "rejected"]));
+    assert_eq!(attributes(&dead, "code"), set(&["rejected", "unfinished"]));
     assert_eq!(attributes(&dead, "task").len(), 2);
+    let broadcast = stack.ledger.recent(1).await.unwrap().remove(0);
+    let recorded = stack.ledger.read(&broadcast.id).await.unwrap().unwrap();
+    let expected = Counts { delivered: 8, rejected: 1, failed: 1, ..Counts::default() };
+    assert_eq!((recorded.is_complete, recorded.report.counts()), (true, expected));
 }
 
 async fn poison_ends_in_the_dead_letters_of_its_stage(stack: &Stack) {

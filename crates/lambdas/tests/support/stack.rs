@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System, QueueAttributeName as Attribute};
+use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::ledger::dynamodb::DynamoDb;
+use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use serde_json::Value;
 use simulator::{Fleet, Simulator};
 use tempfile::TempDir;
@@ -17,6 +21,8 @@ use crate::emulator::Emulator;
 
 /// Longest wait for something that happens within seconds, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(120);
+/// How often a delivery is taken from its queue before it is given up.
+pub(crate) const NOTIFY_RECEIVES_MAX: usize = 5;
 /// Longest run of terraform.
 const TERRAFORM: Duration = Duration::from_secs(300);
 
@@ -32,6 +38,7 @@ pub(crate) struct Twist<'a> {
 pub(crate) struct Stack {
     pub(crate) simulator: Simulator,
     pub(crate) sqs: Client,
+    pub(crate) ledger: Ledger,
     outputs: Value,
     folder: TempDir,
     emulator: Emulator,
@@ -59,8 +66,10 @@ impl Stack {
         let emulator = Emulator::start("ministack", &[], &env).await;
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &simulator.url(), twist);
-        let sqs = Aws::at(&emulator.url, "us-east-1").sqs;
-        let mut stack = Self { simulator, sqs, outputs: Value::Null, folder, emulator };
+        let aws = Aws::at(&emulator.url, "us-east-1");
+        let table = DynamoDb::new(aws.dynamodb, "ecs-task-notifier", Chance::seeded(1));
+        let ledger = Ledger::new(Arc::new(table), Clock::system(), DAYS_DEFAULT);
+        let mut stack = Self { simulator, sqs: aws.sqs, ledger, outputs: Value::Null, folder, emulator };
         stack.terraform(&["init", "-input=false", "-no-color"]).await;
         stack.terraform(&["apply", "-auto-approve", "-input=false", "-no-color"]).await;
         stack.outputs = serde_json::from_str(&stack.terraform(&["output", "-json"]).await).unwrap();
@@ -186,6 +195,8 @@ module "notifier" {{
   security_group_ids = ["sg-1"]
   allow_networks     = ["127.0.0.0/8"]
   unsigned           = true
+  # The module's own number would take the ten minutes of the horizon.
+  stages             = {{ notify = {{ receives_max = {NOTIFY_RECEIVES_MAX} }} }}
 
   environment = {{
     AWS_ENDPOINT_URL_ECS = "{simulator}"
