@@ -2,7 +2,7 @@
 //!
 //! The same targets run on a corpus with expected verdicts, on mutations of that corpus (`tests/`), and under cargo-fuzz
 //! (`fuzz/` at the root of the repository). A verdict is what a person would be told, so each is held to the same rules:
-//! it is short, and cannot write to a terminal ([`check`]).
+//! it is short, and cannot write to a terminal ([`Target::check`]).
 
 mod inside;
 pub mod mutate;
