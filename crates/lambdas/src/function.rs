@@ -7,7 +7,6 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
-use notifier::daemon::Stage;
 use notifier::deliver::{Deliverer, Signing, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger;
@@ -17,6 +16,7 @@ use notifier::secrets::Vault;
 use notifier::settings::table::{self, Setting};
 use notifier::settings::{Environment, Flags, Settings, Sources};
 use notifier::stage::{Ctx, StageName};
+use notifier::work::{Stage, Work};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -65,7 +65,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         clock,
     ));
     let handler = Stage { ctx, name: stage };
-    let worker = &Worker { stage, source, next, handler, chance };
+    let worker = &Worker { work: Work { stage, next, handler, chance }, source };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();

@@ -15,9 +15,9 @@ use std::time::Duration;
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
 use notifier::ambient::Chance;
-use notifier::daemon::{Failure, Handler, Verdict};
 use notifier::queue::{Mapped, Queue};
 use notifier::stage::{Received, StageName};
+use notifier::work::{Failure, Handler, Verdict, Work};
 use queues::Queues;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,11 +46,13 @@ fn worker<H: Handler>(queues: &Queues, handler: H) -> Worker<H> {
     let chance = Chance::seeded(1);
     let queue = |url: &str| Queue::at(queues.client.clone(), url, chance.clone());
     Worker {
-        stage: StageName::Tasks,
+        work: Work {
+            stage: StageName::Tasks,
+            next: Some(queue(&queues.next)),
+            handler,
+            chance: chance.clone(),
+        },
         source: Mapped::new(queue(&queues.source)),
-        next: Some(queue(&queues.next)),
-        handler,
-        chance: chance.clone(),
     }
 }
 

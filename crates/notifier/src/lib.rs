@@ -16,6 +16,7 @@
 //! | [`deliver`] | stage 3: one HTTP call per endpoint, its retries, its outcome |
 //! | [`secrets`] | what signs and what is sent along: read by reference, kept up to date, never shown |
 //! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
+//! | [`work`] | one message of a queue: the stage, what follows, how it ends when it failed |
 //! | [`daemon`] | the three stages as one process on the queues |
 //! | [`redrive`] | dead letters back to work, or away for good |
 //! | [`direct`] | the three stages as one call, without queues |
@@ -46,3 +47,4 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 pub mod stage;
+pub mod work;

@@ -27,9 +27,10 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use notifier::ambient::Chance;
 use notifier::aws::Aws;
-use notifier::daemon::{Failure, Health, Served, StageOptions, Verdict, Worker};
+use notifier::daemon::{Health, Served, StageOptions, Worker};
 use notifier::queue::{Queue, QueueError, Trace};
 use notifier::stage::{Received, StageName};
+use notifier::work::{Failure, Verdict, Work};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -66,14 +67,16 @@ where
 {
     let (health, shutdown) = (Health::default(), CancellationToken::new());
     let worker = Worker {
-        stage: StageName::Tasks,
+        work: Work {
+            stage: StageName::Tasks,
+            next: with.next,
+            handler: move |received, _| handler(received),
+            chance: Chance::seeded(1),
+        },
         source: queue.clone(),
-        next: with.next,
-        handler: move |received, _| handler(received),
         options: StageOptions::new(with.concurrency),
         grace: with.grace,
         health: health.clone(),
-        chance: Chance::seeded(1),
     };
     let worker = tokio::spawn(worker.run(shutdown.clone()));
     Running { worker, health, shutdown }

@@ -2,21 +2,21 @@
 //!
 //! | file | job |
 //! | --- | --- |
-//! | `worker` | one queue: receives what can be worked on, stops gracefully |
-//! | `handle` | one message: the stage, the next queue, then its end |
-//! | `handler` | what a worker does with a message: a stage, or whatever a test wants |
-//! | `failure` | why a message was not done, and whether to try again |
+//! | `worker` | one queue and its stage: starts both, stops gracefully |
+//! | `intake` | messages off the queue, as many as there is room for |
+//! | `handle` | one message: its work, then its end on the queue |
+//! | `tally` | what became of the messages |
 //! | `health` | whether the workers are alive and their queues answer |
 //! | [`http`] | that, for a load balancer or an orchestrator |
 //!
 //! A message is deleted only after everything that follows from it is on the next queue. So a crash at any moment loses
 //! nothing: the message comes back, and its repeat has the same ids.
 
-mod failure;
 mod handle;
-mod handler;
 mod health;
 pub mod http;
+mod intake;
+mod tally;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -29,11 +29,11 @@ use tokio_util::sync::CancellationToken;
 use crate::ambient::Chance;
 use crate::queue::{Queue, QueueError};
 use crate::stage::{Ctx, StageName};
+use crate::work::{Stage, Work};
 
-pub use failure::{Failure, Verdict};
-pub use handler::{Handled, Handler, Stage};
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
-pub use worker::{Served, Worker};
+pub use tally::Served;
+pub use worker::Worker;
 
 /// The pipeline's queues. A stage needs its own queue and the next stage's.
 #[derive(Clone, Debug, Default)]
@@ -147,14 +147,11 @@ pub async fn serve(
     for Plan { stage, source, next, options: stage_options } in plans {
         let ctx = Arc::clone(&ctx);
         let worker = Worker {
-            stage,
+            work: Work { stage, next, handler: Stage { ctx, name: stage }, chance: options.chance.clone() },
             source,
-            next,
-            handler: Stage { ctx, name: stage },
             options: stage_options,
             grace: options.grace,
             health: options.health.clone(),
-            chance: options.chance.clone(),
         };
         let stop = stop.clone();
         workers.spawn(async move {

@@ -7,6 +7,10 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 
 use super::limits::ATTRIBUTES_MAX;
 
+/// The attribute that keeps a dead letter's first message id.
+pub(super) const MESSAGE_ID: &str = "message_id";
+/// The attribute that keeps when a dead letter was first sent, in milliseconds since 1970.
+pub(super) const SENT: &str = "sent";
 /// The only type that we send; SQS counts its name too.
 const TYPE: &str = "String";
 

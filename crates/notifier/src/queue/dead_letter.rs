@@ -3,16 +3,11 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Deserialize;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, MESSAGE_ID, SENT};
 use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, REASON_BYTES_MAX};
 use super::message::Message;
 use super::publish::{Outgoing, PublishError};
 use super::{Queue, QueueError, url_of};
-
-/// The attribute that keeps a dead letter's first message id.
-pub(super) const MESSAGE_ID: &str = "message_id";
-/// The attribute that keeps when a dead letter was first sent, in milliseconds since 1970.
-pub(super) const SENT: &str = "sent";
 
 /// Why a message is given up. It travels as the message attributes `code`, `reason`, `stage`, `broadcast` and `task` of
 /// the dead letter; what a dead letter does not know it does not carry.

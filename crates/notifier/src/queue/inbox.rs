@@ -8,8 +8,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::attributes::{MESSAGE_ID, SENT};
 use super::collect::{Collector, Delete, HandBack};
-use super::dead_letter::{self, DeadLetter, MESSAGE_ID, NotBuried, Policy, SENT};
+use super::dead_letter::{self, DeadLetter, NotBuried, Policy};
 use super::lease::{self, Change, ChangeVisibility, Lease, Leases};
 use super::limits::{BATCH_ENTRIES_MAX, CALL_TIME_MAX, RECEIVE_WAIT_SECONDS, VISIBILITY_MAX, VISIBILITY_MIN};
 use super::message::{self, Message};

@@ -7,10 +7,10 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message as Raw;
 use tokio::task::AbortHandle;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, MESSAGE_ID, SENT};
 use super::batch::{self, Call, EntryError};
 use super::collect::{Delete, HandBack};
-use super::dead_letter::{self, DeadLetter, MESSAGE_ID, SENT};
+use super::dead_letter::{self, DeadLetter};
 use super::inbox::receive;
 use super::lease::{self, Change, ChangeVisibility, Leases};
 use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TRIES_MAX, VISIBILITY_MAX};

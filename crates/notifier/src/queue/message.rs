@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::{Message as Raw, MessageSystemAttributeName as System};
 use time::OffsetDateTime;
 
-use super::dead_letter::{MESSAGE_ID, SENT};
+use super::attributes::{MESSAGE_ID, SENT};
 use super::lease::Lease;
 use super::trace::Trace;
 

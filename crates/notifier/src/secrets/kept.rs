@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::reference::SecretRef;
-use super::vault::{Material, SecretError, Vault};
+use super::vault::{Material, SecretError, Unusable, Vault};
 
 /// How often a file is read again, at most: it costs next to nothing.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -20,9 +20,6 @@ const FILE_INTERVAL: Duration = Duration::from_secs(1);
 const FAILED_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// The least time between two readings that receivers cause.
 const DOUBT_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Why what was read is not what it should be. Must not repeat any of it.
-pub type Unusable = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is made of the secrets that the references name, in their order.
 type Make<T> = fn(&[Material]) -> Result<T, Unusable>;

@@ -3,8 +3,8 @@
 use wire::signature::{KeyError, SigningKeys};
 use zeroize::Zeroizing;
 
-use super::kept::Unusable;
 use super::vault::Material;
+use super::vault::Unusable;
 
 /// The keys in these texts, the newest versions first; each request is signed by all of them.
 ///

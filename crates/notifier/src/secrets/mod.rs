@@ -28,7 +28,7 @@ mod keys;
 mod reference;
 mod vault;
 
-pub use kept::{Current, Kept, Unusable};
+pub use kept::{Current, Kept};
 pub use keys::signing_keys;
 pub use reference::{REFERENCES_MAX, RefError, SecretRef};
-pub use vault::{Material, SECRET_BYTES_MAX, SecretError, Vault};
+pub use vault::{Material, SECRET_BYTES_MAX, SecretError, Unusable, Vault};

@@ -10,7 +10,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::kept::Unusable;
 use super::reference::SecretRef;
 use crate::aws::secrets::{AskError, Secrets, Version};
 use crate::settings::Environment;
@@ -22,6 +21,9 @@ const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a reference named: the texts of a secret, its newest version first. There is at least one.
 pub struct Material(Vec<SecretString>);
+
+/// Why what was read is not what it should be. Must not repeat any of it.
+pub type Unusable = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a secret cannot be had. Names the reference, and repeats nothing of what stands there.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What a worker does with a message.
+//! What is done with a message.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::stage::{self, Ctx, Received, StageName};
 /// What work on a message comes to: the bodies for the next queue.
 pub type Handled = Result<Vec<String>, Failure>;
 
-/// What a worker does with a message. A function of a message and a deadline is one.
+/// What is done with a message. A function of a message and a deadline is one.
 pub trait Handler: Send + Sync + 'static {
     /// Works on a message until the deadline at most.
     fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled>;

@@ -1,0 +1,124 @@
+//! Messages off one queue, as many as there is room for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::health::Health;
+use crate::ambient::Chance;
+use crate::queue::limits::BATCH_ENTRIES_MAX;
+use crate::queue::{Backoff, Inbox, Message, Queue, QueueError, chain};
+use crate::stage::StageName;
+
+/// Waits between calls while SQS does not answer.
+const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+
+/// A receive under way when shutdown is asked for gets this long. From a queue with messages SQS answers at once, and
+/// those messages go straight back; cut off, they would stay invisible for the queue's whole visibility timeout.
+const RECEIVE_DRAIN: Duration = Duration::from_secs(1);
+
+/// How often a worker with its hands full shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Takes messages off a queue until shutdown, and says how that goes.
+pub(super) struct Intake {
+    pub(super) stage: StageName,
+    pub(super) source: Queue,
+    pub(super) health: Health,
+    /// Spreads waits.
+    pub(super) chance: Chance,
+    /// One for each message that may be in work.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Intake {
+    /// Opens the queue; `None` when shutdown comes first.
+    pub(super) async fn open(&self) -> Result<Option<Inbox>, QueueError> {
+        let mut failures = 0;
+        loop {
+            let opened = tokio::select! {
+                opened = Inbox::open(self.source.clone()) => opened,
+                () = self.shutdown.cancelled() => return Ok(None),
+            };
+            match opened {
+                Ok(inbox) => {
+                    self.health.answered(self.stage);
+                    return Ok(Some(inbox));
+                }
+                Err(error) if error.is_passing() => {
+                    failures += 1;
+                    self.wait_out(&error, failures).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for messages, each with its permit; `None` on shutdown. What came too late for a permit has none.
+    pub(super) async fn next(&self, inbox: &Inbox) -> Option<Vec<(Message, Option<OwnedSemaphorePermit>)>> {
+        let mut failures = 0;
+        loop {
+            let room = self.room().await?;
+            let received = tokio::select! {
+                received = inbox.receive(room.len()) => received,
+                () = async { self.shutdown.cancelled().await; sleep(RECEIVE_DRAIN).await } => return None,
+            };
+            match received {
+                Ok(messages) => {
+                    self.health.answered(self.stage);
+                    let mut room = room.into_iter();
+                    let with_permit =
+                        |message| (message, room.next().filter(|_| !self.shutdown.is_cancelled()));
+                    return Some(messages.into_iter().map(with_permit).collect());
+                }
+                Err(error) => {
+                    drop(room);
+                    failures += 1;
+                    self.wait_out(&error, failures).await;
+                }
+            }
+        }
+    }
+
+    /// Reports that SQS does not answer, and waits a little before the next call.
+    async fn wait_out(&self, error: &QueueError, failures: u32) {
+        let wait = UNREACHABLE.wait_after(failures, self.chance.fraction());
+        let (stage, queue, text) = (self.stage.as_str(), self.source.name(), chain(error));
+        if error.is_passing() {
+            warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; trying again");
+        } else {
+            error!(stage, queue, failures, ?wait, error = text, "The queue refuses; trying again");
+        }
+        self.health.failed(self.stage, text);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+
+    /// Room for at least one message and at most a batch; `None` on shutdown.
+    async fn room(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let mut busy = false;
+        let first = loop {
+            self.health.alive(self.stage, busy);
+            let free = timeout_at(Instant::now() + SIGN_OF_LIFE, Arc::clone(&self.permits).acquire_owned());
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                free = free => match free {
+                    Ok(Ok(permit)) => break permit,
+                    Ok(Err(_closed)) => return None,
+                    Err(_elapsed) => busy = true,
+                },
+            }
+        };
+        self.health.alive(self.stage, false);
+        let more = std::iter::from_fn(|| Arc::clone(&self.permits).try_acquire_owned().ok());
+        Some(std::iter::once(first).chain(more.take(BATCH_ENTRIES_MAX - 1)).collect())
+    }
+}

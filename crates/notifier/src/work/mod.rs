@@ -1,0 +1,134 @@
+//! One message of a queue: the stage's work, what follows on the next queue, and how it ends when it failed.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `mod` | the same for the daemon and for Lambda, which differ in who receives and who acknowledges |
+//! | `handler` | what is done with a message: a stage, or whatever a test wants |
+//! | `failure` | why a message was not done, and whether to try again |
+
+mod failure;
+mod handler;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, warn};
+
+use crate::ambient::Chance;
+use crate::queue::{DeadLetter, Message, NotBuried, Queue, chain};
+use crate::stage::{Received, StageName};
+
+pub use failure::{Failure, Verdict};
+pub use handler::{Handled, Handler, Stage};
+
+/// What a handler gets beyond its deadline to say itself that it is late.
+pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
+
+/// What is done with every message of a queue.
+#[derive(Debug)]
+pub struct Work<H> {
+    /// The stage.
+    pub stage: StageName,
+    /// The queue that it writes; the last stage has none.
+    pub next: Option<Queue>,
+    /// What it does.
+    pub handler: H,
+    /// Spreads waits.
+    pub chance: Chance,
+}
+
+/// What becomes of a message that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes back to its queue, to be delivered again after this long.
+    Back(Duration),
+    /// It goes to the dead letters.
+    Bury {
+        /// With this reason.
+        letter: Box<DeadLetter>,
+        /// Where that fails it goes back instead, for this long.
+        wait: Duration,
+    },
+}
+
+impl<H: Handler> Work<H> {
+    /// Does what a message asks for, and puts what follows from it on the next queue.
+    ///
+    /// The handler is cut off [`DEADLINE_SLACK`] after the deadline. A panic of it is a failure like any other.
+    ///
+    /// # Errors
+    ///
+    /// The message is not done: [`after`](Self::after) says what becomes of it.
+    pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let received = Received::from(message);
+        // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
+        let handled =
+            AssertUnwindSafe(async { self.handler.handle(received, deadline).await }).catch_unwind();
+        let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
+            Ok(Ok(bodies)) => bodies?,
+            Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
+            Err(_elapsed) => return Err(Failure::late(limit)),
+        };
+        match &self.next {
+            _ if bodies.is_empty() => Ok(()),
+            Some(next) => Ok(next.publish(&bodies, &message.trace).await?),
+            None => Err(Failure::no_next_queue(bodies.len())),
+        }
+    }
+
+    /// What becomes of a message that failed: it is buried if it would fail again, or if SQS would not deliver it again.
+    /// Before it is buried, the handler takes note.
+    pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> End {
+        let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
+        let Failure { code, reason, verdict, .. } = failure;
+        let wait = failure.wait(receives, self.chance.fraction());
+        if *verdict != Verdict::Final && !is_last_receive {
+            warn!(
+                stage,
+                message.id = id,
+                receives,
+                code,
+                reason,
+                ?wait,
+                "Message {id} failed and will be tried again"
+            );
+            return End::Back(wait);
+        }
+        self.handler.given_up(Received::from(message), failure).await;
+        let letter = Box::new(DeadLetter::about(&message.body, stage, code, reason.clone()));
+        End::Bury { letter, wait }
+    }
+
+    /// Says in the log whether a message could be buried.
+    pub fn log_burial(&self, id: &str, letter: &DeadLetter, buried: &Result<(), NotBuried>) {
+        let DeadLetter { code, reason, stage, broadcast, task } = letter;
+        let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
+        match buried {
+            Ok(()) => warn!(
+                stage,
+                message.id = id,
+                code,
+                reason,
+                broadcast,
+                task,
+                "Message {id} failed for good and is in the dead letters"
+            ),
+            Err(cause) => {
+                let cause = chain(cause);
+                error!(
+                    stage,
+                    message.id = id,
+                    code,
+                    reason,
+                    broadcast,
+                    task,
+                    cause,
+                    "Message {id} failed for good but stays on its queue"
+                );
+            }
+        }
+    }
+}
