@@ -8,11 +8,16 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "../support/boto.rs"]
+mod boto;
 mod deadlines;
+#[path = "../support/emulator.rs"]
+mod emulator;
 mod fanout;
 mod hostile;
 mod outcomes;
 mod requests;
+mod rotation;
 mod secured;
 mod server;
 mod signed;

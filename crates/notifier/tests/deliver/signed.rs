@@ -16,8 +16,9 @@ use notifier::outcome::Outcome;
 use notifier::progress::Progress;
 use notifier::secrets::{SecretRef, Vault};
 use notifier::settings::Environment;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use wire::signature::{Signed, TOLERANCE, VerifyingKeys};
+use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys, key_pair};
 use wire::{Broadcast, ContentMode, Data, Draft, Method};
 
 use crate::server::{Seen, Server, reply};
@@ -139,27 +140,30 @@ async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     assert_eq!((result.result.reason.as_deref(), server.connections()), (Some(reason), 0));
 }
 
+/// A request as the scripts in `python/` take it, to be judged by this key.
+fn call(seen: &Seen, kind: &str, key: &str) -> Value {
+    let headers: HashMap<_, _> = seen.head.lines().skip(1).filter_map(|line| line.split_once(": ")).collect();
+    json!({ kind: key, "headers": headers, "body": String::from_utf8_lossy(&seen.body) })
+}
+
 /// Gives requests to `python/judge.py` and returns what it made of each: an event, or a complaint.
-fn judged(seen: &[&Seen], secrets: &[&str]) -> Vec<serde_json::Value> {
-    let calls: Vec<_> = seen
-        .iter()
-        .zip(secrets)
-        .map(|(seen, secret)| {
-            let headers: HashMap<_, _> =
-                seen.head.lines().skip(1).filter_map(|line| line.split_once(": ")).collect();
-            serde_json::json!({ "secret": secret, "headers": headers, "body": String::from_utf8_lossy(&seen.body) })
-        })
-        .collect();
+fn judged(seen: &[&Seen], secrets: &[&str]) -> Vec<Value> {
+    let calls: Vec<_> = seen.iter().zip(secrets).map(|(seen, secret)| call(seen, "secret", secret)).collect();
+    serde_json::from_value(said_by("judge.py", &json!(calls))).unwrap()
+}
+
+/// What a script in `python/` says to this.
+fn said_by(script: &str, asked: &Value) -> Value {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut judge = Command::new(root.join("../../.venv/bin/python"))
-        .arg(root.join("tests/python/judge.py"))
+        .arg(root.join("tests/python").join(script))
         .env_clear()
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("`make test-tools` makes the Python environment");
-    judge.stdin.take().unwrap().write_all(&serde_json::to_vec(&calls).unwrap()).unwrap();
+    judge.stdin.take().unwrap().write_all(&serde_json::to_vec(asked).unwrap()).unwrap();
     let output = judge.wait_with_output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -193,6 +197,38 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     for complaint in [&verdicts[2], &verdicts[3]] {
         assert_eq!(complaint["error"], "WebhookVerificationError", "{complaint}");
     }
+}
+
+#[tokio::test]
+async fn openssl_verifies_what_is_signed_by_a_private_key_and_signs_what_receivers_accept() {
+    let pair = key_pair(&[7; 32]);
+    let keys = trust(by("env:P,env:K"), &[("P", &pair.private), ("K", NEW)]).await;
+    let signed = sent(keys, |_| ()).await;
+    let mut changed = signed.clone();
+    changed.body.push(b' ');
+    let (id, body) = (signed.header("webhook-id").unwrap(), String::from_utf8_lossy(&signed.body));
+    let said = said_by(
+        "v1a.py",
+        &json!({
+            "verify": [
+                call(&signed, "public", &pair.public),
+                call(&changed, "public", &pair.public),
+                call(&signed, "public", &key_pair(&[8; 32]).public),
+            ],
+            "sign": [{ "id": id, "timestamp": NOW, "body": body }],
+        }),
+    );
+    assert_eq!(said["verify"], json!([true, false, false]));
+
+    let [private, public, signature] =
+        ["private", "public", "signature"].map(|part| said["sign"][0][part].as_str().unwrap());
+    let now = i64::try_from(NOW).unwrap();
+    let (timestamp, keys) = (NOW.to_string(), VerifyingKeys::parse(public).unwrap());
+    let theirs = Signed::read(id, &timestamp, signature, now, TOLERANCE).unwrap();
+    keys.verify(&theirs, &signed.body).unwrap();
+    assert!(keys.verify(&theirs, &changed.body).is_err());
+    // An Ed25519 signature has no chance in it: of one key and text there is one.
+    assert_eq!(SigningKeys::parse(private).unwrap().sign(id, now, &signed.body), signature);
 }
 
 /// A task that knows one key at a time and answers 401 to everything else, as our receiver does.
