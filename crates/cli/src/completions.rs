@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 
@@ -26,8 +25,12 @@ Examples:
   For fish, for good:
     ecs-task-notifier completions fish > ~/.config/fish/completions/ecs-task-notifier.fish";
 
-pub(crate) fn run(args: &CompletionsArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let mut command = Cli::command();
+/// Prints what completes `command`.
+pub(crate) fn run(
+    args: &CompletionsArgs,
+    mut command: Command,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let name = command.get_name().to_owned();
     // Made as a whole first: clap_complete panics where it cannot write.
     let mut script = Vec::new();

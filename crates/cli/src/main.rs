@@ -3,6 +3,7 @@
 mod args;
 mod cancel;
 mod check;
+mod command;
 mod completions;
 mod console;
 mod context;
@@ -24,14 +25,15 @@ mod stop;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use clap::CommandFactory as _;
+use command::{Cli, Command};
 use console::Console;
 use failure::{Exit, Failure};
 use notifier::settings::Environment;
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match args::parse() {
+    let cli = match command::parse() {
         Ok(cli) => cli,
         // Help and usage mistakes: clap prints them, each to its own stream.
         Err(message) => {
@@ -73,7 +75,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,
             Command::Keygen(args) => keygen::run(&args, console),
-            Command::Completions(args) => completions::run(&args, console),
+            Command::Completions(args) => completions::run(&args, Cli::command(), console),
         }
     })
 }
