@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::attributes::hex;
 use super::errors;
-use super::moves::Moves;
+use super::move_tasks::Moves;
 use super::names::Home;
 use super::settings::Settings;
 use super::store::{Message, Store};

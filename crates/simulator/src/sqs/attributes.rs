@@ -9,7 +9,6 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::content::is_legal;
 use super::errors;
 use crate::error::AwsError;
 
@@ -18,6 +17,11 @@ const ATTRIBUTES_MAX: usize = 10;
 
 /// Longest name and longest type.
 const NAME_BYTES_MAX: usize = 256;
+
+/// Whether SQS carries this character: those that XML 1.0 allows.
+pub(super) fn is_legal(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
+}
 
 /// A value as it crosses the wire, in both directions.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

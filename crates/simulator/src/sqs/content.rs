@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::attributes::{self, Attributes, WireValue};
+use super::attributes::{self, Attributes, WireValue, is_legal};
 use super::errors;
 use crate::error::AwsError;
 
@@ -86,11 +86,6 @@ impl Content {
     pub(super) fn size(&self) -> usize {
         self.body.len() + self.attributes.size()
     }
-}
-
-/// Whether SQS carries this character: those that XML 1.0 allows.
-pub(super) fn is_legal(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }
 
 fn check_group(group: String) -> Result<String, AwsError> {

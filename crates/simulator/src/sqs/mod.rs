@@ -3,7 +3,7 @@
 //! ```text
 //! queues, tags           operations on queues
 //! send, receive, consume operations on messages, and batch for what the batches share
-//! moves                  message move tasks: redrive from dead-letter queues
+//! moves, move_tasks      message move tasks: redrive from dead-letter queues
 //! account                the queues, and what passes between two of them
 //! store                  the messages of one queue, by time
 //! settings, redrive      what the owner of a queue sets
@@ -25,6 +25,7 @@ mod batch;
 mod consume;
 mod content;
 mod errors;
+mod move_tasks;
 mod moves;
 mod names;
 mod queues;

@@ -6,59 +6,19 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::account::Account;
+use super::move_tasks::{Handle, REMEMBERED_MAX, Status, Task};
 use super::request;
 use super::store::Message;
 use super::{Inner, errors};
 use crate::error::AwsError;
 use crate::lock;
 
-/// Most tasks that AWS remembers of one queue.
-const REMEMBERED_MAX: usize = 10;
-
 /// Messages that a task without a rate moves before others get their turn.
 const STRIDE: u64 = 1000;
-
-/// The tasks of all queues, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Moves {
-    tasks: Vec<Task>,
-}
-
-#[derive(Debug)]
-struct Task {
-    id: String,
-    source: String,
-    /// Back to each message's own source if `None`.
-    destination: Option<String>,
-    rate: Option<u64>,
-    status: Status,
-    moved: u64,
-    to_move: usize,
-    started_ms: u128,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Running,
-    Cancelling,
-    Cancelled,
-    Completed,
-    Failed(&'static str),
-}
-
-/// What a task handle says.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Handle {
-    task_id: String,
-    source_arn: String,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -79,31 +39,6 @@ pub(super) struct Cancel {
 pub(super) struct List {
     source_arn: Option<String>,
     max_results: Option<i64>,
-}
-
-impl Moves {
-    /// Forgets the tasks of a queue that is gone.
-    pub(super) fn forget(&mut self, source: &str) {
-        self.tasks.retain(|task| task.source != source);
-    }
-
-    fn of<'a>(&'a self, source: &'a str) -> impl DoubleEndedIterator<Item = &'a Task> {
-        self.tasks.iter().filter(move |task| task.source == source)
-    }
-
-    fn task(&mut self, id: &str) -> Option<&mut Task> {
-        self.tasks.iter_mut().find(|task| task.id == id)
-    }
-
-    /// Adds a task, and forgets the oldest of the same queue when there are too many.
-    fn add(&mut self, task: Task) {
-        if self.of(&task.source).count() >= REMEMBERED_MAX
-            && let Some(oldest) = self.tasks.iter().position(|old| old.source == task.source)
-        {
-            self.tasks.remove(oldest);
-        }
-        self.tasks.push(task);
-    }
 }
 
 /// Starts a task, which runs on by itself until it is done, cancelled, or the simulator ends.
@@ -205,10 +140,8 @@ impl Account {
 
     pub(super) fn cancel_message_move_task(&mut self, ask: Cancel) -> Result<Value, AwsError> {
         let text = request::required(ask.task_handle, "TaskHandle")?;
-        let handle: Option<Handle> =
-            BASE64_STANDARD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let handle =
-            handle.ok_or_else(|| errors::invalid_parameter("Value for parameter TaskHandle is invalid."))?;
+        let handle = Handle::read(&text)
+            .ok_or_else(|| errors::invalid_parameter("Value for parameter TaskHandle is invalid."))?;
         if !self.has_queue_at(&handle.source_arn) {
             return Err(no_queue("SourceArn"));
         }
@@ -230,35 +163,6 @@ impl Account {
         }
         let tasks = self.moves.of(source).rev().take(usize::try_from(limit).unwrap_or(REMEMBERED_MAX));
         Ok(json!({ "Results": tasks.map(Task::wire).collect::<Vec<_>>() }))
-    }
-}
-
-impl Task {
-    fn handle(&self) -> String {
-        let handle = json!({ "taskId": self.id, "sourceArn": self.source });
-        BASE64_STANDARD.encode(handle.to_string())
-    }
-
-    fn wire(&self) -> Value {
-        let (status, failure) = match self.status {
-            Status::Running => ("RUNNING", None),
-            Status::Cancelling => ("CANCELLING", None),
-            Status::Cancelled => ("CANCELLED", None),
-            Status::Completed => ("COMPLETED", None),
-            Status::Failed(reason) => ("FAILED", Some(reason)),
-        };
-        let members = [
-            ("TaskHandle", (self.status == Status::Running).then(|| json!(self.handle()))),
-            ("Status", Some(json!(status))),
-            ("SourceArn", Some(json!(self.source))),
-            ("DestinationArn", self.destination.as_ref().map(|arn| json!(arn))),
-            ("MaxNumberOfMessagesPerSecond", self.rate.map(|rate| json!(rate))),
-            ("ApproximateNumberOfMessagesMoved", Some(json!(self.moved))),
-            ("ApproximateNumberOfMessagesToMove", Some(json!(self.to_move))),
-            ("FailureReason", failure.map(|reason| json!(reason))),
-            ("StartedTimestamp", u64::try_from(self.started_ms).ok().map(|ms| json!(ms))),
-        ];
-        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 }
 
