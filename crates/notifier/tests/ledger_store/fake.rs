@@ -29,6 +29,10 @@ pub(crate) enum Fate {
     Silence,
     /// It is done; the answer is something else's.
     Garbage,
+    /// It is done; when something stands where something new is to be written, the answer does not say what.
+    Untold,
+    /// Nothing is done, and this is the answer.
+    Instead(fn() -> Value),
 }
 
 /// A running fake; it stops when dropped.
@@ -41,8 +45,8 @@ pub(crate) struct Fake {
 #[derive(Default)]
 struct State {
     items: BTreeMap<(String, String), Value>,
-    /// How many entries each request had.
-    requests: Vec<usize>,
+    /// What each request asked for, and how many entries it had.
+    requests: Vec<(String, usize)>,
 }
 
 impl Fake {
@@ -66,7 +70,12 @@ impl Fake {
 
     /// How many entries each request so far had.
     pub(crate) fn requests(&self) -> Vec<usize> {
-        self.state.lock().unwrap().requests.clone()
+        self.state.lock().unwrap().requests.iter().map(|(_, entries)| *entries).collect()
+    }
+
+    /// The operations of the requests so far.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
     /// Writes attributes that no store would.
@@ -94,13 +103,19 @@ async fn answer(
     let fate = fate(number);
     let (status, answer) = {
         let mut state = state.lock().unwrap();
-        state.requests.push(entries(&asked));
+        state.requests.push((operation.clone(), entries(&asked)));
         match fate {
             Fate::Refused(status, code) => {
                 (status, json!({"__type": format!("com.amazonaws#{code}"), "message": "no"}))
             }
             Fate::Cut | Fate::Silence => (0, Value::Null),
             Fate::Some(most) => state.act(&operation, &asked, most),
+            Fate::Instead(answer) => (200, answer()),
+            Fate::Untold => {
+                let (status, mut answer) = state.act(&operation, &asked, usize::MAX);
+                answer.as_object_mut().unwrap().remove("Item");
+                (status, answer)
+            }
             Fate::Done | Fate::Lost | Fate::Garbage => state.act(&operation, &asked, usize::MAX),
         }
     };
@@ -150,12 +165,23 @@ impl State {
             }
             "PutItem" => {
                 let item = &asked["Item"];
+                assert_eq!(asked["ConditionExpression"], "attribute_not_exists(pk)");
                 if let Some(there) = self.items.get(&place(item)) {
                     let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-                    return (400, json!({"__type": code, "message": "no", "Item": there}));
+                    let mut answer = json!({"__type": code, "message": "no"});
+                    if asked["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" {
+                        answer["Item"] = there.clone();
+                    }
+                    return (400, answer);
                 }
                 self.items.insert(place(item), item.clone());
                 (200, json!({}))
+            }
+            "Query" => {
+                let partition = &asked["ExpressionAttributeValues"][":pk"]["S"];
+                let of = |((there, _), _): &(&(String, String), &Value)| partition == there;
+                let items: Vec<_> = self.items.iter().filter(of).map(|(_, item)| item).collect();
+                (200, json!({"Items": items}))
             }
             other => panic!("{other} is not faked"),
         }

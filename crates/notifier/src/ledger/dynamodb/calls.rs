@@ -1,0 +1,139 @@
+//! One request, and its repeats: what is left undone, throttled or lost is asked for again while there is progress.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::DynamoDb;
+use super::answer::{self, Nonsense};
+use super::error::{BoxError, GivenUp, Trouble, Undone};
+use super::item::{self, Attributes, Batch};
+use super::rounds::Rounds;
+use crate::ledger::store::{Item, Key, StoreError};
+
+impl DynamoDb {
+    /// The answer to a request, which is made anew until there is one, or an error that another try does not mend.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        operation: &'static str,
+        rounds: &mut Rounds,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        loop {
+            let (trouble, error): (_, BoxError) = match timeout(rounds.call_time(Instant::now()), ask()).await
+            {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => (Trouble::of(&error), error.into()),
+                Err(late) => (Trouble::Broken, late.into()),
+            };
+            if !trouble.is_passing() {
+                return Err(self.failed(operation, trouble, error));
+            }
+            self.pause(operation, rounds, trouble, error).await?;
+        }
+    }
+
+    /// Waits before the next round, or answers with why there is none.
+    async fn pause(
+        &self,
+        operation: &'static str,
+        rounds: &mut Rounds,
+        trouble: Trouble,
+        why: impl Into<BoxError>,
+    ) -> Result<(), StoreError> {
+        if let Some(pause) = rounds.pause(Instant::now(), self.chance.fraction()) {
+            sleep(pause).await;
+            return Ok(());
+        }
+        let given_up = GivenUp { standstill: rounds.standstill(Instant::now()), source: why.into() };
+        Err(self.failed(operation, trouble, given_up))
+    }
+
+    /// One batch, offered again until DynamoDB has taken all of it.
+    pub(super) async fn write(&self, mut batch: Batch) -> Result<(), StoreError> {
+        const OPERATION: &str = "BatchWriteItem";
+        let mut rounds = Rounds::new(Instant::now());
+        loop {
+            let requests = batch.values().cloned().map(put).collect::<Result<Vec<_>, _>>();
+            let requests = requests.map_err(|error| self.failed(OPERATION, Trouble::Invalid, error))?;
+            let ask = || self.client.batch_write_item().request_items(&self.table, requests.clone()).send();
+            let answer = self.call(OPERATION, &mut rounds, ask).await?;
+            let asked = batch.keys().cloned().collect();
+            let left = answer::unwritten(&self.table, &asked, answer.unprocessed_items)
+                .map_err(|nonsense| self.nonsense(OPERATION, nonsense))?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            batch.retain(|key, _| left.contains(key));
+            self.left(OPERATION, &mut rounds, asked.len(), left.len()).await?;
+        }
+    }
+
+    /// One batch, asked again until DynamoDB has answered all of it.
+    pub(super) async fn read(&self, mut keys: BTreeSet<Key>) -> Result<Vec<Attributes>, StoreError> {
+        const OPERATION: &str = "BatchGetItem";
+        let (mut found, mut rounds) = (Vec::new(), Rounds::new(Instant::now()));
+        loop {
+            let wanted = keys.iter().cloned().map(item::keyed).collect();
+            let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+            let wanted = wanted.map_err(|error| self.failed(OPERATION, Trouble::Invalid, error))?;
+            let ask = || self.client.batch_get_item().request_items(&self.table, wanted.clone()).send();
+            let answer = self.call(OPERATION, &mut rounds, ask).await?;
+            let nonsense = |nonsense| self.nonsense(OPERATION, nonsense);
+            found.append(&mut answer::read(&self.table, &keys, answer.responses).map_err(nonsense)?);
+            let left = answer::unread(&self.table, &keys, answer.unprocessed_keys).map_err(nonsense)?;
+            if left.is_empty() {
+                return Ok(found);
+            }
+            let asked = std::mem::replace(&mut keys, left).len();
+            self.left(OPERATION, &mut rounds, asked, keys.len()).await?;
+        }
+    }
+
+    /// Waits before the rest of a batch is asked for again.
+    async fn left(
+        &self,
+        operation: &'static str,
+        rounds: &mut Rounds,
+        asked: usize,
+        left: usize,
+    ) -> Result<(), StoreError> {
+        if left < asked {
+            rounds.progress(Instant::now());
+        }
+        self.pause(operation, rounds, Trouble::Busy, Undone { left }).await
+    }
+
+    pub(super) fn nonsense(&self, operation: &'static str, nonsense: Nonsense) -> StoreError {
+        let trouble = if nonsense.is_final() { Trouble::Foreign } else { Trouble::Nonsense };
+        self.failed(operation, trouble, nonsense)
+    }
+
+    /// The error of an operation: what became of it, what to do, and why.
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+        trouble: Trouble,
+        source: impl Into<BoxError>,
+    ) -> StoreError {
+        let store = format!("dynamodb:{}", self.table);
+        let source = trouble.because(operation, source).into();
+        if trouble.is_final() {
+            StoreError::Refused { store, operation, source }
+        } else {
+            StoreError::Unavailable { store, operation, source }
+        }
+    }
+}
+
+fn put(item: Item) -> Result<WriteRequest, aws_smithy_types::error::operation::BuildError> {
+    let put = PutRequest::builder().set_item(Some(item::attributes(item))).build()?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}

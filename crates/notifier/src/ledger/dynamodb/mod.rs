@@ -1,0 +1,179 @@
+//! A ledger in a DynamoDB table with the text keys `pk` and `sk`, the body in `body`, and the time to live in `expires`.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `mod` | the store: what each of its operations asks of DynamoDB |
+//! | `calls` | one request and its repeats |
+//! | `rounds` | how long to go on without progress (pure) |
+//! | `error` | what follows from an error, and what to do about it (pure) |
+//! | `answer` | whether an answer is one to what was asked (pure) |
+//! | `item` | items as DynamoDB has them, and batches that it takes (pure) |
+
+mod answer;
+mod calls;
+mod error;
+mod item;
+mod rounds;
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+
+use super::fit::{self, Misfit};
+use super::store::{Item, Key, Page, Range, Store, StoreError};
+use crate::ambient::Chance;
+use error::Trouble;
+use item::{Attributes, text};
+use rounds::Rounds;
+
+/// Keys in one `BatchGetItem`. Source: Amazon DynamoDB API reference.
+const READS_MAX: usize = 100;
+/// Batches of one call that are under way at the same time.
+const BATCHES_AT_ONCE: usize = 4;
+/// Items of a page; DynamoDB ends a page at 1 MB by itself.
+const PAGE_ITEMS_MAX: u16 = 1_000;
+/// The attribute by which whoever wrote something new knows it again.
+const WRITER: &str = "writer";
+
+/// A DynamoDB table.
+#[derive(Clone, Debug)]
+pub struct DynamoDb {
+    client: Client,
+    table: String,
+    chance: Chance,
+}
+
+impl DynamoDb {
+    /// The table of this name or ARN. Calls nobody; `chance` spreads retries.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a store has its client")]
+    pub fn new(client: Client, table: impl Into<String>, chance: Chance) -> Self {
+        // What the SDK would repeat is repeated here: what is left of a batch and what is throttled are one trouble.
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+        Self { client: Client::from_conf(config.build()), table: table.into(), chance }
+    }
+
+    fn unfit(&self, operation: &'static str, misfit: Misfit) -> StoreError {
+        StoreError::Refused { store: format!("dynamodb:{}", self.table), operation, source: misfit.into() }
+    }
+
+    /// What stands at these keys, with all its attributes.
+    async fn find(&self, keys: BTreeSet<Key>) -> Result<Vec<Attributes>, StoreError> {
+        let mut batches = Vec::new();
+        let mut keys = keys.into_iter().peekable();
+        while keys.peek().is_some() {
+            batches.push(keys.by_ref().take(READS_MAX).collect());
+        }
+        let found = stream::iter(batches).map(|batch| self.read(batch)).buffer_unordered(BATCHES_AT_ONCE);
+        Ok(found.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+    }
+}
+
+impl Store for DynamoDb {
+    fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            items.iter().try_for_each(fit::item).map_err(|misfit| self.unfit("BatchWriteItem", misfit))?;
+            stream::iter(item::batches(items).into_iter().map(Ok))
+                .try_for_each_concurrent(BATCHES_AT_ONCE, |batch| self.write(batch))
+                .await
+        }
+        .boxed()
+    }
+
+    fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        const OPERATION: &str = "PutItem";
+        async move {
+            fit::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            let key = item.key.clone();
+            let mut ours = item::attributes(item);
+            // What stands there already may be ours, from a try whose answer was lost, or say the same and be another's.
+            let writer = format!("{:016x}", self.chance.fraction().to_bits());
+            ours.insert(WRITER.to_owned(), text(writer));
+            let ask = async || {
+                let request = self
+                    .client
+                    .put_item()
+                    .table_name(&self.table)
+                    .set_item(Some(ours.clone()))
+                    .condition_expression("attribute_not_exists(pk)")
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+                match request.send().await {
+                    Ok(_) => Ok(New::Written),
+                    Err(error) => match error.as_service_error() {
+                        Some(PutItemError::ConditionalCheckFailedException(taken)) => {
+                            Ok(New::Taken(taken.item.clone()))
+                        }
+                        _ => Err(error),
+                    },
+                }
+            };
+            match self.call(OPERATION, &mut Rounds::new(Instant::now()), ask).await? {
+                New::Written => Ok(true),
+                New::Taken(Some(there)) => Ok(there == ours),
+                // Not every emulator says what stands there.
+                New::Taken(None) => Ok(self.find(BTreeSet::from([key])).await?.contains(&ours)),
+            }
+        }
+        .boxed()
+    }
+
+    fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
+        const OPERATION: &str = "BatchGetItem";
+        async move {
+            keys.iter().try_for_each(fit::key).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            let mut found = HashMap::new();
+            for attributes in self.find(keys.iter().cloned().collect()).await? {
+                let item = item::item(attributes)
+                    .map_err(|foreign| self.failed(OPERATION, Trouble::Foreign, foreign))?;
+                found.insert(item.key.clone(), item);
+            }
+            Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+        }
+        .boxed()
+    }
+
+    fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        const OPERATION: &str = "Query";
+        async move {
+            fit::range(&range).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            let Range { partition, prefix, backwards } = &range;
+            let start = after.as_ref().map(|after| Key { partition: partition.clone(), sort: after.clone() });
+            let mut request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .scan_index_forward(!backwards)
+                .limit(PAGE_ITEMS_MAX.into())
+                .set_exclusive_start_key(start.map(item::keyed))
+                .expression_attribute_values(":pk", text(partition));
+            request = if prefix.is_empty() {
+                request.key_condition_expression("pk = :pk")
+            } else {
+                request
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                    .expression_attribute_values(":prefix", text(prefix))
+            };
+            let mut rounds = Rounds::new(Instant::now());
+            let answer = self.call(OPERATION, &mut rounds, || request.clone().send()).await?;
+            let items = answer.items.unwrap_or_default();
+            answer::page(&range, after.as_deref(), PAGE_ITEMS_MAX.into(), items, answer.last_evaluated_key)
+                .map_err(|nonsense| self.nonsense(OPERATION, nonsense))
+        }
+        .boxed()
+    }
+}
+
+/// What became of something new.
+enum New {
+    Written,
+    /// Something stands there, which DynamoDB may tell.
+    Taken(Option<Attributes>),
+}
