@@ -16,20 +16,28 @@ use crate::fleet::{Fleet, Skip};
 const TASKS_HELD_MAX: usize = 1_000;
 
 /// Which of the listed tasks are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Meant {
     All,
     OfServices,
     Standalone,
+    /// Those of the services of these names. ECS listed no others; what it describes as another's is not called.
+    Named(BTreeSet<String>),
 }
 
 impl Meant {
-    fn includes(self, task: &Task) -> bool {
+    fn includes(&self, task: &Task) -> bool {
         match self {
             Self::All => true,
             Self::OfServices => survey::service(task).is_some(),
             Self::Standalone => survey::service(task).is_none(),
+            Self::Named(names) => survey::service(task).is_none_or(|service| names.contains(service)),
         }
+    }
+
+    /// Those of services by name or ARN.
+    fn named<'a>(services: impl IntoIterator<Item = &'a String>) -> Self {
+        Self::Named(services.into_iter().map(|service| service_name(service).to_owned()).collect())
     }
 }
 
@@ -48,7 +56,7 @@ impl Discovery {
         let (of, meant) = if message.standalone {
             (TasksOf::Cluster, Meant::Standalone)
         } else {
-            (TasksOf::Service(&message.service), Meant::All)
+            (TasksOf::Service(&message.service), Meant::named([&message.service]))
         };
         let arns = match self.ecs.list_tasks(&message.cluster, of).await {
             Err(EcsError::ServiceNotFound { service, .. }) => {
@@ -58,7 +66,7 @@ impl Discovery {
             }
             listed => listed?,
         };
-        self.look(asked, meant, service_name(&message.service), arns).await
+        self.look(asked, &meant, service_name(&message.service), arns).await
     }
 
     /// Finds the fleet of a scope in one go: stages 1 and 2 for whoever needs no queue between them.
@@ -86,9 +94,9 @@ impl Discovery {
                     listed => arns.extend(listed?),
                 }
             }
-            (arns, Meant::All)
+            (arns, Meant::named(&scope.services))
         };
-        let mut fleet = self.look(asked, meant, "", arns).await?;
+        let mut fleet = self.look(asked, &meant, "", arns).await?;
         fleet.skips.extend(skips);
         fleet.sort();
         Ok(fleet)
@@ -98,7 +106,7 @@ impl Discovery {
     async fn look(
         &self,
         asked: Asked<'_>,
-        meant: Meant,
+        meant: &Meant,
         service: &str,
         mut arns: Vec<String>,
     ) -> Result<Fleet, DiscoverError> {
@@ -161,5 +169,21 @@ impl Discovery {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_ecs_describes_as_another_services_is_not_meant() {
+        let of = |group: Option<&str>| Task::builder().set_group(group.map(str::to_owned)).build();
+        let arn = "arn:aws:ecs:eu-west-1:111122223333:service/prod/web".to_owned();
+        for meant in [Meant::named([&arn]), Meant::named([&"web".to_owned()])] {
+            assert!(meant.includes(&of(Some("service:web"))));
+            assert!(!meant.includes(&of(Some("service:web2"))));
+            assert!(meant.includes(&of(None)), "nobody else's either: ECS listed it for this service");
+        }
     }
 }
