@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistake, Origin, did_you_mean, shown};
@@ -78,14 +79,9 @@ impl File {
             (None, Some(path)) => (PathBuf::from(path), Origin::Variable(CONFIG_VARIABLE.to_owned())),
             (None, None) => return (Self::default(), Vec::new()),
         };
-        let text = match std::fs::metadata(&path) {
-            Ok(data) if data.len() > FILE_BYTES_MAX => {
-                Err(format!("it is larger than {FILE_BYTES_MAX} bytes"))
-            }
-            Ok(_) => std::fs::read_to_string(&path).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match text.and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text))) {
+        match contents(&path)
+            .and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text)))
+        {
             Ok(table) => Self::read(path, table),
             Err(problem) => (Self::default(), vec![Mistake::File { origin, path, problem }]),
         }
@@ -115,6 +111,20 @@ impl File {
             }
         }
         (file, mistakes)
+    }
+}
+
+/// The text of a file that is not too large. What its size is said to be does not count: pipes and devices say zero.
+fn contents(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    match read {
+        Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => {
+            Err(format!("it is larger than {FILE_BYTES_MAX} bytes"))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -159,5 +169,42 @@ impl Layers<'_> {
             return Some((value, origin));
         }
         (!setting.default.is_empty()).then_some((setting.default, Origin::Default(setting.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_without_end_is_too_large_whatever_size_it_claims() {
+        let endless = Path::new("/dev/zero");
+        assert_eq!(std::fs::metadata(endless).unwrap().len(), 0);
+        assert_eq!(contents(endless), Err("it is larger than 1048576 bytes".to_owned()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_to_its_end() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"timeout_ms = 7").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        assert_eq!(contents(Path::new(&path)).as_deref(), Ok("timeout_ms = 7"));
+    }
+
+    #[test]
+    fn a_file_of_the_largest_size_is_read_and_one_byte_more_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut text = "#".repeat(FILE_BYTES_MAX as usize);
+        std::fs::write(file.path(), &text).unwrap();
+        assert_eq!(contents(file.path()).as_ref(), Ok(&text));
+        text.push('#');
+        std::fs::write(file.path(), &text).unwrap();
+        assert!(contents(file.path()).is_err());
     }
 }
