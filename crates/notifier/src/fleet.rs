@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::labels::{LabelError, Target};
+use crate::outcome::Cause;
 
 /// One container of one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,22 +137,28 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// The kind of reason.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Label(_) => Cause::Label,
+            Self::NoSuchService => Cause::NoSuchService,
+            Self::NoDefinition(_) => Cause::TaskDefinition,
+            Self::NoNetwork => Cause::NetworkModeNone,
+            Self::Unmapped { .. } => Cause::PortNotMapped,
+            Self::NoAddress => Cause::NoAddress,
+            Self::Host { .. } => Cause::Host,
+            Self::Address { .. } => Cause::AddressRefused,
+            Self::NotRunning(_) => Cause::ContainerNotRunning,
+            Self::Health(_) => Cause::Health,
+            Self::Cancelled => Cause::Cancelled,
+        }
+    }
+
     /// A stable word for the kind of reason, for scripts.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::Label(_) => "label",
-            Self::NoSuchService => "no-such-service",
-            Self::NoDefinition(_) => "task-definition",
-            Self::NoNetwork => "network-mode-none",
-            Self::Unmapped { .. } => "port-not-mapped",
-            Self::NoAddress => "no-address",
-            Self::Host { .. } => "host",
-            Self::Address { .. } => "address-refused",
-            Self::NotRunning(_) => "container-not-running",
-            Self::Health(_) => "health",
-            Self::Cancelled => "cancelled",
-        }
+        self.cause().as_str()
     }
 }
 

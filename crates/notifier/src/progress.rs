@@ -1,4 +1,5 @@
-//! What happens during a broadcast, as typed steps: one source for live text, logs and reports alike.
+//! What happens during a broadcast, as typed steps: one source for live text, logs, reports and JSON lines alike
+//! ([`events`](crate::report::events)).
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum Step {
     Skipped(Skipped),
     /// An attempt failed, and another follows.
     Retrying {
+        /// The broadcast.
+        broadcast: BroadcastId,
         /// Whom.
         endpoint: Endpoint,
         /// The attempt that failed, from 1.

@@ -107,7 +107,7 @@ pub enum Fate {
 pub struct Sorted {
     /// Every letter that matched.
     pub found: Vec<Found>,
-    /// How many letters were looked at.
+    /// How many letters were looked at. One that failed again in the meantime, and came back, counts once.
     pub seen: usize,
     /// Whether letters may be left that nobody looked at: [`LETTERS_MAX`] or [`TIME_MAX`] was reached.
     pub is_cut: bool,
@@ -150,7 +150,8 @@ pub async fn sort(
     let desk = Desk { stage, letters: &letters, action, ledger };
     let until = Instant::now() + TIME_MAX;
     let (mut found, mut held, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    let (mut looked, mut empty, mut error, mut is_cut) = (0, 0, None, false);
+    let (mut looked, mut letters_seen) = (0, 0);
+    let (mut empty, mut error, mut is_cut) = (0, None, false);
     while empty < EMPTY_RECEIVES_MAX {
         if looked >= LETTERS_MAX || Instant::now() >= until {
             is_cut = true;
@@ -170,6 +171,7 @@ pub async fn sort(
             let one = about(stage, &letter);
             // One that comes back here in the meantime waits for another run.
             let is_new = letter.message.id.is_empty() || seen.insert(letter.message.id.clone());
+            letters_seen += usize::from(is_new);
             if is_new && filter.matches(&one) {
                 matching.push((one, letter));
             } else {
@@ -180,7 +182,7 @@ pub async fn sort(
         desk.settle(matching, &mut found, &mut held).await;
     }
     letters.hand_back(held).await;
-    Ok(Sorted { found, seen: looked, is_cut, error })
+    Ok(Sorted { found, seen: letters_seen, is_cut, error })
 }
 
 /// The fields of any queue's body that say whom it is for.

@@ -15,20 +15,38 @@ mod on_both;
 #[path = "support/sqs.rs"]
 mod sqs;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use notifier::ledger::Ledger;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::Aws;
+use notifier::deliver::{self, Deliverer};
+use notifier::discover::{Discovery, Health};
+use notifier::fleet::Member;
+use notifier::ledger::sqlite::Sqlite;
+use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
+use notifier::ledger::{DAYS_DEFAULT, Ledger, Standing};
+use notifier::network::Networks;
+use notifier::outcome::{Cause, Outcome};
+use notifier::progress::Progress;
 use notifier::queue::{DeadLetter, Inbox, Queue, Trace};
 use notifier::redrive::{self, Action, Fate, Filter, Sorted};
-use notifier::stage::StageName;
+use notifier::report::Entry;
+use notifier::stage::{self, Ctx, Received, StageName};
 use simulator::faults::{Fault, When};
+use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
+use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::time::timeout;
+use wire::BroadcastId;
 
 /// A body of the tasks queue.
 fn body(broadcast: &str, service: &str, task: usize) -> String {
     format!(
-        r#"{{"notify_task_arn":"arn:{task}","notify_me_host_address":"10.0.0.1","notify_me_host_port":"80","notify_me_api_uri":"/n","service":"{service}","broadcast":{{"id":"{broadcast}"}}}}"#
+        r#"{{"notify_task_arn":"arn:{task}","notify_me_host_address":"10.0.0.1","notify_me_host_port":"80","notify_me_api_uri":"/n","service":"{service}","broadcast":{{"id":"{broadcast}","event":{{"specversion":"1.0","id":"{broadcast}","source":"test","type":"t","time":"2026-11-24T09:30:00Z"}}}}}}"#
     )
 }
 
@@ -63,7 +81,11 @@ async fn buried(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<Str
 }
 
 async fn sort(queue: &Queue, filter: Filter, action: Action) -> Sorted {
-    redrive::sort(StageName::Notify, queue.clone(), &filter, &action, &Ledger::none()).await.unwrap()
+    sort_with(&Ledger::none(), queue, filter, action).await
+}
+
+async fn sort_with(ledger: &Ledger, queue: &Queue, filter: Filter, action: Action) -> Sorted {
+    redrive::sort(StageName::Notify, queue.clone(), &filter, &action, ledger).await.unwrap()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a filter holds options")]
@@ -151,4 +173,242 @@ async fn entries_that_fail_for_now_lose_nothing() {
     let sorted = sort(&queue, Filter::default(), Action::Redrive).await;
     assert_eq!(sorted.found.iter().filter(|one| one.fate == Fate::Redriven).count(), 60);
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (60, 0)));
+}
+
+// What the ledger hears of it.
+
+/// A ledger in a file of its own.
+struct Book {
+    file: Arc<Sqlite>,
+    ledger: Ledger,
+    _directory: TempDir,
+}
+
+impl Book {
+    async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
+        let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
+        let file = Arc::new(file);
+        let ledger = Ledger::new(Arc::clone(&file) as _, clock, DAYS_DEFAULT);
+        Self { file, ledger, _directory: directory }
+    }
+
+    /// The same ledger as another process has it, which remembers nothing.
+    fn anew(&self) -> Ledger {
+        Ledger::new(Arc::clone(&self.file) as _, Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT)
+    }
+
+    /// Records what became of the delivery of `b-1` to a task.
+    async fn settle(&self, task: usize, outcome: Outcome) {
+        let reason = (!outcome.is_told()).then(|| "answered 503".to_owned());
+        let entry = Entry {
+            member: member(task),
+            outcome: Some(outcome),
+            reason,
+            attempts: Some(3),
+            status: Some(503),
+            ..Entry::default()
+        };
+        self.ledger.settle(&id(), entry).await.unwrap();
+    }
+
+    async fn standing(&self, task: usize) -> Standing {
+        self.ledger.standing(&id(), &member(task)).await.unwrap()
+    }
+}
+
+fn id() -> BroadcastId {
+    BroadcastId::try_from("b-1".to_owned()).unwrap()
+}
+
+fn member(task: usize) -> Member {
+    Member { service: "web".to_owned(), task: format!("arn:{task}"), ..Member::default() }
+}
+
+/// So many letters of `b-1`, of the tasks from 1.
+fn letters(count: usize) -> Vec<(String, &'static str)> {
+    (1..=count).map(|task| (body("b-1", "web", task), "failed")).collect()
+}
+
+fn fates(sorted: &Sorted) -> Vec<(&str, &Fate)> {
+    let mut fates: Vec<_> =
+        sorted.found.iter().map(|one| (one.task.as_deref().unwrap(), &one.fate)).collect();
+    fates.sort_by_key(|(task, _)| *task);
+    fates
+}
+
+#[tokio::test]
+async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
+    let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+    let (queue, ..) = buried(&sqs, &letters(2)).await;
+    book.settle(1, Outcome::Failed).await;
+    let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
+    assert_eq!(fates(&sorted), [("arn:1", &Fate::Redriven), ("arn:2", &Fate::Redriven)]);
+    for (task, tries) in [(1, 3), (2, 0)] {
+        let standing = book.standing(task).await;
+        assert!(!standing.has_ended(), "{standing:?}");
+        assert_eq!(standing.attempts(), tries);
+        assert_eq!(standing.state.unwrap().reason.as_deref(), Some("sent back to work"));
+    }
+    assert!(!book.ledger.read(&id()).await.unwrap().unwrap().is_complete);
+}
+
+#[tokio::test]
+async fn what_is_dropped_keeps_its_outcome_with_the_reason_and_what_was_pending_has_failed() {
+    let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+    let (queue, dead, _) = buried(&sqs, &letters(2)).await;
+    book.settle(1, Outcome::Rejected).await;
+    let retired = Action::Drop { reason: "retired".to_owned() };
+    let sorted = sort_with(&book.ledger, &queue, Filter::default(), retired).await;
+    assert_eq!(fates(&sorted), [("arn:1", &Fate::Dropped), ("arn:2", &Fate::Dropped)]);
+    for (task, outcome, reason) in
+        [(1, Outcome::Rejected, "answered 503; dropped: retired"), (2, Outcome::Failed, "dropped: retired")]
+    {
+        let state = book.standing(task).await.state.unwrap();
+        assert_eq!((state.outcome, state.reason.as_deref()), (Some(outcome), Some(reason)));
+        assert_eq!(state.cause, Some(Cause::Dropped));
+    }
+    assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (0, 0)));
+}
+
+#[tokio::test]
+async fn the_letter_of_a_delivery_that_was_told_is_only_deleted() {
+    for action in [Action::Redrive, Action::Drop { reason: "retired".to_owned() }] {
+        let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+        let (queue, dead, _) = buried(&sqs, &letters(2)).await;
+        book.settle(1, Outcome::Delivered).await;
+        book.settle(2, Outcome::Gone).await;
+        let sorted = sort_with(&book.ledger, &queue, Filter::default(), action).await;
+        assert_eq!(fates(&sorted), [("arn:1", &Fate::Told), ("arn:2", &Fate::Told)]);
+        assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (0, 0)));
+        let told = (book.standing(1).await.told, book.standing(2).await.told);
+        assert_eq!(told, (Some(Outcome::Delivered), Some(Outcome::Gone)));
+    }
+}
+
+#[tokio::test]
+async fn what_its_queue_does_not_take_has_the_outcome_that_it_had() {
+    let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+    let (queue, dead, _) = buried(&sqs, &letters(1)).await;
+    book.settle(1, Outcome::Failed).await;
+    let before = book.standing(1).await;
+    sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
+    let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
+    assert!(matches!(sorted.found[0].fate, Fate::Stayed(_)), "{sorted:?}");
+    assert_eq!((book.standing(1).await, sqs.depth(&dead).await), (before, (1, 0)));
+}
+
+/// A store that never answers.
+#[derive(Debug)]
+struct Silent;
+
+impl Silent {
+    fn answer<T: Send>(operation: &'static str) -> BoxFuture<'static, Result<T, StoreError>> {
+        let source = std::io::Error::other("nobody there").into();
+        async move { Err(StoreError::Unavailable { store: "test".to_owned(), operation, source }) }.boxed()
+    }
+}
+
+impl Store for Silent {
+    fn put(&self, _: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Self::answer("put")
+    }
+
+    fn put_new(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Self::answer("put_new")
+    }
+
+    fn get(&self, _: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
+        Self::answer("get")
+    }
+
+    fn list(&self, _: Range, _: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Self::answer("list")
+    }
+}
+
+#[tokio::test]
+async fn while_the_ledger_does_not_answer_letters_stay() {
+    let sqs = Sqs::simulated().await;
+    let (queue, dead, _) = buried(&sqs, &letters(3)).await;
+    let silent = Ledger::new(Arc::new(Silent), Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT);
+    for action in [Action::Redrive, Action::Drop { reason: "retired".to_owned() }] {
+        let sorted = sort_with(&silent, &queue, Filter::default(), action).await;
+        let stayed =
+            |one: &redrive::Found| matches!(&one.fate, Fate::Stayed(why) if why.contains("nobody there"));
+        assert!(sorted.found.len() == 3 && sorted.found.iter().all(stayed), "{sorted:?}");
+        assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
+    }
+}
+
+// What the stages make of what came back.
+
+/// The stages on this simulator, with this ledger.
+fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
+    let (aws, networks): (_, Networks) = (Aws::at(&sim.url(), "us-east-1"), "127.0.0.0/8".parse().unwrap());
+    let clock = Clock::system();
+    let deliverer =
+        Deliverer::new(&deliver::Options::default(), networks.clone(), clock.clone(), Chance::seeded(1));
+    let discovery = Discovery::new(&aws, Health::Detect, networks);
+    Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock)
+}
+
+/// A message as a stage receives it.
+fn received(body: String) -> Received {
+    let now = OffsetDateTime::now_utc();
+    Received { id: "m-1".to_owned(), body, sent: now, queued: now, receives: 1, sender: None }
+}
+
+const ONE_SERVICE: &str = "
+    [[cluster]]
+    name = 'prod'
+    [[cluster.service]]
+    name = 'web'
+    launch_type = 'FARGATE'
+    tasks = 3
+    [[cluster.service.container]]
+    name = 'app'
+    ports = [8080]
+    labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/n' }";
+
+async fn one_service() -> Simulator {
+    Simulator::start(Fleet::from_toml(ONE_SERVICE).unwrap(), Options::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_was_told_while_its_letter_went_back_is_not_called_again() {
+    let (sim, book) = (one_service().await, Book::new().await);
+    let ctx = ctx(&sim, &book.ledger);
+    let endpoint = sim.tasks()[0].endpoints[0].address;
+    let body = body("b-1", "web", 1)
+        .replace("10.0.0.1", &endpoint.ip().to_string())
+        .replace("\"80\"", &format!("\"{}\"", endpoint.port()));
+    book.settle(1, Outcome::Delivered).await;
+    stage::run(&ctx, StageName::Notify, &received(body.clone()), None).await.unwrap();
+    assert_eq!(sim.received().len(), 0);
+    // The same for a task of whom nothing is known: it is called.
+    let other = body.replace("arn:1", "arn:2");
+    stage::run(&ctx, StageName::Notify, &received(other), None).await.unwrap();
+    assert_eq!(sim.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_part_that_is_looked_at_again_after_the_cancel_skips_who_has_not_ended_and_nobody_is_gone() {
+    let (sim, book) = (one_service().await, Book::new().await);
+    let body = r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n","broadcast":{"id":"b-1","event":{"specversion":"1.0","id":"b-1","source":"test","type":"t","time":"2026-11-24T09:30:00Z"}}}"#;
+    let ask = async || {
+        let ctx = ctx(&sim, &book.anew());
+        stage::run(&ctx, StageName::Tasks, &received(body.to_owned()), None).await.unwrap()
+    };
+    assert_eq!(ask().await.len(), 3);
+    let report = book.ledger.read(&id()).await.unwrap().unwrap().report;
+    let told = Entry { outcome: Some(Outcome::Delivered), ..report.entries()[0].clone() };
+    book.ledger.settle(&id(), told).await.unwrap();
+    assert!(book.ledger.cancel(&id(), String::new()).await.unwrap());
+    assert!(ask().await.is_empty());
+    let report = book.ledger.read(&id()).await.unwrap().unwrap().report;
+    let outcomes: Vec<_> = report.entries().iter().map(|entry| entry.outcome.unwrap()).collect();
+    assert_eq!(outcomes, [Outcome::Delivered, Outcome::Skipped, Outcome::Skipped]);
+    assert_eq!(report.entries()[1].cause, Some(Cause::Cancelled));
 }

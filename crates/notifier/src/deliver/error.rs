@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::answer::Meaning;
 use crate::discover::LocateError;
 use crate::network::Refused;
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 
 /// Why one attempt did not deliver. The address is not repeated: it stands beside the error wherever that is shown.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,27 @@ impl AttemptError {
                 Meaning::Misdirected => Then::Again(None),
                 Meaning::Rejected | Meaning::Delivered => Then::Settle(Outcome::Rejected),
             },
+        }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Refused(_) => Cause::AddressRefused,
+            Self::NoTls | Self::ServerName | Self::Tls(_) | Self::TlsBroken(_) => Cause::Tls,
+            Self::BinarySigned => Cause::Unsignable,
+            Self::Request(_) | Self::Body(_) => Cause::Fault,
+            Self::Local(_) => Cause::NoRoom,
+            Self::Unreachable(_) => Cause::Unreachable,
+            Self::ConnectTimedOut(_) => Cause::ConnectTimedOut,
+            Self::TimedOut(_) | Self::CutOff => Cause::TimedOut,
+            Self::Broken(_) => Cause::Broken,
+            Self::NotHttp(_) => Cause::NotHttp,
+            Self::Stopped(_) => Cause::Stopped,
+            Self::Nowhere(_) => Cause::Nowhere,
+            Self::Lost(_) => Cause::Lost,
+            Self::Answered { .. } => Cause::Answered,
         }
     }
 

@@ -11,7 +11,7 @@ use wire::Broadcast;
 
 use super::{Deliverer, Next, Tried};
 use crate::fleet::Endpoint;
-use crate::outcome::{DeliveryResult, Outcome, Settled};
+use crate::outcome::{Cause, DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
 
 /// A delivery on its way through the fan-out.
@@ -136,7 +136,8 @@ impl Fanout<'_> {
             Next::Again { wait, reason } => {
                 job.endpoint = tried.endpoint;
                 let endpoint = job.endpoint.clone();
-                self.progress.tell(Step::Retrying { endpoint, attempt: job.attempts, reason, wait });
+                let (broadcast, attempt) = (self.broadcast.id.clone(), job.attempts);
+                self.progress.tell(Step::Retrying { broadcast, endpoint, attempt, reason, wait });
                 self.waiting.insert((Instant::now() + wait, job.index), job);
             }
         }
@@ -163,6 +164,7 @@ fn lost_result(lost: JoinError, attempts: u32) -> DeliveryResult {
     DeliveryResult {
         outcome: Outcome::Failed,
         reason: Some(reason),
+        cause: Some(Cause::Fault),
         attempts,
         status: None,
         latency: std::time::Duration::ZERO,

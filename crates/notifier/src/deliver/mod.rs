@@ -255,6 +255,7 @@ impl Deliverer {
                 Next::Again { wait, reason } => {
                     (endpoint, last) = (tried.endpoint, tried.result.err());
                     progress.tell(Step::Retrying {
+                        broadcast: broadcast.id.clone(),
                         endpoint: endpoint.clone(),
                         attempt: attempts,
                         reason,
@@ -330,18 +331,19 @@ impl Deliverer {
 
 /// The end of a delivery whose last try went like this, after so many requests.
 fn settled(broadcast: &Broadcast, attempts: u32, tried: Tried) -> Settled {
-    let (outcome, reason, status) = match &tried.result {
+    let (outcome, error, status) = match &tried.result {
         Ok(status) => (Outcome::Delivered, None, Some(*status)),
         Err(error) => {
             let outcome = match error.then() {
                 Then::Settle(outcome) => outcome,
                 Then::Again(_) => Outcome::Failed,
             };
-            (outcome, Some(error.reason()), error.status())
+            (outcome, Some(error), error.status())
         }
     };
     let status = status.map(|status| status.as_u16());
-    let result = DeliveryResult { outcome, reason, attempts, status, latency: tried.latency };
+    let (reason, cause) = (error.map(AttemptError::reason), error.map(AttemptError::cause));
+    let result = DeliveryResult { outcome, reason, cause, attempts, status, latency: tried.latency };
     Settled { broadcast: broadcast.id.clone(), endpoint: tried.endpoint, result }
 }
 

@@ -1,10 +1,11 @@
-//! What is known of a delivery, rewritten by whoever sorts dead letters.
+//! What is known of deliveries, rewritten: by whoever sorts dead letters, and when a broadcast is cancelled.
 
+use futures_util::future::try_join_all;
 use wire::BroadcastId;
 
-use super::{Ledger, LedgerError};
-use crate::fleet::Member;
-use crate::outcome::Outcome;
+use super::{Ledger, LedgerError, PartRecord};
+use crate::fleet::{Member, Skip, SkipReason};
+use crate::outcome::{Cause, Outcome};
 use crate::report::Entry;
 
 impl Ledger {
@@ -28,6 +29,34 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Records that a part of a cancelled broadcast is not looked into. Whoever an earlier look found, and who has not
+    /// ended, is skipped; the answer is who.
+    pub(crate) async fn cancel_part(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+    ) -> Result<Vec<Member>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        if inner.write_part(broadcast, record, &[], true).await? {
+            return Ok(Vec::new());
+        }
+        let known = inner.read_part(broadcast, &record.id).await?;
+        let rows = known.map(|(_, rows)| rows).unwrap_or_default();
+        let skipped = rows.into_iter().filter(|row| row.outcome.is_none()).map(async |row| {
+            let standing = self.standing(broadcast, &row.member).await?;
+            if standing.has_ended() {
+                return Ok(None);
+            }
+            let attempts = Some(standing.attempts()).filter(|attempts| *attempts > 0);
+            let skip = Skip { member: row.member, reason: SkipReason::Cancelled };
+            let entry = Entry { address: row.address, attempts, ..Entry::from(&skip) };
+            self.settle(broadcast, entry).await.map(|()| Some(skip.member))
+        });
+        Ok(try_join_all(skipped).await?.into_iter().flatten().collect())
+    }
+}
+
 /// The same entry, of which nothing more is to be expected. Dropping it twice says so once. Pure.
 fn dropped(entry: Entry, reason: &str) -> Entry {
     let note = format!("dropped: {reason}");
@@ -36,7 +65,12 @@ fn dropped(entry: Entry, reason: &str) -> Entry {
         Some(known) => format!("{known}; {note}"),
         None => note,
     };
-    Entry { outcome: entry.outcome.or(Some(Outcome::Failed)), reason: Some(reason), ..entry }
+    Entry {
+        outcome: entry.outcome.or(Some(Outcome::Failed)),
+        reason: Some(reason),
+        cause: Some(Cause::Dropped),
+        ..entry
+    }
 }
 
 #[cfg(test)]
@@ -51,13 +85,15 @@ mod tests {
     fn what_is_dropped_keeps_its_outcome_and_says_so_once() {
         let rejected = entry(Some(Outcome::Rejected), Some("it answered 404"));
         let once = dropped(rejected, "retired");
-        assert_eq!(once, entry(Some(Outcome::Rejected), Some("it answered 404; dropped: retired")));
+        let expected = entry(Some(Outcome::Rejected), Some("it answered 404; dropped: retired"));
+        assert_eq!(once, Entry { cause: Some(Cause::Dropped), ..expected });
         assert_eq!(dropped(once.clone(), "retired"), once);
     }
 
     #[test]
     fn what_was_pending_has_failed_when_it_is_dropped() {
         let dropped = dropped(entry(None, None), "retired");
-        assert_eq!(dropped, entry(Some(Outcome::Failed), Some("dropped: retired")));
+        let expected = entry(Some(Outcome::Failed), Some("dropped: retired"));
+        assert_eq!(dropped, Entry { cause: Some(Cause::Dropped), ..expected });
     }
 }

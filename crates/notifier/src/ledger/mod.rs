@@ -43,7 +43,7 @@ use wire::{BroadcastId, DeliveryId, PartId};
 use crate::ambient::Clock;
 use crate::fleet::Member;
 use crate::gather::{Batching, Gather, NoAnswer};
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 use crate::report::Entry;
 use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
@@ -126,6 +126,12 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether it has an outcome.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.told.is_some() || self.state.as_ref().is_some_and(|entry| entry.outcome.is_some())
+    }
+
     /// HTTP requests that were made for it so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -243,6 +249,7 @@ impl Ledger {
         let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(|row| Entry {
             outcome: Some(Outcome::Gone),
             reason: Some("the task stopped before it was called".to_owned()),
+            cause: Some(Cause::Stopped),
             ..row
         });
         try_join_all(stopped.map(|entry| self.settle(broadcast, entry))).await?;

@@ -9,7 +9,7 @@ use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartR
 use super::store::{Item, Range};
 use super::{Inner, Ledger, LedgerError, decode, delivery, key, sheet, unreadable};
 use crate::fleet::Member;
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 use crate::report::{Entry, Report};
 
 /// Partitions that are read at the same time.
@@ -219,7 +219,13 @@ impl Found {
 /// A part of the scope whose tasks nobody knows.
 fn failed(cluster: &str, service: &str, reason: String) -> Entry {
     let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
-    Entry { member, outcome: Some(Outcome::Failed), reason: Some(reason), ..Entry::default() }
+    Entry {
+        member,
+        outcome: Some(Outcome::Failed),
+        reason: Some(reason),
+        cause: Some(Cause::Discovery),
+        ..Entry::default()
+    }
 }
 
 fn unseen_part(cluster: &str, service: &str) -> Entry {

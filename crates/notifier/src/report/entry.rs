@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latency;
 use crate::fleet::{Endpoint, Member, Skip};
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Cause, Outcome, Settled};
 
 /// One opted-in container of a broadcast, and what became of it. What is not known is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Entry {
     /// Why it was not told, or not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The kind of that reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// HTTP requests made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
@@ -49,6 +52,7 @@ impl From<&Settled> for Entry {
             address: Some(endpoint.address),
             outcome: Some(result.outcome),
             reason: result.reason.clone(),
+            cause: result.cause,
             attempts: Some(result.attempts),
             status: result.status,
             latency: Some(result.latency),
@@ -62,6 +66,7 @@ impl From<&Skip> for Entry {
             member: member.clone(),
             outcome: Some(Outcome::Skipped),
             reason: Some(reason.to_string()),
+            cause: Some(reason.cause()),
             ..Self::default()
         }
     }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use wire::BroadcastId;
 
-use super::Entry;
 use super::latency::millis;
+use super::{Entry, advice};
 use crate::fleet::{Bystander, Endpoint, Member, Skip};
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 
 /// One opted-in container: a JSON object, or a row of CSV. What is not known is `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -33,12 +33,21 @@ pub struct Line<'a> {
     pub status: Option<u16>,
     /// Milliseconds from the start of the last attempt to the end of its answer.
     pub latency_ms: Option<f64>,
+    /// The kind of the reason.
+    pub cause: Option<Cause>,
+    /// What to do about it.
+    pub advice: Option<&'static str>,
 }
 
 impl<'a> Line<'a> {
     /// What is known of a container.
     #[must_use]
     pub fn of_entry(entry: &'a Entry, broadcast: &'a BroadcastId) -> Self {
+        Self::new(entry, &entry.member, Some(broadcast))
+    }
+
+    /// What is known of this member.
+    pub(super) fn new(entry: &Entry, member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
         Self {
             address: entry.address.map(|address| address.to_string()),
             outcome: entry.outcome,
@@ -46,18 +55,16 @@ impl<'a> Line<'a> {
             attempts: entry.attempts,
             status: entry.status,
             latency_ms: entry.latency.map(millis),
-            ..Self::of_member(&entry.member, Some(broadcast))
+            cause: entry.cause,
+            advice: advice(entry),
+            ..Self::of_member(member, broadcast)
         }
     }
 
     /// A container that cannot be called.
     #[must_use]
     pub fn of_skip(skip: &'a Skip) -> Self {
-        Self {
-            outcome: Some(Outcome::Skipped),
-            reason: Some(skip.reason.to_string()),
-            ..Self::of_member(&skip.member, None)
-        }
+        Self::new(&Entry::from(skip), &skip.member, None)
     }
 
     /// An endpoint of which nothing more is known.

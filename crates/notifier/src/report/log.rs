@@ -23,9 +23,18 @@ fn log(step: Step) {
             info!(broadcast, service, endpoints, bystanders, "Found {endpoints} endpoints of {service}");
         }
         Step::Skipped(skipped) => skip(&skipped),
-        Step::Retrying { endpoint, attempt, reason, wait } => {
+        Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
+            let broadcast = broadcast.as_str();
             let (task, address) = (endpoint.member.task, endpoint.address.to_string());
-            debug!(task, address, attempt, reason, ?wait, "Attempt {attempt} at {address} failed: {reason}");
+            debug!(
+                broadcast,
+                task,
+                address,
+                attempt,
+                reason,
+                ?wait,
+                "Attempt {attempt} at {address} failed: {reason}"
+            );
         }
         Step::Settled(settled) => end(settled),
     }

@@ -1,28 +1,34 @@
 //! What a broadcast came to: who was told, who was not and why, how long it took.
 //!
 //! [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes reports;
-//! [`Entry`] is what is known of one container, [`Line`] the same as scripts read it. All pure; only [`logged`] writes,
-//! to the log.
+//! [`Entry`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
+//! [`Event`] what happens to it. All pure; only [`logged`] writes, to the log.
 
+mod advice;
 mod counts;
 mod entry;
+mod event;
 mod latency;
 mod line;
 mod log;
+mod percentiles;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use wire::BroadcastId;
 
 use crate::outcome::Outcome;
 
+pub use advice::advice;
 pub use counts::Counts;
 pub use entry::Entry;
-pub use latency::Latency;
+pub use event::{Event, What, events};
 pub use line::Line;
 pub use log::logged;
+pub use percentiles::Percentiles;
 pub use tally::Tally;
 
 /// What became of each opted-in container of a broadcast's scope, in the order of cluster, service, task and container.
@@ -40,7 +46,9 @@ pub struct ServiceReport<'a> {
     /// How many containers came to what.
     pub counts: Counts,
     /// How fast those answered that were delivered to; `None` when none was.
-    pub latency: Option<Latency>,
+    pub latency: Option<Percentiles<Duration>>,
+    /// How many requests each took that was called; `None` when none was.
+    pub attempts: Option<Percentiles<u32>>,
 }
 
 /// The line that closes a report for scripts.
@@ -54,7 +62,9 @@ pub struct Summary<'a> {
     #[serde(flatten)]
     pub counts: Counts,
     /// How fast those answered that were delivered to.
-    pub latency_ms: Option<Latency>,
+    pub latency_ms: Option<Percentiles<f64>>,
+    /// How many requests each took that was called.
+    pub attempts: Option<Percentiles<u32>>,
 }
 
 impl Report {
@@ -90,25 +100,32 @@ impl Report {
     /// The same for each service, in the order of names.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceReport<'_>> {
-        let mut counts = BTreeMap::<&str, Counts>::new();
-        let mut latencies = BTreeMap::<&str, Vec<_>>::new();
+        let mut services = BTreeMap::<&str, (Counts, Vec<Duration>, Vec<u32>)>::new();
         for entry in &self.entries {
-            counts.entry(&entry.member.service).or_default().add(entry.outcome);
+            let (counts, latencies, attempts) = services.entry(&entry.member.service).or_default();
+            counts.add(entry.outcome);
+            latencies.extend(answered_within(entry));
+            attempts.extend(entry.attempts);
         }
-        for (service, latency) in self.delivered() {
-            latencies.entry(service).or_default().push(latency);
-        }
-        let report = |(service, counts)| {
-            let latency = latencies.remove(service).and_then(Latency::of);
-            ServiceReport { service, counts, latency }
+        let report = |(service, (counts, latencies, attempts))| ServiceReport {
+            service,
+            counts,
+            latency: Percentiles::of(latencies),
+            attempts: Percentiles::of(attempts),
         };
-        counts.into_iter().map(report).collect()
+        services.into_iter().map(report).collect()
     }
 
     /// How fast those answered that were delivered to; `None` when none was.
     #[must_use]
-    pub fn latency(&self) -> Option<Latency> {
-        Latency::of(self.delivered().map(|(_, latency)| latency).collect())
+    pub fn latency(&self) -> Option<Percentiles<Duration>> {
+        Percentiles::of(self.entries.iter().filter_map(answered_within).collect())
+    }
+
+    /// How many requests each took that was called, whatever came of it; `None` when none was.
+    #[must_use]
+    pub fn attempts(&self) -> Option<Percentiles<u32>> {
+        Percentiles::of(self.entries.iter().filter_map(|entry| entry.attempts).collect())
     }
 
     /// A line for each opted-in container, in the order of cluster, service, task and container.
@@ -125,15 +142,15 @@ impl Report {
             broadcast: self.broadcast.as_str(),
             total: counts.total(),
             counts,
-            latency_ms: self.latency(),
+            latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
+            attempts: self.attempts(),
         }
     }
+}
 
-    /// The services and latencies of those that were delivered to.
-    fn delivered(&self) -> impl Iterator<Item = (&str, std::time::Duration)> {
-        let delivered = self.entries.iter().filter(|entry| entry.outcome == Some(Outcome::Delivered));
-        delivered.filter_map(|entry| Some((entry.member.service.as_str(), entry.latency?)))
-    }
+/// How fast a container answered that was delivered to.
+fn answered_within(entry: &Entry) -> Option<Duration> {
+    entry.latency.filter(|_| entry.outcome == Some(Outcome::Delivered))
 }
 
 #[cfg(test)]

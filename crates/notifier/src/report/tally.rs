@@ -61,7 +61,9 @@ impl Tally {
             }
             Step::Skipped(skipped) if skipped.broadcast == self.broadcast => self.skip(skipped),
             Step::Settled(settled) if settled.broadcast == self.broadcast => self.settle(settled),
-            Step::Retrying { endpoint, .. } if self.is_pending(&endpoint.member) => {
+            Step::Retrying { broadcast, endpoint, .. }
+                if broadcast == self.broadcast && self.is_pending(&endpoint.member) =>
+            {
                 self.retrying.insert(endpoint.member);
             }
             _ => {}

@@ -8,7 +8,7 @@ use wire::{ContentMode, Method, PartId, Scheme};
 use super::*;
 use crate::fleet::{Bystander, BystanderReason, Endpoint, Member, Skip, SkipReason};
 use crate::labels::Target;
-use crate::outcome::{DeliveryResult, Settled, Skipped};
+use crate::outcome::{Cause, DeliveryResult, Settled, Skipped};
 use crate::progress::Step;
 
 fn id(text: &str) -> BroadcastId {
@@ -41,14 +41,26 @@ fn endpoint(task: &str) -> Endpoint {
 
 fn settled(task: &str, outcome: Outcome, millis: u64) -> Settled {
     let reason = (outcome != Outcome::Delivered).then(|| "answered 503".to_owned());
+    let cause = reason.is_some().then_some(Cause::Answered);
     let status = Some(if outcome == Outcome::Delivered { 204 } else { 503 });
     let latency = Duration::from_millis(millis);
-    let result = DeliveryResult { outcome, reason, attempts: 2, status, latency };
+    let result = DeliveryResult { outcome, reason, cause, attempts: 2, status, latency };
     Settled { broadcast: id("b"), endpoint: endpoint(task), result }
 }
 
 fn skipped(task: &str) -> Skipped {
     Skipped { broadcast: id("b"), skip: Skip { member: member(task), reason: SkipReason::NoNetwork } }
+}
+
+fn retrying(broadcast: &str, task: &str) -> Step {
+    let (broadcast, endpoint) = (id(broadcast), endpoint(task));
+    Step::Retrying {
+        broadcast,
+        endpoint,
+        attempt: 1,
+        reason: "answered 503".to_owned(),
+        wait: Duration::from_millis(150),
+    }
 }
 
 fn part(name: &str) -> PartId {
@@ -105,13 +117,13 @@ fn lines_are_what_scripts_read_with_null_for_the_unknown() {
     assert_eq!(
         json,
         [
-            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":"delivered","reason":null,"attempts":2,"status":204,"latency_ms":10.0}"#,
-            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null}"#,
+            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":"delivered","reason":null,"attempts":2,"status":204,"latency_ms":10.0,"cause":null,"advice":null}"#,
+            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null,"cause":"network-mode-none","advice":"give its task a network: awsvpc, bridge or host"}"#,
         ]
     );
     assert_eq!(
         serde_json::to_string(&report.summary()).unwrap(),
-        r#"{"broadcast":"b","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":10.0,"p99":10.0,"max":10.0}}"#
+        r#"{"broadcast":"b","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":10.0,"p99":10.0,"max":10.0},"attempts":{"p50":2,"p99":2,"max":2}}"#
     );
 }
 
@@ -193,12 +205,13 @@ fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
 
 #[test]
 fn retries_are_counted_while_they_wait() {
-    let retry =
-        Step::Retrying { endpoint: endpoint("web/1"), attempt: 1, reason: "r".into(), wait: Duration::ZERO };
+    let retry = retrying("b", "web/1");
     let mut tally = tally([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
     assert_eq!(tally.retrying(), 1);
     tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
     tally.note(retry);
+    tally.note(tasks("web", &["web/2"]));
+    tally.note(retrying("other", "web/2"));
     assert_eq!(tally.retrying(), 0);
 }
 
@@ -222,4 +235,84 @@ fn other_broadcasts_are_none_of_its_business() {
     assert!(!tally.is_complete());
     assert!(tally.bystanders().is_empty());
     assert_eq!(tally.report().counts().total(), 0);
+}
+
+#[test]
+fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
+    let tried = |task: &str, outcome, attempts| Entry {
+        attempts: Some(attempts),
+        ..Entry::from(&settled(task, outcome, 1))
+    };
+    let report = Report::new(
+        id("b"),
+        vec![
+            tried("web/1", Outcome::Delivered, 1),
+            tried("web/2", Outcome::Delivered, 1),
+            tried("web/3", Outcome::Failed, 9),
+            Entry::from(&skipped("web/4").skip),
+            tried("api/1", Outcome::Rejected, 2),
+            Entry::from(&endpoint("idle/1")),
+        ],
+    );
+    let figures = |p: Percentiles<u32>| [p.p50, p.p99, p.max];
+    let services: Vec<_> =
+        report.services().into_iter().map(|s| (s.service, s.attempts.map(figures))).collect();
+    assert_eq!(services, [("api", Some([2, 2, 2])), ("idle", None), ("web", Some([1, 9, 9]))]);
+    assert_eq!(report.attempts().map(figures), Some([1, 9, 9]));
+}
+
+/// The events of a step as JSON lines.
+fn lines(step: &Step) -> Vec<String> {
+    let time = time::OffsetDateTime::UNIX_EPOCH + Duration::from_millis(1_795_512_600_042);
+    events(step, Some(time)).iter().map(|event| serde_json::to_string(event).unwrap()).collect()
+}
+
+#[test]
+fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
+    let time = r#""time":"2026-11-24T09:30:00.042Z""#;
+    assert_eq!(
+        lines(&services(&["web", "api"])),
+        [format!(r#"{{{time},"kind":"services","broadcast":"b","parts":2,"bystanders":0}}"#)]
+    );
+    let found = lines(&tasks("web", &["web/1", "web/2"]));
+    assert_eq!(
+        found[0],
+        format!(r#"{{{time},"kind":"tasks","broadcast":"b","service":"web","endpoints":2,"bystanders":0}}"#)
+    );
+    assert_eq!(
+        found[1],
+        format!(
+            r#"{{{time},"kind":"expected","broadcast":"b","cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"cause":null,"advice":null}}"#
+        )
+    );
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn events_of_one_container_have_the_names_of_the_report() {
+    let settled = settled("web/1", Outcome::Failed, 3);
+    let of_report = serde_json::to_string(&Line::of_entry(&Entry::from(&settled), &id("b"))).unwrap();
+    let [event] = lines(&Step::Settled(settled)).try_into().unwrap();
+    let (_, rest) = event.split_once(r#""kind":"settled","#).unwrap();
+    assert_eq!(format!("{{{rest}"), of_report);
+
+    let [event] = lines(&Step::Skipped(skipped("web/3"))).try_into().unwrap();
+    assert!(event.contains(r#""kind":"skipped","broadcast":"b","#), "{event}");
+    assert!(event.contains(r#""outcome":"skipped","#) && event.contains(r#""cause":"network-mode-none""#));
+
+    let [event] = lines(&retrying("b", "web/1")).try_into().unwrap();
+    assert!(event.contains(r#""kind":"retrying","broadcast":"b","#), "{event}");
+    assert!(
+        event.contains(r#""reason":"answered 503","attempts":1,"#) && event.ends_with(r#""wait_ms":150.0}"#)
+    );
+}
+
+#[test]
+fn counts_are_an_event_too_for_whoever_reads_a_ledger() {
+    let report = Report::new(id("b"), vec![Entry::from(&endpoint("web/1"))]);
+    let event = Event::counts(&report, false, None);
+    assert_eq!(
+        serde_json::to_string(&event).unwrap(),
+        r#"{"time":null,"kind":"counts","broadcast":"b","complete":false,"total":1,"delivered":0,"rejected":0,"failed":0,"gone":0,"skipped":0,"pending":1}"#
+    );
 }

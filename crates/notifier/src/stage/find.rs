@@ -3,7 +3,7 @@
 use wire::{Broadcast, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
 use super::{Ctx, Received, StageError, broadcast, endpoint};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Skip, SkipReason};
 use crate::ledger::{BroadcastRecord, PartRecord};
 use crate::progress::Step;
 use crate::report::Entry;
@@ -45,13 +45,15 @@ pub(super) async fn no_services(ctx: &Ctx, received: &Received, reason: &str) ->
 pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let part = message.part();
-    let found = if ctx.ledger.is_cancelled(&broadcast.id).await? {
-        Fleet::default()
-    } else {
-        ctx.discovery.tasks(&message).await?
-    };
-    let Fleet { mut endpoints, skips, bystanders } = found;
     let record = part_record(&message, &part, None);
+    if ctx.ledger.is_cancelled(&broadcast.id).await? {
+        let members = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
+        let skip = |member| Skip { member, reason: SkipReason::Cancelled };
+        ctx.progress.skipped(&broadcast.id, members.into_iter().map(skip).collect());
+        tell(ctx, broadcast, part, message.service, Fleet::default());
+        return Ok(Vec::new());
+    }
+    let Fleet { mut endpoints, skips, bystanders } = ctx.discovery.tasks(&message).await?;
     let expected: Vec<_> = endpoints.iter().map(Entry::from).collect();
     let skipped: Vec<_> = skips.iter().map(Entry::from).collect();
     let mut untold = ctx.ledger.part(&broadcast.id, &record, &expected, &skipped).await?.into_iter();
@@ -61,9 +63,14 @@ pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>,
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
     ctx.progress.skipped(&broadcast.id, skips);
-    let service = message.service;
-    ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, part, service, endpoints, bystanders });
+    tell(ctx, broadcast, part, message.service, Fleet { endpoints, bystanders, ..Fleet::default() });
     Ok(bodies)
+}
+
+/// Tells that a part was looked at, and whom it has.
+fn tell(ctx: &Ctx, broadcast: Broadcast, part: PartId, service: String, fleet: Fleet) {
+    let Fleet { endpoints, bystanders, .. } = fleet;
+    ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, part, service, endpoints, bystanders });
 }
 
 /// Records that a part of the scope could not be looked at.

@@ -9,7 +9,7 @@ use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 use super::{Ctx, Received, StageError, broadcast, endpoint, find};
 use crate::deliver::{Round, Unfinished};
 use crate::fleet::{Endpoint, Skip, SkipReason};
-use crate::outcome::{DeliveryResult, Outcome, Skipped};
+use crate::outcome::{Cause, DeliveryResult, Outcome, Skipped};
 use crate::progress::Step;
 use crate::queue::chain;
 use crate::report::Entry;
@@ -67,6 +67,7 @@ pub(super) async fn not_told(ctx: &Ctx, received: &Received, reason: &str) -> Re
     let entry = Entry {
         outcome: Some(Outcome::Failed),
         reason: Some(reason.to_owned()),
+        cause: Some(Cause::GivenUp),
         attempts: Some(standing.attempts()),
         ..Entry::from(&endpoint)
     };
@@ -109,6 +110,7 @@ async fn later(ctx: &Ctx, broadcast: &Broadcast, endpoint: Endpoint, attempts: u
     let attempts = attempts + unfinished.attempts;
     let entry = Entry {
         reason: Some(reason.clone()),
+        cause: Some(last.cause()),
         attempts: Some(attempts),
         status: last.status().map(|status| status.as_u16()),
         ..Entry::from(&endpoint)
@@ -118,5 +120,6 @@ async fn later(ctx: &Ctx, broadcast: &Broadcast, endpoint: Endpoint, attempts: u
         warn!(broadcast, error, "The ledger did not take note of a try");
     }
     let wait = unfinished.retry_after().unwrap_or_default();
-    ctx.progress.tell(Step::Retrying { endpoint, attempt: attempts, reason, wait });
+    let broadcast = broadcast.id.clone();
+    ctx.progress.tell(Step::Retrying { broadcast, endpoint, attempt: attempts, reason, wait });
 }

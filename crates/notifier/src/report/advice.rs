@@ -1,0 +1,216 @@
+//! What to do about a container that was not told. Pure.
+
+use super::Entry;
+use crate::outcome::{Cause, Outcome};
+
+/// What to do about a container that was not told, as one short sentence; `None` when it was told.
+///
+/// It goes by outcome, status and cause alone, so containers with the same trouble get the same words. How to tell them
+/// again is not said: that depends on who asks (`send` once more, or `redrive`).
+#[must_use]
+pub fn advice(entry: &Entry) -> Option<&'static str> {
+    match entry.outcome {
+        Some(Outcome::Delivered | Outcome::Gone) => None,
+        None => Some(pending(entry)),
+        // Records of earlier versions have no cause: a status says the most, then the outcome.
+        Some(Outcome::Rejected | Outcome::Failed) => match (entry.cause, entry.status) {
+            (None | Some(Cause::Answered), Some(status)) => Some(answered(status)),
+            (Some(cause), _) => Some(because(cause)),
+            (None, None) => Some(because(Cause::Other)),
+        },
+        Some(Outcome::Skipped) => Some(because(entry.cause.unwrap_or(Cause::Other))),
+    }
+}
+
+fn pending(entry: &Entry) -> &'static str {
+    if entry.attempts.is_some_and(|attempts| attempts > 0) {
+        "it is tried again by itself: wait for the end"
+    } else {
+        "wait for the end; if nothing moves, see whether the notifier runs and whether its dead letters hold the message"
+    }
+}
+
+/// The task answered, but not that it accepts the event.
+fn answered(status: u16) -> &'static str {
+    match status {
+        401 | 403 => {
+            "it does not take the request for ours: give it a key that signs here (NOTIFIER_SIGNING_SECRET), and look at its clock"
+        }
+        404 => "it serves no such path: mend the label NOTIFY_ME_API_URI, or the service",
+        405 => "it does not take this method: serve POST, or set the label NOTIFY_ME_METHOD",
+        413 => "the event is too large for it: send less data, or raise its limit",
+        415 => "it does not read CloudEvents in JSON (application/cloudevents+json): mend the service",
+        421 => {
+            "another task answered at its address: see whether ECS still knows the task, then tell it again"
+        }
+        300..=399 => "redirects are not followed: let the label NOTIFY_ME_API_URI name where it leads",
+        408 | 425 | 429 | 503 => {
+            "it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)"
+        }
+        500..=599 => "it failed at it: its own log says why; tell it again when it is mended",
+        _ => "it refuses the event: its own log says why; tell it again when it is mended",
+    }
+}
+
+fn because(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Label => "correct its labels in the task definition, and deploy that",
+        Cause::NoSuchService => "correct the service's name, or deploy it",
+        Cause::TaskDefinition => "let the notifier read task definitions: ecs:DescribeTaskDefinition",
+        Cause::NetworkModeNone => "give its task a network: awsvpc, bridge or host",
+        Cause::PortNotMapped => "map the port in the task definition (portMappings, tcp), and deploy that",
+        Cause::NoAddress => "its task is just starting: tell it again in a minute",
+        Cause::Host => {
+            "see whether its container instance is registered, and let the notifier call ec2:DescribeInstances"
+        }
+        Cause::AddressRefused => "if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS",
+        Cause::ContainerNotRunning => "see why it stopped while its task runs, then tell it again",
+        Cause::Health => {
+            "see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same"
+        }
+        Cause::Cancelled => "nothing; to tell it after all, send the event with another id",
+        Cause::Discovery => "mend what the reason says, then ask for the broadcast again",
+        Cause::Unreachable => {
+            "see whether it listens at that port on every address (0.0.0.0, ::), and whether its security group lets the notifier in"
+        }
+        Cause::ConnectTimedOut => {
+            "see whether its security group, network ACL and routes let the notifier in; else it is too busy to accept"
+        }
+        Cause::TimedOut => {
+            "let it answer 202 at once and work afterwards, or give it more time (NOTIFIER_TIMEOUT_MS)"
+        }
+        Cause::Broken => {
+            "it hung up before it answered: its own log says why; a crash or a proxy's limit are usual"
+        }
+        Cause::NotHttp => {
+            "what answers speaks no HTTP/1.1: see whether the labelled port is the right one, and wants https"
+        }
+        Cause::Tls => {
+            "see whether it serves TLS, and whether NOTIFIER_TLS_CA vouches for the name that the labels say"
+        }
+        Cause::Unsignable => "drop the label NOTIFY_ME_CONTENT_MODE=binary, which cannot be signed",
+        Cause::Nowhere => "its task runs, but cannot be called: see its health and ports, then tell it again",
+        Cause::Lost => {
+            "let the notifier call ecs:DescribeTasks, and see whether AWS throttles it; then tell it again"
+        }
+        Cause::NoRoom => {
+            "lower NOTIFIER_CONCURRENCY, or give the notifier more open files (ulimit -n) and memory"
+        }
+        Cause::Fault => "a fault of the notifier: please report it with the reason",
+        Cause::Dropped => "nothing; to tell it after all, send the event with another id",
+        Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {
+            "mend what the reason says, then tell it again"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn entry(outcome: Option<Outcome>, cause: Option<Cause>, status: Option<u16>) -> Entry {
+        Entry { outcome, cause, status, ..Entry::default() }
+    }
+
+    /// Every cause but the last, which stands for those of later versions.
+    fn causes() -> Vec<Cause> {
+        let words = [
+            "label",
+            "no-such-service",
+            "task-definition",
+            "network-mode-none",
+            "port-not-mapped",
+            "no-address",
+            "host",
+            "address-refused",
+            "container-not-running",
+            "health",
+            "cancelled",
+            "discovery",
+            "answered",
+            "unreachable",
+            "connect-timed-out",
+            "timed-out",
+            "broken",
+            "not-http",
+            "tls",
+            "unsignable",
+            "stopped",
+            "nowhere",
+            "lost",
+            "no-room",
+            "fault",
+            "given-up",
+            "dropped",
+        ];
+        words.iter().map(|word| serde_json::from_value(serde_json::json!(word)).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_cause_is_the_word_that_json_has_and_words_of_later_versions_are_other() {
+        let causes = causes();
+        for cause in &causes {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
+            assert_ne!(*cause, Cause::Other);
+        }
+        assert_eq!(causes.iter().collect::<BTreeSet<_>>().len(), causes.len());
+        assert_eq!(serde_json::from_str::<Cause>("\"of-tomorrow\"").unwrap(), Cause::Other);
+        assert_eq!(Cause::Other.as_str(), "other");
+    }
+
+    #[test]
+    fn whoever_was_told_gets_none_and_everybody_else_some() {
+        for cause in causes().into_iter().chain([Cause::Other]).map(Some).chain([None]) {
+            for status in [None, Some(404)] {
+                for told in [Outcome::Delivered, Outcome::Gone] {
+                    assert_eq!(advice(&entry(Some(told), cause, status)), None);
+                }
+                for not in [Some(Outcome::Failed), Some(Outcome::Rejected), Some(Outcome::Skipped), None] {
+                    let advice = advice(&entry(not, cause, status)).unwrap();
+                    assert!(advice.len() <= 130 && !advice.ends_with('.'), "{advice}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_task_answered_decides_what_to_do() {
+        let check = |statuses: &[u16], outcome, says: &str| {
+            for status in statuses {
+                for cause in [Some(Cause::Answered), None] {
+                    let advice = advice(&entry(Some(outcome), cause, Some(*status))).unwrap();
+                    assert!(advice.contains(says), "{status}: {advice}");
+                }
+            }
+        };
+        check(&[401, 403], Outcome::Rejected, "a key that signs here");
+        check(&[404], Outcome::Rejected, "NOTIFY_ME_API_URI");
+        check(&[405], Outcome::Rejected, "NOTIFY_ME_METHOD");
+        check(&[413], Outcome::Rejected, "send less data");
+        check(&[301, 307], Outcome::Rejected, "redirects are not followed");
+        check(&[400, 409, 422], Outcome::Rejected, "refuses the event");
+        check(&[429, 503], Outcome::Failed, "too busy");
+        check(&[500, 502, 504], Outcome::Failed, "failed at it");
+    }
+
+    #[test]
+    fn a_cause_counts_for_more_than_the_status_of_an_earlier_answer() {
+        let check = |outcome, cause, says: &str| {
+            let advice = advice(&entry(outcome, Some(cause), Some(503))).unwrap();
+            assert!(advice.contains(says), "{advice}");
+        };
+        check(Some(Outcome::Failed), Cause::Unreachable, "security group");
+        check(Some(Outcome::Failed), Cause::TimedOut, "202 at once");
+        check(Some(Outcome::Rejected), Cause::Dropped, "another id");
+        check(Some(Outcome::Skipped), Cause::Health, "NOTIFIER_HEALTH=ignore");
+    }
+
+    #[test]
+    fn who_is_pending_is_waited_for() {
+        let tried = Entry { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
+        assert_eq!(advice(&tried), Some("it is tried again by itself: wait for the end"));
+        assert!(advice(&Entry::default()).unwrap().contains("dead letters"));
+    }
+}

@@ -1,0 +1,131 @@
+//! What happens during a broadcast, as scripts read it: JSON lines whose names are promises.
+
+use serde::Serialize;
+use std::num::NonZeroU8;
+use time::format_description::well_known::Iso8601;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::{OffsetDateTime, UtcOffset};
+
+use super::latency::millis;
+use super::{Counts, Entry, Line, Report};
+use crate::outcome::{Settled, Skipped};
+use crate::progress::Step;
+
+/// Times to the millisecond: all of the same length, so that they sort as text.
+const MILLIS: EncodedConfig =
+    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
+
+/// One thing that happened, as a JSON object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event<'a> {
+    /// When, in UTC to the millisecond, as in RFC 3339; `null` where nobody looked at a clock.
+    pub time: Option<String>,
+    /// What; its kind is the field `kind`.
+    #[serde(flatten)]
+    pub what: What<'a>,
+}
+
+/// What happened. Each names the broadcast; those of one container have every column of its [`Line`] in the report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum What<'a> {
+    /// Stage 1 is done.
+    Services {
+        /// The broadcast.
+        broadcast: &'a str,
+        /// Parts of the scope whose tasks are looked for; a `tasks` follows for each.
+        parts: usize,
+        /// Services that nobody asked to call.
+        bystanders: usize,
+    },
+    /// Stage 2 is done with one part of the scope. An `expected` follows for each endpoint.
+    Tasks {
+        /// The broadcast.
+        broadcast: &'a str,
+        /// Name of the part's service.
+        service: &'a str,
+        /// How many are to be called.
+        endpoints: usize,
+        /// Containers and tasks that nobody asked to call.
+        bystanders: usize,
+    },
+    /// An endpoint is to be called. A `settled` follows, or a `skipped` when the broadcast is cancelled.
+    Expected(Line<'a>),
+    /// An opted-in container is not called.
+    Skipped(Line<'a>),
+    /// An attempt failed, and another follows.
+    Retrying {
+        /// Who, and what went wrong; `attempts` so far.
+        #[serde(flatten)]
+        line: Line<'a>,
+        /// Milliseconds until the next attempt.
+        wait_ms: f64,
+    },
+    /// A delivery ended.
+    Settled(Line<'a>),
+    /// How a broadcast stands, for whoever reads it out of a ledger.
+    Counts {
+        /// The broadcast.
+        broadcast: &'a str,
+        /// Whether it has ended.
+        complete: bool,
+        /// All opted-in containers that are known.
+        total: usize,
+        /// How many came to what.
+        #[serde(flatten)]
+        counts: Counts,
+    },
+}
+
+impl<'a> Event<'a> {
+    fn new(what: What<'a>, time: Option<OffsetDateTime>) -> Self {
+        // What has more than four digits in its year is no time of ours.
+        let time = time.and_then(|time| time.to_offset(UtcOffset::UTC).format(&Iso8601::<MILLIS>).ok());
+        Self { time, what }
+    }
+
+    /// How a broadcast stands.
+    #[must_use]
+    pub fn counts(report: &'a Report, complete: bool, time: Option<OffsetDateTime>) -> Self {
+        let (broadcast, counts) = (report.broadcast().as_str(), report.counts());
+        Self::new(What::Counts { broadcast, complete, total: counts.total(), counts }, time)
+    }
+}
+
+/// A step as events, in the order in which they are to be written: one, and one more for each endpoint that is expected.
+#[must_use]
+pub fn events(step: &Step, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
+    let event = |what| Event::new(what, time);
+    match step {
+        Step::Services { broadcast, parts, bystanders } => vec![event(What::Services {
+            broadcast: broadcast.as_str(),
+            parts: parts.len(),
+            bystanders: bystanders.len(),
+        })],
+        Step::Tasks { broadcast, service, endpoints, bystanders, .. } => {
+            let found = What::Tasks {
+                broadcast: broadcast.as_str(),
+                service,
+                endpoints: endpoints.len(),
+                bystanders: bystanders.len(),
+            };
+            let expected = endpoints.iter().map(|endpoint| {
+                What::Expected(Line { broadcast: Some(broadcast.as_str()), ..Line::of_endpoint(endpoint) })
+            });
+            std::iter::once(found).chain(expected).map(event).collect()
+        }
+        Step::Skipped(Skipped { broadcast, skip }) => {
+            vec![event(What::Skipped(Line::new(&Entry::from(skip), &skip.member, Some(broadcast))))]
+        }
+        Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
+            let entry =
+                Entry { reason: Some(reason.clone()), attempts: Some(*attempt), ..Entry::from(endpoint) };
+            let line = Line::new(&entry, &endpoint.member, Some(broadcast));
+            vec![event(What::Retrying { line, wait_ms: millis(*wait) })]
+        }
+        Step::Settled(settled) => {
+            let Settled { broadcast, endpoint, .. } = settled;
+            vec![event(What::Settled(Line::new(&Entry::from(settled), &endpoint.member, Some(broadcast))))]
+        }
+    }
+}
