@@ -5,13 +5,14 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::args::Progress;
 use crate::console::{Console, Talk};
 
 /// What is logged of the crates below, unless everything is: their warnings are about sockets and credentials, and come
 /// back as causes where they matter.
 const OTHERS: &str = "error";
 
-/// Logs warnings, and more with `--verbose`.
+/// Logs warnings, and more with `--verbose`; as JSON where progress is.
 pub(crate) fn for_people(console: &Console) {
     let level = match (console.quiet, console.verbose) {
         (true, _) => Level::ERROR,
@@ -19,7 +20,8 @@ pub(crate) fn for_people(console: &Console) {
         (_, 1) => Level::INFO,
         _ => Level::DEBUG,
     };
-    start(console, LogFormat::Text, level);
+    let format = if console.progress == Progress::Json { LogFormat::Json } else { LogFormat::Text };
+    start(console, format, level);
 }
 
 /// Logs as the settings say.

@@ -11,7 +11,7 @@ use notifier::settings::Environment;
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
-use crate::args::{EventArgs, ForLedger, Format, Global, ScopeArgs, SettingFlags};
+use crate::args::{EventArgs, ForLedger, Format, Global, ProgressArgs, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
@@ -34,6 +34,8 @@ pub(crate) struct PublishArgs {
     queue: Option<String>,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
     #[command(flatten)]
     settings: SettingFlags<ForLedger>,
 }
@@ -61,6 +63,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    console.show(args.progress.progress);
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
         Failure::usage("no observer queue is named")

@@ -9,12 +9,11 @@ use notifier::settings::Environment;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire::BroadcastId;
 
-use crate::args::{ForLedger, Global, SettingFlags};
+use crate::args::{ForLedger, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::report::total;
 use crate::render::units;
-use crate::{context, send};
+use crate::{context, live, send};
 
 /// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,6 +31,8 @@ pub(crate) struct ReportArgs {
     broadcast: BroadcastId,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
     #[command(flatten)]
     settings: SettingFlags<ForLedger>,
 }
@@ -63,8 +64,11 @@ Examples:
   In a CI job, five minutes at most:
     ecs-task-notifier report 0197fb1c-… --wait=300 --allow-skips
 
-  Who was not told, for another program:
-    ecs-task-notifier report 0197fb1c-… --format json | jq 'select(.outcome == \"failed\")'
+  Who was not told and what to do about it, for another program:
+    ecs-task-notifier report 0197fb1c-… --format json | jq 'select(.advice) | {task, reason, advice}'
+
+  How it goes meanwhile, for another program:
+    ecs-task-notifier report 0197fb1c-… --wait --progress json 2> progress.jsonl
 
 Exit codes:
   0  every opted-in container was told (delivered, or gone)
@@ -83,6 +87,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    console.show(args.progress.progress);
     let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     if args.wait.wait.is_none() && ledger.read(&args.broadcast).await?.is_none() {
         return Err(unknown(&args.broadcast));
@@ -158,14 +163,7 @@ async fn ended(
     let mut last = None;
     while let Ok(found) = timeout_at(end, look(ledger, broadcast)).await {
         let (found, pause) = found?;
-        let progress = match &found {
-            None => "the broadcast has not begun".to_owned(),
-            Some(found) => console.prose(&total(found.report.counts())),
-        };
-        if progress != said {
-            console.say(&progress);
-            said = progress;
-        }
+        live::stands(found.as_ref(), &mut said, console);
         let is_complete = found.as_ref().is_some_and(|found| found.is_complete);
         last = found;
         if is_complete || timeout_at(end, sleep(pause)).await.is_err() {

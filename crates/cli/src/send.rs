@@ -9,7 +9,7 @@ use notifier::deliver::Signing;
 use notifier::report::{Counts, Report, Tally};
 use notifier::settings::Environment;
 
-use crate::args::{EventArgs, ForSend, Format, Global, ScopeArgs, SettingFlags};
+use crate::args::{EventArgs, ForSend, Format, Global, ProgressArgs, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{self, Live};
@@ -31,6 +31,8 @@ pub(crate) struct SendArgs {
     #[arg(long, help_heading = "Result")]
     allow_skips: bool,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     settings: SettingFlags<ForSend>,
 }
 
@@ -47,6 +49,9 @@ Examples:
     jq -n '{type: \"com.example.ping\"}' |
       ecs-task-notifier send --cluster prod --event - --format csv
 
+  What happens to each task as it happens, for another program; stdout is the report:
+    ecs-task-notifier send --cluster prod --progress json 2> progress.jsonl
+
   In a CI job, where a slow task may take its time:
     ecs-task-notifier send --cluster prod --quiet --timeout-ms 10000 --attempts 5
 
@@ -62,7 +67,8 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { scope, event, allow_skips, settings: flags } = args;
+    let SendArgs { scope, event, allow_skips, progress, settings: flags } = args;
+    console.show(progress.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
@@ -73,7 +79,7 @@ pub(crate) async fn run(
     }
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let ledger = context::ledger(&aws, &settings).await?;
-    let ctx = context::stages(&aws, &settings, ledger, trust, live::follow(&tally));
+    let ctx = context::stages(&aws, &settings, ledger, trust, live::follow(&tally, console));
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));
@@ -128,7 +134,8 @@ pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure
     if format == Format::Text {
         let text = report::report(report, columns, in_full);
         let total = console.prose(&report::total(report.counts()));
-        writeln!(console.out(), "{text}{total}").map_err(Failure::output)
+        let advice = report::advice(report, columns);
+        write!(console.out(), "{text}{total}\n{advice}").map_err(Failure::output)
     } else {
         records::write(console.out(), format, report.lines(), &report.summary()).map_err(Failure::output)
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 
 mod event;
+mod progress;
 mod scope;
 mod settings;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 pub(crate) use event::EventArgs;
+pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::ScopeArgs;
 pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForSend, ForServe, SettingFlags};
 

@@ -1,20 +1,14 @@
-//! What a receiver is sent, what a good one answers, and why. Pure: a table, and the requests that it stands for.
-
-use std::error::Error;
+//! What a receiver is sent, what a good one answers, and why: a table. Pure.
 
 use bytes::Bytes;
 use http::Method;
-use http::header::CONTENT_TYPE;
-use notifier::ambient::Clock;
-use wire::headers::{CLOUDEVENTS_JSON, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use wire::signature::{SigningKeys, TOLERANCE};
-use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope, MESSAGE_BYTES_MAX};
+use wire::MESSAGE_BYTES_MAX;
+use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use wire::signature::TOLERANCE;
 
+use super::sender::{Letter, Probe, Sender};
 use super::verdict::Good;
 use crate::failure::Failure;
-
-/// The type of every event that is sent.
-pub(super) const EVENT_TYPE: &str = "com.ecs-task-notifier.check";
 
 /// One case.
 #[derive(Debug)]
@@ -38,39 +32,6 @@ enum Event {
     First,
     /// One of its own, for another task.
     Elsewhere,
-}
-
-/// A request as it is sent.
-#[derive(Debug)]
-pub(super) struct Probe {
-    pub(super) method: Method,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Bytes,
-    /// Whether half of the body is held back for ever.
-    pub(super) halts: bool,
-}
-
-/// A correct event of one case, and what a case changes of it before it is signed.
-#[derive(Debug)]
-struct Letter {
-    id: DeliveryId,
-    at: i64,
-    body: Bytes,
-}
-
-/// Whoever sends.
-#[derive(Debug)]
-pub(super) struct Sender {
-    /// Keys that the receiver knows.
-    pub(super) keys: SigningKeys,
-    /// Keys that nobody knows, of both kinds.
-    pub(super) strangers: SigningKeys,
-    /// ARN of the task that the receiver is in.
-    pub(super) task: String,
-    /// Tells the events of this run from those of every other one.
-    pub(super) run: String,
-    /// When all of it is sent, so that a repeat is one to the byte.
-    pub(super) clock: Clock,
 }
 
 /// Further from now than any receiver should allow.
@@ -274,52 +235,6 @@ impl Case {
             Event::Elsewhere => from.letter(self.name, &format!("{}-another", from.task)),
         };
         Ok((self.make)(from, letter?))
-    }
-}
-
-impl Sender {
-    /// A correct event.
-    fn letter(&self, case: &str, task: &str) -> Result<Letter, Failure> {
-        let now = self.clock.now();
-        let wrong = |error: &dyn Error| Failure::usage("the events cannot be made").because(error);
-        let broadcast = BroadcastId::try_from(format!("check-{}-{case}", self.run)).map_err(|e| wrong(&e))?;
-        let id = DeliveryId::derive(&broadcast, task, "");
-        let draft = Draft { kind: Some(EVENT_TYPE.to_owned()), ..Draft::default() };
-        let event = draft.complete(&broadcast, now).map_err(|e| wrong(&e))?;
-        let delivery = id.as_str().to_owned();
-        let audience = Audience { task: task.to_owned(), delivery, ..Audience::default() };
-        let body = serde_json::to_vec(&Envelope { event, audience }).map_err(|e| wrong(&e))?;
-        Ok(Letter { id, at: now.unix_timestamp(), body: body.into() })
-    }
-
-    /// The request that the notifier would make of it.
-    fn sign(&self, letter: Letter) -> Probe {
-        let headers = vec![
-            (CONTENT_TYPE.as_str(), CLOUDEVENTS_JSON.to_owned()),
-            (WEBHOOK_ID, letter.id.as_str().to_owned()),
-            (WEBHOOK_TIMESTAMP, letter.at.to_string()),
-            (WEBHOOK_SIGNATURE, letter.signature(&self.keys)),
-        ];
-        Probe { method: Method::POST, headers, body: letter.body, halts: false }
-    }
-}
-
-impl Letter {
-    fn signature(&self, keys: &SigningKeys) -> String {
-        keys.sign(self.id.as_str(), self.at, &self.body)
-    }
-}
-
-impl Probe {
-    fn without(mut self, header: &str) -> Self {
-        self.headers.retain(|(name, _)| *name != header);
-        self
-    }
-
-    fn with(self, header: &'static str, value: &str) -> Self {
-        let mut probe = self.without(header);
-        probe.headers.push((header, value.to_owned()));
-        probe
     }
 }
 

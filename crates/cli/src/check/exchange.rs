@@ -18,8 +18,8 @@ use notifier::deliver::shown;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::cases::Probe;
 use super::place::Place;
+use super::sender::Probe;
 use super::verdict::Reaction;
 
 /// The most bytes of an answer's status line and headers together.

@@ -5,6 +5,7 @@
 mod cases;
 mod exchange;
 mod place;
+mod sender;
 mod show;
 mod verdict;
 
@@ -18,8 +19,9 @@ use notifier::secrets::{Material, SecretRef, Vault, signing_keys};
 use notifier::settings::{Environment, Flags};
 use wire::signature::{SigningKeys, hmac_key, key_pair};
 
-use self::cases::{ALL, Case, EVENT_TYPE, Sender};
+use self::cases::{ALL, Case};
 use self::place::Place;
+use self::sender::{EVENT_TYPE, Sender};
 use self::show::{Finding, Summary, Verdict};
 use self::verdict::{Good, Reaction};
 use crate::args::{Format, Global};

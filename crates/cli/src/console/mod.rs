@@ -2,16 +2,24 @@
 //!
 //! A reader that went away (`… | head`) is not an error: what is left is dropped, and the run goes on to its exit code.
 
+mod closed;
+mod talk;
+
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anstream::{AutoStream, ColorChoice};
 use notifier::settings::Environment;
+use serde::Serialize;
 
-use crate::args::{Color, Format, Global};
+use crate::args::{Color, Format, Global, Progress};
 use crate::failure::{Exit, Failure};
 use crate::render::style::{ERROR, HINT, WARNING};
 use crate::render::table::Table;
+
+use closed::UntilClosed;
+use talk::Screen;
+pub(crate) use talk::{Room, Talk};
 
 /// The narrowest terminal that is written for.
 const COLUMNS_MIN: usize = 40;
@@ -24,6 +32,7 @@ pub(crate) struct Console {
     pub(crate) format: Format,
     pub(crate) verbose: u8,
     pub(crate) quiet: bool,
+    pub(crate) progress: Progress,
     out: BufWriter<UntilClosed<AutoStream<io::Stdout>>>,
     out_columns: Option<usize>,
     talk: Talk,
@@ -48,15 +57,13 @@ impl Console {
                 let columns = asked.unwrap_or(usize::MAX).min(usize::from(width.0));
                 (columns >= COLUMNS_MIN).then_some(Room { columns, rows: usize::from(height.0) })
             }),
-            stream: Arc::new(Mutex::new(Screen {
-                stream: AutoStream::new(stderr, err_color),
-                block_lines: 0,
-            })),
+            stream: Arc::new(Mutex::new(Screen::new(AutoStream::new(stderr, err_color)))),
         };
         Self {
             format: global.format,
             verbose: global.verbose,
             quiet: global.quiet,
+            progress: Progress::Auto,
             out_columns: columns(terminal_size::terminal_size_of(&stdout)),
             out: BufWriter::new(UntilClosed::new(AutoStream::new(stdout, out_color))),
             talk,
@@ -83,17 +90,22 @@ impl Console {
         self.talk.clone()
     }
 
-    /// Says something about the run, unless it is to be quiet.
-    pub(crate) fn say(&mut self, text: &str) {
-        if !self.quiet {
-            let text = self.talk.wrap(text, "");
-            self.speak(&format!("{text}\n"));
+    /// Shows progress in this way from now on. Where it is JSON lines, all talk is.
+    pub(crate) fn show(&mut self, progress: Progress) {
+        self.progress = progress;
+        if progress != Progress::Auto {
+            self.talk.room = None;
         }
     }
 
-    /// Says something in columns, unless the run is to be quiet.
+    /// Says something about the run, unless it is to be quiet.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.tell("note", "", text);
+    }
+
+    /// Says something in columns, unless the run is to be quiet. It is for people alone.
     pub(crate) fn say_table(&mut self, table: &Table) {
-        if !self.quiet {
+        if !self.quiet && self.progress != Progress::Json {
             let text = table.render(self.talk.columns);
             self.speak(&text);
         }
@@ -101,17 +113,36 @@ impl Console {
 
     /// Warns, unless the run is to be quiet.
     pub(crate) fn warn(&mut self, text: &str) {
-        self.say(&format!("{WARNING}warning:{WARNING:#} {text}"));
+        self.tell("warning", &format!("{WARNING}warning:{WARNING:#} "), text);
     }
 
     /// Says what to do next, unless the run is to be quiet.
     pub(crate) fn hint(&mut self, text: &str) {
-        self.say(&format!("{HINT}hint:{HINT:#} {text}"));
+        self.tell("hint", &format!("{HINT}hint:{HINT:#} "), text);
+    }
+
+    fn tell(&mut self, kind: &'static str, mark: &str, text: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.progress == Progress::Json {
+            // An empty line is for the eye.
+            if !text.is_empty() {
+                self.speak(&line(&Said { kind, text: &plain(text), because: &[], hint: None }));
+            }
+            return;
+        }
+        let text = self.talk.wrap(&format!("{mark}{text}"), "");
+        self.speak(&format!("{text}\n"));
     }
 
     /// Tells of a failure, even when the run is to be quiet.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         let Failure { message, causes, hint, .. } = failure;
+        if self.progress == Progress::Json {
+            let hint = hint.as_deref();
+            return self.speak(&line(&Said { kind: "error", text: message, because: causes, hint }));
+        }
         let mut text = self.talk.wrap(&format!("{ERROR}error:{ERROR:#} {message}"), "  ") + "\n";
         for cause in causes {
             // Some causes have lines of their own.
@@ -137,79 +168,25 @@ impl Console {
     }
 }
 
-/// The stderr of a run, shared by whoever talks.
-#[derive(Clone, Debug)]
-pub(crate) struct Talk {
-    stream: Arc<Mutex<Screen>>,
-    columns: Option<usize>,
-    /// The room for lines that are drawn again and again; `None` where nobody watches.
-    pub(crate) room: Option<Room>,
+/// Talk as a JSON line.
+#[derive(Serialize)]
+struct Said<'a> {
+    kind: &'static str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    because: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
-/// The size of a terminal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    pub(crate) columns: usize,
-    pub(crate) rows: usize,
+/// A value as a JSON line. What cannot be written so is dropped, as talk is.
+pub(crate) fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).map(|json| json + "\n").unwrap_or_default()
 }
 
-#[derive(Debug)]
-struct Screen {
-    stream: AutoStream<io::Stderr>,
-    /// Lines of the block that is drawn again and again, at the end of what was written.
-    block_lines: usize,
-}
-
-impl Talk {
-    fn wrap(&self, text: &str, indent: &str) -> String {
-        wrap(self.columns, text, indent)
-    }
-
-    /// Writes lines above the block.
-    pub(crate) fn write(&self, text: &str) {
-        let mut screen = self.screen();
-        screen.erase();
-        screen.put(text);
-    }
-
-    /// Draws the block, in the place of the one before.
-    pub(crate) fn draw(&self, lines: &[String]) {
-        let mut screen = self.screen();
-        screen.erase();
-        screen.put(&lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>());
-        screen.block_lines = lines.len();
-    }
-
-    fn screen(&self) -> MutexGuard<'_, Screen> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Screen {
-    fn erase(&mut self) {
-        if self.block_lines > 0 {
-            // ECMA-48: cursor up to the start of a line, then erase to the end of the display. Past the stream, which
-            // drops every escape where colour is not wanted. Nothing is kept back in it: `put` flushes.
-            let lines = std::mem::take(&mut self.block_lines);
-            drop(write!(io::stderr(), "\x1b[{lines}F\x1b[J"));
-        }
-    }
-
-    /// Talk that cannot be written is dropped: there is nobody left to tell.
-    fn put(&mut self, text: &str) {
-        drop(self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush()));
-    }
-}
-
-impl Write for Talk {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Self::write(self, &String::from_utf8_lossy(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Text without its styles.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 /// Prose in lines that fit a terminal of so many columns; later lines begin with `indent`.
@@ -239,74 +216,5 @@ pub(crate) fn after_help(shown: &io::Result<()>, exit: Exit) -> Exit {
     match shown {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
         _ => exit,
-    }
-}
-
-/// Drops what is written after the reader went away.
-#[derive(Debug)]
-pub(crate) struct UntilClosed<S> {
-    stream: S,
-    is_closed: bool,
-}
-
-impl<S> UntilClosed<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, is_closed: false }
-    }
-
-    fn unless_closed<T>(&mut self, result: io::Result<T>, instead: T) -> io::Result<T> {
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.is_closed = true;
-                Ok(instead)
-            }
-            other => other,
-        }
-    }
-}
-
-impl<S: Write> Write for UntilClosed<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_closed {
-            return Ok(bytes.len());
-        }
-        let result = self.stream.write(bytes);
-        self.unless_closed(result, bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.is_closed {
-            return Ok(());
-        }
-        let result = self.stream.flush();
-        self.unless_closed(result, ())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes so many writes, and then nobody reads any more.
-    struct Reader(usize);
-
-    impl Write for Reader {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Err(io::Error::other("the disk is full"))
-        }
-    }
-
-    #[test]
-    fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
-        let mut out = UntilClosed::new(Reader(1));
-        assert!(out.write_all(b"first").is_ok());
-        assert!(out.flush().is_err());
-        assert!(out.write_all(b"second").is_ok());
-        assert!(out.flush().is_ok());
     }
 }

@@ -17,6 +17,7 @@ use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
 use notifier::discover::{Discovery, Health};
 use notifier::ledger::Ledger;
 use notifier::network::Networks;
+use notifier::progress::Progress;
 use notifier::queue::{Queue, Trace};
 use notifier::report::Tally;
 use notifier::secrets::{SecretRef, Vault};
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use wire::signature::{VerifyingKeys, key_pair};
 use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 
-use crate::args::{Format, Global};
+use crate::args::{Format, Global, ProgressArgs};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{self, Live, Shared};
@@ -66,6 +67,8 @@ pub(crate) struct DemoArgs {
     /// Leave everything running, and say how to point other tools at it
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -76,6 +79,7 @@ Examples:
   ecs-task-notifier demo --keep";
 
 pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
+    console.show(args.progress.progress);
     log_quietly(console);
     let cast = staging::cast(usize::from(args.services), usize::from(args.tasks));
     let sim = start(&cast).await?;
@@ -86,7 +90,7 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let aws = Aws::at(&sim.url(), REGION);
     let (queues, observer) = queues(&aws, &sim);
     let (trust, keys) = throwaway().await?;
-    let ctx = Arc::new(stages(&aws, trust, &tally)?);
+    let ctx = Arc::new(stages(&aws, trust, live::follow(&tally, console))?);
     let shutdown = CancellationToken::new();
     let options = daemon::Options {
         notify: Some(StageOptions::new(deliver::Options::default().concurrency)),
@@ -207,7 +211,7 @@ async fn throwaway() -> Result<(Trust, VerifyingKeys), Failure> {
     Ok((trust, VerifyingKeys::parse(&pair.public).map_err(|error| wrong(&error))?))
 }
 
-fn stages(aws: &Aws, trust: Trust, tally: &Shared) -> Result<Ctx, Failure> {
+fn stages(aws: &Aws, trust: Trust, progress: Progress) -> Result<Ctx, Failure> {
     // The only form in which loopback may be called.
     let networks: Networks = "127.0.0.0/8,::1/128"
         .parse()
@@ -219,7 +223,7 @@ fn stages(aws: &Aws, trust: Trust, tally: &Shared) -> Result<Ctx, Failure> {
         Discovery::new(aws, Health::Detect, networks.clone()),
         Deliverer::new(&options, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
         Ledger::none(),
-        live::follow(tally),
+        progress,
         clock,
     ))
 }

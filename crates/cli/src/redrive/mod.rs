@@ -1,21 +1,17 @@
 //! `redrive` and `drop`: dead letters back to work, or away for good.
 
-use std::io::Write;
+mod line;
 
 use clap::{Args, ValueEnum};
 use notifier::ambient::Chance;
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Fate, Filter, Found, RedriveError};
+use notifier::redrive::{self, Action, Fate, Filter, RedriveError};
 use notifier::settings::Environment;
 use notifier::stage::StageName;
-use serde::Serialize;
 
-use crate::args::{ForQueues, Format, Global, SettingFlags};
+use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::records;
-use crate::render::style::{BAD, DIM, GOOD, PLAIN};
-use crate::render::table::{Cell, Table};
 use crate::render::units::count;
 use crate::{context, log};
 
@@ -131,66 +127,6 @@ impl LetterArgs {
     }
 }
 
-/// A letter as scripts read it.
-#[derive(Debug, Default, Serialize)]
-struct Line<'a> {
-    stage: &'a str,
-    broadcast: Option<&'a str>,
-    /// Separated by spaces.
-    service: String,
-    task: Option<&'a str>,
-    container: Option<&'a str>,
-    code: Option<&'a str>,
-    reason: Option<&'a str>,
-    body_bytes: usize,
-    /// When the message was first sent, in seconds since 1970.
-    sent: i64,
-    became: &'a str,
-    error: Option<&'a str>,
-}
-
-impl<'a> Line<'a> {
-    fn new(found: &'a Found) -> Self {
-        let (became, error) = match &found.fate {
-            Fate::Left => ("left", None),
-            Fate::Redriven => ("redriven", None),
-            Fate::Dropped => ("dropped", None),
-            Fate::Told => ("told", None),
-            Fate::Stayed(why) => ("stayed", Some(why.as_str())),
-        };
-        Self {
-            stage: found.stage.as_str(),
-            broadcast: found.broadcast.as_deref(),
-            service: found.services.join(" "),
-            task: found.task.as_deref(),
-            container: found.container.as_deref(),
-            code: found.code.as_deref(),
-            reason: found.reason.as_deref(),
-            body_bytes: found.body_bytes,
-            sent: found.sent.unix_timestamp(),
-            became,
-            error,
-        }
-    }
-
-    fn cells(&self) -> [Cell; 5] {
-        let style = match self.became {
-            "stayed" => BAD,
-            "left" => PLAIN,
-            _ => GOOD,
-        };
-        let why = self.error.or(self.reason).unwrap_or("moved by SQS after too many tries");
-        let whom = self.task.unwrap_or(&self.service);
-        [
-            Cell::new(self.became, style),
-            Cell::from(self.stage),
-            Cell::from(self.broadcast.unwrap_or("-")),
-            Cell::new(whom, DIM),
-            Cell::from(format!("{}: {why}", self.code.unwrap_or("-"))),
-        ]
-    }
-}
-
 pub(crate) async fn run(
     global: &Global,
     args: RedriveArgs,
@@ -228,14 +164,15 @@ async fn sort(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
-    let queues = [
-        (StageName::Services, Stage::Services, settings.queues.observer.clone()),
-        (StageName::Tasks, Stage::Tasks, settings.queues.services.clone()),
-        (StageName::Notify, Stage::Notify, settings.queues.tasks.clone()),
+    let queues = &settings.queues;
+    let wanted =
+        |stage, url: &Option<String>| url.clone().filter(|_| [stage, Stage::All].contains(&letters.stage));
+    let [observer, services, tasks] = [
+        wanted(Stage::Services, &queues.observer),
+        wanted(Stage::Tasks, &queues.services),
+        wanted(Stage::Notify, &queues.tasks),
     ];
-    let wanted = queues.into_iter().filter(|(_, stage, _)| [*stage, Stage::All].contains(&letters.stage));
-    let wanted: Vec<_> = wanted.filter_map(|(name, _, url)| Some((name, url?))).collect();
-    if wanted.is_empty() {
+    if observer.is_none() && services.is_none() && tasks.is_none() {
         return Err(Failure::usage("no queue is named").hint(
             "name it with NOTIFIER_OBSERVER_QUEUE_URL, NOTIFIER_SERVICES_QUEUE_URL or NOTIFIER_TASKS_QUEUE_URL",
         ));
@@ -243,43 +180,46 @@ async fn sort(
     log::for_people(console);
     let aws = context::aws(global, &settings).await;
     let ledger = context::ledger(&aws, &settings).await?;
-    let (mut found, mut seen, mut error) = (Vec::new(), 0, None);
-    for (stage, url) in wanted {
+    let filter = letters.filter();
+    let sort = async |stage, url: Option<String>| {
+        let Some(url) = url else { return Ok(None) };
         let queue = Queue::at(aws.sqs.clone(), url, Chance::from_entropy());
-        let sorted = Box::pin(redrive::sort(stage, queue, &letters.filter(), action, &ledger)).await?;
-        if sorted.is_cut {
-            console
-                .warn(&format!("not every letter of stage {} was looked at; run it again", stage.as_str()));
+        redrive::sort(stage, queue, &filter, action, &ledger).await.map(|sorted| Some((stage, sorted)))
+    };
+    // At the same time: each mostly waits, to be sure that its queue has no more.
+    let (services, tasks, notify) = tokio::join!(
+        Box::pin(sort(StageName::Services, observer)),
+        Box::pin(sort(StageName::Tasks, services)),
+        Box::pin(sort(StageName::Notify, tasks)),
+    );
+    let (mut found, mut seen, mut failure) = (Vec::new(), 0, None::<Failure>);
+    for sorted in [services, tasks, notify] {
+        match sorted {
+            Ok(None) => {}
+            Ok(Some((stage, sorted))) => {
+                if sorted.is_cut {
+                    let stage = stage.as_str();
+                    console.warn(&format!("not every letter of stage {stage} was looked at; run it again"));
+                }
+                found.extend(sorted.found);
+                seen += sorted.seen;
+                failure = failure.or(sorted.error.map(Failure::from));
+            }
+            Err(error) => failure = failure.or(Some(error.into())),
         }
-        found.extend(sorted.found);
-        seen += sorted.seen;
-        error = error.or(sorted.error);
     }
-    show(&found, seen, console)?;
-    if let Some(error) = error {
-        return Err(error.into());
+    // What was done is shown before what failed is told.
+    if failure.is_none() || !found.is_empty() {
+        line::show(&found, seen, console)?;
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
     }
     let stayed = found.iter().filter(|one| matches!(one.fate, Fate::Stayed(_))).count();
     if stayed > 0 {
         return Err(Failure::not_told(format!("{} could not be moved", count(stayed, "letter"))));
     }
     Ok(Exit::Done)
-}
-
-fn show(found: &[Found], seen: usize, console: &mut Console) -> Result<(), Failure> {
-    let lines: Vec<Line<'_>> = found.iter().map(Line::new).collect();
-    if console.format == Format::Text {
-        let mut table = Table::default();
-        for line in &lines {
-            table.row(0, line.cells());
-        }
-        let text = table.render(console.columns());
-        let total = format!("{} of {} matched", lines.len(), count(seen, "dead letter"));
-        return writeln!(console.out(), "{text}{total}").map_err(Failure::output);
-    }
-    let summary = serde_json::json!({ "matched": lines.len(), "seen": seen });
-    let format = console.format;
-    records::write(console.out(), format, lines, &summary).map_err(Failure::output)
 }
 
 impl From<RedriveError> for Failure {

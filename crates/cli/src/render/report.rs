@@ -1,72 +1,114 @@
 //! A report as text.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anstyle::Style;
-use notifier::outcome::Outcome;
-use notifier::report::{Counts, Latency, Line, Report, ServiceReport};
+use notifier::outcome::{Cause, Outcome};
+use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
 use super::style::{self, BOLD, DIM, GOOD, UNSURE};
 use super::table::{Cell, Table};
 use super::units::{count, digits, duration, task};
 
-/// Which latencies a service's line shows, the most first.
-const LATENCIES: [&[&str]; 4] = [&["p50", "p99", "max"], &["p50", "max"], &["max"], &[]];
+/// A figure of a service's line: its name, and its value where the service has one.
+type Figure = (&'static str, fn(&ServiceReport<'_>) -> Option<String>);
+
+const P50: Figure = ("p50", |service| Some(duration(service.latency?.p50)));
+const P99: Figure = ("p99", |service| Some(duration(service.latency?.p99)));
+const MAX: Figure = ("max", |service| Some(duration(service.latency?.max)));
+/// Only where one try was not enough for all.
+const TRIES: Figure = ("tries", |service| {
+    let Percentiles { p50, p99, max } = service.attempts?;
+    (max > 1).then(|| format!("p50 {p50} p99 {p99} max {max}"))
+});
+/// Which figures a service's line shows, the most first.
+const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, TRIES], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
+/// Statuses or causes that are named beside one advice.
+const NAMED_MAX: usize = 3;
 
 /// The report, each service with those of its containers that were not told. `in_full` shows whole task ids.
 pub(crate) fn report(report: &Report, columns: Option<usize>, in_full: bool) -> String {
-    // What a narrow terminal has no room for are latencies, not names and counts.
-    let with = |latencies| table(report, latencies, in_full);
+    // What a narrow terminal has no room for are figures, not names and counts.
+    let with = |figures| table(report, figures, in_full);
     let fits = |table: &Table| columns.is_none_or(|columns| table.width(0) <= columns);
-    let fitting = LATENCIES.into_iter().map(with).find(fits);
+    let fitting = FIGURES.into_iter().map(with).find(fits);
     fitting.unwrap_or_else(|| with(&[])).render(columns)
 }
 
-fn table(report: &Report, latencies: &[&str], in_full: bool) -> Table {
+fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     let services = report.services();
-    let lines = report.lines();
+    let columns: Vec<_> = figures.iter().filter_map(|figure| column(figure, &services)).collect();
+    let mut untold = BTreeMap::<&str, Vec<Line<'_>>>::new();
+    for line in report.lines() {
+        if !line.is_told() {
+            untold.entry(line.service.unwrap_or_default()).or_default().push(line);
+        }
+    }
     let mut table = Table::default();
-    for service in &services {
-        let of_service = services.iter().map(|s| s.latency);
-        table.row(0, headline(service, &shown(latencies, service.latency, of_service)));
-        let untold = lines.iter().filter(|line| !line.is_told());
-        for line in untold.filter(|line| line.service.unwrap_or_default() == service.service) {
-            table.row(1, detail(line, in_full));
+    for (row, service) in services.iter().enumerate() {
+        let figures = columns.iter().filter_map(|column| column.get(row));
+        table.row(0, headline(service).into_iter().chain(figures.map(|text| Cell::new(text, DIM))));
+        for line in untold.remove(service.service).unwrap_or_default() {
+            table.row(1, detail(&line, in_full));
         }
     }
     table
 }
 
-fn headline(service: &ServiceReport<'_>, latencies: &[String]) -> Vec<Cell> {
+fn headline(service: &ServiceReport<'_>) -> [Cell; 2] {
     let (told, total) = (service.counts.told(), service.counts.total());
     let name = if service.service.is_empty() { "(no service)" } else { service.service };
     let style = if told == total { GOOD } else { UNSURE };
-    let mut cells =
-        vec![Cell::new(name, BOLD), Cell::new(format!("{} of {} told", digits(told), digits(total)), style)];
-    cells.extend(latencies.iter().map(|latency| Cell::new(latency.as_str(), DIM)));
-    cells
+    [Cell::new(name, BOLD), Cell::new(format!("{} of {} told", digits(told), digits(total)), style)]
 }
 
-/// The latencies of one service, each aligned with those of all services.
-#[expect(clippy::needless_pass_by_value, reason = "an iterator is passed by value")]
-fn shown(
-    names: &[&str],
-    latency: Option<Latency>,
-    all: impl Iterator<Item = Option<Latency>> + Clone,
-) -> Vec<String> {
-    let value = |latency: Option<Latency>, name: &str| {
-        let Latency { p50, p99, max } = latency?;
-        Some(duration(match name {
-            "p50" => p50,
-            "p99" => p99,
-            _ => max,
-        }))
-    };
-    let column = |name: &&str| {
-        let width = all.clone().filter_map(|one| value(one, name)).map(|text| text.len()).max();
-        value(latency, name).map_or_else(String::new, |text| {
-            format!("{name} {text:>width$}", width = width.unwrap_or_default())
-        })
-    };
-    names.iter().map(column).collect()
+/// One figure of each service, aligned; `None` when none has it.
+fn column((name, value): &Figure, services: &[ServiceReport<'_>]) -> Option<Vec<String>> {
+    let values: Vec<_> = services.iter().map(value).collect();
+    let width = values.iter().flatten().map(String::len).max()?;
+    let cell =
+        |value: Option<String>| value.map_or_else(String::new, |text| format!("{name} {text:>width$}"));
+    Some(values.into_iter().map(cell).collect())
+}
+
+/// What to do about those that were not told: each advice once, with how many it is for and what happened to them.
+pub(crate) fn advice(report: &Report, columns: Option<usize>) -> String {
+    let mut groups = BTreeMap::<_, (usize, BTreeSet<String>)>::new();
+    for line in report.lines() {
+        let Some(advice) = line.advice else { continue };
+        let place = Outcome::ALL.iter().position(|outcome| Some(*outcome) == line.outcome);
+        // What is pending comes last.
+        let (number, what) = groups.entry((place.unwrap_or(Outcome::ALL.len()), advice)).or_default();
+        *number += 1;
+        what.extend(kind(&line));
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::default();
+    table.row(0, [Cell::from("what to do:")]);
+    for ((place, advice), (number, what)) in groups {
+        let outcome = Outcome::ALL.get(place).copied();
+        let more = if what.len() > NAMED_MAX { ", …" } else { "" };
+        let what: Vec<_> = what.into_iter().take(NAMED_MAX).collect();
+        table.row(
+            1,
+            [
+                Cell::new(format!("{} {}", digits(number), word(outcome)), style::of(outcome)),
+                Cell::new(format!("{}{more}", what.join(", ")), DIM),
+                Cell::from(advice),
+            ],
+        );
+    }
+    table.render(columns)
+}
+
+/// What happened to a container, in a word: what it answered, or else the kind of reason.
+fn kind(line: &Line<'_>) -> Option<String> {
+    match (line.cause, line.status) {
+        (None | Some(Cause::Answered), Some(status)) => Some(status.to_string()),
+        (cause, _) => cause.map(|cause| cause.as_str().to_owned()),
+    }
 }
 
 fn detail(line: &Line<'_>, in_full: bool) -> Vec<Cell> {
