@@ -1,6 +1,7 @@
 //! What was sent, read back out of a ledger in a file.
 
-use crate::support::{Sim, answering};
+use crate::pipeline::{Pipeline, fleet, json, service};
+use crate::support::{Sim, answering, redacted};
 
 /// A simulator, and the flag that names a ledger of its own.
 fn setup(answers: &str) -> (Sim, String, tempfile::TempDir) {
@@ -52,4 +53,70 @@ fn a_cancelled_broadcast_says_so_and_an_unknown_one_is_wrong_use() {
     assert!(report.stderr.contains("the broadcast was cancelled: oops"), "{report}");
     let none = sim.notifier("report b-1").run();
     assert!(none.code == 2 && none.stderr.contains("no ledger is named"), "{none}");
+}
+
+#[test]
+fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
+    let _bound = redacted();
+    let rejecting = service("audit", 1, "answers = [{ status = 404 }]");
+    let pipeline = Pipeline::new(&fleet(&[service("checkout", 3, ""), rejecting]));
+    let _daemon = pipeline.serve("");
+    let published = pipeline.notifier("publish -c prod --id b-1 --type com.example.clear --wait=90").run();
+    assert_eq!(published.code, 1, "{published}");
+    insta::assert_snapshot!(published.stdout, @r"
+    audit     0 of 1 told
+      rejected  127.B.16.4:8080  86622f1c/app  answered 404 Not Found
+    checkout  3 of 3 told  p50 [time]  p99 [time]  max [time]
+    4 containers: 3 delivered, 1 rejected
+    what to do:
+      1 rejected  404  it serves no such path: mend the label NOTIFY_ME_API_URI, or the service
+    ");
+    let talk: Vec<_> = published.stderr.lines().collect();
+    assert_eq!(talk[0], "broadcast b-1 is on queue observer");
+    assert_eq!(talk[talk.len() - 2], "error: 1 of 4 containers was not told");
+    assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive`"), "{published}");
+
+    // The report by itself, whoever asks and however often.
+    let report = pipeline.notifier("report b-1").run();
+    assert_eq!((report.code, &report.stdout), (1, &published.stdout));
+    let csv = pipeline.notifier("report b-1 --format csv").run();
+    assert_eq!((csv.code, csv.stdout.lines().count()), (1, 5), "{csv}");
+    assert!(csv.stdout.contains(",rejected,answered 404 Not Found,1,404,"), "{csv}");
+
+    let other = pipeline.notifier("publish -c prod -s checkout --id b-2 --subject prices --wait=90").run();
+    assert_eq!(other.code, 0, "{other}");
+    let history = pipeline.notifier("history --format json").run();
+    let mut lines = json(&history.stdout);
+    assert_eq!((history.code, lines.pop().unwrap()), (0, serde_json::json!({"summary": {"broadcasts": 2}})));
+    let told = |line: &serde_json::Value| {
+        ["broadcast", "type", "cluster", "services", "subject"].map(|name| line[name].clone())
+    };
+    assert_eq!(told(&lines[0]), ["b-2", "com.ecs-task-notifier.notify", "prod", "checkout", "prices"]);
+    assert_eq!(told(&lines[1])[..4], ["b-1", "com.example.clear", "prod", ""]);
+    assert!(lines[1]["subject"].is_null() && lines[1]["asked_at"].as_str().unwrap().ends_with('Z'));
+    let text = pipeline.notifier("history -n 1").run();
+    assert_eq!((text.code, text.stdout.lines().count()), (0, 1), "{text}");
+    assert!(text.stdout.trim_end().ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout"), "{text}");
+    let csv = pipeline.notifier("history --format csv").run();
+    assert!(
+        csv.stdout.starts_with("asked_at,broadcast,type,source,subject,cluster,services,asked_by,failure\n")
+    );
+}
+
+#[test]
+fn waiting_ends_when_the_time_is_over_and_says_that_the_broadcast_has_not_ended() {
+    let pipeline = Pipeline::new(&fleet(&[service("work", 2, "answers = [{ hang = true }]")]));
+    let _daemon = pipeline.serve("--timeout-ms 600000");
+    let published = pipeline.notifier("publish -c prod --id b-1").run();
+    assert_eq!(published.code, 0, "{published}");
+    crate::support::until("both are called", || pipeline.received().len() == 2);
+    let waited = pipeline.notifier("report b-1 --wait=1 --format json").run();
+    assert_eq!(waited.code, 1, "{waited}");
+    let lines = json(&waited.stdout);
+    assert_eq!((&lines[0]["outcome"], &lines[2]["summary"]["pending"]), (&().into(), &2.into()), "{waited}");
+    assert!(lines[0]["advice"].as_str().unwrap().starts_with("wait for the end"), "{waited}");
+    assert!(waited.stderr.contains("error: the broadcast has not ended"), "{waited}");
+    let unheard = pipeline.notifier("report b-9 --wait=1").run();
+    assert_eq!(unheard.code, 2, "{unheard}");
+    assert!(unheard.stderr.contains("the broadcast has not begun"), "{unheard}");
 }

@@ -7,16 +7,21 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod cancel;
 mod check;
 mod demo;
 mod help;
 mod keygen;
+mod killed;
 mod ledger;
 mod live;
 mod moto;
+mod pipeline;
 mod plan;
+mod progress;
 mod publish;
 mod receivers;
+mod redrive;
 mod send;
 mod serve;
 mod settings;

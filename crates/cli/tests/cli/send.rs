@@ -30,6 +30,9 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
     search          1 of 2 told  p50 [time]  p99 [time]  max [time]
       skipped  -  6575950f/app  its health is UNHEALTHY
     6 containers: 4 delivered, 2 skipped
+    what to do:
+      1 skipped  label   correct its labels in the task definition, and deploy that
+      1 skipped  health  see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
     --- stderr
     broadcast [uuid] to cluster prod and its standalone tasks
     error: 2 of 6 containers were not told
@@ -53,10 +56,12 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
     insta::assert_snapshot!(run, @r#"
     exit 1
     --- stdout
-    work  0 of 2 told
+    work  0 of 2 told  tries p50 2 p99 2 max 2
       failed  127.B.16.2:8080  54e4a733/app  answered 503 Service Unavailable: starting, 2 tries
       failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
     2 containers: 2 failed
+    what to do:
+      2 failed  503  it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)
     --- stderr
     broadcast [uuid] to cluster prod
     error: 2 of 2 containers were not told
@@ -83,9 +88,9 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     insta::assert_snapshot!(sim.notifier(&format!("{send} json")).run(), @r#"
     exit 1
     --- stdout
-    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null}
-    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time]}
-    {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]}}}
+    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same"}
+    {"broadcast":"cache-7","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null}
+    {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
     error: 1 of 2 containers was not told
     hint: --allow-skips forgives containers that cannot be called
@@ -93,9 +98,9 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     insta::assert_snapshot!(sim.notifier(&format!("{send} csv")).run(), @r#"
     exit 1
     --- stdout
-    broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms
-    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,
-    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time]
+    broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice
+    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+    cache-7,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,
     --- stderr
     error: 1 of 2 containers was not told
     hint: --allow-skips forgives containers that cannot be called
@@ -119,6 +124,14 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
       skipped  -  6575950f/app
           its health is UNHEALTHY
     5 containers: 3 delivered, 2 skipped
+    what to do:
+      1 skipped  label
+          correct its labels in the task
+          definition, and deploy that
+      1 skipped  health
+          see why its health check does not
+          pass; NOTIFIER_HEALTH=ignore calls
+          it all the same
     --- stderr
     error: 2 of 5 containers were not told
     hint: --allow-skips forgives containers
@@ -201,6 +214,8 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
       skipped  -  54e4a733/app  127.B.16.2 must not be called: it is loopback, which opens only when it is named itself
       skipped  -  ad7143fc/app  127.B.16.1 must not be called: it is loopback, which opens only when it is named itself
     2 containers: 2 skipped
+    what to do:
+      2 skipped  address-refused  if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS
     --- stderr
     broadcast [uuid] to cluster prod
     error: 2 of 2 containers were not told

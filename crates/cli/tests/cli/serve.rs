@@ -1,14 +1,10 @@
 //! `serve`.
 
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
 
-use crate::support::{Running, Sim, answering, http};
+use crate::support::{Running, Sim, answering, http, until};
 
 const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// How long something may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A daemon on this simulator's queues, and where it answers.
 fn serve(sim: &Sim, arguments: &str) -> (Running, String) {
     // Free a moment ago. Nobody asks the daemon which port it got, so it cannot choose one by itself.
@@ -26,14 +22,6 @@ fn serve(sim: &Sim, arguments: &str) -> (Running, String) {
 fn get(address: &str, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     if TcpStream::connect(address).is_ok() { http(address, &request) } else { String::new() }
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let limit = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < limit, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(30));
-    }
 }
 
 /// Whether no queue holds a message, visible or in work. One that leads to another goes only after that one came.

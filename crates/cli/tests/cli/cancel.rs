@@ -1,0 +1,52 @@
+//! `cancel`, with a daemon at work.
+
+use crate::pipeline::{Pipeline, fleet, json, service};
+use crate::support::until;
+
+#[test]
+fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_report() {
+    // One call at a time, which nobody answers: the others wait in their queue.
+    let pipeline = Pipeline::new(&fleet(&[service("work", 4, "answers = [{ hang = true }]")]));
+    let daemon = pipeline.serve("--concurrency 1 --timeout-ms 600000 --grace-ms 0");
+    assert_eq!(pipeline.notifier("publish -c prod --id b-1").run().code, 0);
+    until("the first of them is called", || !pipeline.received().is_empty());
+    let pending = pipeline.notifier("report b-1 --format json").run();
+    assert_eq!((pending.code, pending.stdout.matches(r#""outcome":null"#).count()), (1, 4), "{pending}");
+    assert!(pending.stderr.contains("error: the broadcast has not ended"), "{pending}");
+
+    let cancel = pipeline.notifier("cancel b-1 --reason").arg("wrong cache").run();
+    assert_eq!((cancel.code, cancel.stdout.as_str()), (0, ""), "{cancel}");
+    assert!(cancel.stderr.contains("broadcast b-1 is cancelled"), "{cancel}");
+    let again = pipeline.notifier("cancel b-1 --reason again").run();
+    assert!(again.code == 0 && again.stderr.contains("was cancelled before"), "{again}");
+    assert_eq!(daemon.stop().code, 0);
+    let _daemon = pipeline.serve("");
+
+    let report = pipeline.notifier("report b-1 --wait=90 --format json").run();
+    assert_eq!(report.code, 1, "{report}");
+    let mut lines = json(&report.stdout);
+    assert_eq!(lines.pop().unwrap()["summary"]["skipped"], 4, "{report}");
+    for line in &lines {
+        assert_eq!(
+            (&line["outcome"], &line["reason"], &line["cause"]),
+            (&"skipped".into(), &"the broadcast was cancelled".into(), &"cancelled".into())
+        );
+    }
+    assert!(report.stderr.contains("warning: the broadcast was cancelled: wrong cache\n"), "{report}");
+    assert_eq!(pipeline.received().len(), 1, "the call under way when it was cancelled");
+    assert_eq!(pipeline.notifier("report b-1 --allow-skips").run().code, 0);
+}
+
+#[test]
+fn a_broadcast_that_is_cancelled_before_it_begins_calls_nobody() {
+    let pipeline = Pipeline::new(&fleet(&[service("work", 2, "")]));
+    let cancel = pipeline.notifier("cancel b-1").run();
+    assert_eq!(cancel.code, 0, "{cancel}");
+    assert!(cancel.stderr.contains("warning: the ledger has not heard of b-1 yet"), "{cancel}");
+    let _daemon = pipeline.serve("");
+    let report = pipeline.broadcast();
+    assert_eq!(report.code, 0, "{report}");
+    assert_eq!(json(&report.stdout)[0]["summary"]["total"], 0, "{report}");
+    assert!(report.stderr.contains("warning: the broadcast was cancelled\n"), "{report}");
+    assert!(pipeline.received().is_empty());
+}

@@ -1,0 +1,140 @@
+//! Everything that a daemon and the commands of the ledger need: a simulator in this process, whose receivers can be asked
+//! what they got, its queues with dead letters, and a ledger in a file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use simulator::{Fleet, Options, QueueSpec, Received, Simulator, TaskView};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::runtime::Runtime;
+
+use crate::support::{Notifier, Run, Running, notifier};
+
+/// The queues, in the order of the stages; the dead letters of each are in `NAME-dead`.
+const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
+/// How long a message that was received is hidden. What a killed daemon had in work comes back after so long.
+const VISIBILITY_SECONDS: u32 = 5;
+/// More receives than a test makes.
+const RECEIVES_MAX: u32 = 10;
+/// Simulators on one machine may want the same addresses at the same moment.
+const START_TRIES: usize = 20;
+
+pub(crate) struct Pipeline {
+    sim: Simulator,
+    directory: TempDir,
+    // Behind the simulator, which needs it to end.
+    runtime: Runtime,
+}
+
+impl Pipeline {
+    pub(crate) fn new(fleet: &str) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let sim = runtime.block_on(async {
+            for _ in 1..START_TRIES {
+                if let Ok(sim) = Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await {
+                    return sim;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await.unwrap()
+        });
+        Self { sim, directory: tempfile::tempdir().unwrap(), runtime }
+    }
+
+    /// A run that knows the queues and the ledger, and has the simulator for AWS.
+    pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
+        let run = notifier(arguments).at(&self.sim.url());
+        let ledger = format!("sqlite:{}/ledger.db", self.directory.path().display());
+        QUEUES.iter().fold(run.env("NOTIFIER_LEDGER", &ledger), |run, name| {
+            run.env(&format!("NOTIFIER_{}_QUEUE_URL", name.to_uppercase()), &self.queue_url(name))
+        })
+    }
+
+    /// A daemon that says nothing but errors: nobody reads what it says.
+    pub(crate) fn serve(&self, arguments: &str) -> Running {
+        self.notifier(&format!("serve --listen none --log-level error {arguments}")).start()
+    }
+
+    /// Publishes the event `b-1` and waits for the end of its broadcast.
+    pub(crate) fn broadcast(&self) -> Run {
+        self.notifier("publish --cluster prod --id b-1 --wait=90 --format json").run()
+    }
+
+    /// The report of `b-1` when it has ended, by service, and the exit code.
+    pub(crate) fn report(&self) -> (BTreeMap<String, Value>, i32) {
+        let run = self.notifier("report b-1 --wait=90 --format json").run();
+        (by_service(&run), run.code)
+    }
+
+    pub(crate) fn queue_url(&self, name: &str) -> String {
+        format!("{}/111122223333/{name}", self.sim.url())
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.sim.received()
+    }
+
+    /// The first task of a service.
+    pub(crate) fn task(&self, service: &str) -> TaskView {
+        self.sim.tasks().into_iter().find(|task| task.service.as_deref() == Some(service)).unwrap()
+    }
+
+    /// Stops `from`, and lets `to` answer at its address.
+    pub(crate) fn move_address(&self, from: &str, to: &str) {
+        self.runtime.block_on(self.sim.move_address(from, to)).unwrap();
+    }
+}
+
+fn options() -> Options {
+    let dead = QUEUES.map(|name| QueueSpec { name: format!("{name}-dead"), ..QueueSpec::default() });
+    let live = QUEUES.map(|name| {
+        let redrive = serde_json::json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{name}-dead"),
+            "maxReceiveCount": RECEIVES_MAX,
+        });
+        let attributes = [
+            ("VisibilityTimeout".to_owned(), VISIBILITY_SECONDS.to_string()),
+            ("RedrivePolicy".to_owned(), redrive.to_string()),
+        ];
+        QueueSpec { name: name.to_owned(), attributes: attributes.into() }
+    });
+    // How old a message is decides whether it is tried again: the simulator's time must be the daemon's.
+    let epoch = Duration::from_secs(OffsetDateTime::now_utc().unix_timestamp().unsigned_abs());
+    Options { queues: dead.into_iter().chain(live).collect(), epoch, ..Options::default() }
+}
+
+/// A service of so many tasks, with more lines for its container.
+pub(crate) fn service(name: &str, tasks: usize, more: &str) -> String {
+    format!(
+        "[[cluster.service]]
+        name = '{name}'
+        launch_type = 'FARGATE'
+        tasks = {tasks}
+        [[cluster.service.container]]
+        name = 'app'
+        ports = [8080]
+        labels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/notify' }}
+        {more}\n"
+    )
+}
+
+/// The cluster `prod` with these services.
+pub(crate) fn fleet(services: &[String]) -> String {
+    format!("[[cluster]]\nname = 'prod'\n{}", services.concat())
+}
+
+/// The JSON lines of a stream.
+pub(crate) fn json(stream: &str) -> Vec<Value> {
+    let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    stream.lines().map(read).collect()
+}
+
+/// The lines of a report by service, of which each has one task; the summary stands under the empty name.
+pub(crate) fn by_service(run: &Run) -> BTreeMap<String, Value> {
+    json(&run.stdout)
+        .into_iter()
+        .map(|line| (line["service"].as_str().unwrap_or_default().to_owned(), line))
+        .collect()
+}
