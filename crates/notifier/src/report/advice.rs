@@ -68,7 +68,6 @@ fn because(cause: Cause) -> &'static str {
         Cause::Health => {
             "see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same"
         }
-        Cause::Cancelled => "nothing; to tell it after all, send the event with another id",
         Cause::Discovery => "mend what the reason says, then ask for the broadcast again",
         Cause::Unreachable => {
             "see whether it listens at that port on every address (0.0.0.0, ::), and whether its security group lets the notifier in"
@@ -97,7 +96,7 @@ fn because(cause: Cause) -> &'static str {
             "lower NOTIFIER_CONCURRENCY, or give the notifier more open files (ulimit -n) and memory"
         }
         Cause::Fault => "a fault of the notifier: please report it with the reason",
-        Cause::Dropped => "nothing; to tell it after all, send the event with another id",
+        Cause::Cancelled | Cause::Dropped => "nothing; to tell it after all, send the event with another id",
         Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {
             "mend what the reason says, then tell it again"
         }

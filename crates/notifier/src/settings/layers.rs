@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_file_of_the_largest_size_is_read_and_one_byte_more_is_not() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut text = "#".repeat(FILE_BYTES_MAX as usize);
+        let mut text = "#".repeat(usize::try_from(FILE_BYTES_MAX).unwrap());
         std::fs::write(file.path(), &text).unwrap();
         assert_eq!(contents(file.path()).as_ref(), Ok(&text));
         text.push('#');
