@@ -94,11 +94,12 @@ async fn work<Q: Send + 'static, A: Send + 'static, E: Send + Sync + 'static>(
 ) {
     let mut batches = JoinSet::new();
     while let Some(first) = questions.recv().await {
-        let batch = batch(first, batching, &mut questions).await;
         while batches.len() >= batching.at_once_max.max(1) {
             batches.join_next().await;
         }
         while batches.try_join_next().is_some() {}
+        // Only now: what came while there was no room goes with it.
+        let batch = batch(first, batching, &mut questions).await;
         batches.spawn(run(Arc::clone(&ask), batch));
     }
     while batches.join_next().await.is_some() {}
@@ -176,6 +177,18 @@ mod tests {
         let answers: Vec<u32> = answers.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, double(&(1..=95).collect::<Vec<_>>()));
         assert_eq!(*sizes.lock().unwrap(), [10, 10, 10, 10, 10, 10, 10, 10, 10, 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_while_there_is_no_room_goes_with_the_next_batch() {
+        let (gather, sizes) = doubling();
+        // Two batches take 50 ms; questions that come one by one meanwhile would be batches of their own.
+        let answers = join_all((1..=12).map(async |number| {
+            tokio::time::sleep(Duration::from_millis(7) * number).await;
+            gather.ask(number).await.unwrap()
+        }));
+        assert_eq!(answers.await, double(&(1..=12).collect::<Vec<_>>()));
+        assert_eq!(*sizes.lock().unwrap(), [1, 1, 7, 1, 2]);
     }
 
     #[tokio::test(start_paused = true)]

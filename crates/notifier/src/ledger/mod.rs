@@ -60,8 +60,9 @@ const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
 /// Broadcasts whose answer is remembered.
 const CANCELS_MAX: usize = 1_000;
 
-/// Outcomes in one write, and deliveries in one question. Batches this large are rare: a store splits them as it must.
-const WRITES: Batching = Batching { questions_max: 100, at_once_max: 8, linger: Duration::from_millis(5) };
+/// Outcomes in one write: as many as DynamoDB takes in one. A file writes all that wait in one transaction.
+const WRITES: Batching = Batching { questions_max: 25, at_once_max: 8, linger: Duration::from_millis(5) };
+/// Deliveries in one question, with two keys each: as many as DynamoDB takes in one.
 const READS: Batching = Batching { questions_max: 50, at_once_max: 8, linger: Duration::from_millis(2) };
 
 /// Why a ledger did not keep or find something.

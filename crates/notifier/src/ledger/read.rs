@@ -1,8 +1,9 @@
 //! Everything of one broadcast, for a report; and the history.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::sync::{Mutex, PoisonError};
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, TryStreamExt as _};
 use wire::{BroadcastId, PartId};
 
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartRecord};
@@ -43,12 +44,11 @@ impl Ledger {
             found.own(rows);
             record
         });
-        let mut shards = stream::iter(key::shards(broadcast).collect::<Vec<_>>())
-            .map(|range| inner.all(range))
-            .buffer_unordered(PARTITIONS_AT_ONCE);
-        while let Some(items) = shards.try_next().await? {
-            found.shard(broadcast, items)?;
-        }
+        let found = Mutex::new(found);
+        stream::iter(key::shards(broadcast).map(Ok))
+            .try_for_each_concurrent(PARTITIONS_AT_ONCE, |range| inner.shard(broadcast, range, &found))
+            .await?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if record.is_none() && cancelled.is_none() && found.is_empty() {
             return Ok(None);
         }
@@ -85,6 +85,28 @@ impl Inner {
             after = page.next;
             if after.is_none() {
                 return Ok(items);
+            }
+        }
+    }
+
+    /// Reads one partition page by page, of which nothing is kept but what is found, and the record that it is in.
+    async fn shard(
+        &self,
+        broadcast: &BroadcastId,
+        range: Range,
+        found: &Mutex<Found>,
+    ) -> Result<(), LedgerError> {
+        let (mut sheets, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(range.clone(), after).await?;
+            // Nothing in between is left half-done by a panic that would matter.
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            for item in page.items {
+                found.item(broadcast, item, &mut sheets)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return found.sheets(broadcast, &mut sheets);
             }
         }
     }
@@ -147,27 +169,35 @@ impl Found {
         }
     }
 
-    /// One partition's items, in the order of their sort keys.
-    fn shard(&mut self, broadcast: &BroadcastId, items: Vec<Item>) -> Result<(), LedgerError> {
-        let mut sheets: BTreeMap<String, Vec<Item>> = BTreeMap::new();
-        for item in items {
-            let sort = item.key.sort.as_str();
-            if let Some(id) = sort.strip_prefix(key::TOLD) {
-                let record: DeliveryRecord = decode(&item)?;
-                self.note(id.to_owned(), Weight::Told, record.entry);
-            } else if let Some(id) = sort.strip_prefix(key::STATE) {
-                let record: DeliveryRecord = decode(&item)?;
-                self.note(id.to_owned(), Weight::State, record.entry);
-            } else if let Some(rest) = sort.strip_prefix(key::PART) {
-                let part = rest.split('#').next().unwrap_or_default().to_owned();
-                sheets.entry(part).or_default().push(item);
-            }
+    /// One item of a partition, in the order of their sort keys; `sheets` are those of the part before it.
+    fn item(
+        &mut self,
+        broadcast: &BroadcastId,
+        item: Item,
+        sheets: &mut Vec<Item>,
+    ) -> Result<(), LedgerError> {
+        let sort = item.key.sort.as_str();
+        if sheets.first().is_some_and(|first| part_of(&first.key.sort) != part_of(sort)) {
+            self.sheets(broadcast, sheets)?;
         }
-        for sheets in sheets.into_values() {
-            if let Some((record, rows)) = whole::<PartRecord, Entry>(&sheets)? {
-                self.part(broadcast, record, rows);
-            }
+        if let Some(id) = sort.strip_prefix(key::TOLD) {
+            let record: DeliveryRecord = decode(&item)?;
+            self.note(id.to_owned(), Weight::Told, record.entry);
+        } else if let Some(id) = sort.strip_prefix(key::STATE) {
+            let record: DeliveryRecord = decode(&item)?;
+            self.note(id.to_owned(), Weight::State, record.entry);
+        } else if part_of(sort).is_some() {
+            sheets.push(item);
         }
+        Ok(())
+    }
+
+    /// All sheets of a part.
+    fn sheets(&mut self, broadcast: &BroadcastId, sheets: &mut Vec<Item>) -> Result<(), LedgerError> {
+        if let Some((record, rows)) = whole::<PartRecord, Entry>(sheets)? {
+            self.part(broadcast, record, rows);
+        }
+        sheets.clear();
         Ok(())
     }
 
@@ -214,6 +244,11 @@ impl Found {
         let report = Report::new(broadcast.clone(), entries);
         Recorded { broadcast: record, cancelled, report, is_complete }
     }
+}
+
+/// The part whose sheet has this sort key.
+fn part_of(sort: &str) -> Option<&str> {
+    sort.strip_prefix(key::PART)?.split('#').next()
 }
 
 /// A part of the scope whose tasks nobody knows.

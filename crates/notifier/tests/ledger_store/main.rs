@@ -8,12 +8,14 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod broadcast;
 mod claims;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fake;
 mod faults;
 mod file;
+mod many;
 mod processes;
 mod stores;
 

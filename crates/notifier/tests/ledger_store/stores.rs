@@ -37,7 +37,12 @@ impl Table {
 
 /// A new table, as the Terraform module makes it.
 pub(crate) async fn dynamodb(emulator: &Emulator, table: &str) -> DynamoDb {
-    let client = Aws::at(&emulator.url, "us-east-1").dynamodb;
+    dynamodb_of(&Aws::at(&emulator.url, "us-east-1"), table).await
+}
+
+/// The same by these clients.
+pub(crate) async fn dynamodb_of(aws: &Aws, table: &str) -> DynamoDb {
+    let client = aws.dynamodb.clone();
     let mut call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
     for (name, role) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         let attribute =
