@@ -10,6 +10,7 @@ mod context;
 mod demo;
 mod failure;
 mod history;
+mod input;
 mod keygen;
 mod live;
 mod log;

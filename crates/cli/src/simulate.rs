@@ -12,6 +12,7 @@ use simulator::{Fleet, Options, QueueSpec, Simulator};
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::input;
 use crate::log;
 use crate::stop::Stop;
 
@@ -105,10 +106,6 @@ pub(crate) fn pointers(url: &str) -> String {
 }
 
 fn read(path: &std::path::Path) -> Result<String, Failure> {
-    use std::io::Read;
-    let mut text = String::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(FLEET_BYTES_MAX).read_to_string(&mut text));
-    read.map_err(|error| Failure::usage(format!("{} cannot be read", path.display())).because(&error))?;
-    Ok(text)
+    let read = std::fs::File::open(path).and_then(|file| input::text(file, FLEET_BYTES_MAX));
+    read.map_err(|error| Failure::usage(format!("{} cannot be read", path.display())).because(&error))
 }

@@ -1,6 +1,5 @@
 //! What a scope is told.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +8,7 @@ use wire::event::{EVENT_BYTES_MAX, TYPE_DEFAULT};
 use wire::{Broadcast, BroadcastId, Data, Draft};
 
 use crate::failure::Failure;
+use crate::input;
 
 /// The most bytes of an event file: what a broadcast may carry, and white space around it.
 const FILE_BYTES_MAX: u64 = 2 * EVENT_BYTES_MAX as u64;
@@ -82,9 +82,10 @@ impl EventArgs {
 
 fn file(path: &Path) -> Result<Draft, Failure> {
     let (name, read) = if path == Path::new("-") {
-        ("stdin".to_owned(), text(std::io::stdin()))
+        ("stdin".to_owned(), input::text(std::io::stdin(), FILE_BYTES_MAX))
     } else {
-        (path.display().to_string(), std::fs::File::open(path).and_then(text))
+        let read = std::fs::File::open(path).and_then(|file| input::text(file, FILE_BYTES_MAX));
+        (path.display().to_string(), read)
     };
     let json =
         read.map_err(|error| Failure::usage(format!("the event in {name} cannot be read")).because(&error))?;
@@ -93,13 +94,4 @@ fn file(path: &Path) -> Result<Draft, Failure> {
             "an event looks like {{\"type\": \"{TYPE_DEFAULT}\", \"data\": {{\"any\": \"JSON\"}}}}"
         ))
     })
-}
-
-fn text(source: impl Read) -> std::io::Result<String> {
-    let mut text = String::new();
-    let bytes = source.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if bytes as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
-    }
-    Ok(text)
 }

@@ -53,3 +53,10 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
       because: the fleet cannot be: fleet: `12` is not an account id of 12 digits; cluster : `` is not a name: 1 to 255 letters, digits, `-` and `_`
     "#);
 }
+
+#[test]
+fn a_fleet_without_end_is_refused_rather_than_cut() {
+    let run = notifier("simulate --fleet /dev/zero").run();
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.stderr.contains("because: it is larger than 16777216 bytes"), "{run}");
+}
