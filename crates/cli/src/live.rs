@@ -1,20 +1,15 @@
-//! What happens, while it happens: a block of lines at the end of stderr that is drawn again and again, or JSON lines.
+//! What happens, while it happens: a block of lines at the end of stderr that is drawn again and again.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notifier::ambient::Clock;
-use notifier::ledger::Recorded;
 use notifier::outcome::Outcome;
-use notifier::progress::Progress;
-use notifier::report::{Counts, Event, Tally, events};
+use notifier::report::{Counts, Tally};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Progress as Shown;
-use crate::console::{Console, Room, Talk, line};
-use crate::render::report::total;
+use crate::console::{Room, Talk};
 use crate::render::style::{self, BOLD, DIM};
 use crate::render::table::cut;
 use crate::render::units::{count, digits};
@@ -30,44 +25,6 @@ const NAME_COLUMNS_MAX: usize = 28;
 
 /// A tally that several follow.
 pub(crate) type Shared = Arc<Mutex<Tally>>;
-
-/// Notes every step in the tally, and where JSON lines are wanted, writes it.
-pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
-    let tally = Arc::clone(tally);
-    let lines = (console.progress == Shown::Json).then(|| (console.talk(), Clock::system()));
-    Progress::new(move |step| {
-        if let Some((talk, clock)) = &lines {
-            let events = events(&step, Some(clock.now()));
-            // Together, so that a part's endpoints stand behind it.
-            talk.write(&events.iter().map(line).collect::<String>());
-        }
-        tally.lock().unwrap_or_else(PoisonError::into_inner).note(step);
-    })
-}
-
-/// Says how a broadcast stands that is read out of a ledger; `None` when it has not begun. `said` holds what was said
-/// last, which is not said again.
-pub(crate) fn stands(found: Option<&Recorded>, said: &mut String, console: &mut Console) {
-    let text = match (console.progress, found) {
-        (Shown::None, _) | (Shown::Json, None) => return,
-        (Shown::Json, Some(found)) => {
-            // Without the time, in which each differs from the last.
-            line(&Event::counts(&found.report, found.is_complete, None))
-        }
-        (Shown::Auto, None) => "the broadcast has not begun".to_owned(),
-        (Shown::Auto, Some(found)) => console.prose(&total(found.report.counts())),
-    };
-    if text == *said {
-        return;
-    }
-    if let (Shown::Json, Some(found)) = (console.progress, found) {
-        let now = Clock::system().now();
-        console.talk().write(&line(&Event::counts(&found.report, found.is_complete, Some(now))));
-    } else {
-        console.say(&text);
-    }
-    *said = text;
-}
 
 /// Draws a tally until it is finished; nothing where nobody watches.
 pub(crate) struct Live {

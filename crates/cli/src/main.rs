@@ -15,6 +15,7 @@ mod keygen;
 mod live;
 mod log;
 mod plan;
+mod progress;
 mod publish;
 mod redrive;
 mod render;

@@ -63,7 +63,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    console.show(args.progress.progress);
+    console.show_progress(args.progress.progress);
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
         Failure::usage("no observer queue is named")

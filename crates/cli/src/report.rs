@@ -12,8 +12,9 @@ use wire::BroadcastId;
 use crate::args::{ForLedger, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::progress::Looks;
 use crate::render::units;
-use crate::{context, live, send};
+use crate::{context, send};
 
 /// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
 const LOOK: Duration = Duration::from_secs(1);
@@ -87,7 +88,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    console.show(args.progress.progress);
+    console.show_progress(args.progress.progress);
     let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     if args.wait.wait.is_none() && ledger.read(&args.broadcast).await?.is_none() {
         return Err(unknown(&args.broadcast));
@@ -159,11 +160,11 @@ async fn ended(
     console: &mut Console,
 ) -> Result<Option<Recorded>, Failure> {
     let end = Instant::now() + most;
-    let mut said = String::new();
+    let mut looks = Looks::default();
     let mut last = None;
     while let Ok(found) = timeout_at(end, look(ledger, broadcast)).await {
         let (found, pause) = found?;
-        live::stands(found.as_ref(), &mut said, console);
+        looks.tell(found.as_ref(), console);
         let is_complete = found.as_ref().is_some_and(|found| found.is_complete);
         last = found;
         if is_complete || timeout_at(end, sleep(pause)).await.is_err() {

@@ -12,9 +12,9 @@ use notifier::settings::Environment;
 use crate::args::{EventArgs, ForSend, Format, Global, ProgressArgs, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::live::{self, Live};
+use crate::live::Live;
 use crate::render::{records, report};
-use crate::{context, log};
+use crate::{context, log, progress};
 
 /// Tell every running task of a scope, now, and report
 ///
@@ -67,8 +67,8 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { scope, event, allow_skips, progress, settings: flags } = args;
-    console.show(progress.progress);
+    let SendArgs { scope, event, allow_skips, progress: shown, settings: flags } = args;
+    console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     }
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let ledger = context::ledger(&aws, &settings).await?;
-    let ctx = context::stages(&aws, &settings, ledger, trust, live::follow(&tally, console));
+    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&tally, console));
     console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));

@@ -91,7 +91,7 @@ impl Console {
     }
 
     /// Shows progress in this way from now on. Where it is JSON lines, all talk is.
-    pub(crate) fn show(&mut self, progress: Progress) {
+    pub(crate) fn show_progress(&mut self, progress: Progress) {
         self.progress = progress;
         if progress != Progress::Auto {
             self.talk.room = None;

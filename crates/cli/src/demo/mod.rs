@@ -31,12 +31,12 @@ use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 use crate::args::{Format, Global, ProgressArgs};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::live::{self, Live, Shared};
+use crate::live::{Live, Shared};
 use crate::render::style::{BOLD, DIM};
 use crate::render::table::{Cell, Table};
 use crate::render::units::{count, digits, duration};
 use crate::stop::Stop;
-use crate::{log, publish, send, simulate};
+use crate::{log, progress, publish, send, simulate};
 use staging::{CLUSTER, Role};
 
 /// How long the broadcast may take before the demo gives up on it.
@@ -79,7 +79,7 @@ Examples:
   ecs-task-notifier demo --keep";
 
 pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
-    console.show(args.progress.progress);
+    console.show_progress(args.progress.progress);
     log_quietly(console);
     let cast = staging::cast(usize::from(args.services), usize::from(args.tasks));
     let sim = start(&cast).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let aws = Aws::at(&sim.url(), REGION);
     let (queues, observer) = queues(&aws, &sim);
     let (trust, keys) = throwaway().await?;
-    let ctx = Arc::new(stages(&aws, trust, live::follow(&tally, console))?);
+    let ctx = Arc::new(stages(&aws, trust, progress::follow(&tally, console))?);
     let shutdown = CancellationToken::new();
     let options = daemon::Options {
         notify: Some(StageOptions::new(deliver::Options::default().concurrency)),

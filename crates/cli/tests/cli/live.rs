@@ -180,7 +180,10 @@ fn there_are_no_bars_where_stderr_is_no_terminal_or_nobody_wants_them() {
     let watched = send(USUAL, "", &[], Shown::Stdout);
     assert_eq!(watched.piped, "broadcast cache-7 to cluster prod\n");
     assert!(!is_live(&watched.written), "{watched:#?}");
-    for (arguments, variables) in [("--quiet", [].as_slice()), ("", &[("TERM", "dumb")])] {
+    let dumb: &[_] = &[("TERM", "dumb")];
+    for (arguments, variables) in
+        [("--quiet", [].as_slice()), ("", dumb), ("--progress none", &[]), ("--progress json", &[])]
+    {
         let watched = send(USUAL, arguments, variables, Shown::Both);
         assert!(!is_live(&watched.written), "{arguments} {watched:#?}");
     }

@@ -1,0 +1,58 @@
+//! How a broadcast goes, in the way that was asked for: drawn by `live`, as JSON lines, or not at all.
+
+use std::sync::{Arc, PoisonError};
+
+use notifier::ambient::Clock;
+use notifier::ledger::Recorded;
+use notifier::progress::Progress;
+use notifier::report::{Counts, Event, events};
+
+use crate::args::Progress as Shown;
+use crate::console::{Console, line};
+use crate::live::Shared;
+use crate::render::report::total;
+
+/// Notes every step in the tally, which `live` draws; where JSON lines are wanted, writes it before.
+///
+/// Whoever reads the lines slowly slows the broadcast: no event is dropped, and none is kept in memory.
+pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
+    let tally = Arc::clone(tally);
+    let lines = (console.progress == Shown::Json).then(|| (console.talk(), Clock::system()));
+    Progress::new(move |step| {
+        if let Some((talk, clock)) = &lines {
+            let events = events(&step, Some(clock.now()));
+            // Together, so that a part's endpoints stand behind it.
+            talk.write(&events.iter().map(line).collect::<String>());
+        }
+        tally.lock().unwrap_or_else(PoisonError::into_inner).note(step);
+    })
+}
+
+/// A broadcast that is looked at in a ledger again and again.
+#[derive(Default)]
+pub(crate) struct Looks {
+    /// How it stood at the last look, when it had begun, and whether there was a look.
+    last: Option<Option<(Counts, bool)>>,
+}
+
+impl Looks {
+    /// Says how it stands, unless that is how it stood; `None` when it has not begun.
+    pub(crate) fn tell(&mut self, found: Option<&Recorded>, console: &mut Console) {
+        let stands = found.map(|found| (found.report.counts(), found.is_complete));
+        if self.last.replace(stands) == Some(stands) {
+            return;
+        }
+        match (console.progress, found) {
+            (Shown::None, _) | (Shown::Json, None) => {}
+            (Shown::Json, Some(found)) => {
+                let now = Clock::system().now();
+                console.talk().write(&line(&Event::counts(&found.report, found.is_complete, Some(now))));
+            }
+            (Shown::Auto, None) => console.say("the broadcast has not begun"),
+            (Shown::Auto, Some(found)) => {
+                let text = console.prose(&total(found.report.counts()));
+                console.say(&text);
+            }
+        }
+    }
+}
