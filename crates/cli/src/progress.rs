@@ -31,14 +31,24 @@ pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
 /// A broadcast that is looked at in a ledger again and again.
 #[derive(Default)]
 pub(crate) struct Looks {
-    /// How it stood at the last look, when it had begun, and whether there was a look.
-    last: Option<Option<(Counts, bool)>>,
+    /// How it stood at the last look; `None` before the first.
+    last: Option<Stands>,
+}
+
+/// How a broadcast stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    NotBegun,
+    Begun { counts: Counts, is_complete: bool },
 }
 
 impl Looks {
     /// Says how it stands, unless that is how it stood; `None` when it has not begun.
     pub(crate) fn tell(&mut self, found: Option<&Recorded>, console: &mut Console) {
-        let stands = found.map(|found| (found.report.counts(), found.is_complete));
+        let stands = found.map_or(Stands::NotBegun, |found| Stands::Begun {
+            counts: found.report.counts(),
+            is_complete: found.is_complete,
+        });
         if self.last.replace(stands) == Some(stands) {
             return;
         }
