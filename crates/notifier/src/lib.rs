@@ -47,4 +47,5 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 pub mod stage;
+mod text;
 pub mod work;

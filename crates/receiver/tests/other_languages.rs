@@ -136,3 +136,16 @@ async fn the_javascript_example_answers_as_the_layer_does() {
     node.arg(repository("examples/receivers/node/receiver.mjs"));
     start(node).await.judge().await;
 }
+
+/// For a receiver that cannot be built here: started by hand-written means, judged by the same requests.
+#[tokio::test]
+#[ignore = "needs the command of a receiver in NOTIFIER_TEST_RECEIVER"]
+async fn a_receiver_of_ones_own_answers_as_the_layer_does() {
+    #[expect(clippy::disallowed_methods, reason = "how a test that is run by hand is told what to test")]
+    let command =
+        std::env::var("NOTIFIER_TEST_RECEIVER").expect("NOTIFIER_TEST_RECEIVER is the command to start");
+    let mut words = command.split_whitespace();
+    let mut receiver = Command::new(words.next().expect("a command"));
+    receiver.args(words);
+    start(receiver).await.judge().await;
+}

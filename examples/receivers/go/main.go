@@ -1,12 +1,14 @@
-// Accepts the events of ecs-task-notifier: net/http, and the Go library of Standard Webhooks.
+// Accepts the events of ecs-task-notifier: net/http (Go 1.22), and the Go library of Standard Webhooks.
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"log"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,80 +26,76 @@ var (
 	task    struct{ TaskARN string } // Empty outside ECS.
 	waiting = make(chan event, 100)
 	mutex   sync.Mutex
-	seen    = map[string]time.Time{}
+	seen    = map[string]bool{} // What was accepted in the last hour.
 )
 
-// verified says whether one of the keys signed this body within the last five minutes.
-func verified(body []byte, headers http.Header) bool {
-	for _, key := range keys {
-		if key.Verify(body, headers) == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// accept queues an event that was not seen in the last hour, and says how to answer.
-func accept(id string, e event) (string, int) {
+// accept queues an event that was not seen before, and says how to answer.
+func accept(id string, e event) int {
 	mutex.Lock()
 	defer mutex.Unlock()
-	if time.Since(seen[id]) < time.Hour {
-		return "handled before", http.StatusOK
+	if seen[id] {
+		return http.StatusOK
 	}
 	select {
 	case waiting <- e:
-		seen[id] = time.Now()
+		seen[id] = true
 		time.AfterFunc(time.Hour, func() { mutex.Lock(); delete(seen, id); mutex.Unlock() })
-		return "accepted", http.StatusAccepted
+		return http.StatusAccepted
 	default:
-		return "busy", http.StatusServiceUnavailable
+		return http.StatusServiceUnavailable
 	}
+}
+
+// judge says how to answer a request with this body.
+func judge(body []byte, header http.Header) int {
+	var e event
+	signed := func(key *standardwebhooks.Webhook) bool { return key.Verify(body, header) == nil }
+	switch {
+	case !slices.ContainsFunc(keys, signed): // By one of the keys, within the last five minutes.
+		return http.StatusUnauthorized
+	case json.Unmarshal(body, &e) != nil:
+		return http.StatusBadRequest
+	case task.TaskARN != "" && e.ECSTask != task.TaskARN:
+		return http.StatusMisdirectedRequest
+	}
+	return accept(header.Get("webhook-id"), e)
 }
 
 func notify(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	var e event
-	switch {
-	case r.Method != http.MethodPost:
-		http.Error(w, "only POST is accepted here", http.StatusMethodNotAllowed)
-	case !strings.HasPrefix(r.Header.Get("Content-Type"), "application/cloudevents+json"):
-		http.Error(w, "the body must be application/cloudevents+json", http.StatusUnsupportedMediaType)
-	case err != nil:
-		http.Error(w, "the body is too large", http.StatusRequestEntityTooLarge)
-	case !verified(body, r.Header):
-		http.Error(w, "no signature matches", http.StatusUnauthorized)
-	case json.Unmarshal(body, &e) != nil:
-		http.Error(w, "not a CloudEvent", http.StatusBadRequest)
-	case task.TaskARN != "" && e.ECSTask != task.TaskARN:
-		http.Error(w, "the event is for another task", http.StatusMisdirectedRequest)
-	default:
-		text, status := accept(r.Header.Get("webhook-id"), e)
-		http.Error(w, text, status)
+	status := http.StatusUnsupportedMediaType
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/cloudevents+json") {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+		if status = http.StatusRequestEntityTooLarge; err == nil {
+			status = judge(body, r.Header)
+		}
 	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, http.StatusText(status), status)
 }
 
-func must(err error) {
+func must[T any](value T, err error) T {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return value
 }
 
 func main() {
 	for _, secret := range strings.Fields(os.Getenv("NOTIFIER_VERIFYING_KEYS")) {
-		key, err := standardwebhooks.NewWebhook(secret)
-		must(err)
-		keys = append(keys, key)
+		keys = append(keys, must(standardwebhooks.NewWebhook(secret)))
 	}
 	if uri := os.Getenv("ECS_CONTAINER_METADATA_URI_V4"); uri != "" {
-		answer, err := (&http.Client{Timeout: 5 * time.Second}).Get(uri + "/task")
-		must(err)
-		must(json.NewDecoder(answer.Body).Decode(&task))
+		answer := must((&http.Client{Timeout: 5 * time.Second}).Get(uri + "/task"))
+		must(task, json.NewDecoder(answer.Body).Decode(&task))
 	}
 	go func() {
 		for e := range waiting {
 			log.Printf("%s: %s", e.Type, e.Data)
 		}
 	}()
-	http.HandleFunc("/v1.0/notify", notify)
-	must((&http.Server{Addr: "127.0.0.1:8080", ReadTimeout: 5 * time.Second}).ListenAndServe())
+	http.HandleFunc("POST /v1.0/notify", notify) // Any other method is answered 405.
+	address := "127.0.0.1:" + cmp.Or(os.Getenv("PORT"), "8080")
+	must(0, (&http.Server{Addr: address, ReadTimeout: 5 * time.Second}).ListenAndServe())
 }

@@ -16,17 +16,23 @@ pub struct Target {
     pub name: &'static str,
     /// Says what the parser makes of the bytes.
     pub run: fn(&[u8]) -> String,
+    /// Whether AWS's SDK reads the input first.
+    pub through_sdk: bool,
     /// The corpus: pairs of input and verdict, as JSON.
     corpus: &'static str,
 }
 
 macro_rules! targets {
-    ($($name:ident: $run:path,)*) => {
+    ($($name:ident: $run:path $(, $sdk:ident)?;)*) => {
         /// Every parser of outside input.
         pub static TARGETS: &[Target] = &[$(
             Target {
                 name: stringify!($name),
                 run: $run,
+                through_sdk: {
+                    const MARKS: &[&str] = &[$(stringify!($sdk))?];
+                    !MARKS.is_empty()
+                },
                 corpus: include_str!(concat!("../corpus/", stringify!($name), ".json")),
             },
         )*];
@@ -34,23 +40,28 @@ macro_rules! targets {
 }
 
 targets! {
-    labels: parsers::labels,
-    addresses: parsers::addresses,
-    networks: parsers::networks,
-    observer_messages: parsers::observer_message,
-    service_messages: parsers::service_message,
-    task_messages: parsers::task_message,
-    events: parsers::event,
-    envelopes: parsers::envelope,
-    keys: parsers::keys,
-    secret_references: parsers::secret_reference,
-    fleets: parsers::fleet,
-    task_metadata: parsers::task_metadata,
-    signatures: requests::signature,
-    requests: requests::request,
-    answers: inside::answer,
-    ec2: inside::ec2,
-    settings: inside::settings,
+    labels: parsers::labels;
+    addresses: parsers::addresses;
+    networks: parsers::networks;
+    observer_messages: parsers::observer_message;
+    service_messages: parsers::service_message;
+    task_messages: parsers::task_message;
+    events: parsers::event;
+    envelopes: parsers::envelope;
+    keys: parsers::keys;
+    secret_references: parsers::secret_reference;
+    fleets: parsers::fleet;
+    task_metadata: parsers::task_metadata;
+    signatures: requests::signature;
+    requests: requests::request;
+    answers: inside::answer;
+    ec2: inside::ec2;
+    ecs: inside::ecs, sdk;
+    sqs: inside::sqs, sdk;
+    secret_answers: inside::secret_answers, sdk;
+    ledger_items: inside::ledger_items;
+    records: parsers::records;
+    settings: inside::settings;
 }
 
 /// The most characters of a verdict: a line or two of a log.

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::net::IpAddr;
 
+use lambdas::record::{self, Batch, Read};
 use notifier::labels;
 use notifier::network::Networks;
 use notifier::secrets::SecretRef;
@@ -147,4 +148,26 @@ pub(crate) fn fleet(bytes: &[u8]) -> String {
 /// An answer of the task metadata endpoint.
 pub(crate) fn task_metadata(bytes: &[u8]) -> String {
     Identity::from_task_metadata(bytes).map_or_else(|error| wrong(&error), |_| "a task".to_owned())
+}
+
+/// The start of an id.
+fn short(id: &str) -> String {
+    id.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
+/// An invocation of a Lambda function, as the event source mapping makes it.
+pub(crate) fn records(bytes: &[u8]) -> String {
+    let batch: Batch = match serde_json::from_slice(bytes) {
+        Ok(batch) => batch,
+        Err(error) => return wrong(&error),
+    };
+    let read = |(index, raw): (usize, &Box<_>)| match record::read(index, raw) {
+        Ok(Read::Whole(record)) => {
+            let body = record.body.chars().take(40).collect::<String>();
+            format!("{}: {body:?} and {} attributes", short(&record.id), record.attributes.len())
+        }
+        Ok(Read::Strange { id, error }) => format!("{} goes back: {error}", short(&id)),
+        Err(nameless) => wrong(&nameless),
+    };
+    batch.records.iter().enumerate().take(8).map(read).collect::<Vec<_>>().join("; ")
 }

@@ -8,6 +8,8 @@ use aws_sdk_ecs::types::{ContainerInstance, Failure, Service, Task, TaskDefiniti
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::budget::{Budget, Group};
+use super::fault::{Fault, MESSAGE_CHARS_MAX};
+use crate::text::{self, printable};
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
@@ -197,11 +199,12 @@ where
     for _ in 0..PAGES_MAX {
         let (found, next) = page(token.clone()).await?;
         all.extend(found);
-        match next {
+        // An empty token is none, as for the SDK's own paginators.
+        match next.filter(|token| !token.is_empty()) {
             None => return Ok(all),
             // A server that hands out the token it was given would be asked for ever.
-            Some(_) if next == token => break,
-            Some(_) => token = next,
+            next if next == token => break,
+            next => token = next,
         }
     }
     Err(EcsError::Endless(operation))
@@ -234,23 +237,24 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let Some(code) = error.code().map(str::to_owned) else {
-        return EcsError::Unavailable { operation, source: Box::new(error) };
+    let Some(code) = error.code().map(|code| printable(code, MESSAGE_CHARS_MAX)) else {
+        // What was read of an answer may be quoted in the error; what went wrong before is the SDK's own.
+        let source = if status.is_some() { text::line(&error).into() } else { error.into() };
+        return EcsError::Unavailable { operation, source };
+    };
+    let message = printable(error.message().unwrap_or("no message"), MESSAGE_CHARS_MAX);
+    // Not the SDK's error, which repeats what ECS says as it is.
+    let unavailable = |code: &str, message: &str| EcsError::Unavailable {
+        operation,
+        source: Box::new(Fault::new(status.unwrap_or_default(), Some((code.to_owned(), message.to_owned())))),
     };
     match code.as_str() {
         "ClusterNotFoundException" => EcsError::ClusterNotFound(cluster.to_owned()),
         "ServiceNotFoundException" | "ServiceNotActiveException" => {
             EcsError::ServiceNotFound { cluster: cluster.to_owned(), service: service.to_owned() }
         }
-        "ThrottlingException" | "ServerException" | "RequestTimeout" => {
-            EcsError::Unavailable { operation, source: Box::new(error) }
-        }
-        _ if status.is_some_and(|status| status >= 500) => {
-            EcsError::Unavailable { operation, source: Box::new(error) }
-        }
-        _ => {
-            let message = error.message().unwrap_or("no message").to_owned();
-            EcsError::Refused { operation, code, message }
-        }
+        "ThrottlingException" | "ServerException" | "RequestTimeout" => unavailable(&code, &message),
+        _ if status.is_some_and(|status| status >= 500) => unavailable(&code, &message),
+        _ => EcsError::Refused { operation, code, message },
     }
 }

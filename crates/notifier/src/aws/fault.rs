@@ -5,8 +5,10 @@ use std::fmt;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 
+use crate::text::printable;
+
 /// The longest message of AWS that is kept, in characters: it ends up in reports.
-const MESSAGE_CHARS_MAX: usize = 500;
+pub(crate) const MESSAGE_CHARS_MAX: usize = 500;
 
 /// An error answer. Which codes are worth another try is decided by the SDK's own classifiers.
 #[derive(Debug)]
@@ -20,8 +22,9 @@ impl Fault {
     pub(super) fn new(status: u16, said: Option<(String, String)>) -> Self {
         let mut metadata = ErrorMetadata::builder();
         if let Some((code, message)) = said {
-            let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
-            metadata = metadata.code(code).message(message);
+            metadata = metadata
+                .code(printable(&code, MESSAGE_CHARS_MAX))
+                .message(printable(&message, MESSAGE_CHARS_MAX));
         }
         Self { status, said: metadata.build() }
     }

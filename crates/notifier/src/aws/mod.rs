@@ -1,8 +1,13 @@
 //! The clients: ECS, EC2, SQS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
 //! throttles.
 
+#[cfg(feature = "fuzz")]
+use std::time::Duration;
+
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+#[cfg(feature = "fuzz")]
+use aws_smithy_runtime_api::client::http::HttpClient;
 
 mod answer;
 pub mod budget;
@@ -92,6 +97,21 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint_url);
+        Self::new(config.build(), Budget::unlimited())
+    }
+
+    /// Clients whose requests this client answers, with made-up credentials, and that ask again at once, if at all.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn answered_by(client: impl HttpClient + 'static) -> Self {
+        let credentials = Credentials::new("fuzz", "fuzz", None, None, "fuzz");
+        let retries = wiring::retries().with_max_attempts(1);
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(client)
+            .retry_config(retries.with_initial_backoff(Duration::ZERO).with_max_backoff(Duration::ZERO))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(Region::new("us-east-1"))
+            .endpoint_url("http://aws.invalid");
         Self::new(config.build(), Budget::unlimited())
     }
 

@@ -40,7 +40,7 @@ pub(super) fn builder(
     let operation = Operation::builder()
         .service_name(service.id)
         .operation_name(name)
-        .standard_retry(&wiring::retries())
+        .standard_retry(&config.retry_config().cloned().unwrap_or_else(wiring::retries))
         .timeout_config(wiring::timeouts())
         .with_connection_poisoning()
         .runtime_plugin(plugin);

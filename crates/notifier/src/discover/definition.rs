@@ -1,5 +1,6 @@
 //! What discovery needs of a task-definition revision, which never changes and so is fetched once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use aws_sdk_ecs::types::{ContainerDefinition, NetworkMode, TaskDefinition};
@@ -35,10 +36,14 @@ pub(super) struct ContainerSpec {
 
 impl From<&TaskDefinition> for Definition {
     fn from(definition: &TaskDefinition) -> Self {
+        // A task has one container of each name, and deliveries are told apart by it.
+        let mut names = HashSet::new();
+        let containers = definition.container_definitions().iter();
+        let containers = containers.filter(|container| names.insert(container.name()));
         Self {
             // A task definition that names no mode gets Docker's default, which on Linux is bridge.
             network: definition.network_mode().cloned().unwrap_or(NetworkMode::Bridge),
-            containers: definition.container_definitions().iter().map(ContainerSpec::from).collect(),
+            containers: containers.map(ContainerSpec::from).collect(),
         }
     }
 }

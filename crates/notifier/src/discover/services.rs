@@ -40,9 +40,8 @@ impl Discovery {
         } else {
             distinct(scope.services.iter().cloned())
         };
-        let (services, missing) = self.ecs.describe_services(cluster, &asked).await?;
-        let (active, inactive): (Vec<_>, Vec<_>) =
-            services.into_iter().partition(|s| s.status() != Some("INACTIVE"));
+        let (services, _) = self.ecs.describe_services(cluster, &asked).await?;
+        let active: Vec<Service> = services.into_iter().filter(|s| s.status() != Some("INACTIVE")).collect();
 
         let revisions: Vec<Vec<String>> = active.iter().map(revisions).collect();
         let all = distinct(revisions.iter().flatten().cloned());
@@ -63,9 +62,10 @@ impl Discovery {
             found.messages.push(standalone(cluster, broadcast));
         }
         if !scope.services.is_empty() {
-            let missing = missing.iter().filter_map(|failure| failure.arn());
-            let gone = inactive.iter().filter_map(|service| service.service_name());
-            found.skips = missing.chain(gone).map(|name| no_such_service(cluster, name)).collect();
+            // Whatever ECS says of it, or says nothing: a name without an active service is told.
+            let names: HashSet<&str> = active.iter().filter_map(Service::service_name).collect();
+            let missing = asked.iter().filter(|name| !names.contains(service_name(name)));
+            found.skips = missing.map(|name| no_such_service(cluster, name)).collect();
         }
         Ok(found)
     }
@@ -96,7 +96,7 @@ fn distinct(all: impl IntoIterator<Item = String>) -> Vec<String> {
 fn revisions(service: &Service) -> Vec<String> {
     let deployed = service.deployments().iter().filter(|d| {
         // A deployment that was replaced may still have tasks that are not stopped yet.
-        d.status() != Some("INACTIVE") || d.running_count() + d.pending_count() > 0
+        d.status() != Some("INACTIVE") || d.running_count() > 0 || d.pending_count() > 0
     });
     let own = service.task_definition().into_iter();
     let deployed = deployed.filter_map(|d| d.task_definition());

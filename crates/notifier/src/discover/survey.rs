@@ -13,6 +13,12 @@ use super::place::{Place, place};
 use crate::fleet::{Bystander, BystanderReason, Endpoint, Fleet, Member, Skip, SkipReason};
 use crate::labels::Target;
 use crate::network::Networks;
+use crate::text::printable;
+
+/// The longest group of a task. Source: ECS API reference.
+const GROUP_CHARS_MAX: usize = 255;
+/// The most characters of a status that a reason repeats; those that ECS documents have 14.
+const STATUS_CHARS_MAX: usize = 40;
 
 /// How groups of tasks that a service started begin. Source: ECS API reference, `Task.group`.
 const SERVICE_GROUP: &str = "service:";
@@ -79,11 +85,17 @@ pub(super) fn service(task: &Task) -> Option<&str> {
 fn member(task: &Task, cluster: &str) -> Member {
     Member {
         cluster: cluster.to_owned(),
-        service: service(task).or(task.group()).unwrap_or_default().to_owned(),
+        // Whoever may run a task chooses its group.
+        service: printable(service(task).or(task.group()).unwrap_or_default(), GROUP_CHARS_MAX),
         task: task.task_arn().unwrap_or_default().to_owned(),
         task_definition: task.task_definition_arn().unwrap_or_default().to_owned(),
         container: String::new(),
     }
+}
+
+/// A word of ECS as a reason shows it.
+fn status(word: Option<&str>) -> String {
+    printable(word.unwrap_or("of unknown status"), STATUS_CHARS_MAX)
 }
 
 impl Survey {
@@ -91,8 +103,8 @@ impl Survey {
     pub(super) fn not_running(&mut self, task: &Task, asked: Asked<'_>) {
         if asked.takes_rest() {
             let reason = BystanderReason::TaskNotRunning {
-                last: task.last_status().unwrap_or("of unknown status").to_owned(),
-                desired: task.desired_status().unwrap_or("of unknown status").to_owned(),
+                last: status(task.last_status()),
+                desired: status(task.desired_status()),
             };
             self.fleet.bystanders.push(Bystander { member: member(task, asked.cluster), reason });
         }
@@ -184,7 +196,7 @@ fn callable(
         .ok_or_else(|| SkipReason::NotRunning("not part of the task".to_owned()))?;
     match container.last_status() {
         Some("RUNNING") => {}
-        other => return Err(SkipReason::NotRunning(other.unwrap_or("of unknown status").to_owned())),
+        other => return Err(SkipReason::NotRunning(status(other))),
     }
     check_health(container, spec, health)?;
     let place = place(task, container, &definition.network, target.port.get())?;
@@ -204,7 +216,7 @@ fn check_health(container: &Container, spec: &ContainerSpec, health: Health) -> 
         _ if !spec.has_health_check => {
             Err(SkipReason::Health("required, but the container has no health check".to_owned()))
         }
-        other => Err(SkipReason::Health(other.to_owned())),
+        other => Err(SkipReason::Health(status(Some(other)))),
     }
 }
 

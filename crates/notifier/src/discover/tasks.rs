@@ -117,11 +117,15 @@ impl Discovery {
 
         let mut survey = Survey::default();
         for arns in arns.chunks(TASKS_HELD_MAX) {
-            let (tasks, failures) = self.ecs.describe_tasks(asked.cluster, arns).await?;
-            for arn in failures.iter().filter_map(|failure| failure.arn()) {
+            let (tasks, _) = self.ecs.describe_tasks(asked.cluster, arns).await?;
+            // Each that was asked for, once: nobody else is called, nobody twice, and nobody is left out unsaid.
+            let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
+            let described =
+                tasks.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
+            let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
+            for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
                 survey.vanished(arn, service, asked);
             }
-            let tasks: Vec<Task> = tasks.into_iter().filter(|task| meant.includes(task)).collect();
             self.survey(&mut survey, &tasks, asked).await?;
         }
         self.find_hosts(&mut survey, asked.cluster).await?;

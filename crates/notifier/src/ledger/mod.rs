@@ -45,6 +45,7 @@ use crate::fleet::Member;
 use crate::gather::{Batching, Gather, NoAnswer};
 use crate::outcome::{Cause, Outcome};
 use crate::report::Entry;
+use crate::text::printable;
 use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
@@ -410,8 +411,12 @@ fn decode<T: serde::de::DeserializeOwned>(item: &Item) -> Result<T, LedgerError>
     serde_json::from_str(&item.body).map_err(|source| unreadable(&item.key, source))
 }
 
+/// The most characters of a key that an error repeats: anybody may have written to the table.
+const KEY_CHARS_MAX: usize = 400;
+
 fn unreadable(key: &Key, source: serde_json::Error) -> LedgerError {
-    LedgerError::Unreadable { partition: key.partition.clone(), sort: key.sort.clone(), source }
+    let shown = |key: &str| printable(key, KEY_CHARS_MAX);
+    LedgerError::Unreadable { partition: shown(&key.partition), sort: shown(&key.sort), source }
 }
 
 /// A time that sorts as text.

@@ -8,6 +8,10 @@ use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, REASON_BYTES_MAX};
 use super::message::Message;
 use super::publish::{Outgoing, PublishError};
 use super::{Queue, QueueError, url_of};
+use crate::text::printable;
+
+/// The most characters that are repeated of an attribute which cannot be understood.
+const VALUE_CHARS_MAX: usize = 200;
 
 /// Why a message is given up. It travels as the message attributes `code`, `reason`, `stage`, `broadcast` and `task` of
 /// the dead letter; what a dead letter does not know it does not carry.
@@ -177,7 +181,7 @@ pub(super) async fn policy(queue: &Queue) -> Result<Policy, QueueError> {
         queue: queue.url().to_owned(),
         operation: OPERATION,
         code: attribute.as_str().to_owned(),
-        message: format!("`{value}` cannot be understood"),
+        message: format!("`{}` cannot be understood", printable(value, VALUE_CHARS_MAX)),
         source: "SQS's answer is not what its documentation says".into(),
     };
     let [visibility, redrive] = &names;

@@ -5,6 +5,11 @@ use std::error::Error;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::text::{self, printable};
+
+/// The most characters of SQS's words that are kept.
+const WORDS_CHARS_MAX: usize = 500;
+
 type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a call about a queue failed.
@@ -74,9 +79,11 @@ impl QueueError {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = error.code().unwrap_or_default().to_owned();
-        let message = error.message().unwrap_or("no message").to_owned();
-        let (queue, source) = (queue.to_owned(), Source::from(error));
+        let code = printable(error.code().unwrap_or_default(), WORDS_CHARS_MAX);
+        let message = printable(error.message().unwrap_or("no message"), WORDS_CHARS_MAX);
+        // What was read of an answer may be quoted in the error; what went wrong before is the SDK's own.
+        let source: Source = if status.is_some() { text::line(&error).into() } else { error.into() };
+        let queue = queue.to_owned();
         match Kind::of(status, &code) {
             Kind::Unknown => Self::Unknown { queue, source },
             Kind::Denied => Self::Denied { queue, operation, message, source },
@@ -161,16 +168,5 @@ pub(super) fn throttles(code: &str) -> bool {
 /// An error and its causes in one line, for logs and dead letters.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let line = error.to_string();
-        // Some errors repeat their cause's text in their own.
-        if !text.ends_with(&line) {
-            text.push_str(": ");
-            text.push_str(&line);
-        }
-        cause = error.source();
-    }
-    text
+    text::line(error)
 }

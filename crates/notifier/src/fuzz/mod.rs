@@ -5,8 +5,21 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+mod canned;
+mod clients;
+mod ledger;
+
+pub use clients::{discovered, inbox, secrets};
+pub use ledger::recorded;
+
 use crate::settings::Settings;
 use crate::{aws, deliver};
+
+/// An error with its causes, as they are: nothing is made printable here.
+fn wrong(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(format!("error: {error}"), |line, cause| format!("{line}: {cause}"))
+}
 
 /// What an answer with this status, value of `Retry-After` and text means, at 2026-11-24 09:30:00 UTC.
 #[must_use]

@@ -1,0 +1,52 @@
+//! Texts of others as they may be shown. Pure.
+
+use std::error::Error;
+
+/// The text without what a terminal or a log would take for a command, at most so many characters of it.
+///
+/// Quotation marks stay as they are, so that what others quote reads as they wrote it.
+pub(crate) fn printable(text: &str, chars_max: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(chars_max) {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// The most characters of one line about an error: its causes may quote what AWS answered.
+const LINE_CHARS_MAX: usize = 2_000;
+
+/// An error and its causes as one printable line.
+pub(crate) fn line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some errors repeat their cause's text in their own.
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        cause = error.source();
+    }
+    printable(&line, LINE_CHARS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_is_written_out_and_the_rest_is_left() {
+        for (text, shown) in [
+            ("role \"a\" of 'b' \\ für é", "role \"a\" of 'b' \\ für é"),
+            ("\u{1b}[2J\u{202e}\0\r\n", r"\u{1b}[2J\u{202e}\0\r\n"),
+        ] {
+            assert_eq!(printable(text, 99), shown);
+        }
+        assert_eq!(printable("äöü", 2), "äö");
+    }
+}
