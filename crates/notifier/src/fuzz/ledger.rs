@@ -17,7 +17,7 @@ use crate::ledger::{DAYS_DEFAULT, Ledger};
 struct Items(Vec<(String, String)>);
 
 impl Items {
-    fn item(&self, partition: &str, (sort, body): &(String, String)) -> Item {
+    fn item(partition: &str, (sort, body): &(String, String)) -> Item {
         let key = Key { partition: partition.to_owned(), sort: sort.clone() };
         Item { key, body: body.clone(), expires: i64::MAX }
     }
@@ -35,14 +35,14 @@ impl Store for Items {
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
         let found = keys.into_iter().map(|key| {
             let item = self.0.iter().find(|(sort, _)| *sort == key.sort);
-            item.map(|item| self.item(&key.partition, item))
+            item.map(|item| Self::item(&key.partition, item))
         });
         ready(Ok(found.collect())).boxed()
     }
 
     fn list(&self, range: Range, _: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         let in_range = self.0.iter().filter(|(sort, _)| sort.starts_with(&range.prefix));
-        let items = in_range.map(|item| self.item(&range.partition, item)).collect();
+        let items = in_range.map(|item| Self::item(&range.partition, item)).collect();
         ready(Ok(Page { items, next: None })).boxed()
     }
 }
