@@ -110,6 +110,38 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 28] = [
+        Self::Label,
+        Self::NoSuchService,
+        Self::TaskDefinition,
+        Self::NetworkModeNone,
+        Self::PortNotMapped,
+        Self::NoAddress,
+        Self::Host,
+        Self::AddressRefused,
+        Self::ContainerNotRunning,
+        Self::Health,
+        Self::Cancelled,
+        Self::Discovery,
+        Self::Answered,
+        Self::Unreachable,
+        Self::ConnectTimedOut,
+        Self::TimedOut,
+        Self::Broken,
+        Self::NotHttp,
+        Self::Tls,
+        Self::Unsignable,
+        Self::Stopped,
+        Self::Nowhere,
+        Self::Lost,
+        Self::NoRoom,
+        Self::Fault,
+        Self::GivenUp,
+        Self::Dropped,
+        Self::Other,
+    ];
+
     /// The word, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

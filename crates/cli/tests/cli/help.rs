@@ -1,5 +1,6 @@
 //! Help, its examples, and the documentation.
 
+use notifier::outcome::Cause;
 use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
@@ -107,6 +108,11 @@ fn the_guide_names_every_subcommand_flag_and_setting() {
     }
     let rows = guide.lines().filter(|line| line.starts_with("| `NOTIFIER_")).count();
     assert_eq!(rows, table::ALL.len(), "a row of docs/cli.md is no setting");
+    let (_, causes) = guide.split_once("| `cause` | what kept the container").unwrap();
+    let (causes, _) = causes.split_once("\n\n").unwrap();
+    for cause in Cause::ALL.map(Cause::as_str) {
+        assert!(causes.contains(&format!("`{cause}`")), "docs/cli.md does not name the cause {cause}");
+    }
     for subcommand in SUBCOMMANDS {
         assert!(guide.contains(&format!("\n## `{subcommand}`\n")), "{subcommand}");
         let help = notifier(&format!("{subcommand} -h")).run().stdout;
