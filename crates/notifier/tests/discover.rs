@@ -265,13 +265,21 @@ async fn tasks_that_do_not_run_are_named_and_not_called() {
 }
 
 #[tokio::test]
+async fn what_ecs_does_not_know_yet_is_asked_for_again() {
+    let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
+    for operation in ["DescribeServices", "DescribeTasks"] {
+        setup.sim.faults().order(operation, When::First(2), Fault::DropEntry);
+    }
+    assert_eq!(summary(&setup.by_stages(&whole()).await), ["web/app /notify x3"]);
+}
+
+#[tokio::test]
 async fn a_task_that_ecs_forgets_between_listing_and_describing_is_named() {
     let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
-    setup.sim.faults().order("DescribeTasks", When::First(1), Fault::DropEntry);
+    // Asked for four times: all three are missing, and then one of them.
+    setup.sim.faults().order("DescribeTasks", When::First(10), Fault::DropEntry);
     let fleet = setup.by_stages(&whole()).await;
-    let vanished =
-        fleet.bystanders.iter().filter(|one| one.reason.to_string().contains("stopped after it was listed"));
-    assert_eq!(fleet.endpoints.len() + vanished.count(), 3, "{:?}", summary(&fleet));
+    assert_eq!(summary(&fleet), ["web/app /notify x2", "web: the task stopped after it was listed"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
 
 use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
@@ -19,6 +20,10 @@ const DESCRIBED_MAX: usize = 100;
 const PAGE_MAX: i32 = 100;
 /// The most pages that are followed: a cluster with a million tasks has fewer.
 const PAGES_MAX: usize = 10_000;
+/// Waits before ECS or EC2 is asked again for what it does not know. Their answers agree only after a while: one may not
+/// yet know what another has just named. Source: ECS API reference, `RunTask`; EC2 Developer Guide, "Eventual consistency".
+pub(super) const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)];
 /// Describe calls under way at once for one stage's message.
 const CALLS_CONCURRENT_MAX: usize = 8;
 
@@ -114,7 +119,7 @@ impl Ecs {
         cluster: &str,
         names: &[String],
     ) -> Result<(Vec<Service>, Vec<Failure>), EcsError> {
-        batches(names, SERVICES_DESCRIBED_MAX, async |batch| {
+        described(names, SERVICES_DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ServiceRead).await;
             let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
             let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
@@ -146,7 +151,7 @@ impl Ecs {
         cluster: &str,
         arns: &[String],
     ) -> Result<(Vec<Task>, Vec<Failure>), EcsError> {
-        batches(arns, DESCRIBED_MAX, async |batch| {
+        described(arns, DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
             let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
@@ -174,7 +179,7 @@ impl Ecs {
         cluster: &str,
         arns: &[String],
     ) -> Result<(Vec<ContainerInstance>, Vec<Failure>), EcsError> {
-        batches(arns, DESCRIBED_MAX, async |batch| {
+        described(arns, DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_container_instances().cluster(cluster);
             let call = call.set_container_instances(Some(batch));
@@ -208,6 +213,32 @@ where
         }
     }
     Err(EcsError::Endless(operation))
+}
+
+/// Asks for details, and again for what is missing, a few times.
+async fn described<T, F>(
+    all: &[String],
+    size: usize,
+    batch: impl Fn(Vec<String>) -> F,
+) -> Result<(Vec<T>, Vec<Failure>), EcsError>
+where
+    F: Future<Output = Result<(Vec<T>, Vec<Failure>), EcsError>>,
+{
+    let (mut found, mut failures) = batches(all, size, &batch).await?;
+    for wait in AGAIN_AFTER {
+        let (missing, others): (Vec<_>, Vec<_>) =
+            failures.into_iter().partition(|failure| failure.reason() == Some("MISSING"));
+        failures = others;
+        let missing: Vec<String> = missing.into_iter().filter_map(|failure| failure.arn).collect();
+        if missing.is_empty() {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        let (more, left) = batches(&missing, size, &batch).await?;
+        found.extend(more);
+        failures.extend(left);
+    }
+    Ok((found, failures))
 }
 
 /// Asks for details in full batches, several at once, and gathers the answers in the order of the questions.

@@ -11,6 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::budget::{Budget, Group};
 use super::calls::Calls;
+use super::ecs::AGAIN_AFTER;
 
 pub(crate) mod answer;
 mod fault;
@@ -69,8 +70,9 @@ impl Ec2 {
 
     /// The private addresses of these instances, by instance id.
     ///
-    /// An id that EC2 does not know, in this region or yet, is missing from the answer, as is an instance that is
-    /// terminated or about to be: its address may already be another's. A stopped instance keeps its address.
+    /// An id that EC2 does not know in this region, or not yet although it was asked a few times, is missing from the
+    /// answer, as is an instance that is terminated or about to be: its address may already be another's. A stopped
+    /// instance keeps its address.
     /// The ids may repeat; each is asked for once.
     ///
     /// # Errors
@@ -78,11 +80,21 @@ impl Ec2 {
     /// When EC2 cannot be asked. Unknown ids are no error.
     pub async fn addresses(&self, instance_ids: &[String]) -> Result<HashMap<String, HostAddress>, Ec2Error> {
         let asked: BTreeSet<&str> = instance_ids.iter().map(String::as_str).filter(|id| is_id(id)).collect();
-        let asked: Vec<&str> = asked.into_iter().collect();
-        let batches: Vec<_> = asked.chunks(INSTANCES_ASKED_MAX).map(|batch| self.batch(batch)).collect();
-        let found: Vec<_> =
-            stream::iter(batches).buffer_unordered(CALLS_CONCURRENT_MAX).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        let mut missing: Vec<&str> = asked.into_iter().collect();
+        let mut found = HashMap::new();
+        let mut waits = AGAIN_AFTER.into_iter();
+        loop {
+            let batches: Vec<_> =
+                missing.chunks(INSTANCES_ASKED_MAX).map(|batch| self.batch(batch)).collect();
+            let answers: Vec<_> =
+                stream::iter(batches).buffer_unordered(CALLS_CONCURRENT_MAX).try_collect().await?;
+            found.extend(answers.into_iter().flatten());
+            missing.retain(|id| !found.contains_key(*id));
+            match waits.next() {
+                Some(wait) if !missing.is_empty() => tokio::time::sleep(wait).await,
+                _ => return Ok(found),
+            }
+        }
     }
 
     async fn batch(&self, asked: &[&str]) -> Result<Vec<(String, HostAddress)>, Ec2Error> {
