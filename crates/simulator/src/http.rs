@@ -1,6 +1,6 @@
 //! HTTP/1.1 on a listener: the API server and every simulated container use it.
 //!
-//! Unlike a framework, it can break the protocol on purpose: reset a connection, or keep it and never answer.
+//! Unlike a framework, it can break the protocol on purpose: reset a connection.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -29,21 +29,22 @@ pub(crate) enum Reply {
     Answer(Response<ReplyBody>),
     /// The connection is reset.
     Reset,
-    /// Nothing, until the client goes.
-    Hang,
 }
 
 /// A body in memory, or one made up while it is sent.
 pub(crate) type ReplyBody = Either<Full<Bytes>, Filler>;
 
-/// A body of spaces, as long as it is told to be.
+/// A body of spaces, as long as it is told to be, which may claim to be longer.
 pub(crate) struct Filler {
     left: u64,
+    claimed: u64,
+    /// What came before a broken claim was sent.
+    is_flushed: bool,
 }
 
 impl Filler {
-    pub(crate) fn new(bytes: u64) -> Self {
-        Self { left: bytes }
+    pub(crate) fn new(bytes: u64, claimed: u64) -> Self {
+        Self { left: bytes, claimed: claimed.max(bytes), is_flushed: false }
     }
 }
 
@@ -53,24 +54,31 @@ impl Body for Filler {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         const CHUNK: &[u8] = &[b' '; 16 << 10];
         if self.left == 0 {
-            return Poll::Ready(None);
+            if self.claimed == 0 || self.is_flushed {
+                return Poll::Ready(None);
+            }
+            // The server sends what it has when there is no more at the moment.
+            self.is_flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let mut chunk = Bytes::from_static(CHUNK);
         chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= chunk.len() as u64;
+        self.claimed -= chunk.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.claimed == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.claimed)
     }
 }
 
@@ -149,7 +157,6 @@ async fn reply(reply: Reply) -> Result<Response<ReplyBody>, OnPurpose> {
     match reply {
         Reply::Answer(response) => Ok(response),
         Reply::Reset => Err(OnPurpose),
-        Reply::Hang => std::future::pending().await,
     }
 }
 

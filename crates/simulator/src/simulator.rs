@@ -225,6 +225,27 @@ impl Simulator {
         self.core.workload.log().all()
     }
 
+    /// How many requests containers received since the start, however many are kept.
+    #[must_use]
+    pub fn received_count(&self) -> usize {
+        self.core.workload.log().count()
+    }
+
+    /// The most requests that waited for containers' answers at once. One whose client gave up does not wait.
+    #[must_use]
+    pub fn received_at_once(&self) -> usize {
+        self.core.workload.log().open_most()
+    }
+
+    /// An operation of SQS without the wire: it meets no fault of whole calls and is not among the [`calls`](Self::calls).
+    pub async fn sqs(
+        &self,
+        operation: &str,
+        parameters: serde_json::Value,
+    ) -> Result<serde_json::Value, AwsError> {
+        self.core.sqs.call(operation, parameters).await
+    }
+
     /// Forgets the requests that containers received.
     pub fn reset_received(&self) {
         self.core.workload.log().clear();

@@ -14,6 +14,7 @@ use serde_json::json;
 use simulator::faults::{Fault, When};
 use simulator::fleet::TaskStatus;
 use simulator::{ChangeError, Fleet, Options, Outcome, Simulator, TaskView};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A fleet of one Fargate service `app` of two tasks with port 8080, and `more` keys of its container.
 async fn fargate(more: &str) -> Simulator {
@@ -88,6 +89,19 @@ async fn connections_hang_reset_and_carry_huge_bodies() {
     assert_eq!(body.len(), 3_000_000);
     let statuses: Vec<_> = sim.received().iter().map(|received| received.status).collect();
     assert_eq!(statuses, [None, None, Some(200)]);
+    assert_eq!((sim.received_count(), sim.received_at_once()), (3, 1), "a client that gave up does not wait");
+}
+
+#[tokio::test]
+async fn a_body_can_be_shorter_than_it_claims() {
+    let sim = fargate("answers = [{ body_bytes = 5, claimed_bytes = 9 }]").await;
+    let mut stream = tokio::net::TcpStream::connect(address(&sim.tasks()[0])).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // However the connection ends, what came before arrives.
+    drop(stream.read_to_end(&mut answer).await);
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.contains("content-length: 9\r\n") && answer.ends_with("\r\n\r\n     "), "{answer:?}");
 }
 
 #[tokio::test]

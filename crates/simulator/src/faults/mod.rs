@@ -1,12 +1,14 @@
 //! Failures to order: which calls of an operation go wrong, and how.
 //!
 //! The server asks once for every call, before the operation runs; the SQS module asks once for every entry of a batch.
+//! A test that stands between a program and something else asks [`Faults::meet`] itself.
 
 mod buckets;
 mod rule;
 
 pub use rule::{Fault, When};
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,25 +29,30 @@ pub struct Faults {
 struct State {
     rules: Vec<Rule>,
     buckets: Option<Buckets>,
+    struck: BTreeMap<(String, &'static str), u64>,
 }
 
 /// What is to happen to one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// How long the answer is held back.
-    pub(crate) delay: Duration,
+    pub delay: Duration,
     /// What happens instead of the operation, or to its answer.
-    pub(crate) fate: Option<Fate>,
+    pub fate: Option<Fate>,
     /// Whether a list's page comes back empty.
-    pub(crate) empty_page: bool,
+    pub empty_page: bool,
 }
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
+    /// Refused for exceeding the request rate.
     Throttled,
+    /// Refused with an internal error.
     Failed,
+    /// The connection is reset before the operation runs.
     Reset,
+    /// The operation runs, and nobody hears of it.
     AnswerLost,
 }
 
@@ -65,9 +72,17 @@ impl Faults {
         lock(&self.state).buckets = Some(Buckets::default());
     }
 
-    /// Withdraws every order and the token buckets.
+    /// Withdraws every order and the token buckets. What struck so far is still counted.
     pub fn clear(&self) {
-        *lock(&self.state) = State::default();
+        let mut state = lock(&self.state);
+        state.rules.clear();
+        state.buckets = None;
+    }
+
+    /// How often orders struck, by operation and [`Fault::name`].
+    #[must_use]
+    pub fn struck(&self) -> BTreeMap<(String, &'static str), u64> {
+        lock(&self.state).struck.clone()
     }
 
     /// Whether one entry of a batch call fails although the call succeeds, and with what.
@@ -93,18 +108,26 @@ impl Faults {
         for rule in state.rules.iter_mut().filter(|rule| rule.deals(fault, operation)) {
             struck |= rule.strikes();
         }
+        if struck {
+            state.count(operation, fault);
+        }
         struck
     }
 
     /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
     /// pages, which EC2 limits more.
-    pub(crate) fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
+    pub fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();
+        let mut dealt = Vec::new();
         for rule in state.rules.iter_mut().filter(|rule| rule.meets(operation)) {
             if rule.strikes() {
                 verdict.suffer(rule.fault());
+                dealt.push(rule.fault());
             }
+        }
+        for fault in dealt {
+            state.count(operation, fault);
         }
         if let Some(buckets) = &mut state.buckets
             && !buckets.take(operation, whole, now)
@@ -112,6 +135,12 @@ impl Faults {
             verdict.fate.get_or_insert(Fate::Throttled);
         }
         verdict
+    }
+}
+
+impl State {
+    fn count(&mut self, operation: &str, fault: Fault) {
+        *self.struck.entry((operation.to_owned(), fault.name())).or_default() += 1;
     }
 }
 
@@ -171,6 +200,24 @@ mod tests {
         assert_eq!((other.delay, other.fate), (second, None));
         faults.clear();
         assert_eq!(faults.meet("ListTasks", false, Instant::now()), Verdict::default());
+    }
+
+    #[test]
+    fn what_struck_is_counted_and_outlives_the_orders() {
+        let faults = Faults::default();
+        faults.order("*", When::Every(2), Fault::Reset);
+        faults.order("SendMessageBatch", When::Nth(1), Fault::DropEntry);
+        for operation in ["ListTasks", "ListTasks", "ListServices", "ListServices"] {
+            faults.meet(operation, false, Instant::now());
+        }
+        assert!(faults.drops_entry("SendMessageBatch", "a").is_some());
+        faults.clear();
+        let struck: Vec<_> = faults
+            .struck()
+            .into_iter()
+            .map(|((operation, fault), n)| format!("{operation} {fault} {n}"))
+            .collect();
+        assert_eq!(struck, ["ListServices reset 1", "ListTasks reset 1", "SendMessageBatch drop entry 1"]);
     }
 
     #[test]

@@ -39,6 +39,23 @@ pub enum Fault {
     DeliverTwice,
 }
 
+impl Fault {
+    /// What it is called in counts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttle => "throttle",
+            Self::Fail => "fail",
+            Self::Delay(_) => "delay",
+            Self::Reset => "reset",
+            Self::LoseAnswer => "lose answer",
+            Self::EmptyPage => "empty page",
+            Self::DropEntry => "drop entry",
+            Self::DeliverTwice => "deliver twice",
+        }
+    }
+}
+
 /// An order with its count.
 #[derive(Debug)]
 pub(super) struct Rule {

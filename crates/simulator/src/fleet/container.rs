@@ -67,6 +67,8 @@ pub struct Answer {
     pub body: String,
     /// A body of this many bytes instead: as large as you like, it is made while it is sent.
     pub body_bytes: Option<u64>,
+    /// The `Content-Length` that is claimed; where the body is shorter, the connection ends before the rest.
+    pub claimed_bytes: Option<u64>,
     /// Never answers, and keeps the connection.
     pub hang: bool,
     /// Resets the connection instead of answering.
@@ -81,6 +83,7 @@ impl Default for Answer {
             headers: BTreeMap::new(),
             body: String::new(),
             body_bytes: None,
+            claimed_bytes: None,
             hang: false,
             reset: false,
         }

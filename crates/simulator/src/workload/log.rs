@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct Received {
     pub body: Bytes,
     /// The status that was answered; `None` when it was a reset or no answer at all.
     pub status: Option<u16>,
+    /// How long the answer is held back.
+    pub delay: Duration,
 }
 
 impl Received {
@@ -51,11 +54,45 @@ impl Received {
 pub(crate) struct Log {
     clock: Clock,
     ring: Mutex<Ring<Received>>,
+    count: AtomicUsize,
+    open: AtomicUsize,
+    open_most: AtomicUsize,
+}
+
+/// A request that has not been answered yet; it has when this is dropped, or its client went away.
+pub(crate) struct Open<'a>(&'a Log);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Log {
     pub(crate) fn new(clock: Clock, count_max: usize, bytes_max: usize) -> Self {
-        Self { clock, ring: Mutex::new(Ring::new(count_max, bytes_max)) }
+        Self {
+            clock,
+            ring: Mutex::new(Ring::new(count_max, bytes_max)),
+            count: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            open_most: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many requests came in, kept or not.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The most requests that were waiting for their answers at once.
+    pub(crate) fn open_most(&self) -> usize {
+        self.open_most.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn open(&self) -> Open<'_> {
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.open_most.fetch_max(open, Ordering::Relaxed);
+        Open(self)
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -64,6 +101,7 @@ impl Log {
 
     pub(crate) fn push(&self, received: Received) {
         let headers: usize = received.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.count.fetch_add(1, Ordering::Relaxed);
         let bytes = received.body.len() + headers + received.path.len();
         lock(&self.ring).push(received, bytes);
     }

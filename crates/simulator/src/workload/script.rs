@@ -44,14 +44,17 @@ impl Script {
 
     /// Answers one request and notes it down.
     pub(super) async fn answer(&self, log: &Log, address: SocketAddr, request: Request<Bytes>) -> Reply {
+        let _open = log.open();
         let answer = self.choose(&request);
         let status = (!answer.hang && !answer.reset).then_some(answer.status);
-        log.push(self.received(log, address, request, status));
-        if answer.delay_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
+        let delay = Duration::from_millis(answer.delay_ms);
+        log.push(Received { delay, ..self.received(log, address, request, status) });
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         if answer.hang {
-            Reply::Hang
+            // Dropped when the client goes, and then no longer open.
+            std::future::pending().await
         } else if answer.reset {
             Reply::Reset
         } else {
@@ -100,14 +103,17 @@ impl Script {
             headers: headers.collect(),
             body,
             status,
+            delay: Duration::ZERO,
         }
     }
 }
 
 fn response(answer: &Answer) -> Response<crate::http::ReplyBody> {
-    let body = match answer.body_bytes {
-        Some(bytes) => Either::Right(Filler::new(bytes)),
-        None => full(answer.body.clone()),
+    let body = match (answer.body_bytes, answer.claimed_bytes) {
+        (None, None) => full(answer.body.clone()),
+        (bytes, claimed) => {
+            Either::Right(Filler::new(bytes.unwrap_or_default(), claimed.unwrap_or_default()))
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
