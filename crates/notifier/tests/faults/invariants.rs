@@ -1,0 +1,272 @@
+//! What must be true of every run: one pure function over the world and what was seen of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use notifier::outcome::Outcome;
+use notifier::report::Entry;
+use simulator::Received;
+use wire::{BroadcastId, DeliveryId};
+
+use crate::run::Seen;
+use crate::script::TIMEOUT_MS;
+use crate::store::What;
+use crate::world::{Broadcast, Expected, NOWHERE, World};
+
+/// A container of a task: its ARN and name.
+type Member<'a> = (&'a str, &'a str);
+
+/// What is wrong with a run; nothing, if all is as it must be.
+pub(crate) fn broken(world: &World, seen: &Seen) -> Vec<String> {
+    let mut judge = Judge { world, seen, broken: seen.broken.clone() };
+    if judge.broken.is_empty() {
+        judge.all();
+    }
+    judge.broken
+}
+
+struct Judge<'a> {
+    world: &'a World,
+    seen: &'a Seen,
+    broken: Vec<String>,
+}
+
+impl<'a> Judge<'a> {
+    fn all(&mut self) {
+        self.nothing_is_left();
+        self.concurrency_is_kept();
+        let mut meant = BTreeSet::new();
+        let (world, seen) = (self.world, self.seen);
+        for (place, broadcast) in world.broadcasts.iter().enumerate() {
+            let expected = self.expected(broadcast);
+            let calls = self.calls_of(broadcast, &expected);
+            meant.extend(calls.values().flatten().copied());
+            self.ids_are_constant(broadcast, &calls);
+            if self.world.has_ledger {
+                let entries: Vec<Entry> = match &seen.recorded[place] {
+                    Some(recorded) => recorded.report.entries().to_vec(),
+                    None => Vec::new(),
+                };
+                self.outcomes_are_right(broadcast, &expected, &calls, &entries);
+                self.dead_letters_match(broadcast, &entries);
+                self.nobody_is_called_once_recorded(broadcast, &calls, &entries);
+            } else {
+                self.nobody_is_lost(broadcast, &expected, &calls);
+            }
+        }
+        for (number, call) in self.seen.calls.iter().enumerate() {
+            if !meant.contains(&number) {
+                self.fail(format!("call {number} was meant for nobody: {}", shown(call)));
+            }
+        }
+    }
+
+    fn fail(&mut self, what: String) {
+        self.broken.push(what);
+    }
+
+    fn nothing_is_left(&mut self) {
+        if self.seen.left > 0 {
+            self.fail(format!("{} messages are left on the queues", self.seen.left));
+        }
+    }
+
+    fn concurrency_is_kept(&mut self) {
+        if self.seen.at_once > self.world.concurrency {
+            self.fail(format!("{} calls at once, not {}", self.seen.at_once, self.world.concurrency));
+        }
+    }
+
+    /// What must come of each container in the scope, and whether its task has stopped.
+    fn expected(&self, broadcast: &Broadcast) -> BTreeMap<Member<'a>, (&'a Expected, bool)> {
+        let tasks = self.world.tasks.iter().zip(&self.seen.tasks).filter(|(task, _)| broadcast.takes(task));
+        let containers = tasks.flat_map(|(task, (arn, has_stopped))| {
+            let of_task = task.containers.iter();
+            of_task.map(move |(name, expected)| ((arn.as_str(), name.as_str()), (expected, *has_stopped)))
+        });
+        containers.collect()
+    }
+
+    /// The places in the log of the calls for each container. By id: whoever answered, it was meant for that one.
+    fn calls_of(
+        &self,
+        broadcast: &Broadcast,
+        expected: &BTreeMap<Member<'a>, (&Expected, bool)>,
+    ) -> BTreeMap<Member<'a>, Vec<usize>> {
+        let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
+        let called = expected.iter().filter(|(_, (expected, _))| matches!(expected, Expected::Called(_)));
+        let ids: BTreeMap<String, Member<'a>> = called
+            .map(|(&(task, container), _)| {
+                (DeliveryId::derive(&id, task, container).to_string(), (task, container))
+            })
+            .collect();
+        let mut calls: BTreeMap<Member<'a>, Vec<usize>> = BTreeMap::new();
+        for (number, call) in self.seen.calls.iter().enumerate() {
+            if let Some(member) = call.header("webhook-id").and_then(|id| ids.get(id)) {
+                calls.entry(*member).or_default().push(number);
+            }
+        }
+        calls
+    }
+
+    /// A call that reached another task than it was meant for was refused there.
+    fn ids_are_constant(&mut self, broadcast: &Broadcast, calls: &BTreeMap<Member<'_>, Vec<usize>>) {
+        for ((task, container), numbers) in calls {
+            for call in numbers.iter().map(|number| &self.seen.calls[*number]) {
+                let is_own = call.task == *task && call.container == *container;
+                if !is_own && call.status != Some(421) {
+                    let what =
+                        format!("{}: {task} {container} was told to another: {}", broadcast.id, shown(call));
+                    self.broken.push(what);
+                }
+            }
+        }
+    }
+
+    fn accepted(&self, (task, container): Member<'_>, calls: Option<&Vec<usize>>) -> Vec<usize> {
+        let numbers = calls.into_iter().flatten().copied();
+        let accepts = |number: &usize| {
+            let call = &self.seen.calls[*number];
+            let in_time = call.delay.as_millis() < u128::from(TIMEOUT_MS);
+            let own = call.task == task && call.container == container;
+            own && in_time && call.status.is_some_and(|status| (200..300).contains(&status))
+        };
+        numbers.filter(accepts).collect()
+    }
+
+    fn outcomes_are_right(
+        &mut self,
+        broadcast: &Broadcast,
+        expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
+        calls: &BTreeMap<Member<'_>, Vec<usize>>,
+        entries: &[Entry],
+    ) {
+        let mut ends: BTreeMap<Member<'_>, Vec<&Entry>> = BTreeMap::new();
+        for entry in entries {
+            ends.entry((&entry.member.task, &entry.member.container)).or_default().push(entry);
+        }
+        let at = &broadcast.id;
+        let nowhere = ends.remove(&("", "")).unwrap_or_default();
+        let asked_nowhere = broadcast.services.iter().any(|service| service == NOWHERE);
+        let is_named =
+            |entry: &&Entry| entry.member.service == NOWHERE && entry.outcome == Some(Outcome::Skipped);
+        if nowhere.len() != usize::from(asked_nowhere) || !nowhere.iter().all(is_named) {
+            self.fail(format!("{at}: what is said of services that there are not: {nowhere:?}"));
+        }
+        for (member, (expected, has_stopped)) in expected {
+            let found = ends.remove(member).unwrap_or_default();
+            let accepted = !self.accepted(*member, calls.get(member)).is_empty();
+            let outcomes: Vec<_> = found.iter().map(|entry| entry.outcome).collect();
+            let is_right = match (expected, outcomes.as_slice()) {
+                (Expected::Ignored, []) => true,
+                // It may have stopped before anybody looked.
+                (Expected::Called(_) | Expected::Skipped, []) => *has_stopped,
+                (Expected::Skipped, [Some(Outcome::Skipped)]) => true,
+                (Expected::Called(_) | Expected::Skipped, [Some(Outcome::Gone)]) if *has_stopped => true,
+                (Expected::Called(_), [Some(Outcome::Delivered)]) => accepted,
+                // A receiver whose head is too large to read may mean yes.
+                (Expected::Called(Outcome::Failed), [Some(Outcome::Failed)]) => true,
+                (Expected::Called(ends), [Some(outcome)]) => ends == outcome && !accepted,
+                _ => false,
+            };
+            if !is_right {
+                let what = format!(
+                    "{at}: {member:?} (stopped: {has_stopped}, accepted: {accepted}) is to be {expected:?}, not {found:#?}"
+                );
+                self.broken.push(what);
+            }
+        }
+        for (member, found) in ends {
+            self.fail(format!("{at}: nobody expected {member:?}: {found:?}"));
+        }
+    }
+
+    /// Without a ledger: whoever would accept was told, unless it stopped.
+    fn nobody_is_lost(
+        &mut self,
+        broadcast: &Broadcast,
+        expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
+        calls: &BTreeMap<Member<'_>, Vec<usize>>,
+    ) {
+        for (member, (expected, has_stopped)) in expected {
+            let accepted = !self.accepted(*member, calls.get(member)).is_empty();
+            let wanted = matches!(expected, Expected::Called(Outcome::Delivered));
+            let is_allowed = wanted && *has_stopped || matches!(expected, Expected::Called(Outcome::Failed));
+            if accepted != wanted && !is_allowed {
+                self.fail(format!(
+                    "{}: {member:?} is to be {expected:?}, accepted: {accepted}",
+                    broadcast.id
+                ));
+            }
+        }
+    }
+
+    /// A dead letter for whoever said no or never said yes, and for nobody else.
+    fn dead_letters_match(&mut self, broadcast: &Broadcast, entries: &[Entry]) {
+        let dead = self.seen.dead.iter().filter(|dead| dead.broadcast == broadcast.id);
+        let dead: BTreeSet<Member<'_>> =
+            dead.map(|dead| (dead.task.as_str(), dead.container.as_str())).collect();
+        let mut missing = Vec::new();
+        let mut wanted = BTreeSet::new();
+        for entry in entries {
+            let member = (entry.member.task.as_str(), entry.member.container.as_str());
+            if matches!(entry.outcome, Some(Outcome::Failed | Outcome::Rejected)) {
+                wanted.insert(member);
+                if !dead.contains(&member) {
+                    missing.push(member);
+                }
+            }
+        }
+        let has_stopped =
+            |member: &Member<'_>| self.seen.tasks.iter().any(|(arn, stopped)| arn == member.0 && *stopped);
+        let extra: Vec<_> =
+            dead.iter().filter(|member| !wanted.contains(*member) && !has_stopped(member)).collect();
+        if !missing.is_empty() || !extra.is_empty() {
+            self.broken
+                .push(format!("{}: dead letters missing: {missing:?}, too many: {extra:?}", broadcast.id));
+        }
+    }
+
+    /// Once it is recorded that a delivery was told, only rounds that had asked before may still call.
+    fn nobody_is_called_once_recorded(
+        &mut self,
+        broadcast: &Broadcast,
+        calls: &BTreeMap<Member<'_>, Vec<usize>>,
+        entries: &[Entry],
+    ) {
+        let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
+        let account = self.seen.account.lock().unwrap();
+        for entry in entries.iter().filter(|entry| entry.outcome == Some(Outcome::Delivered)) {
+            let member = (entry.member.task.as_str(), entry.member.container.as_str());
+            let delivery = DeliveryId::derive(&id, member.0, member.1).to_string();
+            let of_it: Vec<_> = account.iter().filter(|noted| noted.delivery.1 == delivery).collect();
+            let Some(told) = of_it.iter().position(|noted| noted.what == What::Told) else {
+                self.broken.push(format!("{}: nobody recorded that {member:?} was told", broadcast.id));
+                continue;
+            };
+            let (told, before) = (of_it[told], &of_it[..=told]);
+            let count = |what: What| {
+                before.iter().filter(|noted| noted.daemon == told.daemon && noted.what == what).count()
+            };
+            let open = count(What::ReadUntold).saturating_sub(count(What::Tried));
+            let later =
+                calls.get(&member).into_iter().flatten().filter(|number| **number >= told.calls).count();
+            if open == 0 && later > 0 {
+                self.broken.push(format!(
+                    "{}: {member:?} was called {later} times after it was recorded",
+                    broadcast.id
+                ));
+            }
+        }
+    }
+}
+
+fn shown(call: &Received) -> String {
+    format!(
+        "{} {} of {} answered {:?}, id {:?}",
+        call.method,
+        call.path,
+        call.task,
+        call.status,
+        call.header("webhook-id")
+    )
+}

@@ -1,0 +1,142 @@
+//! A process that is killed wherever it waits: a stage at each of its awaits, a daemon at each of its calls.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use notifier::aws::Aws;
+use notifier::deliver::Trust;
+use notifier::stage::{self, Received, StageName};
+use serde_json::{Value, json};
+use simulator::faults::{Fault, When};
+use time::OffsetDateTime;
+
+use crate::invariants;
+use crate::run::{self, Run, Seen};
+use crate::world::{Moment, Upset, World};
+
+/// More awaits than any stage has, and more calls than a daemon makes in a small world.
+const PLACES_MAX: usize = 1_000;
+
+/// Polls until a future is to wait for the `n`th time, and drops it there; its output if it ends before.
+async fn cut<F: Future>(future: F, n: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut waits = 0;
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => {
+            waits += 1;
+            if waits == n { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+    .await
+}
+
+/// A message off a queue, as a stage receives it, and its receipt.
+async fn receive(run: &Run, queue: &str) -> Option<(Received, String)> {
+    let asked = json!({ "QueueUrl": run.url(queue), "VisibilityTimeout": 1, "AttributeNames": ["All"] });
+    let answer = run.sim.sqs("ReceiveMessage", asked).await.unwrap();
+    let message = answer["Messages"].get(0)?;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let sent: i128 = text(&message["Attributes"]["SentTimestamp"]).parse().unwrap();
+    let sent = OffsetDateTime::from_unix_timestamp_nanos(sent * 1_000_000).unwrap();
+    let (id, body) = (text(&message["MessageId"]), text(&message["Body"]));
+    let received = Received { id, body, sent, queued: sent, receives: 1, sender: None };
+    Some((received, text(&message["ReceiptHandle"])))
+}
+
+/// Works through a queue as its stage does, without an accident.
+async fn work_off(run: &Run, stage: StageName, from: &str, to: &'static str) {
+    let lane = run.drive.lane();
+    while let Some((message, receipt)) = receive(run, from).await {
+        let (ctx, url) = (run.ctx(usize::MAX), run.sim.url());
+        let worked = lane.handle.spawn(async move {
+            stage::run(&ctx(&Aws::at(&url, "us-east-1")), stage, &message, None).await.unwrap()
+        });
+        for body in worked.await.unwrap() {
+            run.send(to, &body).await;
+        }
+        let done = json!({ "QueueUrl": run.url(from), "ReceiptHandle": receipt });
+        run.sim.sqs("DeleteMessage", done).await.unwrap();
+    }
+    run.kill(lane);
+}
+
+/// Kills a stage at its `n`th await and lets a daemon finish; whether the stage had ended before.
+async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
+    run.begin().await;
+    let queue = match stage {
+        StageName::Services => "observer",
+        StageName::Tasks => "services",
+        StageName::Notify => "tasks",
+    };
+    if stage >= StageName::Tasks {
+        work_off(&run, StageName::Services, "observer", "services").await;
+    }
+    if stage >= StageName::Notify {
+        work_off(&run, StageName::Tasks, "services", "tasks").await;
+    }
+    let (message, _) = receive(&run, queue).await.unwrap();
+    let lane = run.drive.lane();
+    let (ctx, url) = (run.ctx(usize::MAX - 1), run.sim.url());
+    let cut = lane.handle.spawn(async move {
+        let ctx = ctx(&Aws::at(&url, "us-east-1"));
+        cut(stage::run(&ctx, stage, &message, None), n).await.is_some()
+    });
+    let has_ended = cut.await.unwrap();
+    run.kill(lane);
+    let daemon = run.daemon();
+    (run.finish(daemon).await, has_ended)
+}
+
+/// Kills a stage at each of its awaits, one world for each; how many there were.
+fn at_every_await(stage: StageName, has_ledger: bool) -> usize {
+    let mut world = World::small(&[2, 1]);
+    world.has_ledger = has_ledger;
+    for n in 1..PLACES_MAX {
+        let played = run::play(&world, &Trust::default(), move |run| killed(run, stage, n));
+        let (seen, has_ended) = played.unwrap_or_else(|| panic!("{stage:?} killed at await {n}: no end"));
+        let broken = invariants::broken(&world, &seen);
+        assert!(broken.is_empty(), "{stage:?} killed at await {n}: {broken:#?}");
+        if has_ended {
+            return n - 1;
+        }
+    }
+    panic!("{stage:?} has more than {PLACES_MAX} awaits");
+}
+
+/// Each of the stages, with a ledger and without. A stage waits at least for AWS or the task, and for each of its records.
+#[test]
+fn a_stage_killed_at_any_await_loses_nothing() {
+    for stage in [StageName::Services, StageName::Tasks, StageName::Notify] {
+        for has_ledger in [true, false] {
+            let awaits = at_every_await(stage, has_ledger);
+            eprintln!("{stage:?} (ledger: {has_ledger}) was killed at each of {awaits} awaits");
+            assert!(awaits >= if has_ledger { 3 } else { 2 });
+        }
+    }
+}
+
+/// A daemon's calls are those to SQS, ECS, EC2 and the ledger: each is held up before it is made, and the daemon killed.
+#[test]
+fn a_daemon_killed_at_any_call_loses_nothing() {
+    for has_ledger in [true, false] {
+        let mut calls = 0;
+        for n in 1.. {
+            assert!(n < PLACES_MAX as u64, "a daemon makes more than {PLACES_MAX} calls");
+            let mut world = World::small(&[2, 1]);
+            world.has_ledger = has_ledger;
+            world.faults = vec![("*", When::Nth(n), Fault::Delay(Duration::from_hours(1)))];
+            world.upsets = vec![(Moment::Struck, Upset::Kill)];
+            let seen = run::run(&world, &Trust::default());
+            let broken = invariants::broken(&world, &seen);
+            assert!(broken.is_empty(), "killed at call {n}: {broken:#?}");
+            if seen.struck.is_empty() {
+                break;
+            }
+            calls = n;
+        }
+        eprintln!("A daemon (ledger: {has_ledger}) was killed at each of {calls} calls");
+        assert!(calls > 20);
+    }
+}

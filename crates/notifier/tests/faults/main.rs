@@ -1,0 +1,19 @@
+//! Worlds drawn from seeds in which everything goes wrong, and what must be true of each at its end.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says what it did"
+)]
+
+mod invariants;
+mod kill;
+mod lane;
+mod run;
+mod script;
+mod seeds;
+mod store;
+mod trouble;
+mod world;

@@ -1,0 +1,486 @@
+//! One world from its beginning to its end, and what was seen of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifier::ambient::{Chance, Clock};
+use notifier::aws::Aws;
+use notifier::daemon::{self, DaemonError, Queues, Served};
+use notifier::deliver::{self, Deliverer, Trust};
+use notifier::discover::{Discovery, Health};
+use notifier::ledger::sqlite::Sqlite;
+use notifier::ledger::store::Store;
+use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
+use notifier::network::Networks;
+use notifier::progress::Progress;
+use notifier::queue::Queue;
+use notifier::stage::Ctx;
+use serde_json::{Value, json};
+use simulator::fleet::TaskStatus;
+use simulator::{Options, QueueSpec, Received, Simulator, StartError};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use wire::BroadcastId;
+
+use crate::lane::{Drive, Lane};
+use crate::script::TIMEOUT_MS;
+use crate::store::{Account, Troubled};
+use crate::world::{Moment, Upset, World};
+
+/// The queues of every world, in the order of the stages.
+const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
+/// Receives before a message is dead: so many that only what a script says ends a delivery.
+const RECEIVES_MAX: &str = "60";
+/// How long after it was queued a delivery is still tried.
+const HORIZON: Duration = Duration::from_secs(60);
+/// The time of day at which worlds begin, after 1970.
+const EPOCH: Duration = Duration::from_secs(1_795_512_600);
+/// How much of its own time a world gets: every wait of its receivers, its troubles and its queues many times over.
+const ENDS_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
+/// How often to look whether an upset is due or all is done: the most often at first, when most happens. To look is work,
+/// and time passes slowly while somebody works.
+const GLANCE_LEAST: Duration = Duration::from_millis(20);
+const GLANCE_MOST: Duration = Duration::from_secs(2);
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Dead {
+    pub(crate) broadcast: String,
+    pub(crate) task: String,
+    pub(crate) container: String,
+    pub(crate) stage: String,
+    pub(crate) code: String,
+    /// Body and attributes, as they are.
+    pub(crate) text: String,
+}
+
+/// What was seen of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// ARN of each task of the world, in its order, and whether it has stopped.
+    pub(crate) tasks: Vec<(String, bool)>,
+    pub(crate) calls: Vec<Received>,
+    /// The most calls that waited for answers at once.
+    pub(crate) at_once: usize,
+    /// What the ledger says of each broadcast.
+    pub(crate) recorded: Vec<Option<Recorded>>,
+    pub(crate) account: Account,
+    pub(crate) dead: Vec<Dead>,
+    /// Messages left on the three queues.
+    pub(crate) left: usize,
+    pub(crate) struck: BTreeMap<(String, &'static str), u64>,
+    /// How much of its own time the world took.
+    pub(crate) passed: Duration,
+    /// Daemons that were started.
+    pub(crate) daemons: usize,
+    /// What went wrong with the run itself.
+    pub(crate) broken: Vec<String>,
+    /// Text that was written on the way: the ledger's file, reports, `Debug` of what lives long.
+    pub(crate) written: Vec<String>,
+}
+
+/// Runs a world in time of its own. Blocks; may run beside others.
+pub(crate) fn run(world: &World, trust: &Trust) -> Seen {
+    play(world, trust, Run::play).unwrap_or_else(|| Seen {
+        broken: vec!["the run did not end, or panicked".to_owned()],
+        ..Seen::default()
+    })
+}
+
+/// Plays a world that has been started; `None` when that does not end, or panics.
+pub(crate) fn play<T, F>(
+    world: &World,
+    trust: &Trust,
+    how: impl FnOnce(Run) -> F + Send + 'static,
+) -> Option<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send,
+{
+    let drive = Drive::default();
+    let lane = drive.lane();
+    let ended = CancellationToken::new();
+    let until = ended.clone().drop_guard();
+    let (world, trust, its) = (world.clone(), trust.clone(), drive.clone());
+    let (seen, is_seen) = oneshot::channel();
+    lane.handle.spawn(async move {
+        let run = how(Run::start(world, trust, its).await).await;
+        // Nobody waits any more when the drive gave up.
+        drop(seen.send(run));
+        drop(until);
+    });
+    let came_to_an_end = drive.until(&ended);
+    let seen = if came_to_an_end { is_seen.blocking_recv().ok() } else { None };
+    lane.end();
+    seen
+}
+
+/// A world that runs.
+pub(crate) struct Run {
+    pub(crate) world: World,
+    trust: Trust,
+    pub(crate) drive: Drive,
+    pub(crate) sim: Arc<Simulator>,
+    directory: TempDir,
+    /// The file itself, which never fails.
+    file: Option<Arc<dyn Store>>,
+    account: Account,
+    arns: Vec<String>,
+    daemons: usize,
+    broken: Vec<String>,
+    written: Vec<String>,
+}
+
+/// A daemon in a lane of its own.
+pub(crate) struct Daemon {
+    lane: Lane,
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<Result<Served, DaemonError>>,
+}
+
+impl Run {
+    async fn start(world: World, trust: Trust, drive: Drive) -> Self {
+        let sim = Arc::new(start(&world).await);
+        let directory = TempDir::new_in(scratch()).unwrap();
+        let file = if world.has_ledger {
+            let _outside = drive.outside();
+            let path = directory.path().join("ledger.db");
+            Some(Arc::new(Sqlite::open(path, drive.clock(EPOCH)).await.unwrap()) as Arc<dyn Store>)
+        } else {
+            None
+        };
+        let arns = arns(&world, &sim);
+        Self {
+            world,
+            trust,
+            drive,
+            sim,
+            directory,
+            file,
+            account: Account::default(),
+            arns,
+            daemons: 0,
+            broken: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Everything from the first message to the last.
+    async fn play(mut self) -> Seen {
+        self.begin().await;
+        let daemon = self.daemon();
+        self.finish(daemon).await
+    }
+
+    /// Orders the troubles and asks for the broadcasts.
+    pub(crate) async fn begin(&self) {
+        for (operation, when, fault) in &self.world.faults {
+            self.sim.faults().order(operation, *when, *fault);
+        }
+        for broadcast in &self.world.broadcasts {
+            for _ in 0..broadcast.asked {
+                self.send("observer", &broadcast.message()).await;
+            }
+        }
+    }
+
+    /// Lets daemons work until nothing is left to do, and looks at what they did.
+    pub(crate) async fn finish(mut self, mut daemon: Daemon) -> Seen {
+        let mut upsets = self.world.upsets.clone();
+        loop {
+            sleep((self.drive.passed() / 16).clamp(GLANCE_LEAST, GLANCE_MOST)).await;
+            let due = upsets.iter().position(|(moment, _)| self.has_come(*moment));
+            if let Some((_, upset)) = due.map(|place| upsets.remove(place)) {
+                daemon = self.upset(upset, daemon).await;
+            }
+            if daemon.served.is_finished() {
+                let ended = daemon.served.await;
+                self.broken.push(format!("the daemon ended by itself: {ended:?}"));
+                break;
+            }
+            let is_late = self.drive.passed() > ENDS_WITHIN;
+            if is_late {
+                self.broken.push(format!("it has not ended after {ENDS_WITHIN:?}"));
+            }
+            if is_late || self.has_ended().await {
+                self.kill(daemon.lane);
+                break;
+            }
+        }
+        self.look().await
+    }
+
+    /// Ends a process where it is.
+    pub(crate) fn kill(&self, lane: Lane) {
+        self.drive.forget(&lane);
+        lane.end();
+    }
+
+    fn has_come(&self, moment: Moment) -> bool {
+        match moment {
+            Moment::Calls(calls) => self.sim.received_count() >= calls,
+            Moment::Asked(operation, count) => self.sim.count(operation) >= count,
+            Moment::Passed(time) => self.drive.passed() >= time,
+            Moment::Struck => !self.sim.faults().struck().is_empty(),
+        }
+    }
+
+    async fn upset(&mut self, upset: Upset, daemon: Daemon) -> Daemon {
+        match upset {
+            Upset::Kill => {
+                self.kill(daemon.lane);
+                self.daemon()
+            }
+            Upset::Restart => {
+                daemon.shutdown.cancel();
+                match daemon.served.await {
+                    Ok(Ok(_)) => {}
+                    other => self.broken.push(format!("the daemon did not end as asked: {other:?}")),
+                }
+                self.kill(daemon.lane);
+                self.daemon()
+            }
+            Upset::Stop(task) => {
+                self.sim.stop_task(&self.arns[task]).await.unwrap();
+                daemon
+            }
+            // Only within one kind of network, which is not always so.
+            Upset::Move(from, to) => {
+                if !self.has_stopped(from) && !self.has_stopped(to) {
+                    drop(self.sim.move_address(&self.arns[from], &self.arns[to]).await);
+                }
+                daemon
+            }
+        }
+    }
+
+    fn has_stopped(&self, task: usize) -> bool {
+        let arn = &self.arns[task];
+        self.sim.tasks().iter().any(|task| task.arn == *arn && task.last_status == TaskStatus::Stopped)
+    }
+
+    /// Starts a daemon, as a new process does: nothing is left of the one before but the queues and the file.
+    pub(crate) fn daemon(&mut self) -> Daemon {
+        let lane = self.drive.lane();
+        let number = self.daemons;
+        self.daemons += 1;
+        let ctx = self.ctx(number);
+        let (shutdown, url) = (CancellationToken::new(), self.sim.url());
+        let asked_to_end = shutdown.clone();
+        let chance = Chance::seeded(self.world.seed ^ number as u64);
+        let served = lane.handle.spawn(async move {
+            let aws = Aws::at(&url, "us-east-1");
+            let [observer, services, tasks] = QUEUES.map(|name| {
+                let url = format!("{url}/111122223333/{name}");
+                Some(Queue::at(aws.sqs.clone(), url, chance.clone()))
+            });
+            let options = daemon::Options::new(chance);
+            daemon::serve(Arc::new(ctx(&aws)), Queues { observer, services, tasks }, options, asked_to_end)
+                .await
+        });
+        Daemon { lane, shutdown, served }
+    }
+
+    /// What makes the parts of a daemon, in its own lane.
+    pub(crate) fn ctx(&self, number: usize) -> impl FnOnce(&Aws) -> Ctx + Send + 'static {
+        let clock = self.drive.clock(EPOCH);
+        let ledger = self.file.as_ref().map(|file| {
+            let counted = Arc::clone(&self.sim);
+            let store = Troubled {
+                inner: Arc::clone(file),
+                faults: self.sim.faults().clone(),
+                account: Arc::clone(&self.account),
+                calls: Arc::new(move || counted.received_count()),
+                daemon: number,
+                drive: Some(self.drive.clone()),
+            };
+            Arc::new(store) as Arc<dyn Store>
+        });
+        let (world, trust) = (self.world.clone(), self.trust.clone());
+        move |aws| ctx(aws, &world, trust, ledger, clock)
+    }
+
+    /// Whether nothing is left to do: no message is on a queue, and with a ledger, every broadcast is complete.
+    async fn has_ended(&self) -> bool {
+        if self.left().await > 0 {
+            return false;
+        }
+        let recorded = self.recorded().await;
+        !self.world.has_ledger || recorded.iter().all(|one| one.as_ref().is_some_and(|one| one.is_complete))
+    }
+
+    async fn left(&self) -> usize {
+        let mut left = 0;
+        for name in QUEUES {
+            left += depth(&self.sim, name).await;
+        }
+        left
+    }
+
+    async fn recorded(&self) -> Vec<Option<Recorded>> {
+        let Some(file) = &self.file else { return vec![None; self.world.broadcasts.len()] };
+        let ledger = Ledger::new(Arc::clone(file), self.drive.clock(EPOCH), DAYS_DEFAULT);
+        let mut all = Vec::new();
+        for broadcast in &self.world.broadcasts {
+            let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
+            let _outside = self.drive.outside();
+            all.push(ledger.read(&id).await.unwrap());
+        }
+        all
+    }
+
+    pub(crate) async fn send(&self, queue: &str, body: &str) {
+        let asked = json!({ "QueueUrl": self.url(queue), "MessageBody": body });
+        self.sim.sqs("SendMessage", asked).await.unwrap();
+    }
+
+    pub(crate) fn url(&self, queue: &str) -> String {
+        format!("{}/111122223333/{queue}", self.sim.url())
+    }
+
+    async fn look(self) -> Seen {
+        let mut seen = Seen {
+            tasks: (0..self.arns.len())
+                .map(|task| (self.arns[task].clone(), self.has_stopped(task)))
+                .collect(),
+            calls: self.sim.received(),
+            at_once: self.sim.received_at_once(),
+            recorded: self.recorded().await,
+            left: self.left().await,
+            struck: self.sim.faults().struck(),
+            passed: self.drive.passed(),
+            daemons: self.daemons,
+            broken: self.broken,
+            written: self.written,
+            ..Seen::default()
+        };
+        seen.account = self.account;
+        for name in QUEUES {
+            seen.dead.extend(dead_letters(&self.sim, &format!("{name}-dead")).await);
+        }
+        drop(self.file);
+        drop(self.directory);
+        seen
+    }
+}
+
+/// The parts of a daemon in this world.
+pub(crate) fn ctx(
+    aws: &Aws,
+    world: &World,
+    trust: Trust,
+    ledger: Option<Arc<dyn Store>>,
+    clock: Clock,
+) -> Ctx {
+    let networks: Networks = "127.0.0.0/8".parse().unwrap();
+    let options = deliver::Options {
+        timeout: Duration::from_millis(TIMEOUT_MS),
+        horizon: HORIZON,
+        concurrency: world.concurrency,
+        ..deliver::Options::default()
+    };
+    let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Chance::seeded(world.seed));
+    let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
+    Ctx::new(
+        Discovery::new(aws, Health::Detect, networks),
+        if world.is_signed { deliverer.trusting(trust) } else { deliverer },
+        ledger,
+        Progress::default(),
+        clock,
+    )
+}
+
+/// Where files cost no disk, if there is such a place.
+pub(crate) fn scratch() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory } else { Path::new("/tmp") }
+}
+
+/// A simulator with the world's queues; another process may take the addresses that were free a moment ago.
+async fn start(world: &World) -> Simulator {
+    let queues = QUEUES.iter().flat_map(|name| {
+        let dead = format!("{name}-dead");
+        let policy = json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{dead}"),
+            "maxReceiveCount": RECEIVES_MAX,
+        });
+        let attributes = [
+            ("RedrivePolicy".to_owned(), policy.to_string()),
+            ("VisibilityTimeout".to_owned(), world.visibility.to_string()),
+        ];
+        [
+            QueueSpec { name: dead, attributes: BTreeMap::new() },
+            QueueSpec { name: (*name).to_owned(), attributes: attributes.into() },
+        ]
+    });
+    let options = Options { epoch: EPOCH, queues: queues.collect(), ..Options::default() };
+    let mut tries = 0;
+    loop {
+        match Simulator::start(world.fleet.clone(), options.clone()).await {
+            Err(StartError::Addresses { .. } | StartError::Listen(_)) if tries < 100 => tries += 1,
+            started => return started.unwrap(),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The ARNs of the world's tasks, in its order.
+fn arns(world: &World, sim: &Simulator) -> Vec<String> {
+    let mut of_group: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for task in sim.tasks() {
+        let group = task.service.unwrap_or(task.group);
+        of_group.entry(group).or_default().push(task.arn);
+    }
+    let mut next: BTreeMap<&str, usize> = BTreeMap::new();
+    let arns = world.tasks.iter().map(|task| {
+        let place = next.entry(&task.group).or_default();
+        *place += 1;
+        of_group[&task.group][*place - 1].clone()
+    });
+    arns.collect()
+}
+
+/// All messages of a queue, whatever their state.
+async fn depth(sim: &Simulator, name: &str) -> usize {
+    let url = format!("{}/111122223333/{name}", sim.url());
+    let answer = sim.sqs("GetQueueAttributes", json!({ "QueueUrl": url, "AttributeNames": ["All"] })).await;
+    let answer = answer.unwrap();
+    let count = |name: &str| answer["Attributes"][name].as_str().unwrap().parse::<usize>().unwrap();
+    count("ApproximateNumberOfMessages")
+        + count("ApproximateNumberOfMessagesNotVisible")
+        + count("ApproximateNumberOfMessagesDelayed")
+}
+
+async fn dead_letters(sim: &Simulator, name: &str) -> Vec<Dead> {
+    let url = format!("{}/111122223333/{name}", sim.url());
+    let mut all = Vec::new();
+    loop {
+        let asked = json!({
+            "QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "VisibilityTimeout": 43200,
+        });
+        let answer = sim.sqs("ReceiveMessage", asked).await.unwrap();
+        let Some(messages) = answer["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
+            return all;
+        };
+        all.extend(messages.iter().map(dead_letter));
+    }
+}
+
+fn dead_letter(message: &Value) -> Dead {
+    let body: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+    let attribute = |name: &str| {
+        message["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default().to_owned()
+    };
+    Dead {
+        broadcast: body["broadcast"]["id"].as_str().unwrap_or_default().to_owned(),
+        task: body["notify_task_arn"].as_str().unwrap_or_default().to_owned(),
+        container: body["container"].as_str().unwrap_or_default().to_owned(),
+        stage: attribute("stage"),
+        code: attribute("code"),
+        text: message.to_string(),
+    }
+}

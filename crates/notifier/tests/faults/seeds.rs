@@ -1,0 +1,116 @@
+//! Thousands of worlds.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use notifier::deliver::Trust;
+
+use crate::invariants;
+use crate::run::{self, Seen};
+use crate::world::World;
+
+/// Seeds of a run that names no number.
+const SEEDS: u64 = 100;
+/// Worlds at the same time: they wait more than they work.
+const AT_ONCE: u64 = 4;
+
+#[expect(clippy::disallowed_methods, reason = "how a person or a job chooses seeds")]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// What a run of many seeds came to.
+#[derive(Default)]
+struct Total {
+    worlds: u64,
+    broadcasts: usize,
+    tasks: usize,
+    calls: usize,
+    daemons: usize,
+    stopped: usize,
+    struck: BTreeMap<(String, &'static str), u64>,
+    failed: Vec<u64>,
+}
+
+impl Total {
+    fn add(&mut self, world: &World, seen: &Seen) {
+        self.worlds += 1;
+        self.broadcasts += world.broadcasts.len();
+        self.tasks += world.tasks.len();
+        self.calls += seen.calls.len();
+        self.daemons += seen.daemons;
+        self.stopped += seen.tasks.iter().filter(|(_, has_stopped)| *has_stopped).count();
+        for (fault, count) in &seen.struck {
+            *self.struck.entry(fault.clone()).or_default() += count;
+        }
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_every_task_has_the_right_end() {
+    let seeds = match number("FAULT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = number("FAULT_FIRST_SEED").unwrap_or_default();
+            first..first + number("FAULT_SEEDS").unwrap_or(SEEDS)
+        }
+    };
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new(Total::default());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(seeds.end - seeds.start) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    one(seed, &total);
+                }
+            });
+        }
+    });
+    let total = total.into_inner().unwrap();
+    for ((operation, fault), count) in &total.struck {
+        eprintln!("{count:>8}  {operation} {fault}");
+    }
+    eprintln!(
+        "{} worlds, {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {} faults",
+        total.worlds,
+        total.broadcasts,
+        total.tasks,
+        total.stopped,
+        total.calls,
+        total.daemons,
+        total.struck.values().sum::<u64>()
+    );
+    assert!(total.failed.is_empty(), "seeds {:?} failed; `make faults SEED=N` replays one", total.failed);
+}
+
+fn one(seed: u64, total: &Mutex<Total>) {
+    let started = std::time::Instant::now();
+    let world = World::draw(seed);
+    let seen = run::run(&world, &Trust::default());
+    let broken = invariants::broken(&world, &seen);
+    if number("FAULT_VERBOSE").is_some() {
+        eprintln!(
+            "seed {seed}: {:?} virtual {:?}, {} tasks {} calls {} daemons {:?}",
+            started.elapsed(),
+            seen.passed,
+            world.tasks.len(),
+            seen.calls.len(),
+            seen.daemons,
+            world.concurrency
+        );
+    }
+    let mut total = total.lock().unwrap();
+    total.add(&world, &seen);
+    if !broken.is_empty() {
+        total.failed.push(seed);
+        eprintln!("seed {seed} failed; `make faults SEED={seed}` replays it:\n  {}", broken.join("\n  "));
+    }
+}

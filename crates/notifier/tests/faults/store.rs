@@ -1,0 +1,150 @@
+//! A ledger's store that fails to order, and keeps account of what it was asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
+use simulator::Faults;
+use simulator::faults::Fate;
+use tokio::time::{Instant, sleep};
+
+use crate::lane::Drive;
+
+/// Something that a store was asked about a delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted {
+    /// How many calls the receivers had got by then.
+    pub(crate) calls: usize,
+    /// Which of the world's daemons asked, from 0.
+    pub(crate) daemon: usize,
+    /// Partition and last part of the sort key: broadcast and delivery.
+    pub(crate) delivery: (String, String),
+    pub(crate) what: What,
+}
+
+/// What a store was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// How a delivery stands; it was not told by then.
+    ReadUntold,
+    /// That it was tried: written, or at least to be.
+    Tried,
+    /// That it was told; written.
+    Told,
+}
+
+/// The accounts of all stores of one world.
+pub(crate) type Account = Arc<Mutex<Vec<Noted>>>;
+
+/// How many calls the receivers have got.
+pub(crate) type Calls = Arc<dyn Fn() -> usize + Send + Sync>;
+
+/// A store that fails as `faults` orders for `LedgerPut`, `LedgerPutNew`, `LedgerGet` and `LedgerList`.
+pub(crate) struct Troubled {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) faults: Faults,
+    pub(crate) account: Account,
+    pub(crate) calls: Calls,
+    pub(crate) daemon: usize,
+    /// Told of work outside of all lanes, in worlds whose time is driven.
+    pub(crate) drive: Option<Drive>,
+}
+
+impl std::fmt::Debug for Troubled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Troubled").field(&self.inner).finish()
+    }
+}
+
+impl Troubled {
+    /// Has something done, unless it is to fail before; after it, it may still fail.
+    async fn meet<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+        note: impl FnOnce(&T),
+    ) -> Result<T, StoreError> {
+        let verdict = self.faults.meet(operation, false, Instant::now());
+        if !verdict.delay.is_zero() {
+            sleep(verdict.delay).await;
+        }
+        if matches!(verdict.fate, Some(Fate::Throttled | Fate::Failed | Fate::Reset)) {
+            return Err(unavailable(operation));
+        }
+        let outside = self.drive.as_ref().map(Drive::outside);
+        let done = work.await;
+        drop(outside);
+        if let Ok(answer) = &done {
+            note(answer);
+        }
+        if verdict.fate == Some(Fate::AnswerLost) { Err(unavailable(operation)) } else { done }
+    }
+
+    fn note(&self, key: &Key, what: What) {
+        let Some((_, delivery)) = key.sort.split_once('#') else { return };
+        let delivery = (key.partition.clone(), delivery.to_owned());
+        let noted = Noted { calls: (self.calls)(), daemon: self.daemon, delivery, what };
+        self.account.lock().unwrap().push(noted);
+    }
+
+    fn tried(&self, items: &[Item]) {
+        for Item { key, .. } in items {
+            if key.sort.starts_with("state#") || key.sort.starts_with("told#") {
+                self.note(key, What::Tried);
+            }
+        }
+    }
+
+    fn told<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+        for key in keys.filter(|key| key.sort.starts_with("told#")) {
+            self.note(key, What::Told);
+        }
+    }
+}
+
+fn unavailable(operation: &'static str) -> StoreError {
+    StoreError::Unavailable { store: "troubled".to_owned(), operation, source: "to order".into() }
+}
+
+impl Store for Troubled {
+    fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.tried(&items);
+            let keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
+            self.meet("LedgerPut", self.inner.put(items), |()| self.told(keys.iter())).await
+        }
+        .boxed()
+    }
+
+    fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            self.tried(std::slice::from_ref(&item));
+            let key = item.key.clone();
+            self.meet("LedgerPutNew", self.inner.put_new(item), |_| self.told(std::iter::once(&key))).await
+        }
+        .boxed()
+    }
+
+    fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
+        async move {
+            let asked = keys.clone();
+            let note = |found: &Vec<Option<Item>>| {
+                let told = asked.iter().zip(found).filter(|(key, _)| key.sort.starts_with("told#"));
+                for (key, _) in told.filter(|(_, found)| found.is_none()) {
+                    self.note(key, What::ReadUntold);
+                }
+            };
+            self.meet("LedgerGet", self.inner.get(keys), note).await
+        }
+        .boxed()
+    }
+
+    fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
+        self.meet("LedgerList", self.inner.list(range, after), |_| ()).boxed()
+    }
+}
+
+/// How long a slow answer of a store takes.
+pub(crate) const SLOW: Duration = Duration::from_secs(2);

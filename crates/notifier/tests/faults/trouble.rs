@@ -1,0 +1,60 @@
+//! What goes wrong in the services that a daemon stands on.
+
+use std::time::Duration;
+
+use simulator::faults::{Fault, When};
+
+use crate::store::SLOW;
+use crate::world::Draw;
+
+/// The operations, and what may become of a call of each.
+const TROUBLE: [(&str, &[Fault]); 18] = [
+    ("ReceiveMessage", &[Fault::DeliverTwice, Fault::LoseAnswer, Fault::Fail, Fault::Throttle, Fault::Reset]),
+    (
+        "SendMessageBatch",
+        &[Fault::LoseAnswer, Fault::DropEntry, Fault::Throttle, Fault::Fail, Fault::Reset, DELAY],
+    ),
+    ("DeleteMessageBatch", &[Fault::LoseAnswer, Fault::DropEntry, Fault::Reset, Fault::Throttle, DELAY]),
+    ("ChangeMessageVisibilityBatch", &[Fault::LoseAnswer, Fault::DropEntry, Fault::Reset, Fault::Fail]),
+    ("GetQueueAttributes", &[Fault::Fail, Fault::Throttle, Fault::Reset, Fault::LoseAnswer]),
+    ("GetQueueUrl", &[Fault::Fail, Fault::Throttle]),
+    ("ListServices", &[Fault::Throttle, Fault::Fail, Fault::EmptyPage, Fault::Reset, DELAY]),
+    ("DescribeServices", &[Fault::Throttle, Fault::LoseAnswer, Fault::DropEntry, Fault::Fail]),
+    ("ListTasks", &[Fault::Throttle, Fault::Fail, Fault::EmptyPage, Fault::Reset, DELAY]),
+    (
+        "DescribeTasks",
+        &[Fault::Throttle, Fault::Fail, Fault::Reset, Fault::DropEntry, Fault::LoseAnswer, DELAY],
+    ),
+    ("DescribeTaskDefinition", &[Fault::Throttle, Fault::Fail, Fault::Reset]),
+    ("DescribeContainerInstances", &[Fault::Throttle, Fault::Fail, Fault::DropEntry]),
+    ("DescribeInstances", &[Fault::Throttle, Fault::Fail, Fault::DropEntry, Fault::Reset, DELAY]),
+    ("*", &[Fault::Throttle, Fault::Fail, Fault::Reset, DELAY]),
+    ("LedgerPut", &[Fault::Fail, Fault::LoseAnswer, Fault::Delay(SLOW)]),
+    ("LedgerPutNew", &[Fault::Fail, Fault::LoseAnswer, Fault::Delay(SLOW)]),
+    ("LedgerGet", &[Fault::Fail, Fault::Delay(SLOW)]),
+    ("LedgerList", &[Fault::Fail, Fault::Delay(SLOW)]),
+];
+
+/// Longer than most waits, shorter than any limit of the AWS clients.
+const DELAY: Fault = Fault::Delay(Duration::from_millis(2_500));
+
+/// Orders of one world: none, or up to six.
+pub(crate) fn draw(draw: &mut Draw, has_ledger: bool) -> Vec<(&'static str, When, Fault)> {
+    let count = draw.weighted(&[10, 15, 20, 20, 15, 10, 10]);
+    let mut orders = Vec::new();
+    for _ in 0..count {
+        let (operation, faults) = TROUBLE[draw.below(TROUBLE.len())];
+        let fault = faults[draw.below(faults.len())];
+        // What ECS and EC2 do not know is asked for a few times: no more than that may be missing.
+        let is_missing = fault == Fault::DropEntry && operation.starts_with("Describe");
+        let when = match draw.below(if is_missing { 2 } else { 3 }) {
+            0 => When::Nth(draw.between(1, 6)),
+            1 => When::First(draw.between(1, 3)),
+            _ => When::Every(draw.between(4, 9)),
+        };
+        if has_ledger || !operation.starts_with("Ledger") {
+            orders.push((operation, when, fault));
+        }
+    }
+    orders
+}
