@@ -16,6 +16,12 @@ test: test-tools ## Run every test
 	$(CARGO_TOOL) nextest run --workspace --all-targets --all-features
 	cargo test --workspace --all-features --doc --quiet
 
+SEEDS ?= 5000
+.PHONY: faults
+faults: test-tools ## Worlds in which everything goes wrong: SEEDS=5000 of them, or the one of SEED=N again
+	FAULT_SEEDS=$(SEEDS) FAULT_SEED=$(SEED) $(CARGO_TOOL) nextest run --workspace --all-features --test faults \
+		--no-capture --filterset 'test(whatever_goes_wrong)'
+
 .PHONY: lint
 lint: test-tools ## Formatting, lints, documentation, dependencies
 	cargo fmt --all --check

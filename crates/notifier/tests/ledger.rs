@@ -1,4 +1,4 @@
-//! The ledger under the whole daemon: one outcome for each container, whatever goes wrong on the way.
+//! The ledger under the whole daemon: one outcome for each container. Whatever goes wrong on the way is for `faults`.
 
 #![allow(
     clippy::expect_used,
@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
 use notifier::daemon::{self, Queues};
@@ -279,70 +278,4 @@ async fn a_scope_that_cannot_be_looked_at_is_a_failure_in_the_report() {
     assert_eq!(recorded.report.counts(), Counts { failed: 1, ..Counts::default() });
     let reason = recorded.report.entries()[0].reason.clone().unwrap();
     assert!(reason.contains("there is no cluster `nowhere`"), "{reason}");
-}
-
-/// What may go wrong, by operation.
-const TROUBLE: [(&str, Fault); 14] = [
-    ("ReceiveMessage", Fault::DeliverTwice),
-    ("ReceiveMessage", Fault::LoseAnswer),
-    ("ReceiveMessage", Fault::Fail),
-    ("SendMessageBatch", Fault::LoseAnswer),
-    ("SendMessageBatch", Fault::DropEntry),
-    ("SendMessageBatch", Fault::Throttle),
-    ("DeleteMessageBatch", Fault::LoseAnswer),
-    ("DeleteMessageBatch", Fault::DropEntry),
-    ("DeleteMessageBatch", Fault::Reset),
-    ("ListTasks", Fault::Throttle),
-    ("DescribeTasks", Fault::Fail),
-    ("DescribeTasks", Fault::Reset),
-    ("DescribeServices", Fault::LoseAnswer),
-    ("DescribeTaskDefinition", Fault::Throttle),
-];
-
-/// One broadcast under the troubles of a seed. To replay one, call this with its number.
-async fn survives(seed: u64) {
-    let chance = Chance::seeded(seed);
-    let draw = |most: usize| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "small"
-        )]
-        let drawn = (chance.fraction() * most as f64) as usize;
-        drawn.min(most - 1)
-    };
-    let flaky = [
-        "",
-        "answers = [{ status = 503 }, { status = 200 }]",
-        "answers = [{ reset = true }, { status = 202 }]",
-    ];
-    let fleet = [service("a", 1 + draw(8), flaky[draw(3)]), service("b", 1 + draw(8), flaky[draw(3)])];
-    let setup = Setup::new(&fleet).await;
-    for _ in 0..=draw(4) {
-        let (operation, fault) = TROUBLE[draw(TROUBLE.len())];
-        let when = [When::Nth(1 + draw(3) as u64), When::First(1 + draw(2) as u64)][draw(2)];
-        setup.sim().faults().order(operation, when, fault);
-    }
-    setup.publish(ASK).await;
-    let recorded = setup.run_to_the_end().await;
-    let tasks: Vec<String> = setup.sim().tasks().into_iter().map(|task| task.arn).collect();
-    let counts = recorded.report.counts();
-    assert_eq!(counts, Counts { delivered: tasks.len(), ..Counts::default() }, "seed {seed}");
-    let accepted = setup.accepted();
-    assert!(tasks.iter().all(|task| accepted.contains_key(task)), "seed {seed}: {accepted:?}");
-    assert_eq!(accepted.len(), tasks.len(), "seed {seed}: only the fleet is called");
-}
-
-/// Seeds of one test run.
-const SEEDS: u64 = 40;
-const SEEDS_AT_ONCE: usize = 4;
-
-#[tokio::test]
-async fn whatever_goes_wrong_every_task_is_told_and_recorded_once() {
-    let runs = stream::iter(0..SEEDS).map(async |seed| {
-        timeout(SOON * 2, survives(seed)).await.unwrap_or_else(|_| panic!("seed {seed} has not ended"));
-    });
-    // They mostly wait.
-    runs.buffer_unordered(SEEDS_AT_ONCE).collect::<()>().await;
 }

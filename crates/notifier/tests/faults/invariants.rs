@@ -221,8 +221,11 @@ impl<'a> Judge<'a> {
         let extra: Vec<_> =
             dead.iter().filter(|member| !wanted.contains(*member) && !has_stopped(member)).collect();
         if !missing.is_empty() || !extra.is_empty() {
-            self.broken
-                .push(format!("{}: dead letters missing: {missing:?}, too many: {extra:?}", broadcast.id));
+            let of_it: Vec<_> = self.seen.dead.iter().filter(|dead| dead.broadcast == broadcast.id).collect();
+            self.broken.push(format!(
+                "{}: dead letters missing: {missing:?}, too many: {extra:?}; there are {of_it:#?}",
+                broadcast.id
+            ));
         }
     }
 
@@ -240,7 +243,10 @@ impl<'a> Judge<'a> {
             let delivery = DeliveryId::derive(&id, member.0, member.1).to_string();
             let of_it: Vec<_> = account.iter().filter(|noted| noted.delivery.1 == delivery).collect();
             let Some(told) = of_it.iter().position(|noted| noted.what == What::Told) else {
-                self.broken.push(format!("{}: nobody recorded that {member:?} was told", broadcast.id));
+                // Killed while it was written.
+                if !of_it.iter().any(|noted| noted.what == What::Tried) {
+                    self.broken.push(format!("{}: nobody recorded that {member:?} was told", broadcast.id));
+                }
                 continue;
             };
             let (told, before) = (of_it[told], &of_it[..=told]);

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use notifier::aws::Aws;
 use notifier::deliver::Trust;
 use notifier::stage::{self, Received, StageName};
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
 
 use crate::invariants;
-use crate::run::{self, Run, Seen};
+use crate::run::{self, Ground, Run, Seen};
 use crate::world::{Moment, Upset, World};
 
 /// More awaits than any stage has, and more calls than a daemon makes in a small world.
@@ -33,7 +32,7 @@ async fn cut<F: Future>(future: F, n: usize) -> Option<F::Output> {
 }
 
 /// A message off a queue, as a stage receives it, and its receipt.
-async fn receive(run: &Run, queue: &str) -> Option<(Received, String)> {
+pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Received, String)> {
     let asked = json!({ "QueueUrl": run.url(queue), "VisibilityTimeout": 1, "AttributeNames": ["All"] });
     let answer = run.sim.sqs("ReceiveMessage", asked).await.unwrap();
     let message = answer["Messages"].get(0)?;
@@ -49,10 +48,9 @@ async fn receive(run: &Run, queue: &str) -> Option<(Received, String)> {
 async fn work_off(run: &Run, stage: StageName, from: &str, to: &'static str) {
     let lane = run.drive.lane();
     while let Some((message, receipt)) = receive(run, from).await {
-        let (ctx, url) = (run.ctx(usize::MAX), run.sim.url());
-        let worked = lane.handle.spawn(async move {
-            stage::run(&ctx(&Aws::at(&url, "us-east-1")), stage, &message, None).await.unwrap()
-        });
+        let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
+        let worked =
+            lane.handle.spawn(async move { stage::run(&ctx(&aws()), stage, &message, None).await.unwrap() });
         for body in worked.await.unwrap() {
             run.send(to, &body).await;
         }
@@ -78,9 +76,9 @@ async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
     }
     let (message, _) = receive(&run, queue).await.unwrap();
     let lane = run.drive.lane();
-    let (ctx, url) = (run.ctx(usize::MAX - 1), run.sim.url());
+    let (ctx, aws) = (run.ctx(usize::MAX - 1), run.aws());
     let cut = lane.handle.spawn(async move {
-        let ctx = ctx(&Aws::at(&url, "us-east-1"));
+        let ctx = ctx(&aws());
         cut(stage::run(&ctx, stage, &message, None), n).await.is_some()
     });
     let has_ended = cut.await.unwrap();
@@ -94,7 +92,7 @@ fn at_every_await(stage: StageName, has_ledger: bool) -> usize {
     let mut world = World::small(&[2, 1]);
     world.has_ledger = has_ledger;
     for n in 1..PLACES_MAX {
-        let played = run::play(&world, &Trust::default(), move |run| killed(run, stage, n));
+        let played = run::play(&world, Ground::default(), move |run| killed(run, stage, n));
         let (seen, has_ended) = played.unwrap_or_else(|| panic!("{stage:?} killed at await {n}: no end"));
         let broken = invariants::broken(&world, &seen);
         assert!(broken.is_empty(), "{stage:?} killed at await {n}: {broken:#?}");

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use notifier::ambient::Clock;
 use tokio::runtime::{Builder, Handle};
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// works, who would only be kept from it.
 const LOOK_QUIET: Duration = Duration::from_micros(100);
 const LOOK_BUSY: Duration = Duration::from_micros(600);
+/// The same in a world of true time.
+const LOOK_ENDED: Duration = Duration::from_millis(5);
 /// A step while somebody works.
 const STEP_LEAST: Duration = Duration::from_millis(1);
 /// The longest step while somebody does a little: an exchange over loopback wakes each side a few times.
@@ -35,12 +37,14 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn start() -> Self {
+    /// `has_own_time`: its clock moves only when it is told to.
+    fn start(has_own_time: bool) -> Self {
         let end = CancellationToken::new();
         let (started, handle) = mpsc::channel();
         let until = end.clone();
         let thread = thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            let runtime =
+                Builder::new_current_thread().enable_all().start_paused(has_own_time).build().unwrap();
             // While a blocking task runs, tokio does not move a paused clock by itself.
             let (hold, held) = mpsc::channel::<()>();
             runtime.spawn_blocking(move || held.recv().is_err());
@@ -116,6 +120,8 @@ impl Watched {
 /// Moves the clocks of a world's lanes. Clones are the same drive.
 #[derive(Clone, Default)]
 pub(crate) struct Drive {
+    /// Since when true time counts, in a world that has none of its own.
+    true_time: Option<Instant>,
     lanes: Arc<Mutex<Vec<Watched>>>,
     passed: Arc<AtomicU64>,
     /// Work under way outside of all lanes, as in the thread of a file.
@@ -132,9 +138,14 @@ impl Drop for Outside {
 }
 
 impl Drive {
+    /// True time, for a world that stands on processes of others.
+    pub(crate) fn true_time() -> Self {
+        Self { true_time: Some(Instant::now()), ..Self::default() }
+    }
+
     /// A new lane of this drive.
     pub(crate) fn lane(&self) -> Lane {
-        let lane = Lane::start();
+        let lane = Lane::start(self.true_time.is_none());
         self.lanes.lock().unwrap().push(Watched { handle: lane.handle.clone(), turns: 0 });
         lane
     }
@@ -152,7 +163,10 @@ impl Drive {
 
     /// How much time has passed.
     pub(crate) fn passed(&self) -> Duration {
-        Duration::from_micros(self.passed.load(Ordering::SeqCst))
+        match self.true_time {
+            Some(started) => started.elapsed(),
+            None => Duration::from_micros(self.passed.load(Ordering::SeqCst)),
+        }
     }
 
     /// The time of day: `epoch` after 1970 and what has passed.
@@ -162,11 +176,17 @@ impl Drive {
     }
 
     /// Drives until `ended`; `false` when that does not come.
-    #[expect(clippy::disallowed_methods, reason = "what is measured here is true time")]
     pub(crate) fn until(&self, ended: &CancellationToken) -> bool {
-        let started = SystemTime::now();
+        let started = Instant::now();
         let mut step = STEP_LEAST;
         while !ended.is_cancelled() {
+            if started.elapsed() > STUCK {
+                return false;
+            }
+            if self.true_time.is_some() {
+                thread::sleep(LOOK_ENDED);
+                continue;
+            }
             thread::sleep(if step == STEP_LEAST { LOOK_BUSY } else { LOOK_QUIET });
             let mut lanes = self.lanes.lock().unwrap().clone();
             let mut bustle = lanes.iter_mut().map(Watched::look).max().unwrap_or(Bustle::None);
@@ -188,9 +208,6 @@ impl Drive {
             self.passed.fetch_add(u64::try_from(step.as_micros()).unwrap(), Ordering::SeqCst);
             for lane in &lanes {
                 lane.step(step);
-            }
-            if started.elapsed().is_ok_and(|elapsed| elapsed > STUCK) {
-                return false;
             }
         }
         true

@@ -8,11 +8,16 @@
     reason = "a test fails by panicking, in its helpers too, and says what it did"
 )]
 
+#[path = "../support/emulator.rs"]
+mod emulator;
 mod invariants;
 mod kill;
 mod lane;
+mod ministack;
+mod notes;
 mod run;
 mod script;
+mod secrets;
 mod seeds;
 mod store;
 mod trouble;

@@ -27,14 +27,16 @@ use tokio_util::sync::CancellationToken;
 use wire::BroadcastId;
 
 use crate::lane::{Drive, Lane};
+use crate::ministack::Cloud;
+use crate::notes::Notes;
 use crate::script::TIMEOUT_MS;
 use crate::store::{Account, Troubled};
 use crate::world::{Moment, Upset, World};
 
 /// The queues of every world, in the order of the stages.
-const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
+pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
 /// Receives before a message is dead: so many that only what a script says ends a delivery.
-const RECEIVES_MAX: &str = "60";
+pub(crate) const RECEIVES_MAX: &str = "60";
 /// How long after it was queued a delivery is still tried.
 const HORIZON: Duration = Duration::from_secs(60);
 /// The time of day at which worlds begin, after 1970.
@@ -79,13 +81,18 @@ pub(crate) struct Seen {
     pub(crate) daemons: usize,
     /// What went wrong with the run itself.
     pub(crate) broken: Vec<String>,
-    /// Text that was written on the way: the ledger's file, reports, `Debug` of what lives long.
-    pub(crate) written: Vec<String>,
+    /// The ledger's file as it is.
+    pub(crate) file: String,
 }
 
 /// Runs a world in time of its own. Blocks; may run beside others.
 pub(crate) fn run(world: &World, trust: &Trust) -> Seen {
-    play(world, trust, Run::play).unwrap_or_else(|| Seen {
+    run_on(world, Ground { trust: trust.clone(), ..Ground::default() })
+}
+
+/// Runs a world on some ground.
+pub(crate) fn run_on(world: &World, ground: Ground) -> Seen {
+    play(world, ground, Run::play).unwrap_or_else(|| Seen {
         broken: vec!["the run did not end, or panicked".to_owned()],
         ..Seen::default()
     })
@@ -94,21 +101,21 @@ pub(crate) fn run(world: &World, trust: &Trust) -> Seen {
 /// Plays a world that has been started; `None` when that does not end, or panics.
 pub(crate) fn play<T, F>(
     world: &World,
-    trust: &Trust,
+    ground: Ground,
     how: impl FnOnce(Run) -> F + Send + 'static,
 ) -> Option<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send,
 {
-    let drive = Drive::default();
+    let drive = if ground.cloud.is_some() { Drive::true_time() } else { Drive::default() };
     let lane = drive.lane();
     let ended = CancellationToken::new();
     let until = ended.clone().drop_guard();
-    let (world, trust, its) = (world.clone(), trust.clone(), drive.clone());
+    let (world, its) = (world.clone(), drive.clone());
     let (seen, is_seen) = oneshot::channel();
     lane.handle.spawn(async move {
-        let run = how(Run::start(world, trust, its).await).await;
+        let run = how(Run::start(world, ground, its).await).await;
         // Nobody waits any more when the drive gave up.
         drop(seen.send(run));
         drop(until);
@@ -119,20 +126,30 @@ where
     seen
 }
 
+/// What a world stands on, beside the simulator.
+#[derive(Clone, Default)]
+pub(crate) struct Ground {
+    /// By what signed worlds sign.
+    pub(crate) trust: Trust,
+    /// SQS and DynamoDB of others; the simulator's SQS and a file when absent.
+    pub(crate) cloud: Option<Cloud>,
+    /// Where everything is noted that a daemon tells or shows of itself; it panics now and then, and that is noted too.
+    pub(crate) notes: Option<Notes>,
+}
+
 /// A world that runs.
 pub(crate) struct Run {
     pub(crate) world: World,
-    trust: Trust,
+    ground: Ground,
     pub(crate) drive: Drive,
     pub(crate) sim: Arc<Simulator>,
     directory: TempDir,
-    /// The file itself, which never fails.
+    /// The file of a ledger.
     file: Option<Arc<dyn Store>>,
     account: Account,
     arns: Vec<String>,
     daemons: usize,
     broken: Vec<String>,
-    written: Vec<String>,
 }
 
 /// A daemon in a lane of its own.
@@ -143,10 +160,13 @@ pub(crate) struct Daemon {
 }
 
 impl Run {
-    async fn start(world: World, trust: Trust, drive: Drive) -> Self {
+    async fn start(world: World, ground: Ground, drive: Drive) -> Self {
         let sim = Arc::new(start(&world).await);
         let directory = TempDir::new_in(scratch()).unwrap();
-        let file = if world.has_ledger {
+        if let Some(cloud) = &ground.cloud {
+            cloud.create(&world).await;
+        }
+        let file = if world.has_ledger && ground.cloud.is_none() {
             let _outside = drive.outside();
             let path = directory.path().join("ledger.db");
             Some(Arc::new(Sqlite::open(path, drive.clock(EPOCH)).await.unwrap()) as Arc<dyn Store>)
@@ -156,7 +176,7 @@ impl Run {
         let arns = arns(&world, &sim);
         Self {
             world,
-            trust,
+            ground,
             drive,
             sim,
             directory,
@@ -165,7 +185,6 @@ impl Run {
             arns,
             daemons: 0,
             broken: Vec::new(),
-            written: Vec::new(),
         }
     }
 
@@ -212,6 +231,11 @@ impl Run {
             }
         }
         self.look().await
+    }
+
+    /// Where everything is noted.
+    pub(crate) fn notes(&self) -> Notes {
+        self.ground.notes.clone().unwrap_or_default()
     }
 
     /// Ends a process where it is.
@@ -269,15 +293,14 @@ impl Run {
         let number = self.daemons;
         self.daemons += 1;
         let ctx = self.ctx(number);
-        let (shutdown, url) = (CancellationToken::new(), self.sim.url());
+        let (shutdown, aws) = (CancellationToken::new(), self.aws());
         let asked_to_end = shutdown.clone();
         let chance = Chance::seeded(self.world.seed ^ number as u64);
+        let urls = QUEUES.map(|name| self.url(name));
         let served = lane.handle.spawn(async move {
-            let aws = Aws::at(&url, "us-east-1");
-            let [observer, services, tasks] = QUEUES.map(|name| {
-                let url = format!("{url}/111122223333/{name}");
-                Some(Queue::at(aws.sqs.clone(), url, chance.clone()))
-            });
+            let aws = aws();
+            let [observer, services, tasks] =
+                urls.map(|url| Some(Queue::at(aws.sqs.clone(), url, chance.clone())));
             let options = daemon::Options::new(chance);
             daemon::serve(Arc::new(ctx(&aws)), Queues { observer, services, tasks }, options, asked_to_end)
                 .await
@@ -285,23 +308,36 @@ impl Run {
         Daemon { lane, shutdown, served }
     }
 
+    /// What makes the AWS clients of a process, in its own lane: connections belong to one.
+    pub(crate) fn aws(&self) -> impl FnOnce() -> Aws + Send + 'static {
+        let (url, cloud) = (self.sim.url(), self.ground.cloud.clone());
+        move || {
+            let aws = Aws::at(&url, "us-east-1");
+            match cloud {
+                Some(cloud) => {
+                    let Aws { sqs, dynamodb, .. } = cloud.aws();
+                    Aws { sqs, dynamodb, ..aws }
+                }
+                None => aws,
+            }
+        }
+    }
+
     /// What makes the parts of a daemon, in its own lane.
     pub(crate) fn ctx(&self, number: usize) -> impl FnOnce(&Aws) -> Ctx + Send + 'static {
-        let clock = self.drive.clock(EPOCH);
-        let ledger = self.file.as_ref().map(|file| {
-            let counted = Arc::clone(&self.sim);
-            let store = Troubled {
-                inner: Arc::clone(file),
-                faults: self.sim.faults().clone(),
-                account: Arc::clone(&self.account),
-                calls: Arc::new(move || counted.received_count()),
-                daemon: number,
-                drive: Some(self.drive.clone()),
-            };
-            Arc::new(store) as Arc<dyn Store>
-        });
-        let (world, trust) = (self.world.clone(), self.trust.clone());
-        move |aws| ctx(aws, &world, trust, ledger, clock)
+        let (world, ground, file) = (self.world.clone(), self.ground.clone(), self.file.clone());
+        let (clock, drive, sim) = (self.drive.clock(EPOCH), self.drive.clone(), Arc::clone(&self.sim));
+        let account = Arc::clone(&self.account);
+        move |aws| {
+            let store = ground.cloud.as_ref().map(|cloud| cloud.store(aws)).or(file);
+            let ledger = store.filter(|_| world.has_ledger).map(|inner| {
+                let faults = sim.faults().clone();
+                let calls = Arc::new(move || sim.received_count());
+                let store = Troubled { inner, faults, account, calls, daemon: number, drive };
+                Arc::new(store) as Arc<dyn Store>
+            });
+            ctx(aws, &world, &ground, ledger, clock)
+        }
     }
 
     /// Whether nothing is left to do: no message is on a queue, and with a ledger, every broadcast is complete.
@@ -316,14 +352,19 @@ impl Run {
     async fn left(&self) -> usize {
         let mut left = 0;
         for name in QUEUES {
-            left += depth(&self.sim, name).await;
+            left += match &self.ground.cloud {
+                Some(cloud) => cloud.depth(&self.url(name)).await,
+                None => depth(&self.sim, &self.url(name)).await,
+            };
         }
         left
     }
 
     async fn recorded(&self) -> Vec<Option<Recorded>> {
-        let Some(file) = &self.file else { return vec![None; self.world.broadcasts.len()] };
-        let ledger = Ledger::new(Arc::clone(file), self.drive.clock(EPOCH), DAYS_DEFAULT);
+        let cloud = self.ground.cloud.as_ref().filter(|_| self.world.has_ledger);
+        let store = cloud.map(|cloud| cloud.store(&cloud.aws())).or(self.file.clone());
+        let Some(store) = store else { return vec![None; self.world.broadcasts.len()] };
+        let ledger = Ledger::new(store, self.drive.clock(EPOCH), DAYS_DEFAULT);
         let mut all = Vec::new();
         for broadcast in &self.world.broadcasts {
             let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
@@ -334,12 +375,18 @@ impl Run {
     }
 
     pub(crate) async fn send(&self, queue: &str, body: &str) {
+        if let Some(cloud) = &self.ground.cloud {
+            return cloud.send(&self.url(queue), body).await;
+        }
         let asked = json!({ "QueueUrl": self.url(queue), "MessageBody": body });
         self.sim.sqs("SendMessage", asked).await.unwrap();
     }
 
     pub(crate) fn url(&self, queue: &str) -> String {
-        format!("{}/111122223333/{queue}", self.sim.url())
+        match &self.ground.cloud {
+            Some(cloud) => cloud.url_of(&self.world, queue),
+            None => format!("{}/111122223333/{queue}", self.sim.url()),
+        }
     }
 
     async fn look(self) -> Seen {
@@ -354,16 +401,20 @@ impl Run {
             struck: self.sim.faults().struck(),
             passed: self.drive.passed(),
             daemons: self.daemons,
-            broken: self.broken,
-            written: self.written,
+            broken: self.broken.clone(),
             ..Seen::default()
         };
-        seen.account = self.account;
+        seen.account = Arc::clone(&self.account);
         for name in QUEUES {
-            seen.dead.extend(dead_letters(&self.sim, &format!("{name}-dead")).await);
+            let dead = self.url(&format!("{name}-dead"));
+            seen.dead.extend(match &self.ground.cloud {
+                Some(cloud) => cloud.dead_letters(&dead).await,
+                None => dead_letters(&self.sim, &dead).await,
+            });
         }
-        drop(self.file);
-        drop(self.directory);
+        for file in std::fs::read_dir(self.directory.path()).unwrap() {
+            seen.file += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());
+        }
         seen
     }
 }
@@ -372,7 +423,7 @@ impl Run {
 pub(crate) fn ctx(
     aws: &Aws,
     world: &World,
-    trust: Trust,
+    ground: &Ground,
     ledger: Option<Arc<dyn Store>>,
     clock: Clock,
 ) -> Ctx {
@@ -385,13 +436,17 @@ pub(crate) fn ctx(
     };
     let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Chance::seeded(world.seed));
     let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
-    Ctx::new(
+    let ctx = Ctx::new(
         Discovery::new(aws, Health::Detect, networks),
-        if world.is_signed { deliverer.trusting(trust) } else { deliverer },
+        if world.is_signed { deliverer.trusting(ground.trust.clone()) } else { deliverer },
         ledger,
-        Progress::default(),
+        ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),
         clock,
-    )
+    );
+    if let Some(notes) = &ground.notes {
+        notes.add(&format!("{ctx:?}\n{:?}", ground.trust));
+    }
+    ctx
 }
 
 /// Where files cost no disk, if there is such a place.
@@ -445,8 +500,7 @@ fn arns(world: &World, sim: &Simulator) -> Vec<String> {
 }
 
 /// All messages of a queue, whatever their state.
-async fn depth(sim: &Simulator, name: &str) -> usize {
-    let url = format!("{}/111122223333/{name}", sim.url());
+async fn depth(sim: &Simulator, url: &str) -> usize {
     let answer = sim.sqs("GetQueueAttributes", json!({ "QueueUrl": url, "AttributeNames": ["All"] })).await;
     let answer = answer.unwrap();
     let count = |name: &str| answer["Attributes"][name].as_str().unwrap().parse::<usize>().unwrap();
@@ -455,8 +509,7 @@ async fn depth(sim: &Simulator, name: &str) -> usize {
         + count("ApproximateNumberOfMessagesDelayed")
 }
 
-async fn dead_letters(sim: &Simulator, name: &str) -> Vec<Dead> {
-    let url = format!("{}/111122223333/{name}", sim.url());
+async fn dead_letters(sim: &Simulator, url: &str) -> Vec<Dead> {
     let mut all = Vec::new();
     loop {
         let asked = json!({
@@ -470,7 +523,7 @@ async fn dead_letters(sim: &Simulator, name: &str) -> Vec<Dead> {
     }
 }
 
-fn dead_letter(message: &Value) -> Dead {
+pub(crate) fn dead_letter(message: &Value) -> Dead {
     let body: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
     let attribute = |name: &str| {
         message["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default().to_owned()

@@ -9,10 +9,11 @@ use notifier::deliver::Trust;
 
 use crate::invariants;
 use crate::run::{self, Seen};
+use crate::secrets;
 use crate::world::World;
 
 /// Seeds of a run that names no number.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 /// Worlds at the same time: they wait more than they work.
 const AT_ONCE: u64 = 4;
 
@@ -59,6 +60,7 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
             first..first + number("FAULT_SEEDS").unwrap_or(SEEDS)
         }
     };
+    let trust = tokio::runtime::Runtime::new().unwrap().block_on(secrets::trust());
     let next = AtomicU64::new(seeds.start);
     let total = Mutex::new(Total::default());
     thread::scope(|scope| {
@@ -69,7 +71,7 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
                     if seed >= seeds.end {
                         return;
                     }
-                    one(seed, &total);
+                    one(seed, &trust, &total);
                 }
             });
         }
@@ -91,22 +93,10 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
     assert!(total.failed.is_empty(), "seeds {:?} failed; `make faults SEED=N` replays one", total.failed);
 }
 
-fn one(seed: u64, total: &Mutex<Total>) {
-    let started = std::time::Instant::now();
+fn one(seed: u64, trust: &Trust, total: &Mutex<Total>) {
     let world = World::draw(seed);
-    let seen = run::run(&world, &Trust::default());
+    let seen = run::run(&world, trust);
     let broken = invariants::broken(&world, &seen);
-    if number("FAULT_VERBOSE").is_some() {
-        eprintln!(
-            "seed {seed}: {:?} virtual {:?}, {} tasks {} calls {} daemons {:?}",
-            started.elapsed(),
-            seen.passed,
-            world.tasks.len(),
-            seen.calls.len(),
-            seen.daemons,
-            world.concurrency
-        );
-    }
     let mut total = total.lock().unwrap();
     total.add(&world, &seen);
     if !broken.is_empty() {

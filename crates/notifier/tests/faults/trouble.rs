@@ -50,7 +50,8 @@ pub(crate) fn draw(draw: &mut Draw, has_ledger: bool) -> Vec<(&'static str, When
         let when = match draw.below(if is_missing { 2 } else { 3 }) {
             0 => When::Nth(draw.between(1, 6)),
             1 => When::First(draw.between(1, 3)),
-            _ => When::Every(draw.between(4, 9)),
+            // Not more often: a stage makes half a dozen calls, and none would ever get through.
+            _ => When::Every(draw.between(9, 15)),
         };
         if has_ledger || !operation.starts_with("Ledger") {
             orders.push((operation, when, fault));

@@ -148,6 +148,8 @@ pub(crate) struct World {
     pub(crate) concurrency: usize,
     /// Seconds for which queues hide messages.
     pub(crate) visibility: u32,
+    /// Some receiver wants to be left alone for longer than a delivery is tried.
+    pub(crate) waits_long: bool,
 }
 
 impl World {
@@ -161,13 +163,14 @@ impl World {
         let upsets = (0..draw.weighted(&[30, 40, 20, 10])).filter_map(|_| upset(draw, &tasks)).collect();
         Self {
             seed,
-            fleet,
             broadcasts,
             upsets,
             faults: trouble::draw(draw, has_ledger),
             has_ledger,
             is_signed,
             concurrency: [256, 8, 3, 1][draw.weighted(&[40, 30, 20, 10])],
+            waits_long: waits_long(&fleet),
+            fleet,
             visibility: [4, 10, 30][draw.weighted(&[15, 35, 50])],
             tasks,
         }
@@ -212,8 +215,24 @@ impl World {
             is_signed: false,
             concurrency: 8,
             visibility: 4,
+            waits_long: false,
         }
     }
+}
+
+fn waits_long(fleet: &Fleet) -> bool {
+    let services = fleet.clusters.iter().flat_map(|cluster| &cluster.services);
+    let deployed = services.flat_map(|one| {
+        one.containers.iter().chain(one.deployments.iter().flat_map(|deployment| &deployment.containers))
+    });
+    let standalone = fleet.clusters.iter().flat_map(|cluster| &cluster.standalones);
+    let containers = deployed.chain(standalone.flat_map(|one| &one.containers));
+    containers.flat_map(|container| &container.answers).any(|answer| {
+        answer
+            .headers
+            .get("retry-after")
+            .is_some_and(|wish| wish.starts_with("Fri") || wish.starts_with("999"))
+    })
 }
 
 fn opted_in(name: &str, port: u16, script: Script) -> Container {
