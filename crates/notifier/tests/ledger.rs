@@ -13,7 +13,6 @@ mod emulator;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod sqs;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,17 +140,6 @@ impl Setup {
             }
         }
         true
-    }
-
-    /// How often each task accepted an event, by ARN.
-    fn accepted(&self) -> BTreeMap<String, usize> {
-        let mut accepted = BTreeMap::new();
-        for call in self.sim().received() {
-            if call.status.is_some_and(|status| (200..300).contains(&status)) {
-                *accepted.entry(call.task.clone()).or_default() += 1;
-            }
-        }
-        accepted
     }
 }
 

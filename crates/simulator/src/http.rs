@@ -131,7 +131,10 @@ where
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
-                Ok(body) => reply(answer(Request::from_parts(parts, body.to_bytes())).await).await,
+                Ok(body) => match answer(Request::from_parts(parts, body.to_bytes())).await {
+                    Reply::Answer(response) => Ok(response),
+                    Reply::Reset => Err(OnPurpose),
+                },
                 Err(error) if error.is::<LengthLimitError>() => Ok(too_large()),
                 Err(_) => Err(OnPurpose),
             }
@@ -150,13 +153,6 @@ where
     if !matches!(served, Some(Ok(()))) {
         // Closing with data unsent would be polite; this resets. A socket that cannot be told closes politely.
         let _ = stream.set_zero_linger();
-    }
-}
-
-async fn reply(reply: Reply) -> Result<Response<ReplyBody>, OnPurpose> {
-    match reply {
-        Reply::Answer(response) => Ok(response),
-        Reply::Reset => Err(OnPurpose),
     }
 }
 

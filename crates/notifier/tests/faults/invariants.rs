@@ -157,14 +157,14 @@ impl<'a> Judge<'a> {
             let accepted = !self.accepted(*member, calls.get(member)).is_empty();
             let outcomes: Vec<_> = found.iter().map(|entry| entry.outcome).collect();
             let is_right = match (expected, outcomes.as_slice()) {
-                (Expected::Ignored, []) => true,
                 // It may have stopped before anybody looked.
                 (Expected::Called(_) | Expected::Skipped, []) => *has_stopped,
-                (Expected::Skipped, [Some(Outcome::Skipped)]) => true,
                 (Expected::Called(_) | Expected::Skipped, [Some(Outcome::Gone)]) if *has_stopped => true,
                 (Expected::Called(_), [Some(Outcome::Delivered)]) => accepted,
+                (Expected::Ignored, [])
+                | (Expected::Skipped, [Some(Outcome::Skipped)])
                 // A receiver whose head is too large to read may mean yes.
-                (Expected::Called(Outcome::Failed), [Some(Outcome::Failed)]) => true,
+                | (Expected::Called(Outcome::Failed), [Some(Outcome::Failed)]) => true,
                 (Expected::Called(ends), [Some(outcome)]) => ends == outcome && !accepted,
                 _ => false,
             };

@@ -79,7 +79,7 @@ async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
     let (ctx, aws) = (run.ctx(usize::MAX - 1), run.aws());
     let cut = lane.handle.spawn(async move {
         let ctx = ctx(&aws());
-        cut(stage::run(&ctx, stage, &message, None), n).await.is_some()
+        cut(Box::pin(stage::run(&ctx, stage, &message, None)), n).await.is_some()
     });
     let has_ended = cut.await.unwrap();
     run.kill(lane);

@@ -46,8 +46,8 @@ impl Lane {
             let runtime =
                 Builder::new_current_thread().enable_all().start_paused(has_own_time).build().unwrap();
             // While a blocking task runs, tokio does not move a paused clock by itself.
-            let (hold, held) = mpsc::channel::<()>();
-            runtime.spawn_blocking(move || held.recv().is_err());
+            let (hold, let_go) = mpsc::channel::<()>();
+            runtime.spawn_blocking(move || let_go.recv().is_err());
             started.send(runtime.handle().clone()).unwrap();
             runtime.block_on(until.cancelled());
             drop(hold);

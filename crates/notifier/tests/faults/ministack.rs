@@ -105,7 +105,7 @@ fn dead_letter(message: &Message) -> Dead {
     let attributes = message.message_attributes.iter().flatten();
     let attributes =
         attributes.map(|(name, value)| (name.clone(), json!({ "StringValue": value.string_value() })));
-    let attributes = serde_json::Map::from_iter(attributes);
+    let attributes = attributes.collect::<serde_json::Map<_, _>>();
     run::dead_letter(&json!({ "Body": message.body, "MessageAttributes": attributes }))
 }
 

@@ -1,6 +1,6 @@
 //! Secrets, searched for in everything that is written while everything goes wrong.
 
-use std::error::Error;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -10,7 +10,6 @@ use notifier::secrets::{SecretRef, Vault};
 use notifier::settings::Environment;
 use notifier::stage::{self, StageName};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
-use std::time::Duration;
 
 use crate::invariants;
 use crate::kill::receive;
@@ -86,15 +85,15 @@ pub(crate) async fn trust() -> Trust {
 
 /// A piece as it is, in hexadecimal, in Base64 wherever it begins in a group of three, as numbers, escaped for URLs.
 fn forms(piece: &[u8]) -> Vec<String> {
-    let hex = |byte: &u8| format!("{byte:02x}");
+    let hex =
+        |between: &str| piece.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(between);
     let numbers: Vec<String> = piece.iter().map(u8::to_string).collect();
-    let lower: String = piece.iter().map(hex).collect();
     let mut forms = vec![
-        lower.to_uppercase(),
-        lower,
+        hex(""),
+        hex("").to_lowercase(),
+        format!("%{}", hex("%")),
         numbers.join(", "),
         numbers.join(","),
-        piece.iter().map(|byte| format!("%{byte:02X}")).collect(),
     ];
     forms.extend(String::from_utf8(piece.to_vec()));
     for before in 0..3 {
@@ -102,7 +101,7 @@ fn forms(piece: &[u8]) -> Vec<String> {
         for engine in [STANDARD, URL_SAFE] {
             let text = engine.encode(&shifted);
             // Without the groups at the ends that others have a part in.
-            let inner = &text[if before == 0 { 0 } else { 4 }..shifted.len() / 3 * 4];
+            let inner = text.get(if before == 0 { 0 } else { 4 }..shifted.len() / 3 * 4).unwrap();
             let escaped = inner.replace('+', "%2B").replace('/', "%2F");
             forms.extend([inner.to_owned(), escaped]);
         }
@@ -146,17 +145,16 @@ async fn by_hand(mut run: Run) -> Seen {
 
 /// Everything that a run wrote.
 fn written(seen: &Seen, notes: &Notes) -> String {
-    let mut all = notes.take();
-    all += &seen.file;
+    notes.add(&seen.file);
     for dead in &seen.dead {
-        all += &dead.text;
+        notes.add(&dead.text);
     }
     for recorded in seen.recorded.iter().flatten() {
-        all += &format!("{recorded:?}");
-        all += &serde_json::to_string(&recorded.report.lines()).unwrap();
-        all += &serde_json::to_string(&recorded.report.summary()).unwrap();
+        notes.add(&format!("{recorded:?}"));
+        notes.add(&serde_json::to_string(&recorded.report.lines()).unwrap());
+        notes.add(&serde_json::to_string(&recorded.report.summary()).unwrap());
     }
-    all
+    notes.take()
 }
 
 /// What is said of secrets that are wrong.
@@ -175,7 +173,7 @@ async fn wrong_secrets(notes: &Notes, secrets: &Secrets) {
         match Trust::load(&options, &variables.vault()).await {
             Ok(trust) => notes.add(&format!("{trust:?}")),
             Err(error) => {
-                notes.add(&format!("{error} {error:?} {} {}", chain(&error), error.source().is_some()))
+                notes.add(&format!("{error} {error:?} {}", chain(&error)));
             }
         }
     }
@@ -232,7 +230,7 @@ fn the_search_finds_a_secret_in_any_form() {
     planted.push(serde_json::to_string(&HMAC.to_vec()).unwrap());
     planted.push(STANDARD.encode(format!("Authorization: Bearer {BEARER}")));
     planted.push(URL_SAFE.encode(format!("a{BEARER}")));
-    planted.push(ED25519.iter().map(|byte| format!("{byte:02x}")).collect());
+    planted.push(ED25519.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat());
     planted.push(String::from_utf8_lossy(&ED25519[..PIECE]).into_owned());
     planted.push(form_urlencoded::byte_serialize(planted[0].as_bytes()).collect());
     for text in planted {

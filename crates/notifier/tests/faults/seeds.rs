@@ -19,9 +19,19 @@ const AT_ONCE: u64 = 4;
 
 #[expect(clippy::disallowed_methods, reason = "how a person or a job chooses seeds")]
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    // Those that `make` was not told are empty.
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// The most memory that this process may have taken: daemons, simulators and receivers of all worlds, whatever their number.
+const RESIDENT_KIB_MAX: u64 = 400 * 1024;
+
+/// The most memory that this process had resident at any time, in KiB; `None` where the system does not say.
+fn resident_kib_most() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// What a run of many seeds came to.
@@ -53,12 +63,10 @@ impl Total {
 
 #[test]
 fn whatever_goes_wrong_every_task_has_the_right_end() {
+    let first = number("FAULT_FIRST_SEED").unwrap_or_default();
     let seeds = match number("FAULT_SEED") {
         Some(seed) => seed..seed + 1,
-        None => {
-            let first = number("FAULT_FIRST_SEED").unwrap_or_default();
-            first..first + number("FAULT_SEEDS").unwrap_or(SEEDS)
-        }
+        None => first..first + number("FAULT_SEEDS").unwrap_or(SEEDS),
     };
     let trust = tokio::runtime::Runtime::new().unwrap().block_on(secrets::trust());
     let next = AtomicU64::new(seeds.start);
@@ -80,25 +88,28 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
     for ((operation, fault), count) in &total.struck {
         eprintln!("{count:>8}  {operation} {fault}");
     }
+    let resident = resident_kib_most();
     eprintln!(
-        "{} worlds, {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {} faults",
+        "{} worlds, {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {} faults, {:?} KiB resident",
         total.worlds,
         total.broadcasts,
         total.tasks,
         total.stopped,
         total.calls,
         total.daemons,
-        total.struck.values().sum::<u64>()
+        total.struck.values().sum::<u64>(),
+        resident
     );
+    assert!(resident.is_none_or(|resident| resident < RESIDENT_KIB_MAX), "{resident:?} KiB resident");
     assert!(total.failed.is_empty(), "seeds {:?} failed; `make faults SEED=N` replays one", total.failed);
 }
 
 fn one(seed: u64, trust: &Trust, total: &Mutex<Total>) {
     let world = World::draw(seed);
-    let seen = run::run(&world, trust);
-    let broken = invariants::broken(&world, &seen);
+    let run = run::run(&world, trust);
+    let broken = invariants::broken(&world, &run);
     let mut total = total.lock().unwrap();
-    total.add(&world, &seen);
+    total.add(&world, &run);
     if !broken.is_empty() {
         total.failed.push(seed);
         eprintln!("seed {seed} failed; `make faults SEED={seed}` replays it:\n  {}", broken.join("\n  "));

@@ -349,7 +349,7 @@ fn service(draw: &mut Draw, number: usize, is_signed: bool) -> (Service, Vec<Tas
     let mut tasks = Vec::new();
     let rollout = |draw: &mut Draw, port: u16, most: u64, tasks: &mut Vec<Task>| {
         let place = Place { port, ..place };
-        let (containers, expected) = containers(draw, &place);
+        let (containers, expected) = containers(draw, place);
         let count = draw.between(1, most);
         let overrides = overrides(draw, count);
         tasks.extend((1..=count).map(|task| task_of(&name, false, task, &expected, &containers, &overrides)));
@@ -377,7 +377,7 @@ fn service(draw: &mut Draw, number: usize, is_signed: bool) -> (Service, Vec<Tas
 
 fn standalone(draw: &mut Draw, is_signed: bool) -> (Standalone, Vec<Task>) {
     let place = Place { kind: KINDS[0].1, port: 9_000, is_signed };
-    let (containers, expected) = containers(draw, &place);
+    let (containers, expected) = containers(draw, place);
     let count = draw.between(1, 3);
     let tasks = (1..=count).map(|task| task_of("family:job", true, task, &expected, &containers, &[]));
     let tasks = tasks.collect();
@@ -440,7 +440,7 @@ struct Place {
     is_signed: bool,
 }
 
-fn containers(draw: &mut Draw, place: &Place) -> (Vec<Container>, Vec<(String, Expected)>) {
+fn containers(draw: &mut Draw, place: Place) -> (Vec<Container>, Vec<(String, Expected)>) {
     let mut all = vec![container(draw, "app", place.port, place)];
     if draw.percent(20) {
         all.push(container(draw, "admin", place.port + 1, place));
@@ -460,7 +460,7 @@ fn containers(draw: &mut Draw, place: &Place) -> (Vec<Container>, Vec<(String, E
 }
 
 /// A container, and what must come of it in a task that runs.
-fn container(draw: &mut Draw, name: &str, port: u16, place: &Place) -> (Container, Expected) {
+fn container(draw: &mut Draw, name: &str, port: u16, place: Place) -> (Container, Expected) {
     let script = Script::draw(draw);
     let ends = script.ends;
     let mut container = Container { own_only: draw.percent(40), ..opted_in(name, port, script) };

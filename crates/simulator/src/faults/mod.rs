@@ -116,6 +116,7 @@ impl Faults {
 
     /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
     /// pages, which EC2 limits more.
+    #[must_use]
     pub fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();
@@ -208,7 +209,7 @@ mod tests {
         faults.order("*", When::Every(2), Fault::Reset);
         faults.order("SendMessageBatch", When::Nth(1), Fault::DropEntry);
         for operation in ["ListTasks", "ListTasks", "ListServices", "ListServices"] {
-            faults.meet(operation, false, Instant::now());
+            let _ = faults.meet(operation, false, Instant::now());
         }
         assert!(faults.drops_entry("SendMessageBatch", "a").is_some());
         faults.clear();
