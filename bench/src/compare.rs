@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::process::Sample;
+use crate::signing;
 
 /// The notifier may take this many times the floor's processor time. Measured: 1.4 to 1.7.
 const RATIO_MOST: f64 = 2.0;
@@ -44,6 +45,7 @@ pub(crate) fn run(compare: &Compare) -> Result<ExitCode> {
     growth(compare, &mut broken)?;
     slow_tasks()?;
     hung_tasks()?;
+    signing::run()?;
     for limit in &broken {
         println!("\nBROKEN: {limit}");
     }
@@ -189,23 +191,23 @@ fn measure(
     Ok((sample, Duration::from_nanos(cpu.parse()?)))
 }
 
-fn start(args: &[&str]) -> Result<Child> {
+pub(crate) fn start(args: &[&str]) -> Result<Child> {
     let program = std::env::current_exe()?;
     let child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     child.context("cannot start another process")
 }
 
 /// In µs.
-fn per_call(cpu: Duration, count: u32) -> f64 {
+pub(crate) fn per_call(cpu: Duration, count: u32) -> f64 {
     cpu.as_secs_f64() * 1e6 / f64::from(count)
 }
 
-fn rate(wall: Duration, count: u32) -> f64 {
+pub(crate) fn rate(wall: Duration, count: u32) -> f64 {
     f64::from(count) / wall.as_secs_f64()
 }
 
 /// The lower quartile, the median and the upper quartile.
-fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+pub(crate) fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
     [last / 4, last / 2, last - last / 4].map(|at| values.get(at).copied().unwrap_or_default())

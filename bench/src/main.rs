@@ -11,13 +11,21 @@ mod compare;
 #[cfg(target_os = "linux")]
 mod floor;
 #[cfg(target_os = "linux")]
+mod ledger;
+#[cfg(target_os = "linux")]
 mod load;
+#[cfg(target_os = "linux")]
+mod outcomes;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
 mod product;
 #[cfg(target_os = "linux")]
 mod server;
+#[cfg(target_os = "linux")]
+mod signing;
+#[cfg(target_os = "linux")]
+mod table;
 
 #[cfg(target_os = "linux")]
 fn main() -> anyhow::Result<std::process::ExitCode> {
@@ -34,17 +42,32 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     enum Role {
         /// Compare both clients, and judge the result (without a subcommand: this, with its defaults)
         Compare(compare::Compare),
+        /// Compare the ledger in a file with the smallest program that keeps the same rows, and count calls of DynamoDB
+        Ledger(ledger::Compare),
         /// The server alone, until its input ends
         Serve(server::Serve),
         /// The smallest client alone
         Floor(load::Load),
         /// The notifier alone
         Product(load::Load),
+        /// The ledger in a file alone
+        Outcomes(outcomes::InFile),
+        /// The smallest program that keeps the same rows alone
+        OutcomesFloor(outcomes::InFile),
+        /// The ledger in a table alone
+        OutcomesTable(outcomes::InTable),
+        /// A table that takes everything alone, until its input ends
+        ServeTable,
     }
 
     match Args::parse().role {
         None => compare::run(&compare::Compare::default()),
         Some(Role::Compare(compare)) => compare::run(&compare),
+        Some(Role::Ledger(compare)) => ledger::run(&compare),
+        Some(Role::Outcomes(of)) => outcomes::product(&of),
+        Some(Role::OutcomesFloor(of)) => outcomes::floor(&of),
+        Some(Role::OutcomesTable(of)) => outcomes::table(&of),
+        Some(Role::ServeTable) => table::run(),
         Some(Role::Serve(serve)) => server::run(&serve),
         Some(Role::Floor(load)) => process::sample(|| floor::run(&load)),
         Some(Role::Product(load)) => process::sample(|| product::run(&load)),

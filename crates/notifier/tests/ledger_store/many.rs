@@ -20,6 +20,10 @@ const TASKS: usize = 100_000;
 /// Of an emulator, which is slower.
 const TASKS_FEW: usize = 3_000;
 
+/// Bytes that one write unit pays for. Source: "DynamoDB read and write operations".
+const WRITE_UNIT_BYTES: i64 = 1_024;
+/// `pk`, `sk`, `body` and `expires`, and a number of ten digits.
+const NAMES_AND_EXPIRY_BYTES: i64 = 15 + 6;
 const TABLE: &str = "outcomes";
 
 #[cfg(target_os = "linux")]
@@ -40,6 +44,7 @@ async fn a_hundred_thousand_outcomes_are_recorded_and_reported_within_the_memory
     let mut keys = db.prepare("SELECT partition, sort FROM items").unwrap();
     let keys = keys.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap);
     broadcast.check_spread(keys);
+    assert!(largest_outcome(&db) <= WRITE_UNIT_BYTES, "more than a write unit of DynamoDB");
     // Stages only write, and have other things to hold. A report is read by a program that does nothing else.
     let function = function_mb();
     assert!(writing <= function / 4, "{writing} MB while writing, with {function} MB for everything");
@@ -77,6 +82,13 @@ async fn scan(aws: &Aws) -> Vec<(String, String)> {
             return keys;
         }
     }
+}
+
+/// The size of the largest item of a delivery, as DynamoDB counts it: the lengths of names and values.
+fn largest_outcome(db: &Connection) -> i64 {
+    let sizes = "SELECT max(length(partition) + length(sort) + length(body)) FROM items
+        WHERE sort LIKE 'told#%' OR sort LIKE 'state#%'";
+    db.query_row::<i64, _, _>(sizes, [], |row| row.get(0)).unwrap() + NAMES_AND_EXPIRY_BYTES
 }
 
 /// The memory of the smallest function, unless told otherwise.
