@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wire::{Broadcast, BroadcastId, Draft};
 
 use crate::ambient::Clock;
@@ -22,6 +22,10 @@ mod endpoint;
 pub(crate) use endpoint::endpoint;
 mod find;
 mod notify;
+
+/// Waits before a record of what was given up is tried again.
+const NOTE_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Everything that the stages need; made once per process and shared.
 #[derive(Debug)]
@@ -195,6 +199,8 @@ pub async fn run(
 
 /// Records that a message was given up, before it goes to the dead letters: whoever it was for was not told.
 ///
+/// Tried a few times: nobody comes back to record it later, and a report would wait for it for ever.
+///
 /// # Errors
 ///
 /// When the message does not say whom it was for, or the ledger does not answer.
@@ -207,10 +213,17 @@ pub async fn given_up(
     if !ctx.ledger.is_kept() {
         return Ok(());
     }
-    match stage {
-        StageName::Services => find::no_services(ctx, message, reason).await,
-        StageName::Tasks => find::no_tasks(ctx, message, reason).await,
-        StageName::Notify => notify::not_told(ctx, message, reason).await,
+    let mut waits = NOTE_AGAIN_AFTER.into_iter();
+    loop {
+        let noted = match stage {
+            StageName::Services => find::no_services(ctx, message, reason).await,
+            StageName::Tasks => find::no_tasks(ctx, message, reason).await,
+            StageName::Notify => notify::not_told(ctx, message, reason).await,
+        };
+        match (&noted, waits.next()) {
+            (Err(StageError::Ledger(error)), Some(wait)) if !error.is_final() => sleep(wait).await,
+            _ => return noted,
+        }
     }
 }
 

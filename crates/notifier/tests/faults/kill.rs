@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use crate::invariants;
 use crate::run::{self, Ground, Run, Seen};
+use crate::script::Script;
 use crate::world::{Moment, Upset, World};
 
 /// More awaits than any stage has, and more calls than a daemon makes in a small world.
@@ -136,5 +137,19 @@ fn a_daemon_killed_at_any_call_loses_nothing() {
         }
         eprintln!("A daemon (ledger: {has_ledger}) was killed at each of {calls} calls");
         assert!(calls > 20);
+    }
+}
+
+/// A delivery whose receives are used up is recorded before it is buried. Nobody comes back to record it later.
+#[test]
+fn what_is_given_up_is_recorded_although_the_ledger_fails_at_that_moment() {
+    for operation in ["LedgerGet", "LedgerPut"] {
+        for n in 1..=8 {
+            let mut world = World::small_of(&[1], &Script::absent());
+            world.receives_max = 2;
+            world.faults = vec![(operation, When::Nth(n), Fault::Fail)];
+            let broken = invariants::broken(&world, &run::run(&world, &Trust::default()));
+            assert!(broken.is_empty(), "{operation} {n}: {broken:#?}");
+        }
     }
 }

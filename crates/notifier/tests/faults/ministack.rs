@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::emulator::Emulator;
 use crate::invariants;
-use crate::run::{self, Dead, Ground, QUEUES, RECEIVES_MAX};
+use crate::run::{self, Dead, Ground, QUEUES};
 use crate::secrets;
 use crate::world::{Expected, World};
 
@@ -55,7 +55,9 @@ impl Cloud {
             let dead = named(world, &format!("{name}-dead"));
             sqs.create_queue().queue_name(&dead).send().await.unwrap();
             let arn = format!("arn:aws:sqs:us-east-1:000000000000:{dead}");
-            let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX }).to_string();
+            let policy =
+                json!({ "deadLetterTargetArn": arn, "maxReceiveCount": world.receives_max.to_string() })
+                    .to_string();
             let call = sqs.create_queue().queue_name(named(world, name));
             let call = call.attributes(Attribute::VisibilityTimeout, world.visibility.to_string());
             call.attributes(Attribute::RedrivePolicy, policy).send().await.unwrap();

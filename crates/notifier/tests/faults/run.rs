@@ -35,8 +35,6 @@ use crate::world::{Moment, Upset, World};
 
 /// The queues of every world, in the order of the stages.
 pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// Receives before a message is dead: so many that only what a script says ends a delivery.
-pub(crate) const RECEIVES_MAX: &str = "60";
 /// How long after it was queued a delivery is still tried.
 const HORIZON: Duration = Duration::from_secs(60);
 /// The time of day at which worlds begin, after 1970.
@@ -461,7 +459,7 @@ async fn start(world: &World) -> Simulator {
         let dead = format!("{name}-dead");
         let policy = json!({
             "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{dead}"),
-            "maxReceiveCount": RECEIVES_MAX,
+            "maxReceiveCount": world.receives_max.to_string(),
         });
         let attributes = [
             ("RedrivePolicy".to_owned(), policy.to_string()),

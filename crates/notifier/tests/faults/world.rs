@@ -23,6 +23,8 @@ use crate::trouble;
 pub(crate) const CLUSTER: &str = "prod";
 /// A service that no world has.
 pub(crate) const NOWHERE: &str = "nowhere";
+/// Receives before a message is dead: so many that only what a script says ends a delivery.
+const RECEIVES_MAX: u32 = 60;
 /// Hosts of each kind in a world that needs some; host mode puts one task of a service on each.
 const HOSTS: u32 = 3;
 
@@ -148,6 +150,8 @@ pub(crate) struct World {
     pub(crate) concurrency: usize,
     /// Seconds for which queues hide messages.
     pub(crate) visibility: u32,
+    /// Receives before a message is dead.
+    pub(crate) receives_max: u32,
     /// Some receiver wants to be left alone for longer than a delivery is tried.
     pub(crate) waits_long: bool,
 }
@@ -169,6 +173,7 @@ impl World {
             has_ledger,
             is_signed,
             concurrency: [256, 8, 3, 1][draw.weighted(&[40, 30, 20, 10])],
+            receives_max: RECEIVES_MAX,
             waits_long: waits_long(&fleet),
             fleet,
             visibility: [4, 10, 30][draw.weighted(&[15, 35, 50])],
@@ -176,13 +181,18 @@ impl World {
         }
     }
 
-    /// A quiet world of a few services of these tasks, where everybody accepts.
+    /// A quiet world of a few services of so many tasks, where everybody accepts.
     pub(crate) fn small(services: &[u32]) -> Self {
+        Self::small_of(services, &Script::accepting())
+    }
+
+    /// The same with other answers.
+    pub(crate) fn small_of(services: &[u32], script: &Script) -> Self {
         let mut cluster = Cluster { name: CLUSTER.to_owned(), ..Cluster::default() };
         let mut tasks = Vec::new();
         for (number, count) in services.iter().enumerate() {
             let name = format!("s{number}");
-            let container = opted_in("app", 8080, Script::accepting());
+            let container = opted_in("app", 8080, script.clone());
             let service = Service {
                 name: name.clone(),
                 launch_type: LaunchType::Fargate,
@@ -194,7 +204,7 @@ impl World {
             tasks.extend((0..*count).map(|_| Task {
                 group: name.clone(),
                 is_standalone: false,
-                containers: vec![("app".to_owned(), Expected::Called(Outcome::Delivered))],
+                containers: vec![("app".to_owned(), Expected::Called(script.ends))],
                 may_stop: false,
                 knows_itself: false,
             }));
@@ -215,6 +225,7 @@ impl World {
             is_signed: false,
             concurrency: 8,
             visibility: 4,
+            receives_max: RECEIVES_MAX,
             waits_long: false,
         }
     }
