@@ -46,7 +46,7 @@ pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Received, String)
 }
 
 /// Works through a queue as its stage does, without an accident.
-async fn work_off(run: &Run, stage: StageName, from: &str, to: &'static str) {
+pub(crate) async fn work_off(run: &Run, stage: StageName, from: &str, to: &'static str) {
     let lane = run.drive.lane();
     while let Some((message, receipt)) = receive(run, from).await {
         let (ctx, aws) = (run.ctx(usize::MAX), run.aws());

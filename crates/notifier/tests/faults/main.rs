@@ -20,5 +20,6 @@ mod script;
 mod secrets;
 mod seeds;
 mod store;
+mod stranger;
 mod trouble;
 mod world;

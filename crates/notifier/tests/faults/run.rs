@@ -231,6 +231,11 @@ impl Run {
         self.look().await
     }
 
+    /// The time of day in this world.
+    pub(crate) fn clock(&self) -> Clock {
+        self.drive.clock(EPOCH)
+    }
+
     /// Where everything is noted.
     pub(crate) fn notes(&self) -> Notes {
         self.ground.notes.clone().unwrap_or_default()

@@ -41,7 +41,7 @@ impl Secrets {
         let certificate =
             CertificateParams::new(vec!["notifier".to_owned()]).unwrap().self_signed(&pair).unwrap();
         let variables = vec![
-            ("HMAC", format!("whsec_{}", STANDARD.encode(HMAC))),
+            ("HMAC", hmac_key()),
             ("ED25519", format!("whsk_{}", STANDARD.encode(ED25519))),
             ("HEADERS", format!("Authorization: Bearer {BEARER}")),
             ("CERTIFICATE", certificate.pem()),
@@ -81,6 +81,11 @@ fn options(signing: &str) -> TrustOptions {
 /// By what signed worlds sign.
 pub(crate) async fn trust() -> Trust {
     Secrets::new().trust().await
+}
+
+/// What verifies them.
+pub(crate) fn hmac_key() -> String {
+    format!("whsec_{}", STANDARD.encode(HMAC))
 }
 
 /// A piece as it is, in hexadecimal, in Base64 wherever it begins in a group of three, as numbers, escaped for URLs.
