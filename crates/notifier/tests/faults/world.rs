@@ -372,6 +372,10 @@ fn service(draw: &mut Draw, number: usize, is_signed: bool) -> (Service, Vec<Tas
         let (tasks, containers, overrides) = rollout(draw, place.port + 50, 2, &mut tasks);
         deployments.push(Deployment { revision: 1, tasks, containers, overrides });
     }
+    if kind.mode == NetworkMode::Host {
+        // On another host, its port may be taken by another task of the service.
+        tasks.iter_mut().for_each(|task| task.knows_itself = false);
+    }
     let service = Service {
         name,
         launch_type: kind.launch_type,
