@@ -374,7 +374,9 @@ fn service(draw: &mut Draw, number: usize, is_signed: bool) -> (Service, Vec<Tas
     }
     if kind.mode == NetworkMode::Host {
         // On another host, its port may be taken by another task of the service.
-        tasks.iter_mut().for_each(|task| task.knows_itself = false);
+        for task in &mut tasks {
+            task.knows_itself = false;
+        }
     }
     let service = Service {
         name,
