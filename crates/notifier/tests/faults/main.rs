@@ -10,11 +10,13 @@
 
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod fleet;
 mod invariants;
 mod kill;
 mod lane;
 mod ministack;
 mod notes;
+mod queues;
 mod run;
 mod script;
 mod secrets;

@@ -17,7 +17,8 @@ use serde_json::json;
 
 use crate::emulator::Emulator;
 use crate::invariants;
-use crate::run::{self, Dead, Ground, QUEUES};
+use crate::queues::{self, Dead};
+use crate::run::{self, Ground, QUEUES};
 use crate::secrets;
 use crate::world::{Expected, World};
 
@@ -108,7 +109,7 @@ fn dead_letter(message: &Message) -> Dead {
     let attributes =
         attributes.map(|(name, value)| (name.clone(), json!({ "StringValue": value.string_value() })));
     let attributes = attributes.collect::<serde_json::Map<_, _>>();
-    run::dead_letter(&json!({ "Body": message.body, "MessageAttributes": attributes }))
+    queues::dead_letter(&json!({ "Body": message.body, "MessageAttributes": attributes }))
 }
 
 fn named(world: &World, queue: &str) -> String {

@@ -17,7 +17,7 @@ use notifier::network::Networks;
 use notifier::progress::Progress;
 use notifier::queue::Queue;
 use notifier::stage::Ctx;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::fleet::TaskStatus;
 use simulator::{Options, QueueSpec, Received, Simulator, StartError};
 use tempfile::TempDir;
@@ -29,6 +29,7 @@ use wire::BroadcastId;
 use crate::lane::{Drive, Lane};
 use crate::ministack::Cloud;
 use crate::notes::Notes;
+use crate::queues::{Dead, dead_letters, depth};
 use crate::script::TIMEOUT_MS;
 use crate::store::{Account, Troubled};
 use crate::world::{Moment, Upset, World};
@@ -45,18 +46,6 @@ const ENDS_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// and time passes slowly while somebody works.
 const GLANCE_LEAST: Duration = Duration::from_millis(20);
 const GLANCE_MOST: Duration = Duration::from_secs(2);
-
-/// A dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Dead {
-    pub(crate) broadcast: String,
-    pub(crate) task: String,
-    pub(crate) container: String,
-    pub(crate) stage: String,
-    pub(crate) code: String,
-    /// Body and attributes, as they are.
-    pub(crate) text: String,
-}
 
 /// What was seen of a run.
 #[derive(Debug, Default)]
@@ -500,43 +489,4 @@ fn arns(world: &World, sim: &Simulator) -> Vec<String> {
         of_group[&task.group][*place - 1].clone()
     });
     arns.collect()
-}
-
-/// All messages of a queue, whatever their state.
-async fn depth(sim: &Simulator, url: &str) -> usize {
-    let answer = sim.sqs("GetQueueAttributes", json!({ "QueueUrl": url, "AttributeNames": ["All"] })).await;
-    let answer = answer.unwrap();
-    let count = |name: &str| answer["Attributes"][name].as_str().unwrap().parse::<usize>().unwrap();
-    count("ApproximateNumberOfMessages")
-        + count("ApproximateNumberOfMessagesNotVisible")
-        + count("ApproximateNumberOfMessagesDelayed")
-}
-
-async fn dead_letters(sim: &Simulator, url: &str) -> Vec<Dead> {
-    let mut all = Vec::new();
-    loop {
-        let asked = json!({
-            "QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "VisibilityTimeout": 43200,
-        });
-        let answer = sim.sqs("ReceiveMessage", asked).await.unwrap();
-        let Some(messages) = answer["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
-            return all;
-        };
-        all.extend(messages.iter().map(dead_letter));
-    }
-}
-
-pub(crate) fn dead_letter(message: &Value) -> Dead {
-    let body: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
-    let attribute = |name: &str| {
-        message["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default().to_owned()
-    };
-    Dead {
-        broadcast: body["broadcast"]["id"].as_str().unwrap_or_default().to_owned(),
-        task: body["notify_task_arn"].as_str().unwrap_or_default().to_owned(),
-        container: body["container"].as_str().unwrap_or_default().to_owned(),
-        stage: attribute("stage"),
-        code: attribute("code"),
-        text: message.to_string(),
-    }
 }
