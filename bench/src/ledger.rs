@@ -9,11 +9,6 @@ use tempfile::TempDir;
 use crate::compare::{per_call, quartiles, rate, start};
 use crate::process::Sample;
 
-/// Writing may take the ledger this many times the floor's processor time.
-const RATIO_MOST: f64 = 2.0;
-/// Calls of `BatchWriteItem` for a thousand outcomes: 40 are full, and at the ends some are not.
-const CALLS_OF_THOUSAND_MOST: f64 = 41.0;
-
 /// How much to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Compare {
@@ -25,16 +20,14 @@ pub(crate) struct Compare {
     turns: u32,
 }
 
-/// Runs everything; the exit code is 1 when a limit is broken.
+/// Runs everything. A sample that loses outcomes is an error; the figures are not judged.
 pub(crate) fn run(compare: &Compare) -> Result<ExitCode> {
-    let broken: Vec<_> = in_file(compare)?.into_iter().chain(in_table(compare)?).collect();
-    for limit in &broken {
-        println!("\nBROKEN: {limit}");
-    }
-    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    in_file(compare)?;
+    in_table(compare)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn in_file(compare: &Compare) -> Result<Option<String>> {
+fn in_file(compare: &Compare) -> Result<()> {
     let Compare { count, turns } = *compare;
     println!("{count} outcomes in a file, {turns} turns; processor time of one in µs\n");
     println!(
@@ -64,8 +57,7 @@ fn in_file(compare: &Compare) -> Result<Option<String>> {
     }
     let [low, ratio, high] = quartiles(ratios);
     println!("\nmedian ratio of writing: {ratio:.2} [{low:.2} to {high:.2}]");
-    Ok((ratio > RATIO_MOST)
-        .then(|| format!("writing takes {ratio:.2} times the floor's processor time, {RATIO_MOST} at most")))
+    Ok(())
 }
 
 /// The samples of writing and of reporting, in a new file. Every outcome must be accounted for.
@@ -84,7 +76,7 @@ fn file_sample(role: &str, count: u32) -> Result<[Sample; 2]> {
     Ok(samples)
 }
 
-fn in_table(compare: &Compare) -> Result<Option<String>> {
+fn in_table(compare: &Compare) -> Result<()> {
     let count = compare.count;
     let mut server = start(&["serve-table"])?;
     let mut told = BufReader::new(server.stdout.take().context("no output")?);
@@ -104,6 +96,5 @@ fn in_table(compare: &Compare) -> Result<Option<String>> {
         per_call(sample.cpu, count),
         rate(sample.wall, count),
     );
-    Ok((calls > CALLS_OF_THOUSAND_MOST)
-        .then(|| format!("{calls:.1} calls for 1,000 outcomes, {CALLS_OF_THOUSAND_MOST} at most")))
+    Ok(())
 }
