@@ -36,8 +36,8 @@ use crate::world::{Moment, Upset, World};
 
 /// The queues of every world, in the order of the stages.
 pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// How long after it was queued a delivery is still tried.
-const HORIZON: Duration = Duration::from_secs(60);
+/// How long after it was queued a delivery is still tried: longer than what three killed daemons had hidden stays so.
+const HORIZON: Duration = Duration::from_secs(100);
 /// The time of day at which worlds begin, after 1970.
 const EPOCH: Duration = Duration::from_secs(1_795_512_600);
 /// How much of its own time a world gets: every wait of its receivers, its troubles and its queues many times over.

@@ -170,7 +170,7 @@ impl World {
             receives_max: RECEIVES_MAX,
             waits_long: fleet::waits_long(&fleet),
             fleet,
-            visibility: [4, 10, 30][draw.weighted(&[15, 35, 50])],
+            visibility: [4, 10, 20][draw.weighted(&[15, 35, 50])],
             tasks,
         }
     }
