@@ -34,6 +34,10 @@ lint: test-tools ## Formatting, lints, documentation, dependencies
 advisories: test-tools ## Look the dependencies up in the RustSec database (needs the network)
 	$(CARGO_TOOL) deny check advisories
 
+.PHONY: fuzz
+fuzz: ## Every fuzz target for a minute or 200,000 runs (needs cargo-fuzz, a nightly compiler and 20 minutes)
+	python3 fuzz/run.py
+
 .PHONY: bench
 bench: ## Compare a broadcast with the smallest client that could make it (Linux, two processors)
 	cargo run --release --package bench

@@ -5,12 +5,11 @@ use std::fmt::Display;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use tower_service::Service;
 
 use crate::notification::Notification;
+use crate::payload::Whole;
 use crate::refusal::answer;
 
 /// Makes a service of a function that handles a notification. An error of the function is answered as 500 with its text.
@@ -46,7 +45,7 @@ where
     Fut: Future<Output = Result<(), E>> + Send + 'static,
     E: Display,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<Whole>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -62,7 +61,7 @@ where
                     answer(StatusCode::INTERNAL_SERVER_ERROR, "no notification in the request\n".to_owned())
                 }
                 Some(handled) => match handled.await {
-                    Ok(()) => Response::new(Full::default()),
+                    Ok(()) => Response::new(Whole::default()),
                     Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
                 },
             })

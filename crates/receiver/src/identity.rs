@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 /// A text that does not name a task as the task metadata endpoint does.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer of the task metadata endpoint does not name the task")]
-pub struct NoTask(#[from] serde_json::Error);
+pub struct NoTask(#[source] serde_json::Error);
 
 #[derive(Deserialize)]
 struct Task {
@@ -40,7 +40,7 @@ impl Identity {
     ///
     /// When the answer is no JSON object with a `TaskARN` in it.
     pub fn from_task_metadata(answer: &[u8]) -> Result<Self, NoTask> {
-        let task: Task = serde_json::from_slice(answer)?;
+        let task: Task = serde_json::from_slice(answer).map_err(NoTask)?;
         Ok(Self::task(&task.arn))
     }
 

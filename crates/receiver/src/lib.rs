@@ -46,6 +46,7 @@ mod identity;
 #[cfg(feature = "ecs")]
 mod metadata;
 mod notification;
+mod payload;
 mod receiver;
 mod refusal;
 mod seen;
@@ -59,8 +60,9 @@ pub use metadata::{IdentityError, METADATA_URI};
 #[cfg(feature = "axum")]
 pub use notification::NoNotification;
 pub use notification::Notification;
+pub use payload::{ResponseBody, Whole};
 pub use receiver::{Builder, Get, Receiver};
 pub use seen::{Claim, Memory, Seen, SeenFuture};
-pub use service::{ReceiverService, ResponseBody};
+pub use service::ReceiverService;
 pub use wire::signature::{KeyError, VerifyingKeys};
 pub use wire::{Audience, Event};

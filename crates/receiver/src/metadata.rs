@@ -44,7 +44,7 @@ pub enum IdentityError {
     TimedOut,
     /// The connection broke, or the answer is not HTTP.
     #[error("the task metadata endpoint broke off")]
-    Broken(#[from] hyper::Error),
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Another status than 200.
     #[error("the task metadata endpoint answered {0}")]
     Status(StatusCode),
@@ -101,10 +101,11 @@ async fn read(uri: &str) -> Result<Identity, IdentityError> {
         .body(Empty::<Bytes>::new())
         .map_err(|_| wrong())?;
 
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // Ends with the connection, which ends when `sender` and the answer's body are dropped.
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await?;
+    let answer = sender.send_request(request).await.map_err(broken)?;
     if answer.status() != StatusCode::OK {
         return Err(IdentityError::Status(answer.status()));
     }
@@ -112,6 +113,10 @@ async fn read(uri: &str) -> Result<Identity, IdentityError> {
         Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(IdentityError::Body)?;
     connection.abort();
     Ok(Identity::from_task_metadata(&body.to_bytes())?)
+}
+
+fn broken(error: hyper::Error) -> IdentityError {
+    IdentityError::Broken(error.into())
 }
 
 #[cfg(test)]

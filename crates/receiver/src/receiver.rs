@@ -4,12 +4,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
-use http_body_util::Full;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
@@ -20,6 +18,7 @@ use wire::{Audience, BroadcastId, Draft, Envelope};
 use crate::body::{self, Limits};
 use crate::identity::Identity;
 use crate::notification::Notification;
+use crate::payload::Whole;
 use crate::refusal::Refusal;
 use crate::seen::{Claim, Memory, Seen};
 use crate::service::ReceiverService;
@@ -167,7 +166,7 @@ impl Builder {
 /// A request that passed every check, and what it holds while it is handled.
 pub(crate) struct Admitted {
     pub notification: Notification,
-    pub request: Request<Full<Bytes>>,
+    pub request: Request<Whole>,
     pub place: Place,
     /// Bare requests of strangers are not remembered: they have no id.
     pub claimed: bool,
@@ -227,7 +226,7 @@ impl Receiver {
         if is_get && inner.get == Get::Unsigned {
             let (notification, place) = (unsigned(now)?, inner.work.place(None)?);
             parts.extensions.insert(notification.clone());
-            let request = Request::from_parts(parts, Full::default());
+            let request = Request::from_parts(parts, Whole::default());
             return Ok(Admitted { notification, request, place, claimed: false });
         }
         let signed = signed(&parts, now, inner.tolerance)?;
@@ -253,7 +252,7 @@ impl Receiver {
         }
         let notification = Notification::new(envelope, id, at);
         parts.extensions.insert(notification.clone());
-        let request = Request::from_parts(parts, Full::new(held.bytes));
+        let request = Request::from_parts(parts, held.bytes.into());
         Ok(Admitted { notification, request, place, claimed: true })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use wire::signature::SignatureError;
+
+use crate::payload::Whole;
 
 /// What a sender that comes too early is asked to wait, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -58,7 +58,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn response(&self) -> Response<Whole> {
         let mut response = answer(self.status(), format!("{self}\n"));
         let extra: Option<(HeaderName, HeaderValue)> = match self {
             Self::Method(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
@@ -77,8 +77,8 @@ impl Refusal {
 }
 
 /// An answer with a line of text.
-pub(crate) fn answer(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
+pub(crate) fn answer(status: StatusCode, text: String) -> Response<Whole> {
+    let mut response = Response::new(Whole::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

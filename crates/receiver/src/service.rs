@@ -5,18 +5,14 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{Either, Full};
 use tower_service::Service;
 use tracing::{debug, warn};
 
+use crate::payload::{ResponseBody, Whole};
 use crate::receiver::{Admitted, Answer, Receiver};
 use crate::refusal::answer;
-
-/// The body of an answer: of the handler, or of the receiver itself.
-pub type ResponseBody<B> = Either<B, Full<Bytes>>;
 
 /// The service that [`Receiver`] makes as a layer.
 #[derive(Clone, Debug)]
@@ -33,7 +29,7 @@ impl<S> ReceiverService<S> {
 
 impl<S, B, R> Service<Request<B>> for ReceiverService<S>
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<Whole>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Display + Send + 'static,
     R: Send + 'static,
@@ -67,7 +63,7 @@ where
             match when {
                 Answer::AtOnce => Ok(own(answer(StatusCode::ACCEPTED, "accepted\n".to_owned()))),
                 Answer::AfterHandler => match handling.await {
-                    Ok(Some(result)) => result.map(|response| response.map(Either::Left)),
+                    Ok(Some(result)) => result.map(|response| response.map(ResponseBody::of_handler)),
                     Ok(None) | Err(_) => {
                         Ok(own(answer(StatusCode::INTERNAL_SERVER_ERROR, "the handler failed\n".to_owned())))
                     }
@@ -77,8 +73,8 @@ where
     }
 }
 
-fn own<R>(response: Response<Full<Bytes>>) -> Response<ResponseBody<R>> {
-    response.map(Either::Right)
+fn own<R>(response: Response<Whole>) -> Response<ResponseBody<R>> {
+    response.map(ResponseBody::own)
 }
 
 /// Runs the handler when its turn comes, and remembers how it went. `None` when it panicked.
@@ -88,7 +84,7 @@ async fn handle<S, R>(
     admitted: Admitted,
 ) -> Option<Result<Response<R>, S::Error>>
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<R>> + Send + 'static,
+    S: Service<Request<Whole>, Response = Response<R>> + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Display + Send + 'static,
     R: Send + 'static,

@@ -42,7 +42,10 @@ fn no_mutation_of_the_corpus_leads_a_parser_astray() {
 #[test]
 fn every_target_is_there_for_cargo_fuzz_too() {
     let manifest = include_str!("../../../fuzz/Cargo.toml");
+    let targets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/targets");
     for target in TARGETS {
+        let source = std::fs::read_to_string(targets.join(format!("{}.rs", target.name))).unwrap_or_default();
+        assert!(source.contains(&format!("hostile::fuzz(\"{}\"", target.name)), "{}.rs", target.name);
         assert!(
             manifest.contains(&format!("name = \"{}\"", target.name)),
             "fuzz/Cargo.toml lacks {}",

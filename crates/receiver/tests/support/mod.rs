@@ -171,7 +171,7 @@ pub(crate) fn bench(builder: Builder) -> Bench<Noted> {
 }
 
 impl<B: Send + 'static> Service<Request<B>> for Noted {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<receiver::Whole>;
     type Error = std::convert::Infallible;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
