@@ -19,7 +19,7 @@ test: test-tools ## Run every test
 SEEDS ?= 5000
 .PHONY: faults
 faults: test-tools ## Worlds in which everything goes wrong: SEEDS=5000 of them, or the one of SEED=N again
-	FAULT_SEEDS=$(SEEDS) FAULT_SEED=$(SEED) $(CARGO_TOOL) nextest run --workspace --all-features --test faults \
+	FAULT_SEEDS=$(SEEDS) FAULT_SEED=$(SEED) MALLOC_ARENA_MAX=2 $(CARGO_TOOL) nextest run --workspace --all-features --test faults \
 		--no-capture --filterset 'test(whatever_goes_wrong)'
 
 .PHONY: lint
