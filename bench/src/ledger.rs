@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::compare::{per_call, quartiles, rate, start};
+use crate::compare::start;
+use crate::figures::{per_call, quartiles, rate};
 use crate::process::Sample;
 
 /// How much to measure.

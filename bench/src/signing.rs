@@ -4,7 +4,7 @@ use anyhow::Result;
 use wire::signature::{SigningKeys, hmac_key, key_pair};
 use wire::{Audience, DeliveryId, Envelope};
 
-use crate::compare::{per_call, quartiles};
+use crate::figures::{per_call, quartiles};
 use crate::load;
 use crate::process::cpu_time;
 

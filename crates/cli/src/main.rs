@@ -5,6 +5,7 @@ mod cancel;
 mod check;
 mod command;
 mod completions;
+mod conclusion;
 mod console;
 mod context;
 mod demo;

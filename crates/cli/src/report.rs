@@ -13,8 +13,7 @@ use crate::args::{ForLedger, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::progress::Looks;
-use crate::render::units;
-use crate::{context, send};
+use crate::{conclusion, context};
 
 /// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
 const LOOK: Duration = Duration::from_secs(1);
@@ -116,7 +115,7 @@ pub(crate) async fn conclude(
     let Some(Recorded { cancelled, report, is_complete, .. }) = found else {
         return Err(unknown(broadcast));
     };
-    send::show(&report, console)?;
+    conclusion::show(&report, console)?;
     if let Some(cancel) = cancelled {
         let why = if cancel.reason.is_empty() { String::new() } else { format!(": {}", cancel.reason) };
         console.warn(&format!("the broadcast was cancelled{why}"));
@@ -130,20 +129,13 @@ pub(crate) async fn conclude(
     if counts.all_told(wait.allow_skips) {
         return Ok(Exit::Done);
     }
-    Err(Failure::not_told(not_told(counts)).hint(advice(counts)))
-}
-
-/// `2 of 17 containers were not told`.
-pub(crate) fn not_told(counts: Counts) -> String {
-    let untold = counts.total() - counts.told();
-    let verb = if untold == 1 { "was" } else { "were" };
-    format!("{} of {} {verb} not told", units::digits(untold), units::count(counts.total(), "container"))
+    Err(Failure::not_told(conclusion::not_told(counts)).hint(advice(counts)))
 }
 
 /// What to do about those that were not told.
 fn advice(counts: Counts) -> &'static str {
     match counts {
-        Counts { failed: 0, rejected: 0, .. } => "--allow-skips forgives containers that cannot be called",
+        Counts { failed: 0, rejected: 0, .. } => conclusion::ONLY_SKIPS,
         Counts { failed: 0, .. } => {
             "a task that rejects needs its Notify API or its labels mended; then `ecs-task-notifier redrive` \
              tries again whoever is still running"

@@ -1,6 +1,5 @@
 //! `send`: the three stages in one process, live progress, a report, an exit code.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use clap::Args;
@@ -9,12 +8,11 @@ use notifier::deliver::Signing;
 use notifier::report::{Counts, Report, Tally};
 use notifier::settings::Environment;
 
-use crate::args::{EventArgs, ForSend, Format, Global, ProgressArgs, ScopeArgs, SettingFlags};
+use crate::args::{EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::Live;
-use crate::render::{records, report};
-use crate::{context, log, progress};
+use crate::{conclusion, context, log, progress};
 
 /// Tell every running task of a scope, now, and report
 ///
@@ -88,7 +86,7 @@ pub(crate) async fn run(
     let report = context::patiently(sending, &aws, console).await;
     live.finish().await;
     let report = report?;
-    show(&report, console)?;
+    conclusion::show(&report, console)?;
     conclude(&report, allow_skips, &scope, console)
 }
 
@@ -107,14 +105,14 @@ fn conclude(
     if counts.all_told(allow_skips) {
         return Ok(Exit::Done);
     }
-    Err(Failure::not_told(crate::report::not_told(counts)).hint(hint(report, scope)))
+    Err(Failure::not_told(conclusion::not_told(counts)).hint(hint(report, scope)))
 }
 
 /// What to do when some were not told.
 fn hint(report: &Report, scope: &ScopeArgs) -> String {
     let counts = report.counts();
     if counts.skipped + counts.told() == counts.total() {
-        return "--allow-skips forgives containers that cannot be called".to_owned();
+        return conclusion::ONLY_SKIPS.to_owned();
     }
     let failed = |counts: Counts| counts.total() - counts.told() - counts.skipped > 0;
     let services = report.services();
@@ -125,18 +123,5 @@ fn hint(report: &Report, scope: &ScopeArgs) -> String {
             format!("the same command with only `--service {one}` tries just that service again")
         }
         _ => "the same command tries again; --attempts and --timeout-ms give the tasks more time".to_owned(),
-    }
-}
-
-/// Writes a report in the format that was asked for.
-pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure> {
-    let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
-    if format == Format::Text {
-        let text = report::report(report, columns, in_full);
-        let total = console.prose(&report::total(report.counts()));
-        let advice = report::advice(report, columns);
-        write!(console.out(), "{text}{total}\n{advice}").map_err(Failure::output)
-    } else {
-        records::write(console.out(), format, report.lines(), &report.summary()).map_err(Failure::output)
     }
 }

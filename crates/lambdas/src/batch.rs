@@ -111,10 +111,10 @@ impl<H: Handler> Worker<H> {
         let is_last = self.source.is_last_receive(message).await.unwrap_or(false);
         match self.work.after(message, failure, is_last).await {
             End::Back(wait) => Some(wait),
-            End::Bury { letter, wait } => {
-                let buried = self.source.dead_letter(message, &letter).await;
-                self.work.log_burial(&message.id, &letter, &buried);
-                buried.is_err().then_some(wait)
+            End::Bury(burial) => {
+                let buried = self.source.dead_letter(message, &burial.letter).await;
+                burial.log(&buried);
+                buried.is_err().then_some(burial.wait)
             }
         }
     }

@@ -28,6 +28,7 @@
 
 pub mod ambient;
 pub mod aws;
+mod cause;
 pub mod daemon;
 pub mod deliver;
 pub mod direct;

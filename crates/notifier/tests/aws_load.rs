@@ -6,6 +6,7 @@
 #[path = "support/canned.rs"]
 mod canned;
 #[path = "support/emulator.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod emulator;
 #[path = "support/moto.rs"]
 mod moto;

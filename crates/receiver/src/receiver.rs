@@ -10,7 +10,6 @@ use http::{Method, Request};
 use http_body::Body;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
-use tower_layer::Layer;
 use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::{SignatureError, Signed, TOLERANCE, VerifyingKeys};
 use wire::{Audience, BroadcastId, Draft, Envelope};
@@ -21,7 +20,6 @@ use crate::notification::Notification;
 use crate::payload::Whole;
 use crate::refusal::Refusal;
 use crate::seen::{Claim, Memory, Seen};
-use crate::service::ReceiverService;
 use crate::work::{Place, Work};
 
 /// What a receiver does with a `GET` without a body, as the proof of concept sent it and `NOTIFY_ME_METHOD=GET` asks for.
@@ -299,14 +297,6 @@ fn unsigned(now: SystemTime) -> Result<Notification, Refusal> {
     let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let (id, at) = (format!("get-{nanos}"), unix(now));
     Ok(Notification::new(bare(&id, at)?, id, at))
-}
-
-impl<S> Layer<S> for Receiver {
-    type Service = ReceiverService<S>;
-
-    fn layer(&self, handler: S) -> ReceiverService<S> {
-        ReceiverService::new(self.clone(), handler)
-    }
 }
 
 impl fmt::Debug for Receiver {

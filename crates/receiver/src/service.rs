@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{debug, warn};
 
@@ -21,9 +22,11 @@ pub struct ReceiverService<S> {
     handler: S,
 }
 
-impl<S> ReceiverService<S> {
-    pub(crate) fn new(receiver: Receiver, handler: S) -> Self {
-        Self { receiver, handler }
+impl<S> Layer<S> for Receiver {
+    type Service = ReceiverService<S>;
+
+    fn layer(&self, handler: S) -> ReceiverService<S> {
+        ReceiverService { receiver: self.clone(), handler }
     }
 }
 

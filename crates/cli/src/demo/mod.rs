@@ -36,7 +36,7 @@ use crate::render::style::{BOLD, DIM};
 use crate::render::table::{Cell, Table};
 use crate::render::units::{count, digits, duration};
 use crate::stop::Stop;
-use crate::{log, progress, publish, send, simulate};
+use crate::{conclusion, log, progress, publish, simulate};
 use staging::{CLUSTER, Role};
 
 /// How long the broadcast may take before the demo gives up on it.
@@ -249,7 +249,7 @@ fn show(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let tally = lock(tally);
-    send::show(&tally.report(), console)?;
+    conclusion::show(&tally.report(), console)?;
     if console.format == Format::Text {
         let bystanders = bystanders(&tally).render(console.columns());
         write!(console.out(), "not called, because nobody asked:\n{bystanders}").map_err(Failure::output)?;

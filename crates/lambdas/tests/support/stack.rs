@@ -52,18 +52,14 @@ impl Stack {
         let auth = if twist.auth { "true" } else { "false" };
         let url = "http://127.0.0.1:{port}";
         let env = [
-            ("GATEWAY_PORT", "{port}"),
-            ("BIND_HOST", "127.0.0.1"),
-            ("MINISTACK_HOST", "127.0.0.1"),
             ("LAMBDA_EXECUTOR", "local"),
             ("AWS_ENDPOINT_URL", url),
             ("AUTH", auth),
             // Who the tests' own SQS client says it is may do everything; so may terraform's `test`.
             ("AWS_ACCESS_KEY_ID", "simulator"),
             ("AWS_SECRET_ACCESS_KEY", "simulator"),
-            ("LOG_LEVEL", "WARNING"),
         ];
-        let emulator = Emulator::start("ministack", &[], &env).await;
+        let emulator = Emulator::ministack(&env).await;
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &simulator.url(), twist);
         let aws = Aws::at(&emulator.url, "us-east-1");

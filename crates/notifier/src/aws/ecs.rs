@@ -1,13 +1,13 @@
 //! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
 
 use std::future::Future;
-use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::{ContainerInstance, Failure, Service, Task, TaskDefinition};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::AGAIN_AFTER;
 use super::budget::{Budget, Group};
 use super::fault::{Fault, MESSAGE_CHARS_MAX};
 use crate::text::{self, printable};
@@ -20,10 +20,6 @@ const DESCRIBED_MAX: usize = 100;
 const PAGE_MAX: i32 = 100;
 /// The most pages that are followed: a cluster with a million tasks has fewer.
 const PAGES_MAX: usize = 10_000;
-/// Waits before ECS or EC2 is asked again for what it does not know. Their answers agree only after a while: one may not
-/// yet know what another has just named. Source: ECS API reference, `RunTask`; EC2 Developer Guide, "Eventual consistency".
-pub(super) const AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)];
 /// Describe calls under way at once for one stage's message.
 const CALLS_CONCURRENT_MAX: usize = 8;
 
@@ -113,12 +109,8 @@ impl Ecs {
         .await
     }
 
-    /// The services of these names or ARNs, and which of them the cluster does not have.
-    pub async fn describe_services(
-        &self,
-        cluster: &str,
-        names: &[String],
-    ) -> Result<(Vec<Service>, Vec<Failure>), EcsError> {
+    /// The services of these names or ARNs, as far as the cluster has them.
+    pub async fn describe_services(&self, cluster: &str, names: &[String]) -> Result<Vec<Service>, EcsError> {
         described(names, SERVICES_DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ServiceRead).await;
             let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
@@ -145,12 +137,8 @@ impl Ecs {
         .await
     }
 
-    /// The tasks of these ARNs, and which of them ECS does not know any more.
-    pub async fn describe_tasks(
-        &self,
-        cluster: &str,
-        arns: &[String],
-    ) -> Result<(Vec<Task>, Vec<Failure>), EcsError> {
+    /// The tasks of these ARNs, as far as ECS knows them.
+    pub async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>, EcsError> {
         described(arns, DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
@@ -173,12 +161,12 @@ impl Ecs {
         })
     }
 
-    /// The container instances of these ARNs, and which of them the cluster does not have.
+    /// The container instances of these ARNs, as far as the cluster has them.
     pub async fn describe_container_instances(
         &self,
         cluster: &str,
         arns: &[String],
-    ) -> Result<(Vec<ContainerInstance>, Vec<Failure>), EcsError> {
+    ) -> Result<Vec<ContainerInstance>, EcsError> {
         described(arns, DESCRIBED_MAX, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_container_instances().cluster(cluster);
@@ -215,30 +203,28 @@ where
     Err(EcsError::Endless(operation))
 }
 
-/// Asks for details, and again for what is missing, a few times.
+/// Asks for details, and again for what is missing, a few times. What ECS does not know then is left out.
 async fn described<T, F>(
     all: &[String],
     size: usize,
     batch: impl Fn(Vec<String>) -> F,
-) -> Result<(Vec<T>, Vec<Failure>), EcsError>
+) -> Result<Vec<T>, EcsError>
 where
     F: Future<Output = Result<(Vec<T>, Vec<Failure>), EcsError>>,
 {
     let (mut found, mut failures) = batches(all, size, &batch).await?;
     for wait in AGAIN_AFTER {
-        let (missing, others): (Vec<_>, Vec<_>) =
-            failures.into_iter().partition(|failure| failure.reason() == Some("MISSING"));
-        failures = others;
-        let missing: Vec<String> = missing.into_iter().filter_map(|failure| failure.arn).collect();
+        failures.retain(|failure| failure.reason() == Some("MISSING"));
+        let missing: Vec<String> = failures.into_iter().filter_map(|failure| failure.arn).collect();
         if missing.is_empty() {
             break;
         }
         tokio::time::sleep(wait).await;
         let (more, left) = batches(&missing, size, &batch).await?;
         found.extend(more);
-        failures.extend(left);
+        failures = left;
     }
-    Ok((found, failures))
+    Ok(found)
 }
 
 /// Asks for details in full batches, several at once, and gathers the answers in the order of the questions.
@@ -268,24 +254,29 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let Some(code) = error.code().map(|code| printable(code, MESSAGE_CHARS_MAX)) else {
+    let Some(code) = error.code() else {
         // What was read of an answer may be quoted in the error; what went wrong before is the SDK's own.
         let source = if status.is_some() { text::line(&error).into() } else { error.into() };
         return EcsError::Unavailable { operation, source };
     };
-    let message = printable(error.message().unwrap_or("no message"), MESSAGE_CHARS_MAX);
-    // Not the SDK's error, which repeats what ECS says as it is.
-    let unavailable = |code: &str, message: &str| EcsError::Unavailable {
-        operation,
-        source: Box::new(Fault::new(status.unwrap_or_default(), Some((code.to_owned(), message.to_owned())))),
-    };
-    match code.as_str() {
+    let message = error.message().unwrap_or("no message");
+    let is_passing = matches!(code, "ThrottlingException" | "ServerException" | "RequestTimeout")
+        || status.is_some_and(|status| status >= 500);
+    match code {
         "ClusterNotFoundException" => EcsError::ClusterNotFound(cluster.to_owned()),
         "ServiceNotFoundException" | "ServiceNotActiveException" => {
             EcsError::ServiceNotFound { cluster: cluster.to_owned(), service: service.to_owned() }
         }
-        "ThrottlingException" | "ServerException" | "RequestTimeout" => unavailable(&code, &message),
-        _ if status.is_some_and(|status| status >= 500) => unavailable(&code, &message),
-        _ => EcsError::Refused { operation, code, message },
+        _ if is_passing => {
+            // Not the SDK's error, which repeats what ECS says as it is.
+            let said = Some((code.to_owned(), message.to_owned()));
+            let fault = Fault::new(status.unwrap_or_default(), said);
+            EcsError::Unavailable { operation, source: Box::new(fault) }
+        }
+        _ => EcsError::Refused {
+            operation,
+            code: printable(code, MESSAGE_CHARS_MAX),
+            message: printable(message, MESSAGE_CHARS_MAX),
+        },
     }
 }

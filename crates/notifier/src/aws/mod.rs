@@ -1,7 +1,6 @@
 //! The clients: ECS, EC2, SQS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
 //! throttles.
 
-#[cfg(feature = "fuzz")]
 use std::time::Duration;
 
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
@@ -28,6 +27,11 @@ use secrets::Secrets;
 
 /// How we introduce ourselves to AWS, in the user agent.
 const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
+
+/// Waits before ECS or EC2 is asked again for what it does not know. Their answers agree only after a while: one may not
+/// yet know what another has just named. Source: ECS API reference, `RunTask`; EC2 Developer Guide, "Eventual consistency".
+const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// How to reach AWS, where that differs from what the environment and the profile say.
 #[derive(Clone, Debug, Default)]

@@ -54,17 +54,16 @@ impl<H: Handler> Shared<H> {
 
     async fn fail(&self, message: Message, failure: &Failure) {
         let is_last = self.inbox.is_last_receive(&message);
-        let (letter, wait) = match self.work.after(&message, failure, is_last).await {
-            End::Bury { letter, wait } => (letter, wait),
+        let burial = match self.work.after(&message, failure, is_last).await {
+            End::Bury(burial) => burial,
             End::Back(wait) => {
                 self.inbox.hand_back(message, wait).await;
                 self.tally.retried.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         };
-        let id = message.id.clone();
-        let buried = self.inbox.dead_letter(message, &letter, wait).await;
-        self.work.log_burial(&id, &letter, &buried);
+        let buried = self.inbox.dead_letter(message, &burial.letter, burial.wait).await;
+        burial.log(&buried);
         let count = if buried.is_ok() { &self.tally.buried } else { &self.tally.retried };
         count.fetch_add(1, Ordering::Relaxed);
     }

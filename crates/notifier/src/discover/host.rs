@@ -74,7 +74,7 @@ async fn look_up(
     cluster: &str,
     instances: Vec<String>,
 ) -> Result<HashMap<String, Found>, DiscoverError> {
-    let (described, _) = ecs.describe_container_instances(cluster, &instances).await?;
+    let described = ecs.describe_container_instances(cluster, &instances).await?;
     let ids: BTreeMap<String, String> = described
         .into_iter()
         .filter_map(|instance| Some((instance.container_instance_arn?, instance.ec2_instance_id?)))

@@ -73,7 +73,7 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Option<Task>
     for (cluster, mut tasks) in clusters {
         tasks.sort_unstable();
         tasks.dedup();
-        let (tasks, _missing) = ecs.describe_tasks(cluster, &tasks).await?;
+        let tasks = ecs.describe_tasks(cluster, &tasks).await?;
         found.extend(tasks.into_iter().filter_map(|task| Some((task.task_arn.clone()?, task))));
     }
     Ok(questions.iter().map(|(_, task)| found.get(task).cloned()).collect())

@@ -40,7 +40,7 @@ impl Discovery {
         } else {
             distinct(scope.services.iter().cloned())
         };
-        let (services, _) = self.ecs.describe_services(cluster, &asked).await?;
+        let services = self.ecs.describe_services(cluster, &asked).await?;
         let active: Vec<Service> = services.into_iter().filter(|s| s.status() != Some("INACTIVE")).collect();
 
         let revisions: Vec<Vec<String>> = active.iter().map(revisions).collect();

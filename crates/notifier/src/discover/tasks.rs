@@ -117,7 +117,7 @@ impl Discovery {
 
         let mut survey = Survey::default();
         for arns in arns.chunks(TASKS_HELD_MAX) {
-            let (tasks, _) = self.ecs.describe_tasks(asked.cluster, arns).await?;
+            let tasks = self.ecs.describe_tasks(asked.cluster, arns).await?;
             // Each that was asked for, once: nobody else is called, nobody twice, and nobody is left out unsaid.
             let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
             let described =

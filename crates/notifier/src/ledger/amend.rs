@@ -27,9 +27,7 @@ impl Ledger {
         let known = known.unwrap_or_else(|| Entry { member: member.clone(), ..Entry::default() });
         self.settle(broadcast, dropped(known, reason)).await
     }
-}
 
-impl Ledger {
     /// Records that a part of a cancelled broadcast is not looked into. Whoever an earlier look found, and who has not
     /// ended, is skipped; the answer is who.
     pub(crate) async fn cancel_part(

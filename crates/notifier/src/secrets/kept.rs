@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::reference::SecretRef;
 use super::vault::{Material, SecretError, Unusable, Vault};
+use crate::text;
 
 /// How often a file is read again, at most: it costs next to nothing.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -166,7 +167,7 @@ impl<T> Inner<T> {
         // An outage may last for hours: each doubling is told, not each failure.
         if state.failures.is_power_of_two() {
             let failures = state.failures;
-            let error = causes(&error);
+            let error = text::line(&error);
             warn!(failures, "Cannot read a secret again, its last known value stays in use: {error}");
         }
     }
@@ -195,12 +196,6 @@ async fn read(vault: &Vault, references: &[SecretRef]) -> Result<Vec<Material>, 
         materials.push(vault.read(reference).await?);
     }
     Ok(materials)
-}
-
-/// An error and its causes in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |&error| error.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 impl<T> Clone for Kept<T> {

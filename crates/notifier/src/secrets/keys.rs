@@ -3,8 +3,7 @@
 use wire::signature::{KeyError, SigningKeys};
 use zeroize::Zeroizing;
 
-use super::vault::Material;
-use super::vault::Unusable;
+use super::vault::{Material, Unusable};
 
 /// The keys in these texts, the newest versions first; each request is signed by all of them.
 ///

@@ -45,12 +45,18 @@ pub enum End {
     /// It goes back to its queue, to be delivered again after this long.
     Back(Duration),
     /// It goes to the dead letters.
-    Bury {
-        /// With this reason.
-        letter: Box<DeadLetter>,
-        /// Where that fails it goes back instead, for this long.
-        wait: Duration,
-    },
+    Bury(Box<Burial>),
+}
+
+/// A message on its way to the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Burial {
+    /// The reason that goes with it.
+    pub letter: DeadLetter,
+    /// After how long it is delivered again where it cannot be buried.
+    pub wait: Duration,
+    id: String,
+    receives: u32,
 }
 
 impl<H: Handler> Work<H> {
@@ -98,18 +104,22 @@ impl<H: Handler> Work<H> {
             return End::Back(wait);
         }
         self.handler.given_up(Received::from(message), failure).await;
-        let letter = Box::new(DeadLetter::about(&message.body, stage, code, reason.clone()));
-        End::Bury { letter, wait }
+        let letter = DeadLetter::about(&message.body, stage, code, reason.clone());
+        End::Bury(Box::new(Burial { letter, wait, id: id.to_owned(), receives }))
     }
+}
 
-    /// Says in the log whether a message could be buried.
-    pub fn log_burial(&self, id: &str, letter: &DeadLetter, buried: &Result<(), NotBuried>) {
+impl Burial {
+    /// Says in the log whether it could be buried.
+    pub fn log(&self, buried: &Result<(), NotBuried>) {
+        let Self { letter, id, receives, .. } = self;
         let DeadLetter { code, reason, stage, broadcast, task } = letter;
         let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
         match buried {
             Ok(()) => warn!(
                 stage,
                 message.id = id,
+                receives,
                 code,
                 reason,
                 broadcast,
@@ -121,6 +131,7 @@ impl<H: Handler> Work<H> {
                 error!(
                     stage,
                     message.id = id,
+                    receives,
                     code,
                     reason,
                     broadcast,

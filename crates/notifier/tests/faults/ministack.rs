@@ -131,13 +131,7 @@ fn worlds() -> Vec<World> {
 
 #[tokio::test]
 async fn worlds_on_the_queues_and_the_table_of_others_end_as_they_must() {
-    let env = [
-        ("GATEWAY_PORT", "{port}"),
-        ("BIND_HOST", "127.0.0.1"),
-        ("MINISTACK_HOST", "127.0.0.1"),
-        ("LOG_LEVEL", "WARNING"),
-    ];
-    let emulator = Emulator::start("ministack", &[], &env).await;
+    let emulator = Emulator::ministack(&[]).await;
     let trust = secrets::trust().await;
     let broken = tokio::task::spawn_blocking(move || every(&worlds(), &emulator.url, &trust)).await.unwrap();
     assert!(broken.is_empty(), "{}", broken.join("\n"));

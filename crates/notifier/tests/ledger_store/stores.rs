@@ -56,13 +56,7 @@ pub(crate) async fn dynamodb_of(aws: &Aws, table: &str) -> DynamoDb {
 }
 
 pub(crate) async fn ministack() -> Emulator {
-    let env = [
-        ("GATEWAY_PORT", "{port}"),
-        ("BIND_HOST", "127.0.0.1"),
-        ("MINISTACK_HOST", "127.0.0.1"),
-        ("LOG_LEVEL", "WARNING"),
-    ];
-    Emulator::start("ministack", &[], &env).await
+    Emulator::ministack(&[]).await
 }
 
 pub(crate) async fn moto() -> Emulator {

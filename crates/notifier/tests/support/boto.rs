@@ -14,14 +14,7 @@ const OWNER: [&str; 2] = ["test", "test"];
 
 /// MiniStack with this setting of `AUTH`: whether it judges keys and policies.
 pub(crate) async fn ministack(auth: bool) -> Emulator {
-    let env = [
-        ("GATEWAY_PORT", "{port}"),
-        ("BIND_HOST", "127.0.0.1"),
-        ("MINISTACK_HOST", "127.0.0.1"),
-        ("LOG_LEVEL", "WARNING"),
-        ("AUTH", if auth { "true" } else { "false" }),
-    ];
-    Emulator::start("ministack", &[], &env).await
+    Emulator::ministack(&[("AUTH", if auth { "true" } else { "false" })]).await
 }
 
 /// A running client; it ends when dropped.

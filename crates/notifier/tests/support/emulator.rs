@@ -20,6 +20,17 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
+    /// MiniStack, with more variables for it.
+    pub(crate) async fn ministack(more: &[(&str, &str)]) -> Self {
+        let env = [
+            ("GATEWAY_PORT", "{port}"),
+            ("BIND_HOST", "127.0.0.1"),
+            ("MINISTACK_HOST", "127.0.0.1"),
+            ("LOG_LEVEL", "WARNING"),
+        ];
+        Self::start("ministack", &[], &[&env, more].concat()).await
+    }
+
     /// Starts a Python module and waits until it listens. `{port}` in an argument or a value stands for its port.
     /// Nothing of this machine's environment reaches it but `PATH`.
     pub(crate) async fn start(module: &str, args: &[&str], env: &[(&str, &str)]) -> Self {

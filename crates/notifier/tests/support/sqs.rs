@@ -36,13 +36,7 @@ impl Sqs {
 
     /// MiniStack.
     pub(crate) async fn ministack() -> Self {
-        let env = [
-            ("GATEWAY_PORT", "{port}"),
-            ("BIND_HOST", "127.0.0.1"),
-            ("MINISTACK_HOST", "127.0.0.1"),
-            ("LOG_LEVEL", "WARNING"),
-        ];
-        let emulator = Emulator::start("ministack", &[], &env).await;
+        let emulator = Emulator::ministack(&[]).await;
         let client = Aws::at(&emulator.url, "us-east-1").sqs;
         Self { client, simulator: None, _emulator: Some(emulator) }
     }

@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::AGAIN_AFTER;
 use super::budget::{Budget, Group};
 use super::calls::Calls;
-use super::ecs::AGAIN_AFTER;
 
 pub(crate) mod answer;
 mod fault;
