@@ -11,7 +11,6 @@ mod context;
 mod demo;
 mod failure;
 mod history;
-mod input;
 mod keygen;
 mod live;
 mod log;

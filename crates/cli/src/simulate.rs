@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use notifier::ambient::Clock;
+use notifier::input;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::input;
 use crate::log;
 use crate::stop::Stop;
 

@@ -23,6 +23,7 @@
 //! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`gather`] | many small questions asked of a service in batches |
+//! | [`input`] | texts from outside, up to a limit |
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
@@ -37,6 +38,7 @@ pub mod fleet;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod gather;
+pub mod input;
 pub mod labels;
 pub mod ledger;
 pub mod network;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use notifier::ambient::Clock;
+use notifier::input;
 use wire::event::{EVENT_BYTES_MAX, TYPE_DEFAULT};
 use wire::{Broadcast, BroadcastId, Data, Draft};
 
 use crate::failure::Failure;
-use crate::input;
 
 /// The most bytes of an event file: what a broadcast may carry, and white space around it.
 const FILE_BYTES_MAX: u64 = 2 * EVENT_BYTES_MAX as u64;

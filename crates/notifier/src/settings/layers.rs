@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistake, Origin, did_you_mean, shown};
 use super::table::{self, PREFIX, Setting};
+use crate::input;
 
 /// The variable that names the file.
 pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
@@ -114,18 +114,10 @@ impl File {
     }
 }
 
-/// The text of a file that is not too large. What its size is said to be does not count: pipes and devices say zero.
+/// The text of a file that is not too large.
 fn contents(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
-    match read {
-        Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => {
-            Err(format!("it is larger than {FILE_BYTES_MAX} bytes"))
-        }
-        Ok(_) => Ok(text),
-        Err(error) => Err(error.to_string()),
-    }
+    let read = std::fs::File::open(path).and_then(|file| input::text(file, FILE_BYTES_MAX));
+    read.map_err(|error| error.to_string())
 }
 
 /// Text, a number, or a list of texts, as the other layers would write it.

@@ -1,10 +1,14 @@
-//! What is read from outside, up to a limit.
+//! Texts from outside, up to a limit.
 
 use std::io::{self, Read};
 
 /// All of a text, unless it is larger than so many bytes. What its size is said to be does not count: pipes and devices
 /// say zero.
-pub(crate) fn text(source: impl Read, bytes_max: u64) -> io::Result<String> {
+///
+/// # Errors
+///
+/// When it cannot be read, is not UTF-8, or is larger.
+pub fn text(source: impl Read, bytes_max: u64) -> io::Result<String> {
     let mut text = String::new();
     let bytes = source.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
     if bytes as u64 > bytes_max {
