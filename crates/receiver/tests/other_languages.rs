@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+#[path = "../../notifier/tests/support/port.rs"]
+mod port;
 mod support;
 
 use std::fmt::Write as _;
@@ -49,7 +51,7 @@ struct Running {
 }
 
 async fn start(mut command: Command) -> Running {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let port = port::free();
     let process = command
         .env("NOTIFIER_VERIFYING_KEYS", format!("{OTHER_SECRET} {SECRET}"))
         .env("ECS_CONTAINER_METADATA_URI_V4", metadata().await)

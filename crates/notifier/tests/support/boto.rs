@@ -30,6 +30,8 @@ impl Boto {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/aws_calls.py");
         let mut command = python();
         command.arg(script).arg(url).args(OWNER).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // What it says when a call cannot be made at all is what a failing test has to show.
+        command.stderr(Stdio::inherit());
         let mut process = command.spawn().unwrap();
         let stdin = process.stdin.take().unwrap();
         let answers = BufReader::new(process.stdout.take().unwrap()).lines();

@@ -1,13 +1,16 @@
 //! Emulators of AWS that we did not write, from the workspace's Python environment: started on a free port of
 //! 127.0.0.1, killed when dropped.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+
+#[path = "port.rs"]
+mod port;
 
 /// How long an emulator may take to start on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -34,7 +37,7 @@ impl Emulator {
     /// Starts a Python module and waits until it listens. `{port}` in an argument or a value stands for its port.
     /// Nothing of this machine's environment reaches it but `PATH`.
     pub(crate) async fn start(module: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = port::free();
         let fill = |text: &str| text.replace("{port}", &port.to_string());
         let mut process = python()
             .args(["-m", module])
