@@ -102,5 +102,5 @@ cold-start: ## Zip size, and time from process start to ready, of the functions 
 	python3 crates/lambdas/cold_start.py target/lambda/$(ARCH)/*/bootstrap.zip
 
 .PHONY: image
-image: ## The daemon's container image, as `ecs-task-notifier` (needs buildah or docker, and the musl target of rustup)
+image: ## The daemon's container image, as `ecs-task-notifier` (needs buildah or docker, and musl-gcc)
 	sh tests/image.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the daemon's image from a static program, and runs it once where that is possible. `IMAGE` names the image.
-# Needs buildah or docker, and a Rust target for musl: `rustup target add x86_64-unknown-linux-musl`. `TARGET` names another.
+# Needs buildah or docker, and a Rust target for musl, which it has rustup add. `TARGET` names another.
 set -eu
 cd "$(dirname "$0")/.."
 image=${IMAGE:-ecs-task-notifier}
@@ -8,6 +8,10 @@ target=${TARGET:-x86_64-unknown-linux-musl}
 certificates=${CERTIFICATES:-/etc/ssl/certs/ca-certificates.crt}
 out=${CARGO_TARGET_DIR:-target}
 
+# Where Rust came without rustup, its target must have come with it.
+if command -v rustup >/dev/null; then
+    rustup target add "$target"
+fi
 cargo build --release --locked --package ecs-task-notifier --target "$target"
 mkdir -p target/image
 cp "$certificates" target/image/ca-certificates.crt
