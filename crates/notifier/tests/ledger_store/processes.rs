@@ -88,6 +88,20 @@ async fn killed_in_the_middle_of_writing_a_process_loses_nothing_that_was_answer
 }
 
 #[tokio::test]
+async fn a_new_file_can_be_opened_by_many_at_once() {
+    // Each file gives a few openers one chance to be in each other's way.
+    for _ in 0..100 {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join(FILE);
+        let stores = join_all((0..8).map(|_| sqlite(&path))).await;
+        stores[0].put(vec![item("p", "sort", "there")]).await.unwrap();
+        for store in &stores {
+            assert_eq!(all(store, range("p", "", false)).await.len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
 async fn handles_on_one_file_see_each_others_writes_and_wait_for_each_other() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join(FILE);

@@ -10,6 +10,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 /// How long to wait for another process that writes. Each of its transactions is over in well under a second.
 pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Pause between two tries of what SQLite itself does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// Tries that together take [`BUSY_WAIT_MAX`].
+const BUSY_TRIES_MAX: u128 = BUSY_WAIT_MAX.as_millis() / BUSY_PAUSE.as_millis();
+
 /// Marks a SQLite file as a ledger: "ECSN", in ASCII.
 ///
 /// Source: SQLite, "PRAGMA Statements", `application_id`.
@@ -80,15 +85,34 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let mut db = Connection::open_with_flags(&path, flags)?;
     db.busy_timeout(BUSY_WAIT_MAX)?;
     claim(&mut db)?;
-    // `FULL` flushes the log before each answer. Waiting writes share it, so it is a matter of one caller's latency.
-    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let mode = keep_a_log(&db)?;
     if mode != "wal" {
         return Err(OpenError::NoLog { mode });
     }
+    // `FULL` flushes the log before each answer. Waiting writes share it, so it is a matter of one caller's latency.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     db.pragma_update(None, "cache_size", -CACHE_KB)?;
     Ok(db)
+}
+
+/// Gives the file its write-ahead log. Returns the mode that it has then.
+///
+/// The change needs the file for itself, and SQLite asks no busy handler on the way there, because two that wait for each
+/// other's read lock would never end. With several that open a new file, only trying again helps.
+fn keep_a_log(db: &Connection) -> rusqlite::Result<String> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
+            Err(error) if is_busy(&error) && tries < BUSY_TRIES_MAX => std::thread::sleep(BUSY_PAUSE),
+            mode => return mode,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// SQLite itself would create it for everybody to read; its log gets the rights of the file.
