@@ -10,8 +10,12 @@
 
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/fake_dynamodb.rs"]
+#[allow(dead_code, reason = "a store by itself is failed in more ways")]
+mod fake;
 mod fleet;
 mod invariants;
+mod kept;
 mod kill;
 mod lane;
 mod ministack;

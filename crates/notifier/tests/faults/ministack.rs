@@ -41,8 +41,8 @@ impl Cloud {
         Aws::at(&self.url, "us-east-1")
     }
 
-    pub(crate) fn store(&self, aws: &Aws) -> Arc<dyn Store> {
-        Arc::new(DynamoDb::new(aws.dynamodb.clone(), &self.table, Chance::seeded(1)))
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::new(DynamoDb::new(self.aws().dynamodb, &self.table, Chance::seeded(1)))
     }
 
     pub(crate) fn url_of(&self, world: &World, queue: &str) -> String {

@@ -10,7 +10,6 @@ use notifier::aws::Aws;
 use notifier::daemon::{self, DaemonError, Queues, Served};
 use notifier::deliver::{self, Deliverer, Trust};
 use notifier::discover::{Discovery, Health};
-use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::Store;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
 use notifier::network::Networks;
@@ -26,6 +25,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use wire::BroadcastId;
 
+use crate::kept::Kept;
 use crate::lane::{Drive, Lane};
 use crate::ministack::Cloud;
 use crate::notes::Notes;
@@ -68,8 +68,8 @@ pub(crate) struct Seen {
     pub(crate) daemons: usize,
     /// What went wrong with the run itself.
     pub(crate) broken: Vec<String>,
-    /// The ledger's file as it is.
-    pub(crate) file: String,
+    /// All that stands in the ledger, as it is kept.
+    pub(crate) ledger: String,
 }
 
 /// Runs a world in time of its own. Blocks; may run beside others.
@@ -131,8 +131,7 @@ pub(crate) struct Run {
     pub(crate) drive: Drive,
     pub(crate) sim: Arc<Simulator>,
     directory: TempDir,
-    /// The file of a ledger.
-    file: Option<Arc<dyn Store>>,
+    kept: Kept,
     account: Account,
     arns: Vec<String>,
     daemons: usize,
@@ -153,12 +152,14 @@ impl Run {
         if let Some(cloud) = &ground.cloud {
             cloud.create(&world).await;
         }
-        let file = if world.has_ledger && ground.cloud.is_none() {
-            let _outside = drive.outside();
-            let path = directory.path().join("ledger.db");
-            Some(Arc::new(Sqlite::open(path, drive.clock(EPOCH)).await.unwrap()) as Arc<dyn Store>)
-        } else {
-            None
+        let kept = match &ground.cloud {
+            _ if !world.has_ledger => Kept::Nowhere,
+            Some(cloud) => Kept::Cloud(cloud.clone()),
+            None if world.is_in_table => Kept::in_table(sim.faults().clone()).await,
+            None => {
+                let _outside = drive.outside();
+                Kept::in_file(directory.path(), drive.clock(EPOCH)).await
+            }
         };
         let arns = arns(&world, &sim);
         Self {
@@ -167,7 +168,7 @@ impl Run {
             drive,
             sim,
             directory,
-            file,
+            kept,
             account: Account::default(),
             arns,
             daemons: 0,
@@ -279,7 +280,7 @@ impl Run {
         self.sim.tasks().iter().any(|task| task.arn == *arn && task.last_status == TaskStatus::Stopped)
     }
 
-    /// Starts a daemon, as a new process does: nothing is left of the one before but the queues and the file.
+    /// Starts a daemon, as a new process does: nothing is left of the one before but the queues and the ledger.
     pub(crate) fn daemon(&mut self) -> Daemon {
         let lane = self.drive.lane();
         let number = self.daemons;
@@ -317,12 +318,12 @@ impl Run {
 
     /// What makes the parts of a daemon, in its own lane.
     pub(crate) fn ctx(&self, number: usize) -> impl FnOnce(&Aws) -> Ctx + Send + 'static {
-        let (world, ground, file) = (self.world.clone(), self.ground.clone(), self.file.clone());
+        let (world, ground, kept) = (self.world.clone(), self.ground.clone(), self.kept.clone());
         let (clock, drive, sim) = (self.drive.clock(EPOCH), self.drive.clone(), Arc::clone(&self.sim));
         let account = Arc::clone(&self.account);
         move |aws| {
-            let store = ground.cloud.as_ref().map(|cloud| cloud.store(aws)).or(file);
-            let ledger = store.filter(|_| world.has_ledger).map(|inner| {
+            let drive = kept.works_outside().then_some(drive);
+            let ledger = kept.store().map(|inner| {
                 let faults = sim.faults().clone();
                 let calls = Arc::new(move || sim.received_count());
                 let store = Troubled { inner, faults, account, calls, daemon: number, drive };
@@ -353,9 +354,7 @@ impl Run {
     }
 
     async fn recorded(&self) -> Vec<Option<Recorded>> {
-        let cloud = self.ground.cloud.as_ref().filter(|_| self.world.has_ledger);
-        let store = cloud.map(|cloud| cloud.store(&cloud.aws())).or(self.file.clone());
-        let Some(store) = store else { return vec![None; self.world.broadcasts.len()] };
+        let Some(store) = self.kept.looked_at() else { return vec![None; self.world.broadcasts.len()] };
         let ledger = Ledger::new(store, self.drive.clock(EPOCH), DAYS_DEFAULT);
         let mut all = Vec::new();
         for broadcast in &self.world.broadcasts {
@@ -404,8 +403,9 @@ impl Run {
                 None => dead_letters(&self.sim, &dead).await,
             });
         }
+        seen.ledger = self.kept.text();
         for file in std::fs::read_dir(self.directory.path()).unwrap() {
-            seen.file += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());
+            seen.ledger += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());
         }
         seen
     }

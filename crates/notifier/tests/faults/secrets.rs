@@ -150,7 +150,7 @@ async fn by_hand(mut run: Run) -> Seen {
 
 /// Everything that a run wrote.
 fn written(seen: &Seen, notes: &Notes) -> String {
-    notes.add(&seen.file);
+    notes.add(&seen.ledger);
     for dead in &seen.dead {
         notes.add(&dead.text);
     }

@@ -48,8 +48,8 @@ pub(crate) struct Troubled {
     pub(crate) account: Account,
     pub(crate) calls: Calls,
     pub(crate) daemon: usize,
-    /// Told of work outside of all lanes.
-    pub(crate) drive: Drive,
+    /// Told of work outside of all lanes, where `inner` works there.
+    pub(crate) drive: Option<Drive>,
 }
 
 impl std::fmt::Debug for Troubled {
@@ -73,7 +73,7 @@ impl Troubled {
         if matches!(verdict.fate, Some(Fate::Throttled | Fate::Failed | Fate::Reset)) {
             return Err(unavailable(operation));
         }
-        let outside = self.drive.outside();
+        let outside = self.drive.as_ref().map(Drive::outside);
         let done = work.await;
         drop(outside);
         if let Ok(answer) = &done {

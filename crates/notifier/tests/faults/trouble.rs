@@ -35,6 +35,20 @@ const TROUBLE: [(&str, &[Fault]); 18] = [
     ("LedgerList", &[Fault::Fail, Fault::Delay(SLOW)]),
 ];
 
+/// The same of a table that keeps the ledger.
+const TABLE_TROUBLE: [(&str, &[Fault]); 4] = [
+    (
+        "BatchWriteItem",
+        &[Fault::DropEntry, Fault::LoseAnswer, Fault::Throttle, Fault::Fail, Fault::Reset, DELAY],
+    ),
+    (
+        "BatchGetItem",
+        &[Fault::DropEntry, Fault::LoseAnswer, Fault::Throttle, Fault::Fail, Fault::Reset, DELAY],
+    ),
+    ("PutItem", &[Fault::LoseAnswer, Fault::Throttle, Fault::Fail, Fault::Reset, DELAY]),
+    ("Query", &[Fault::LoseAnswer, Fault::Throttle, Fault::Fail, Fault::Reset, DELAY]),
+];
+
 /// Longer than most waits, shorter than any limit of the AWS clients.
 const DELAY: Fault = Fault::Delay(Duration::from_millis(2_500));
 
@@ -58,4 +72,21 @@ pub(crate) fn draw(draw: &mut Draw, has_ledger: bool) -> Vec<(&'static str, When
         }
     }
     orders
+}
+
+/// Orders of one world for its table: up to four.
+pub(crate) fn of_table(draw: &mut Draw) -> Vec<(&'static str, When, Fault)> {
+    let orders = (0..draw.between(0, 4)).map(|_| {
+        let (operation, faults) = TABLE_TROUBLE[draw.below(TABLE_TROUBLE.len())];
+        let fault = faults[draw.below(faults.len())];
+        // Whatever the table leaves undone, it is offered again: more often than anything else.
+        let least = if fault == Fault::DropEntry { 2 } else { 5 };
+        let when = match draw.below(3) {
+            0 => When::Nth(draw.between(1, 6)),
+            1 => When::First(draw.between(1, 7)),
+            _ => When::Every(draw.between(least, 9)),
+        };
+        (operation, when, fault)
+    });
+    orders.collect()
 }

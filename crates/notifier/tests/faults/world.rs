@@ -139,6 +139,8 @@ pub(crate) struct World {
     pub(crate) upsets: Vec<(Moment, Upset)>,
     pub(crate) faults: Vec<(&'static str, When, Fault)>,
     pub(crate) has_ledger: bool,
+    /// The ledger is in a table, and not in a file.
+    pub(crate) is_in_table: bool,
     pub(crate) is_signed: bool,
     /// Attempts at once.
     pub(crate) concurrency: usize,
@@ -159,12 +161,13 @@ impl World {
         let has_ledger = draw.percent(85);
         let broadcasts = (0..draw.between(1, 3)).map(|n| broadcast(draw, seed, n, &tasks)).collect();
         let upsets = (0..draw.weighted(&[30, 40, 20, 10])).filter_map(|_| upset(draw, &tasks)).collect();
-        Self {
+        let mut world = Self {
             seed,
             broadcasts,
             upsets,
             faults: trouble::draw(draw, has_ledger),
             has_ledger,
+            is_in_table: false,
             is_signed,
             concurrency: [256, 8, 3, 1][draw.weighted(&[40, 30, 20, 10])],
             receives_max: RECEIVES_MAX,
@@ -172,7 +175,12 @@ impl World {
             fleet,
             visibility: [4, 10, 20][draw.weighted(&[15, 35, 50])],
             tasks,
+        };
+        if has_ledger && draw.percent(40) {
+            world.is_in_table = true;
+            world.faults.extend(trouble::of_table(draw));
         }
+        world
     }
 
     /// A quiet world of a few services of so many tasks, where everybody accepts.
@@ -216,6 +224,7 @@ impl World {
             upsets: Vec::new(),
             faults: Vec::new(),
             has_ledger: true,
+            is_in_table: false,
             is_signed: false,
             concurrency: 8,
             visibility: 4,

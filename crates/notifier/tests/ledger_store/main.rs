@@ -12,6 +12,7 @@ mod broadcast;
 mod claims;
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/fake_dynamodb.rs"]
 mod fake;
 mod faults;
 mod file;

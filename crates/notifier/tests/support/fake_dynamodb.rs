@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -19,6 +20,8 @@ pub(crate) enum Fate {
     Done,
     /// So many entries of a batch are done, and the others left.
     Some(usize),
+    /// It is done, and the answer comes so much later.
+    Late(Duration),
     /// Nothing is done; the answer is this status and code.
     Refused(u16, &'static str),
     /// Nothing is done, and the connection ends.
@@ -33,6 +36,15 @@ pub(crate) enum Fate {
     Untold,
     /// Nothing is done, and this is the answer.
     Instead(fn() -> Value),
+}
+
+/// A request, as far as its fate may depend on it.
+pub(crate) struct Asked<'a> {
+    /// How many there were before.
+    pub(crate) number: usize,
+    pub(crate) operation: &'a str,
+    /// How many entries its batch has; 1 without a batch.
+    pub(crate) entries: usize,
 }
 
 /// A running fake; it stops when dropped.
@@ -52,9 +64,23 @@ struct State {
 impl Fake {
     /// One that does with its requests, counted from 0, what `fate` says.
     pub(crate) async fn start(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
+        Self::start_by(move |asked| fate(asked.number)).await
+    }
+
+    /// One that does with its requests what `fate` says.
+    pub(crate) async fn start_by(fate: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
+        Self::of(Arc::default(), fate).await
+    }
+
+    /// Another one with the same table, which fails nobody.
+    pub(crate) async fn unfailing(&self) -> Self {
+        Self::of(Arc::clone(&self.state), |_| Fate::Done).await
+    }
+
+    async fn of(state: Arc<Mutex<State>>, fate: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (state, fate) = (Arc::<Mutex<State>>::default(), Arc::new(fate));
+        let fate = Arc::new(fate);
         let kept = Arc::clone(&state);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -78,6 +104,11 @@ impl Fake {
         self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
+    /// Everything that stands in the table.
+    pub(crate) fn text(&self) -> String {
+        Value::from_iter(self.state.lock().unwrap().items.values().cloned()).to_string()
+    }
+
     /// Writes attributes that no store would.
     pub(crate) fn plant(&self, partition: &str, sort: &str, attributes: Value) {
         self.state.lock().unwrap().items.insert((partition.to_owned(), sort.to_owned()), attributes);
@@ -93,14 +124,14 @@ impl Drop for Fake {
 async fn answer(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
-    fate: Arc<impl Fn(usize) -> Fate>,
+    fate: Arc<impl Fn(&Asked<'_>) -> Fate>,
 ) -> Result<Response<Full<Bytes>>, &'static str> {
     let operation =
         request.headers()["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let asked: Value = serde_json::from_slice(&body).unwrap();
     let number = state.lock().unwrap().requests.len();
-    let fate = fate(number);
+    let fate = fate(&Asked { number, operation: &operation, entries: entries(&asked) });
     let (status, answer) = {
         let mut state = state.lock().unwrap();
         state.requests.push((operation.clone(), entries(&asked)));
@@ -116,12 +147,15 @@ async fn answer(
                 answer.as_object_mut().unwrap().remove("Item");
                 (status, answer)
             }
-            Fate::Done | Fate::Lost | Fate::Garbage => state.act(&operation, &asked, usize::MAX),
+            Fate::Done | Fate::Late(_) | Fate::Lost | Fate::Garbage => {
+                state.act(&operation, &asked, usize::MAX)
+            }
         }
     };
     match fate {
         Fate::Cut | Fate::Lost => return Err("cut to order"),
         Fate::Silence => std::future::pending().await,
+        Fate::Late(delay) => tokio::time::sleep(delay).await,
         _ => {}
     }
     let body =
@@ -177,13 +211,43 @@ impl State {
                 self.items.insert(place(item), item.clone());
                 (200, json!({}))
             }
-            "Query" => {
-                let partition = &asked["ExpressionAttributeValues"][":pk"]["S"];
-                let of = |((there, _), _): &(&(String, String), &Value)| partition == there;
-                let items: Vec<_> = self.items.iter().filter(of).map(|(_, item)| item).collect();
-                (200, json!({"Items": items}))
-            }
+            "Query" => (200, self.query(asked)),
             other => panic!("{other} is not faked"),
         }
+    }
+
+    /// A page of a partition, or of what begins with a prefix there.
+    fn query(&self, asked: &Value) -> Value {
+        let value = |name: &str| asked["ExpressionAttributeValues"][name]["S"].as_str().unwrap_or_default();
+        let (partition, prefix) = (value(":pk"), value(":prefix"));
+        let backwards = asked["ScanIndexForward"] == false;
+        let after = asked.get("ExclusiveStartKey").map(place);
+        let comes = |key: &(String, String)| match &after {
+            Some(after) => {
+                if backwards {
+                    key < after
+                } else {
+                    key > after
+                }
+            }
+            None => true,
+        };
+        let first = (partition.to_owned(), prefix.to_owned());
+        let within = self
+            .items
+            .range(first..)
+            .take_while(|((of, sort), _)| of == partition && sort.starts_with(prefix));
+        let mut found: Vec<_> = within.filter(|(key, _)| comes(key)).collect();
+        if backwards {
+            found.reverse();
+        }
+        let limit = usize::try_from(asked["Limit"].as_u64().unwrap()).unwrap();
+        let is_cut = found.len() > limit;
+        found.truncate(limit);
+        let mut page = json!({"Items": found.iter().map(|(_, item)| item).collect::<Vec<_>>()});
+        if let Some(((of, sort), _)) = found.last().filter(|_| is_cut) {
+            page["LastEvaluatedKey"] = json!({"pk": {"S": of}, "sk": {"S": sort}});
+        }
+        page
     }
 }
