@@ -41,7 +41,7 @@ impl<'a> Judge<'a> {
             let calls = self.calls_of(broadcast, &expected);
             meant.extend(calls.values().flatten().copied());
             self.ids_are_constant(broadcast, &calls);
-            if self.world.has_ledger {
+            if self.world.has_ledger() {
                 let entries: Vec<Entry> = match &seen.recorded[place] {
                     Some(recorded) => recorded.report.entries().to_vec(),
                     None => Vec::new(),

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::invariants;
 use crate::run::{self, Ground, Run, Seen};
 use crate::script::Script;
-use crate::world::{Moment, Upset, World};
+use crate::world::{Moment, Place, Upset, World};
 
 /// More awaits than any stage has, and more calls than a daemon makes in a small world.
 const PLACES_MAX: usize = 1_000;
@@ -89,9 +89,9 @@ async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
 }
 
 /// Kills a stage at each of its awaits, one world for each; how many there were.
-fn at_every_await(stage: StageName, has_ledger: bool) -> usize {
+fn at_every_await(stage: StageName, ledger: Place) -> usize {
     let mut world = World::small(&[2, 1]);
-    world.has_ledger = has_ledger;
+    world.ledger = ledger;
     for n in 1..PLACES_MAX {
         let played = run::play(&world, Ground::default(), move |run| killed(run, stage, n));
         let (seen, has_ended) = played.unwrap_or_else(|| panic!("{stage:?} killed at await {n}: no end"));
@@ -104,14 +104,14 @@ fn at_every_await(stage: StageName, has_ledger: bool) -> usize {
     panic!("{stage:?} has more than {PLACES_MAX} awaits");
 }
 
-/// Each of the stages, with a ledger and without. A stage waits at least for AWS or the task, and for each of its records.
+/// Each of the stages, without a ledger and with each kind of it. A stage waits at least for AWS or the task, and for each of its records.
 #[test]
 fn a_stage_killed_at_any_await_loses_nothing() {
     for stage in [StageName::Services, StageName::Tasks, StageName::Notify] {
-        for has_ledger in [true, false] {
-            let awaits = at_every_await(stage, has_ledger);
-            eprintln!("{stage:?} (ledger: {has_ledger}) was killed at each of {awaits} awaits");
-            assert!(awaits >= if has_ledger { 3 } else { 2 });
+        for ledger in [Place::None, Place::File, Place::Table] {
+            let awaits = at_every_await(stage, ledger);
+            eprintln!("{stage:?} (ledger: {ledger:?}) was killed at each of {awaits} awaits");
+            assert!(awaits >= if ledger == Place::None { 2 } else { 3 });
         }
     }
 }
@@ -119,12 +119,12 @@ fn a_stage_killed_at_any_await_loses_nothing() {
 /// A daemon's calls are those to SQS, ECS, EC2 and the ledger: each is held up before it is made, and the daemon killed.
 #[test]
 fn a_daemon_killed_at_any_call_loses_nothing() {
-    for has_ledger in [true, false] {
+    for ledger in [Place::None, Place::File, Place::Table] {
         let mut calls = 0;
         for n in 1.. {
             assert!(n < PLACES_MAX as u64, "a daemon makes more than {PLACES_MAX} calls");
             let mut world = World::small(&[2, 1]);
-            world.has_ledger = has_ledger;
+            world.ledger = ledger;
             world.faults = vec![("*", When::Nth(n), Fault::Delay(Duration::from_hours(1)))];
             world.upsets = vec![(Moment::Struck, Upset::Kill)];
             let seen = run::run(&world, &Trust::default());
@@ -135,7 +135,7 @@ fn a_daemon_killed_at_any_call_loses_nothing() {
             }
             calls = n;
         }
-        eprintln!("A daemon (ledger: {has_ledger}) was killed at each of {calls} calls");
+        eprintln!("A daemon (ledger: {ledger:?}) was killed at each of {calls} calls");
         assert!(calls > 20);
     }
 }

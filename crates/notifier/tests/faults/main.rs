@@ -11,7 +11,7 @@
 #[path = "../support/emulator.rs"]
 mod emulator;
 #[path = "../support/fake_dynamodb.rs"]
-#[allow(dead_code, reason = "a store by itself is failed in more ways")]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod fake;
 mod fleet;
 mod invariants;

@@ -124,7 +124,7 @@ fn worlds() -> Vec<World> {
             .iter()
             .flat_map(|task| &task.containers)
             .all(|(_, expected)| !matches!(expected, Expected::Called(Outcome::Failed)));
-        ends && world.has_ledger && !world.waits_long && world.visibility <= 10 && world.tasks.len() > 2
+        ends && world.has_ledger() && !world.waits_long && world.visibility <= 10 && world.tasks.len() > 2
     };
     (0..).map(World::draw).filter(ends_soon).take(WORLDS).collect()
 }

@@ -32,7 +32,7 @@ use crate::notes::Notes;
 use crate::queues::{Dead, dead_letters, depth};
 use crate::script::TIMEOUT_MS;
 use crate::store::{Account, Troubled};
-use crate::world::{Moment, Upset, World};
+use crate::world::{Moment, Place, Upset, World};
 
 /// The queues of every world, in the order of the stages.
 pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
@@ -152,11 +152,11 @@ impl Run {
         if let Some(cloud) = &ground.cloud {
             cloud.create(&world).await;
         }
-        let kept = match &ground.cloud {
-            _ if !world.has_ledger => Kept::Nowhere,
-            Some(cloud) => Kept::Cloud(cloud.clone()),
-            None if world.is_in_table => Kept::in_table(sim.faults().clone()).await,
-            None => {
+        let kept = match (world.ledger, &ground.cloud) {
+            (Place::None, _) => Kept::Nowhere,
+            (_, Some(cloud)) => Kept::Cloud(cloud.clone()),
+            (Place::Table, None) => Kept::in_table(sim.faults().clone()).await,
+            (Place::File, None) => {
                 let _outside = drive.outside();
                 Kept::in_file(directory.path(), drive.clock(EPOCH)).await
             }
@@ -339,7 +339,7 @@ impl Run {
             return false;
         }
         let recorded = self.recorded().await;
-        !self.world.has_ledger || recorded.iter().all(|one| one.as_ref().is_some_and(|one| one.is_complete))
+        !self.world.has_ledger() || recorded.iter().all(|one| one.as_ref().is_some_and(|one| one.is_complete))
     }
 
     async fn left(&self) -> usize {

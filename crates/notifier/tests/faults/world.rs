@@ -129,6 +129,14 @@ pub(crate) enum Moment {
     Struck,
 }
 
+/// Where a world keeps its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    None,
+    File,
+    Table,
+}
+
 /// Everything about one run.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
@@ -138,9 +146,7 @@ pub(crate) struct World {
     pub(crate) broadcasts: Vec<Broadcast>,
     pub(crate) upsets: Vec<(Moment, Upset)>,
     pub(crate) faults: Vec<(&'static str, When, Fault)>,
-    pub(crate) has_ledger: bool,
-    /// The ledger is in a table, and not in a file.
-    pub(crate) is_in_table: bool,
+    pub(crate) ledger: Place,
     pub(crate) is_signed: bool,
     /// Attempts at once.
     pub(crate) concurrency: usize,
@@ -158,16 +164,15 @@ impl World {
         let draw = &mut Draw::new(seed);
         let is_signed = draw.percent(40);
         let (fleet, tasks) = fleet::draw(draw, seed, is_signed);
-        let has_ledger = draw.percent(85);
+        let ledger = if draw.percent(85) { Place::File } else { Place::None };
         let broadcasts = (0..draw.between(1, 3)).map(|n| broadcast(draw, seed, n, &tasks)).collect();
         let upsets = (0..draw.weighted(&[30, 40, 20, 10])).filter_map(|_| upset(draw, &tasks)).collect();
         let mut world = Self {
             seed,
             broadcasts,
             upsets,
-            faults: trouble::draw(draw, has_ledger),
-            has_ledger,
-            is_in_table: false,
+            faults: trouble::draw(draw, ledger != Place::None),
+            ledger,
             is_signed,
             concurrency: [256, 8, 3, 1][draw.weighted(&[40, 30, 20, 10])],
             receives_max: RECEIVES_MAX,
@@ -176,11 +181,16 @@ impl World {
             visibility: [4, 10, 20][draw.weighted(&[15, 35, 50])],
             tasks,
         };
-        if has_ledger && draw.percent(40) {
-            world.is_in_table = true;
+        // Drawn last, so that all else of a seed is as it was without tables.
+        if world.has_ledger() && draw.percent(40) {
+            world.ledger = Place::Table;
             world.faults.extend(trouble::of_table(draw));
         }
         world
+    }
+
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.ledger != Place::None
     }
 
     /// A quiet world of a few services of so many tasks, where everybody accepts.
@@ -223,8 +233,7 @@ impl World {
             }],
             upsets: Vec::new(),
             faults: Vec::new(),
-            has_ledger: true,
-            is_in_table: false,
+            ledger: Place::File,
             is_signed: false,
             concurrency: 8,
             visibility: 4,

@@ -13,6 +13,7 @@ mod claims;
 #[path = "../support/emulator.rs"]
 mod emulator;
 #[path = "../support/fake_dynamodb.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod fake;
 mod faults;
 mod file;

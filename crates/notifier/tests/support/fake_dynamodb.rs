@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     Done,
     /// So many entries of a batch are done, and the others left.
     Some(usize),
-    /// It is done, and the answer comes so much later.
+    /// It is done so much later.
     Late(Duration),
     /// Nothing is done; the answer is this status and code.
     Refused(u16, &'static str),
@@ -106,7 +106,7 @@ impl Fake {
 
     /// Everything that stands in the table.
     pub(crate) fn text(&self) -> String {
-        Value::from_iter(self.state.lock().unwrap().items.values().cloned()).to_string()
+        self.state.lock().unwrap().items.values().cloned().collect::<Value>().to_string()
     }
 
     /// Writes attributes that no store would.
@@ -132,6 +132,9 @@ async fn answer(
     let asked: Value = serde_json::from_slice(&body).unwrap();
     let number = state.lock().unwrap().requests.len();
     let fate = fate(&Asked { number, operation: &operation, entries: entries(&asked) });
+    if let Fate::Late(delay) = fate {
+        tokio::time::sleep(delay).await;
+    }
     let (status, answer) = {
         let mut state = state.lock().unwrap();
         state.requests.push((operation.clone(), entries(&asked)));
@@ -155,7 +158,6 @@ async fn answer(
     match fate {
         Fate::Cut | Fate::Lost => return Err("cut to order"),
         Fate::Silence => std::future::pending().await,
-        Fate::Late(delay) => tokio::time::sleep(delay).await,
         _ => {}
     }
     let body =
