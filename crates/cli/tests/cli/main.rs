@@ -16,12 +16,15 @@ mod killed;
 mod ledger;
 mod live;
 mod moto;
+#[path = "../../../notifier/tests/support/needles.rs"]
+mod needles;
 mod pipeline;
 mod plan;
 mod progress;
 mod publish;
 mod receivers;
 mod redrive;
+mod secrets;
 mod send;
 mod serve;
 mod settings;

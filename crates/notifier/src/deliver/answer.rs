@@ -1,12 +1,18 @@
 //! What a task's answer means: status and headers in, a decision out. Pure.
 
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// The most characters of an answer's text that a reason repeats.
 const SHOWN_CHARS_MAX: usize = 200;
+
+/// The fewest bytes of a secret's word that are one by themselves. `Bearer` has less.
+const SECRET_BYTES_MIN: usize = 8;
+/// What stands where a text repeated a secret.
+const SECRET: &str = "[secret]";
 
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,20 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The text of an answer without the secrets that its request carried in headers, nor any of their longer words: some
+/// programs show what they were sent when something goes wrong.
+///
+/// A task knows these secrets and can write them otherwise. This is against accidents.
+pub(super) fn without(text: &[u8], secrets: &[HeaderValue]) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    let secrets = secrets.iter().filter_map(|secret| secret.to_str().ok());
+    let parts = secrets.flat_map(|secret| iter::once(secret).chain(secret.split(' ')));
+    for part in parts.filter(|part| part.len() >= SECRET_BYTES_MIN) {
+        text = text.replace(part, SECRET);
+    }
+    text
 }
 
 /// The text of an answer as a reason may show it: one short printable line, or `None` when nothing readable is left.
@@ -147,6 +167,16 @@ mod tests {
         }
         let long = shown("ä".repeat(1000).as_bytes()).unwrap();
         assert_eq!(long, format!("{}…", "ä".repeat(200)));
+    }
+
+    #[test]
+    fn an_answer_that_repeats_what_it_was_sent_is_shown_without_the_secrets() {
+        let secrets =
+            ["Bearer t0ken-of-the-team", "core", "Basic dXNlcjpwYXNz"].map(HeaderValue::from_static);
+        let without = |text: &str| without(text.as_bytes(), &secrets);
+        assert_eq!(without("authorization: Bearer t0ken-of-the-team!"), "authorization: [secret]!");
+        assert_eq!(without("t0ken-of-the-team, dXNlcjpwYXNz"), "[secret], [secret]");
+        assert_eq!(without("score: Bearer, Basic"), "score: Bearer, Basic", "short words are no secrets");
     }
 
     proptest! {

@@ -93,6 +93,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .await
         .map_err(AttemptError::Broken)?;
     let mut connection = pin!(connection.fuse());
+    let secrets: Vec<_> = request.headers().values().filter(|value| value.is_sensitive()).cloned().collect();
     let response = timeout_at(end, drive(connection.as_mut(), sender.send_request(request)))
         .await
         .map_err(|_| late)?
@@ -107,7 +108,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let _ = timeout_at(end, reading).await;
     match answer::meaning(head.status, &head.headers, now) {
         Meaning::Delivered => Ok(head.status),
-        meaning => Err(AttemptError::Answered { status: head.status, meaning, text: answer::shown(&text) }),
+        meaning => {
+            let text = answer::shown(answer::without(&text, &secrets).as_bytes());
+            Err(AttemptError::Answered { status: head.status, meaning, text })
+        }
     }
 }
 

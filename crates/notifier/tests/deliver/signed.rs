@@ -115,6 +115,19 @@ async fn headers_of_a_secret_are_sent_along() {
 }
 
 #[tokio::test]
+async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_readers_of_reports() {
+    let options = TrustOptions { headers: Some(SecretRef::Env("H".into())), ..TrustOptions::default() };
+    let trust = trust(options, &[("H", "Authorization: Bearer t0ken-of-the-team")]).await;
+    let echo = "DEBUG = True; authorization: Bearer t0ken-of-the-team";
+    let server = Server::playing(vec![reply("403 Forbidden", echo)]).await;
+    let deliverer = deliverer(&patient()).trusting(trust);
+    let endpoint = endpoint(server.address);
+    let result = deliverer.deliver(&rich(), &endpoint, &Progress::default(), Round::default()).await.unwrap();
+    let reason = "answered 403 Forbidden: DEBUG = True; authorization: [secret]";
+    assert_eq!(result.result.reason.as_deref(), Some(reason));
+}
+
+#[tokio::test]
 async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let binary =
         |endpoint: &mut notifier::fleet::Endpoint| endpoint.target.content_mode = ContentMode::Binary;

@@ -19,6 +19,8 @@ mod kept;
 mod kill;
 mod lane;
 mod ministack;
+#[path = "../support/needles.rs"]
+mod needles;
 mod notes;
 mod queues;
 mod run;

@@ -13,6 +13,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 
 use crate::invariants;
 use crate::kill::receive;
+use crate::needles::{PIECE, found, needles};
 use crate::notes::Notes;
 use crate::run::{self, Ground, Run, Seen};
 use crate::world::World;
@@ -25,8 +26,6 @@ const BEARER: &str = "MARK-bearer-90b1f5d2-MARK-bearer-38";
 const WORLDS: usize = 12;
 /// Messages of each stage that are run by hand.
 const BY_HAND: usize = 3;
-/// How much of a secret is enough to be found.
-const PIECE: usize = 12;
 
 /// The secrets as operators keep them.
 struct Secrets {
@@ -59,11 +58,9 @@ impl Secrets {
         Trust::load(&options("env:HMAC,env:ED25519"), &self.vault()).await.unwrap()
     }
 
-    /// Every form of every piece of every secret that somebody could write down.
     fn needles(&self) -> Vec<String> {
         let seed = &self.private_key[self.private_key.len() - 32..];
-        let pieces = [&HMAC[..], ED25519, BEARER.as_bytes(), seed];
-        pieces.iter().flat_map(|secret| secret.chunks_exact(PIECE)).flat_map(forms).collect()
+        needles(&[&HMAC[..], ED25519, BEARER.as_bytes(), seed])
     }
 }
 
@@ -86,37 +83,6 @@ pub(crate) async fn trust() -> Trust {
 /// What verifies them.
 pub(crate) fn hmac_key() -> String {
     format!("whsec_{}", STANDARD.encode(HMAC))
-}
-
-/// A piece as it is, in hexadecimal, in Base64 wherever it begins in a group of three, as numbers, escaped for URLs.
-fn forms(piece: &[u8]) -> Vec<String> {
-    let hex =
-        |between: &str| piece.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(between);
-    let numbers: Vec<String> = piece.iter().map(u8::to_string).collect();
-    let mut forms = vec![
-        hex(""),
-        hex("").to_lowercase(),
-        format!("%{}", hex("%")),
-        numbers.join(", "),
-        numbers.join(","),
-    ];
-    forms.extend(String::from_utf8(piece.to_vec()));
-    for before in 0..3 {
-        let shifted = [&vec![0; before], piece].concat();
-        for engine in [STANDARD, URL_SAFE] {
-            let text = engine.encode(&shifted);
-            // Without the groups at the ends that others have a part in.
-            let inner = text.get(if before == 0 { 0 } else { 4 }..shifted.len() / 3 * 4).unwrap();
-            let escaped = inner.replace('+', "%2B").replace('/', "%2F");
-            forms.extend([inner.to_owned(), escaped]);
-        }
-    }
-    forms
-}
-
-/// The needles that are in a text.
-fn found<'n>(needles: &'n [String], text: &str) -> Vec<&'n String> {
-    needles.iter().filter(|needle| text.contains(needle.as_str())).collect()
 }
 
 /// Stages by hand on the first messages, for the errors that a daemon only shows as text; then a daemon as usual.
