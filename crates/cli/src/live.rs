@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use notifier::outcome::Outcome;
 use notifier::report::{Counts, Tally};
+use notifier::text::printable;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -85,7 +86,7 @@ fn frame(tally: &Tally, columns: usize, rows: usize, number: usize) -> Vec<Strin
         let longest = services.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         let name_columns = longest.clamp(1, NAME_COLUMNS_MAX.min(columns / 3));
         for (name, counts) in services {
-            let name = cut(name, name_columns);
+            let name = cut(&printable(name, NAME_COLUMNS_MAX), name_columns);
             let said = format!("{} of {}", digits(counts.told()), digits(counts.total()));
             let room = columns.saturating_sub(name_columns + 18).min(BAR_COLUMNS_MAX);
             lines.push(format!("{BOLD}{name:<name_columns$}{BOLD:#}  {}  {said}", bar(counts, room)));

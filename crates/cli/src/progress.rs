@@ -61,7 +61,7 @@ impl Looks {
             (Shown::Auto, None) => console.say("the broadcast has not begun"),
             (Shown::Auto, Some(found)) => {
                 let text = console.prose(&total(found.report.counts()));
-                console.say(&text);
+                console.say_rendered(&text);
             }
         }
     }

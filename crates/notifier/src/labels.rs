@@ -9,6 +9,8 @@ use std::num::NonZeroU16;
 use rustls::pki_types::DnsName;
 use wire::{ContentMode, Labels, Method, Scheme};
 
+use crate::text::quoted;
+
 /// The label that names the container port. With [`PATH`] it opts a container in.
 pub const PORT: &str = "NOTIFY_ME_CONTAINER_PORT";
 /// The label that names the request path. With [`PORT`] it opts a container in.
@@ -26,8 +28,6 @@ pub const SERVER_NAME: &str = "NOTIFY_ME_SERVER_NAME";
 pub const PATH_BYTES_MAX: usize = 2048;
 /// The most bytes of a port: five digits, and room for leading zeros.
 const PORT_BYTES_MAX: usize = 16;
-/// The most characters of a label that an error repeats.
-const SHOWN_CHARS_MAX: usize = 64;
 
 /// Where one container wants its notifications.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,7 +124,7 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
     let scheme = match labels.get(SCHEME).map(String::as_str) {
         None | Some("http") => Scheme::Http,
         Some("https") => Scheme::Https,
-        Some(other) => return Err(LabelError::Scheme(shown(other))),
+        Some(other) => return Err(LabelError::Scheme(quoted(other))),
     };
     let server_name = labels.get(SERVER_NAME);
     server_name.map_or(Ok(()), |name| check_server_name(name, scheme))?;
@@ -135,12 +135,12 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
         method: match labels.get(METHOD).map(String::as_str) {
             None | Some("POST") => Method::Post,
             Some("GET") => Method::Get,
-            Some(other) => return Err(LabelError::Method(shown(other))),
+            Some(other) => return Err(LabelError::Method(quoted(other))),
         },
         content_mode: match labels.get(CONTENT_MODE).map(String::as_str) {
             None | Some("structured") => ContentMode::Structured,
             Some("binary") => ContentMode::Binary,
-            Some(other) => return Err(LabelError::ContentMode(shown(other))),
+            Some(other) => return Err(LabelError::ContentMode(quoted(other))),
         },
         server_name: server_name.cloned(),
     }))
@@ -149,7 +149,7 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
 /// Digits only: `parse` alone would take `+80`.
 fn port(text: &str) -> Result<NonZeroU16, LabelError> {
     let digits = !text.is_empty() && text.len() <= PORT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(shown(text)))
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(quoted(text)))
 }
 
 /// Checks a request path that came from outside: it must name a resource of the host it is sent to, and nothing else.
@@ -159,7 +159,7 @@ fn port(text: &str) -> Result<NonZeroU16, LabelError> {
 /// [`LabelError::Path`] with the rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
 /// some clients and proxies read what stands before them as a user name or a host.
 pub fn check_path(path: &str) -> Result<(), LabelError> {
-    let wrong = |rule| Err(LabelError::Path { path: shown(path), rule });
+    let wrong = |rule| Err(LabelError::Path { path: quoted(path), rule });
     if !path.starts_with('/') {
         return wrong("does not start with `/`");
     }
@@ -187,7 +187,7 @@ pub fn check_path(path: &str) -> Result<(), LabelError> {
 /// [`LabelError::ServerName`] with the rule that is broken. Without TLS there is no certificate: whoever names one
 /// expects it to be looked at.
 pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
-    let wrong = |rule| Err(LabelError::ServerName { name: shown(name), rule });
+    let wrong = |rule| Err(LabelError::ServerName { name: quoted(name), rule });
     if scheme != Scheme::Https {
         return wrong("needs NOTIFY_ME_SCHEME to be `https`");
     }
@@ -201,15 +201,6 @@ pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
         Ok(_) => Ok(()),
         Err(_) => wrong("is not a DNS name"),
     }
-}
-
-/// The text as an error shows it: printable, and not longer than a line.
-fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        out.push('…');
-    }
-    out
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 //! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`gather`] | many small questions asked of a service in batches |
-//! | [`input`] | texts from outside, up to a limit |
+//! | [`input`], [`text`] | texts from outside, up to a limit, and as they may be shown |
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
@@ -50,5 +50,5 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 pub mod stage;
-mod text;
+pub mod text;
 pub mod work;

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::text::quoted;
+
 /// The networks that VPCs use: private IPv4 (RFC 1918), shared address space (RFC 6598), and IPv6, private and global.
 pub const DEFAULT: &str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7,2000::/3";
 
@@ -29,9 +31,6 @@ const LOOPBACK: [IpNet; 2] = [
 const NAT64_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 /// Teredo tunnels IPv6 through a server and a NAT, both at IPv4 addresses of the sender's choice (RFC 4380).
 const TEREDO: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
-
-/// The most characters of a text that an error repeats.
-const SHOWN_CHARS_MAX: usize = 80;
 
 /// Why an address must not be called. The text is the end of a sentence: "10.0.0.1 must not be called: …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -161,7 +160,7 @@ fn network(part: &str) -> Result<IpNet, NetworksError> {
     let net = part
         .parse::<IpNet>()
         .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| NetworksError::Syntax(shown(part)))?;
+        .map_err(|_| NetworksError::Syntax(quoted(part)))?;
     if net.addr() != net.network() {
         return Err(NetworksError::HostBits { part: part.to_owned(), network: net.trunc() });
     }
@@ -176,11 +175,6 @@ fn network(part: &str) -> Result<IpNet, NetworksError> {
         (Some(_), Some(_)) => Err(NetworksError::Ipv4Inside(part.to_owned())),
         _ => Ok(net),
     }
-}
-
-/// A text as an error repeats it: printable, and not longer than a line.
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
 /// The rule that closes this address whatever the operator allows.

@@ -2,10 +2,17 @@
 
 use std::error::Error;
 
+/// The most characters of a text that an error repeats.
+const QUOTED_CHARS_MAX: usize = 80;
+/// The most characters of one line about an error: its causes may quote what AWS answered.
+const LINE_CHARS_MAX: usize = 2_000;
+
 /// The text without what a terminal or a log would take for a command, at most so many characters of it.
 ///
-/// Quotation marks stay as they are, so that what others quote reads as they wrote it.
-pub(crate) fn printable(text: &str, chars_max: usize) -> String {
+/// Controls, line ends among them, and what turns the direction of text round are written out, as in `\u{1b}`. Quotation
+/// marks stay as they are, so that what others quote reads as they wrote it.
+#[must_use]
+pub fn printable(text: &str, chars_max: usize) -> String {
     let mut out = String::new();
     for c in text.chars().take(chars_max) {
         match c {
@@ -16,8 +23,21 @@ pub(crate) fn printable(text: &str, chars_max: usize) -> String {
     out
 }
 
-/// The most characters of one line about an error: its causes may quote what AWS answered.
-const LINE_CHARS_MAX: usize = 2_000;
+/// A short text as an error repeats it between quotation marks: printable, and cut to a part of a line.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out: String = text.chars().take(QUOTED_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(QUOTED_CHARS_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// A printable text of several lines, which it keeps.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| printable(line, usize::MAX)).collect();
+    lines.join("\n")
+}
 
 /// An error and its causes as one printable line.
 pub(crate) fn line(error: &dyn Error) -> String {
@@ -48,5 +68,6 @@ mod tests {
             assert_eq!(printable(text, 99), shown);
         }
         assert_eq!(printable("äöü", 2), "äö");
+        assert_eq!(printable_lines("a\n\u{9b}b\r\n"), "a\n\\u{9b}b\\r\n");
     }
 }

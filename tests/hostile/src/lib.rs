@@ -4,6 +4,8 @@
 //! (`fuzz/` at the root of the repository). A verdict is what a person would be told, so each is held to the same rules:
 //! it is short, and cannot write to a terminal ([`Target::check`]).
 
+use std::ops::RangeInclusive;
+
 mod inside;
 pub mod mutate;
 mod parsers;
@@ -64,6 +66,9 @@ targets! {
     settings: inside::settings;
 }
 
+/// What turns the direction of text round. Source: Unicode Technical Report 36, "Bidirectional Text Spoofing".
+const TURNS: RangeInclusive<char> = '\u{202a}'..='\u{202e}';
+
 /// The most characters of a verdict: a line or two of a log.
 const VERDICT_CHARS_MAX: usize = 8 * 1024;
 
@@ -93,8 +98,10 @@ impl Target {
     pub fn check(&self, bytes: &[u8]) {
         let verdict = (self.run)(bytes);
         assert!(verdict.chars().count() <= VERDICT_CHARS_MAX, "{}: a verdict without bound", self.name);
-        // A name that was given, or a line of a file, may be repeated; it must not move a cursor.
-        let commands = verdict.chars().any(|c| c == '\u{1b}' || c == '\0' || c == '\u{9b}');
+        // A name that was given, or a line of a file, may be repeated; it must neither move a cursor nor turn text round.
+        // What was accepted is shown as JSON here, and as a cell of a table elsewhere.
+        let is_json = verdict.starts_with('{');
+        let commands = verdict.chars().any(|c| c.is_control() && c != '\n' || TURNS.contains(&c)) && !is_json;
         assert!(!commands, "{}: a verdict that commands a terminal: {verdict:?}", self.name);
     }
 }

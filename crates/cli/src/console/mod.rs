@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use anstream::{AutoStream, ColorChoice};
 use notifier::settings::Environment;
+use notifier::text::printable_lines;
 use serde::Serialize;
 
 use crate::args::{Color, Format, Global, Progress};
 use crate::failure::{Exit, Failure};
+use crate::render::json;
 use crate::render::style::{ERROR, HINT, WARNING};
 use crate::render::table::Table;
 
@@ -100,6 +102,11 @@ impl Console {
 
     /// Says something about the run, unless it is to be quiet.
     pub(crate) fn say(&mut self, text: &str) {
+        self.tell("note", "", &printable_lines(text));
+    }
+
+    /// Says something that was rendered, and so has colours of ours, unless the run is to be quiet.
+    pub(crate) fn say_rendered(&mut self, text: &str) {
         self.tell("note", "", text);
     }
 
@@ -113,12 +120,12 @@ impl Console {
 
     /// Warns, unless the run is to be quiet.
     pub(crate) fn warn(&mut self, text: &str) {
-        self.tell("warning", &format!("{WARNING}warning:{WARNING:#} "), text);
+        self.tell("warning", &format!("{WARNING}warning:{WARNING:#} "), &printable_lines(text));
     }
 
     /// Says what to do next, unless the run is to be quiet.
     pub(crate) fn hint(&mut self, text: &str) {
-        self.tell("hint", &format!("{HINT}hint:{HINT:#} "), text);
+        self.tell("hint", &format!("{HINT}hint:{HINT:#} "), &printable_lines(text));
     }
 
     fn tell(&mut self, kind: &'static str, mark: &str, text: &str) {
@@ -143,10 +150,11 @@ impl Console {
             let hint = hint.as_deref();
             return self.speak(&line(&Said { kind: "error", text: message, because: causes, hint }));
         }
+        let message = printable_lines(message);
         let mut text = self.talk.wrap(&format!("{ERROR}error:{ERROR:#} {message}"), "  ") + "\n";
         for cause in causes {
             // Some causes have lines of their own.
-            let cause = cause.replace('\n', "\n    ");
+            let cause = printable_lines(cause).replace('\n', "\n    ");
             text += &(self.talk.wrap(&format!("  because: {cause}"), "    ") + "\n");
         }
         if let Some(hint) = hint {
@@ -181,7 +189,8 @@ struct Said<'a> {
 
 /// A value as a JSON line. What cannot be written so is dropped, as talk is.
 pub(crate) fn line(value: &impl Serialize) -> String {
-    serde_json::to_string(value).map(|json| json + "\n").unwrap_or_default()
+    let mut line = Vec::new();
+    json::line(&mut line, value).ok().and_then(|()| String::from_utf8(line).ok()).unwrap_or_default()
 }
 
 /// Text without its styles.

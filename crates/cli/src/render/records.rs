@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::json;
 use crate::args::Format;
 
 /// Writes each record on its line, in JSON with the summary last. Text is not its business: then it writes nothing.
@@ -17,9 +18,9 @@ pub(crate) fn write<R: Serialize + Default, S: Serialize>(
         Format::Text => Ok(()),
         Format::Json => {
             for record in records {
-                json(out, &record)?;
+                json::line(out, &record)?;
             }
-            json(out, &Closing { summary })
+            json::line(out, &Closing { summary })
         }
         Format::Csv => {
             // The header comes from a record, and is there even when no record is.
@@ -37,11 +38,6 @@ pub(crate) fn write<R: Serialize + Default, S: Serialize>(
 #[derive(Serialize)]
 struct Closing<'a, S> {
     summary: &'a S,
-}
-
-fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    out.write_all(b"\n")
 }
 
 fn header<R: Serialize + Default>() -> io::Result<String> {

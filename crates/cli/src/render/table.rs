@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
+use notifier::text::printable;
 use textwrap::core::display_width;
 
 use super::style::PLAIN;
@@ -14,7 +15,7 @@ const COLUMN_MIN: usize = 8;
 /// The narrowest that the last column wraps into; below, it gets lines of its own.
 const LAST_MIN: usize = 24;
 
-/// One piece of text in one style.
+/// One piece of text in one style. Whoever wrote the text does not command the terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
@@ -23,7 +24,7 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self { text: printable(&text.into(), usize::MAX), style }
     }
 
     fn styled(&self, text: &str) -> String {

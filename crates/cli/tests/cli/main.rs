@@ -11,6 +11,7 @@ mod cancel;
 mod check;
 mod demo;
 mod help;
+mod hostile;
 mod keygen;
 mod killed;
 mod ledger;

@@ -72,6 +72,12 @@ impl Pipeline {
         format!("{}/111122223333/{name}", self.sim.url())
     }
 
+    /// Puts a body on a queue, whatever it is.
+    pub(crate) fn send(&self, queue: &str, body: &str) {
+        let message = serde_json::json!({ "QueueUrl": self.queue_url(queue), "MessageBody": body });
+        self.runtime.block_on(self.sim.sqs("SendMessage", message)).unwrap();
+    }
+
     pub(crate) fn received(&self) -> Vec<Received> {
         self.sim.received()
     }

@@ -157,7 +157,7 @@ impl Ecs {
         answer.task_definition.ok_or_else(|| EcsError::Refused {
             operation: OPERATION,
             code: "EmptyAnswer".to_owned(),
-            message: format!("the answer holds no task definition for {arn}"),
+            message: format!("the answer holds no task definition for {}", printable(arn, MESSAGE_CHARS_MAX)),
         })
     }
 

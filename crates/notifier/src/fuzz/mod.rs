@@ -40,8 +40,7 @@ pub fn answer(status: &[u8], retry_after: &[u8], text: &[u8]) -> String {
 #[must_use]
 pub fn ec2_page(bytes: &[u8]) -> String {
     match aws::ec2::answer::page(bytes) {
-        // The parser's own words quote the page: AWS's, but only debug logs show them.
-        Err(_) => "error".to_owned(),
+        Err(error) => wrong(&error),
         Ok(page) => {
             let one = |address: Option<String>| address.unwrap_or_else(|| "-".to_owned());
             let instances = page.instances.iter().map(|(_, address)| {

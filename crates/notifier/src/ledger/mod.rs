@@ -28,6 +28,7 @@ pub mod sqlite;
 pub mod store;
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ use crate::fleet::Member;
 use crate::gather::{Batching, Gather, NoAnswer};
 use crate::outcome::{Cause, Outcome};
 use crate::report::Entry;
-use crate::text::printable;
+use crate::text::{self, printable};
 use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
@@ -83,8 +84,8 @@ pub enum LedgerError {
         partition: String,
         /// Its sort key.
         sort: String,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// What is wrong with it, printable.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A record cannot be written as JSON.
     #[error("the record cannot be written")]
@@ -408,13 +409,15 @@ fn delivery(broadcast: &BroadcastId, member: &Member) -> DeliveryId {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(item: &Item) -> Result<T, LedgerError> {
-    serde_json::from_str(&item.body).map_err(|source| unreadable(&item.key, source))
+    serde_json::from_str(&item.body).map_err(|error| unreadable(&item.key, &error))
 }
 
 /// The most characters of a key that an error repeats: anybody may have written to the table.
 const KEY_CHARS_MAX: usize = 400;
 
-fn unreadable(key: &Key, source: serde_json::Error) -> LedgerError {
+/// What is wrong is told with words of the record.
+fn unreadable(key: &Key, error: &serde_json::Error) -> LedgerError {
+    let source = text::line(error).into();
     let shown = |key: &str| printable(key, KEY_CHARS_MAX);
     LedgerError::Unreadable { partition: shown(&key.partition), sort: shown(&key.sort), source }
 }

@@ -128,9 +128,9 @@ where
     R: serde::de::DeserializeOwned,
 {
     let bodies: Vec<&str> = items.iter().map(|item| item.body.as_str()).collect();
-    sheet::read(&bodies).map_err(|source| match items.first() {
-        Some(item) => unreadable(&item.key, source),
-        None => LedgerError::Unwritable(source),
+    sheet::read(&bodies).map_err(|error| match items.first() {
+        Some(item) => unreadable(&item.key, &error),
+        None => LedgerError::Unwritable(error),
     })
 }
 

@@ -1,10 +1,13 @@
 //! What becomes of each task, in the log: without a ledger the only place where a process without a terminal keeps it.
+//!
+//! Fields are escaped where they are written; what others named is made printable in the messages.
 
 use tracing::{debug, info, warn};
 
 use crate::fleet::Member;
 use crate::outcome::{Outcome, Settled, Skipped};
 use crate::progress::{Progress, Step};
+use crate::text::quoted;
 
 /// Writes every step of a broadcast to the log: retries at level debug, skips as warnings, the rest at level info.
 #[must_use]
@@ -20,7 +23,14 @@ fn log(step: Step) {
         }
         Step::Tasks { broadcast, service, endpoints, bystanders, .. } => {
             let (broadcast, endpoints, bystanders) = (broadcast.as_str(), endpoints.len(), bystanders.len());
-            info!(broadcast, service, endpoints, bystanders, "Found {endpoints} endpoints of {service}");
+            info!(
+                broadcast,
+                service,
+                endpoints,
+                bystanders,
+                "Found {endpoints} endpoints of {}",
+                quoted(&service)
+            );
         }
         Step::Skipped(skipped) => skip(&skipped),
         Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
@@ -44,11 +54,23 @@ fn skip(Skipped { broadcast, skip }: &Skipped) {
     let Member { cluster, service, task, container, .. } = &skip.member;
     let (broadcast, reason) = (broadcast.as_str(), skip.reason.to_string());
     let (outcome, code) = (Outcome::Skipped.as_str(), skip.reason.code());
-    warn!(broadcast, cluster, service, task, container, outcome, code, reason, "Skipped {service}: {reason}");
+    warn!(
+        broadcast,
+        cluster,
+        service,
+        task,
+        container,
+        outcome,
+        code,
+        reason,
+        "Skipped {}: {reason}",
+        quoted(service)
+    );
 }
 
 fn end(Settled { broadcast, endpoint, result }: Settled) {
-    let Member { cluster, service, task, container, .. } = endpoint.member;
+    let member = endpoint.member;
+    let Member { cluster, service, task, container, .. } = &member;
     let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
     let outcome = result.outcome.as_str();
     let latency_ms = super::latency::millis(result.latency);
@@ -64,6 +86,7 @@ fn end(Settled { broadcast, endpoint, result }: Settled) {
         attempts = result.attempts,
         status = result.status,
         latency_ms,
-        "Task of {service} at {address}: {outcome}"
+        "Task of {} at {address}: {outcome}",
+        quoted(&member.service)
     );
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::mistake::{Mistake, Origin, did_you_mean, shown};
+use super::mistake::{Mistake, Origin, did_you_mean};
 use super::table::{self, PREFIX, Setting};
 use crate::input;
+use crate::text::quoted;
 
 /// The variable that names the file.
 pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
@@ -104,7 +105,7 @@ impl File {
                     value: if setting.kind.is_secret() {
                         "…".to_owned()
                     } else {
-                        shown(&value.to_string())
+                        quoted(&value.to_string())
                     },
                     expected: setting.kind.to_string(),
                 }),

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 
 use super::table::Setting;
 
-/// The most characters of a value that a message repeats.
-const SHOWN_CHARS_MAX: usize = 80;
-
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -109,12 +106,3 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
-
-/// The value as a message shows it.
-pub(super) fn shown(value: &str) -> String {
-    let mut out: String = value.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if value.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        out.push('…');
-    }
-    out
-}

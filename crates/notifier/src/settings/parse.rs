@@ -7,12 +7,13 @@ use std::time::Duration;
 use http::Uri;
 
 use super::layers::Layers;
-use super::mistake::{Mistake, Mistakes, shown};
+use super::mistake::{Mistake, Mistakes};
 use super::table::{Kind, Setting};
 use super::{Place, Settings};
 use crate::deliver::Signing;
 use crate::network::{Networks, NetworksError};
 use crate::secrets::{REFERENCES_MAX, SecretRef};
+use crate::text::quoted;
 
 /// The most services with secrets of their own.
 const SERVICES_MAX: usize = 1_000;
@@ -49,7 +50,7 @@ impl Reader<'_> {
         let mistake = match parse(text.trim()) {
             Ok(value) => return Some(value),
             Err(Wrong::Kind) => {
-                Mistake::Value { origin, value: shown(text), expected: setting.kind.to_string() }
+                Mistake::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
             }
             Err(Wrong::Because(problem)) => Mistake::Unusable { origin, problem },
         };

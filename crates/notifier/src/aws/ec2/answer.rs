@@ -9,6 +9,7 @@ use std::str::{FromStr, Utf8Error};
 use serde::Deserialize;
 
 use super::HostAddress;
+use crate::text;
 
 /// One page: instances that keep their addresses, by id, and the token of the next page.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,15 +23,17 @@ pub(crate) struct Page {
 pub(crate) enum AnswerError {
     #[error("the answer is not UTF-8")]
     Encoding(#[from] Utf8Error),
-    #[error("the answer is no list of instances")]
-    Xml(#[from] quick_xml::DeError),
+    /// What is wrong is told with words of the answer, printable.
+    #[error("the answer is no list of instances: {0}")]
+    Xml(String),
 }
 
 /// Reads one page.
 ///
 /// An address that is none counts as missing: it must not hide the other instances of the page.
 pub(crate) fn page(body: &[u8]) -> Result<Page, AnswerError> {
-    let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)?;
+    let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)
+        .map_err(|error| AnswerError::Xml(text::line(&error)))?;
     let reservations = document.reservation_set.item.into_iter();
     let instances = reservations.flat_map(|reservation| reservation.instances_set.item);
     Ok(Page {
