@@ -74,10 +74,10 @@ pub(crate) fn networks(bytes: &[u8]) -> String {
     said(text(bytes).parse::<Networks>())
 }
 
-/// Reads a body, and says how it would be written again.
+/// Reads a body, and says how it would be written again, or what a log and a dead letter say of it.
 fn body<M: Message>(bytes: &[u8]) -> String {
     match M::from_body(&text(bytes)) {
-        Err(error) => wrong(&error),
+        Err(error) => format!("error: {}", notifier::queue::chain(&error)),
         Ok(message) => said(message.to_body()),
     }
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use super::mistake::{Mistake, Origin, did_you_mean};
 use super::table::{self, PREFIX, Setting};
 use crate::input;
-use crate::text::quoted;
+use crate::text::{printable, quoted};
 
+/// The most characters of what is said of a file that is no TOML: it may repeat the file's.
+const MESSAGE_CHARS_MAX: usize = 300;
 /// The variable that names the file.
 pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
 /// The largest file that is read.
@@ -137,7 +139,7 @@ fn text(value: &toml::Value) -> Option<String> {
 fn summary(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
-    format!("line {line}: {}", error.message().replace('\n', "; "))
+    format!("line {line}: {}", printable(&error.message().replace('\n', "; "), MESSAGE_CHARS_MAX))
 }
 
 /// All layers, the strongest first.

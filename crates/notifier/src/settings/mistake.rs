@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::table::Setting;
+use crate::text::quoted;
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) | Self::Variable(name) => f.write_str(name),
-            Self::File { path, key } => write!(f, "{key} in {}", path.display()),
+            Self::File { path, key } => write!(f, "{} in {}", quoted(key), path.display()),
             Self::Default(name) => write!(f, "the default of {name}"),
         }
     }
