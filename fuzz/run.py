@@ -31,6 +31,13 @@ def cargo_fuzz(*arguments):
     return subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
+def found(output):
+    """What is to be known of a finding: why it is one, and how to see it again; else the end of the output."""
+    why = re.search(r"panicked at .*\n.*", output)
+    again = re.search(r"cargo fuzz run .*", output)
+    return f"  {why[0]}\n  {again[0]}" if why and again else output[-4000:]
+
+
 def run(target, seconds, runs):
     seeds(target)
     limits = [f"-runs={runs}", f"-max_total_time={seconds}", f"-max_len={INPUT_BYTES_MAX}", "-timeout=10", "-print_final_stats=1"]
@@ -38,7 +45,7 @@ def run(target, seconds, runs):
     executed = re.search(r"number_of_executed_units: (\d+)", done.stdout)
     print(f"{target:20} {executed[1] if executed else '?':>8} executions, {'nothing found' if done.returncode == 0 else 'FOUND'}", flush=True)
     if done.returncode != 0:
-        print(done.stdout[-4000:], flush=True)
+        print(found(done.stdout), flush=True)
     return done.returncode == 0
 
 

@@ -9,7 +9,7 @@ use hostile::{TARGETS, Target};
 /// Mutations of each target in one run. `docs/security.md` says so.
 const MUTATIONS: u32 = 20_000;
 /// Of those that go through AWS's SDK, which is a hundred times slower.
-const MUTATIONS_THROUGH_SDK: u32 = 1_000;
+const MUTATIONS_THROUGH_SDK: u32 = 3_000;
 const SEED: u64 = 0x0005_ec5a_55e5;
 
 fn mutations(target: &Target) -> u32 {

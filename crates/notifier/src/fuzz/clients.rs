@@ -18,10 +18,10 @@ use crate::settings::Environment;
 /// The most things of one kind that a verdict names.
 const NAMED_MAX: usize = 6;
 
-/// Waits for it; whatever it left running ends with it.
+/// Waits for it, in time that passes at once while everybody waits; whatever it left running ends with it.
 #[expect(clippy::expect_used, reason = "a runtime of this machine")]
 fn wait_for<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)
 }
 
