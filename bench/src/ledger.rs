@@ -10,6 +10,11 @@ use crate::compare::start;
 use crate::figures::{per_call, quartiles, rate};
 use crate::process::Sample;
 
+/// Writing an outcome may take this many times the floor's processor time. Measured: 1.0 to 1.2.
+const RATIO_MOST: f64 = 2.0;
+/// Calls of DynamoDB for 1,000 outcomes that come together: 25 fit in one, and some come alone. Measured: 40.
+const CALLS_MOST: f64 = 50.0;
+
 /// How much to measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Compare {
@@ -21,14 +26,23 @@ pub(crate) struct Compare {
     turns: u32,
 }
 
-/// Runs everything. A sample that loses outcomes is an error; the figures are not judged.
+/// Runs everything; the exit code is 1 when a limit is broken. A sample that loses outcomes is an error.
 pub(crate) fn run(compare: &Compare) -> Result<ExitCode> {
-    in_file(compare)?;
-    in_table(compare)?;
-    Ok(ExitCode::SUCCESS)
+    let ratio = in_file(compare)?;
+    let calls = in_table(compare)?;
+    let limits = [
+        (ratio, RATIO_MOST, "writing costs too many times what the floor's does"),
+        (calls, CALLS_MOST, "there are too many calls for 1,000 outcomes"),
+    ];
+    let broken: Vec<_> = limits.iter().filter(|(found, most, _)| found > most).collect();
+    for (found, most, what) in &broken {
+        println!("\nBROKEN: {what}: {found:.2}, and at most {most:.2}");
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn in_file(compare: &Compare) -> Result<()> {
+/// The median ratio of writing.
+fn in_file(compare: &Compare) -> Result<f64> {
     let Compare { count, turns } = *compare;
     println!("{count} outcomes in a file, {turns} turns; processor time of one in µs\n");
     println!(
@@ -58,7 +72,7 @@ fn in_file(compare: &Compare) -> Result<()> {
     }
     let [low, ratio, high] = quartiles(ratios);
     println!("\nmedian ratio of writing: {ratio:.2} [{low:.2} to {high:.2}]");
-    Ok(())
+    Ok(ratio)
 }
 
 /// The samples of writing and of reporting, in a new file. Every outcome must be accounted for.
@@ -77,7 +91,8 @@ fn file_sample(role: &str, count: u32) -> Result<[Sample; 2]> {
     Ok(samples)
 }
 
-fn in_table(compare: &Compare) -> Result<()> {
+/// Calls for 1,000 outcomes.
+fn in_table(compare: &Compare) -> Result<f64> {
     let count = compare.count;
     let mut server = start(&["serve-table"])?;
     let mut told = BufReader::new(server.stdout.take().context("no output")?);
@@ -97,5 +112,5 @@ fn in_table(compare: &Compare) -> Result<()> {
         per_call(sample.cpu, count),
         rate(sample.wall, count),
     );
-    Ok(())
+    Ok(calls)
 }
