@@ -10,7 +10,7 @@ use crate::compare::start;
 use crate::figures::{per_call, quartiles, rate};
 use crate::process::Sample;
 
-/// Writing an outcome may take this many times the floor's processor time. Measured: 1.0 to 1.2.
+/// Writing an outcome may take this many times the floor's processor time. Measured: 1.0 to 1.5.
 const RATIO_MOST: f64 = 2.0;
 /// Calls of DynamoDB for 1,000 outcomes that come together: 25 fit in one, and some come alone. Measured: 40.
 const CALLS_MOST: f64 = 50.0;

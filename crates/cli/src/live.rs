@@ -72,7 +72,8 @@ async fn draw(talk: Talk, room: Room, tally: Shared, stop: CancellationToken) {
 /// The block: a bar for each service where there is room for all of them, and a line for all together.
 fn frame(tally: &Tally, columns: usize, rows: usize, number: usize) -> Vec<String> {
     let spinner = SPINNER.get(number % SPINNER.len()).unwrap_or(&' ');
-    let services: Vec<(&str, Counts)> = tally.services().collect();
+    let services: Vec<(String, Counts)> =
+        tally.services().map(|(name, counts)| (printable(name, usize::MAX), counts)).collect();
     if services.is_empty() {
         let doing = if tally.is_surveyed() { "looking for tasks" } else { "looking for services" };
         return vec![format!("{spinner} {doing}")];
@@ -86,7 +87,7 @@ fn frame(tally: &Tally, columns: usize, rows: usize, number: usize) -> Vec<Strin
         let longest = services.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         let name_columns = longest.clamp(1, NAME_COLUMNS_MAX.min(columns / 3));
         for (name, counts) in services {
-            let name = cut(&printable(name, NAME_COLUMNS_MAX), name_columns);
+            let name = cut(&name, name_columns);
             let said = format!("{} of {}", digits(counts.told()), digits(counts.total()));
             let room = columns.saturating_sub(name_columns + 18).min(BAR_COLUMNS_MAX);
             lines.push(format!("{BOLD}{name:<name_columns$}{BOLD:#}  {}  {said}", bar(counts, room)));
@@ -166,6 +167,7 @@ mod tests {
                 assert_eq!(lines.len(), expected, "{services} services in {rows} rows");
                 for line in lines.iter().map(|line| plain(line)) {
                     assert!(line.chars().count() <= columns, "{columns}: {line}");
+                    assert!(expected == 1 || !line.starts_with("service") || line.contains('…'), "{line}");
                 }
             }
         }

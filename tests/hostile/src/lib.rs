@@ -99,9 +99,13 @@ impl Target {
         let verdict = (self.run)(bytes);
         assert!(verdict.chars().count() <= VERDICT_CHARS_MAX, "{}: a verdict without bound", self.name);
         // A name that was given, or a line of a file, may be repeated; it must neither move a cursor nor turn text round.
-        // What was accepted is shown as JSON here, and as a cell of a table elsewhere.
+        // What was accepted is shown as JSON here, which leaves DEL and the directions of a text as they are, and as a cell
+        // of a table elsewhere.
         let is_json = verdict.starts_with('{');
-        let commands = verdict.chars().any(|c| c.is_control() && c != '\n' || TURNS.contains(&c)) && !is_json;
+        let commands = verdict.chars().any(|c| match c {
+            '\u{1b}' | '\0' | '\u{9b}' => true,
+            _ => !is_json && (c.is_control() && c != '\n' || TURNS.contains(&c)),
+        });
         assert!(!commands, "{}: a verdict that commands a terminal: {verdict:?}", self.name);
     }
 }

@@ -158,6 +158,7 @@ impl Console {
             text += &(self.talk.wrap(&format!("  because: {cause}"), "    ") + "\n");
         }
         if let Some(hint) = hint {
+            let hint = printable_lines(hint);
             text += &(self.talk.wrap(&format!("{HINT}hint:{HINT:#} {hint}"), "  ") + "\n");
         }
         self.speak(&text);

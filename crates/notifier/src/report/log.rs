@@ -69,8 +69,7 @@ fn skip(Skipped { broadcast, skip }: &Skipped) {
 }
 
 fn end(Settled { broadcast, endpoint, result }: Settled) {
-    let member = endpoint.member;
-    let Member { cluster, service, task, container, .. } = &member;
+    let Member { cluster, service, task, container, .. } = &endpoint.member;
     let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
     let outcome = result.outcome.as_str();
     let latency_ms = super::latency::millis(result.latency);
@@ -87,6 +86,6 @@ fn end(Settled { broadcast, endpoint, result }: Settled) {
         status = result.status,
         latency_ms,
         "Task of {} at {address}: {outcome}",
-        quoted(&member.service)
+        quoted(service)
     );
 }

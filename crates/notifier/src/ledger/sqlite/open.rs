@@ -101,14 +101,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 /// The change needs the file for itself, and SQLite asks no busy handler on the way there, because two that wait for each
 /// other's read lock would never end. With several that open a new file, only trying again helps.
 fn keep_a_log(db: &Connection) -> rusqlite::Result<String> {
+    // Where it would ask the handler, a try must not wait as long as all of them may.
+    db.busy_timeout(Duration::ZERO)?;
     let mut tries = 0;
-    loop {
+    let mode = loop {
         tries += 1;
         match db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
             Err(error) if is_busy(&error) && tries < BUSY_TRIES_MAX => std::thread::sleep(BUSY_PAUSE),
-            mode => return mode,
+            mode => break mode,
         }
-    }
+    };
+    db.busy_timeout(BUSY_WAIT_MAX)?;
+    mode
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
