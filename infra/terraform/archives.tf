@@ -1,6 +1,8 @@
 locals {
   archives_dir = coalesce(var.archives_dir, "${path.module}/../../target/lambda/${var.architecture}")
-  bucket       = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
+  bucket_full  = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
+  # S3 takes 63 characters. A hash of the full name stands for account and region where it is longer.
+  bucket       = length(local.bucket_full) <= 63 ? local.bucket_full : "${var.name_prefix}ecs-task-notifier-lambdas-${substr(sha256(local.bucket_full), 0, 12)}${var.name_suffix}"
   bucket_count = length(local.functions) > 0 ? 1 : 0
 }
 

@@ -1,7 +1,55 @@
 locals {
-  endpoint_services = var.create && var.create_vpc_endpoints ? toset(concat(var.vpc_endpoint_services, [for keeper in [local.secret_keeper] : keeper if keeper != null])) : toset([])
+  # Nothing here may depend on an ARN: it may be unknown in a plan, and Terraform must know the keys of `for_each`.
+  has_secrets       = !var.unsigned || length(var.secret_arns) > 0
+  interface_wanted  = concat(var.vpc_endpoint_services, local.has_secrets ? var.secret_stores : [])
+  endpoint_services = setsubtract(var.create && var.create_vpc_endpoints ? local.interface_wanted : [], var.existing_vpc_endpoints)
   endpoint_count    = length(local.endpoint_services) > 0 ? 1 : 0
-  gateway_count     = local.ledger_count > 0 && var.create_vpc_endpoints ? 1 : 0
+  gateway_count     = local.ledger_count > 0 && var.create_vpc_endpoints && !contains(var.existing_vpc_endpoints, "dynamodb") ? 1 : 0
+
+  # In China the prefix depends on the service.
+  # Source: `aws ec2 describe-vpc-endpoint-services`, as the AWS CDK records it (`InterfaceVpcEndpointAwsService`).
+  prefixed_in_china = ["ec2", "ecr.api", "ecr.dkr", "sqs", "sts"]
+  endpoint_names = {
+    for service in setunion(local.endpoint_services, ["dynamodb"]) : service => lookup(
+      var.vpc_endpoint_service_names,
+      service,
+      join(".", [
+        local.partition == "aws-cn" && contains(local.prefixed_in_china, service) ? "cn.com.amazonaws" : "com.amazonaws",
+        local.region,
+        service,
+      ]),
+    )
+  }
+
+  # Every network that asks the VPC's DNS, and so is sent to the endpoints.
+  endpoint_networks = distinct(concat(
+    flatten([
+      for vpc in data.aws_vpc.endpoints : concat(
+        [vpc.cidr_block],
+        [for network in vpc.cidr_block_associations : network.cidr_block if network.state == "associated"],
+        compact([vpc.ipv6_cidr_block]),
+      )
+    ]),
+    var.vpc_endpoint_networks,
+  ))
+}
+
+data "aws_vpc" "endpoints" {
+  count = local.endpoint_count
+
+  id = var.vpc_id
+
+  lifecycle {
+    precondition {
+      condition     = var.vpc_id != null
+      error_message = "create_vpc_endpoints needs vpc_id."
+    }
+
+    postcondition {
+      condition     = self.enable_dns_support != false && self.enable_dns_hostnames != false
+      error_message = "The VPC of vpc_id needs DNS support and DNS hostnames (enableDnsSupport, enableDnsHostnames), or AWS refuses endpoints with private DNS."
+    }
+  }
 }
 
 resource "aws_security_group" "endpoints" {
@@ -10,38 +58,41 @@ resource "aws_security_group" "endpoints" {
   name        = "${var.name_prefix}ecs-task-notifier-endpoints${var.name_suffix}"
   description = "VPC endpoints that ecs-task-notifier calls"
   vpc_id      = var.vpc_id
-  tags        = local.tags
 
-  lifecycle {
-    precondition {
-      condition     = var.vpc_id != null
-      error_message = "create_vpc_endpoints needs vpc_id."
-    }
+  # In the group itself, because how many networks there are may be unknown in a plan.
+  ingress {
+    description      = "HTTPS from everything that uses the DNS of this VPC"
+    protocol         = "tcp"
+    from_port        = 443
+    to_port          = 443
+    cidr_blocks      = [for network in local.endpoint_networks : network if !strcontains(network, ":")]
+    ipv6_cidr_blocks = [for network in local.endpoint_networks : network if strcontains(network, ":")]
   }
-}
 
-resource "aws_vpc_security_group_ingress_rule" "endpoints" {
-  for_each = { for index, id in var.security_group_ids : tostring(index) => id if local.endpoint_count > 0 }
-
-  security_group_id            = aws_security_group.endpoints[0].id
-  description                  = "HTTPS from the functions"
-  referenced_security_group_id = each.value
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
-  tags                         = local.tags
+  tags = local.tags
 }
 
 resource "aws_vpc_endpoint" "this" {
   for_each = local.endpoint_services
 
   vpc_id              = var.vpc_id
-  service_name        = "com.amazonaws.${local.region}.${each.value}"
+  service_name        = local.endpoint_names[each.value]
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
   subnet_ids          = var.subnet_ids
   security_group_ids  = [aws_security_group.endpoints[0].id]
   tags                = merge(local.tags, { Name = "${var.name_prefix}ecs-task-notifier-${each.value}${var.name_suffix}" })
+
+  lifecycle {
+    # Only now the ARNs are surely known. Whoever reads a secret must reach the service that keeps it.
+    precondition {
+      condition = alltrue([
+        for arn in concat(var.secret_arns, var.signing_secret_arn == null ? [] : [var.signing_secret_arn]) :
+        contains(concat(var.secret_stores, var.existing_vpc_endpoints), split(":", arn)[2])
+      ])
+      error_message = "A secret is kept by a service that secret_stores does not name, so the notify function could not reach it."
+    }
+  }
 }
 
 # A gateway endpoint is a route, and free.
@@ -49,7 +100,7 @@ resource "aws_vpc_endpoint" "dynamodb" {
   count = local.gateway_count
 
   vpc_id            = var.vpc_id
-  service_name      = "com.amazonaws.${local.region}.dynamodb"
+  service_name      = local.endpoint_names["dynamodb"]
   vpc_endpoint_type = "Gateway"
   route_table_ids   = var.route_table_ids
   tags              = merge(local.tags, { Name = "${var.name_prefix}ecs-task-notifier-dynamodb${var.name_suffix}" })
@@ -57,7 +108,7 @@ resource "aws_vpc_endpoint" "dynamodb" {
   lifecycle {
     precondition {
       condition     = length(var.route_table_ids) > 0
-      error_message = "create_vpc_endpoints needs route_table_ids, or the ledger cannot be reached from the subnets."
+      error_message = "create_vpc_endpoints needs route_table_ids, or the ledger cannot be reached from the subnets. If they have a route to DynamoDB, name `dynamodb` in existing_vpc_endpoints."
     }
   }
 }

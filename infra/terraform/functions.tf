@@ -23,6 +23,8 @@ locals {
         NOTIFIER_LOG_LEVEL       = var.log_level
       },
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
+      # Anybody may write to the queue of the first stage, so it has nobody to trust.
+      contains(keys(local.previous), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
       var.environment,
     )
   }

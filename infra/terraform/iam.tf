@@ -3,7 +3,9 @@ locals {
 
   # What each action can be limited to, and whether the condition key `ecs:cluster` applies.
   # Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container
-  # Service" and "… for Amazon EC2". The three with `*` support no resource.
+  # Service" and "… for Amazon EC2". Those with `*` support no resource. `ecs:ListTasks` is among them although the
+  # reference names container instances: AWS checks a call without the filter `containerInstance` against `*`, and
+  # refuses it where only container instances are allowed.
   scopes = {
     "ec2:DescribeInstances"          = { resources = ["*"], cluster = false }
     "ecs:DescribeContainerInstances" = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
@@ -11,7 +13,41 @@ locals {
     "ecs:DescribeTaskDefinition"     = { resources = ["*"], cluster = false }
     "ecs:DescribeTasks"              = { resources = ["${local.ecs}:task/*"], cluster = true }
     "ecs:ListServices"               = { resources = ["*"], cluster = true }
-    "ecs:ListTasks"                  = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
+    "ecs:ListTasks"                  = { resources = ["*"], cluster = true }
+  }
+
+  dns_suffix = data.aws_partition.current.dns_suffix
+
+  # Values of `kms:ViaService`. AWS documents them with this suffix, and not what they are in China.
+  via = {
+    for service in ["dynamodb", "secretsmanager", "sqs", "ssm"] : service => distinct([
+      "${service}.${local.region}.amazonaws.com",
+      "${service}.${local.region}.${local.dns_suffix}",
+    ])
+  }
+
+  # What DynamoDB does with a customer's key in the name of whoever uses the table.
+  # Source: DynamoDB Developer Guide, "DynamoDB encryption at rest: Usage notes".
+  ledger_key_actions = [
+    "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*",
+  ]
+
+  # What the notify function reads besides the signing secret, by the service that keeps it.
+  more_secrets = {
+    ReadSecrets    = { action = "secretsmanager:GetSecretValue", arns = [for arn in var.secret_arns : arn if can(regex("^arn:[^:]+:secretsmanager:", arn))] }
+    ReadParameters = { action = "ssm:GetParameter", arns = [for arn in var.secret_arns : arn if can(regex("^arn:[^:]+:ssm:", arn))] }
+  }
+
+  # The stage that publishes to a stage's queue.
+  previous = { for stage, next in local.next : next => stage }
+
+  # Whose messages a stage believes without asking ECS first, by the unique ids that SQS reports as `SenderId`.
+  trusted_senders = {
+    for stage, previous in local.previous : stage => join(",", concat(
+      [for key, role in aws_iam_role.function : role.unique_id if key == previous],
+      var.worker_role_ids,
+      var.redriver_ids,
+    ))
   }
 }
 
@@ -124,6 +160,22 @@ data "aws_iam_policy_document" "function" {
   }
 
   dynamic "statement" {
+    for_each = var.kms_key_arn == null || local.ledger_count == 0 ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "UseKeyForLedger"
+      actions   = local.ledger_key_actions
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = local.via["dynamodb"]
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = each.key == "notify" && var.signing_secret_arn != null ? [var.signing_secret_arn] : []
 
     content {
@@ -140,6 +192,32 @@ data "aws_iam_policy_document" "function" {
       sid       = "DecryptSigningSecret"
       actions   = ["kms:Decrypt"]
       resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = { for sid, secrets in local.more_secrets : sid => secrets if each.key == "notify" && length(secrets.arns) > 0 }
+
+    content {
+      sid       = statement.key
+      actions   = [statement.value.action]
+      resources = statement.value.arns
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "notify" && length(var.secret_kms_key_arns) > 0 ? [var.secret_kms_key_arns] : []
+
+    content {
+      sid       = "DecryptSecrets"
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = concat(local.via["secretsmanager"], local.via["ssm"])
+      }
     }
   }
 

@@ -39,14 +39,11 @@ resource "aws_dynamodb_table" "ledger" {
     enabled = var.ledger_point_in_time_recovery
   }
 
-  # Without a key of the user's own, the table is encrypted with the key of DynamoDB, which is free.
-  dynamic "server_side_encryption" {
-    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
-
-    content {
-      enabled     = true
-      kms_key_arn = server_side_encryption.value
-    }
+  # Without a key of the user's own, the table is encrypted with the key of DynamoDB, which is free. The block is always
+  # there: whether a key is given may be unknown until another resource of the same configuration is created.
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
   }
 
   tags = local.tags

@@ -1,5 +1,16 @@
+locals {
+  # What a person's shell needs. The values come from AWS, and none has a quotation mark.
+  shell_settings = !var.create ? {} : {
+    AWS_REGION                  = local.region
+    NOTIFIER_LEDGER             = local.ledger
+    NOTIFIER_OBSERVER_QUEUE_URL = aws_sqs_queue.this["services"].url
+    NOTIFIER_SERVICES_QUEUE_URL = aws_sqs_queue.this["tasks"].url
+    NOTIFIER_TASKS_QUEUE_URL    = aws_sqs_queue.this["notify"].url
+  }
+}
+
 output "queue_urls" {
-  description = "URLs of the queues by stage; `services` is the observer queue, where broadcasts are asked for"
+  description = "URLs of the queues by the stage that works through them, not by the names of the settings: `services` is the observer queue, where broadcasts are asked for"
   value       = { for stage, queue in aws_sqs_queue.this : stage => queue.url }
 }
 
@@ -11,6 +22,21 @@ output "queue_arns" {
 output "observer_queue_url" {
   description = "URL of the queue where broadcasts are asked for, for `NOTIFIER_OBSERVER_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["services"].url, null)
+}
+
+output "services_queue_url" {
+  description = "URL of the queue from which the stage `tasks` takes services, for `NOTIFIER_SERVICES_QUEUE_URL`"
+  value       = try(aws_sqs_queue.this["tasks"].url, null)
+}
+
+output "tasks_queue_url" {
+  description = "URL of the queue from which the stage `notify` takes tasks, for `NOTIFIER_TASKS_QUEUE_URL`"
+  value       = try(aws_sqs_queue.this["notify"].url, null)
+}
+
+output "environment_file" {
+  description = "Region, queues and ledger as settings, to write into a file and `source`: `terraform output -raw environment_file`"
+  value       = join("", [for name, value in local.shell_settings : "export ${name}='${value}'\n"])
 }
 
 output "dead_letter_queue_urls" {
@@ -36,6 +62,21 @@ output "function_arns" {
 output "role_arns" {
   description = "ARNs of the functions' roles by stage"
   value       = { for stage, role in aws_iam_role.function : stage => role.arn }
+}
+
+output "role_ids" {
+  description = "Unique ids of the functions' roles by stage: what a daemon on the same queues needs in `NOTIFIER_TRUSTED_SENDERS`"
+  value       = { for stage, role in aws_iam_role.function : stage => role.unique_id }
+}
+
+output "policies" {
+  description = "IAM policies (JSON) for people and pipelines, by what they do: `plan`, `publish`, `report`, `redrive`, `cancel`"
+  value       = { for task, document in data.aws_iam_policy_document.people : task => document.json }
+}
+
+output "kms_key_policy" {
+  description = "Statements (JSON) that the policy of `kms_key_arn` needs besides the account's own, for `source_policy_documents`"
+  value       = one(data.aws_iam_policy_document.key[*].json)
 }
 
 output "log_group_names" {
@@ -70,7 +111,7 @@ output "dashboard_name" {
 
 output "discovery_actions" {
   description = "The ECS and EC2 actions that the three stages together call, for the role of a daemon"
-  value       = sort(distinct(flatten([for stage in local.all_stages : stage.actions])))
+  value       = local.discovery_actions
 }
 
 output "ledger_actions" {

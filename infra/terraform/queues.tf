@@ -55,16 +55,15 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
 }
 
 data "aws_iam_policy_document" "queue" {
-  for_each = { for key, queue in merge(
-    { for stage, queue in aws_sqs_queue.this : stage => queue },
-    { for stage, queue in aws_sqs_queue.dead_letters : "${stage}_dead_letters" => queue },
-  ) : key => queue.arn }
+  for_each = local.queues
+
+  source_policy_documents = each.key == "services" ? var.publisher_policy_documents : []
 
   statement {
     sid       = "OnlyByTls"
     effect    = "Deny"
     actions   = ["sqs:*"]
-    resources = [each.value]
+    resources = [aws_sqs_queue.this[each.key].arn]
 
     principals {
       type        = "*"
@@ -75,6 +74,129 @@ data "aws_iam_policy_document" "queue" {
       test     = "Bool"
       variable = "aws:SecureTransport"
       values   = ["false"]
+    }
+  }
+
+  # For a session of a role, `aws:PrincipalArn` is the ARN of the role.
+  dynamic "statement" {
+    for_each = contains(keys(local.inner_senders), each.key) ? [local.inner_senders[each.key]] : []
+
+    content {
+      sid       = "OnlyFromPreviousStage"
+      effect    = "Deny"
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.this[each.key].arn]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = statement.value
+      }
+
+      # No statement lets an AWS service in, so this opens nothing. It leaves alone what SQS does itself.
+      condition {
+        test     = "Bool"
+        variable = "aws:PrincipalIsAWSService"
+        values   = ["false"]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "services" && length(var.publisher_arns) > 0 ? [var.publisher_arns] : []
+
+    content {
+      sid       = "Publishers"
+      actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+      resources = [aws_sqs_queue.this[each.key].arn]
+
+      principals {
+        type        = "AWS"
+        identifiers = statement.value
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "services" ? local.publisher_services : {}
+
+    content {
+      sid       = statement.key
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.this[each.key].arn]
+
+      principals {
+        type        = "Service"
+        identifiers = [statement.value.service]
+      }
+
+      condition {
+        test     = "ArnLike"
+        variable = "aws:SourceArn"
+        values   = statement.value.source_arns
+      }
+
+      condition {
+        test     = statement.value.account_test
+        variable = "aws:SourceAccount"
+        values   = [statement.value.source_account]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "dead_letters" {
+  for_each = local.queues
+
+  statement {
+    sid       = "OnlyByTls"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [aws_sqs_queue.dead_letters[each.key].arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = contains(keys(local.dead_letter_senders), each.key) ? [local.dead_letter_senders[each.key]] : []
+
+    content {
+      sid       = "OnlyFromItsStage"
+      effect    = "Deny"
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.dead_letters[each.key].arn]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = statement.value
+      }
+
+      # As above: messages that SQS itself moves here after their last receive must not be refused.
+      condition {
+        test     = "Bool"
+        variable = "aws:PrincipalIsAWSService"
+        values   = ["false"]
+      }
     }
   }
 }
@@ -90,5 +212,5 @@ resource "aws_sqs_queue_policy" "dead_letters" {
   for_each = local.queues
 
   queue_url = aws_sqs_queue.dead_letters[each.key].id
-  policy    = data.aws_iam_policy_document.queue["${each.key}_dead_letters"].json
+  policy    = data.aws_iam_policy_document.dead_letters[each.key].json
 }

@@ -39,7 +39,7 @@ variable "tags" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key for queues, ledger, bucket, logs and the functions' environment; AWS's own keys when null. Its policy must let CloudWatch Logs of this region use it"
+  description = "KMS key for queues, ledger, bucket, logs and the functions' environment; AWS's own keys when null. The output `kms_key_policy` has what its policy must allow"
   type        = string
   default     = null
 
@@ -73,6 +73,42 @@ variable "signing_secret_kms_key_arn" {
   }
 }
 
+variable "secret_arns" {
+  description = "More secrets of Secrets Manager and parameters of Systems Manager that the notify function may read: keys of single services (`NOTIFIER_SIGNING_SECRETS`), request headers (`NOTIFIER_HEADERS_SECRET`), a private certificate authority and a client certificate (`NOTIFIER_TLS_CA`, `NOTIFIER_TLS_CERTIFICATE`, `NOTIFIER_TLS_KEY`). `environment` says which is which"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for arn in var.secret_arns :
+      can(regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:|ssm:[^:]+:[0-9]{12}:parameter/)[^*?]+$", arn))
+    ])
+    error_message = "Every entry of secret_arns is the ARN of a secret of Secrets Manager, or of a parameter of Systems Manager."
+  }
+}
+
+variable "secret_kms_key_arns" {
+  description = "The KMS keys that encrypt these secrets, where they are not AWS's own"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.secret_kms_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/", arn))])
+    error_message = "Every entry of secret_kms_key_arns is the ARN of a key, not of an alias."
+  }
+}
+
+variable "secret_stores" {
+  description = "The services that keep all these secrets, `secretsmanager` or `ssm`: with `create_vpc_endpoints` each gets an endpoint. They are named here because an ARN may be unknown until it is created"
+  type        = list(string)
+  default     = ["secretsmanager"]
+
+  validation {
+    condition     = alltrue([for store in var.secret_stores : contains(["secretsmanager", "ssm"], store)])
+    error_message = "secret_stores takes `secretsmanager` and `ssm`."
+  }
+}
+
 variable "unsigned" {
   description = "Whether requests may go without a signature: tasks cannot tell them from anybody else's then"
   type        = bool
@@ -80,7 +116,7 @@ variable "unsigned" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets of the notify function: from them the tasks must be reachable. Two, in two availability zones, keep it working when one fails"
+  description = "Subnets of the notify function: from them the tasks must be reachable. Two, in two availability zones, keep it working when one fails. With `create_vpc_endpoints`, one in each zone: AWS refuses two"
   type        = list(string)
   default     = []
 
@@ -114,25 +150,53 @@ variable "discovery_in_vpc" {
 }
 
 variable "create_vpc_endpoints" {
-  description = "Whether to create VPC endpoints, for subnets without NAT"
+  description = "Whether to create VPC endpoints, for subnets without NAT. Their private DNS counts for the whole VPC: from then on all its workloads reach these services through them. The endpoints let in every network of the VPC; `vpc_endpoint_networks` adds others"
   type        = bool
   default     = false
 }
 
 variable "vpc_id" {
-  description = "The VPC of the endpoints"
+  description = "The VPC of the endpoints. It needs DNS support and DNS hostnames"
   type        = string
   default     = null
 }
 
 variable "vpc_endpoint_services" {
-  description = "The AWS services that get an interface endpoint: what the notify function calls, besides DynamoDB"
+  description = "The AWS services that get an interface endpoint: what the notify function calls, besides DynamoDB and `secret_stores`"
   type        = list(string)
   default     = ["ec2", "ecs", "sqs"]
 }
 
+variable "existing_vpc_endpoints" {
+  description = "Services whose endpoint the VPC has already, `dynamodb` among them: none is created for these. AWS refuses a second endpoint with the same private DNS. The existing one must let the functions in on port 443"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for service in var.existing_vpc_endpoints : can(regex("^[a-z0-9][a-z0-9.-]*$", service)) && !strcontains(service, "amazonaws")])
+    error_message = "existing_vpc_endpoints takes the short names of services, such as `sqs` or `dynamodb`."
+  }
+}
+
+variable "vpc_endpoint_service_names" {
+  description = "Full names of endpoint services, by short name, where they are not `com.amazonaws.<region>.<service>`. Those of China are known for `ec2`, `ecr.api`, `ecr.dkr`, `sqs` and `sts`"
+  type        = map(string)
+  default     = {}
+}
+
+variable "vpc_endpoint_networks" {
+  description = "Networks outside the VPC, in CIDR notation, that use its DNS and so its endpoints: peered VPCs, a VPN; and IPv6 networks of the VPC after the first, which AWS does not list with it"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.vpc_endpoint_networks : can(cidrhost(cidr, 0))])
+    error_message = "Every entry of vpc_endpoint_networks is a network such as `10.0.0.0/8` or `fd00::/8`."
+  }
+}
+
 variable "route_table_ids" {
-  description = "The route tables of the subnets, for the gateway endpoint of DynamoDB that `create_vpc_endpoints` adds for the ledger"
+  description = "The route tables of the subnets, for the gateway endpoint of DynamoDB that `create_vpc_endpoints` adds for the ledger. AWS refuses those that have a route to DynamoDB already: leave them out, and if all have one, name `dynamodb` in `existing_vpc_endpoints`"
   type        = list(string)
   default     = []
 
@@ -288,6 +352,95 @@ variable "stages" {
   validation {
     condition     = alltrue([for stage in keys(var.stages) : contains(["services", "tasks", "notify"], stage)])
     error_message = "The stages are `services`, `tasks` and `notify`."
+  }
+}
+
+variable "publisher_arns" {
+  description = "Roles, users and accounts that may ask for broadcasts, by the policy of the observer queue. Those of other accounts need it; those of this account may have the permission in IAM instead"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.publisher_arns : can(regex("^([0-9]{12}|arn:[^:]+:iam::[0-9]{12}:(root|role/.+|user/.+))$", arn))])
+    error_message = "Every entry of publisher_arns is the ARN of a role, a user or an account (`arn:aws:iam::111122223333:root`), or an account's 12 digits."
+  }
+}
+
+variable "publisher_services" {
+  description = "Services of AWS that may ask for broadcasts, and for which of their resources: `{ service = \"events.amazonaws.com\", source_arns = [rule ARN] }`. `source_account` is this account when null"
+  type = list(object({
+    service        = string
+    source_arns    = list(string)
+    source_account = optional(string)
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for publisher in var.publisher_services : can(regex("^[a-z0-9.-]+\\.amazonaws\\.com(\\.cn)?$", publisher.service))])
+    error_message = "Every service of publisher_services is a service principal such as `events.amazonaws.com`, `sns.amazonaws.com` or `s3.amazonaws.com`."
+  }
+
+  validation {
+    condition = alltrue([
+      for publisher in var.publisher_services :
+      length(publisher.source_arns) > 0 && alltrue([for arn in publisher.source_arns : can(regex("^arn:[^:]+:[^:*]+:", arn))])
+    ])
+    error_message = "Every entry of publisher_services names the ARNs of rules, topics or buckets in source_arns: a service without them publishes for every account of AWS."
+  }
+
+  validation {
+    condition     = alltrue([for publisher in var.publisher_services : publisher.source_account == null || can(regex("^[0-9]{12}$", publisher.source_account))])
+    error_message = "source_account of publisher_services is an account's 12 digits."
+  }
+}
+
+variable "publisher_policy_documents" {
+  description = "More policy documents (JSON) whose statements become part of the observer queue's policy"
+  type        = list(string)
+  default     = []
+}
+
+variable "worker_role_arns" {
+  description = "Roles of daemons that work on these queues, beside the functions or instead of them. They may send to the inner queues and to the dead letters"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.worker_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/", arn))])
+    error_message = "Every entry of worker_role_arns is the ARN of a role."
+  }
+}
+
+variable "worker_role_ids" {
+  description = "Unique ids (`AROA…`, the attribute `unique_id`) of these roles, where the functions are to believe the daemons' messages without asking ECS first"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.worker_role_ids : can(regex("^AROA[A-Z0-9]+$", id))])
+    error_message = "Every entry of worker_role_ids is the unique id of a role: it begins with `AROA`."
+  }
+}
+
+variable "redriver_arns" {
+  description = "Roles and users that may send dead letters back to the inner queues, `*` allowed in an ARN: `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Operator_*`. Without one, nobody but the stages can"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.redriver_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:(role|user)/", arn))])
+    error_message = "Every entry of redriver_arns is the ARN of a role or a user. A session of a role counts as its role."
+  }
+}
+
+variable "redriver_ids" {
+  description = "Unique ids (`AROA…`, `AIDA…`) of roles and users whose messages the functions believe without asking ECS first. Whoever is not named here can redrive too: the task is looked up before it is called"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.redriver_ids : can(regex("^(AROA|AIDA)[A-Z0-9]+$", id))])
+    error_message = "Every entry of redriver_ids is the unique id of a role (`AROA…`) or of a user (`AIDA…`)."
   }
 }
 

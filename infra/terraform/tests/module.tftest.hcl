@@ -13,6 +13,9 @@ mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
   }
+  mock_data "aws_vpc" {
+    defaults = { cidr_block = "10.0.0.0/16", enable_dns_support = true, enable_dns_hostnames = true }
+  }
 }
 
 variables {
@@ -242,6 +245,7 @@ run "without_functions_the_queues_are_for_the_daemon" {
 
   variables {
     create_functions   = false
+    worker_role_arns   = ["arn:aws:iam::111122223333:role/daemon"]
     subnet_ids         = []
     security_group_ids = []
   }

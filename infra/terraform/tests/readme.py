@@ -24,8 +24,8 @@ def tables():
     inputs = ["| name | description | type | default |", "| --- | --- | --- | --- |"]
     for _, name, body in BLOCK.findall((MODULE / "variables.tf").read_text()):
         kind = attribute(body, "type")
-        if kind.startswith("map(object"):
-            kind = "map(object)"
+        if "(object(" in kind:
+            kind = kind.partition("(")[0] + "(object)"
         inputs.append(f"| `{name}` | {description(body)} | `{kind}` | `{attribute(body, 'default')}` |")
     outputs = ["| name | description |", "| --- | --- |"]
     for _, name, body in BLOCK.findall((MODULE / "outputs.tf").read_text()):

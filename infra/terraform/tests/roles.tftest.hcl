@@ -6,7 +6,7 @@ mock_provider "aws" {
     defaults = { account_id = "111122223333" }
   }
   mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+    defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
   mock_data "aws_region" {
     defaults = { region = "eu-west-1" }
@@ -93,11 +93,29 @@ run "everything_is_allowed_only_where_aws_knows_no_resource" {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.function : [
         for statement in document.statement :
-        contains(["EcsListServices", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "CodeLeavesVpcAlone"], statement.sid)
+        contains(["EcsListServices", "EcsListTasks", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "CodeLeavesVpcAlone"], statement.sid)
         if contains(statement.resources, "*")
       ]
     ]))
     error_message = "A statement could name its resources."
+  }
+}
+
+run "tasks_may_be_listed_as_aws_checks_it" {
+  command = apply
+
+  variables {
+    cluster_arns = ["arn:aws:ecs:eu-west-1:111122223333:cluster/prod"]
+  }
+
+  # AWS answers "not authorized to perform: ecs:ListTasks on resource: *" where only container instances are allowed.
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.function["tasks"].statement :
+      [one(statement.resources), one(statement.condition).variable, one(one(statement.condition).values)]
+      if contains(statement.actions, "ecs:ListTasks")
+    ] == [["*", "ecs:cluster", "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"]]
+    error_message = "Stage 2 is refused, or may list the tasks of other clusters."
   }
 }
 
@@ -147,6 +165,73 @@ run "a_key_may_be_used" {
       ])
     ])
     error_message = "A function cannot read its encrypted queue."
+  }
+
+  assert {
+    condition = alltrue([
+      for document in data.aws_iam_policy_document.function : jsonencode([
+        for statement in document.statement : [statement.actions, one(statement.condition).variable, one(statement.condition).values]
+        if statement.sid == "UseKeyForLedger"
+        ]) == jsonencode([[
+          ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+          "kms:ViaService", ["dynamodb.eu-west-1.amazonaws.com"],
+      ]])
+    ])
+    error_message = "DynamoDB cannot use the key for a function, or the function can use it for more than the ledger."
+  }
+}
+
+run "without_a_ledger_nobody_uses_the_key_for_one" {
+  command = apply
+
+  variables {
+    kms_key_arn   = "arn:aws:kms:eu-west-1:111122223333:key/k"
+    create_ledger = false
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for document in data.aws_iam_policy_document.function : [for statement in document.statement : statement.sid == "UseKeyForLedger"]
+    ]))
+    error_message = "A role may create grants for a table that is not there."
+  }
+}
+
+run "notify_may_read_its_other_secrets" {
+  command = apply
+
+  variables {
+    secret_arns = [
+      "arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-authority-AbCdEf",
+      "arn:aws:ssm:eu-west-1:111122223333:parameter/notifier/headers",
+    ]
+    secret_kms_key_arns = ["arn:aws:kms:eu-west-1:111122223333:key/s"]
+  }
+
+  assert {
+    condition = {
+      for stage, document in data.aws_iam_policy_document.function : stage => [
+        for statement in document.statement : "${one(statement.actions)} ${one(statement.resources)}"
+        if contains(["ReadSecrets", "ReadParameters", "DecryptSecrets"], statement.sid)
+      ]
+      } == {
+      services = []
+      tasks    = []
+      notify = [
+        "ssm:GetParameter arn:aws:ssm:eu-west-1:111122223333:parameter/notifier/headers",
+        "secretsmanager:GetSecretValue arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-authority-AbCdEf",
+        "kms:Decrypt arn:aws:kms:eu-west-1:111122223333:key/s",
+      ]
+    }
+    error_message = "The notify function cannot read a certificate or header secret, or another function can."
+  }
+
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.function["notify"].statement : join(" ", one(statement.condition).values)
+      if statement.sid == "DecryptSecrets"
+    ] == ["secretsmanager.eu-west-1.amazonaws.com ssm.eu-west-1.amazonaws.com"]
+    error_message = "The function may decrypt more than secrets."
   }
 }
 

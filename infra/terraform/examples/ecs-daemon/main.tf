@@ -49,6 +49,7 @@ module "notifier" {
   source = "../.."
 
   create_functions = false
+  worker_role_arns = [aws_iam_role.daemon.arn]
 }
 
 resource "aws_cloudwatch_log_group" "daemon" {

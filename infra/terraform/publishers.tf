@@ -1,0 +1,87 @@
+# Who asks for broadcasts from outside: principals, services of AWS, and what their key must allow for it.
+
+locals {
+  # S3 names a bucket without its account, so the account must be there. Other sources name it in their ARN already, and
+  # not every service says it once more: where it does, it must be the right one.
+  publisher_services = {
+    for index, publisher in var.publisher_services : "PublisherService${index + 1}" => {
+      service        = publisher.service
+      source_arns    = publisher.source_arns
+      source_account = coalesce(publisher.source_account, local.account)
+      account_test   = startswith(publisher.service, "s3.") ? "StringEquals" : "StringEqualsIfExists"
+    }
+  }
+}
+
+# What the policy of `kms_key_arn` must allow besides the account's own use by IAM. It depends on nothing that the key
+# encrypts, so a key of the same configuration can have it.
+data "aws_iam_policy_document" "key" {
+  count = var.create ? 1 : 0
+
+  dynamic "statement" {
+    for_each = length(local.functions) > 0 ? [true] : []
+
+    content {
+      sid       = "EncryptLogs"
+      actions   = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+      resources = ["*"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["logs.${local.region}.${local.dns_suffix}"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "kms:EncryptionContext:aws:logs:arn"
+        values = [
+          for stage in local.functions :
+          "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${stage.function}"
+        ]
+      }
+    }
+  }
+
+  # SQS encrypts what a service sends with the service's permissions.
+  dynamic "statement" {
+    for_each = local.publisher_services
+
+    content {
+      sid       = statement.key
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "Service"
+        identifiers = [statement.value.service]
+      }
+
+      condition {
+        test     = "StringEqualsIfExists"
+        variable = "aws:SourceAccount"
+        values   = [statement.value.source_account]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.publisher_arns) > 0 ? [var.publisher_arns] : []
+
+    content {
+      sid       = "Publishers"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = statement.value
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = local.via["sqs"]
+      }
+    }
+  }
+}

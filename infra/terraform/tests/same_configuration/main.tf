@@ -1,0 +1,85 @@
+# A configuration that creates the secret, the key and the network in the same run as the module: their ARNs and ids are
+# unknown in its first plan.
+
+terraform {
+  required_version = ">= 1.5"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.0"
+    }
+  }
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:A key's policy is for this key, which `*` stands for
+  #checkov:skip=CKV_AWS_111:As above
+  #checkov:skip=CKV_AWS_356:As above
+  source_policy_documents = [module.notifier.kms_key_policy]
+
+  statement {
+    sid       = "AccountByIam"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"]
+    }
+  }
+}
+
+resource "aws_kms_key" "this" {
+  description         = "Queues, ledger and logs of ecs-task-notifier"
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+}
+
+resource "aws_secretsmanager_secret" "this" {
+  #checkov:skip=CKV2_AWS_57:Made for a test
+  for_each = toset(["signing", "authority"])
+
+  name       = "notifier-${each.key}"
+  kms_key_id = aws_kms_key.this.arn
+}
+
+resource "terraform_data" "network" {
+  input = { vpc = "vpc-1", subnets = ["subnet-1"], group = "sg-1", table = "rtb-1" }
+}
+
+module "notifier" {
+  source = "../.."
+
+  archives_dir = "./tests/archives"
+
+  subnet_ids         = terraform_data.network.output.subnets
+  security_group_ids = [terraform_data.network.output.group]
+
+  signing_secret_arn         = aws_secretsmanager_secret.this["signing"].arn
+  signing_secret_kms_key_arn = aws_kms_key.this.arn
+  secret_arns                = [aws_secretsmanager_secret.this["authority"].arn]
+  secret_kms_key_arns        = [aws_kms_key.this.arn]
+  kms_key_arn                = aws_kms_key.this.arn
+
+  create_vpc_endpoints = true
+  vpc_id               = terraform_data.network.output.vpc
+  route_table_ids      = [terraform_data.network.output.table]
+
+  publisher_arns = [terraform_data.publisher.output]
+  publisher_services = [{
+    service     = "events.amazonaws.com"
+    source_arns = [terraform_data.rule.output]
+  }]
+}
+
+resource "terraform_data" "publisher" {
+  input = "arn:aws:iam::444455556666:role/deploy"
+}
+
+resource "terraform_data" "rule" {
+  input = "arn:aws:events:eu-west-1:111122223333:rule/release"
+}
