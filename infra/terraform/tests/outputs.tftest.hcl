@@ -1,0 +1,175 @@
+# Names and outputs. The provider is mocked whole.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
+  }
+  mock_data "aws_region" {
+    defaults = { region = "eu-west-1" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:111122223333:queue" }
+  }
+  mock_resource "aws_dynamodb_table" {
+    defaults = { arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/role" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:function" }
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.this["services"]
+  values = { url = "https://sqs/observer", arn = "arn:aws:sqs:eu-west-1:111122223333:observer" }
+}
+
+override_resource {
+  target = aws_sqs_queue.this["tasks"]
+  values = { url = "https://sqs/services", arn = "arn:aws:sqs:eu-west-1:111122223333:services" }
+}
+
+override_resource {
+  target = aws_sqs_queue.this["notify"]
+  values = { url = "https://sqs/tasks", arn = "arn:aws:sqs:eu-west-1:111122223333:tasks" }
+}
+
+variables {
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  security_group_ids = ["sg-1"]
+  archives_dir       = "./tests/archives"
+  unsigned           = true
+}
+
+run "the_longest_names_fit" {
+  command = plan
+
+  variables {
+    name_prefix = "a2345678901-"
+    name_suffix = "-2345678"
+  }
+
+  override_data {
+    target = data.aws_region.current
+    values = { region = "ap-northeast-1" }
+  }
+
+  assert {
+    condition = alltrue(concat(
+      [for it in aws_sqs_queue.this : length(it.name) <= 80],
+      [for it in aws_sqs_queue.dead_letters : length(it.name) <= 80],
+      [for it in aws_lambda_function.this : length(it.function_name) <= 64],
+      [for it in aws_iam_role.function : length(it.name) <= 64],
+      [length(aws_s3_bucket.archives[0].bucket) <= 63, length(aws_dynamodb_table.ledger[0].name) <= 255],
+    ))
+    error_message = "AWS would refuse a name."
+  }
+
+  assert {
+    condition     = can(regex("^a2345678901-ecs-task-notifier-lambdas-[0-9a-f]{12}-2345678$", aws_s3_bucket.archives[0].bucket))
+    error_message = "The bucket's name says nothing, or is the same in another account or region."
+  }
+}
+
+run "outputs_are_named_as_the_settings_are" {
+  command = apply
+
+  assert {
+    condition = (
+      output.observer_queue_url == "https://sqs/observer" &&
+      output.services_queue_url == "https://sqs/services" &&
+      output.tasks_queue_url == "https://sqs/tasks"
+    )
+    error_message = "`redrive` would look at the queue of another stage."
+  }
+
+  assert {
+    condition     = output.environment_file == <<-EOT
+      export AWS_REGION='eu-west-1'
+      export NOTIFIER_LEDGER='dynamodb:ecs-task-notifier'
+      export NOTIFIER_OBSERVER_QUEUE_URL='https://sqs/observer'
+      export NOTIFIER_SERVICES_QUEUE_URL='https://sqs/services'
+      export NOTIFIER_TASKS_QUEUE_URL='https://sqs/tasks'
+    EOT
+    error_message = "The file for the shell misses a setting, or says something else."
+  }
+}
+
+run "people_may_do_what_their_task_takes_and_no_more" {
+  command = apply
+
+  assert {
+    condition = jsonencode({
+      for task, document in data.aws_iam_policy_document.people : task => {
+        for statement in document.statement : statement.sid => sort(statement.actions)
+        if !contains(["Ec2", "Ecs"], substr(statement.sid, 0, 3))
+      }
+      }) == jsonencode({
+      cancel = {
+        UseLedger = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
+      }
+      plan = {}
+      publish = {
+        Publish   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+        UseLedger = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+      }
+      redrive = {
+        SendBack        = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+        SortDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        UseLedger       = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
+      }
+      report = {
+        UseLedger = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+      }
+    })
+    error_message = "A policy for people allows more or less than the command calls."
+  }
+
+  assert {
+    condition = {
+      for task, document in data.aws_iam_policy_document.people : task => sort(flatten([
+        for statement in document.statement : statement.actions if contains(["Ec2", "Ecs"], substr(statement.sid, 0, 3))
+      ])) if task == "plan"
+    } == { plan = output.discovery_actions }
+    error_message = "`plan` is refused, or may look at more."
+  }
+
+  assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.people["publish"].statement : one(statement.resources) if statement.sid == "Publish"
+    ] == ["arn:aws:sqs:eu-west-1:111122223333:observer"]
+    error_message = "Whoever publishes may write to another queue."
+  }
+}
+
+run "people_use_the_key_by_the_service_that_needs_it" {
+  command = apply
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/k"
+  }
+
+  assert {
+    condition = jsonencode({
+      for task, document in data.aws_iam_policy_document.people : task => [
+        for statement in document.statement : "${statement.sid} ${one(one(statement.condition).values)}"
+        if startswith(statement.sid, "UseKey")
+      ]
+      }) == jsonencode({
+      cancel  = ["UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
+      plan    = []
+      publish = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
+      redrive = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
+      report  = ["UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
+    })
+    error_message = "A person cannot read what is encrypted, or may decrypt elsewhere."
+  }
+}
