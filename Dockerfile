@@ -1,8 +1,10 @@
-# The daemon's image: the static program, the certificates of AWS's endpoints, nothing else. `make image` builds both.
+# The daemon's image: the static program, the certificates of AWS's endpoints, nothing else. `make image` builds it.
 FROM scratch
 
+# amd64 or arm64: the builder sets it for each platform.
+ARG TARGETARCH
 COPY target/image/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY target/image/ecs-task-notifier /ecs-task-notifier
+COPY target/image/$TARGETARCH/ecs-task-notifier /ecs-task-notifier
 
 # Nobody: the program writes no file and opens no low port.
 USER 65534:65534

@@ -101,6 +101,61 @@ test-deployed: test-tools ## The module applied to an emulator, the functions ru
 cold-start: ## Zip size, and time from process start to ready, of the functions built for this machine (ARCH=x86_64)
 	python3 crates/lambdas/cold_start.py target/lambda/$(ARCH)/*/bootstrap.zip
 
+# Rust targets of the program and processors of the functions. STRICT=1: whatever cannot be built here is a failure.
+RELEASE_TARGETS ?= x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+RELEASE_ARCHS ?= x86_64 arm64
+RELEASE_TOOLS := .venv-release
+RELEASE = PATH="$(CURDIR)/$(RELEASE_TOOLS)/bin:$$PATH" python3 packaging/release.py $(if $(STRICT),--strict) \
+	$(if $(TAG),--tag $(TAG)) \
+	--targets $(RELEASE_TARGETS) --architectures $(RELEASE_ARCHS)
+
+.PHONY: release
+release: release-tools ## What a release consists of, in target/dist, as far as this machine can build it
+	rm -rf target/dist
+	$(RELEASE) programs functions image sbom sums
+
+.PHONY: release-programs
+release-programs: release-tools ## The program's archives and wheels alone
+	$(RELEASE) programs
+
+.PHONY: release-sums
+release-sums: ## The checksums of whatever is in target/dist
+	python3 packaging/release.py sums
+
+.PHONY: test-release
+test-release: release-tools ## Look at target/dist as a user does: install, unpack, run
+	$(RELEASE_TOOLS)/bin/python packaging/check.py
+
+.PHONY: test-quickstart
+test-quickstart: test-tools release-tools ## The commands of docs/deploy.md's quickstart on emulators (needs `make release`, terraform or TF=...)
+	TF=$(TF) $(RELEASE_TOOLS)/bin/python packaging/quickstart.py
+
 .PHONY: image
-image: ## The daemon's container image, as `ecs-task-notifier` (needs buildah or docker, and musl-gcc)
-	sh tests/image.sh
+image: release-tools ## The daemon's container image for both processors, as `ecs-task-notifier` (needs buildah or docker)
+	$(RELEASE) programs image
+
+.PHONY: picture
+picture: ## Draw docs/demo.svg anew from what the demo prints
+	cargo build --quiet
+	python3 packaging/picture.py target/debug/ecs-task-notifier
+
+.PHONY: test-picture
+test-picture: ## Whether docs/demo.svg shows what the demo prints
+	cargo build --quiet
+	python3 packaging/picture.py target/debug/ecs-task-notifier --check
+
+.PHONY: push-image
+push-image: ## The release's image to REPOSITORY, by its version (needs skopeo, REGISTRY_USER and REGISTRY_PASSWORD)
+	sh packaging/push-image.sh "$(REPOSITORY)"
+
+.PHONY: lint-workflows
+lint-workflows: release-tools ## Check the workflows of GitHub
+	$(RELEASE_TOOLS)/bin/actionlint .github/workflows/*.yml
+
+.PHONY: release-tools
+release-tools: $(RELEASE_TOOLS)/.installed
+
+$(RELEASE_TOOLS)/.installed: packaging/requirements.txt
+	python3 -m venv $(RELEASE_TOOLS)
+	$(RELEASE_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@

@@ -4,7 +4,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    cancel, check, completions, demo, history, keygen, plan, publish, redrive, report, send, serve, simulate,
+    cancel, check, completions, demo, history, keygen, man, plan, publish, redrive, report, send, serve,
+    simulate,
 };
 
 /// Tells every running task of an ECS fleet something, and knows that each one heard.
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     Keygen(keygen::KeygenArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// Reads the command line of this process; help and mistakes come back as an error that can be printed.

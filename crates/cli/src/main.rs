@@ -14,6 +14,7 @@ mod history;
 mod keygen;
 mod live;
 mod log;
+mod man;
 mod plan;
 mod progress;
 mod publish;
@@ -78,6 +79,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Check(args) => check::run(global, args, environment, console).await,
             Command::Keygen(args) => keygen::run(&args, console),
             Command::Completions(args) => completions::run(&args, Cli::command(), console),
+            Command::Man(args) => man::run(&args, Cli::command()),
         }
     })
 }

@@ -139,6 +139,13 @@ async fn the_javascript_example_answers_as_the_layer_does() {
     start(node).await.judge().await;
 }
 
+#[tokio::test]
+async fn the_receiver_of_the_guide_answers_as_the_layer_does() {
+    let mut python = Command::new("python3");
+    python.arg(repository("examples/receivers/python/plain.py"));
+    start(python).await.judge().await;
+}
+
 /// For a receiver that cannot be built here: started by hand-written means, judged by the same requests.
 #[tokio::test]
 #[ignore = "needs the command of a receiver in NOTIFIER_TEST_RECEIVER"]

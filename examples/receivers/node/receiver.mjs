@@ -24,7 +24,9 @@ function verified(request) {
   for (const key of keys) {
     try {
       return key.verify(request.body.toString(), request.headers);
-    } catch {} // The library throws several kinds for a malformed header; all of them mean no.
+    } catch (error) {
+      if (error instanceof SyntaxError) throw error; // The signature fits, but the body is no JSON.
+    } // The library throws several kinds for a malformed header; all of them mean no.
   }
 }
 
@@ -47,7 +49,12 @@ app.disable("x-powered-by");
 app.use(express.raw({ type: "application/cloudevents+json", limit: "1mb" }));
 app.post("/v1.0/notify", (request, response) => {
   if (!Buffer.isBuffer(request.body)) return response.status(415).send("the body must be application/cloudevents+json\n");
-  const event = verified(request);
+  let event;
+  try {
+    event = verified(request);
+  } catch {
+    return response.status(400).send("not JSON\n");
+  }
   if (event === undefined) return response.status(401).send("no signature matches\n");
   if (task !== undefined && event.ecstask !== task) return response.status(421).send("the event is for another task\n");
   if (waiting >= waitingMost) return response.status(503).set("Retry-After", "1").send("busy\n");

@@ -27,6 +27,8 @@ def verified(body: bytes) -> dict:
     for key in keys:
         try:
             return key.verify(body, dict(request.headers))
+        except json.JSONDecodeError:  # The signature fits, and the library parses the body only after that.
+            abort(400, "not JSON")
         except Exception:  # The library raises several kinds for a malformed header; all of them mean no.
             continue
     abort(401, "no signature matches")

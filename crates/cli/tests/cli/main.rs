@@ -10,12 +10,14 @@
 mod cancel;
 mod check;
 mod demo;
+mod guide;
 mod help;
 mod hostile;
 mod keygen;
 mod killed;
 mod ledger;
 mod live;
+mod man;
 mod moto;
 #[path = "../../../notifier/tests/support/needles.rs"]
 mod needles;

@@ -1,0 +1,121 @@
+"""Accepts the events of ecs-task-notifier. Python 3.9 or newer, nothing to install."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import queue
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BODY_BYTES_MAX, BODY_SECONDS_MAX, AGE_SECONDS_MAX = 1024 * 1024, 5, 300
+SEEN_SECONDS, SEEN_MAX = 3600, 10_000
+secrets = [key.removeprefix("whsec_") for key in os.environ["NOTIFIER_VERIFYING_KEYS"].split()]
+keys = [base64.b64decode(secret, validate=True) for secret in secrets]
+events, seen, lock = queue.Queue(100), {}, threading.Lock()
+task = None  # Outside ECS.
+if uri := os.environ.get("ECS_CONTAINER_METADATA_URI_V4"):
+    with urllib.request.urlopen(f"{uri}/task", timeout=5) as answer:
+        task = json.load(answer)["TaskARN"]
+
+
+def is_signed(delivery, timestamp, signatures, body):
+    """Whether one of the keys made one of the signatures within the last five minutes."""
+    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > AGE_SECONDS_MAX:
+        return False
+    signed = f"{delivery}.{timestamp}.".encode() + body
+    made = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
+    sent = [one[3:].encode() for one in signatures.split() if one.startswith("v1,")]
+    return any(hmac.compare_digest(ours, theirs) for ours in made for theirs in sent)
+
+
+def accept(delivery, event):
+    """Queues an event that was not seen before; returns the status to answer."""
+    now = time.monotonic()
+    with lock:
+        while seen and (len(seen) >= SEEN_MAX or now - next(iter(seen.values())) > SEEN_SECONDS):
+            del seen[next(iter(seen))]
+        if delivery in seen:
+            return 200
+        try:
+            events.put_nowait(event)
+        except queue.Full:
+            return 503
+        seen[delivery] = now
+        return 202
+
+
+class Notify(BaseHTTPRequestHandler):
+    timeout = BODY_SECONDS_MAX  # For one read, the head's included.
+
+    def answer(self):
+        self.reply(self.judge())
+
+    do_POST = do_GET = do_PUT = do_PATCH = do_DELETE = answer
+
+    def judge(self):
+        """The status to answer. The body is read first: closing a connection before that may lose the answer."""
+        length = self.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+            return 413
+        try:
+            body = self.read(int(length))
+        except OSError:
+            return 408
+        if self.path != "/v1.0/notify":
+            return 404
+        if self.command != "POST":
+            return 405
+        if self.headers.get_content_type() != "application/cloudevents+json":
+            return 415
+        delivery, timestamp, signatures = (self.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+        if not delivery or not is_signed(delivery, timestamp, signatures, body):
+            return 401
+        try:
+            event = json.loads(body)
+        except ValueError:
+            return 400
+        if not isinstance(event, dict) or "type" not in event:
+            return 400
+        if task is not None and event.get("ecstask") != task:
+            return 421
+        return accept(delivery, event)
+
+    def read(self, length):
+        """The body, or TimeoutError when it has not come after five seconds, however it trickles."""
+        until, body = time.monotonic() + BODY_SECONDS_MAX, b""
+        while len(body) < length:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.connection.settimeout(left)
+            part = self.rfile.read1(length - len(body))
+            if not part:
+                raise TimeoutError
+            body += part
+        return body
+
+    def reply(self, status):
+        self.close_connection = True
+        self.send_response(status)
+        if status == 405:
+            self.send_header("Allow", "POST")
+        if status == 503:
+            self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def work():
+    while True:
+        event = events.get()
+        print(f"{event['type']}: {event.get('data')}", flush=True)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=work, daemon=True).start()
+    address = (os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080")))
+    ThreadingHTTPServer(address, Notify).serve_forever()

@@ -1,0 +1,26 @@
+"""The licence texts of everything that is linked into the program, which its licences ask to come along."""
+
+import pathlib
+import re
+
+import sbom
+
+LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
+
+
+def text():
+    """Each text once, after the crates that it belongs to."""
+    folders = {(one["name"], one["version"]): pathlib.Path(one["manifest_path"]).parent for one in sbom.packages()}
+    _, licences = sbom.linked()
+    owners = {}
+    for key in sorted(licences):
+        for path in sorted(folders[key].iterdir()):
+            if path.is_file() and LICENCE_FILE.match(path.name):
+                owners.setdefault(path.read_text(errors="replace").strip(), []).append(f"{key[0]} {key[1]}")
+    named = {owner for all in owners.values() for owner in all}
+    lines = [f"{name} {version}: {licences[name, version]}" for name, version in sorted(licences)]
+    bare = [line for line in lines if line.split(":")[0] not in named]
+    parts = ["The program links these crates. Those without a text of their own below give their licence by name:"]
+    parts += ["\n".join(bare)] if bare else []
+    parts += ["\n".join([", ".join(dict.fromkeys(crates)), "", licence]) for licence, crates in owners.items()]
+    return f"\n\n{'-' * 80}\n\n".join(parts) + "\n"

@@ -1,0 +1,161 @@
+"""Builds what a release consists of into target/dist: `make release`.
+
+Each step builds what this machine can, and says what it left out and why. With --strict anything left out is a failure.
+"""
+
+import argparse
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import dist
+import notices
+import sbom
+import wheel
+
+PROGRAM_TARGETS = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"]
+SHELLS = {"bash": f"{dist.NAME}.bash", "fish": f"{dist.NAME}.fish", "zsh": f"_{dist.NAME}"}
+DOCUMENTS = ["LICENSE", "README.md", "CHANGELOG.md"]
+
+left_out = []
+
+
+def run(*command):
+    print("+", *command, flush=True)
+    subprocess.run(command, cwd=dist.ROOT, check=True)
+
+
+def leave_out(what, why):
+    left_out.append(f"{what}: {why}")
+
+
+def has_target(target):
+    """Whether Rust can build for the target, which rustup adds where it may."""
+    shown = subprocess.run(["rustc", "--print", "target-libdir", "--target", target], capture_output=True, text=True)
+    if shown.returncode == 0 and any(pathlib.Path(shown.stdout.strip()).glob("libstd-*")):
+        return True
+    return shutil.which("rustup") and subprocess.run(["rustup", "target", "add", target], cwd=dist.ROOT).returncode == 0
+
+
+def target_directory():
+    return pathlib.Path(subprocess.os.environ.get("CARGO_TARGET_DIR", dist.ROOT / "target"))
+
+
+def build_program(target):
+    """Builds the program for one target; returns its path, or None where this machine cannot."""
+    if target.endswith("apple-darwin") and platform.system() != "Darwin":
+        return leave_out(f"the program for {target}", "it is built on macOS")
+    if not has_target(target):
+        return leave_out(f"the program for {target}", f"Rust lacks the target (`rustup target add {target}`)")
+    build = "build" if target.endswith("apple-darwin") else "zigbuild"
+    run("cargo", build, "--release", "--locked", "--package", dist.NAME, "--target", target)
+    return target_directory() / target / "release" / dist.NAME
+
+
+def runs_here(target):
+    system = {"Linux": "unknown-linux-musl", "Darwin": "apple-darwin"}.get(platform.system())
+    machine = platform.machine().replace("arm64", "aarch64")
+    return target == f"{machine}-{system}"
+
+
+def extras(program):
+    """What `program`, which runs here, says about itself: completions and manual pages."""
+    files = {}
+    for shell, name in SHELLS.items():
+        shown = subprocess.run([program, "completions", shell], check=True, capture_output=True).stdout
+        files[f"completions/{name}"] = (shown, 0o644)
+    with tempfile.TemporaryDirectory() as pages:
+        subprocess.run([program, "man", pages], check=True)
+        for page in pathlib.Path(pages).iterdir():
+            files[f"man/{page.name}"] = (page.read_bytes(), 0o644)
+    return files
+
+
+def programs(targets):
+    """Archives and wheels of the program."""
+    built = {target: program for target in targets if (program := build_program(target))}
+    if not built:
+        return
+    speaks = next((program for target, program in built.items() if runs_here(target)), None)
+    if speaks is None:
+        run("cargo", "build", "--locked", "--package", dist.NAME)
+        speaks = target_directory() / "debug" / dist.NAME
+    files = extras(speaks) | {name: ((dist.ROOT / name).read_bytes(), 0o644) for name in DOCUMENTS}
+    files["THIRD-PARTY-LICENSES.txt"] = (notices.text().encode(), 0o644)
+    for target, program in built.items():
+        folder = dist.program_archive(target).removesuffix(".tar.gz")
+        content = program.read_bytes()
+        dist.write_tar_gz(dist.DIST / dist.program_archive(target), folder, files | {dist.NAME: (content, 0o755)})
+        wheel.write(target, content, files["THIRD-PARTY-LICENSES.txt"][0])
+
+
+def functions(architectures):
+    """The Lambda functions' archives."""
+    for architecture in architectures:
+        if not has_target(dist.FUNCTION_TARGETS[architecture]):
+            leave_out(f"the functions for {architecture}", f"Rust lacks {dist.FUNCTION_TARGETS[architecture]}")
+            continue
+        run("make", "lambda", f"ARCH={architecture}")
+        for function in dist.functions():
+            built = dist.ROOT / "target" / "lambda" / architecture / function / "bootstrap.zip"
+            shutil.copyfile(built, dist.DIST / dist.function_archive(architecture, function))
+
+
+def image(targets):
+    """The container image, from the programs that were built."""
+    architectures = [target.split("-")[0] for target in targets if target.endswith("linux-musl")]
+    if not has_image_builder():
+        return leave_out("the image", "it needs buildah or a running docker (Debian: `apt-get install buildah`)")
+    run("sh", "packaging/image.sh", str(dist.DIST / dist.image_archive()), *architectures)
+
+
+def has_image_builder():
+    """Whether buildah is here, or docker with a daemon that answers."""
+    if shutil.which("buildah"):
+        return True
+    docker = ["docker", "info"]
+    return bool(shutil.which("docker")) and subprocess.run(docker, capture_output=True).returncode == 0
+
+
+def sums():
+    """SHA256SUMS over everything else."""
+    files = sorted(path for path in dist.DIST.iterdir() if path.name != dist.SUMS)
+    (dist.DIST / dist.SUMS).write_text("".join(f"{dist.sha256(path)}  {path.name}\n" for path in files))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    steps = ["programs", "functions", "image", "sbom", "sums"]
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {' '.join(steps)}; without one, all of them")
+    parser.add_argument("--strict", action="store_true", help="fail when anything was left out")
+    parser.add_argument("--tag", help="fail unless this is the version's tag")
+    parser.add_argument("--targets", nargs="+", default=PROGRAM_TARGETS, choices=dist.WHEEL_PLATFORMS)
+    parser.add_argument("--architectures", nargs="+", default=list(dist.FUNCTION_TARGETS), choices=dist.FUNCTION_TARGETS)
+    arguments = parser.parse_args()
+    wanted = arguments.steps or steps
+    if unknown := set(wanted) - set(steps):
+        parser.error(f"no such step: {' '.join(sorted(unknown))}")
+    if arguments.tag not in (None, f"v{dist.version()}"):
+        parser.error(f"the tag is {arguments.tag}, but Cargo.toml says {dist.version()}")
+    dist.DIST.mkdir(parents=True, exist_ok=True)
+    if "programs" in wanted:
+        programs(arguments.targets)
+    if "functions" in wanted:
+        functions(arguments.architectures)
+    if "image" in wanted:
+        image(arguments.targets)
+    if "sbom" in wanted:
+        sbom.write()
+    if "sums" in wanted:
+        sums()
+    print("\n".join(sorted(path.name for path in dist.DIST.iterdir())))
+    for what in left_out:
+        print(f"left out: {what}", file=sys.stderr)
+    return 1 if left_out and arguments.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
