@@ -58,6 +58,7 @@ examples/receivers/node/node_modules/.package-lock.json: examples/receivers/node
 ARCH ?= arm64
 TF ?= terraform
 TERRAFORM := $(TF) -chdir=infra/terraform
+DEPLOYED := -var architecture=$(ARCH) -var 'archives={files="../../target/lambda/$(ARCH)"}'
 
 .PHONY: lambda
 lambda: test-tools ## The functions' archives, in target/lambda (needs `rustup target add` for another processor)
@@ -67,27 +68,41 @@ lambda: test-tools ## The functions' archives, in target/lambda (needs `rustup t
 .PHONY: plan
 plan: ## What `make deploy` would change (needs terraform, AWS credentials and the archives; variables as TF_VAR_...)
 	$(TERRAFORM) init -input=false
-	$(TERRAFORM) plan -var architecture=$(ARCH)
+	$(TERRAFORM) plan $(DEPLOYED)
 
 .PHONY: deploy
 deploy: lambda ## Build the archives and apply the Terraform module (needs what `plan` needs; asks first)
 	$(TERRAFORM) init -input=false
-	$(TERRAFORM) apply -var architecture=$(ARCH)
+	$(TERRAFORM) apply $(DEPLOYED)
 
 .PHONY: destroy
 destroy: ## Remove everything that `make deploy` created (needs what `plan` needs; asks first)
-	$(TERRAFORM) destroy -var architecture=$(ARCH)
+	$(TERRAFORM) destroy $(DEPLOYED)
+
+LOCK := infra/terraform/.terraform.lock.hcl
+
+.PHONY: lock
+lock: ## Write the checksums of the newest providers, for every platform, into the module's lock file (needs terraform)
+	$(TERRAFORM) providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 -platform=darwin_arm64
+
+# A copy: tests neither use nor write a lock file, so that other providers than the registry's can stand in.
+TERRAFORM_COPY := target/test-terraform
 
 .PHONY: test-terraform
 test-terraform: ## The Terraform module's own tests and a look for insecure settings (needs terraform)
 	$(TERRAFORM) fmt -check -recursive
-	$(TERRAFORM) init -input=false -backend=false
-	$(TERRAFORM) validate
-	$(TERRAFORM) test
-	for example in infra/terraform/examples/*; do \
+	cmp LICENSE infra/terraform/LICENSE
+	! git ls-files --error-unmatch $(LOCK) 2>/dev/null || grep -q '"zh:' $(LOCK) # only the registry's has these
+	python3 infra/terraform/tests/readme.py --check
+	rm -rf $(TERRAFORM_COPY) && mkdir -p $(TERRAFORM_COPY)
+	tar -c -C infra --exclude='.terraform*' --exclude='*.tfstate*' terraform | tar -x -C $(TERRAFORM_COPY) --strip-components=1
+	$(TF) -chdir=$(TERRAFORM_COPY) init -input=false -backend=false
+	$(TF) -chdir=$(TERRAFORM_COPY) validate
+	$(TF) -chdir=$(TERRAFORM_COPY) test
+	TF="$(TF)" python3 infra/terraform/tests/fetch_release.py $(TERRAFORM_COPY)
+	for example in $(TERRAFORM_COPY)/examples/*; do \
 		$(TF) -chdir=$$example init -input=false -backend=false && $(TF) -chdir=$$example validate || exit 1; \
 	done
-	python3 infra/terraform/tests/readme.py --check
 	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
 	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
 	$(TOOLS)-checkov/bin/checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download

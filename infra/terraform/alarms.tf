@@ -1,24 +1,73 @@
+# What somebody must look at. Alarms on queues serve the daemon too; those on functions come with the functions.
+
 locals {
   function_alarms = var.create_alarms ? local.functions : {}
+  ledger_alarms   = var.create_alarms ? local.ledger_count : 0
+
+  # Metrics that an alarm adds up.
+  messages = ["ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesVisible"]
+  polls    = ["NumberOfEmptyReceives", "NumberOfMessagesReceived"]
+  ledger_throttles = [
+    { metric = "ReadThrottleEvents", operation = null },
+    { metric = "WriteThrottleEvents", operation = null },
+  ]
+  ledger_errors = [
+    for operation in sort(distinct(flatten([for stage in local.all_stages : stage.ledger_actions]))) :
+    { metric = "SystemErrors", operation = trimprefix(operation, "dynamodb:") }
+  ]
+
+  # SQS and DynamoDB publish nothing while nothing happens: that is 0.
+  sums = {
+    for name, metrics in {
+      messages = local.messages, polls = local.polls, throttles = local.ledger_throttles, errors = local.ledger_errors,
+    } : name => join(" + ", [for index in range(length(metrics)) : "FILL(m${index}, 0)"])
+  }
 }
 
+check "alarms_reach_somebody" {
+  assert {
+    condition     = !var.create || !var.create_alarms || length(var.alarm_topic_arns) > 0
+    error_message = "alarm_topic_arns is empty: alarms go off and nobody is told. Name an SNS topic, or set create_alarms = false."
+  }
+}
+
+# How many letters came, not how many lie there: a letter that comes while others wait for somebody is told as well.
+# CloudWatch fills the newest minute, which has no data yet, with 0; so one growing minute of the last five counts.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_dead_letters"
-  alarm_description   = "Stage ${each.key}: messages were given up. docs/operate.md, \"Dead letters\", says what to do"
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = aws_sqs_queue.dead_letters[each.key].name }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 1
+  alarm_description   = "Stage ${each.key}: messages were given up in the last minutes. OK means that no more came, not that none are there. docs/operate.md, \"Dead letters\", says what to do"
+  evaluation_periods  = 5
+  datapoints_to_alarm = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_topic_arns
-  ok_actions          = var.alarm_topic_arns
   tags                = local.tags
+
+  metric_query {
+    id          = "growth"
+    label       = "Dead letters that came"
+    expression  = "DIFF(${local.sums.messages})"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.messages
+
+    content {
+      id = "m${metric_query.key}"
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = aws_sqs_queue.dead_letters[each.key].name }
+        stat        = "Maximum"
+        period      = 60
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "age" {
@@ -40,17 +89,96 @@ resource "aws_cloudwatch_metric_alarm" "age" {
   tags                = local.tags
 }
 
+# A message that was received three times no longer counts for the age of the oldest. A queue that is never empty for
+# twice as long shows messages that are tried again and again. An alarm looks back for a day at most.
+resource "aws_cloudwatch_metric_alarm" "retries" {
+  for_each = local.alarms
+
+  alarm_name          = "${each.value.queue}_retries"
+  alarm_description   = "Stage ${each.key}: the queue has not been empty for a long time, so messages are tried again and again. docs/operate.md, \"Old messages\", says what to do"
+  evaluation_periods  = min(1440, ceil(each.value.age_alarm_s / 30))
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+  tags                = local.tags
+
+  metric_query {
+    id          = "unfinished"
+    label       = "Messages waiting or in work"
+    expression  = "m0 + m1"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.messages
+
+    content {
+      id = "m${metric_query.key}"
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = aws_sqs_queue.this[each.key].name }
+        stat        = "Minimum"
+        period      = 60
+      }
+    }
+  }
+}
+
+# An event source mapping and a daemon ask a queue all the time, also an empty one. Nobody asks: a mapping is disabled,
+# a function inactive, or the daemon is gone.
+resource "aws_cloudwatch_metric_alarm" "unread" {
+  for_each = local.alarms
+
+  alarm_name          = "${each.value.queue}_unread"
+  alarm_description   = "Stage ${each.key}: nobody receives from the queue. docs/operate.md, \"Unread queues\", says what to do"
+  evaluation_periods  = 15
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+  tags                = local.tags
+
+  metric_query {
+    id          = "polls"
+    label       = "Receives"
+    expression  = local.sums.polls
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.polls
+
+    content {
+      id = "m${metric_query.key}"
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = aws_sqs_queue.this[each.key].name }
+        stat        = "Sum"
+        period      = 60
+      }
+    }
+  }
+}
+
+# One failed invocation may run for minutes before it fails, so two failures rarely fall into neighbouring minutes.
 resource "aws_cloudwatch_metric_alarm" "errors" {
   for_each = local.function_alarms
 
   alarm_name          = "${each.value.function}_${local.region}_errors"
-  alarm_description   = "Stage ${each.key}: whole invocations fail. docs/operate.md, \"Errors\", says what to do"
+  alarm_description   = "Stage ${each.key}: a whole invocation failed. docs/operate.md, \"Errors\", says what to do"
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.this[each.key].function_name }
   statistic           = "Sum"
   period              = 60
-  evaluation_periods  = 2
+  evaluation_periods  = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
@@ -76,4 +204,46 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
   tags                = local.tags
+}
+
+# A new table, or a wave of outcomes, is throttled for a moment and loses nothing; minutes of it slow every call down.
+resource "aws_cloudwatch_metric_alarm" "ledger" {
+  for_each = local.ledger_alarms > 0 ? { throttles = local.ledger_throttles, errors = local.ledger_errors } : {}
+
+  alarm_name          = "${aws_dynamodb_table.ledger[0].name}_${local.region}_ledger_${each.key}"
+  alarm_description   = "The ledger's table answers with ${each.key}, and nobody is called without a record. docs/operate.md, \"The ledger\", says what to do"
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+  tags                = local.tags
+
+  metric_query {
+    id          = "all"
+    label       = title(each.key)
+    expression  = local.sums[each.key]
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value
+
+    content {
+      id = "m${metric_query.key}"
+
+      metric {
+        namespace   = "AWS/DynamoDB"
+        metric_name = metric_query.value.metric
+        dimensions = merge(
+          { TableName = aws_dynamodb_table.ledger[0].name },
+          metric_query.value.operation == null ? {} : { Operation = metric_query.value.operation },
+        )
+        stat   = "Sum"
+        period = 60
+      }
+    }
+  }
 }

@@ -1,9 +1,69 @@
+# Where the functions' code comes from: a folder, a release that is downloaded, or a release that lies in a bucket.
+
 locals {
-  archives_dir = coalesce(var.archives_dir, "${path.module}/../../target/lambda/${var.architecture}")
+  from_s3      = var.archives.s3 != null
+  from_release = var.archives.version != null && !local.from_s3
+
   bucket_full  = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
   # S3 takes 63 characters. A hash of the full name stands for account and region where it is longer.
   bucket       = length(local.bucket_full) <= 63 ? local.bucket_full : "${var.name_prefix}ecs-task-notifier-lambdas-${substr(sha256(local.bucket_full), 0, 12)}${var.name_suffix}"
-  bucket_count = length(local.functions) > 0 ? 1 : 0
+  bucket_count = length(local.functions) > 0 && !local.from_s3 ? 1 : 0
+
+  # Below the working directory, so that the path is the same on every machine.
+  release_dir = ".terraform/ecs-task-notifier/${coalesce(var.archives.version, "none")}-${var.architecture}"
+  release_url = coalesce(
+    var.archives.url,
+    "https://github.com/ecs-task-notifier/ecs-task-notifier/releases/download/v${coalesce(var.archives.version, "0")}",
+  )
+  release_names = {
+    for stage, it in local.functions :
+    stage => "ecs-task-notifier-${coalesce(var.archives.version, "0")}-lambda-${var.architecture}-${it.binary}.zip"
+  }
+
+  files_dir = coalesce(var.archives.files, "${path.module}/../../target/lambda/${var.architecture}")
+  # A folder may hold a release's archives instead of those that `make lambda` builds.
+  released = {
+    for stage, it in local.functions :
+    stage => tolist(fileset(local.files_dir, "ecs-task-notifier-*-lambda-${var.architecture}-${it.binary}.zip"))
+  }
+  files = {
+    for stage, it in local.functions : stage => "${local.files_dir}/${
+      length(local.released[stage]) > 0 ? local.released[stage][0] : "${it.binary}/bootstrap.zip"
+    }"
+  }
+
+  # What Lambda is given.
+  code = {
+    for stage in keys(local.functions) : stage => local.from_s3 ? {
+      bucket  = var.archives.s3.bucket
+      key     = "${var.archives.s3.prefix}${local.release_names[stage]}"
+      version = null
+      } : {
+      bucket  = aws_s3_object.archive[stage].bucket
+      key     = aws_s3_object.archive[stage].key
+      version = aws_s3_object.archive[stage].version_id
+    }
+  }
+}
+
+# Downloads a release whenever something changes that makes Terraform upload its archives again.
+resource "terraform_data" "release" {
+  count = local.from_release ? local.bucket_count : 0
+
+  triggers_replace = [
+    local.release_names, local.release_url, var.archives.sha256, aws_s3_bucket.archives[0].id, var.kms_key_arn,
+  ]
+
+  provisioner "local-exec" {
+    interpreter = ["sh", "${path.module}/fetch_release.sh"]
+    command     = local.release_dir
+
+    environment = {
+      RELEASE_URL    = local.release_url
+      RELEASE_SHA256 = var.archives.sha256
+      RELEASE_FILES  = join(" ", values(local.release_names))
+    }
+  }
 }
 
 resource "aws_s3_bucket" "archives" {
@@ -119,16 +179,34 @@ resource "aws_s3_bucket_policy" "archives" {
 }
 
 resource "aws_s3_object" "archive" {
-  for_each = local.functions
+  for_each = { for stage, it in local.functions : stage => it if !local.from_s3 }
 
-  bucket      = aws_s3_bucket.archives[0].id
-  key         = "${each.value.binary}/${var.architecture}.zip"
-  source      = "${local.archives_dir}/${each.value.binary}/bootstrap.zip"
-  source_hash = filemd5("${local.archives_dir}/${each.value.binary}/bootstrap.zip")
-  tags        = merge(local.tags, { Stage = each.key })
+  bucket = aws_s3_bucket.archives[0].id
+  key    = "${each.value.binary}/${var.architecture}.zip"
+  source = local.from_release ? "${local.release_dir}/${local.release_names[each.key]}" : local.files[each.key]
+  tags   = merge(local.tags, { Stage = each.key })
 
-  # A version of an object written before versioning began could not be named.
+  # A release's file is not there before it is downloaded; its checksum is known.
+  source_hash = (
+    local.from_release ? "${var.archives.version} ${var.archives.sha256}" :
+    fileexists(local.files[each.key]) ? filemd5(local.files[each.key]) : null
+  )
+
+  lifecycle {
+    precondition {
+      condition     = local.from_release || fileexists(local.files[each.key])
+      error_message = "${local.files[each.key]} is missing. `make lambda` builds the functions' archives; without a build, `archives` names a release."
+    }
+
+    precondition {
+      condition     = local.from_release || length(local.released[each.key]) <= 1
+      error_message = "${local.files_dir} holds several versions of ${each.value.binary}: keep one."
+    }
+  }
+
   depends_on = [
+    terraform_data.release,
+    # A version of an object written before versioning began could not be named.
     aws_s3_bucket_versioning.archives,
     aws_s3_bucket_server_side_encryption_configuration.archives,
   ]

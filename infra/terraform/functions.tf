@@ -21,12 +21,32 @@ locals {
         NOTIFIER_LEDGER          = local.ledger
         NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
         NOTIFIER_LOG_LEVEL       = var.log_level
+
+        NOTIFIER_AWS_BUDGET_PERCENT = tostring(local.budget_percent[stage])
       },
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
       # Anybody may write to the queue of the first stage, so it has nobody to trust.
       contains(keys(local.previous), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
       var.environment,
     )
+  }
+
+  # AWS counts the calls of an account and region, but each process knows only its own: the installation's share is divided
+  # among as many processes as Lambda may run at once. In hundredths, rounded down; the setting takes nothing below one.
+  budget_percent = {
+    for stage, it in local.functions : stage => max(
+      0.01,
+      floor(var.aws_budget_percent * it.budget_share_percent / it.concurrency_max) / 100,
+    )
+  }
+
+  # Lambda drops lines below these levels before CloudWatch sees them.
+  log_levels = {
+    error = { application = "ERROR", system = "WARN" }
+    warn  = { application = "WARN", system = "WARN" }
+    info  = { application = "INFO", system = "INFO" }
+    debug = { application = "DEBUG", system = "DEBUG" }
+    trace = { application = "TRACE", system = "DEBUG" }
   }
 
   # The service that keeps the secret: `secretsmanager` or `ssm`.
@@ -48,7 +68,7 @@ resource "aws_cloudwatch_log_group" "function" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:The event source mapping limits the concurrency; reserving some would take it from the account
   #checkov:skip=CKV_AWS_116:Dead letters belong to the queue that the function reads; the function is never invoked asynchronously
-  #checkov:skip=CKV_AWS_272:The archives come from the same build as this module, through a bucket that only this account may write
+  #checkov:skip=CKV_AWS_272:The archives are built here, or compared with a release's checksums, and go through a bucket of this account
   #checkov:skip=CKV_AWS_50:The functions carry W3C trace context and write no X-Ray segments
 
   for_each = local.functions
@@ -57,9 +77,9 @@ resource "aws_lambda_function" "this" {
   description   = "ecs-task-notifier, stage ${each.key}"
   role          = aws_iam_role.function[each.key].arn
 
-  s3_bucket         = aws_s3_object.archive[each.key].bucket
-  s3_key            = aws_s3_object.archive[each.key].key
-  s3_object_version = aws_s3_object.archive[each.key].version_id
+  s3_bucket         = local.code[each.key].bucket
+  s3_key            = local.code[each.key].key
+  s3_object_version = local.code[each.key].version
 
   runtime       = "provided.al2023"
   handler       = "bootstrap"
@@ -73,8 +93,10 @@ resource "aws_lambda_function" "this" {
   }
 
   logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.function[each.key].name
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.function[each.key].name
+    application_log_level = local.log_levels[var.log_level].application
+    system_log_level      = local.log_levels[var.log_level].system
   }
 
   dynamic "vpc_config" {

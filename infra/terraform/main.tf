@@ -12,6 +12,8 @@ locals {
   all_stages = {
     for name, stage in local.defaults : name => merge(
       stage,
+      # The daemon extends a message's visibility while it works on it, so a short one suffices.
+      var.create_functions ? {} : { visibility_s = 60 },
       { for key, value in try(var.stages[name], {}) : key => value if value != null },
       {
         queue    = "${var.name_prefix}${stage.queue}_${local.region}${var.name_suffix}"

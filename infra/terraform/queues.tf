@@ -20,7 +20,7 @@ resource "aws_sqs_queue" "this" {
 
   lifecycle {
     precondition {
-      condition     = each.value.visibility_s >= 6 * each.value.timeout_s + each.value.batching_window_s
+      condition     = !var.create_functions || each.value.visibility_s >= 6 * each.value.timeout_s + each.value.batching_window_s
       error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s plus the batching window. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
     }
     precondition {

@@ -217,10 +217,45 @@ variable "architecture" {
   }
 }
 
-variable "archives_dir" {
-  description = "Folder with the functions' archives, each `<function>/bootstrap.zip`; `target/lambda/<architecture>` of this repository, where `make lambda` puts them, when null"
-  type        = string
-  default     = null
+variable "archives" {
+  description = "Where the functions' archives come from. `files`: a folder, with `<function>/bootstrap.zip` as `make lambda` writes it or the zip files of a release. `version` with `sha256`: a release; the archives are downloaded and must match its `SHA256SUMS`, whose own SHA-256 is `sha256`; `url` is another place that holds the release's files. `version` with `s3`: the release's files in a bucket of the same region, below `prefix`. Nothing: `target/lambda/<architecture>` of this repository"
+  type = object({
+    files   = optional(string)
+    version = optional(string)
+    sha256  = optional(string)
+    url     = optional(string)
+    s3 = optional(object({
+      bucket = string
+      prefix = optional(string, "")
+    }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.archives.files == null || (var.archives.version == null && var.archives.s3 == null)
+    error_message = "archives names either files, or the version of a release."
+  }
+
+  validation {
+    condition     = var.archives.version == null || can(regex("^[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.-]+)?$", var.archives.version))
+    error_message = "archives.version is a version such as `1.2.3`, without a `v`."
+  }
+
+  validation {
+    condition     = var.archives.s3 == null || (var.archives.version != null && var.archives.sha256 == null && var.archives.url == null)
+    error_message = "archives.s3 needs the version that the archives' names begin with, and neither sha256 nor url."
+  }
+
+  validation {
+    condition     = var.archives.version == null || var.archives.s3 != null || can(regex("^[0-9a-f]{64}$", var.archives.sha256))
+    error_message = "archives.version needs sha256: the SHA-256 of the release's file SHA256SUMS, 64 hexadecimal digits in lower case."
+  }
+
+  validation {
+    condition     = var.archives.url == null || (var.archives.version != null && can(regex("^(https|file)://[^ ]+$", var.archives.url)))
+    error_message = "archives.url belongs to a version and begins with https:// or file://."
+  }
 }
 
 variable "cluster_arns" {
@@ -318,6 +353,28 @@ variable "ledger_deletion_protection" {
   default     = false
 }
 
+variable "aws_budget_percent" {
+  description = "How much of the account's ECS and EC2 request rate all functions together may use, in percent. It is divided among the stages, by `budget_share_percent`, and among the `concurrency_max` functions of each"
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.aws_budget_percent >= 1 && var.aws_budget_percent <= 100
+    error_message = "aws_budget_percent is from 1 to 100."
+  }
+}
+
+variable "keep_warm_schedule" {
+  description = "When a message that notifies nobody goes through the three functions, such as `rate(1 day)`; never when null. AWS takes a function out of its VPC after weeks without a call, and the next broadcast waits until it is back"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.keep_warm_schedule == null || can(regex("^(rate|cron)[(].+[)]$", var.keep_warm_schedule))
+    error_message = "keep_warm_schedule is a schedule of EventBridge Scheduler such as `rate(1 day)` or `cron(0 6 * * ? *)`."
+  }
+}
+
 variable "log_level" {
   description = "How much the functions log: `error`, `warn`, `info`, `debug` or `trace`"
   type        = string
@@ -346,6 +403,8 @@ variable "stages" {
     concurrency_max   = optional(number)
     memory_mb         = optional(number)
     age_alarm_s       = optional(number)
+
+    budget_share_percent = optional(number)
   }))
   default = {}
 
@@ -490,13 +549,13 @@ variable "keep_bucket" {
 }
 
 variable "create_alarms" {
-  description = "Whether to create the alarms: dead letters, age of the oldest message, errors and throttles of each stage"
+  description = "Whether to create the alarms of the stages and of the ledger"
   type        = bool
   default     = true
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that are told when an alarm goes off and when it is over"
+  description = "SNS topics that alarms notify. Without one an alarm is only seen in the console, and Terraform warns"
   type        = list(string)
   default     = []
 }

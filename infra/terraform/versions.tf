@@ -3,8 +3,9 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = ">= 6.0"
+      source = "hashicorp/aws"
+      # Older providers refuse queues for messages of 1 MiB.
+      version = ">= 6.8"
     }
   }
 }

@@ -172,8 +172,16 @@ async fn applied_the_module_tells_every_task_once_and_destroyed_it_leaves_nothin
 
 #[tokio::test]
 #[ignore = "needs terraform and the archives: `make test-deployed`"]
+async fn a_release_is_deployed_without_a_build() {
+    let stack = Stack::apply(FLEET, Twist { release: true, ..Twist::default() }).await;
+    a_broadcast_reaches_everyone(&stack).await;
+    stack.destroy().await;
+}
+
+#[tokio::test]
+#[ignore = "needs terraform and the archives: `make test-deployed`"]
 async fn the_roles_suffice_where_iam_is_enforced() {
-    let stack = Stack::apply(FLEET, Twist { auth: true, iam: None }).await;
+    let stack = Stack::apply(FLEET, Twist { auth: true, ..Twist::default() }).await;
     a_broadcast_reaches_everyone(&stack).await;
     poison_ends_in_the_dead_letters_of_its_stage(&stack).await;
     stack.destroy().await;
@@ -186,7 +194,7 @@ async fn without_the_permission_to_publish_nobody_is_called() {
         "      sid       = \"PublishToNextStage\"\n      actions   = [\"sqs:SendMessage\"]",
         "      sid       = \"PublishToNextStage\"\n      actions   = [\"sqs:GetQueueUrl\"]",
     );
-    let stack = Stack::apply(FLEET, Twist { auth: true, iam: Some(without) }).await;
+    let stack = Stack::apply(FLEET, Twist { auth: true, iam: Some(without), ..Twist::default() }).await;
     stack.send("services", r#"{"cluster":"prod"}"#).await;
     // The first stage works, up to the queue that it may not write.
     let until = tokio::time::Instant::now() + stack::SOON;
@@ -207,7 +215,7 @@ async fn without_the_permission_to_bury_poison_stays_on_its_queue() {
         "actions   = [\"sqs:GetQueueUrl\", \"sqs:SendMessage\"]\n    resources = [aws_sqs_queue.dead_letters",
         "actions   = [\"sqs:GetQueueUrl\"]\n    resources = [aws_sqs_queue.dead_letters",
     );
-    let stack = Stack::apply(FLEET, Twist { auth: true, iam: Some(without) }).await;
+    let stack = Stack::apply(FLEET, Twist { auth: true, iam: Some(without), ..Twist::default() }).await;
     stack.send("services", "not json").await;
     stack.in_flight("services").await;
     sleep(QUIET).await;

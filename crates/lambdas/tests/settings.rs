@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use lambdas::batch::RESERVE;
+use notifier::aws::budget::PERCENT_DEFAULT;
 use notifier::deliver;
 use serde_json::Value;
 
@@ -40,4 +41,42 @@ fn a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run() {
             "{stage}"
         );
     }
+}
+
+#[test]
+fn a_message_is_tried_for_a_quarter_of_an_hour_before_it_is_given_up() {
+    for (stage, settings) in stages().as_object().unwrap() {
+        let receives = settings["receives_max"].as_u64().unwrap();
+        assert!((15..=20).contains(&receives), "{stage}: {receives}");
+    }
+}
+
+#[test]
+fn lambda_does_not_wait_for_more_messages() {
+    for (stage, settings) in stages().as_object().unwrap() {
+        assert_eq!(settings["batching_window_s"], 0, "{stage}");
+        assert!(settings["batch_size"].as_u64().unwrap() <= 10, "{stage}");
+    }
+}
+
+#[test]
+fn the_stages_share_one_budget() {
+    let shares = |settings: &Value| settings["budget_share_percent"].as_u64().unwrap();
+    assert_eq!(stages().as_object().unwrap().values().map(shares).sum::<u64>(), 100);
+}
+
+/// Stage 1 reads the revision of each service, and remembers what it read when its time ends.
+#[test]
+fn the_first_stage_has_time_for_thousands_of_revisions() {
+    const REVISIONS: u64 = 4_000;
+    const PERCENT: u64 = PERCENT_DEFAULT as u64;
+    const REVISIONS_PER_S: u64 = 20; // of the whole account, source: "Request throttling for the Amazon ECS API"
+    let stages = stages();
+    let services = |name: &str| stages["services"][name].as_u64().unwrap();
+    let each_s = services("timeout_s") - RESERVE.as_secs();
+    let of_all = REVISIONS_PER_S * PERCENT * services("budget_share_percent") * each_s / 10_000;
+    let read = of_all / services("concurrency_max");
+    // At worst the functions take turns, and each reads everything.
+    let turns = services("receives_max") / services("concurrency_max");
+    assert!(read * turns >= REVISIONS, "{read} revisions, {turns} times");
 }

@@ -1,27 +1,14 @@
 # The module's promises, checked on a plan: no account is needed.
 
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { region = "eu-west-1" }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-  mock_data "aws_vpc" {
-    defaults = { cidr_block = "10.0.0.0/16", enable_dns_support = true, enable_dns_hostnames = true }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
-  archives_dir       = "./tests/archives"
+  alarm_topic_arns   = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  archives           = { files = "./tests/archives" }
   unsigned           = true
 }
 
@@ -56,8 +43,9 @@ run "prefix_and_suffix_stand_in_every_name" {
   command = plan
 
   variables {
-    name_prefix = "blue-"
-    name_suffix = "-2"
+    name_prefix        = "blue-"
+    name_suffix        = "-2"
+    keep_warm_schedule = "rate(1 day)"
   }
 
   assert {
@@ -68,11 +56,14 @@ run "prefix_and_suffix_stand_in_every_name" {
         [for it in aws_iam_role.function : it.name],
         [for it in aws_cloudwatch_metric_alarm.dead_letters : it.alarm_name],
         [for it in aws_cloudwatch_metric_alarm.age : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.retries : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.unread : it.alarm_name],
+        [for it in aws_cloudwatch_metric_alarm.ledger : it.alarm_name],
         [for it in aws_cloudwatch_metric_alarm.errors : it.alarm_name],
         [for it in aws_cloudwatch_metric_alarm.throttles : it.alarm_name],
         [
           aws_cloudwatch_dashboard.this[0].dashboard_name, aws_s3_bucket.archives[0].bucket,
-          aws_dynamodb_table.ledger[0].name,
+          aws_dynamodb_table.ledger[0].name, aws_iam_role.keep_warm[0].name, aws_scheduler_schedule.keep_warm[0].name,
         ],
       ) : startswith(name, "blue-") && strcontains(name, "-2")
     ])
@@ -174,6 +165,102 @@ run "the_ledger_can_be_kept_from_harm" {
   }
 }
 
+run "all_functions_together_stay_within_the_budget" {
+  command = plan
+
+  assert {
+    condition = {
+      for stage, function in aws_lambda_function.this :
+      stage => function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]
+    } == { services = "10", tasks = "10", notify = "1" }
+    error_message = "A function takes another share of AWS's request rate."
+  }
+
+  assert {
+    condition = sum([
+      for stage, function in aws_lambda_function.this :
+      tonumber(function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]) *
+      aws_lambda_event_source_mapping.this[stage].scaling_config[0].maximum_concurrency
+    ]) <= var.aws_budget_percent
+    error_message = "All functions together take more than the installation may."
+  }
+}
+
+run "more_functions_get_smaller_shares" {
+  command = plan
+
+  variables {
+    aws_budget_percent = 20
+    stages             = { tasks = { concurrency_max = 3 }, notify = { concurrency_max = 1000 } }
+  }
+
+  assert {
+    condition = {
+      for stage, function in aws_lambda_function.this :
+      stage => function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]
+    } == { services = "4", tasks = "2.66", notify = "0.01" }
+    error_message = "A share is not divided, or is one that the setting does not take."
+  }
+}
+
+run "a_small_broadcast_does_not_wait_for_a_batch" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.this :
+      mapping.maximum_batching_window_in_seconds == 0 && mapping.batch_size <= 10
+    ])
+    error_message = "Lambda waits up to 20 seconds for more messages."
+  }
+}
+
+run "logs_reach_cloudwatch_at_the_level_that_was_asked_for" {
+  command = plan
+
+  variables {
+    log_level = "debug"
+  }
+
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.this :
+      function.logging_config[0].application_log_level == "DEBUG" && function.logging_config[0].system_log_level == "DEBUG"
+    ])
+    error_message = "Lambda drops lines that were asked for."
+  }
+}
+
+run "functions_are_kept_warm_only_when_asked" {
+  command = plan
+
+  assert {
+    condition     = length(aws_scheduler_schedule.keep_warm) == 0 && length(aws_iam_role.keep_warm) == 0
+    error_message = "Messages are sent that nobody asked for."
+  }
+}
+
+run "a_schedule_keeps_the_functions_warm" {
+  command = plan
+
+  variables {
+    keep_warm_schedule = "rate(1 day)"
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.keep_warm[0].schedule_expression == "rate(1 day)" &&
+      jsondecode(one(aws_scheduler_schedule.keep_warm[0].target).input) == { keep_warm = true }
+    )
+    error_message = "The message is not the one that the functions pass on."
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.keep_warm[0].statement[0].actions == toset(["sqs:SendMessage"])
+    error_message = "The schedule may do more than send."
+  }
+}
+
 run "only_notify_is_in_the_vpc_unless_asked" {
   command = plan
 
@@ -257,6 +344,11 @@ run "without_functions_the_queues_are_for_the_daemon" {
     )
     error_message = "The daemon misses a queue, or gets what it does not need."
   }
+
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.this : queue.visibility_timeout_seconds == 60])
+    error_message = "What a daemon had when it crashed stays hidden for longer than needed."
+  }
 }
 
 run "create_false_creates_nothing" {
@@ -273,7 +365,8 @@ run "create_false_creates_nothing" {
       length(aws_iam_role.function), length(aws_s3_bucket.archives), length(aws_s3_object.archive),
       length(aws_cloudwatch_metric_alarm.dead_letters), length(aws_cloudwatch_metric_alarm.age),
       length(aws_cloudwatch_dashboard.this), length(aws_vpc_endpoint.this), length(aws_cloudwatch_log_group.function),
-      length(aws_dynamodb_table.ledger), length(aws_vpc_endpoint.dynamodb),
+      length(aws_dynamodb_table.ledger), length(aws_vpc_endpoint.dynamodb), length(aws_scheduler_schedule.keep_warm),
+      length(aws_cloudwatch_metric_alarm.ledger), length(terraform_data.release),
     ]) == 0
     error_message = "Something is created all the same."
   }
@@ -358,11 +451,15 @@ run "wrong_values_are_refused_by_name" {
     route_table_ids = ["main"]
     kms_key_arn     = "alias/k"
     stages          = { deliver = {} }
+
+    aws_budget_percent = 0.5
+    keep_warm_schedule = "daily"
   }
 
   expect_failures = [
     var.name_prefix, var.name_suffix, var.architecture, var.cluster_arns, var.allow_networks, var.health,
     var.horizon_minutes, var.ledger_days, var.route_table_ids, var.kms_key_arn, var.stages,
+    var.aws_budget_percent, var.keep_warm_schedule,
   ]
 }
 

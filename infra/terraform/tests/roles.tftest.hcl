@@ -31,7 +31,8 @@ mock_provider "aws" {
 variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
-  archives_dir       = "./tests/archives"
+  alarm_topic_arns   = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  archives           = { files = "./tests/archives" }
   unsigned           = true
 }
 

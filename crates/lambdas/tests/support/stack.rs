@@ -33,6 +33,8 @@ pub(crate) struct Twist<'a> {
     pub(crate) auth: bool,
     /// This text of the module's `iam.tf` becomes that.
     pub(crate) iam: Option<(&'a str, &'a str)>,
+    /// The archives come from a release, not from where they were built.
+    pub(crate) release: bool,
 }
 
 pub(crate) struct Stack {
@@ -157,12 +159,12 @@ impl Stack {
 }
 
 /// The configuration that a user would write, beside a copy of the module without its lock file and state.
-fn write(folder: &Path, simulator: &str, Twist { auth, iam }: Twist<'_>) {
+fn write(folder: &Path, simulator: &str, Twist { auth, iam, release }: Twist<'_>) {
     let module = folder.join("module");
     std::fs::create_dir(&module).unwrap();
     for entry in std::fs::read_dir(repository().join("infra/terraform")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "tf" || extension == "json") {
+        if path.extension().is_some_and(|extension| ["tf", "json", "sh"].iter().any(|&it| extension == it)) {
             std::fs::copy(&path, module.join(path.file_name().unwrap())).unwrap();
         }
     }
@@ -180,17 +182,22 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam }: Twist<'_>) {
             change(&module.join("iam.tf"), &format!(r#""sqs:{action}""#), &both);
         }
     }
-    let archives = archives();
+    let archives = if release {
+        released(&folder.join("release"))
+    } else {
+        format!("{{ files = \"{}\" }}", archives().display())
+    };
     let main = format!(
         r#"
 module "notifier" {{
   source             = "./module"
   architecture       = "x86_64"
-  archives_dir       = "{}"
+  archives           = {archives}
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   allow_networks     = ["127.0.0.0/8"]
   unsigned           = true
+  aws_budget_percent = 100
   # The module's own number would take the ten minutes of the horizon.
   stages             = {{ notify = {{ receives_max = {NOTIFY_RECEIVES_MAX} }} }}
 
@@ -207,10 +214,26 @@ output "queue_urls" {{
 output "dead_letter_queue_urls" {{
   value = module.notifier.dead_letter_queue_urls
 }}
-"#,
-        archives.display()
+"#
     );
     std::fs::write(folder.join("main.tf"), main).unwrap();
+}
+
+/// Puts the archives into a folder as a release holds them; returns what the module is told of it.
+fn released(folder: &Path) -> String {
+    std::fs::create_dir(folder).unwrap();
+    for entry in std::fs::read_dir(archives()).unwrap() {
+        let function = entry.unwrap().path();
+        let name = function.file_name().unwrap().to_str().unwrap();
+        let name = format!("ecs-task-notifier-1.2.3-lambda-x86_64-{name}.zip");
+        std::fs::copy(function.join("bootstrap.zip"), folder.join(name)).unwrap();
+    }
+    let sums = "sha256sum *.zip > SHA256SUMS && sha256sum SHA256SUMS";
+    let sums = std::process::Command::new("sh").args(["-c", sums]).current_dir(folder).output().unwrap();
+    let sums = String::from_utf8(sums.stdout).unwrap();
+    let sha256 = sums.split_whitespace().next().unwrap();
+    let url = folder.display();
+    format!(r#"{{ version = "1.2.3", sha256 = "{sha256}", url = "file://{url}" }}"#)
 }
 
 fn change(path: &Path, from: &str, to: &str) {
