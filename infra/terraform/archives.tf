@@ -4,7 +4,7 @@ locals {
   from_s3      = var.archives.s3 != null
   from_release = var.archives.version != null && !local.from_s3
 
-  bucket_full  = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
+  bucket_full = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
   # S3 takes 63 characters. A hash of the full name stands for account and region where it is longer.
   bucket       = length(local.bucket_full) <= 63 ? local.bucket_full : "${var.name_prefix}ecs-task-notifier-lambdas-${substr(sha256(local.bucket_full), 0, 12)}${var.name_suffix}"
   bucket_count = length(local.functions) > 0 && !local.from_s3 ? 1 : 0

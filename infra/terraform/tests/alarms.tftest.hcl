@@ -68,6 +68,7 @@ run "a_queue_that_nobody_reads_is_told_with_the_daemon_too" {
 
   variables {
     create_functions = false
+    worker_role_arns = ["arn:aws:iam::111122223333:role/daemon"]
   }
 
   assert {

@@ -47,9 +47,10 @@ mock_provider "aws" {
 }
 
 variables {
+  alarm_topic_arns     = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
   subnet_ids           = ["subnet-1", "subnet-2"]
   security_group_ids   = ["sg-1"]
-  archives_dir         = "./tests/archives"
+  archives             = { files = "./tests/archives" }
   signing_secret_arn   = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
   create_vpc_endpoints = true
   vpc_id               = "vpc-1"

@@ -44,9 +44,10 @@ override_resource {
 }
 
 variables {
+  alarm_topic_arns   = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
-  archives_dir       = "./tests/archives"
+  archives           = { files = "./tests/archives" }
   unsigned           = true
 }
 

@@ -6,38 +6,19 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 6.0"
+      version = ">= 6.8"
     }
   }
 }
 
-variable "vpc_id" {
-  description = "The VPC that the tasks are in"
-  type        = string
-}
-
-variable "subnet_ids" {
-  description = "Two subnets from which the tasks can be reached"
-  type        = list(string)
-}
-
-variable "route_table_ids" {
-  description = "The route tables of these subnets"
-  type        = list(string)
-}
-
-variable "signing_secret_arn" {
-  description = "The secret with the keys that `ecs-task-notifier keygen` made"
-  type        = string
-}
-
-variable "mail" {
-  description = "Who is told of alarms"
-  type        = string
-}
-
 data "aws_vpc" "this" {
   id = var.vpc_id
+}
+
+locals {
+  # A VPC may have several ranges; tasks may be in any of them.
+  ipv4_networks = [for it in data.aws_vpc.this.cidr_block_associations : it.cidr_block if it.state == "associated"]
+  ipv6_networks = var.ipv6 ? [data.aws_vpc.this.ipv6_cidr_block] : []
 }
 
 # The tasks' own security groups must let this group in, on the ports that their labels name.
@@ -51,22 +32,27 @@ resource "aws_security_group" "notify" {
   }
 }
 
-resource "aws_vpc_security_group_egress_rule" "tasks" {
+# From port 1: a label may name any port, and bridge mode gives host ports by chance. The endpoints' port is among them.
+resource "aws_vpc_security_group_egress_rule" "ipv4" {
+  for_each = toset(local.ipv4_networks)
+
   security_group_id = aws_security_group.notify.id
-  description       = "Any port of the VPC: bridge mode gives host ports by chance"
-  cidr_ipv4         = data.aws_vpc.this.cidr_block
+  description       = "Tasks and endpoints in the VPC"
+  cidr_ipv4         = each.value
   ip_protocol       = "tcp"
-  from_port         = 1024
+  from_port         = 1
   to_port           = 65535
 }
 
-resource "aws_vpc_security_group_egress_rule" "endpoints" {
+resource "aws_vpc_security_group_egress_rule" "ipv6" {
+  for_each = toset(local.ipv6_networks)
+
   security_group_id = aws_security_group.notify.id
-  description       = "EC2, ECS and SQS, by their endpoints"
-  cidr_ipv4         = data.aws_vpc.this.cidr_block
+  description       = "Tasks in the VPC"
+  cidr_ipv6         = each.value
   ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
+  from_port         = 1
+  to_port           = 65535
 }
 
 resource "aws_vpc_security_group_egress_rule" "ledger" {
@@ -94,18 +80,17 @@ module "notifier" {
 
   subnet_ids         = var.subnet_ids
   security_group_ids = [aws_security_group.notify.id]
-  allow_networks     = [data.aws_vpc.this.cidr_block]
+  allow_networks     = concat(local.ipv4_networks, local.ipv6_networks)
+  ipv6               = var.ipv6
   alarm_topic_arns   = [aws_sns_topic.alarms.arn]
   signing_secret_arn = var.signing_secret_arn
+  architecture       = var.architecture
+  archives           = var.archives
+  keep_warm_schedule = "rate(1 day)"
 
   create_vpc_endpoints = true
   vpc_id               = var.vpc_id
   route_table_ids      = var.route_table_ids
 
   tags = { Environment = "production" }
-}
-
-output "observer_queue_url" {
-  description = "Where `ecs-task-notifier publish` sends to"
-  value       = module.notifier.observer_queue_url
 }

@@ -54,7 +54,8 @@ resource "terraform_data" "network" {
 module "notifier" {
   source = "../.."
 
-  archives_dir = "./tests/archives"
+  alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  archives         = { files = "./tests/archives" }
 
   subnet_ids         = terraform_data.network.output.subnets
   security_group_ids = [terraform_data.network.output.group]

@@ -1,0 +1,98 @@
+# What the daemon may do, and what ECS may do for it.
+
+data "aws_partition" "current" {}
+
+locals {
+  # AWS cannot limit these to a cluster.
+  without_cluster = ["ec2:DescribeInstances", "ecs:DescribeTaskDefinition"]
+}
+
+data "aws_iam_policy_document" "assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
+# What the daemon itself may do.
+resource "aws_iam_role" "daemon" {
+  name_prefix        = "ecs-task-notifier-"
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+}
+
+data "aws_iam_policy_document" "daemon" {
+  #checkov:skip=CKV_AWS_356:These actions know no resource, or are limited by a condition
+  statement {
+    sid       = "LookIntoClusters"
+    actions   = setsubtract(module.notifier.discovery_actions, local.without_cluster)
+    resources = ["*"]
+
+    condition {
+      test     = "ArnLike"
+      variable = "ecs:cluster"
+      values   = length(var.cluster_arns) > 0 ? var.cluster_arns : [var.cluster_arn]
+    }
+  }
+
+  statement {
+    sid       = "LookUpDefinitionsAndHosts"
+    actions   = local.without_cluster
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "KeepLedger"
+    actions   = module.notifier.ledger_actions
+    resources = [module.notifier.ledger_arn]
+  }
+
+  statement {
+    sid       = "ReadSigningSecret"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [var.signing_secret_arn]
+  }
+
+  statement {
+    sid = "WorkThroughQueues"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [for stage in local.stages : module.notifier.queue_arns[stage]]
+  }
+
+  statement {
+    sid       = "PublishToNextStage"
+    actions   = ["sqs:SendMessage"]
+    resources = [module.notifier.queue_arns["tasks"], module.notifier.queue_arns["notify"]]
+  }
+
+  statement {
+    sid       = "BuryDeadLetters"
+    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    resources = [for stage in local.stages : module.notifier.dead_letter_queue_arns[stage]]
+  }
+}
+
+resource "aws_iam_role_policy" "daemon" {
+  name   = "daemon"
+  role   = aws_iam_role.daemon.id
+  policy = data.aws_iam_policy_document.daemon.json
+}
+
+# What ECS does on the daemon's behalf before it runs: pull the image, open the log.
+resource "aws_iam_role" "execution" {
+  name_prefix        = "ecs-task-notifier-run-"
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+}
+
+resource "aws_iam_role_policy_attachment" "execution" {
+  role       = aws_iam_role.execution.name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+}

@@ -1,0 +1,100 @@
+# More tasks of the daemon while many messages wait, one again when none do.
+
+locals {
+  # Of the three queues together: waiting, and in work.
+  depths = {
+    for index, it in setproduct(local.stages, ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"]) :
+    "m${index}" => { queue = element(split(":", module.notifier.queue_arns[it[0]]), 5), metric = it[1] }
+  }
+  depth = join(" + ", [for id in sort(keys(local.depths)) : "FILL(${id}, 0)"])
+}
+
+resource "aws_appautoscaling_target" "daemon" {
+  service_namespace  = "ecs"
+  scalable_dimension = "ecs:service:DesiredCount"
+  resource_id        = "service/${element(split("/", var.cluster_arn), 1)}/${aws_ecs_service.daemon.name}"
+  min_capacity       = 1
+  max_capacity       = var.tasks_max
+}
+
+resource "aws_appautoscaling_policy" "more" {
+  name               = "ecs-task-notifier-more"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.daemon.service_namespace
+  scalable_dimension = aws_appautoscaling_target.daemon.scalable_dimension
+  resource_id        = aws_appautoscaling_target.daemon.resource_id
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ChangeInCapacity"
+    cooldown                = 60
+    metric_aggregation_type = "Maximum"
+
+    step_adjustment {
+      metric_interval_lower_bound = 0
+      metric_interval_upper_bound = 9000
+      scaling_adjustment          = 1
+    }
+
+    step_adjustment {
+      metric_interval_lower_bound = 9000
+      scaling_adjustment          = var.tasks_max
+    }
+  }
+}
+
+resource "aws_appautoscaling_policy" "one" {
+  name               = "ecs-task-notifier-one"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.daemon.service_namespace
+  scalable_dimension = aws_appautoscaling_target.daemon.scalable_dimension
+  resource_id        = aws_appautoscaling_target.daemon.resource_id
+
+  step_scaling_policy_configuration {
+    adjustment_type         = "ExactCapacity"
+    cooldown                = 60
+    metric_aggregation_type = "Maximum"
+
+    step_adjustment {
+      metric_interval_upper_bound = 0
+      scaling_adjustment          = 1
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "depth" {
+  for_each = {
+    more = { operator = "GreaterThanOrEqualToThreshold", threshold = 1000, minutes = 1, policy = aws_appautoscaling_policy.more.arn }
+    one  = { operator = "LessThanOrEqualToThreshold", threshold = 0, minutes = 10, policy = aws_appautoscaling_policy.one.arn }
+  }
+
+  alarm_name          = "ecs-task-notifier-${each.key}"
+  alarm_description   = "Not for people: scales the daemon of ecs-task-notifier"
+  evaluation_periods  = each.value.minutes
+  threshold           = each.value.threshold
+  comparison_operator = each.value.operator
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [each.value.policy]
+
+  metric_query {
+    id          = "depth"
+    label       = "Messages waiting or in work"
+    expression  = local.depth
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.depths
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value.metric
+        dimensions  = { QueueName = metric_query.value.queue }
+        stat        = "Maximum"
+        period      = 60
+      }
+    }
+  }
+}

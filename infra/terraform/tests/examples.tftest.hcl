@@ -1,0 +1,109 @@
+# What the examples promise. Each is planned on a mocked provider.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+
+  override_data {
+    target = data.aws_vpc.this
+    values = {
+      ipv6_cidr_block = "2001:db8::/56"
+      cidr_block_associations = [
+        { association_id = "a", cidr_block = "10.0.0.0/16", state = "associated" },
+        { association_id = "b", cidr_block = "100.64.0.0/16", state = "associated" },
+        { association_id = "c", cidr_block = "10.9.0.0/16", state = "disassociated" },
+      ]
+    }
+  }
+}
+
+variables {
+  vpc_id             = "vpc-1"
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  signing_secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
+}
+
+run "functions_reach_every_network_of_the_vpc" {
+  command = plan
+
+  module {
+    source = "./examples/complete"
+  }
+
+  variables {
+    route_table_ids = ["rtb-1"]
+    mail            = "oncall@example.com"
+    ipv6            = true
+    archives        = { files = "./tests/archives" }
+  }
+
+  assert {
+    condition = toset(concat(
+      [for rule in aws_vpc_security_group_egress_rule.ipv4 : "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}"],
+      [for rule in aws_vpc_security_group_egress_rule.ipv6 : "${rule.cidr_ipv6} ${rule.from_port}-${rule.to_port}"],
+    )) == toset(["10.0.0.0/16 1-65535", "100.64.0.0/16 1-65535", "2001:db8::/56 1-65535"])
+    error_message = "Tasks on some port or in some network cannot be reached."
+  }
+}
+
+run "the_daemon_looks_only_into_its_clusters" {
+  command = plan
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    image       = "registry.example/ecs-task-notifier@sha256:0"
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition = distinct([
+      for statement in data.aws_iam_policy_document.daemon.statement :
+      [for condition in statement.condition : "${condition.variable} ${join(",", condition.values)}"]
+      if length(setintersection(statement.actions, ["ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListTasks"])) > 0
+    ]) == tolist([["ecs:cluster ${var.cluster_arn}"]])
+    error_message = "The daemon may look into other clusters."
+  }
+
+  assert {
+    condition     = one(aws_ecs_service.daemon.deployment_circuit_breaker).enable && one(aws_ecs_service.daemon.deployment_circuit_breaker).rollback
+    error_message = "A deployment that does not become healthy stays."
+  }
+
+  assert {
+    condition = (
+      aws_appautoscaling_target.daemon.resource_id == "service/prod/ecs-task-notifier" &&
+      aws_appautoscaling_target.daemon.max_capacity == 4 && length(local.depths) == 6
+    )
+    error_message = "The queues' depth does not scale the daemon."
+  }
+
+  assert {
+    condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "ARM64"
+    error_message = "The daemon runs on another processor than the setting says."
+  }
+}
+
+run "the_examples_take_the_other_processor" {
+  command = plan
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn  = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    image        = "registry.example/ecs-task-notifier@sha256:0"
+    architecture = "x86_64"
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "X86_64"
+    error_message = "The setting does not choose the processor."
+  }
+}
