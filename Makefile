@@ -100,9 +100,7 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	$(TF) -chdir=$(TERRAFORM_COPY) validate
 	$(TF) -chdir=$(TERRAFORM_COPY) test
 	TF="$(TF)" python3 infra/terraform/tests/fetch_release.py $(TERRAFORM_COPY)
-	for example in $(TERRAFORM_COPY)/examples/*; do \
-		$(TF) -chdir=$$example init -input=false -backend=false && $(TF) -chdir=$$example validate || exit 1; \
-	done
+	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/examples
 	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
 	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
 	$(TOOLS)-checkov/bin/checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download

@@ -74,14 +74,6 @@ run "the_daemon_looks_only_into_its_clusters" {
   }
 
   assert {
-    condition = (
-      aws_appautoscaling_target.daemon.resource_id == "service/prod/ecs-task-notifier" &&
-      aws_appautoscaling_target.daemon.max_capacity == 4 && length(local.depths) == 6
-    )
-    error_message = "The queues' depth does not scale the daemon."
-  }
-
-  assert {
     condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "ARM64"
     error_message = "The daemon runs on another processor than the setting says."
   }

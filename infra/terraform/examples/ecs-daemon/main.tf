@@ -110,7 +110,7 @@ resource "aws_ecs_service" "daemon" {
   }
 
   lifecycle {
-    # The queues' depth decides: see scaling.tf.
+    # For whoever scales it, as `ecs-daemon-scaling` does.
     ignore_changes = [desired_count]
   }
 

@@ -47,9 +47,9 @@ variable "ipv6" {
 }
 
 variable "tasks_max" {
-  description = "How many tasks of the daemon run at most, while many messages wait"
+  description = "How many tasks of the daemon may run at most: all of them share `aws_budget_percent`"
   type        = number
-  default     = 4
+  default     = 1
 }
 
 variable "aws_budget_percent" {

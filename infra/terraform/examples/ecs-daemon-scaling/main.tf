@@ -1,10 +1,37 @@
-# More tasks of the daemon while many messages wait, one again when none do.
+# The daemon of `ecs-daemon`, with more tasks while many messages wait and one again when none do.
+
+terraform {
+  required_version = ">= 1.5"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.8"
+    }
+  }
+}
+
+module "daemon" {
+  source = "../ecs-daemon"
+
+  cluster_arn        = var.cluster_arn
+  cluster_arns       = var.cluster_arns
+  image              = var.image
+  architecture       = var.architecture
+  signing_secret_arn = var.signing_secret_arn
+  vpc_id             = var.vpc_id
+  subnet_ids         = var.subnet_ids
+  ipv6               = var.ipv6
+  tasks_max          = var.tasks_max
+  aws_budget_percent = var.aws_budget_percent
+  alarm_topic_arns   = var.alarm_topic_arns
+}
 
 locals {
   # Of the three queues together: waiting, and in work.
   depths = {
-    for index, it in setproduct(local.stages, ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"]) :
-    "m${index}" => { queue = element(split(":", module.notifier.queue_arns[it[0]]), 5), metric = it[1] }
+    for index, it in setproduct(module.daemon.queue_names, ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"]) :
+    "m${index}" => { queue = it[0], metric = it[1] }
   }
   depth = join(" + ", [for id in sort(keys(local.depths)) : "FILL(${id}, 0)"])
 }
@@ -12,7 +39,7 @@ locals {
 resource "aws_appautoscaling_target" "daemon" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
-  resource_id        = "service/${element(split("/", var.cluster_arn), 1)}/${aws_ecs_service.daemon.name}"
+  resource_id        = "service/${element(split("/", var.cluster_arn), 1)}/${module.daemon.service_name}"
   min_capacity       = 1
   max_capacity       = var.tasks_max
 }
