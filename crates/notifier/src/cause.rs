@@ -10,6 +10,8 @@ pub enum Cause {
     Label,
     /// The cluster has no service of the name.
     NoSuchService,
+    /// ECS listed it and then did not describe it.
+    NotDescribed,
     /// Its task definition cannot be read.
     TaskDefinition,
     /// Its task has no network.
@@ -67,9 +69,10 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Label,
         Self::NoSuchService,
+        Self::NotDescribed,
         Self::TaskDefinition,
         Self::NetworkModeNone,
         Self::PortNotMapped,
@@ -104,6 +107,7 @@ impl Cause {
         match self {
             Self::Label => "label",
             Self::NoSuchService => "no-such-service",
+            Self::NotDescribed => "not-described",
             Self::TaskDefinition => "task-definition",
             Self::NetworkModeNone => "network-mode-none",
             Self::PortNotMapped => "port-not-mapped",

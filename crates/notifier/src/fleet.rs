@@ -94,6 +94,9 @@ pub enum SkipReason {
     /// The scope names a service that the cluster does not have.
     #[error("the cluster has no service of this name")]
     NoSuchService,
+    /// ECS listed it and then did not describe it, nor say that it is gone.
+    #[error("ECS listed it but does not describe it: {0}")]
+    NotDescribed(String),
     /// The task definition cannot be read.
     #[error("its task definition cannot be read: {0}")]
     NoDefinition(String),
@@ -143,6 +146,7 @@ impl SkipReason {
         match self {
             Self::Label(_) => Cause::Label,
             Self::NoSuchService => Cause::NoSuchService,
+            Self::NotDescribed(_) => Cause::NotDescribed,
             Self::NoDefinition(_) => Cause::TaskDefinition,
             Self::NoNetwork => Cause::NetworkModeNone,
             Self::Unmapped { .. } => Cause::PortNotMapped,
@@ -165,7 +169,7 @@ impl SkipReason {
 /// Why a container that nobody asked to call is not called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BystanderReason {
-    /// It has neither of the two labels.
+    /// It has no label of ours.
     NotOptedIn,
     /// Its task does not run (any more, or yet).
     TaskNotRunning {

@@ -24,6 +24,15 @@ pub const CONTENT_MODE: &str = "NOTIFY_ME_CONTENT_MODE";
 /// The optional label that says which name the certificate of an `https` endpoint has.
 pub const SERVER_NAME: &str = "NOTIFY_ME_SERVER_NAME";
 
+/// How the names of all labels begin.
+const PREFIX: &str = "NOTIFY_ME_";
+/// Every label that is read.
+const ALL: [&str; 6] = [PORT, PATH, SCHEME, METHOD, CONTENT_MODE, SERVER_NAME];
+/// A name that differs from one of the labels by no more edits is a misspelt label.
+const MISSPELT_EDITS_MAX: usize = 2;
+/// An unknown label gets a suggestion from this likeness on, from 0.0 to 1.0.
+const LIKENESS_MIN: f64 = 0.5;
+
 /// The most bytes of a path: what common servers accept as a request line.
 pub const PATH_BYTES_MAX: usize = 2048;
 /// The most bytes of a port: five digits, and room for leading zeros.
@@ -49,10 +58,18 @@ pub struct Target {
 /// Why the labels of a container that opted in cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// One of the two labels that belong together is missing.
+    /// A label that looks like one of ours and is none.
+    #[error("label `{name}` is unknown{}", suggestion(*.near))]
+    Unknown {
+        /// The label's name, shortened.
+        name: String,
+        /// The label that was probably meant.
+        near: Option<&'static str>,
+    },
+    /// A label that opts the container in is missing.
     #[error("label {found} is there, but {missing} is missing")]
     Half {
-        /// The label that the container has.
+        /// A label that the container has.
         found: &'static str,
         /// The label that it lacks.
         missing: &'static str,
@@ -87,16 +104,26 @@ pub enum LabelError {
     },
 }
 
-/// The two labels of a container word for word, or `None` when it has neither: it did not opt in.
+fn suggestion(near: Option<&str>) -> String {
+    near.map_or_else(
+        || format!("; the labels are {}", ALL.join(", ")),
+        |near| format!("; did you mean {near}?"),
+    )
+}
+
+/// The two labels of a container word for word, or `None` when it has no label of ours: it did not opt in.
+///
+/// A container with a misspelt label, or with the optional ones alone, claims empty texts for what is missing: its owner
+/// expects calls, so stage 2 reports it for each task.
 ///
 /// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
 /// labels still compare as equal, and a queue message that repeats it stays small.
 #[must_use]
 pub fn claim<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Labels> {
-    let (port, path) = (labels.get(PORT), labels.get(PATH));
-    if port.is_none() && path.is_none() {
+    if !labels.keys().any(|name| is_ours(name)) {
         return None;
     }
+    let (port, path) = (labels.get(PORT), labels.get(PATH));
     let text = |label: Option<&String>, bytes_max| {
         label.map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default()
     };
@@ -114,12 +141,14 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 ///
 /// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
 pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Option<Target>, LabelError> {
-    let (port, path) = match (labels.get(PORT), labels.get(PATH)) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(LabelError::Half { found: PORT, missing: PATH }),
-        (None, Some(_)) => return Err(LabelError::Half { found: PATH, missing: PORT }),
-        (Some(port), Some(path)) => (port, path),
-    };
+    // The first by name, so that the reason is the same each time.
+    let unknown = labels.keys().filter(|name| is_ours(name) && !ALL.contains(&name.as_str())).min();
+    if let Some(name) = unknown {
+        return Err(LabelError::Unknown { name: quoted(name), near: near(name) });
+    }
+    let Some(found) = ALL.into_iter().find(|name| labels.contains_key(*name)) else { return Ok(None) };
+    let wanted = |missing| labels.get(missing).ok_or(LabelError::Half { found, missing });
+    let (port, path) = (wanted(PORT)?, wanted(PATH)?);
     check_path(path)?;
     let scheme = match labels.get(SCHEME).map(String::as_str) {
         None | Some("http") => Scheme::Http,
@@ -144,6 +173,39 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
         },
         server_name: server_name.cloned(),
     }))
+}
+
+/// Whether the name is a label of ours, rightly or wrongly spelt.
+fn is_ours(name: &str) -> bool {
+    let name = normal(name);
+    name.starts_with(PREFIX)
+        || ALL.iter().any(|known| {
+            // The length first: names of others may be long, and edits are counted in the product of both lengths.
+            known.len().abs_diff(name.len()) <= MISSPELT_EDITS_MAX
+                && strsim::osa_distance(known, &name) <= MISSPELT_EDITS_MAX
+        })
+}
+
+/// The label that a misspelt name probably means.
+fn near(name: &str) -> Option<&'static str> {
+    let name = normal(cut(name, 2 * SERVER_NAME.len()));
+    let likeness = |known: &str| {
+        // The common prefix would make every label alike, unless it is what is misspelt.
+        let (known, name) = match name.strip_prefix(PREFIX) {
+            Some(name) => (known.strip_prefix(PREFIX).unwrap_or(known), name),
+            None => (known, name.as_str()),
+        };
+        // `NOTIFY_ME_PORT` is NOTIFY_ME_CONTAINER_PORT without a word.
+        let is_shortened = known.strip_suffix(name).is_some_and(|rest| rest.ends_with('_'));
+        if is_shortened { 1.0 } else { strsim::normalized_damerau_levenshtein(known, name) }
+    };
+    let nearest = ALL.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    nearest.filter(|known| likeness(known) >= LIKENESS_MIN)
+}
+
+/// A name as our labels write theirs.
+fn normal(name: &str) -> String {
+    name.to_ascii_uppercase().replace(['-', '.'], "_")
 }
 
 /// Digits only: `parse` alone would take `+80`.
@@ -176,8 +238,18 @@ pub fn check_path(path: &str) -> Result<(), LabelError> {
         Some('\\') => wrong("has a backslash, which some servers read as `/`"),
         Some('#') => wrong("has a `#`, which is never sent to a server"),
         Some(_) => wrong("has a character that must be percent-encoded in a path"),
+        None if !is_percent_encoded(path) => {
+            wrong("has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`")
+        }
         None => Ok(()),
     }
+}
+
+/// Whether every `%` begins an encoded byte. Source: RFC 3986, section 2.1.
+fn is_percent_encoded(path: &str) -> bool {
+    let is_byte =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    path.split('%').skip(1).all(is_byte)
 }
 
 /// Checks the name that a certificate must have, which came from outside.
@@ -260,6 +332,10 @@ mod tests {
             ("/a#b", "has a `#`, which is never sent to a server"),
             ("/\\evil", "has a backslash, which some servers read as `/`"),
             ("/ä", "has a character that must be percent-encoded in a path"),
+            ("/%", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/%zz", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/a%2", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/?q=%%41", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
         ] {
             let shown = path.replace('\\', "\\\\");
             check(
@@ -286,6 +362,60 @@ mod tests {
             Err("label NOTIFY_ME_CONTENT_MODE: `batch` is neither `structured` nor `binary`"),
         );
         check("PORT=80 PATH=/ METHOD=PUT", Err("label NOTIFY_ME_METHOD: `PUT` is neither `POST` nor `GET`"));
+    }
+
+    #[test]
+    fn a_misspelt_label_is_a_mistake_and_not_an_opt_out() {
+        let check = |names: &[&str], expected: &str| {
+            let labels: HashMap<String, String> =
+                names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+            assert!(claim(&labels).is_some(), "{names:?}");
+            assert_eq!(target(&labels).unwrap_err().to_string(), expected, "{names:?}");
+        };
+        for (wrong, near) in [
+            ("NOTIFY_ME_CONTAINERPORT", PORT),
+            ("NOTIFY_ME_PORT", PORT),
+            ("notify_me_container_port", PORT),
+            ("NOTIFYME_CONTAINER_PORT", PORT),
+            ("NOTIFY_ME_API_URL", PATH),
+            ("notify-me-api-uri", PATH),
+            ("NOTFIY_ME_API_URI", PATH),
+            ("NOTIFY_ME_METHDO", METHOD),
+            ("NOTIFY_ME_SHEME", SCHEME),
+            ("NOTIFY_ME_SERVERNAME", SERVER_NAME),
+            ("NOTIFY_ME_MODE", CONTENT_MODE),
+        ] {
+            check(&[wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
+            check(&[PORT, PATH, wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
+        }
+        let all = ALL.join(", ");
+        for wrong in ["NOTIFY_ME_", "NOTIFY_ME_RETRIES", "NOTIFY_ME_\u{1b}[2J"] {
+            let shown = quoted(wrong);
+            check(&[PORT, PATH, wrong], &format!("label `{shown}` is unknown; the labels are {all}"));
+        }
+        // The reason names the same label of several each time.
+        check(
+            &["NOTIFY_ME_CONTAINERPORT", "NOTIFY_ME_API_URL"],
+            "label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
+        );
+    }
+
+    #[test]
+    fn the_optional_labels_alone_are_a_mistake() {
+        check("METHOD=GET", Err("label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
+        check(
+            "MODE=binary",
+            Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
+        );
+        let claimed = claim(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())]));
+        assert_eq!(claimed, Some(Labels { port: String::new(), path: String::new() }));
+    }
+
+    #[test]
+    fn labels_of_others_opt_nobody_in() {
+        for name in ["NOTIFY", "com.example.notify", "NOTIFY_YOU_PORT", "CONTAINER_PORT", "API_URI", ""] {
+            assert_eq!(claim(&HashMap::from([(name.to_owned(), "80".to_owned())])), None, "{name}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
+use tracing::debug;
 use wire::{Broadcast, BroadcastId, Draft};
 
 use crate::ambient::Clock;
@@ -22,6 +23,7 @@ mod endpoint;
 pub(crate) use endpoint::endpoint;
 mod find;
 mod notify;
+mod warm;
 
 /// Waits before a record of what was given up is tried again.
 const NOTE_AGAIN_AFTER: [Duration; 3] =
@@ -190,6 +192,11 @@ pub async fn run(
     message: &Received,
     deadline: Option<Instant>,
 ) -> Result<Vec<String>, StageError> {
+    if warm::is_keep_warm(&message.body) {
+        debug!(stage = stage.as_str(), message.id = message.id, "A message that keeps the stages warm");
+        let is_last = stage == StageName::Notify;
+        return Ok(if is_last { Vec::new() } else { vec![message.body.clone()] });
+    }
     match stage {
         StageName::Services => find::services(ctx, message).await,
         StageName::Tasks => find::tasks(ctx, message).await,

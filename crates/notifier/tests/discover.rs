@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use notifier::aws::Aws;
-use notifier::discover::{DiscoverError, Discovery, Health};
+use notifier::aws::budget::Budget;
+use notifier::discover::{DiscoverError, Discovery, Health, SERVICES_NAMED_MAX};
 use notifier::fleet::Fleet;
 use notifier::network::Networks;
 use simulator::faults::{Fault, When};
@@ -66,6 +69,11 @@ fn whole() -> ObserverMessage {
 
 fn only(services: &[&str]) -> ObserverMessage {
     ObserverMessage { services: services.iter().map(|s| (*s).to_owned()).collect(), ..whole() }
+}
+
+/// So many services that the cluster does not have.
+fn invented(count: usize) -> ObserverMessage {
+    ObserverMessage { services: (0..count).map(|number| format!("invented-{number}")).collect(), ..whole() }
 }
 
 /// A service with one container, opted in at this port.
@@ -234,6 +242,27 @@ async fn a_thousand_and_one_services_take_no_more_calls_than_their_pages() {
 }
 
 #[tokio::test]
+async fn discovery_that_is_cut_off_goes_on_where_it_was() {
+    const REVISIONS: u64 = 110;
+    let toml = service("s", "FARGATE", 1, 8080).replace("tasks", "copies = 110\ntasks");
+    let sim = prod(&toml).await.sim;
+    // Fifty revisions at once, then twenty a second.
+    let aws = Aws { budget: Budget::percent(100), ..Aws::at(&sim.url(), "us-east-1") };
+    let discovery = Discovery::new(&aws, Health::Detect, Networks::default());
+    let read = || sim.calls().iter().filter(|call| call.operation == "DescribeTaskDefinition").count() as u64;
+    let (scope, broadcast) = (whole(), broadcast());
+    let cut_off = tokio::select! {
+        _ = discovery.services(&scope, &broadcast) => false,
+        () = async { while read() < 60 { tokio::time::sleep(Duration::from_millis(10)).await } } => true,
+    };
+    assert!(cut_off, "it was done before it was cut off");
+    let found = discovery.services(&scope, &broadcast).await.unwrap();
+    assert_eq!(found.messages.len() as u64, REVISIONS);
+    // Only the calls that were under way are made once more.
+    assert!((REVISIONS..=REVISIONS + 8).contains(&read()), "{} revisions were read", read());
+}
+
+#[tokio::test]
 async fn an_empty_cluster_has_an_empty_fleet_and_an_unknown_one_is_an_error() {
     let setup = prod("").await;
     assert_eq!(setup.fleet(&whole()).await, Fleet::default());
@@ -274,6 +303,34 @@ async fn what_ecs_does_not_know_yet_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_misspelt_label_is_a_skip_and_not_a_silent_opt_out() {
+    let toml = [
+        service("both", "FARGATE", 1, 80)
+            .replace("_CONTAINER_PORT", "_CONTAINERPORT")
+            .replace("_API_URI", "_API_URL"),
+        service("method", "FARGATE", 1, 80).replace("labels = { ", "labels = { NOTIFY_ME_METHDO = 'GET', "),
+        "[[cluster.service]]\nname = 'optional'\nlaunch_type = 'FARGATE'\n[[cluster.service.container]]\n\
+         name = 'app'\nlabels = { NOTIFY_ME_METHOD = 'GET' }\n"
+            .to_owned(),
+        service("path", "FARGATE", 1, 80).replace("/notify", "/%zz"),
+    ]
+    .concat();
+    let setup = prod(&toml).await;
+    let (direct, staged) = (setup.fleet(&whole()).await, setup.by_stages(&whole()).await);
+    assert_eq!(direct, staged);
+    assert_eq!(
+        summary(&direct),
+        [
+            "both: label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
+            "method: label `NOTIFY_ME_METHDO` is unknown; did you mean NOTIFY_ME_METHOD?",
+            "optional: label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing",
+            "path: label NOTIFY_ME_API_URI: `/%zz` has a `%` without two hexadecimal digits after it; \
+             a `%` itself is written `%25`",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_task_that_ecs_forgets_between_listing_and_describing_is_named() {
     let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
     // Asked for four times: all three are missing, and then one of them.
@@ -288,6 +345,61 @@ async fn named_services_narrow_the_scope_and_an_unknown_one_is_a_skip() {
     let expected = ["b/app /notify x2", "typo: the cluster has no service of this name"];
     assert_eq!(summary(&setup.fleet(&only(&["b", "typo", "b"])).await), expected);
     assert_eq!(summary(&setup.by_stages(&only(&["b", "typo", "b"])).await), expected);
+}
+
+#[tokio::test]
+async fn names_that_a_sender_made_up_cost_one_look_each() {
+    let setup = prod(&service("web", "FARGATE", 1, 80)).await;
+    let scope = invented(SERVICES_NAMED_MAX);
+    let found = setup.discovery.services(&scope, &broadcast()).await.unwrap();
+    assert_eq!((found.messages.len(), found.skips.len()), (0, SERVICES_NAMED_MAX));
+    assert_eq!(setup.calls(), counts(&[("DescribeServices", 100)]), "ten names a call, and none asked again");
+}
+
+#[tokio::test]
+async fn a_scope_of_too_many_names_is_refused_before_ecs_is_asked() {
+    let setup = prod(&service("web", "FARGATE", 1, 80)).await;
+    let scope = invented(SERVICES_NAMED_MAX + 1);
+    let staged = setup.discovery.services(&scope, &broadcast()).await.unwrap_err();
+    let direct = setup.discovery.fleet(&scope).await.unwrap_err();
+    for error in [staged, direct] {
+        assert_eq!((error.code(), error.is_final()), ("too-many-services", true));
+        let expected = "the scope names 1001 services, but one broadcast names at most 1000: \
+                        send several, or name none to reach the whole cluster";
+        assert_eq!(error.to_string(), expected);
+    }
+    assert_eq!(setup.calls(), counts(&[]));
+}
+
+#[tokio::test]
+async fn a_broadcast_does_not_wait_behind_all_the_names_of_others() {
+    const CROWD: u64 = 4;
+    let toml = service("s", "FARGATE", 1, 8080).replace("tasks", "copies = 10\ntasks");
+    let sim = prod(&toml).await.sim;
+    let aws = Aws { budget: Budget::percent(100), ..Aws::at(&sim.url(), "us-east-1") };
+    let discovery = Arc::new(Discovery::new(&aws, Health::Detect, Networks::default()));
+    // The revisions are known: they draw on another share of the budget.
+    assert_eq!(discovery.services(&whole(), &broadcast()).await.unwrap().messages.len(), 10);
+    sim.reset_calls();
+    let described = || sim.calls().iter().filter(|call| call.operation == "DescribeServices").count() as u64;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..CROWD {
+        let discovery = Arc::clone(&discovery);
+        let scope = invented(SERVICES_NAMED_MAX);
+        crowd.spawn(async move { discovery.services(&scope, &broadcast()).await.unwrap().skips.len() });
+    }
+    // The burst of the budget is gone: from now on, everybody waits.
+    while described() < 90 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let before = described();
+    let found = discovery.services(&whole(), &broadcast()).await.unwrap();
+    assert_eq!(found.messages.len(), 10);
+    // One call for the list and one for its ten services, each behind one call of every other message, and what was on
+    // its way already. Behind all calls that wait, it would be 64.
+    let meanwhile = described() - before;
+    assert!(meanwhile <= 2 * CROWD + 12, "{meanwhile} calls passed");
+    crowd.abort_all();
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod sqs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
 use notifier::daemon::{self, Queues};
@@ -159,6 +160,37 @@ async fn start(fleet: &str) -> Simulator {
 
 fn id() -> BroadcastId {
     BroadcastId::try_from("b-1".to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_leaves_nothing() {
+    let setup = Setup::new(&[service("checkout", 1, "")]).await;
+    setup.sim().reset_calls();
+    setup.publish(r#"{"keep_warm":true}"#).await;
+    let calls = |operation: &str| setup.sim().count(operation);
+    let passed = async || calls("DeleteMessageBatch") == 3 && setup.is_drained().await;
+    setup.run_until(daemon::Options::new(Chance::seeded(1)), passed).await;
+    assert_eq!(calls("SendMessageBatch"), 3, "published, and passed on twice: nothing in the dead letters");
+    assert_eq!((calls("ListServices"), calls("ListTasks"), setup.sim().received().len()), (0, 0, 0));
+    let history = setup.ledger.recent(10).await.unwrap();
+    assert!(history.is_empty(), "{history:?}");
+}
+
+#[tokio::test]
+async fn messages_of_a_broadcast_are_a_group_on_the_inner_queues() {
+    let setup = Setup::new(&[service("checkout", 2, "")]).await;
+    setup.publish(ASK).await;
+    let only_first = daemon::Options { notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let tasks = setup.queues.tasks.as_ref().unwrap();
+    setup.run_until(only_first, async || setup.sqs.depth(tasks).await == (2, 0)).await;
+    let call = setup.sqs.client.receive_message().queue_url(tasks.url()).max_number_of_messages(10);
+    let call = call.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
+    let messages = call.send().await.unwrap().messages.unwrap();
+    let group = |message: &Message| {
+        message.attributes.as_ref()?.get(&MessageSystemAttributeName::MessageGroupId).cloned()
+    };
+    let groups: Vec<_> = messages.iter().filter_map(group).collect();
+    assert_eq!(groups, ["b-1", "b-1"]);
 }
 
 #[tokio::test]

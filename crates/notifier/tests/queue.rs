@@ -17,7 +17,7 @@ mod sqs;
 
 use std::time::Duration;
 
-use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Attribute};
 use notifier::ambient::Chance;
 use notifier::queue::limits::BATCH_BYTES_MAX;
 use notifier::queue::{DeadLetter, EntryError, Inbox, Message, NotBuried, Queue, QueueError, Trace};
@@ -62,6 +62,24 @@ async fn a_trace_travels_with_its_message(sqs: &Sqs, xray: Option<&str>) {
     queue.publish(&numbered(1), &trace).await.unwrap();
     let inbox = Inbox::open(queue).await.unwrap();
     assert_eq!(receive(&inbox, 1).await[0].trace, trace);
+}
+
+async fn messages_of_a_broadcast_keep_their_group(sqs: &Sqs) {
+    let queue = sqs.queue("q", &[]).await;
+    let bodies = [r#"{"broadcast":{"id":"b-1"}}"#.to_owned(), r#"{"cluster":"prod"}"#.to_owned()];
+    queue.publish(&bodies, &Trace::default()).await.unwrap();
+    let mut groups = Vec::new();
+    while groups.len() < bodies.len() {
+        let call = sqs.client.receive_message().queue_url(queue.url()).max_number_of_messages(10);
+        let call = call.message_system_attribute_names(System::All).wait_time_seconds(5);
+        for message in call.send().await.unwrap().messages.unwrap() {
+            let group = message.attributes.unwrap_or_default().remove(&System::MessageGroupId);
+            groups.push((message.body.unwrap(), group));
+        }
+    }
+    groups.sort_unstable();
+    let [grouped, alone] = bodies;
+    assert_eq!(groups, [(grouped, Some("b-1".to_owned())), (alone, None)]);
 }
 
 async fn large_messages_travel_in_several_batches(sqs: &Sqs) {
@@ -254,6 +272,7 @@ async fn a_queue_is_found_by_its_name_and_a_missing_one_is_named(sqs: &Sqs) {
 
 on_both! {
     many_messages_arrive_once_each
+    messages_of_a_broadcast_keep_their_group
     large_messages_travel_in_several_batches
     a_message_of_exactly_one_mebibyte_travels
     an_oversized_body_is_refused_by_name_and_its_neighbours_arrive

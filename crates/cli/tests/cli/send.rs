@@ -1,5 +1,7 @@
 //! `send`.
 
+use std::io::{Read as _, Write as _};
+
 use crate::support::{FLEET, Sim, answering, notifier, redacted};
 
 #[test]
@@ -252,4 +254,34 @@ fn a_service_that_is_not_there_is_not_told_unless_skips_are_forgiven() {
     assert_eq!(run.code, 1, "{run}");
     assert!(run.stdout.contains("the cluster has no service of this name"), "{run}");
     assert_eq!(sim.notifier("send -c prod -s typo --allow-skips").run().code, 0);
+}
+
+/// The URL of a server that answers every request with status 200 and this body, as AWS never does.
+fn false_aws(body: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // One small request a connection; the answer is the same whatever it asks for.
+            let mut request = [0; 16 * 1024];
+            let _ = stream.read(&mut request);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\n";
+            let _ = write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    url
+}
+
+#[test]
+fn an_answer_without_its_list_is_not_an_empty_fleet() {
+    for body in ["", "{}"] {
+        let url = false_aws(body);
+        for command in ["send -c prod", "plan -c prod"] {
+            let run = notifier(command).at(&url).run();
+            let says = format!("error: {url}/ answered ListTasks without `taskArns`, which ECS always sends");
+            assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{command}: {}", run.stderr);
+            assert!(run.stderr.contains(&says), "{command}: {}", run.stderr);
+        }
+    }
 }

@@ -57,7 +57,20 @@ impl Group {
 
 /// Our share of AWS's throttles. Clones share it; separate processes do not know of each other.
 #[derive(Clone, Debug)]
-pub struct Budget(Option<Arc<Shares>>);
+pub struct Budget {
+    shares: Option<Arc<Shares>>,
+    /// Whose calls these are: lanes take turns, whatever each of them has to ask.
+    lane: Arc<Lane>,
+}
+
+/// One message's place among others: of each group, one of its calls waits for the share, and the rest behind that one.
+#[derive(Debug, Default)]
+struct Lane {
+    cluster: Mutex<()>,
+    service: Mutex<()>,
+    task_definition: Mutex<()>,
+    ec2: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Shares {
@@ -85,29 +98,38 @@ impl Budget {
             ),
             turn: Mutex::default(),
         };
-        Self(Some(Arc::new(Shares {
+        let shares = Shares {
             cluster: share(Group::ClusterRead),
             service: share(Group::ServiceRead),
             task_definition: share(Group::TaskDefinitionRead),
             ec2: share(Group::Ec2Read),
-        })))
+        };
+        Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
 
     /// No limit, for a simulator.
     #[must_use]
     pub fn unlimited() -> Self {
-        Self(None)
+        Self { shares: None, lane: Arc::default() }
     }
 
-    /// Returns when our share has room for one more call of this group, and takes that room. In order of arrival.
+    /// The same share, with a turn of its own: calls of one lane do not delay those of another by more than one each.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        Self { shares: self.shares.clone(), lane: Arc::default() }
+    }
+
+    /// Returns when our share has room for one more call of this group, and takes that room. Lanes take turns; within
+    /// one, calls go in order of arrival.
     pub async fn wait(&self, group: Group) {
-        let Some(shares) = &self.0 else { return };
-        let share = match group {
-            Group::ClusterRead => &shares.cluster,
-            Group::ServiceRead => &shares.service,
-            Group::TaskDefinitionRead => &shares.task_definition,
-            Group::Ec2Read => &shares.ec2,
+        let Some(shares) = &self.shares else { return };
+        let (share, lane) = match group {
+            Group::ClusterRead => (&shares.cluster, &self.lane.cluster),
+            Group::ServiceRead => (&shares.service, &self.lane.service),
+            Group::TaskDefinitionRead => (&shares.task_definition, &self.lane.task_definition),
+            Group::Ec2Read => (&shares.ec2, &self.lane.ec2),
         };
+        let _first_of_lane = lane.lock().await;
         let _turn = share.turn.lock().await;
         // Ends: the bucket refills at a constant rate, and nobody else draws on it during our turn.
         while let Err(not_yet) = share.limiter.check() {
@@ -198,6 +220,24 @@ mod tests {
         let mut left = waiting.join_all().await;
         left.sort_unstable();
         assert_eq!(left, (1..=10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_of_a_lane_waits_for_one_call_of_each_other_lane() {
+        let budget = Budget::percent(100);
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..2 {
+            let lane = budget.lane();
+            for _ in 0..1_000 {
+                let lane = lane.clone();
+                crowd.spawn(async move { lane.wait(Group::ServiceRead).await });
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        // Ten calls, each behind one of both others, at 20 calls a second.
+        let waited = seconds(&budget.lane(), Group::ServiceRead, 10).await;
+        assert!(waited <= 30.0 / 20.0 + 0.1, "{waited} s");
+        assert!(crowd.len() == 2_000 && crowd.join_all().await.len() == 2_000, "the others end too");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,18 @@
 //! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::{ContainerInstance, Failure, Service, Task, TaskDefinition};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::AGAIN_AFTER;
@@ -20,6 +28,8 @@ const DESCRIBED_MAX: usize = 100;
 const PAGE_MAX: i32 = 100;
 /// The most pages that are followed: a cluster with a million tasks has fewer.
 const PAGES_MAX: usize = 10_000;
+/// The most characters of a failure's reason that are repeated; those that ECS documents have 20.
+const REASON_CHARS_MAX: usize = 80;
 /// Describe calls under way at once for one stage's message.
 const CALLS_CONCURRENT_MAX: usize = 8;
 
@@ -58,6 +68,18 @@ pub enum EcsError {
     /// A list that repeats itself, or never ends.
     #[error("the pages of {0} do not end")]
     Endless(&'static str),
+    /// The answer lacks a part that every answer of ECS has: something else answers at this endpoint.
+    #[error(
+        "{endpoint} answered {operation} without `{part}`, which ECS always sends; check the endpoint setting"
+    )]
+    Incomplete {
+        /// The operation.
+        operation: &'static str,
+        /// Where the request went.
+        endpoint: String,
+        /// The missing part of the answer.
+        part: &'static str,
+    },
 }
 
 impl EcsError {
@@ -69,7 +91,7 @@ impl EcsError {
             Self::Refused { code, .. } => {
                 matches!(code.as_str(), "InvalidParameterException" | "ClientException")
             }
-            Self::Unavailable { .. } | Self::Endless(_) => false,
+            Self::Unavailable { .. } | Self::Endless(_) | Self::Incomplete { .. } => false,
         }
     }
 }
@@ -79,6 +101,34 @@ impl EcsError {
 pub struct Ecs {
     client: Client,
     budget: Budget,
+    endpoint: Endpoint,
+}
+
+/// What a Describe call said of the names that it was asked for.
+#[derive(Clone, Debug)]
+pub struct Described<T> {
+    /// Those that ECS described, each once.
+    pub found: Vec<T>,
+    /// Why ECS did not describe the others, by the name that it was asked for.
+    pub failed: HashMap<String, NotDescribed>,
+}
+
+/// Why ECS did not describe what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDescribed {
+    /// It does not exist, or not any more.
+    Missing,
+    /// ECS gave another reason, or left it out of its answer.
+    Unexplained(String),
+}
+
+/// Who made up the names that ECS is asked to describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// ECS itself, a moment ago: what it does not know yet is asked for again, a few times.
+    Ecs,
+    /// The sender of a message: a name that ECS does not know costs one look.
+    Sender,
 }
 
 /// Which tasks of a cluster a list holds.
@@ -93,8 +143,26 @@ pub enum TasksOf<'a> {
 impl Ecs {
     /// ECS through this client, within this budget.
     #[must_use]
-    pub fn new(client: Client, budget: Budget) -> Self {
-        Self { client, budget }
+    pub fn new(client: &Client, budget: Budget) -> Self {
+        let endpoint = Endpoint::default();
+        let config = client.config().to_builder().interceptor(endpoint.clone());
+        Self { client: Client::from_conf(config.build()), budget, endpoint }
+    }
+
+    /// The same, with a turn of its own at the budget: for one message, so that its calls do not delay those of another.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        Self { budget: self.budget.lane(), ..self.clone() }
+    }
+
+    /// A part that the answer must have.
+    fn required<T>(
+        &self,
+        operation: &'static str,
+        part: &'static str,
+        found: Option<T>,
+    ) -> Result<T, EcsError> {
+        found.ok_or_else(|| EcsError::Incomplete { operation, endpoint: self.endpoint.text(), part })
     }
 
     /// The ARNs of every service of the cluster.
@@ -104,18 +172,24 @@ impl Ecs {
             let call =
                 self.client.list_services().cluster(cluster).max_results(PAGE_MAX).set_next_token(token);
             let page = call.send().await.map_err(|e| failure("ListServices", cluster, "", e))?;
-            Ok((page.service_arns.unwrap_or_default(), page.next_token))
+            Ok((self.required("ListServices", "serviceArns", page.service_arns)?, page.next_token))
         })
         .await
     }
 
     /// The services of these names or ARNs, as far as the cluster has them.
-    pub async fn describe_services(&self, cluster: &str, names: &[String]) -> Result<Vec<Service>, EcsError> {
-        described(names, SERVICES_DESCRIBED_MAX, async |batch| {
+    pub async fn describe_services(
+        &self,
+        cluster: &str,
+        names: &[String],
+        origin: Origin,
+    ) -> Result<Described<Service>, EcsError> {
+        described(names, SERVICES_DESCRIBED_MAX, origin, Service::service_name, async |batch| {
             self.budget.wait(Group::ServiceRead).await;
             let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
             let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
-            Ok((answer.services.unwrap_or_default(), answer.failures.unwrap_or_default()))
+            let services = self.required("DescribeServices", "services", answer.services)?;
+            Ok((services, answer.failures.unwrap_or_default()))
         })
         .await
     }
@@ -132,18 +206,19 @@ impl Ecs {
             let call = call.set_service_name(service.clone()).set_next_token(token);
             let asked = service.as_deref().unwrap_or_default();
             let page = call.send().await.map_err(|e| failure("ListTasks", cluster, asked, e))?;
-            Ok((page.task_arns.unwrap_or_default(), page.next_token))
+            Ok((self.required("ListTasks", "taskArns", page.task_arns)?, page.next_token))
         })
         .await
     }
 
     /// The tasks of these ARNs, as far as ECS knows them.
-    pub async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>, EcsError> {
-        described(arns, DESCRIBED_MAX, async |batch| {
+    pub async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Described<Task>, EcsError> {
+        described(arns, DESCRIBED_MAX, Origin::Ecs, Task::task_arn, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
             let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
-            Ok((answer.tasks.unwrap_or_default(), answer.failures.unwrap_or_default()))
+            let tasks = self.required("DescribeTasks", "tasks", answer.tasks)?;
+            Ok((tasks, answer.failures.unwrap_or_default()))
         })
         .await
     }
@@ -154,11 +229,7 @@ impl Ecs {
         self.budget.wait(Group::TaskDefinitionRead).await;
         let call = self.client.describe_task_definition().task_definition(arn);
         let answer = call.send().await.map_err(|e| failure(OPERATION, "", "", e))?;
-        answer.task_definition.ok_or_else(|| EcsError::Refused {
-            operation: OPERATION,
-            code: "EmptyAnswer".to_owned(),
-            message: format!("the answer holds no task definition for {}", printable(arn, MESSAGE_CHARS_MAX)),
-        })
+        self.required(OPERATION, "taskDefinition", answer.task_definition)
     }
 
     /// The container instances of these ARNs, as far as the cluster has them.
@@ -166,14 +237,16 @@ impl Ecs {
         &self,
         cluster: &str,
         arns: &[String],
-    ) -> Result<Vec<ContainerInstance>, EcsError> {
-        described(arns, DESCRIBED_MAX, async |batch| {
+    ) -> Result<Described<ContainerInstance>, EcsError> {
+        const OPERATION: &str = "DescribeContainerInstances";
+        let arn = ContainerInstance::container_instance_arn;
+        described(arns, DESCRIBED_MAX, Origin::Ecs, arn, async |batch| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.describe_container_instances().cluster(cluster);
             let call = call.set_container_instances(Some(batch));
-            let answer =
-                call.send().await.map_err(|e| failure("DescribeContainerInstances", cluster, "", e))?;
-            Ok((answer.container_instances.unwrap_or_default(), answer.failures.unwrap_or_default()))
+            let answer = call.send().await.map_err(|e| failure(OPERATION, cluster, "", e))?;
+            let instances = self.required(OPERATION, "containerInstances", answer.container_instances)?;
+            Ok((instances, answer.failures.unwrap_or_default()))
         })
         .await
     }
@@ -203,28 +276,89 @@ where
     Err(EcsError::Endless(operation))
 }
 
-/// Asks for details, and again for what is missing, a few times. What ECS does not know then is left out.
+/// Asks for details; and again, a few times, for what ECS named itself and does not describe.
 async fn described<T, F>(
     all: &[String],
     size: usize,
+    origin: Origin,
+    name: impl Fn(&T) -> Option<&str>,
     batch: impl Fn(Vec<String>) -> F,
-) -> Result<Vec<T>, EcsError>
+) -> Result<Described<T>, EcsError>
 where
     F: Future<Output = Result<(Vec<T>, Vec<Failure>), EcsError>>,
 {
-    let (mut found, mut failures) = batches(all, size, &batch).await?;
-    for wait in AGAIN_AFTER {
-        failures.retain(|failure| failure.reason() == Some("MISSING"));
-        let missing: Vec<String> = failures.into_iter().filter_map(|failure| failure.arn).collect();
-        if missing.is_empty() {
-            break;
+    let mut described = Described { found: Vec::with_capacity(all.len()), failed: HashMap::new() };
+    let mut asked = all.to_vec();
+    let mut waits: &[Duration] = if origin == Origin::Ecs { &AGAIN_AFTER } else { &[] };
+    loop {
+        let (found, failures) = batches(&asked, size, &batch).await?;
+        let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
+        // What was asked for, each once: an answer may repeat itself, or speak of others.
+        let is_new = |one: &T| name(one).is_some_and(|name| open.remove(last_part(name)));
+        described.found.extend(found.into_iter().filter(is_new));
+        let mut reasons: HashMap<&str, Option<&str>> = HashMap::new();
+        for failure in &failures {
+            reasons.insert(failure.arn().map(last_part).unwrap_or_default(), failure.reason());
         }
-        tokio::time::sleep(wait).await;
-        let (more, left) = batches(&missing, size, &batch).await?;
-        found.extend(more);
-        failures = left;
+        let left = asked.iter().filter(|name| open.contains(last_part(name)));
+        described.failed = left
+            .map(|name| (name.clone(), NotDescribed::of(reasons.get(last_part(name)).copied())))
+            .collect();
+        let Some((wait, later)) = waits.split_first() else { return Ok(described) };
+        waits = later;
+        asked = described.failed.keys().cloned().collect();
+        if asked.is_empty() {
+            return Ok(described);
+        }
+        asked.sort_unstable();
+        tokio::time::sleep(*wait).await;
     }
-    Ok(found)
+}
+
+impl NotDescribed {
+    /// What a failure in an answer means; no failure is a gap in the answer.
+    fn of(failure: Option<Option<&str>>) -> Self {
+        match failure {
+            Some(Some("MISSING")) => Self::Missing,
+            Some(Some(reason)) => {
+                Self::Unexplained(format!("it says {}", printable(reason, REASON_CHARS_MAX)))
+            }
+            Some(None) => Self::Unexplained("it gives no reason".to_owned()),
+            None => Self::Unexplained("its answer leaves it out".to_owned()),
+        }
+    }
+}
+
+/// The name or id at the end of an ARN; a name is itself. ECS names a failure by another form of ARN than it was given.
+fn last_part(name_or_arn: &str) -> &str {
+    name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
+}
+
+/// Where requests go: known from the first one on.
+#[derive(Clone, Debug, Default)]
+struct Endpoint(Arc<OnceLock<String>>);
+
+impl Endpoint {
+    fn text(&self) -> String {
+        self.0.get().map_or_else(|| "the endpoint".to_owned(), |uri| printable(uri, MESSAGE_CHARS_MAX))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Endpoint {
+    fn name(&self) -> &'static str {
+        "Endpoint"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.get_or_init(|| context.request().uri().to_owned());
+        Ok(())
+    }
 }
 
 /// Asks for details in full batches, several at once, and gathers the answers in the order of the questions.

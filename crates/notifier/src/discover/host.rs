@@ -76,6 +76,7 @@ async fn look_up(
 ) -> Result<HashMap<String, Found>, DiscoverError> {
     let described = ecs.describe_container_instances(cluster, &instances).await?;
     let ids: BTreeMap<String, String> = described
+        .found
         .into_iter()
         .filter_map(|instance| Some((instance.container_instance_arn?, instance.ec2_instance_id?)))
         .collect();

@@ -13,7 +13,7 @@ use wire::Share;
 
 use super::survey::{self, Asked, Survey};
 use super::{DiscoverError, Discovery};
-use crate::aws::ecs::{Ecs, EcsError};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::fleet::Endpoint;
 use crate::gather::{Ask, Batching, Gather, NoAnswer};
 
@@ -54,29 +54,34 @@ pub trait Locate: std::fmt::Debug + Send + Sync {
 /// A cluster and the ARN of a task.
 type Question = (String, String);
 
+/// The task, or why ECS did not describe it.
+type Answer = Result<Task, NotDescribed>;
+
 /// Looks tasks up a hundred at a time.
-pub(super) type Lookup = Gather<Question, Option<Task>, EcsError>;
+pub(super) type Lookup = Gather<Question, Answer, EcsError>;
 
 pub(super) fn lookup(ecs: &Ecs) -> Lookup {
     let ecs = ecs.clone();
-    let ask: Ask<Question, Option<Task>, EcsError> =
+    let ask: Ask<Question, Answer, EcsError> =
         Arc::new(move |questions| describe(ecs.clone(), questions).boxed());
     Gather::new(BATCHING, ask)
 }
 
-async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Option<Task>>, EcsError> {
+async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
     let mut clusters = BTreeMap::<&str, Vec<String>>::new();
     for (cluster, task) in &questions {
         clusters.entry(cluster).or_default().push(task.clone());
     }
-    let mut found = HashMap::new();
+    let mut answers = HashMap::new();
     for (cluster, mut tasks) in clusters {
         tasks.sort_unstable();
         tasks.dedup();
-        let tasks = ecs.describe_tasks(cluster, &tasks).await?;
-        found.extend(tasks.into_iter().filter_map(|task| Some((task.task_arn.clone()?, task))));
+        let Described { found, failed } = ecs.describe_tasks(cluster, &tasks).await?;
+        answers.extend(found.into_iter().filter_map(|task| Some((task.task_arn.clone()?, Ok(task)))));
+        answers.extend(failed.into_iter().map(|(task, why)| (task, Err(why))));
     }
-    Ok(questions.iter().map(|(_, task)| found.get(task).cloned()).collect())
+    let other = || Err(NotDescribed::Unexplained("it described another task".to_owned()));
+    Ok(questions.iter().map(|(_, task)| answers.get(task).cloned().unwrap_or_else(other)).collect())
 }
 
 impl Locate for Discovery {
@@ -86,11 +91,19 @@ impl Locate for Discovery {
             let cluster = cluster(&member.cluster, &member.task).ok_or(LocateError::NoCluster)?;
             let question = (cluster.to_owned(), member.task.clone());
             let task = match self.lookup.ask(question).await {
-                Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => None,
+                Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
+                    Err(NotDescribed::Missing)
+                }
                 answer => answer.map_err(LocateError::Tasks)?,
             };
-            let Some(task) = task else {
-                return Ok(Located::Stopped("ECS does not know the task any more".to_owned()));
+            let task = match task {
+                Ok(task) => task,
+                Err(NotDescribed::Missing) => {
+                    return Ok(Located::Stopped("ECS does not know the task any more".to_owned()));
+                }
+                Err(NotDescribed::Unexplained(why)) => {
+                    return Ok(Located::Nowhere(format!("ECS does not describe the task: {why}")));
+                }
             };
             if !survey::is_running(&task) {
                 let status = task.last_status().filter(|status| *status != "RUNNING").unwrap_or("STOPPING");
@@ -98,8 +111,8 @@ impl Locate for Discovery {
             }
             let asked = Asked { cluster: &member.cluster, share: &Share::All, labels: None };
             let mut survey = Survey::default();
-            self.survey(&mut survey, std::slice::from_ref(&task), asked).await?;
-            self.find_hosts(&mut survey, cluster).await?;
+            self.survey(&self.ecs, &mut survey, std::slice::from_ref(&task), asked).await?;
+            self.find_hosts(&self.ecs, &mut survey, cluster).await?;
             Ok(pick(endpoint, survey))
         }
         .boxed()

@@ -20,7 +20,7 @@ mod survey;
 mod tasks;
 
 pub use locate::{Locate, LocateError, Located};
-pub use services::Services;
+pub use services::{SERVICES_NAMED_MAX, Services};
 
 /// Which containers count as ready to be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,13 +73,25 @@ pub enum DiscoverError {
     /// EC2 said no, or nothing.
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
+    /// The scope names more services than one broadcast may.
+    #[error(
+        "the scope names {named} services, but one broadcast names at most {SERVICES_NAMED_MAX}: send several, or name none to reach the whole cluster"
+    )]
+    TooManyServices {
+        /// How many it names.
+        named: usize,
+    },
 }
 
 impl DiscoverError {
     /// Whether asking again would give the same answer.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Ecs(error) if error.is_final())
+        match self {
+            Self::Ecs(error) => error.is_final(),
+            Self::Ec2(_) => false,
+            Self::TooManyServices { .. } => true,
+        }
     }
 
     /// A stable word for the kind of error, for scripts and alarms.
@@ -90,6 +102,7 @@ impl DiscoverError {
             Self::Ecs(EcsError::ServiceNotFound { .. }) => "service-not-found",
             Self::Ecs(_) => "ecs",
             Self::Ec2(_) => "ec2",
+            Self::TooManyServices { .. } => "too-many-services",
         }
     }
 }
@@ -110,7 +123,7 @@ impl Discovery {
     /// addresses may be called at all.
     #[must_use]
     pub fn new(aws: &Aws, health: Health, networks: Networks) -> Self {
-        let ecs = Ecs::new(aws.ecs.clone(), aws.budget.clone());
+        let ecs = Ecs::new(&aws.ecs, aws.budget.clone());
         Self {
             lookup: locate::lookup(&ecs),
             ecs,

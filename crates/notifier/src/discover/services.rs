@@ -7,7 +7,11 @@ use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::definition::Found;
 use super::{DiscoverError, Discovery};
+use crate::aws::ecs::{Described, NotDescribed, Origin};
 use crate::fleet::{Bystander, BystanderReason, Member, Skip, SkipReason};
+
+/// The most services that one broadcast names. More take the whole cluster, or several broadcasts.
+pub const SERVICES_NAMED_MAX: usize = 1_000;
 
 /// What stage 1 found.
 #[derive(Clone, Debug, Default)]
@@ -34,18 +38,20 @@ impl Discovery {
         scope: &ObserverMessage,
         broadcast: &Broadcast,
     ) -> Result<Services, DiscoverError> {
+        let ecs = self.ecs.lane();
         let cluster = scope.cluster.as_str();
-        let asked: Vec<String> = if scope.services.is_empty() {
-            distinct(self.ecs.list_services(cluster).await?)
+        let (asked, origin) = if scope.services.is_empty() {
+            (distinct(ecs.list_services(cluster).await?), Origin::Ecs)
         } else {
-            distinct(scope.services.iter().cloned())
+            check_count(&scope.services)?;
+            (distinct(scope.services.iter().cloned()), Origin::Sender)
         };
-        let services = self.ecs.describe_services(cluster, &asked).await?;
-        let active: Vec<Service> = services.into_iter().filter(|s| s.status() != Some("INACTIVE")).collect();
+        let Described { found, failed } = ecs.describe_services(cluster, &asked, origin).await?;
+        let active: Vec<Service> = found.into_iter().filter(|s| s.status() != Some("INACTIVE")).collect();
 
         let revisions: Vec<Vec<String>> = active.iter().map(revisions).collect();
         let all = distinct(revisions.iter().flatten().cloned());
-        let definitions = self.definitions.get(&self.ecs, &all).await?;
+        let definitions = self.definitions.get(&ecs, &all).await?;
         let definitions: BTreeMap<&str, Found> = all.iter().map(String::as_str).zip(definitions).collect();
 
         let mut found = Services::default();
@@ -61,14 +67,31 @@ impl Discovery {
         if scope.standalone && scope.services.is_empty() {
             found.messages.push(standalone(cluster, broadcast));
         }
-        if !scope.services.is_empty() {
-            // Whatever ECS says of it, or says nothing: a name without an active service is told.
-            let names: HashSet<&str> = active.iter().filter_map(Service::service_name).collect();
-            let missing = asked.iter().filter(|name| !names.contains(service_name(name)));
-            found.skips = missing.map(|name| no_such_service(cluster, name)).collect();
+        // A name without an active service is reported: one that the sender wrote always, one that ECS listed unless
+        // the service is gone by now.
+        let names: HashSet<&str> = active.iter().filter_map(Service::service_name).collect();
+        for name in asked.iter().filter(|name| !names.contains(service_name(name))) {
+            match failed.get(name) {
+                Some(NotDescribed::Unexplained(why)) => found.skips.push(not_described(cluster, name, why)),
+                _ if origin == Origin::Sender => found.skips.push(no_such_service(cluster, name)),
+                _ => {}
+            }
         }
         Ok(found)
     }
+}
+
+/// Whether a scope may name so many services: each ten cost a call of the budget that all broadcasts share.
+pub(super) fn check_count(services: &[String]) -> Result<(), DiscoverError> {
+    let named = services.len();
+    if named > SERVICES_NAMED_MAX { Err(DiscoverError::TooManyServices { named }) } else { Ok(()) }
+}
+
+/// The skip of a service that ECS listed and then did not describe.
+fn not_described(cluster: &str, name: &str, why: &str) -> Skip {
+    let service = service_name(name).to_owned();
+    let member = Member { cluster: cluster.to_owned(), service, ..Member::default() };
+    Skip { member, reason: SkipReason::NotDescribed(why.to_owned()) }
 }
 
 /// The skip of a service that the scope names and the cluster does not have.

@@ -93,6 +93,16 @@ fn member(task: &Task, cluster: &str) -> Member {
     }
 }
 
+/// A task of which only the ARN is known.
+fn listed(arn: &str, service: &str, asked: Asked<'_>) -> Member {
+    Member {
+        cluster: asked.cluster.to_owned(),
+        service: service.to_owned(),
+        task: arn.to_owned(),
+        ..Member::default()
+    }
+}
+
 /// A word of ECS as a reason shows it.
 fn status(word: Option<&str>) -> String {
     printable(word.unwrap_or("of unknown status"), STATUS_CHARS_MAX)
@@ -113,13 +123,16 @@ impl Survey {
     /// Notes a task that ECS listed and then did not know.
     pub(super) fn vanished(&mut self, arn: &str, service: &str, asked: Asked<'_>) {
         if asked.takes_rest() {
-            let member = Member {
-                cluster: asked.cluster.to_owned(),
-                service: service.to_owned(),
-                task: arn.to_owned(),
-                ..Member::default()
-            };
+            let member = listed(arn, service, asked);
             self.fleet.bystanders.push(Bystander { member, reason: BystanderReason::TaskVanished });
+        }
+    }
+
+    /// Notes a task that ECS listed and then did not describe, without saying that it is gone: it may be running.
+    pub(super) fn not_described(&mut self, arn: &str, service: &str, why: &str, asked: Asked<'_>) {
+        if asked.takes_rest() {
+            let reason = SkipReason::NotDescribed(why.to_owned());
+            self.fleet.skips.push(Skip { member: listed(arn, service, asked), reason });
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use aws_sdk_ecs::types::Task;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
-use super::services::{no_such_service, service_name};
+use super::services::{check_count, no_such_service, service_name};
 use super::survey::{self, Asked, Survey};
 use super::{DiscoverError, Discovery};
-use crate::aws::ecs::{EcsError, TasksOf};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
 use crate::fleet::{Fleet, Skip};
 
 /// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has
@@ -58,7 +58,8 @@ impl Discovery {
         } else {
             (TasksOf::Service(&message.service), Meant::named([&message.service]))
         };
-        let arns = match self.ecs.list_tasks(&message.cluster, of).await {
+        let ecs = self.ecs.lane();
+        let arns = match ecs.list_tasks(&message.cluster, of).await {
             Err(EcsError::ServiceNotFound { service, .. }) => {
                 let skips =
                     if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
@@ -66,7 +67,7 @@ impl Discovery {
             }
             listed => listed?,
         };
-        self.look(asked, &meant, service_name(&message.service), arns).await
+        self.look(&ecs, asked, &meant, service_name(&message.service), arns).await
     }
 
     /// Finds the fleet of a scope in one go: stages 1 and 2 for whoever needs no queue between them.
@@ -79,15 +80,17 @@ impl Discovery {
     /// [`DiscoverError`] when AWS cannot be asked, or has no such cluster. A named service that the cluster does not
     /// have is a skip.
     pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoverError> {
+        check_count(&scope.services)?;
+        let ecs = self.ecs.lane();
         let asked = Asked { cluster: &scope.cluster, share: &Share::All, labels: None };
         let mut skips: Vec<Skip> = Vec::new();
         let (arns, meant) = if scope.services.is_empty() {
             let meant = if scope.standalone { Meant::All } else { Meant::OfServices };
-            (self.ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, meant)
+            (ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, meant)
         } else {
             let mut arns = Vec::new();
             for service in scope.services.iter().collect::<BTreeSet<_>>() {
-                match self.ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
+                match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
                     Err(EcsError::ServiceNotFound { service, .. }) => {
                         skips.push(no_such_service(asked.cluster, &service));
                     }
@@ -96,7 +99,7 @@ impl Discovery {
             }
             (arns, Meant::named(&scope.services))
         };
-        let mut fleet = self.look(asked, &meant, "", arns).await?;
+        let mut fleet = self.look(&ecs, asked, &meant, "", arns).await?;
         fleet.skips.extend(skips);
         fleet.sort();
         Ok(fleet)
@@ -105,6 +108,7 @@ impl Discovery {
     /// Describes the tasks and says what each means; in order.
     async fn look(
         &self,
+        ecs: &Ecs,
         asked: Asked<'_>,
         meant: &Meant,
         service: &str,
@@ -117,24 +121,29 @@ impl Discovery {
 
         let mut survey = Survey::default();
         for arns in arns.chunks(TASKS_HELD_MAX) {
-            let tasks = self.ecs.describe_tasks(asked.cluster, arns).await?;
+            let Described { found, failed } = ecs.describe_tasks(asked.cluster, arns).await?;
             // Each that was asked for, once: nobody else is called, nobody twice, and nobody is left out unsaid.
             let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
             let described =
-                tasks.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
+                found.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
             let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
             for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
-                survey.vanished(arn, service, asked);
+                match failed.get(arn) {
+                    Some(NotDescribed::Missing) => survey.vanished(arn, service, asked),
+                    Some(NotDescribed::Unexplained(why)) => survey.not_described(arn, service, why, asked),
+                    None => survey.not_described(arn, service, "it described another task", asked),
+                }
             }
-            self.survey(&mut survey, &tasks, asked).await?;
+            self.survey(ecs, &mut survey, &tasks, asked).await?;
         }
-        self.find_hosts(&mut survey, asked.cluster).await?;
+        self.find_hosts(ecs, &mut survey, asked.cluster).await?;
         survey.fleet.sort();
         Ok(survey.fleet)
     }
 
     pub(super) async fn survey(
         &self,
+        ecs: &Ecs,
         survey: &mut Survey,
         tasks: &[Task],
         asked: Asked<'_>,
@@ -147,7 +156,7 @@ impl Discovery {
         let revision = |task: &Task| task.task_definition_arn().unwrap_or_default().to_owned();
         let revisions: Vec<String> =
             running.iter().map(|task| revision(task)).collect::<BTreeSet<_>>().into_iter().collect();
-        let definitions = self.definitions.get(&self.ecs, &revisions).await?;
+        let definitions = self.definitions.get(ecs, &revisions).await?;
         let definitions: BTreeMap<&String, _> = revisions.iter().zip(definitions).collect();
         for task in running {
             if let Some(definition) = definitions.get(&revision(task)) {
@@ -158,11 +167,16 @@ impl Discovery {
     }
 
     /// Turns what listens on a host into endpoints, each host being looked up once.
-    pub(super) async fn find_hosts(&self, survey: &mut Survey, cluster: &str) -> Result<(), DiscoverError> {
+    pub(super) async fn find_hosts(
+        &self,
+        ecs: &Ecs,
+        survey: &mut Survey,
+        cluster: &str,
+    ) -> Result<(), DiscoverError> {
         let on_hosts = std::mem::take(&mut survey.on_hosts);
         let hosts: BTreeSet<String> = on_hosts.iter().map(|found| found.host.clone()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
-        let addresses = self.hosts.get(&self.ecs, &self.ec2, cluster, &hosts).await?;
+        let addresses = self.hosts.get(ecs, &self.ec2, cluster, &hosts).await?;
         for found in on_hosts {
             match addresses.get(&found.host) {
                 Some(Ok(ip)) => survey.endpoint(found.member, found.target, *ip, found.port, &self.rules),

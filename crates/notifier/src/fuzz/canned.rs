@@ -15,6 +15,10 @@ use aws_smithy_types::body::SdkBody;
 /// The most answers of one text; after them, every answer is empty. A list that does not end must end all the same.
 const ANSWERS_MAX: usize = 200;
 
+/// An answer in which nothing is listed or described.
+const EMPTY: &str =
+    r#"{"taskArns":[],"tasks":[],"serviceArns":[],"services":[],"containerInstances":[],"failures":[]}"#;
+
 /// Answers requests without a network: the SDK writes the requests and reads the answers.
 #[derive(Clone, Debug)]
 pub(super) struct Answers(Arc<Mutex<State>>);
@@ -27,7 +31,7 @@ struct State {
 
 impl Answers {
     /// Lines of `Operation [status] body`. Of several lines for one operation each is one answer, and the last is
-    /// repeated; an operation without any answers an empty object. A status that is none is a broken connection.
+    /// repeated; an operation without any answers empty lists. A status that is none is a broken connection.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let mut answers = HashMap::<String, VecDeque<_>>::new();
@@ -47,7 +51,7 @@ impl Answers {
 
     fn next(&self, operation: &str) -> (u16, String) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = || (200, "{}".to_owned());
+        let empty = || (200, EMPTY.to_owned());
         let Some(left) = state.left.checked_sub(1) else { return empty() };
         state.left = left;
         let Some(answers) = state.answers.get_mut(operation) else { return empty() };

@@ -73,6 +73,11 @@ struct Named {
     id: Option<String>,
 }
 
+/// The id of the broadcast that a body of an inner queue is part of, if it says.
+pub(super) fn broadcast(body: &str) -> Option<String> {
+    serde_json::from_str::<Glimpse>(body).ok()?.broadcast?.id
+}
+
 /// Why a message could not be moved to the dead letters. It is still on its queue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,7 +140,7 @@ impl DeadLetters {
 
     async fn bury(&self, message: &Message, letter: &DeadLetter) -> Result<(), PublishError> {
         let attributes = letter.attributes(message);
-        self.queue.send(&[Outgoing { body: &message.body, attributes: &attributes }], &message.trace).await
+        self.queue.send(&[Outgoing::new(&message.body, &attributes)], &message.trace).await
     }
 }
 

@@ -81,7 +81,7 @@ impl Letters {
             let kept: Vec<_> =
                 messages.map(|letter| (letter.message.body.as_str(), attributes(&letter.message))).collect();
             let entries: Vec<_> =
-                kept.iter().map(|(body, attributes)| Outgoing { body, attributes }).collect();
+                kept.iter().map(|(body, attributes)| Outgoing::new(body, attributes)).collect();
             let trace = Trace { xray: xray.map(str::to_owned), ..Trace::default() };
             if let Err(error) = self.source.send(&entries, &trace).await {
                 let refused = error.refused.iter();

@@ -12,6 +12,8 @@ pub const BATCH_BYTES_MAX: usize = wire::MESSAGE_BYTES_MAX;
 pub const RECEIVE_WAIT_SECONDS: i32 = 20;
 /// SQS: how long one receive can hide a message in all, however often it is extended.
 pub const VISIBILITY_MAX: Duration = Duration::from_hours(12);
+/// SQS: characters of a message group.
+pub(super) const GROUP_CHARS_MAX: usize = 128;
 /// SQS: attributes of one message.
 pub const ATTRIBUTES_MAX: usize = 10;
 

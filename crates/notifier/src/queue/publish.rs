@@ -5,7 +5,8 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use super::attributes::Attributes;
 use super::batch::{self, Answer, Call, EntryError};
-use super::limits::TRIES_MAX;
+use super::dead_letter::broadcast;
+use super::limits::{GROUP_CHARS_MAX, TRIES_MAX};
 use super::trace::Trace;
 use super::{Queue, QueueError};
 
@@ -47,6 +48,8 @@ impl PublishError {
 impl Queue {
     /// Sends every body as a message of its own, in batches that SQS takes, several at a time.
     ///
+    /// Messages of one broadcast share a message group, so that the queue can serve small broadcasts beside a large one.
+    ///
     /// What SQS refuses for a passing reason is offered again, five times in all, with growing waits. A call whose answer
     /// was lost may have worked: then a message is there twice, as standard queues allow.
     ///
@@ -56,7 +59,7 @@ impl Queue {
     pub async fn publish(&self, bodies: &[String], trace: &Trace) -> Result<(), PublishError> {
         let mut attributes = Attributes::default();
         trace.add_to(&mut attributes);
-        let entries: Vec<_> = bodies.iter().map(|body| Outgoing { body, attributes: &attributes }).collect();
+        let entries: Vec<_> = bodies.iter().map(|body| Outgoing::new(body, &attributes)).collect();
         self.send(&entries, trace).await
     }
 
@@ -95,8 +98,26 @@ impl Queue {
 
 /// A message to send.
 pub(super) struct Outgoing<'a> {
-    pub(super) body: &'a str,
-    pub(super) attributes: &'a Attributes,
+    body: &'a str,
+    attributes: &'a Attributes,
+    /// The broadcast that it is part of. Standard queues serve the group with few messages before one with many ("fair
+    /// queues"), and keep no order within a group.
+    group: Option<String>,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(body: &'a str, attributes: &'a Attributes) -> Self {
+        let group = broadcast(body).filter(|id| is_group(id)).map(|mut id| {
+            id.truncate(GROUP_CHARS_MAX);
+            id
+        });
+        Self { body, attributes, group }
+    }
+}
+
+/// Whether SQS takes the start of this text as a message group. It is ASCII, so it can be cut anywhere.
+fn is_group(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 struct Send<'a> {
@@ -109,6 +130,7 @@ impl Send<'_> {
         SendMessageBatchRequestEntry::builder()
             .id(id)
             .message_body(message.body)
+            .set_message_group_id(message.group.clone())
             .set_message_attributes(message.attributes.to_sdk()?)
             .set_message_system_attributes(self.trace.to_sdk()?)
             .build()
@@ -133,5 +155,33 @@ impl<'a> Call for Send<'a> {
         let answer = self.queue.call(OPERATION, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
         Ok(Answer { successful, failed: answer.failed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_a_broadcast_are_a_group() {
+        let none = Attributes::default();
+        let group = |body: &str| Outgoing::new(body, &none).group;
+        assert_eq!(
+            group(r#"{"notify_task_arn":"arn:t","broadcast":{"id":"b-1","event":{}}}"#),
+            Some("b-1".to_owned())
+        );
+        let long = format!(r#"{{"broadcast":{{"id":"{}"}}}}"#, "x".repeat(256));
+        assert_eq!(group(&long), Some("x".repeat(128)));
+        // Nobody's broadcast yet, nothing that SQS takes, or no message of ours: the message is a group of its own.
+        for body in [
+            r#"{"cluster":"prod","event":{"id":"e-1"}}"#,
+            r#"{"broadcast":{"id":""}}"#,
+            r#"{"broadcast":{"id":"a b"}}"#,
+            r#"{"broadcast":{"id":"ä"}}"#,
+            r#"{"broadcast":7}"#,
+            "not json",
+        ] {
+            assert_eq!(group(body), None, "{body}");
+        }
     }
 }

@@ -56,6 +56,9 @@ fn because(cause: Cause) -> &'static str {
     match cause {
         Cause::Label => "correct its labels in the task definition, and deploy that",
         Cause::NoSuchService => "correct the service's name, or deploy it",
+        Cause::NotDescribed => {
+            "send the event to its service again; if it stays so, check the ECS endpoint setting"
+        }
         Cause::TaskDefinition => "let the notifier read task definitions: ecs:DescribeTaskDefinition",
         Cause::NetworkModeNone => "give its task a network: awsvpc, bridge or host",
         Cause::PortNotMapped => "map the port in the task definition (portMappings, tcp), and deploy that",

@@ -9,6 +9,10 @@ use crate::stage::StageError;
 /// Waits before a message is delivered again. A task's address is reused within minutes, so retries do not wait longer.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_mins(5) };
 
+/// The part of a wait that chance never takes away: with 15 deliveries, a message outlasts a quarter of an hour in which
+/// AWS throttles or does not answer.
+const WAIT_LEAST: f64 = 0.5;
+
 /// The longest wait that a stage may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
@@ -72,7 +76,10 @@ impl Failure {
             Verdict::Again(Some(after)) => {
                 after.min(RETRY_AFTER_MAX) + RETRY.first.mul_f64(spread.clamp(0.0, 1.0))
             }
-            Verdict::Again(None) => RETRY.wait_after(receives, spread),
+            Verdict::Again(None) => {
+                let spread = WAIT_LEAST + (1.0 - WAIT_LEAST) * spread.clamp(0.0, 1.0);
+                RETRY.wait_after(receives, spread)
+            }
             Verdict::Final => RETRY.most,
         }
     }
@@ -96,7 +103,11 @@ impl From<PublishError> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::aws::ecs::EcsError;
+    use crate::discover::DiscoverError;
 
     fn wait(verdict: Verdict, receives: u32, spread: f64) -> u64 {
         Failure { code: "x", reason: String::new(), verdict, is_recorded: false }
@@ -108,7 +119,17 @@ mod tests {
     fn a_message_waits_longer_each_time_but_never_hours() {
         let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Verdict::Again(None), receives, 1.0));
         assert_eq!(waits, [2, 4, 8, 256, 300, 300]);
-        assert_eq!(wait(Verdict::Again(None), 9, 0.0), 0);
+        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Verdict::Again(None), receives, 0.0));
+        assert_eq!(waits, [1, 2, 4, 128, 150, 150], "chance takes half of it at most");
+    }
+
+    #[test]
+    fn fifteen_deliveries_outlast_a_quarter_of_an_hour_and_five_half_a_minute_at_most() {
+        let all = |deliveries: u32, spread| -> u64 {
+            (1..deliveries).map(|receives| wait(Verdict::Again(None), receives, spread)).sum()
+        };
+        assert!(all(15, 0.0) >= 15 * 60, "{} s", all(15, 0.0));
+        assert_eq!(all(5, 1.0), 30);
     }
 
     #[test]
@@ -123,5 +144,50 @@ mod tests {
         assert_eq!(Failure::panicked(&"boom").reason, "the stage panicked: boom");
         assert_eq!(Failure::panicked(&"boom".to_owned()).reason, "the stage panicked: boom");
         assert_eq!(Failure::panicked(&7).reason, "the stage panicked: no message");
+    }
+
+    #[test]
+    fn five_minutes_without_aws_lose_no_message_that_is_delivered_fifteen_times() {
+        const RECEIVES_MAX: u32 = 15;
+        let outage = Duration::from_mins(5);
+        let unavailable =
+            EcsError::Unavailable { operation: "ListTasks", source: "ThrottlingException".into() };
+        let failure = Failure::from(StageError::Discover(DiscoverError::Ecs(unavailable)));
+        assert_eq!((failure.code, failure.verdict), ("ecs", Verdict::Again(None)));
+        let mut now = Duration::ZERO;
+        for receives in 1..RECEIVES_MAX {
+            // The shortest waits that chance can make.
+            now += failure.wait(receives, 0.0);
+            if now >= outage {
+                return;
+            }
+        }
+        panic!("given up after {now:?}");
+    }
+
+    /// The words that a source file gives as codes: what `fn code` answers, and the values of fields `code`.
+    fn codes(source: &str) -> BTreeSet<&str> {
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let functions = source.split("pub fn code(&self) -> &'static str {").skip(1);
+        let answered = functions.filter_map(|rest| rest.split("\n    }\n").next());
+        let words = answered.flat_map(|body| body.split('"').skip(1).step_by(2));
+        let fields = source.split("code: \"").skip(1).filter_map(|rest| rest.split('"').next());
+        words.chain(fields).filter(|word| *word != "x").collect()
+    }
+
+    #[test]
+    fn every_code_of_a_dead_letter_is_documented_and_no_other() {
+        let sources =
+            [include_str!("../stage.rs"), include_str!("../discover/mod.rs"), include_str!("failure.rs")];
+        let mut written: BTreeSet<&str> = sources.into_iter().flat_map(codes).collect();
+        // Outcomes that end in the dead letters: `StageError::NotTold`.
+        written.extend(["rejected", "failed"]);
+        assert!(written.len() > 15, "the words were not found: {written:?}");
+        let document = include_str!("../../../../docs/operate.md");
+        let table =
+            document.split("| `code` | what it means").nth(1).and_then(|rest| rest.split("\n\n").next());
+        let cells = table.unwrap().lines().skip(2).filter_map(|row| row.split('|').nth(1));
+        let documented: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(documented, written);
     }
 }

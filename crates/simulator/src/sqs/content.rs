@@ -1,6 +1,7 @@
 //! What a producer put into a message, and whether SQS takes it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -37,8 +38,8 @@ pub(super) struct Content {
     /// The X-Ray header, the one system attribute that producers may set.
     pub(super) trace: Option<String>,
     pub(super) system_md5: Option<String>,
-    /// The tenant, for fair queues. Kept and returned; the order of messages does not depend on it.
-    pub(super) group: Option<String>,
+    /// The tenant, for fair queues.
+    pub(super) group: Option<Arc<str>>,
 }
 
 /// A valid message and when it may first be received.
@@ -71,7 +72,7 @@ impl Draft {
                 "The request includes a parameter that is not valid for this queue type.",
             ));
         }
-        let group = self.message_group_id.map(check_group).transpose()?;
+        let group = self.message_group_id.map(check_group).transpose()?.map(Arc::from);
         let delay_s = self.delay_seconds.map(check_delay).transpose()?;
         let attributes = Attributes::read(self.message_attributes.unwrap_or_default())?;
         let (trace, system_md5) =

@@ -208,7 +208,7 @@ impl Query {
             "ApproximateReceiveCount" => Some(message.receives.to_string()),
             "ApproximateFirstReceiveTimestamp" => message.first_received.map(millis),
             "AWSTraceHeader" => message.content.trace.clone(),
-            "MessageGroupId" => message.content.group.clone(),
+            "MessageGroupId" => message.content.group.as_deref().map(str::to_owned),
             "DeadLetterQueueSourceArn" => message.source.as_deref().map(str::to_owned),
             _ => None,
         };

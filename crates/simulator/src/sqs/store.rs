@@ -3,6 +3,7 @@
 //! Pure: time comes in as the duration since 1970, and every call brings the store up to that time first. Sending,
 //! receiving and deleting take logarithmic time.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,12 @@ pub(super) const HIDDEN_MAX: Duration = Duration::from_hours(12);
 
 /// Most messages that were received and neither deleted nor became visible again. AWS says "approximately".
 pub(super) const IN_FLIGHT_MAX: usize = 120_000;
+
+/// A group with more messages in flight than this share of the queue's, and at least [`NOISY_LEAST`], is served after
+/// the others. Source: Amazon SQS Developer Guide, "How Amazon SQS fair queues work"; AWS says "approximately".
+const NOISY_SHARE: usize = 10;
+/// See [`NOISY_SHARE`].
+const NOISY_LEAST: usize = 30;
 
 /// A message, wherever it is.
 #[derive(Clone, Debug)]
@@ -80,6 +87,10 @@ pub(super) struct Store {
     slots: HashMap<u64, Slot>,
     /// Receivable now, by their turns: who became visible first is first.
     visible: BTreeMap<u64, u64>,
+    /// The same by message group, for the groups that have any.
+    visible_by_group: HashMap<Option<Arc<str>>, BTreeMap<u64, u64>>,
+    /// Messages in flight of each group.
+    in_flight_by_group: HashMap<Arc<str>, usize>,
     /// Delayed or in flight, next due first.
     hidden: BTreeSet<(Duration, u64)>,
     by_age: BTreeSet<(Duration, u64)>,
@@ -140,7 +151,7 @@ impl Store {
         let mut taken = Vec::new();
         let limit = ask.limit.min(IN_FLIGHT_MAX.saturating_sub(self.in_flight));
         while taken.len() < limit {
-            let Some((_, &key)) = self.visible.first_key_value() else { break };
+            let Some((turn, key)) = self.next() else { break };
             if let (Some(most), Some(slot)) = (ask.receives_max, self.slots.get(&key))
                 && slot.receives_here >= most
             {
@@ -148,7 +159,7 @@ impl Store {
                 continue;
             }
             // Out of sight until the whole batch is found, or one that stays visible would be found twice.
-            self.visible.pop_first();
+            self.leave(key, Place::Visible(turn));
             taken.push(key);
         }
         for key in taken {
@@ -156,6 +167,25 @@ impl Store {
             batch.received.extend(self.hand_out(key, now, hide_for).map(|found| (key, found)));
         }
         batch
+    }
+
+    /// The visible message whose turn it is: the oldest of the groups that are not noisy, else the oldest.
+    fn next(&self) -> Option<(u64, u64)> {
+        let oldest = self.visible.first_key_value().map(|(&turn, &key)| (turn, key));
+        if !self.in_flight_by_group.values().any(|&count| self.is_noisy(count)) {
+            return oldest;
+        }
+        let quiet = self.visible_by_group.iter().filter(|(group, _)| {
+            let count = group.as_ref().and_then(|group| self.in_flight_by_group.get(group));
+            !count.is_some_and(|&count| self.is_noisy(count))
+        });
+        let firsts = quiet.filter_map(|(_, turns)| turns.first_key_value());
+        firsts.min().map(|(&turn, &key)| (turn, key)).or(oldest)
+    }
+
+    /// Whether a group with so many messages in flight takes more than its share.
+    fn is_noisy(&self, count: usize) -> bool {
+        count >= NOISY_LEAST && count * NOISY_SHARE > self.in_flight
     }
 
     fn hand_out(&mut self, key: u64, now: Duration, hide_for: Duration) -> Option<Message> {
@@ -227,9 +257,10 @@ impl Store {
     }
 
     pub(super) fn remove(&mut self, key: u64) -> Option<Message> {
+        // Its group is read there, so it leaves its place before its slot.
+        self.leave(key, self.slots.get(&key)?.place);
         let slot = self.slots.remove(&key)?;
         self.by_age.remove(&(slot.message.sent, key));
-        self.leave(key, slot.place);
         Some(slot.message)
     }
 
@@ -253,24 +284,52 @@ impl Store {
 
     fn enter(&mut self, key: u64, place: Place) {
         match place {
-            Place::Visible(turn) => drop(self.visible.insert(turn, key)),
+            Place::Visible(turn) => {
+                self.visible.insert(turn, key);
+                self.visible_by_group.entry(self.group(key)).or_default().insert(turn, key);
+            }
             Place::Delayed(due) => drop(self.hidden.insert((due, key))),
             Place::InFlight(due) => {
                 self.hidden.insert((due, key));
                 self.in_flight += 1;
+                if let Some(group) = self.group(key) {
+                    *self.in_flight_by_group.entry(group).or_default() += 1;
+                }
             }
         }
     }
 
     fn leave(&mut self, key: u64, place: Place) {
+        let group = self.group(key);
         match place {
-            Place::Visible(turn) => drop(self.visible.remove(&turn)),
+            Place::Visible(turn) => {
+                self.visible.remove(&turn);
+                if let Entry::Occupied(mut turns) = self.visible_by_group.entry(group) {
+                    turns.get_mut().remove(&turn);
+                    if turns.get().is_empty() {
+                        turns.remove();
+                    }
+                }
+            }
             Place::Delayed(due) => drop(self.hidden.remove(&(due, key))),
             Place::InFlight(due) => {
                 self.hidden.remove(&(due, key));
                 self.in_flight -= 1;
+                if let Some(group) = group
+                    && let Entry::Occupied(mut count) = self.in_flight_by_group.entry(group)
+                {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
             }
         }
+    }
+
+    /// The message group of a message that is here.
+    fn group(&self, key: u64) -> Option<Arc<str>> {
+        self.slots.get(&key)?.message.content.group.clone()
     }
 }
 

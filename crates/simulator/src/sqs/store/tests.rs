@@ -122,6 +122,38 @@ fn old_messages_are_dropped_wherever_they_are() {
     assert_eq!(store.counts(), counts(1, 0, 0));
 }
 
+fn of_group(group: &str, sent: Duration) -> Message {
+    let draft = serde_json::from_value::<Draft>(json!({ "MessageBody": "m", "MessageGroupId": group }));
+    Message::new(group, Arc::new(draft.expect("draft").check().expect("valid").content), sent)
+}
+
+#[test]
+fn a_group_that_takes_more_than_its_share_is_served_after_the_others() {
+    let mut store = Store::default();
+    for _ in 0..500 {
+        store.push(of_group("large", at(0)), at(0), at(0));
+    }
+    // Fewer than thirty in flight: the oldest first, whatever its group.
+    for _ in 0..2 {
+        assert_eq!(receive(&mut store, at(0), ask(10, 30)).len(), 10);
+    }
+    store.push(of_group("small", at(1)), at(1), at(1));
+    assert!(receive(&mut store, at(1), ask(10, 30)).iter().all(|(_, group, _)| group == "large"));
+    let batch = receive(&mut store, at(1), ask(10, 30));
+    let groups: Vec<_> = batch.iter().map(|(_, group, _)| group.as_str()).collect();
+    assert_eq!(groups, [["small"].as_slice(), &["large"; 9]].concat(), "470 messages wait before it");
+    // What has no group is a group of its own.
+    store.push(message("single", at(2)), at(2), at(2));
+    assert_eq!(receive(&mut store, at(2), ask(1, 30))[0].1, "single");
+    // Nobody else waits: the large one goes on.
+    assert_eq!(receive(&mut store, at(2), ask(10, 30)).len(), 10);
+    // Its messages came back: nothing is in flight, and the oldest is first again.
+    store.settle(at(100), RETENTION);
+    assert_eq!(store.counts().in_flight, 0);
+    store.push(of_group("small", at(100)), at(100), at(100));
+    assert_eq!(receive(&mut store, at(100), ask(1, 30))[0].1, "large");
+}
+
 #[test]
 fn no_more_than_the_limit_is_in_flight() {
     let mut store = Store::default();
