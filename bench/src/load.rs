@@ -66,6 +66,7 @@ impl Load {
                 content_mode: ContentMode::Structured,
                 server_name: None,
             },
+            is_starting: false,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// What the container's labels ask for.
     pub target: Target,
+    /// Its health check has not said anything yet: ECS is asked again before it is called.
+    pub is_starting: bool,
 }
 
 /// An opted-in container that cannot be called.

@@ -62,7 +62,7 @@ pub struct Settled {
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryResult {
-    /// In one word; never [`Outcome::Skipped`].
+    /// In one word. [`Outcome::Skipped`] when its health check said nothing in time.
     pub outcome: Outcome,
     /// Why it was not delivered; `None` when it was.
     pub reason: Option<String>,

@@ -30,6 +30,7 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
             content_mode: ContentMode::Structured,
             server_name: None,
         },
+        is_starting: false,
     };
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(0);

@@ -25,12 +25,13 @@ use notifier::discover::{Discovery, Health};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
 use notifier::network::Networks;
-use notifier::outcome::Outcome;
+use notifier::outcome::{Cause, Outcome};
 use notifier::progress::Progress;
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
 use notifier::stage::Ctx;
 use simulator::faults::{Fault, When};
+use simulator::fleet::HealthStatus;
 use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs};
 use tempfile::TempDir;
@@ -94,6 +95,21 @@ impl Setup {
             tasks: Some(sqs.with_dead_letters("tasks", 5, 10).await.0),
         };
         Self { sqs, queues, ctx: Arc::new(ctx), ledger, _directory: directory }
+    }
+
+    /// From now on, no delivery is handed back to its queue: its horizon is over at once.
+    fn give_up_at_once(&mut self) {
+        let networks: Networks = "127.0.0.0/8".parse().unwrap();
+        let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
+        let clock = Clock::system();
+        let aws = Aws::at(&self.sim().url(), "us-east-1");
+        self.ctx = Arc::new(Ctx::new(
+            Discovery::new(&aws, Health::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            self.ledger.clone(),
+            Progress::default(),
+            clock,
+        ));
     }
 
     fn sim(&self) -> &Simulator {
@@ -237,6 +253,42 @@ async fn a_delivery_whose_quick_tries_fail_comes_back_through_the_queue() {
     assert_eq!(counts, Counts { delivered: 3, ..Counts::default() }, "{:?}", recorded.report.entries());
     let slow = recorded.report.entries().iter().find(|entry| entry.member.service == "slow").unwrap();
     assert_eq!(slow.attempts, Some(5), "over both rounds");
+}
+
+#[tokio::test]
+async fn a_container_that_was_starting_at_discovery_is_called_once_it_is_healthy() {
+    let setup = Setup::new(&[service("web", 2, "health_check = true\nhealth = 'UNKNOWN'")]).await;
+    let tasks = setup.sim().tasks();
+    setup.publish(ASK).await;
+    let steps = std::cell::Cell::new(0);
+    let ended = async || {
+        // Each was looked at in stage 2, and again in stage 3: the first becomes healthy, and later the other unhealthy.
+        if steps.get() == 0 && setup.sim().count("DescribeTasks") > 1 {
+            assert!(setup.sim().received().is_empty(), "nobody was called while nobody knew");
+            setup.sim().set_health(&tasks[0].arn, HealthStatus::Healthy).unwrap();
+            setup.sim().set_health(&tasks[1].arn, HealthStatus::Unhealthy).unwrap();
+            steps.set(1);
+        }
+        let recorded = setup.recorded().await;
+        recorded.is_some_and(|recorded| recorded.report.counts().delivered == 1)
+    };
+    setup.run_until(daemon::Options::new(Chance::seeded(1)), ended).await;
+    let recorded = setup.recorded().await.unwrap();
+    assert_eq!(recorded.report.counts().total(), 2, "one outcome or none yet for each: {recorded:#?}");
+    let received = setup.sim().received();
+    assert!(!received.is_empty() && received.iter().all(|call| call.task == tasks[0].arn), "{received:#?}");
+}
+
+#[tokio::test]
+async fn a_container_that_stays_without_a_health_status_ends_as_one_skip() {
+    let mut setup = Setup::new(&[service("web", 1, "health_check = true\nhealth = 'UNKNOWN'")]).await;
+    setup.give_up_at_once();
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { skipped: 1, ..Counts::default() });
+    let entry = &recorded.report.entries()[0];
+    assert_eq!((entry.reason.as_deref(), entry.cause), (Some("its health is UNKNOWN"), Some(Cause::Health)));
+    assert_eq!(setup.sim().received().len(), 0);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::calls::{Call, CallLog};
 use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::faults::Faults;
-use crate::fleet::{Addresses, Fleet, FleetError, TaskStatus};
+use crate::fleet::{Addresses, Fleet, FleetError, HealthStatus, TaskStatus};
 use crate::lock;
 use crate::server::Core;
 use crate::sqs::Sqs;
@@ -273,6 +273,11 @@ impl Simulator {
     /// Lets a task stop as soon as an answer of `ListTasks` has named it.
     pub fn stop_after_listing(&self, arn: &str) -> Result<(), ChangeError> {
         lock(&self.core.world).stop_after_listing(arn)
+    }
+
+    /// What the health checks of a task say from now on.
+    pub fn set_health(&self, arn: &str, health: HealthStatus) -> Result<(), ChangeError> {
+        lock(&self.core.world).set_health(arn, health)
     }
 
     /// Starts one more task of a service's primary deployment, and returns its ARN.

@@ -183,6 +183,9 @@ pub struct TaskMessage {
     /// The name that the task's certificate must have; without it, its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// The container's health check had not said anything at discovery: it is asked for again before the call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starting: bool,
 }
 
 /// How a request travels.

@@ -296,10 +296,8 @@ where
         // What was asked for, each once: an answer may repeat itself, or speak of others.
         let is_new = |one: &T| name(one).is_some_and(|name| open.remove(last_part(name)));
         described.found.extend(found.into_iter().filter(is_new));
-        let mut reasons: HashMap<&str, Option<&str>> = HashMap::new();
-        for failure in &failures {
-            reasons.insert(failure.arn().map(last_part).unwrap_or_default(), failure.reason());
-        }
+        let reasons: HashMap<&str, &Failure> =
+            failures.iter().filter_map(|failure| Some((last_part(failure.arn()?), failure))).collect();
         let left = asked.iter().filter(|name| open.contains(last_part(name)));
         described.failed = left
             .map(|name| (name.clone(), NotDescribed::of(reasons.get(last_part(name)).copied())))
@@ -317,14 +315,14 @@ where
 
 impl NotDescribed {
     /// What a failure in an answer means; no failure is a gap in the answer.
-    fn of(failure: Option<Option<&str>>) -> Self {
-        match failure {
-            Some(Some("MISSING")) => Self::Missing,
-            Some(Some(reason)) => {
-                Self::Unexplained(format!("it says {}", printable(reason, REASON_CHARS_MAX)))
-            }
-            Some(None) => Self::Unexplained("it gives no reason".to_owned()),
-            None => Self::Unexplained("its answer leaves it out".to_owned()),
+    fn of(failure: Option<&Failure>) -> Self {
+        let Some(failure) = failure else {
+            return Self::Unexplained("its answer leaves it out".to_owned());
+        };
+        match failure.reason() {
+            Some("MISSING") => Self::Missing,
+            Some(reason) => Self::Unexplained(format!("it says {}", printable(reason, REASON_CHARS_MAX))),
+            None => Self::Unexplained("it gives no reason".to_owned()),
         }
     }
 }

@@ -67,6 +67,9 @@ pub enum AttemptError {
     /// The task runs, but its container cannot be called at the moment; nobody was called.
     #[error("it cannot be called at the moment: {0}")]
     Nowhere(String),
+    /// The container's health check has not said anything yet; nobody was called.
+    #[error("{0}")]
+    Starting(String),
     /// Nobody knows where the task is by now, so nobody was called.
     #[error(transparent)]
     Lost(LocateError),
@@ -104,6 +107,7 @@ impl AttemptError {
             | Self::TlsBroken(_)
             | Self::NotHttp(_)
             | Self::Nowhere(_)
+            | Self::Starting(_)
             | Self::Lost(_)
             | Self::CutOff => Then::Again(None),
             Self::Stopped(_) => Then::Settle(Outcome::Gone),
@@ -139,6 +143,7 @@ impl AttemptError {
             Self::NotHttp(_) => Cause::NotHttp,
             Self::Stopped(_) => Cause::Stopped,
             Self::Nowhere(_) => Cause::Nowhere,
+            Self::Starting(_) => Cause::Health,
             Self::Lost(_) => Cause::Lost,
             Self::Answered { .. } => Cause::Answered,
         }
@@ -164,9 +169,14 @@ impl AttemptError {
         matches!(self, Self::Answered { meaning: Meaning::Misdirected, .. })
     }
 
+    /// Whether the container is not known to be healthy yet.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self, Self::Starting(_))
+    }
+
     /// Whether a request was made, or at least begun.
     pub(super) fn was_attempted(&self) -> bool {
-        !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Lost(_))
+        !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Starting(_) | Self::Lost(_))
     }
 
     /// The error and its causes as one line, as a report shows it.

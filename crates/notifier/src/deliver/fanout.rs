@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::error;
 use wire::Broadcast;
 
-use super::{Deliverer, Next, Tried};
+use super::{Deliverer, Next, Tried, Tries};
 use crate::fleet::Endpoint;
 use crate::outcome::{Cause, DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
@@ -20,8 +20,10 @@ struct Job {
     index: usize,
     /// Where it was found last.
     endpoint: Endpoint,
-    /// Tries made, the one under way included.
-    tries: u32,
+    /// Tries made.
+    tries: Tries,
+    /// Where it is has been asked for before.
+    again: bool,
     /// HTTP requests made.
     attempts: u32,
 }
@@ -63,7 +65,8 @@ impl Deliverer {
         let mut fresh = endpoints.into_iter().enumerate().map(|(index, endpoint)| Job {
             index,
             endpoint,
-            tries: 0,
+            tries: Tries::default(),
+            again: false,
             attempts: 0,
         });
         loop {
@@ -94,8 +97,7 @@ impl Fanout<'_> {
     }
 
     fn start(&mut self, mut job: Job) {
-        let again = job.tries > 0;
-        job.tries += 1;
+        let again = std::mem::replace(&mut job.again, true);
         let deliverer = self.deliverer.clone();
         // The request is made for each try rather than kept: a body for every waiting retry would be memory by the size
         // of the fleet.
@@ -129,7 +131,8 @@ impl Fanout<'_> {
             }
         };
         job.attempts += tried.requests();
-        match self.deliverer.next(job.tries, false, &tried) {
+        job.tries.count(&tried);
+        match self.deliverer.next(job.tries, false, false, &tried) {
             Next::Settled | Next::UsedUp(_) => {
                 self.settle(job.index, super::settled(&self.broadcast, job.attempts, tried));
             }

@@ -47,6 +47,17 @@ pub use self::trust::{Signing, Trust, TrustOptions};
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
 
+/// Waits before the health of a starting container is asked for again where no queue waits: a minute in all, because
+/// Docker's first check comes after 30 s unless the task definition says otherwise.
+const HEALTH_AGAIN_AFTER: [Duration; 6] = [
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(15),
+    Duration::from_secs(25),
+];
+
 /// How deliveries are made.
 ///
 /// The defaults suit tasks in the same VPC. They come from a model that measurements bear out: what a broadcast takes
@@ -135,9 +146,33 @@ struct Tried {
 }
 
 impl Tried {
+    /// Whether the container was not called because it is starting.
+    fn is_starting(&self) -> bool {
+        self.result.as_ref().is_err_and(AttemptError::is_starting)
+    }
+
     /// HTTP requests that it made: one or none.
     fn requests(&self) -> u32 {
         self.result.as_ref().err().is_none_or(AttemptError::was_attempted).into()
+    }
+}
+
+/// How often a delivery was tried.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    /// Tries that count towards the limit.
+    calls: u32,
+    /// Looks at a container that was starting.
+    looks: usize,
+}
+
+impl Tries {
+    fn count(&mut self, tried: &Tried) {
+        if tried.is_starting() {
+            self.looks += 1;
+        } else {
+            self.calls += 1;
+        }
     }
 }
 
@@ -229,9 +264,10 @@ impl Deliverer {
         round: Round,
     ) -> Result<Settled, Unfinished> {
         let Round { mut again, more, deadline } = round;
+        let is_queued = more || deadline.is_some();
         let mut endpoint = endpoint.clone();
         let mut last = None;
-        let (mut number, mut attempts) = (0, 0);
+        let (mut so_far, mut attempts) = (Tries::default(), 0);
         loop {
             let tried = match before(deadline, self.find(endpoint, again)).await {
                 None => return Err(Unfinished { attempts, wait: None, last }),
@@ -243,10 +279,11 @@ impl Deliverer {
                     self.attempt(broadcast, endpoint, deadline).await
                 }
             };
-            (again, number, attempts) = (true, number + 1, attempts + tried.requests());
+            so_far.count(&tried);
+            (again, attempts) = (true, attempts + tried.requests());
             let ours = tried.result.as_ref().is_err_and(AttemptError::is_ours);
             let unfinished = |wait, tried: Tried| Unfinished { attempts, wait, last: tried.result.err() };
-            match self.next(number, more, &tried) {
+            match self.next(so_far, more, is_queued, &tried) {
                 Next::UsedUp(asked) if ours || more => return Err(unfinished(asked, tried)),
                 Next::Settled | Next::UsedUp(_) => return Ok(settled(broadcast, attempts, tried)),
                 Next::Again { wait, .. } if deadline.is_some_and(|end| Instant::now() + wait >= end) => {
@@ -275,9 +312,11 @@ impl Deliverer {
     /// Where to call: where the endpoint was found, or if it was tried before, where it is by now. No slot is held
     /// meanwhile, so waiting for ECS keeps nobody from being called.
     async fn find(&self, endpoint: Endpoint, again: bool) -> Result<Endpoint, Tried> {
-        let Some(locate) = self.locate.as_ref().filter(|_| again) else { return Ok(endpoint) };
+        let asks = again || endpoint.is_starting;
+        let Some(locate) = self.locate.as_ref().filter(|_| asks) else { return Ok(endpoint) };
         let error = match locate.locate(&endpoint).await {
             Ok(Located::At(found)) => return Ok(found),
+            Ok(Located::Starting(why)) => AttemptError::Starting(why),
             Ok(Located::Stopped(why)) => AttemptError::Stopped(why),
             Ok(Located::Nowhere(why)) => AttemptError::Nowhere(why),
             Err(error) => AttemptError::Lost(error),
@@ -310,17 +349,22 @@ impl Deliverer {
         Tried { endpoint, latency: started.elapsed(), result }
     }
 
-    /// What becomes of a delivery after try number `number`. Where `more` rounds may follow, a wait that a task asks for
-    /// and that is too long to be waited here is left to them.
-    fn next(&self, number: u32, more: bool, tried: &Tried) -> Next {
+    /// What becomes of a delivery after so many tries. Where `more` rounds may follow, a wait that a task asks for and
+    /// that is too long to be waited here is left to them. A starting container is waited for by the queue if there is one.
+    fn next(&self, so_far: Tries, more: bool, is_queued: bool, tried: &Tried) -> Next {
         let Err(error) = &tried.result else { return Next::Settled };
         let Then::Again(asked) = error.then() else { return Next::Settled };
         if error.is_misdirected() && self.locate.is_none() {
             // The same stranger would answer again.
             return Next::Settled;
         }
+        if error.is_starting() {
+            let waits = if is_queued { &[][..] } else { &HEALTH_AGAIN_AFTER };
+            let wait = waits.get(so_far.looks.saturating_sub(1));
+            return wait.map_or(Next::UsedUp(None), |&wait| Next::Again { wait, reason: error.reason() });
+        }
         let schedule = &self.inner.schedule;
-        match schedule.wait_before(number + 1, asked, self.inner.chance.fraction()) {
+        match schedule.wait_before(so_far.calls + 1, asked, self.inner.chance.fraction()) {
             Some(wait) if !(more && asked > Some(schedule.asked_most)) => {
                 Next::Again { wait, reason: error.reason() }
             }
@@ -336,6 +380,7 @@ fn settled(broadcast: &Broadcast, attempts: u32, tried: Tried) -> Settled {
         Err(error) => {
             let outcome = match error.then() {
                 Then::Settle(outcome) => outcome,
+                Then::Again(_) if error.is_starting() => Outcome::Skipped,
                 Then::Again(_) => Outcome::Failed,
             };
             (outcome, Some(error), error.status())

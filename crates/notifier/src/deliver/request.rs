@@ -41,7 +41,7 @@ pub(super) struct Call {
 impl Call {
     /// The call that tells `endpoint` of `broadcast`. The same two always make the same bytes.
     pub(super) fn new(broadcast: &Broadcast, endpoint: &Endpoint) -> Result<Self, AttemptError> {
-        let Endpoint { member, address, target } = endpoint;
+        let Endpoint { member, address, target, .. } = endpoint;
         let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
         let mut about = HeaderMap::new();
         let (method, body) = match target.method {

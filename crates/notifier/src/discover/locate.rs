@@ -14,7 +14,7 @@ use wire::Share;
 use super::survey::{self, Asked, Survey};
 use super::{DiscoverError, Discovery};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
-use crate::fleet::Endpoint;
+use crate::fleet::{Endpoint, SkipReason};
 use crate::gather::{Ask, Batching, Gather, NoAnswer};
 
 /// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
@@ -25,6 +25,8 @@ const BATCHING: Batching = Batching { questions_max: 100, at_once_max: 4, linger
 pub enum Located {
     /// Here: at the same address, or at a new one.
     At(Endpoint),
+    /// Its task runs, but its health check has not said anything yet.
+    Starting(String),
     /// Its task has stopped, or is about to.
     Stopped(String),
     /// Its task runs, but the container cannot be called at the moment.
@@ -144,6 +146,9 @@ fn pick(endpoint: &Endpoint, survey: Survey) -> Located {
         found.retain(|one| one.member.container == *named);
     }
     if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
+        if one.is_starting {
+            return Located::Starting(SkipReason::Health(survey::UNKNOWN.to_owned()).to_string());
+        }
         // The delivery's id is made of these: it stays what it was, whatever ECS calls things by now.
         let member = endpoint.member.clone();
         return Located::At(Endpoint { member, ..one });

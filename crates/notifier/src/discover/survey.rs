@@ -2,7 +2,7 @@
 //!
 //! Pure: the input is what ECS said of the task and its revision.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use aws_sdk_ecs::types::{Container, HealthStatus, Task};
 use wire::{Labels, Share};
@@ -19,6 +19,10 @@ use crate::text::printable;
 const GROUP_CHARS_MAX: usize = 255;
 /// The most characters of a status that a reason repeats; those that ECS documents have 14.
 const STATUS_CHARS_MAX: usize = 40;
+
+/// The health of a container whose check has not passed or failed yet, or that has none. Source: ECS API reference,
+/// `Container.healthStatus`.
+pub(super) const UNKNOWN: &str = "UNKNOWN";
 
 /// How groups of tasks that a service started begin. Source: ECS API reference, `Task.group`.
 const SERVICE_GROUP: &str = "service:";
@@ -37,6 +41,7 @@ pub(super) struct OnHost {
     pub(super) target: Target,
     pub(super) host: String,
     pub(super) port: u16,
+    pub(super) is_starting: bool,
 }
 
 /// What was seen so far.
@@ -171,27 +176,35 @@ impl Survey {
     ) {
         match callable(task, definition, spec, rules.health) {
             Ok(None) => {}
-            Ok(Some((target, Place::OnHost(host, port)))) => {
-                self.on_hosts.push(OnHost { member, target, host, port });
+            Ok(Some(Callable { target, place: Place::OnHost(host, port), is_starting })) => {
+                self.on_hosts.push(OnHost { member, target, host, port, is_starting });
             }
-            Ok(Some((target, Place::At(ip, port)))) => self.endpoint(member, target, ip, port, rules),
+            Ok(Some(Callable { target, place: Place::At(ip, port), is_starting })) => {
+                let address = SocketAddr::new(ip, port);
+                self.endpoint(Endpoint { member, address, target, is_starting }, rules);
+            }
             Err(reason) => self.fleet.skips.push(Skip { member, reason }),
         }
     }
 
     /// Notes where a container listens, unless nobody may call there.
-    pub(super) fn endpoint(&mut self, member: Member, target: Target, ip: IpAddr, port: u16, rules: &Rules) {
-        match rules.networks.check(ip) {
-            Ok(()) => {
-                let address = SocketAddr::new(ip, port);
-                self.fleet.endpoints.push(Endpoint { member, address, target });
-            }
+    pub(super) fn endpoint(&mut self, endpoint: Endpoint, rules: &Rules) {
+        let address = endpoint.address.ip();
+        match rules.networks.check(address) {
+            Ok(()) => self.fleet.endpoints.push(endpoint),
             Err(refused) => {
-                let reason = SkipReason::Address { address: ip, rule: refused.to_string() };
-                self.fleet.skips.push(Skip { member, reason });
+                let reason = SkipReason::Address { address, rule: refused.to_string() };
+                self.fleet.skips.push(Skip { member: endpoint.member, reason });
             }
         }
     }
+}
+
+/// A container that may be called.
+struct Callable {
+    target: Target,
+    place: Place,
+    is_starting: bool,
 }
 
 /// What the container's labels ask for and where it listens, or why it cannot be called.
@@ -200,7 +213,7 @@ fn callable(
     definition: &Definition,
     spec: &ContainerSpec,
     health: Health,
-) -> Result<Option<(Target, Place)>, SkipReason> {
+) -> Result<Option<Callable>, SkipReason> {
     let Some(target) = spec.target.clone()? else { return Ok(None) };
     let container = task
         .containers()
@@ -211,24 +224,27 @@ fn callable(
         Some("RUNNING") => {}
         other => return Err(SkipReason::NotRunning(status(other))),
     }
-    check_health(container, spec, health)?;
+    let is_starting = check_health(container, spec, health)?;
     let place = place(task, container, &definition.network, target.port.get())?;
-    Ok(Some((target, place)))
+    Ok(Some(Callable { target, place, is_starting }))
 }
 
+/// Whether the health check still has to say something, or why the container is not ready.
+///
 /// The labelled container is judged, not the task: a task can be healthy while one of its containers is not known to be.
-fn check_health(container: &Container, spec: &ContainerSpec, health: Health) -> Result<(), SkipReason> {
+fn check_health(container: &Container, spec: &ContainerSpec, health: Health) -> Result<bool, SkipReason> {
     let required = match health {
         Health::Detect => spec.has_health_check,
         Health::Require => true,
         Health::Ignore => false,
     };
-    match container.health_status().map_or("UNKNOWN", HealthStatus::as_str) {
-        _ if !required => Ok(()),
-        "HEALTHY" => Ok(()),
+    match container.health_status().map_or(UNKNOWN, HealthStatus::as_str) {
+        _ if !required => Ok(false),
+        "HEALTHY" => Ok(false),
         _ if !spec.has_health_check => {
             Err(SkipReason::Health("required, but the container has no health check".to_owned()))
         }
+        UNKNOWN => Ok(true),
         other => Err(SkipReason::Health(status(Some(other)))),
     }
 }
@@ -288,7 +304,10 @@ mod tests {
         survey.running(task, definition, Asked { cluster: "prod", share, labels }, &rules);
         let Fleet { endpoints, skips, bystanders } = survey.fleet;
         let name = |member: &Member| format!("{}/{}", member.service, member.container);
-        let endpoints = endpoints.iter().map(|e| format!("{} at {}", name(&e.member), e.address));
+        let endpoints = endpoints.iter().map(|e| {
+            let starting = if e.is_starting { ", starting" } else { "" };
+            format!("{} at {}{starting}", name(&e.member), e.address)
+        });
         let skips = skips.iter().map(|s| format!("{} skipped: {}", name(&s.member), s.reason));
         let bystanders = bystanders.iter().map(|b| format!("{} {}", name(&b.member), b.reason));
         endpoints.chain(skips).chain(bystanders).collect()
@@ -341,8 +360,10 @@ mod tests {
         check(false, None, Health::Detect, called);
         check(true, Some(HealthStatus::Healthy), Health::Detect, called);
         check(true, Some(HealthStatus::Unhealthy), Health::Detect, "skipped: its health is UNHEALTHY");
-        check(true, Some(HealthStatus::from("UNKNOWN")), Health::Detect, "skipped: its health is UNKNOWN");
-        check(true, None, Health::Detect, "skipped: its health is UNKNOWN");
+        let starting = "at 10.0.0.9:80, starting";
+        check(true, Some(HealthStatus::from("UNKNOWN")), Health::Detect, starting);
+        check(true, None, Health::Detect, starting);
+        check(true, None, Health::Require, starting);
         let none = "skipped: its health is required, but the container has no health check";
         check(false, Some(HealthStatus::from("UNKNOWN")), Health::Require, none);
         check(true, Some(HealthStatus::Healthy), Health::Require, called);

@@ -1,15 +1,16 @@
 //! Stage 2: the running tasks of a service or a whole cluster, and where their opted-in containers listen.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::SocketAddr;
 
 use aws_sdk_ecs::types::Task;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::services::{check_count, no_such_service, service_name};
-use super::survey::{self, Asked, Survey};
+use super::survey::{self, Asked, OnHost, Survey};
 use super::{DiscoverError, Discovery};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
-use crate::fleet::{Fleet, Skip};
+use crate::fleet::{Endpoint, Fleet, Skip};
 
 /// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has
 /// about 3 KB.
@@ -179,7 +180,11 @@ impl Discovery {
         let addresses = self.hosts.get(ecs, &self.ec2, cluster, &hosts).await?;
         for found in on_hosts {
             match addresses.get(&found.host) {
-                Some(Ok(ip)) => survey.endpoint(found.member, found.target, *ip, found.port, &self.rules),
+                Some(Ok(ip)) => {
+                    let OnHost { member, target, port, is_starting, .. } = found;
+                    let address = SocketAddr::new(*ip, port);
+                    survey.endpoint(Endpoint { member, address, target, is_starting }, &self.rules);
+                }
                 Some(Err(reason)) => {
                     survey.fleet.skips.push(Skip { member: found.member, reason: reason.clone() });
                 }

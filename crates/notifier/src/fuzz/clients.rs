@@ -61,7 +61,10 @@ pub fn discovered(answers: &[u8]) -> String {
             assert!(fleet.endpoints.iter().all(|endpoint| networks.check(endpoint.address.ip()).is_ok()));
             format!(
                 "call {}; skip {}; leave {}",
-                some(fleet.endpoints.iter().map(|one| format!("{} at {}", who(&one.member), one.address))),
+                some(fleet.endpoints.iter().map(|one| {
+                    let starting = if one.is_starting { ", starting" } else { "" };
+                    format!("{} at {}{starting}", who(&one.member), one.address)
+                })),
                 some(fleet.skips.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
                 some(fleet.bystanders.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
             )

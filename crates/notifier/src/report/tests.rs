@@ -36,7 +36,7 @@ fn endpoint(task: &str) -> Endpoint {
         content_mode: ContentMode::Structured,
         server_name: None,
     };
-    Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target }
+    Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target, is_starting: false }
 }
 
 fn settled(task: &str, outcome: Outcome, millis: u64) -> Settled {

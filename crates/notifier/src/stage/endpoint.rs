@@ -10,7 +10,7 @@ use crate::labels::{self, Target};
 
 /// What the tasks queue carries for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
-    let Endpoint { member, address, target } = endpoint;
+    let Endpoint { member, address, target, is_starting } = endpoint;
     TaskMessage {
         task: member.task.clone(),
         address: address.ip().to_string(),
@@ -26,6 +26,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
         method: target.method,
         content_mode: target.content_mode,
         server_name: target.server_name.clone(),
+        starting: *is_starting,
     }
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
             content_mode: message.content_mode,
             server_name: message.server_name,
         },
+        is_starting: message.starting,
     })
 }
 

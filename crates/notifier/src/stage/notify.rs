@@ -48,7 +48,9 @@ pub(super) async fn notify(
             ctx.ledger.settle(&broadcast.id, Entry::from(&settled)).await?;
             let DeliveryResult { outcome, reason, .. } = settled.result.clone();
             ctx.progress.tell(Step::Settled(settled));
-            if outcome.is_told() { Ok(()) } else { Err(StageError::NotTold { outcome, reason }) }
+            // A container that stays without a health status is skipped as at discovery: nothing to send back.
+            let has_ended = outcome.is_told() || outcome == Outcome::Skipped;
+            if has_ended { Ok(()) } else { Err(StageError::NotTold { outcome, reason }) }
         }
         Err(unfinished) => {
             later(ctx, &broadcast, endpoint, standing.attempts(), &unfinished).await;

@@ -74,6 +74,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
             content_mode: ContentMode::Structured,
             server_name: None,
         },
+        is_starting: false,
     }
 }
 

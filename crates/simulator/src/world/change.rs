@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::fleet::{TaskOverride, TaskStatus};
+use crate::fleet::{HealthStatus, TaskOverride, TaskStatus};
 
 use super::launch::Launch;
 use super::{Network, World};
@@ -72,6 +72,13 @@ impl World {
     pub(crate) fn stop_after_listing(&mut self, arn: &str) -> Result<(), ChangeError> {
         let task = self.task_mut(arn).ok_or_else(|| ChangeError::NoTask(arn.to_owned()))?;
         task.stop_after_listing = true;
+        Ok(())
+    }
+
+    /// What the health checks of a task say from now on.
+    pub(crate) fn set_health(&mut self, arn: &str, health: HealthStatus) -> Result<(), ChangeError> {
+        let task = self.task_mut(arn).ok_or_else(|| ChangeError::NoTask(arn.to_owned()))?;
+        task.health = Some(health);
         Ok(())
     }
 
