@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -102,7 +103,8 @@ def environment(home):
     (tools / "uv").symlink_to(dist.ROOT / ".venv-release" / "bin" / "uv")
     (tools / "aws").symlink_to(dist.ROOT / ".venv-release" / "bin" / "aws")
     terraform = shutil.which(os.environ.get("TF", "terraform"))
-    (tools / "terraform").write_text(f'#!/bin/sh\nexec "{os.path.realpath(terraform)}" "$@"\n')
+    # A stand-in for terraform looks for the real one on PATH, and must not find itself.
+    (tools / "terraform").write_text(f'#!/bin/sh\nPATH="{os.environ["PATH"]}" exec "{os.path.realpath(terraform)}" "$@"\n')
     (tools / "terraform").chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if name.startswith("TF_OFFLINE") or name == "XDG_CACHE_HOME"}
     cache = {"XDG_CACHE_HOME": str(pathlib.Path.home() / ".cache")} | kept
@@ -116,7 +118,7 @@ def environment(home):
         "AWS_PAGER": "",
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "UV_FIND_LINKS": str(dist.DIST),
-        "UV_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
         "UV_CACHE_DIR": str(home / "uv"),
         "UV_PYTHON_DOWNLOADS": "never",
     }
@@ -127,22 +129,25 @@ def play(command, folder, variables):
     print(f"$ {command}", flush=True)
     shown = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        cwd=folder, env=variables, input="yes\n", capture_output=True, text=True, timeout=SECONDS_MAX,
+        cwd=folder, env=variables, input="yes\n", stdout=subprocess.PIPE, stderr=sys.stderr, text=True, timeout=SECONDS_MAX,
     )
-    assert shown.returncode == 0, f"exit {shown.returncode}\n{shown.stdout}\n{shown.stderr}"
+    assert shown.returncode == 0, f"exit {shown.returncode}\n{shown.stdout}"
     return shown.stdout
 
 
 def main():
     file, commands = guide()
     assert len(commands) == 4, f"the guide has {len(commands)} commands"
-    program = dist.ROOT / "target" / f"{platform.machine()}-unknown-linux-musl" / "release" / dist.NAME
     python = dist.ROOT / ".venv" / "bin" / "python"
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as servers:
         home = pathlib.Path(scratch)
         variables = environment(home)
         publish_module(home)
         (home / "fleet.toml").write_text(FLEET)
+        released = dist.program_archive(f"{platform.machine()}-unknown-linux-musl")
+        with tarfile.open(dist.DIST / released) as archive:
+            archive.extractall(home)
+        program = home / released.removesuffix(".tar.gz") / dist.NAME
         port = free_port()
         simulate = [program, "simulate", "--fleet", home / "fleet.toml", "--listen", f"127.0.0.1:{port}"]
         ecs = servers.enter_context(running(port, simulate, variables))
