@@ -121,9 +121,12 @@ def has_image_builder():
 
 
 def sums():
-    """SHA256SUMS over everything else."""
+    """SHA256SUMS over everything else, and notes that name its own checksum, which the Terraform module asks for."""
     files = sorted(path for path in dist.DIST.iterdir() if path.name != dist.SUMS)
     (dist.DIST / dist.SUMS).write_text("".join(f"{dist.sha256(path)}  {path.name}\n" for path in files))
+    archives = f'archives = {{ version = "{dist.version()}", sha256 = "{dist.sha256(dist.DIST / dist.SUMS)}" }}'
+    changes = (dist.ROOT / "CHANGELOG.md").read_text()
+    (dist.ROOT / "target" / "release-notes.md").write_text(f"For the Terraform module:\n\n    {archives}\n\n{changes}")
 
 
 def main():
