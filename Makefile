@@ -106,9 +106,11 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	$(TOOLS)-checkov/bin/checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download
 
 .PHONY: test-deployed
-test-deployed: test-tools ## The module applied to an emulator, the functions running (needs terraform or TF=...)
+test-deployed: test-tools ## The module applied to an emulator: the functions running, and people with its policies (needs terraform or TF=...)
 	$(MAKE) lambda ARCH=x86_64
 	TF=$(TF) $(CARGO_TOOL) nextest run --package lambdas --test deployed --run-ignored only
+	cargo build --package ecs-task-notifier
+	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/people.py target/debug/ecs-task-notifier
 
 .PHONY: cold-start
 cold-start: ## Zip size, and time from process start to ready, of the functions built for this machine (ARCH=x86_64)
