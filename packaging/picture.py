@@ -26,7 +26,9 @@ def end_of_demo(program):
     """The report up to its totals, and the demo's own verdict."""
     environment = os.environ | {"COLUMNS": str(COLUMNS)}
     command = [program, "demo", "--color", "always"]
-    shown = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if shown.returncode != 0:
+        sys.exit(f"the demo ended with {shown.returncode}:\n{shown.stderr}")
     report, total, _ = re.split(r"^(\S*28 containers.*)$", shown.stdout, maxsplit=1, flags=re.MULTILINE)
     return [*report.splitlines(), total, "", shown.stderr.strip().splitlines()[-1]]
 
@@ -37,7 +39,7 @@ def draw(lines):
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" role="img">'
     yield f"<title>What `ecs-task-notifier demo` prints at its end</title>\n<style>\n{STYLE}\n</style>"
     yield f'<rect width="{width:g}" height="{height}" rx="8" fill="#1e2229"/>'
-    for number, line in enumerate([f"$ uvx ecs-task-notifier demo", *lines], 1):
+    for number, line in enumerate(["$ uvx ecs-task-notifier demo", *lines], 1):
         yield f'<text x="{MARGIN_PX}" y="{MARGIN_PX + LINE_PX * number - 5}" xml:space="preserve">{spans(line)}</text>'
     yield "</svg>"
 
