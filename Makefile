@@ -86,7 +86,8 @@ lock: ## Write the checksums of the newest providers, for every platform, into t
 	$(TERRAFORM) providers lock -platform=linux_amd64 -platform=linux_arm64 -platform=darwin_amd64 -platform=darwin_arm64
 
 # A copy: tests neither use nor write a lock file, so that other providers than the registry's can stand in.
-TERRAFORM_COPY := target/test-terraform
+TERRAFORM_COPIES := target/test-terraform
+TERRAFORM_COPY := $(TERRAFORM_COPIES)/terraform
 
 .PHONY: test-terraform
 test-terraform: ## The Terraform module's own tests and a look for insecure settings (needs terraform)
@@ -94,16 +95,26 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	cmp LICENSE infra/terraform/LICENSE
 	! git ls-files --error-unmatch $(LOCK) 2>/dev/null || grep -q '"zh:' $(LOCK) # only the registry's has these
 	python3 infra/terraform/tests/readme.py --check
-	rm -rf $(TERRAFORM_COPY) && mkdir -p $(TERRAFORM_COPY)
-	tar -c -C infra --exclude='.terraform*' --exclude='*.tfstate*' terraform | tar -x -C $(TERRAFORM_COPY) --strip-components=1
+	$(TF) -chdir=infra/acceptance fmt -check
+	rm -rf $(TERRAFORM_COPIES) && mkdir -p $(TERRAFORM_COPIES)
+	tar -c -C infra --exclude='.terraform*' --exclude='*.tfstate*' terraform acceptance | tar -x -C $(TERRAFORM_COPIES)
 	$(TF) -chdir=$(TERRAFORM_COPY) init -input=false -backend=false
 	$(TF) -chdir=$(TERRAFORM_COPY) validate
 	$(TF) -chdir=$(TERRAFORM_COPY) test
 	TF="$(TF)" python3 infra/terraform/tests/fetch_release.py $(TERRAFORM_COPY)
-	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/examples
+	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/examples/* $(TERRAFORM_COPIES)/acceptance
+	python3 infra/acceptance/tests/lifecycle.py
 	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
 	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
-	$(TOOLS)-checkov/bin/checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download
+	$(TOOLS)-checkov/bin/checkov --directory infra --framework terraform --compact --quiet --skip-download
+
+REGION ?=
+BUDGET ?=
+.PHONY: acceptance
+acceptance: test-tools lambda ## Try everything on a real account, REGION=... BUDGET=USD, and destroy it (shows the cost and asks first)
+	cargo build --release --package ecs-task-notifier
+	$(TOOLS)/bin/python infra/acceptance/run.py --region "$(REGION)" --budget "$(BUDGET)" --architecture $(ARCH) \
+		--program $(CURDIR)/target/release/ecs-task-notifier --terraform $(TF)
 
 .PHONY: test-deployed
 test-deployed: test-tools ## The module applied to an emulator: the functions running, and people with its policies (needs terraform or TF=...)

@@ -1,4 +1,4 @@
-"""Validates each example, and runs the tests that it has, with terraform or $TF: python3 examples.py FOLDER.
+"""Validates each example, and runs the tests that it has, with terraform or $TF: python3 examples.py FOLDER...
 
 A stand-in for the provider may not know all types of the real one. An example with such a type, and no other mistake,
 is skipped aloud; the real provider knows them all, so nothing is skipped there.
@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 SECONDS_MAX = 600
+UNKNOWN = ("Invalid resource type", "Invalid data source")
 
 
 def terraform(example, *arguments, check=True):
@@ -22,17 +23,18 @@ def terraform(example, *arguments, check=True):
 
 
 def main():
-    for example in sorted(path for path in pathlib.Path(sys.argv[1]).iterdir() if path.is_dir()):
+    for example in map(pathlib.Path, sys.argv[1:]):
         terraform(example, "init", "-input=false", "-backend=false")
         found = json.loads(terraform(example, "validate", "-json", check=False))
         errors = [it for it in found["diagnostics"] if it["severity"] == "error"]
-        if errors and all(it["summary"] == "Invalid resource type" for it in errors):
-            print(f"{example.name}: skipped: {'; '.join(sorted({it['detail'] for it in errors}))}")
+        if errors and all(it["summary"] in UNKNOWN for it in errors):
+            reasons = sorted({it["detail"].splitlines()[0] for it in errors})
+            print(f"{example.name}: skipped: {' '.join(reasons)}")
             continue
         if errors:
             sys.exit(f"{example.name}: {json.dumps(errors, indent=2)}")
         print(f"{example.name}: valid")
-        if (example / "tests").is_dir():
+        if any(example.glob("tests/*.tftest.hcl")):
             print(terraform(example, "test", "-no-color"), end="")
 
 
