@@ -45,8 +45,9 @@ override_resource {
 variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
-  archives_dir       = "./tests/archives"
+  archives           = { files = "./tests/archives" }
   unsigned           = true
+  create_alarms      = false
 }
 
 run "the_longest_names_fit" {
