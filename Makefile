@@ -133,7 +133,7 @@ RELEASE_ARCHS ?= x86_64 arm64
 RELEASE_TOOLS := .venv-release
 RELEASE = PATH="$(CURDIR)/$(RELEASE_TOOLS)/bin:$$PATH" python3 packaging/release.py $(if $(STRICT),--strict) \
 	$(if $(TAG),--tag $(TAG)) \
-	--targets $(RELEASE_TARGETS) --architectures $(RELEASE_ARCHS)
+	--targets "$(RELEASE_TARGETS)" --architectures "$(RELEASE_ARCHS)"
 
 .PHONY: release
 release: release-tools ## What a release consists of, in target/dist, as far as this machine can build it

@@ -129,14 +129,25 @@ def sums():
     (dist.ROOT / "target" / "release-notes.md").write_text(f"For the Terraform module:\n\n    {archives}\n\n{changes}")
 
 
+def words(known):
+    """Reads words of one argument, each of which must be known."""
+
+    def read(text):
+        if unknown := [word for word in text.split() if word not in known]:
+            raise argparse.ArgumentTypeError(f"{' '.join(unknown)} is none of {' '.join(known)}")
+        return text.split()
+
+    return read
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     steps = ["programs", "functions", "image", "sbom", "sums"]
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {' '.join(steps)}; without one, all of them")
     parser.add_argument("--strict", action="store_true", help="fail when anything was left out")
     parser.add_argument("--tag", help="fail unless this is the version's tag")
-    parser.add_argument("--targets", nargs="+", default=PROGRAM_TARGETS, choices=dist.WHEEL_PLATFORMS)
-    parser.add_argument("--architectures", nargs="+", default=list(dist.FUNCTION_TARGETS), choices=dist.FUNCTION_TARGETS)
+    parser.add_argument("--targets", type=words(dist.WHEEL_PLATFORMS), default=PROGRAM_TARGETS, help="of the program")
+    parser.add_argument("--architectures", type=words(dist.FUNCTION_TARGETS), default=list(dist.FUNCTION_TARGETS))
     arguments = parser.parse_args()
     wanted = arguments.steps or steps
     if unknown := set(wanted) - set(steps):
