@@ -2,11 +2,11 @@
 
 locals {
   people = {
-    plan    = { discovers = true, publishes = false, ledger = [], redrives = false }
-    publish = { discovers = false, publishes = true, ledger = local.ledger_read, redrives = false }
-    report  = { discovers = false, publishes = false, ledger = local.ledger_read, redrives = false }
-    redrive = { discovers = false, publishes = false, ledger = local.ledger_write, redrives = true }
-    cancel  = { discovers = false, publishes = false, ledger = local.ledger_write, redrives = false }
+    plan    = { discovers = true, publishes = false, looks = false, redrives = false, ledger = [] }
+    publish = { discovers = false, publishes = true, looks = true, redrives = false, ledger = local.ledger_read }
+    report  = { discovers = false, publishes = false, looks = true, redrives = false, ledger = local.ledger_read }
+    redrive = { discovers = false, publishes = false, looks = true, redrives = true, ledger = local.ledger_write }
+    cancel  = { discovers = false, publishes = false, looks = false, redrives = false, ledger = local.ledger_write }
   }
 
   ledger_read  = ["dynamodb:BatchGetItem", "dynamodb:Query"]
@@ -48,12 +48,38 @@ data "aws_iam_policy_document" "people" {
     }
   }
 
+  # What was given up is known only to the dead letters, which the queues name. To look at one hides it from others for a while.
+  dynamic "statement" {
+    for_each = each.value.looks ? [true] : []
+
+    content {
+      sid       = "FindDeadLetters"
+      actions   = ["sqs:GetQueueAttributes"]
+      resources = [for queue in aws_sqs_queue.this : queue.arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.value.looks ? [true] : []
+
+    content {
+      sid = "LookAtDeadLetters"
+      actions = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+      ]
+      resources = [for queue in aws_sqs_queue.dead_letters : queue.arn]
+    }
+  }
+
   dynamic "statement" {
     for_each = each.value.redrives ? [true] : []
 
     content {
       sid       = "SendBack"
-      actions   = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
+      actions   = ["sqs:SendMessage"]
       resources = [for queue in aws_sqs_queue.this : queue.arn]
     }
   }
@@ -62,14 +88,8 @@ data "aws_iam_policy_document" "people" {
     for_each = each.value.redrives ? [true] : []
 
     content {
-      sid = "SortDeadLetters"
-      actions = [
-        "sqs:ChangeMessageVisibility",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:GetQueueUrl",
-        "sqs:ReceiveMessage",
-      ]
+      sid       = "TakeDeadLettersAway"
+      actions   = ["sqs:DeleteMessage"]
       resources = [for queue in aws_sqs_queue.dead_letters : queue.arn]
     }
   }
@@ -85,7 +105,7 @@ data "aws_iam_policy_document" "people" {
   }
 
   dynamic "statement" {
-    for_each = var.kms_key_arn != null && (each.value.publishes || each.value.redrives) ? [var.kms_key_arn] : []
+    for_each = var.kms_key_arn != null && each.value.looks ? [var.kms_key_arn] : []
 
     content {
       sid       = "UseKeyForQueues"

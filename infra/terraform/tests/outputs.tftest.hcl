@@ -119,16 +119,22 @@ run "people_may_do_what_their_task_takes_and_no_more" {
       }
       plan = {}
       publish = {
-        Publish   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
-        UseLedger = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+        FindDeadLetters   = ["sqs:GetQueueAttributes"]
+        LookAtDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        Publish           = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+        UseLedger         = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       }
       redrive = {
-        SendBack        = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
-        SortDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
-        UseLedger       = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
+        FindDeadLetters     = ["sqs:GetQueueAttributes"]
+        LookAtDeadLetters   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        SendBack            = ["sqs:SendMessage"]
+        TakeDeadLettersAway = ["sqs:DeleteMessage"]
+        UseLedger           = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
       }
       report = {
-        UseLedger = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+        FindDeadLetters   = ["sqs:GetQueueAttributes"]
+        LookAtDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        UseLedger         = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       }
     })
     error_message = "A policy for people allows more or less than the command calls."
@@ -169,7 +175,7 @@ run "people_use_the_key_by_the_service_that_needs_it" {
       plan    = []
       publish = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
       redrive = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
-      report  = ["UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
+      report  = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
     })
     error_message = "A person cannot read what is encrypted, or may decrypt elsewhere."
   }
