@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use notifier::ambient::{Chance, Clock};
+use notifier::ambient::Chance;
 use notifier::aws::budget::Budget;
-use notifier::aws::{self, Aws};
+use notifier::aws::{self, Aws, LoadError, region_of};
 use notifier::deliver::{Deliverer, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger::{self, Ledger, LedgerError};
 use notifier::progress::Progress;
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
-use notifier::settings::{Environment, Flags, Settings, Sources};
+use notifier::settings::{Environment, Flags, Place, Settings, Sources};
 use notifier::stage::Ctx;
+use notifier::text::printable;
 
 use crate::args::Global;
 use crate::console::Console;
@@ -22,6 +23,9 @@ use crate::render::units::count;
 
 /// How long nobody wonders what goes on.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most characters of a queue, cluster or region that an error repeats.
+const PLACE_CHARS_MAX: usize = 200;
 
 /// Every setting, from all three layers; warnings are said.
 pub(crate) fn settings(
@@ -39,15 +43,39 @@ pub(crate) fn settings(
     Ok(settings)
 }
 
-/// The AWS clients that the arguments and the environment describe.
-pub(crate) async fn aws(global: &Global, settings: &Settings) -> Aws {
+/// The AWS clients that the arguments and the environment describe, for somebody who waits for the answers.
+pub(crate) async fn aws(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
+    Ok(load(global, settings, true).await?.in_region()?)
+}
+
+/// The same for the daemon, which rides out outages.
+pub(crate) async fn unattended_aws(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
+    Ok(load(global, settings, false).await?.in_region()?)
+}
+
+async fn load(global: &Global, settings: &Settings, attended: bool) -> Result<Aws, LoadError> {
     let options = aws::Options {
         region: global.region.clone(),
         profile: global.profile.clone(),
         endpoint_url: global.endpoint_url.clone(),
         budget: Budget::percent(settings.aws_budget_percent),
+        attended,
     };
     Aws::load(options).await
+}
+
+/// Checks that an ARN or the URL of a queue is not of another region than the one that is asked.
+pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failure> {
+    match (region_of(place), aws.region.as_deref()) {
+        (Some(of), Some(asked)) if of != asked => Err(Failure::usage(format!(
+            "{what} {} is in {}, but AWS is asked in {}",
+            printable(place, PLACE_CHARS_MAX),
+            printable(of, PLACE_CHARS_MAX),
+            printable(asked, PLACE_CHARS_MAX)
+        ))
+        .hint(format!("name the same region in both: --region {of}, or AWS_REGION={of}"))),
+        _ => Ok(()),
+    }
 }
 
 /// The secrets by which requests prove themselves. That there are none is a warning to whoever listens.
@@ -59,15 +87,23 @@ pub(crate) async fn trust(
     let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
     Trust::load(&settings.trust, &vault)
         .await
-        .map_err(|error| Failure::usage("a secret is not to be had").because(&error))
+        .map_err(|error| {
+            let what = "a secret cannot be read";
+            let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
+            failure.because(&error).hint(
+                "NOTIFIER_SIGNING_SECRET and the other settings of secrets say where each is: env:NAME, file:PATH, \
+                 secretsmanager:ID or ssm:NAME",
+            )
+        })
 }
 
 /// What it means that requests are not signed.
-pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell them from anybody else's (NOTIFIER_SIGNING_SECRET names the keys)";
+pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` makes a key and \
+     NOTIFIER_SIGNING_SECRET says where it is; `none` there says that no signature is wanted";
 
 /// The ledger that the settings name.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    let opened = ledger::open(&settings.ledger, aws, Clock::system(), Chance::from_entropy()).await;
+    let opened = ledger::open(&settings.ledger, aws, aws.clock(), Chance::from_entropy()).await;
     opened.map_err(|error| LedgerError::from(error).into())
 }
 
@@ -80,7 +116,10 @@ pub(crate) async fn only_ledger(
 ) -> Result<Ledger, Failure> {
     let settings = settings(global, flags, &[], environment, console)?;
     log::for_people(console);
-    kept_ledger(&aws(global, &settings).await, &settings).await
+    let aws = load(global, &settings, true).await?;
+    let in_aws = matches!(settings.ledger.place, Place::DynamoDb(_));
+    let aws = if in_aws { aws.in_region()? } else { aws };
+    kept_ledger(&aws, &settings).await
 }
 
 /// The ledger that the settings name, for a command that is of no use without one.
@@ -102,7 +141,7 @@ pub(crate) fn stages(
     progress: Progress,
 ) -> Ctx {
     let networks = settings.allow_networks.clone();
-    let clock = Clock::system();
+    let clock = aws.clock();
     Ctx::new(
         Discovery::new(aws, settings.health, networks.clone()),
         Deliverer::new(&settings.delivery, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
@@ -122,6 +161,10 @@ pub(crate) async fn patiently<T>(work: impl Future<Output = T>, aws: &Aws, conso
     }
     let requests: u64 = aws.calls.snapshot().iter().map(|call| call.requests).sum();
     let requests = count(usize::try_from(requests).unwrap_or(usize::MAX), "request");
-    console.say(&format!("still at it: {requests} to AWS so far; Ctrl-C ends it"));
+    let trouble = aws
+        .calls
+        .trouble()
+        .map_or_else(String::new, |trouble| format!(", the last without success ({trouble})"));
+    console.say(&format!("still at it: {requests} to AWS so far{trouble}; Ctrl-C ends it"));
     work.await
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use notifier::aws::LoadError;
 use notifier::aws::ecs::EcsError;
 use notifier::direct::SendError;
 use notifier::discover::DiscoverError;
@@ -103,6 +104,27 @@ impl From<Mistakes> for Failure {
     }
 }
 
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let hint = match &error {
+            LoadError::NoRegion => NAME_A_REGION,
+            LoadError::Region(_) => {
+                "a region is named like eu-west-1: look at --region, AWS_REGION and the AWS profile"
+            }
+            LoadError::Profile { .. } => {
+                "profiles are in ~/.aws/config and ~/.aws/credentials; `aws configure list-profiles` lists them"
+            }
+            LoadError::Endpoint { .. } => {
+                "an endpoint looks like http://127.0.0.1:4566; without one, AWS itself is asked"
+            }
+            _ => {
+                "AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say where they are; else they are in ~/.aws"
+            }
+        };
+        Self::usage(error.to_string()).because(&error).hint(hint)
+    }
+}
+
 impl From<DiscoverError> for Failure {
     fn from(error: DiscoverError) -> Self {
         let is_final = error.is_final();
@@ -136,16 +158,18 @@ impl From<LedgerError> for Failure {
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
         let failure = match &error {
-            QueueError::Unknown { .. } => Self::usage(error.to_string()),
+            QueueError::Unknown { .. } | QueueError::NotAPlace { .. } => Self::usage(error.to_string()),
             _ => Self::failed(error.to_string()),
         };
-        let is_unknown = failure.exit == Exit::Usage;
-        if is_unknown {
-            failure.hint(
+        match &error {
+            QueueError::Unknown { .. } => failure.hint(
                 "`aws sqs list-queues` lists them; --region and --profile choose another region and account",
-            )
-        } else {
-            failure.because(&error).advised()
+            ),
+            QueueError::NotAPlace { .. } => failure.hint(
+                "name the queue, or give its URL: https://sqs.eu-west-1.amazonaws.com/111122223333/NAME",
+            ),
+            QueueError::NotSqs { .. } => failure.hint(NOT_AWS),
+            _ => failure.because(&error).advised(),
         }
     }
 }
@@ -172,11 +196,25 @@ const EMPTY_WORDS: [&str; 6] = [
     "the credential provider was not enabled",
 ];
 
-/// Words of the SDK, and what to do about them.
-const ADVICE: [(&[&str], &str); 4] = [
+/// What to do without a region.
+const NAME_A_REGION: &str =
+    "name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile";
+/// What to do when somebody else answers.
+const NOT_AWS: &str = "something else than AWS answers: look at --endpoint-url, the variables AWS_ENDPOINT_URL… and HTTPS_PROXY, and \
+     at any sign-in page of this network";
+
+/// Words of errors, and what to do about them.
+const ADVICE: [(&[&str], &str); 7] = [
     (
-        &["missing signing region", "missing region", "invalid configuration: missing region"],
-        "name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile",
+        &["the file cannot be opened"],
+        "the directory of the ledger's file must exist, and whoever runs this must be able to write there",
+    ),
+    (&["no aws region", "missing region"], NAME_A_REGION),
+    (&["html page", "cannot be read as aws's"], NOT_AWS),
+    (
+        &["throttl", "rate exceeded", "requestlimitexceeded"],
+        "AWS limits how often the account may ask, and others ask too: try again later, or lower \
+         --aws-budget-percent so that fewer requests are made at once",
     ),
     (
         &["credentials", "securitytoken", "unrecognizedclient", "expiredtoken", "security token"],
@@ -188,7 +226,7 @@ const ADVICE: [(&[&str], &str); 4] = [
         "whoever runs this may not make that call: allow it in their IAM policy",
     ),
     (
-        &["dispatch failure", "connect", "dns", "timed out", "timeout"],
+        &["dispatch failure", "connect", "dns", "timed out", "timeout", "within"],
         "is the network up, and are --region and --endpoint-url (or AWS_ENDPOINT_URL) right?",
     ),
 ];

@@ -49,7 +49,8 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
-    let aws = context::aws(global, &settings).await;
+    let aws = context::aws(global, &settings).await?;
+    context::in_region(&aws, "cluster", &args.scope.cluster)?;
     let ctx = context::stages(&aws, &settings, Ledger::none(), Trust::default(), Progress::default());
     let scope = args.scope.message();
     let fleet = context::patiently(notifier::direct::plan(&ctx, &scope), &aws, console).await?;

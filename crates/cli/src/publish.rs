@@ -72,7 +72,9 @@ pub(crate) async fn run(
     let broadcast = args.event.broadcast(&Clock::system())?;
     let body = message(args.scope.message(), &broadcast)?;
     log::for_people(console);
-    let aws = context::aws(global, &settings).await;
+    let aws = context::aws(global, &settings).await?;
+    context::in_region(&aws, "cluster", &args.scope.cluster)?;
+    context::in_region(&aws, "queue", &place)?;
     // Before anything is sent: whoever wants to wait must know where to look.
     let ledger = match args.wait.wait {
         Some(_) => Some(context::kept_ledger(&aws, &settings).await?),

@@ -70,7 +70,8 @@ pub(crate) async fn run(
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
-    let aws = context::aws(global, &settings).await;
+    let aws = context::aws(global, &settings).await?;
+    context::in_region(&aws, "cluster", &scope.cluster)?;
     let trust = context::trust(&aws, &settings, environment).await?;
     if settings.trust.signing == Signing::Undecided {
         console.warn(context::UNSIGNED);

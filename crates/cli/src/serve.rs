@@ -54,7 +54,11 @@ pub(crate) async fn run(
     let needed = [observer, services, tasks, &table::SIGNING_SECRET];
     let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
-    let aws = context::aws(global, &settings).await;
+    let aws = context::unattended_aws(global, &settings).await?;
+    let queues = [&settings.queues.observer, &settings.queues.services, &settings.queues.tasks];
+    for url in queues.into_iter().flatten() {
+        context::in_region(&aws, "queue", url)?;
+    }
     let chance = Chance::from_entropy();
     let queue =
         |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));

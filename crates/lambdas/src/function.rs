@@ -47,14 +47,15 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         tracing::warn!("{warning}");
     }
     let budget = Budget::percent(settings.aws_budget_percent);
-    let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await;
+    let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await?.in_region()?;
     let trust = match stage {
         StageName::Notify => trust(&settings, &aws, environment).await?,
         StageName::Services | StageName::Tasks => Trust::default(),
     };
     let chance = Chance::from_entropy();
     let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
-    let clock = Clock::system();
+    // Corrected, unlike Lambda's own below, in which deadlines are.
+    let clock = aws.clock();
     let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone()).await?;
     let ctx = Arc::new(Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),

@@ -24,6 +24,7 @@
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`gather`] | many small questions asked of a service in batches |
 //! | [`input`], [`text`] | texts from outside, up to a limit, and as they may be shown |
+//! | [`url`] | one strict reading of every URL from outside (pure) |
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
@@ -51,4 +52,5 @@ pub mod secrets;
 pub mod settings;
 pub mod stage;
 pub mod text;
+pub mod url;
 pub mod work;

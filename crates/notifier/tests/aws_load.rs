@@ -36,7 +36,10 @@ async fn child() {
     let Ok(ask) = std::env::var(ASK) else { return };
     let (endpoint, instance) = ask.split_once(' ').unwrap();
     let endpoint_url = (endpoint != "-").then(|| endpoint.to_owned());
-    let aws = Aws::load(Options { endpoint_url, ..Options::default() }).await;
+    let aws = match Aws::load(Options { endpoint_url, ..Options::default() }).await {
+        Ok(aws) => aws,
+        Err(error) => return println!("{FOUND}{}", words(&error)),
+    };
     let asked = [instance.to_owned()];
     let (_, _, found) = tokio::join!(
         tokio::time::timeout(PATIENCE, aws.ecs.list_clusters().send()),

@@ -244,7 +244,7 @@ async fn child() {
     #[expect(clippy::disallowed_methods, reason = "how a process tells its child what to do")]
     let Ok(ask) = std::env::var(ASK) else { return };
     let (url, reference) = ask.split_once(' ').unwrap();
-    let aws = Aws::load(Options { endpoint_url: Some(url.to_owned()), ..Options::default() }).await;
+    let aws = Aws::load(Options { endpoint_url: Some(url.to_owned()), ..Options::default() }).await.unwrap();
     let vault = Vault::new(Environment::default(), Some(aws.secrets));
     let read: Result<Material, SecretError> = vault.read(&reference.parse().unwrap()).await;
     match read {

@@ -133,7 +133,7 @@ async fn keys(
         reference.parse().map_err(|error| Failure::usage("--secret names no secret").because(&error))?;
     let aws = if reference.is_in_aws() {
         let settings = context::settings(global, &Flags::new(), &[], environment, console)?;
-        Some(context::aws(global, &settings).await.secrets)
+        Some(context::aws(global, &settings).await?.secrets)
     } else {
         None
     };

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 
 use http::Uri;
 use notifier::labels;
+use notifier::url::{Url, UrlError};
 use tokio::net::lookup_host;
 
 use crate::failure::Failure;
 
 /// The most addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 8;
-/// Where `http` listens when a URL does not say.
-const PORT: u16 = 80;
 
 /// The receiver under test.
 #[derive(Debug)]
@@ -50,25 +49,18 @@ fn parts(url: &str) -> Result<Parts, Failure> {
         Failure::usage(format!("the URL {why}")).hint("it looks like http://127.0.0.1:8080/v1.0/notify")
     };
     // A fragment is dropped by the parser, and a receiver never sees one.
-    let uri: Uri = url.parse().map_err(|error| wrong("cannot be read").because(&error))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(wrong("asks for https, which `check` does not speak")),
-        _ => return Err(wrong("does not begin with http://")),
+    let url = Url::parse(url).map_err(|error| match error {
+        UrlError::Scheme(_) => wrong("does not begin with http://"),
+        UrlError::UserInfo => wrong("has a user in it"),
+        error => wrong("cannot be read").because(&error),
+    })?;
+    if url.tls {
+        return Err(wrong("asks for https, which `check` does not speak"));
     }
-    let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(wrong("has a user in it"));
-    }
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    labels::check_path(path).map_err(|error| wrong("has a path that no label may have").because(&error))?;
-    Ok(Parts {
-        // A URI keeps the brackets of an IPv6 address, which no resolver takes.
-        host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: authority.port_u16().unwrap_or(PORT),
-        authority: authority.as_str().to_owned(),
-        path: path.parse().map_err(|error| wrong("cannot be read").because(&error))?,
-    })
+    let Url { host, port, authority, path_and_query: path, .. } = url;
+    labels::check_path(&path).map_err(|error| wrong("has a path that no label may have").because(&error))?;
+    let path = path.parse().map_err(|error| wrong("cannot be read").because(&error))?;
+    Ok(Parts { host, port, authority, path })
 }
 
 #[cfg(test)]
@@ -93,7 +85,10 @@ mod tests {
     #[test]
     fn what_names_no_receiver_is_wrong_use() {
         for (url, why) in [
-            ("", "the URL cannot be read"),
+            ("", "the URL does not begin with http://"),
+            ("http://127.0.0.1:99999/", "the URL cannot be read"),
+            ("http://127.0.0.1:0/", "the URL cannot be read"),
+            ("http://127.0.0.1:/", "the URL cannot be read"),
             ("8080", "the URL does not begin with http://"),
             ("/v1.0/notify", "the URL does not begin with http://"),
             ("127.0.0.1:8080", "the URL does not begin with http://"),

@@ -178,7 +178,7 @@ async fn sort(
         ));
     }
     log::for_people(console);
-    let aws = context::aws(global, &settings).await;
+    let aws = context::aws(global, &settings).await?;
     let ledger = context::ledger(&aws, &settings).await?;
     let filter = letters.filter();
     let sort = async |stage, url: Option<String>| {

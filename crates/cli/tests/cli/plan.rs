@@ -211,12 +211,7 @@ fn without_credentials_aws_fails_with_a_hint() {
     --- stdout
     --- stderr
     error: ECS did not answer ListTasks
-      because: no credentials found in chain. Attempted:
-          Environment: the credential provider was not enabled: environment variable not set
-          Profile: the credential provider was not enabled
-          WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
-          EcsContainer: the credential provider was not enabled: ECS provider not configured
-          Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
+      because: no AWS credentials: Environment: environment variable not set; Profile: none; WebIdentityToken: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: ECS provider not configured; Ec2InstanceMetadata: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
     hint: AWS does not know who is asking: choose a profile with --profile or AWS_PROFILE, and log in; `aws sts get-caller-identity` shows who you are
     "#);
 }
@@ -225,11 +220,10 @@ fn without_credentials_aws_fails_with_a_hint() {
 fn without_a_region_aws_fails_with_a_hint() {
     let keys = notifier("plan --cluster prod").env("AWS_ACCESS_KEY_ID", "test");
     insta::assert_snapshot!(keys.env("AWS_SECRET_ACCESS_KEY", "test").run(), @r#"
-    exit 3
+    exit 2
     --- stdout
     --- stderr
-    error: ECS did not answer ListTasks
-      because: Invalid Configuration: Missing Region
+    error: no AWS region is set
     hint: name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile
     "#);
 }

@@ -24,7 +24,7 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
       concurency in n.toml: there is no such setting; did you mean concurrency?
       NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
       NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
-      NOTIFIER_SIGNING_SECRET is not set, nor --signing-secret
+      NOTIFIER_SIGNING_SECRET is not set, nor --signing-secret; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned
       NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
       NOTIFIER_LEDGER: `redis:notifications` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`
       --health: `maybe` is not `detect`, `require` or `ignore`
@@ -50,6 +50,48 @@ fn a_variable_that_is_no_setting_is_a_warning() {
     warning: NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?
     warning: nobody opted in: no running container in service web in cluster prod has the labels
     "#);
+}
+
+#[test]
+fn a_name_that_is_near_to_none_gets_no_suggestion() {
+    let sim = Sim::start(&private_fleet());
+    let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_TYPO", "1").run();
+    assert!(run.stderr.contains("warning: NOTIFIER_TYPO: there is no such setting\n"), "{run}");
+}
+
+#[test]
+fn one_queue_for_two_stages_is_refused_with_both_names() {
+    let queue = "http://127.0.0.1:9/111122223333/q";
+    let run = notifier("serve --signing-secret none --observer-queue-url").arg(queue);
+    let run = run
+        .arg("--services-queue-url")
+        .arg(&format!("{queue}s"))
+        .env("NOTIFIER_TASKS_QUEUE_URL", queue)
+        .run();
+    assert_eq!(run.code, 2, "{run}");
+    let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too";
+    assert!(run.stderr.contains(says), "{run}");
+}
+
+#[test]
+fn serve_without_a_key_says_how_to_make_one_and_how_to_do_without() {
+    let run = notifier("serve").run();
+    assert_eq!(run.code, 2, "{run}");
+    assert!(
+        run.stderr.contains("`ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"),
+        "{run}"
+    );
+}
+
+#[test]
+fn send_without_a_key_says_so() {
+    let sim = Sim::start(&private_fleet());
+    let run = sim.notifier("send -c prod -s web").env("NOTIFIER_SIGNING_SECRET", "").run();
+    let warning = "warning: requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` \
+                   makes a key and NOTIFIER_SIGNING_SECRET says where it is; `none` there says";
+    assert!(run.stderr.contains(warning), "{run}");
+    let silent = sim.notifier("send -c prod -s web").run();
+    assert!(!silent.stderr.contains("not signed"), "{silent}");
 }
 
 #[test]

@@ -14,7 +14,11 @@ use governor::{Quota, RateLimiter};
 use tokio::sync::Mutex;
 
 /// The share of AWS's buckets that one process takes unless told otherwise, in percent.
-pub const PERCENT_DEFAULT: u8 = 50;
+pub const PERCENT_DEFAULT: f64 = 50.0;
+/// The least share that can be set, in percent: fractions, so that an installation's share can be divided by its processes.
+pub const PERCENT_MIN: f64 = 0.01;
+/// The whole bucket, in percent.
+pub const PERCENT_MAX: f64 = 100.0;
 
 /// The APIs that share one of AWS's buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,10 +50,16 @@ impl Group {
     }
 
     /// `percent` of the bucket; at least one call at once, and refilled ever more slowly rather than never.
-    fn quota(self, percent: u32) -> Quota {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a part of a small number, rounded down"
+    )]
+    fn quota(self, percent: f64) -> Quota {
+        let share = percent / 100.0;
         let Bucket { burst, refill_per_s } = self.bucket();
-        let burst = NonZeroU32::new(burst * percent / 100).unwrap_or(NonZeroU32::MIN);
-        let period = Duration::from_secs(100) / (refill_per_s * percent);
+        let burst = NonZeroU32::new((f64::from(burst) * share) as u32).unwrap_or(NonZeroU32::MIN);
+        let period = Duration::from_secs_f64(1.0 / (f64::from(refill_per_s) * share));
         // A period of zero is no quota; the table above and a percentage never make one.
         Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
     }
@@ -88,14 +98,12 @@ struct Share {
 }
 
 impl Budget {
-    /// This much of every bucket of AWS. A percentage outside 1 to 100 counts as the nearest end.
+    /// This much of every bucket of AWS. A percentage outside [`PERCENT_MIN`] to [`PERCENT_MAX`] counts as the nearest end.
     #[must_use]
-    pub fn percent(percent: u8) -> Self {
+    pub fn percent(percent: f64) -> Self {
+        let percent = if percent.is_nan() { PERCENT_MIN } else { percent.clamp(PERCENT_MIN, PERCENT_MAX) };
         let share = |group: Group| Share {
-            limiter: RateLimiter::direct_with_clock(
-                group.quota(u32::from(percent.clamp(1, 100))),
-                TokioClock,
-            ),
+            limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
         };
         let shares = Shares {
@@ -193,15 +201,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_bucket_can_be_taken_and_a_hundredth_of_it() {
-        about(1.0, seconds(&Budget::percent(100), Group::ClusterRead, 120).await);
-        about(5.0, seconds(&Budget::percent(1), Group::ClusterRead, 2).await);
-        about(10.0, seconds(&Budget::percent(1), Group::TaskDefinitionRead, 3).await);
+        about(1.0, seconds(&Budget::percent(100.0), Group::ClusterRead, 120).await);
+        about(5.0, seconds(&Budget::percent(1.0), Group::ClusterRead, 2).await);
+        about(10.0, seconds(&Budget::percent(1.0), Group::TaskDefinitionRead, 3).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shares_of_many_processes_together_are_the_installations() {
+        // 50 % over 57 processes, and 20 calls a second of the whole bucket.
+        about(57.0 / 10.0, seconds(&Budget::percent(50.0 / 57.0), Group::ServiceRead, 2).await);
+        about(500.0, seconds(&Budget::percent(0.01), Group::ClusterRead, 2).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_percentage_outside_the_range_counts_as_the_nearest_end() {
-        about(5.0, seconds(&Budget::percent(0), Group::ClusterRead, 2).await);
-        about(1.0, seconds(&Budget::percent(255), Group::ClusterRead, 120).await);
+        about(500.0, seconds(&Budget::percent(0.0), Group::ClusterRead, 2).await);
+        about(500.0, seconds(&Budget::percent(f64::NAN), Group::ClusterRead, 2).await);
+        about(1.0, seconds(&Budget::percent(255.0), Group::ClusterRead, 120).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,7 +258,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn giving_up_the_wait_leaves_the_turn_to_the_next() {
-        let budget = Budget::percent(1);
+        let budget = Budget::percent(1.0);
         budget.wait(Group::ClusterRead).await;
         let given_up = tokio::time::timeout(Duration::from_secs(1), budget.wait(Group::ClusterRead)).await;
         assert!(given_up.is_err());

@@ -17,8 +17,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::AGAIN_AFTER;
 use super::budget::{Budget, Group};
-use super::fault::{Fault, MESSAGE_CHARS_MAX};
-use crate::text::{self, printable};
+use super::fault::{Fault, MESSAGE_CHARS_MAX, Unanswered};
+use crate::text::printable;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
@@ -381,15 +381,14 @@ where
 }
 
 /// What an error of the SDK means to us.
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn failure<E>(operation: &'static str, cluster: &str, service: &str, error: SdkError<E>) -> EcsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(code) = error.code() else {
-        // What was read of an answer may be quoted in the error; what went wrong before is the SDK's own.
-        let source = if status.is_some() { text::line(&error).into() } else { error.into() };
-        return EcsError::Unavailable { operation, source };
+        return EcsError::Unavailable { operation, source: Box::new(Unanswered::of(&error)) };
     };
     let message = error.message().unwrap_or("no message");
     let is_passing = matches!(code, "ThrottlingException" | "ServerException" | "RequestTimeout")

@@ -1,11 +1,16 @@
 //! What AWS says when it does not answer, whatever the protocol.
 
+use std::error::Error;
 use std::fmt;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use serde::Deserialize;
 
-use crate::text::printable;
+use super::reach::NoAnswer;
+use crate::text::{self, printable};
 
 /// The longest message of AWS that is kept, in characters: it ends up in reports.
 pub(crate) const MESSAGE_CHARS_MAX: usize = 500;
@@ -34,6 +39,66 @@ impl Fault {
     pub(super) fn refusal(&self) -> Option<(&str, &str)> {
         let code = self.said.code().filter(|code| self.status < 500 && !is_passing(code))?;
         Some((code, self.said.message().unwrap_or("no message")))
+    }
+}
+
+/// Why a request has no answer that could be read, in words for whoever runs this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unanswered(String);
+
+impl Unanswered {
+    /// The SDK's own words name its parts, and may repeat a whole request or answer.
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: Error + 'static,
+    {
+        if let Some(no_answer) = NoAnswer::among(error) {
+            return Self(no_answer.to_string());
+        }
+        let lower = text::line(error).to_lowercase();
+        let last =
+            std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source()).last();
+        let last = last.map_or_else(String::new, |last| printable(&last.to_string(), MESSAGE_CHARS_MAX));
+        Self(match error {
+            SdkError::TimeoutError(_) => "nothing came in the time for all tries".to_owned(),
+            SdkError::ResponseError(answer) => {
+                format!("the answer (status {}) cannot be read as AWS's", answer.raw().status().as_u16())
+            }
+            SdkError::ServiceError(answer) => said(Some(answer.raw())),
+            _ if lower.contains("region") => "no AWS region is set".to_owned(),
+            _ if lower.contains("credential") => no_credentials(error),
+            _ => format!("the request cannot be made: {last}"),
+        })
+    }
+}
+
+/// What each source of credentials says, in one line.
+fn no_credentials(error: &(dyn Error + 'static)) -> String {
+    let last = std::iter::successors(Some(error), |&error| error.source()).last();
+    let said = last.map(ToString::to_string).unwrap_or_default();
+    let said = said.replace("the credential provider was not enabled: ", "");
+    let said = said.replace("the credential provider was not enabled", "none");
+    let sources: Vec<_> = said.lines().map(str::trim).filter(|line| !line.ends_with("Attempted:")).collect();
+    format!("no AWS credentials: {}", printable(&sources.join("; "), MESSAGE_CHARS_MAX))
+}
+
+/// The code and status of an error answer.
+pub(super) fn said(response: Option<&HttpResponse>) -> String {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "__type")]
+        kind: String,
+    }
+    let Some(response) = response else { return "no answer".to_owned() };
+    let status = response.status().as_u16();
+    let body = response.body().bytes().unwrap_or_default();
+    match serde_json::from_slice::<Document>(body) {
+        Ok(Document { kind }) => {
+            let code = kind.rsplit('#').next().unwrap_or_default();
+            format!("{} (status {status})", printable(code, MESSAGE_CHARS_MAX))
+        }
+        Err(_) => format!("status {status} without an error code"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 #[cfg(feature = "fuzz")]
@@ -14,16 +15,26 @@ pub mod calls;
 pub mod ec2;
 pub mod ecs;
 mod endpoint;
-mod fault;
+pub(crate) mod fault;
+mod load;
 mod operation;
+pub(crate) mod reach;
 pub mod secrets;
+mod skew;
 mod wiring;
 
 use answer::AnswerLimit;
 use budget::Budget;
 use calls::Calls;
 use ec2::Ec2;
+use load::{Endpoints, Profiles};
+use reach::GiveUp;
 use secrets::Secrets;
+use skew::Skew;
+
+pub use load::{LoadError, region_of};
+
+use crate::ambient::Clock;
 
 /// How we introduce ourselves to AWS, in the user agent.
 const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
@@ -38,12 +49,14 @@ const AGAIN_AFTER: [Duration; 3] =
 pub struct Options {
     /// Region, before `AWS_REGION` and the profile's.
     pub region: Option<String>,
-    /// Profile of the AWS configuration files, before `AWS_PROFILE`.
+    /// Profile of the AWS configuration files, before `AWS_PROFILE` and before credentials of the environment.
     pub profile: Option<String>,
     /// One endpoint for all services, before every `AWS_ENDPOINT_URL…` and every profile's.
     pub endpoint_url: Option<String>,
     /// Our share of AWS's throttles.
     pub budget: Budget,
+    /// Whether somebody waits for the answers: then an endpoint that has never answered is given up soon.
+    pub attended: bool,
 }
 
 /// The clients of one account and region. Clones share their connections, counts and budget.
@@ -63,6 +76,10 @@ pub struct Aws {
     pub calls: Calls,
     /// Our share of AWS's throttles, to wait for before a call to ECS. EC2 waits by itself, SQS has no limit to share.
     pub budget: Budget,
+    /// The region, where one is set.
+    pub region: Option<String>,
+    /// How far this machine's clock is from AWS's.
+    pub skew: Skew,
 }
 
 impl Aws {
@@ -70,22 +87,58 @@ impl Aws {
     ///
     /// Region, credentials (SSO and `credential_process` included), endpoints, FIPS, dual stack and proxies are found as
     /// in every AWS tool; only the number and mode of retries are ours. Nothing is sent yet, unless a region is only to
-    /// be had from the instance metadata service: a missing region or wrong credentials show at the first request.
-    pub async fn load(options: Options) -> Self {
+    /// be had from the instance metadata service: wrong credentials show at the first request, a missing region in
+    /// [`in_region`](Self::in_region).
+    ///
+    /// # Errors
+    ///
+    /// A profile that was named and does not exist, or an endpoint that is not a URL.
+    pub async fn load(options: Options) -> Result<Self, LoadError> {
+        let profiles = Profiles::load(options.profile.as_deref()).await?;
+        let (http, timeouts) = (wiring::https(options.attended), wiring::timeouts(options.attended));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(wiring::https())
+            .http_client(http.clone())
             .retry_config(wiring::retries())
-            .timeout_config(wiring::timeouts());
+            .timeout_config(timeouts)
+            .profile_name(profiles.selected());
         if let Some(region) = options.region {
             loader = loader.region(Region::new(region));
         }
-        if let Some(profile) = options.profile {
-            loader = loader.profile_name(profile);
-        }
+        let has_endpoint = options.endpoint_url.is_some();
         if let Some(endpoint_url) = options.endpoint_url {
+            load::checked("--endpoint-url", &endpoint_url)?;
             loader = loader.endpoint_url(endpoint_url);
         }
-        Self::new(loader.load().await, options.budget)
+        let config = loader.load().await;
+        let mut builder = config.to_builder();
+        if !has_endpoint {
+            builder = builder.service_config(Endpoints::of(&config, &profiles)?);
+            // What holds for all services is among the endpoints of each.
+            builder.set_endpoint_url(None);
+        }
+        if let Some(name) = options.profile {
+            let region = config.region().cloned();
+            let of = ProviderConfig::without_region().with_http_client(http).with_region(region);
+            let credentials = load::credentials(&name, &of);
+            builder.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+        }
+        Ok(Self::new(builder.build(), options.budget))
+    }
+
+    /// These clients, when they know in which region to ask.
+    ///
+    /// # Errors
+    ///
+    /// When no region is set, or one that cannot be part of a host name.
+    pub fn in_region(self) -> Result<Self, LoadError> {
+        load::region(self.region.as_deref())?;
+        Ok(self)
+    }
+
+    /// The time of day, right even where this machine's clock is not.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.skew.corrected()
     }
 
     /// Clients for a simulator at this plain-HTTP address, with made-up credentials and no budget. Reads no environment
@@ -97,7 +150,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .http_client(wiring::http())
             .retry_config(wiring::retries())
-            .timeout_config(wiring::timeouts())
+            .timeout_config(wiring::timeouts(false))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint_url);
@@ -123,18 +176,24 @@ impl Aws {
         let mut config = config.into_builder();
         config.set_app_name(AppName::new(APP_NAME).ok());
         let config = config.build();
-        let calls = Calls::default();
+        let (calls, skew) = (Calls::default(), Skew::new(Clock::system()));
         let ecs = aws_sdk_ecs::config::Builder::from(&config)
             .retry_partition(wiring::partition("ecs"))
+            .retry_classifier(GiveUp)
             .interceptor(calls.clone())
+            .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let sqs = aws_sdk_sqs::config::Builder::from(&config)
             .retry_partition(wiring::partition("sqs"))
+            .retry_classifier(GiveUp)
             .interceptor(calls.clone())
+            .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
             .retry_partition(wiring::partition("dynamodb"))
+            .retry_classifier(GiveUp)
             .interceptor(calls.clone())
+            .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         Self {
             ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
@@ -144,6 +203,8 @@ impl Aws {
             secrets: Secrets::new(&config, &calls),
             calls,
             budget,
+            region: config.region().map(ToString::to_string),
+            skew,
         }
     }
 }

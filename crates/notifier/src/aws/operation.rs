@@ -25,6 +25,7 @@ use super::answer::AnswerLimit;
 use super::calls::Calls;
 use super::endpoint::{Service, Settings};
 use super::fault::Fault;
+use super::reach::GiveUp;
 use super::wiring;
 
 /// An operation of this service and name; how it is written and read is still to be said.
@@ -41,7 +42,7 @@ pub(super) fn builder(
         .service_name(service.id)
         .operation_name(name)
         .standard_retry(&config.retry_config().cloned().unwrap_or_else(wiring::retries))
-        .timeout_config(wiring::timeouts())
+        .timeout_config(config.timeout_config().cloned().unwrap_or_else(|| wiring::timeouts(false)))
         .with_connection_poisoning()
         .runtime_plugin(plugin);
     match config.behavior_version() {
@@ -84,7 +85,8 @@ fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComp
         .with_retry_classifier(HttpStatusCodeClassifier::default())
         .with_retry_classifier(TransientErrorClassifier::<Fault>::new())
         .with_retry_classifier(AwsErrorCodeClassifier::<Fault>::new())
-        .with_retry_classifier(ServiceClockSkewClassifier::<Fault>::new());
+        .with_retry_classifier(ServiceClockSkewClassifier::<Fault>::new())
+        .with_retry_classifier(GiveUp);
     if let Some(credentials) = config.credentials_provider() {
         components.set_identity_resolver(SCHEME_ID, credentials);
     }

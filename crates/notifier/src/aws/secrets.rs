@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::calls::Calls;
 use super::endpoint::{Rules, Service};
-use super::fault::Fault;
+use super::fault::{Fault, Unanswered};
 use super::operation;
 
 const SECRETS_MANAGER: Service =
@@ -215,14 +215,9 @@ fn wrong(service: &'static str, error: SdkError<Fault, HttpResponse>) -> AskErro
             }
         }
         // The raw answer, which an error of the SDK may hold, is left behind.
-        error => AskError::Unavailable(service, Box::new(Unanswered(error.to_string()))),
+        error => AskError::Unavailable(service, Box::new(Unanswered::of(&error))),
     }
 }
-
-/// What the SDK says when there was no answer that it could read.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unanswered(String);
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use super::reach::Reach;
+
 /// Tries of one request, the first included. With the waits below a request outlives a minute of throttling, on average.
 const TRIES_MAX: u32 = 10;
 /// The wait before the second try is drawn between zero and this, and doubles from try to try.
@@ -33,6 +35,8 @@ const RETRY_TOKENS_PER_S: f32 = 10.0;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 /// Until the head of the answer is there. SQS holds a long poll for up to 20 s.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same while somebody waits, who sends no long polls: ECS and EC2 answer within a second or two.
+const READ_TIMEOUT_ATTENDED: Duration = Duration::from_secs(4);
 /// One try from beginning to end, the answer's body included.
 const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// All tries and waits of one request. A Lambda function has 15 minutes.
@@ -65,10 +69,11 @@ pub(super) fn partition(service: &'static str) -> RetryPartition {
     RetryPartition::custom(service).token_bucket(tokens).build()
 }
 
-pub(super) fn timeouts() -> TimeoutConfig {
+/// `attended`: whether somebody waits for the answers.
+pub(super) fn timeouts(attended: bool) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(if attended { READ_TIMEOUT_ATTENDED } else { READ_TIMEOUT })
         .operation_attempt_timeout(TRY_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()
@@ -76,17 +81,20 @@ pub(super) fn timeouts() -> TimeoutConfig {
 
 /// The SDK's default client, proxy variables included, on the TLS stack that the rest of the program has: its own
 /// would bring a second one, built from C.
-pub(super) fn https() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+///
+/// `attended`: whether somebody waits for the answers.
+pub(super) fn https(attended: bool) -> SharedHttpClient {
+    let client = Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
         connector.build()
-    })
+    });
+    SharedHttpClient::new(Reach::new(client, attended))
 }
 
 /// A client that speaks to a simulator on this machine: no TLS, no proxy, no look at the system's certificates.
 pub(super) fn http() -> SharedHttpClient {
-    Builder::new().build_http()
+    SharedHttpClient::new(Reach::new(Builder::new().build_http(), false))
 }

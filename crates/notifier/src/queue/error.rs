@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::aws::fault::Unanswered;
 use crate::text::{self, printable};
 
 /// The most characters of SQS's words that are kept.
@@ -56,6 +57,26 @@ pub enum QueueError {
         /// What happened on the way.
         source: Source,
     },
+    /// An answer that means success and does not say what was done.
+    #[error(
+        "the answer to {operation} on queue {queue} has no {what}: it is not SQS's, and nothing is known of the message"
+    )]
+    NotSqs {
+        /// URL or name.
+        queue: String,
+        /// The operation.
+        operation: &'static str,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// What was named is neither the URL of a queue nor its name.
+    #[error("`{place}` is not the URL or name of a queue: {problem}")]
+    NotAPlace {
+        /// What was named, shortened.
+        place: String,
+        /// Why not, and what to write instead.
+        problem: String,
+    },
     /// SQS does not accept the call.
     #[error("SQS refuses {operation} on queue {queue}: {code}: {message}")]
     Refused {
@@ -74,6 +95,7 @@ pub enum QueueError {
 
 impl QueueError {
     /// Sorts the error of an SDK call.
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(super) fn of<E>(queue: &str, operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -81,8 +103,11 @@ impl QueueError {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = printable(error.code().unwrap_or_default(), WORDS_CHARS_MAX);
         let message = printable(error.message().unwrap_or("no message"), WORDS_CHARS_MAX);
-        // What was read of an answer may be quoted in the error; what went wrong before is the SDK's own.
-        let source: Source = if status.is_some() { text::line(&error).into() } else { error.into() };
+        let source: Source = match error.code() {
+            // What was read of an answer may be quoted in the error.
+            Some(_) => text::line(&error).into(),
+            None => Unanswered::of(&error).into(),
+        };
         let queue = queue.to_owned();
         match Kind::of(status, &code) {
             Kind::Unknown => Self::Unknown { queue, source },

@@ -54,6 +54,8 @@ pub use publish::{NotAccepted, PublishError};
 pub use trace::Trace;
 
 use crate::ambient::Chance;
+use crate::text::quoted;
+use crate::url::{Url, UrlError};
 use limits::{CALL_TIME_MAX, RETRY_FIRST, RETRY_MOST, SDK_TRIES_MAX};
 
 /// One SQS queue to send to. Cloning it is cheap.
@@ -84,8 +86,10 @@ impl Queue {
     /// A name is looked up (`GetQueueUrl`), which fails with [`QueueError`]. A URL is taken as it is.
     pub async fn open(client: Client, place: &str, chance: Chance) -> Result<Self, QueueError> {
         if place.contains("://") {
+            url(place)?;
             return Ok(Self::at(client, place, chance));
         }
+        name(place)?;
         let url = url_of(&with_few_tries(&client), place, None).await?;
         Ok(Self::at(client, url, chance))
     }
@@ -121,6 +125,36 @@ impl Queue {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         in_time(self.url(), operation, CALL_TIME_MAX, call).await
+    }
+}
+
+/// Checks the URL of a queue: strictly, and with the queue's name at its end.
+fn url(text: &str) -> Result<(), QueueError> {
+    let wrong = |problem: String| QueueError::NotAPlace { place: quoted(text), problem };
+    let url = Url::parse(text).map_err(|error| match error {
+        // The URL itself would repeat the password.
+        UrlError::UserInfo => QueueError::NotAPlace { place: "…".to_owned(), problem: error.to_string() },
+        error => wrong(error.to_string()),
+    })?;
+    if url.queue().is_some() {
+        Ok(())
+    } else {
+        Err(wrong("it does not end with the name of a queue".to_owned()))
+    }
+}
+
+/// Checks the name of a queue. Source: Amazon SQS API Reference, `CreateQueue`.
+fn name(text: &str) -> Result<(), QueueError> {
+    let wrong = |problem: String| QueueError::NotAPlace { place: quoted(text), problem };
+    if let Some(own) = text.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()) {
+        return Err(wrong(format!("it is an ARN; the queue's name is `{}`", quoted(own))));
+    }
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let base = text.strip_suffix(".fifo").unwrap_or(text);
+    if (1..=80).contains(&text.len()) && !base.is_empty() && base.bytes().all(word) {
+        Ok(())
+    } else {
+        Err(wrong("a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://".to_owned()))
     }
 }
 

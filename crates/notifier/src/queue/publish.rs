@@ -69,7 +69,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`QueueError`], after the client's own retries; the message may be there all the same when an answer was lost.
+    /// [`QueueError`], after the client's own retries; the message may be there all the same when an answer was lost. An
+    /// answer without a message id is one: SQS gives every message an id.
     pub async fn publish_one(&self, body: &str, trace: &Trace) -> Result<String, QueueError> {
         const OPERATION: &str = "SendMessage";
         let unmade = |error| QueueError::unmade(self.url(), OPERATION, error);
@@ -83,7 +84,12 @@ impl Queue {
             .set_message_attributes(attributes.to_sdk().map_err(unmade)?)
             .set_message_system_attributes(trace.to_sdk().map_err(unmade)?);
         let answer = Box::pin(self.call(OPERATION, call.send())).await?;
-        Ok(answer.message_id.unwrap_or_default())
+        let message_id = answer.message_id.filter(|id| !id.is_empty());
+        message_id.ok_or_else(|| QueueError::NotSqs {
+            queue: self.url().to_owned(),
+            operation: OPERATION,
+            what: "message id",
+        })
     }
 
     pub(super) async fn send(&self, entries: &[Outgoing<'_>], trace: &Trace) -> Result<(), PublishError> {

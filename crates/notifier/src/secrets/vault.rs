@@ -55,6 +55,14 @@ pub enum SecretError {
     Unusable(Vec<SecretRef>, #[source] Unusable),
 }
 
+impl SecretError {
+    /// Whether the secret may be readable later without anybody mending anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Aws(_, AskError::Unavailable(..)) | Self::TimedOut(_))
+    }
+}
+
 fn list(references: &[SecretRef]) -> String {
     references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

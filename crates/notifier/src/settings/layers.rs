@@ -43,16 +43,25 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The variables that are set, not empty, and begin with this.
+    pub(super) fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(move |(name, value)| name.starts_with(prefix) && !value.trim().is_empty())
+    }
+
     /// A warning for each variable that looks like a setting and is none.
     pub(super) fn strangers(&self) -> Vec<String> {
-        let names: Vec<String> =
-            table::ALL.iter().map(|s| s.variable()).chain([CONFIG_VARIABLE.to_owned()]).collect();
-        self.0
-            .keys()
-            .filter(|name| name.starts_with(PREFIX) && !names.contains(name))
-            .map(|name| {
-                let likely = table::likely(name, names.iter().map(String::as_str));
-                format!("{name}: there is no such setting{}", did_you_mean(likely))
+        // Without what all begin with, which would make any two of them alike.
+        let (short, config) = (|name: &str| name.to_ascii_lowercase(), CONFIG_VARIABLE.strip_prefix(PREFIX));
+        let config = short(config.unwrap_or_default());
+        let known: Vec<&str> = table::ALL.iter().map(|s| s.name).chain([config.as_str()]).collect();
+        let strangers = self.0.keys().filter_map(|name| Some((name, short(name.strip_prefix(PREFIX)?))));
+        strangers
+            .filter(|(_, short)| !known.contains(&short.as_str()))
+            .map(|(name, short)| {
+                let likely = table::likely(&short, known.iter().copied());
+                let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
+                format!("{name}: there is no such setting{}", did_you_mean(likely.as_deref()))
             })
             .collect()
     }
@@ -128,6 +137,7 @@ fn text(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Array(items) => {
             items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
         }
@@ -150,20 +160,24 @@ pub(super) struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// The value of a setting, and who said so.
-    pub(super) fn get(&self, setting: &'static Setting) -> Option<(&str, Origin)> {
+    /// The values of a setting in all layers, the strongest first, and who said so. The default is one where nobody did.
+    pub(super) fn all(&self, setting: &'static Setting) -> Vec<(&str, Origin)> {
+        let mut all = Vec::new();
         if let Some(value) = self.flags.get(setting.name) {
-            return Some((value, Origin::Flag(format!("--{}", setting.flag()))));
+            all.push((value.as_str(), Origin::Flag(format!("--{}", setting.flag()))));
         }
         let variable = setting.variable();
         if let Some(value) = self.environment.get(&variable) {
-            return Some((value, Origin::Variable(variable)));
+            all.push((value, Origin::Variable(variable)));
         }
         if let Some(value) = self.file.values.get(setting.name) {
             let origin = Origin::File { path: self.file.path.clone(), key: setting.name.to_owned() };
-            return Some((value, origin));
+            all.push((value, origin));
         }
-        (!setting.default.is_empty()).then_some((setting.default, Origin::Default(setting.name)))
+        if all.is_empty() && !setting.default.is_empty() {
+            all.push((setting.default, Origin::Default(setting.name)));
+        }
+        all
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Mistake {
         problem: String,
     },
     /// A setting that is needed has no value.
-    #[error("{} is not set, nor --{}", .0.variable(), .0.flag())]
+    #[error("{} is not set, nor --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
     Missing(&'static Setting),
     /// The file has a key that is no setting.
     #[error("{origin}: there is no such setting{}", did_you_mean(.likely.as_deref()))]
@@ -85,6 +85,14 @@ impl PartialEq for Setting {
 }
 
 impl Eq for Setting {}
+
+fn what_to_set(setting: &Setting) -> &'static str {
+    if *setting == super::table::SIGNING_SECRET {
+        "; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"
+    } else {
+        ""
+    }
+}
 
 pub(super) fn did_you_mean(likely: Option<&str>) -> String {
     likely.map(|name| format!("; did you mean {name}?")).unwrap_or_default()

@@ -31,8 +31,8 @@ pub struct Settings {
     pub ledger: Ledger,
     /// Which containers are ready to be called.
     pub health: Health,
-    /// How much of the account's AWS request rate may be used, from 1 to 100.
-    pub aws_budget_percent: u8,
+    /// How much of the account's AWS request rate may be used, from 0.01 to 100.
+    pub aws_budget_percent: f64,
     /// The only networks that may be called.
     pub allow_networks: Networks,
     /// How tasks are called.
@@ -140,15 +140,19 @@ impl Settings {
         for setting in needed {
             reader.need(setting);
         }
+        reader.endpoints();
+        let queues = QueueUrls {
+            observer: reader.queue_url(&table::OBSERVER_QUEUE_URL),
+            services: reader.queue_url(&table::SERVICES_QUEUE_URL),
+            tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
+        };
+        let urls = [&queues.observer, &queues.services, &queues.tasks].map(Option::as_deref);
+        reader.distinct(table::QUEUES, urls);
         let settings = Self {
-            queues: QueueUrls {
-                observer: reader.queue_url(&table::OBSERVER_QUEUE_URL),
-                services: reader.queue_url(&table::SERVICES_QUEUE_URL),
-                tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
-            },
+            queues,
             ledger: Ledger { place: reader.ledger(&table::LEDGER), days: reader.number(&table::LEDGER_DAYS) },
             health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
-            aws_budget_percent: u8::try_from(reader.number(&table::AWS_BUDGET_PERCENT)).unwrap_or(100),
+            aws_budget_percent: reader.percent(&table::AWS_BUDGET_PERCENT),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
             delivery: delivery(&mut reader),
             trust: trust(&mut reader),

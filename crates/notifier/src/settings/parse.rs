@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::Uri;
-
 use super::layers::Layers;
-use super::mistake::{Mistake, Mistakes};
+use super::mistake::{Mistake, Mistakes, Origin};
 use super::table::{Kind, Setting};
 use super::{Place, Settings};
+use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::deliver::Signing;
 use crate::network::{Networks, NetworksError};
 use crate::secrets::{REFERENCES_MAX, SecretRef};
 use crate::text::quoted;
+use crate::url::{Url, UrlError};
 
 /// The most services with secrets of their own.
 const SERVICES_MAX: usize = 1_000;
+
+/// How the variables of AWS's endpoints begin.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 
 /// What a text is instead of a value.
 enum Wrong {
@@ -35,42 +38,79 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Notes when a setting has no value.
     pub(super) fn need(&mut self, setting: &'static Setting) {
-        if self.layers.get(setting).is_none() {
+        if self.layers.all(setting).is_empty() {
             self.mistakes.push(Mistake::Missing(setting));
         }
     }
 
-    /// The value, or nothing when there is none or it is wrong.
-    fn read<T>(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl FnOnce(&str) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        let (text, origin) = self.layers.get(setting)?;
-        let mistake = match parse(text.trim()) {
-            Ok(value) => return Some(value),
-            Err(Wrong::Kind) => {
-                Mistake::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
-            }
-            Err(Wrong::Because(problem)) => Mistake::Unusable { origin, problem },
+    /// The strongest value, or nothing when there is none or it is wrong. Weaker values are checked too: they count as
+    /// soon as the stronger one is taken away.
+    fn read<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let mut values = self.layers.all(setting).into_iter().map(|(text, origin)| {
+            parse(text.trim()).map_err(|wrong| match wrong {
+                Wrong::Kind => {
+                    Mistake::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
+                }
+                Wrong::Because(problem) => Mistake::Unusable { origin, problem },
+            })
+        });
+        let strongest = values.next()?;
+        let weaker: Vec<_> = values.filter_map(Result::err).collect();
+        let (value, mistake) = match strongest {
+            Ok(value) => (Some(value), None),
+            Err(mistake) => (None, Some(mistake)),
         };
-        self.mistakes.push(mistake);
-        None
+        self.mistakes.extend(mistake.into_iter().chain(weaker));
+        value
+    }
+
+    /// Notes that two settings name one queue: each stage would take the other's messages for poison.
+    pub(super) fn distinct(&mut self, settings: [&'static Setting; 3], urls: [Option<&str>; 3]) {
+        let place = |url: &str| url.trim_end_matches('/').to_ascii_lowercase();
+        let mut seen: Vec<(&'static Setting, String)> = Vec::new();
+        for (setting, url) in settings.into_iter().zip(urls) {
+            let Some(url) = url.map(place) else { continue };
+            if let Some((other, _)) = seen.iter().find(|(_, known)| *known == url) {
+                let problem = format!(
+                    "this is the queue of {} too; each stage has a queue of its own",
+                    other.variable()
+                );
+                let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
+                self.mistakes.extend(origin.map(|origin| Mistake::Unusable { origin, problem }));
+            } else {
+                seen.push((setting, url));
+            }
+        }
+    }
+
+    /// The endpoints of AWS in the environment. The SDK finds them by itself; here each mistake is named with its variable.
+    pub(super) fn endpoints(&mut self) {
+        for (name, value) in self.layers.environment.beginning_with(ENDPOINT_VARIABLE) {
+            if let Err(error) = Url::parse(value.trim()) {
+                let origin = Origin::Variable(name.to_owned());
+                self.mistakes.push(Mistake::Unusable { origin, problem: error.to_string() });
+            }
+        }
     }
 
     pub(super) fn queue_url(&mut self, setting: &'static Setting) -> Option<String> {
         self.read(setting, |text| {
-            let uri: Uri = text.parse().map_err(|_| Wrong::Kind)?;
-            let scheme = uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
-            if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-                return Err(Wrong::Because("a queue URL carries no user name or password".to_owned()));
-            }
-            let named = uri.path().rsplit('/').next().is_some_and(|name| !name.is_empty());
-            if scheme && uri.host().is_some() && named && uri.query().is_none() {
-                Ok(text.to_owned())
-            } else {
-                Err(Wrong::Kind)
-            }
+            let url = match Url::parse(text) {
+                Ok(url) => url,
+                Err(error @ UrlError::Port(_)) => return Err(because(error)),
+                Err(UrlError::UserInfo) => {
+                    return Err(Wrong::Because("a queue URL carries no user name or password".to_owned()));
+                }
+                Err(_) if text.starts_with("arn:") => {
+                    return Err(Wrong::Because(format!(
+                        "`{}` is an ARN; the URL of a queue looks like \
+                         https://sqs.eu-west-1.amazonaws.com/111122223333/NAME",
+                        quoted(text)
+                    )));
+                }
+                Err(_) => return Err(Wrong::Kind),
+            };
+            if url.queue().is_some() { Ok(text.to_owned()) } else { Err(Wrong::Kind) }
         })
     }
 
@@ -87,7 +127,7 @@ impl Reader<'_> {
     pub(super) fn word<T>(
         &mut self,
         setting: &'static Setting,
-        meaning: impl FnOnce(&str) -> Option<T>,
+        meaning: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         self.read(setting, |text| match setting.kind {
             Kind::Word(words) if words.contains(&text) => meaning(text).ok_or(Wrong::Kind),
@@ -106,6 +146,20 @@ impl Reader<'_> {
             _ => Err(Wrong::Kind),
         });
         number.unwrap_or_default()
+    }
+
+    /// Digits, and decimals behind a point: no sign and no exponent, which `parse` would take.
+    pub(super) fn percent(&mut self, setting: &'static Setting) -> f64 {
+        let percent = self.read(setting, |text| match text.parse::<f64>() {
+            Ok(percent)
+                if (PERCENT_MIN..=PERCENT_MAX).contains(&percent)
+                    && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') =>
+            {
+                Ok(percent)
+            }
+            _ => Err(Wrong::Kind),
+        });
+        percent.unwrap_or_default()
     }
 
     pub(super) fn millis(&mut self, setting: &'static Setting) -> Duration {

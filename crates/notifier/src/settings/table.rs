@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::network;
 
 /// What every environment variable of this product begins with.
@@ -72,6 +73,8 @@ pub enum Kind {
         /// The most.
         most: u32,
     },
+    /// A share in percent, with or without decimals.
+    Percent,
     /// A local address and port to listen on, or none.
     Listen,
     /// Where a secret is: never the secret itself, and so never repeated in a message.
@@ -100,6 +103,7 @@ impl fmt::Display for Kind {
                 write!(f, "`{}` or `{last}`", rest.join("`, `"))
             }
             Self::Number { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Self::Percent => write!(f, "a number from {PERCENT_MIN} to {PERCENT_MAX}, such as `12.5`"),
             Self::Listen => f.write_str("an address and port such as `127.0.0.1:8080`, or `none`"),
             Self::Secret => f.write_str("`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`"),
             Self::Secrets => f.write_str(
@@ -111,6 +115,9 @@ impl fmt::Display for Kind {
         }
     }
 }
+
+/// The letters of a name that stand for the whole.
+const BEGINNING_MIN: usize = 4;
 
 /// Every setting, in the order in which people want to read them.
 pub static ALL: [&Setting; 27] = [
@@ -152,10 +159,14 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     ALL.into_iter().find(|setting| setting.name == name)
 }
 
-/// The name most like `wrong`, when it is likely what was meant.
+/// The name that is nearest to `wrong`, when it is near: a letter in five may be wrong, missing, too many or swapped, or the
+/// end may be missing.
 pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |name: &str| strsim::jaro_winkler(wrong, name);
-    names.into_iter().filter(|name| likeness(name) > 0.8).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    let edits = |name: &str| strsim::damerau_levenshtein(wrong, name);
+    let is_near = |name: &&str| {
+        edits(name) <= 1 + name.len() / 10 || wrong.len() >= BEGINNING_MIN && name.starts_with(wrong)
+    };
+    names.into_iter().filter(is_near).min_by_key(|name| edits(name))
 }
 
 const fn setting(
@@ -202,7 +213,7 @@ pub(super) static HEALTH: Setting = setting(
 pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
     Group::Discovery,
     "aws_budget_percent",
-    number(1, 100),
+    Kind::Percent,
     "50",
     "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
 );

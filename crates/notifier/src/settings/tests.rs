@@ -41,13 +41,13 @@ fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
     let mistakes = load(
         &flags(&[("health", "maybe")]),
         &[("NOTIFIER_TIMEOUT_MS", "soon"), ("NOTIFIER_TASKS_QUEUE_URL", "tasks")],
-        "conncurrency = 5\nattempts = 0\nlisten = 1.5\nzzz = 1",
+        "conncurrency = 5\nattempts = 0\nlisten = [1]\nzzz = 1",
     );
     assert_eq!(
         mistakes.unwrap_err(),
         [
             "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
-            "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
+            "listen in n.toml: `[1]` is not an address and port such as `127.0.0.1:8080`, or `none`",
             "zzz in n.toml: there is no such setting",
             "NOTIFIER_TASKS_QUEUE_URL: `tasks` is not the URL of an SQS queue",
             "--health: `maybe` is not `detect`, `require` or `ignore`",
@@ -65,6 +65,25 @@ fn numbers_keep_to_their_range() {
     }
     let settings = load(&flags(&[]), &[("NOTIFIER_ATTEMPTS", " 20 ")], "").unwrap();
     assert_eq!(settings.delivery.attempts, 20);
+}
+
+#[test]
+fn a_share_of_the_budget_may_have_decimals() {
+    for (variables, toml, expected) in [
+        (&[("NOTIFIER_AWS_BUDGET_PERCENT", "0.01")][..], "", 0.01),
+        (&[("NOTIFIER_AWS_BUDGET_PERCENT", " 0.8771929824561403 ")], "", 0.877_192_982_456_140_3),
+        (&[("NOTIFIER_AWS_BUDGET_PERCENT", "100")], "", 100.0),
+        (&[], "aws_budget_percent = 12.5", 12.5),
+        (&[], "aws_budget_percent = '12.5'", 12.5),
+    ] {
+        let percent = load(&flags(&[]), variables, toml).unwrap().aws_budget_percent;
+        assert!((percent - expected).abs() < f64::EPSILON, "{percent} is not {expected}");
+    }
+    for value in ["0", "0.009", "100.01", "-1", "+5", "1e1", "NaN", "inf", "5%", "."] {
+        let says = complaint("NOTIFIER_AWS_BUDGET_PERCENT", value);
+        let expected = "is not a number from 0.01 to 100, such as `12.5`";
+        assert_eq!(says, format!("NOTIFIER_AWS_BUDGET_PERCENT: `{value}` {expected}"));
+    }
 }
 
 #[test]
@@ -86,7 +105,7 @@ fn the_defaults_are_those_of_the_library() {
     assert_eq!(settings.allow_networks, Networks::default());
     assert_eq!(settings.delivery, deliver::Options::default());
     assert_eq!(settings.health, Health::default());
-    assert_eq!(settings.aws_budget_percent, crate::aws::budget::PERCENT_DEFAULT);
+    assert!((settings.aws_budget_percent - crate::aws::budget::PERCENT_DEFAULT).abs() < f64::EPSILON);
 }
 
 #[test]
@@ -143,6 +162,88 @@ fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
     let says = load(broken.to_str().unwrap())[0].to_string();
     std::fs::remove_file(&broken).unwrap();
     assert!(says.contains(".toml cannot be read: line 2: "), "{says}");
+}
+
+#[test]
+fn a_value_that_a_stronger_one_hides_is_checked_too() {
+    let mistakes = load(
+        &flags(&[("attempts", "5")]),
+        &[("NOTIFIER_ATTEMPTS", "many"), ("NOTIFIER_TIMEOUT_MS", "100")],
+        "attempts = 0\ntimeout_ms = 'soon'\nhealth = 'maybe'",
+    );
+    assert_eq!(
+        mistakes.unwrap_err(),
+        [
+            "health in n.toml: `maybe` is not `detect`, `require` or `ignore`",
+            "timeout_ms in n.toml: `soon` is not a whole number from 1 to 600000",
+            "NOTIFIER_ATTEMPTS: `many` is not a whole number from 1 to 20",
+            "attempts in n.toml: `0` is not a whole number from 1 to 20",
+        ]
+    );
+}
+
+#[test]
+fn one_queue_for_two_stages_is_a_mistake_that_names_both() {
+    let url = "https://sqs.eu-west-1.amazonaws.com/111122223333/q";
+    let other = "https://sqs.eu-west-1.amazonaws.com/111122223333/other";
+    let variables = [
+        ("NOTIFIER_OBSERVER_QUEUE_URL", url),
+        ("NOTIFIER_SERVICES_QUEUE_URL", other),
+        ("NOTIFIER_TASKS_QUEUE_URL", url),
+    ];
+    let mistakes = load(&flags(&[]), &variables, "").unwrap_err();
+    let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; each stage has a queue of \
+                its own";
+    assert_eq!(mistakes, [says]);
+}
+
+#[test]
+fn a_queue_url_is_read_strictly() {
+    for (url, says) in [
+        ("https://sqs.eu-west-1.amazonaws.com:99999/1/q", "`99999` is not a port (1-65535)"),
+        ("sqs.eu-west-1.amazonaws.com/1/q", "is not the URL of an SQS queue"),
+        ("https://sqs.eu-west-1.amazonaws.com/", "is not the URL of an SQS queue"),
+        ("https://sqs.eu-west-1.amazonaws.com/1/q?x=1", "is not the URL of an SQS queue"),
+        ("arn:aws:sqs:eu-west-1:111122223333:q", "is an ARN; the URL of a queue looks like https://sqs."),
+    ] {
+        let mistake = complaint("NOTIFIER_TASKS_QUEUE_URL", url);
+        assert!(mistake.starts_with("NOTIFIER_TASKS_QUEUE_URL: ") && mistake.contains(says), "{mistake}");
+    }
+}
+
+#[test]
+fn an_endpoint_of_aws_is_checked_with_everything_else() {
+    let variables = [
+        ("AWS_ENDPOINT_URL", ""),
+        ("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:99999"),
+        ("AWS_ENDPOINT_URL_SQS", "localhost:4566"),
+        ("NOTIFIER_ATTEMPTS", "0"),
+    ];
+    assert_eq!(
+        load(&flags(&[]), &variables, "").unwrap_err(),
+        [
+            "AWS_ENDPOINT_URL_ECS: `99999` is not a port (1-65535)",
+            "AWS_ENDPOINT_URL_SQS: `localhost:4566` does not begin with http:// or https://",
+            "NOTIFIER_ATTEMPTS: `0` is not a whole number from 1 to 20",
+        ]
+    );
+}
+
+#[test]
+fn only_a_near_name_is_suggested() {
+    let warning = |name: &str| [(name, "x")].into_iter().collect::<Environment>().strangers().concat();
+    for (name, meant) in [
+        ("NOTIFIER_HELTH", "NOTIFIER_HEALTH"),
+        ("NOTIFIER_LEDGR", "NOTIFIER_LEDGER"),
+        ("NOTIFIER_TIMEOUT", "NOTIFIER_TIMEOUT_MS"),
+        ("NOTIFIER_SINGING_SECRET", "NOTIFIER_SIGNING_SECRET"),
+        ("NOTIFIER_CONFG", "NOTIFIER_CONFIG"),
+    ] {
+        assert_eq!(warning(name), format!("{name}: there is no such setting; did you mean {meant}?"));
+    }
+    for name in ["NOTIFIER_TYPO", "NOTIFIER_X", "NOTIFIER_", "NOTIFIER_QUEUE", "NOTIFIER_KEY"] {
+        assert_eq!(warning(name), format!("{name}: there is no such setting"));
+    }
 }
 
 #[test]

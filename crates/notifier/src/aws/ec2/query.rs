@@ -13,7 +13,7 @@ use super::fault;
 use super::{Ec2Error, INSTANCES_ASKED_MAX};
 use crate::aws::calls::Calls;
 use crate::aws::endpoint::{Rules, Service};
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Unanswered};
 use crate::aws::operation;
 
 const EC2: Service = Service { id: "EC2", host: "ec2", rules: Rules::PlainInGovCloud };
@@ -58,7 +58,7 @@ impl Query {
     pub(super) async fn send(&self, ask: Ask) -> Result<Page, Ec2Error> {
         self.0.invoke(ask).await.map_err(|error| match error {
             SdkError::ServiceError(error) => error.into_err().into(),
-            error => Ec2Error::Unavailable(Box::new(error)),
+            error => Ec2Error::Unavailable(Box::new(Unanswered::of(&error))),
         })
     }
 }

@@ -7,6 +7,8 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::aws::reach::NoAnswer;
+
 /// Anything that can be a source.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -17,6 +19,8 @@ pub(super) enum Trouble {
     Busy,
     /// DynamoDB is ill, or nobody answers, or not DynamoDB. Nothing is known of what was done.
     Broken,
+    /// Nobody answers where DynamoDB should be, and somebody waits who wants to know.
+    Unreachable,
     /// The session of whoever asks has ended. A role's is renewed by itself.
     Expired,
     /// The signature does not fit: a clock that is wrong, or a secret key.
@@ -43,7 +47,13 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// What an error of the SDK is.
-    pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if NoAnswer::among(error).is_some_and(|no_answer| !no_answer.again()) {
+            return Self::Unreachable;
+        }
         match error {
             SdkError::ServiceError(answer) => {
                 Self::said(answer.raw().status().as_u16(), answer.err().meta().code())
@@ -118,6 +128,9 @@ impl Trouble {
             Self::Busy => "the table has too much to do; its metric `ThrottledRequests` shows for how long",
             Self::Broken => {
                 "no answer; look at the network, the VPC's endpoint for DynamoDB, and AWS's health dashboard"
+            }
+            Self::Unreachable => {
+                "DynamoDB cannot be reached; look at the network, the region and `AWS_ENDPOINT_URL`"
             }
             Self::Expired => "the session has expired; log in again (a role's is renewed by itself)",
             Self::Signature => {

@@ -1,0 +1,254 @@
+//! What is checked before a client is made: the profile, every endpoint, the region.
+//!
+//! The SDK is lenient where a mistake would reach another account: it prefers credentials of the environment to a profile
+//! that was named, takes a profile that does not exist for an empty one, and calls the real AWS when `AWS_ENDPOINT_URL` is
+//! not a URL. Here each of these is an error.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_runtime::env_config::EnvConfigValue;
+use aws_runtime::env_config::error::EnvConfigFileLoadError;
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use crate::text::{printable, quoted};
+use crate::url::{Url, UrlError};
+
+/// The variable, and the beginning of the variables, of endpoints.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
+/// The key of endpoints in a profile.
+const ENDPOINT_KEY: &str = "endpoint_url";
+/// The services that are called, by their names in the SDKs.
+const SERVICES: [&str; 7] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS"];
+/// Profiles that an error lists.
+const PROFILES_SHOWN_MAX: usize = 30;
+/// The profile of whoever names none.
+const DEFAULT: &str = "default";
+/// Profiles that lead to each other by `source_profile`.
+const SOURCES_MAX: usize = 20;
+
+/// Why there are no clients.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The AWS configuration files have no such profile.
+    #[error("{origin}: there is no AWS profile `{name}`; {}", there_are(.known))]
+    Profile {
+        /// Who named it: a flag, a variable or another profile.
+        origin: String,
+        /// Its name.
+        name: String,
+        /// The profiles that exist, sorted.
+        known: Vec<String>,
+    },
+    /// The files in which the profile was looked for cannot be read.
+    #[error("{origin}: the AWS configuration files cannot be read")]
+    Files {
+        /// Who named a profile.
+        origin: String,
+        /// What is wrong with them.
+        source: EnvConfigFileLoadError,
+    },
+    /// An endpoint is not a URL that can be called.
+    #[error("{origin}: {source}")]
+    Endpoint {
+        /// Who named it.
+        origin: String,
+        /// What is wrong with it.
+        source: UrlError,
+    },
+    /// Nobody says in which region.
+    #[error("no AWS region is set")]
+    NoRegion,
+    /// The region would change the host that is called.
+    #[error("`{0}` is not the name of an AWS region")]
+    Region(String),
+}
+
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() {
+        return "the AWS configuration files have none".to_owned();
+    }
+    let shown: Vec<_> =
+        known.iter().take(PROFILES_SHOWN_MAX).map(|name| format!("`{}`", quoted(name))).collect();
+    let more = known.len().saturating_sub(PROFILES_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("there are {}{more}", shown.join(", "))
+}
+
+/// The profiles of the AWS configuration files, the selected one among them.
+pub(super) struct Profiles {
+    sections: Option<ProfileSet>,
+}
+
+impl Profiles {
+    /// Reads the files. A profile that is named, by a flag or by `AWS_PROFILE`, must exist, and so must those that it
+    /// takes its credentials from. An empty `AWS_PROFILE` counts as not set.
+    pub(super) async fn load(flag: Option<&str>) -> Result<Self, LoadError> {
+        let env = Env::real();
+        let variable = env.get("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let (origin, name) = match (flag, variable) {
+            (Some(flag), _) => ("--profile", Some(flag.to_owned())),
+            (None, variable) => ("AWS_PROFILE", variable),
+        };
+        let selected = Some(Cow::Owned(name.clone().unwrap_or_else(|| DEFAULT.to_owned())));
+        let sections = profile::load(&Fs::real(), &env, &EnvConfigFiles::default(), selected).await;
+        let Some(name) = name else { return Ok(Self { sections: sections.ok() }) };
+        let sections = sections.map_err(|source| LoadError::Files { origin: origin.to_owned(), source })?;
+        exists(&sections, origin, &name)?;
+        Ok(Self { sections: Some(sections) })
+    }
+
+    /// The name that the SDK is to select, whatever the environment says.
+    pub(super) fn selected(&self) -> &str {
+        self.sections.as_ref().map_or(DEFAULT, ProfileSet::selected_profile)
+    }
+}
+
+/// Checks a profile and those that it leads to.
+fn exists(sections: &ProfileSet, origin: &str, name: &str) -> Result<(), LoadError> {
+    let (mut origin, mut name) = (origin.to_owned(), name.to_owned());
+    for _ in 0..SOURCES_MAX {
+        let Some(profile) = sections.get_profile(&name) else {
+            let mut known: Vec<_> = sections.profiles().map(str::to_owned).collect();
+            known.sort();
+            return Err(LoadError::Profile { origin, name: quoted(&name), known });
+        };
+        match profile.get("source_profile") {
+            // A profile that is its own source has keys of its own.
+            Some(source) if source != name => {
+                origin = format!("source_profile of the AWS profile `{}`", quoted(&name));
+                name = source.to_owned();
+            }
+            _ => break,
+        }
+    }
+    // The SDK says what is wrong with a circle.
+    Ok(())
+}
+
+/// The credentials of a profile that was named by a flag. They win over those of the environment, as in the AWS CLI; a
+/// profile that holds none leaves the container's and the instance's.
+pub(super) fn credentials(name: &str, config: &ProviderConfig) -> CredentialsProviderChain {
+    let profile = ProfileFileCredentialsProvider::builder().configure(config).profile_name(name).build();
+    let container = EcsCredentialsProvider::builder().configure(config).build();
+    let instance = ImdsCredentialsProvider::builder().configure(config).profile(name).build();
+    CredentialsProviderChain::first_try("Profile", profile)
+        .or_else("EcsContainer", container)
+        .or_else("Ec2InstanceMetadata", instance)
+}
+
+/// The endpoints that the environment and the profile name, each of them a URL that can be called.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints(Arc<BTreeMap<String, String>>);
+
+impl Endpoints {
+    /// Looks for the endpoint of each service where the SDK does, and leaves out what is empty.
+    pub(super) fn of(config: &SdkConfig, profiles: &Profiles) -> Result<Self, LoadError> {
+        let env = Env::real();
+        let mut all = BTreeMap::new();
+        for id in SERVICES {
+            // None also where the user wants configured endpoints to be ignored.
+            if config.service_config().and_then(|of| of.load_config(key(id)?)).is_none() {
+                continue;
+            }
+            let own = format!("{ENDPOINT_VARIABLE}_{}", id.to_uppercase().replace(' ', "_"));
+            let variable = [own, ENDPOINT_VARIABLE.to_owned()].into_iter().find_map(|name| {
+                let value = env.get(&name).ok().filter(|value| !value.trim().is_empty())?;
+                Some((name, value))
+            });
+            let found = variable.or_else(|| {
+                let value = EnvConfigValue::new().profile(ENDPOINT_KEY).service_id(id);
+                let (value, _) = value.load(&env, profiles.sections.as_ref())?;
+                let value = Some(value.into_owned()).filter(|value| !value.trim().is_empty())?;
+                Some((format!("{ENDPOINT_KEY} of the AWS profile `{}`", quoted(profiles.selected())), value))
+            });
+            if let Some((origin, url)) = found {
+                checked(&origin, &url)?;
+                all.insert(id.to_owned(), url);
+            }
+        }
+        Ok(Self(Arc::new(all)))
+    }
+}
+
+/// An endpoint of a flag or of the environment.
+pub(super) fn checked(origin: &str, url: &str) -> Result<(), LoadError> {
+    let wrong = |source| LoadError::Endpoint { origin: origin.to_owned(), source };
+    Url::parse(url).map(drop).map_err(wrong)
+}
+
+fn key(service_id: &'static str) -> Option<ServiceConfigKey<'static>> {
+    let key = ServiceConfigKey::builder().service_id(service_id);
+    key.env(ENDPOINT_VARIABLE).profile(ENDPOINT_KEY).build().ok()
+}
+
+/// Answers the SDK's clients in the place of the environment, whose empty values would be taken for URLs.
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let is_endpoint = key.env() == ENDPOINT_VARIABLE;
+        self.0.get(key.service_id()).filter(|_| is_endpoint).cloned()
+    }
+}
+
+/// The region, when it can be part of a host name.
+pub(super) fn region(region: Option<&str>) -> Result<&str, LoadError> {
+    let region = region.filter(|region| !region.is_empty()).ok_or(LoadError::NoRegion)?;
+    if region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        Ok(region)
+    } else {
+        Err(LoadError::Region(printable(region, 80)))
+    }
+}
+
+/// The region that an ARN or the URL of a queue names.
+#[must_use]
+pub fn region_of(text: &str) -> Option<&str> {
+    if text.starts_with("arn:") {
+        return text.split(':').nth(3).filter(|region| !region.is_empty());
+    }
+    // Source: "Amazon SQS endpoints and quotas", the new form of host names and the old one.
+    let host = text.split_once("://")?.1.split(['/', ':']).next()?;
+    let (first, rest) = host.split_once('.')?;
+    let (second, rest) = rest.split_once('.')?;
+    let (("sqs" | "sqs-fips", region) | (region, "queue")) = (first, second) else { return None };
+    rest.starts_with("amazonaws.").then_some(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_and_a_queue_url_name_their_region() {
+        for (text, region) in [
+            ("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", Some("eu-west-1")),
+            ("arn:aws:iam::111122223333:role/a", None),
+            ("prod", None),
+            ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", Some("eu-west-1")),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", Some("cn-north-1")),
+            ("https://eu-west-1.queue.amazonaws.com/111122223333/q", Some("eu-west-1")),
+            ("http://127.0.0.1:4566/111122223333/q", None),
+            ("http://sqs.us-east-1.localhost.localstack.cloud:4566/000000000000/q", None),
+        ] {
+            assert_eq!(region_of(text), region, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_part_of_a_host_name() {
+        assert!(matches!(region(None), Err(LoadError::NoRegion)));
+        assert!(matches!(region(Some("")), Err(LoadError::NoRegion)));
+        assert!(matches!(region(Some("eu-west-1.evil.example/")), Err(LoadError::Region(_))));
+        assert_eq!(region(Some("eu-west-1")).unwrap(), "eu-west-1");
+    }
+}
