@@ -230,3 +230,40 @@ const ADVICE: [(&[&str], &str); 7] = [
         "is the network up, and are --region and --endpoint-url (or AWS_ENDPOINT_URL) right?",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unavailable(why: &str) -> Failure {
+        Failure::from(DiscoverError::Ecs(EcsError::Unavailable {
+            operation: "ListTasks",
+            source: why.into(),
+        }))
+    }
+
+    #[test]
+    fn each_reason_why_aws_does_not_answer_has_a_hint_of_its_own() {
+        for (why, hint) in [
+            ("ThrottlingException: Rate exceeded (status 400)", "AWS limits how often the account may ask"),
+            ("cannot connect to http://127.0.0.1:1: Connection refused (os error 111)", "is the network up"),
+            ("no answer from http://127.0.0.1:1 within 4s", "is the network up"),
+            (
+                "http://a answered with an HTML page (status 200), as a proxy does",
+                "something else than AWS answers",
+            ),
+            ("the answer (status 200) cannot be read as AWS's", "something else than AWS answers"),
+            ("no AWS region is set", "name a region: --region"),
+            ("no AWS credentials: Profile: none", "AWS does not know who is asking"),
+        ] {
+            let failure = unavailable(why);
+            assert_eq!(failure.exit, Exit::Failed, "{why}");
+            assert_eq!(failure.causes, [why]);
+            assert!(
+                failure.hint.as_deref().is_some_and(|found| found.starts_with(hint)),
+                "{why}: {:?}",
+                failure.hint
+            );
+        }
+    }
+}

@@ -69,6 +69,7 @@ fn the_stages_share_one_budget() {
 #[test]
 fn the_first_stage_has_time_for_thousands_of_revisions() {
     const REVISIONS: u64 = 4_000;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number")]
     const PERCENT: u64 = PERCENT_DEFAULT as u64;
     const REVISIONS_PER_S: u64 = 20; // of the whole account, source: "Request throttling for the Amazon ECS API"
     let stages = stages();

@@ -62,15 +62,34 @@ impl Unanswered {
         let last = last.map_or_else(String::new, |last| printable(&last.to_string(), MESSAGE_CHARS_MAX));
         Self(match error {
             SdkError::TimeoutError(_) => "nothing came in the time for all tries".to_owned(),
-            SdkError::ResponseError(answer) => {
-                format!("the answer (status {}) cannot be read as AWS's", answer.raw().status().as_u16())
-            }
+            SdkError::ResponseError(answer) => unreadable(answer.raw()),
+            SdkError::ServiceError(answer) if answer.raw().status().is_success() => unreadable(answer.raw()),
             SdkError::ServiceError(answer) => said(Some(answer.raw())),
             _ if lower.contains("region") => "no AWS region is set".to_owned(),
             _ if lower.contains("credential") => no_credentials(error),
             _ => format!("the request cannot be made: {last}"),
         })
     }
+}
+
+/// Why a call failed, as a cause to show: AWS's code and words, or why there are none. The SDK's errors repeat what they read
+/// as it is, in the form of its types.
+pub(crate) fn cause<E>(error: &SdkError<E, HttpResponse>) -> Box<dyn Error + Send + Sync>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error.code() {
+        Some(code) => {
+            let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+            let message = error.message().unwrap_or("no message").to_owned();
+            Fault::new(status, Some((code.to_owned(), message))).into()
+        }
+        None => Unanswered::of(error).into(),
+    }
+}
+
+fn unreadable(answer: &HttpResponse) -> String {
+    format!("the answer (status {}) cannot be read as AWS's", answer.status().as_u16())
 }
 
 /// What each source of credentials says, in one line.

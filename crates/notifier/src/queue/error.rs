@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::aws::fault::Unanswered;
+use crate::aws::fault;
 use crate::text::{self, printable};
 
 /// The most characters of SQS's words that are kept.
@@ -103,11 +103,7 @@ impl QueueError {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = printable(error.code().unwrap_or_default(), WORDS_CHARS_MAX);
         let message = printable(error.message().unwrap_or("no message"), WORDS_CHARS_MAX);
-        let source: Source = match error.code() {
-            // What was read of an answer may be quoted in the error.
-            Some(_) => text::line(&error).into(),
-            None => Unanswered::of(&error).into(),
-        };
+        let source: Source = fault::cause(&error);
         let queue = queue.to_owned();
         match Kind::of(status, &code) {
             Kind::Unknown => Self::Unknown { queue, source },

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistake, Origin, did_you_mean};
-use super::table::{self, PREFIX, Setting};
+use super::table::{self, Kind, PREFIX, Setting};
 use crate::input;
 use crate::text::{printable, quoted};
 
@@ -109,7 +109,7 @@ impl File {
                 mistakes.push(Mistake::Unknown { origin, likely });
                 continue;
             };
-            match text(&value) {
+            match text(&value, setting.kind) {
                 Some(text) => drop(file.values.insert(key, text)),
                 None => mistakes.push(Mistake::Value {
                     origin,
@@ -133,11 +133,11 @@ fn contents(path: &Path) -> Result<String, String> {
 }
 
 /// Text, a number, or a list of texts, as the other layers would write it.
-fn text(value: &toml::Value) -> Option<String> {
+fn text(value: &toml::Value, kind: Kind) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Float(number) if kind == Kind::Percent => Some(number.to_string()),
         toml::Value::Array(items) => {
             items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
         }

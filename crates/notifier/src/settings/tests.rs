@@ -41,13 +41,13 @@ fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
     let mistakes = load(
         &flags(&[("health", "maybe")]),
         &[("NOTIFIER_TIMEOUT_MS", "soon"), ("NOTIFIER_TASKS_QUEUE_URL", "tasks")],
-        "conncurrency = 5\nattempts = 0\nlisten = [1]\nzzz = 1",
+        "conncurrency = 5\nattempts = 0\nlisten = 1.5\nzzz = 1",
     );
     assert_eq!(
         mistakes.unwrap_err(),
         [
             "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
-            "listen in n.toml: `[1]` is not an address and port such as `127.0.0.1:8080`, or `none`",
+            "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
             "zzz in n.toml: there is no such setting",
             "NOTIFIER_TASKS_QUEUE_URL: `tasks` is not the URL of an SQS queue",
             "--health: `maybe` is not `detect`, `require` or `ignore`",

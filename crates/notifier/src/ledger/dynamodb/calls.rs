@@ -12,6 +12,7 @@ use super::answer::{self, Nonsense};
 use super::error::{BoxError, GivenUp, Trouble, Undone};
 use super::item::{self, Attributes, Batch};
 use super::rounds::Rounds;
+use crate::aws::fault;
 use crate::ledger::store::{Item, Key, StoreError};
 
 impl DynamoDb {
@@ -30,7 +31,7 @@ impl DynamoDb {
             let (trouble, error): (_, BoxError) = match timeout(rounds.call_time(Instant::now()), ask()).await
             {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => (Trouble::of(&error), error.into()),
+                Ok(Err(error)) => (Trouble::of(&error), fault::cause(&error)),
                 Err(late) => (Trouble::Broken, late.into()),
             };
             if !trouble.is_passing() {
