@@ -240,7 +240,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_call_of_a_lane_waits_for_one_call_of_each_other_lane() {
-        let budget = Budget::percent(100);
+        let budget = Budget::percent(100.0);
         let mut crowd = tokio::task::JoinSet::new();
         for _ in 0..2 {
             let lane = budget.lane();
