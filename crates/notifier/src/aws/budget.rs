@@ -100,7 +100,8 @@ struct Share {
 impl Budget {
     /// This much of every bucket of AWS. A percentage outside [`PERCENT_MIN`] to [`PERCENT_MAX`] counts as the nearest end.
     #[must_use]
-    pub fn percent(percent: f64) -> Self {
+    pub fn percent(percent: impl Into<f64>) -> Self {
+        let percent = percent.into();
         let percent = if percent.is_nan() { PERCENT_MIN } else { percent.clamp(PERCENT_MIN, PERCENT_MAX) };
         let share = |group: Group| Share {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
