@@ -353,7 +353,19 @@ async fn names_that_a_sender_made_up_cost_one_look_each() {
     let scope = invented(SERVICES_NAMED_MAX);
     let found = setup.discovery.services(&scope, &broadcast()).await.unwrap();
     assert_eq!((found.messages.len(), found.skips.len()), (0, SERVICES_NAMED_MAX));
-    assert_eq!(setup.calls(), counts(&[("DescribeServices", 100)]), "ten names a call, and none asked again");
+    let once = counts(&[("DescribeServices", 100), ("ListServices", 1)]);
+    assert_eq!(
+        setup.calls(),
+        once,
+        "ten names a call; the list knows none of them, so none is asked for again"
+    );
+}
+
+#[tokio::test]
+async fn a_named_service_that_ecs_lists_is_asked_for_until_ecs_knows_it() {
+    let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
+    setup.sim.faults().order("DescribeServices", When::First(3), Fault::DropEntry);
+    assert_eq!(summary(&setup.by_stages(&only(&["web"])).await), ["web/app /notify x3"]);
 }
 
 #[tokio::test]

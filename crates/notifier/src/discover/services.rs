@@ -7,7 +7,7 @@ use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::definition::Found;
 use super::{DiscoverError, Discovery};
-use crate::aws::ecs::{Described, NotDescribed, Origin};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::fleet::{Bystander, BystanderReason, Member, Skip, SkipReason};
 
 /// The most services that one broadcast names. More take the whole cluster, or several broadcasts.
@@ -46,7 +46,11 @@ impl Discovery {
             check_count(&scope.services)?;
             (distinct(scope.services.iter().cloned()), Origin::Sender)
         };
-        let Described { found, failed } = ecs.describe_services(cluster, &asked, origin).await?;
+        let mut described = ecs.describe_services(cluster, &asked, origin).await?;
+        if origin == Origin::Sender && !described.failed.is_empty() {
+            listed_after_all(&ecs, cluster, &mut described).await?;
+        }
+        let Described { found, failed } = described;
         let active: Vec<Service> = found.into_iter().filter(|s| s.status() != Some("INACTIVE")).collect();
 
         let revisions: Vec<Vec<String>> = active.iter().map(revisions).collect();
@@ -79,6 +83,25 @@ impl Discovery {
         }
         Ok(found)
     }
+}
+
+/// Asks again for the services that ECS lists although it did not describe them: its answers agree only after a while.
+/// What a sender made up is in no list, however much of it there is.
+async fn listed_after_all(
+    ecs: &Ecs,
+    cluster: &str,
+    described: &mut Described<Service>,
+) -> Result<(), EcsError> {
+    let listed = ecs.list_services(cluster).await?;
+    let listed: HashSet<&str> = listed.iter().map(|arn| service_name(arn)).collect();
+    let names = described.failed.keys().filter(|name| listed.contains(service_name(name)));
+    let names: BTreeSet<String> = names.cloned().collect();
+    let again =
+        ecs.describe_services(cluster, &names.iter().cloned().collect::<Vec<_>>(), Origin::Ecs).await?;
+    described.failed.retain(|name, _| !names.contains(name));
+    described.failed.extend(again.failed);
+    described.found.extend(again.found);
+    Ok(())
 }
 
 /// Whether a scope may name so many services: each ten cost a call of the budget that all broadcasts share.
