@@ -16,12 +16,15 @@ use crate::{context, report};
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct CancelArgs {
-    /// The broadcast's id
+    /// The broadcast's whole id
     #[arg(value_name = "BROADCAST", value_parser = report::id)]
     broadcast: BroadcastId,
     /// Why, for the report
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     reason: String,
+    /// Also a broadcast that the ledger has no record of: if it begins, it ends at once
+    #[arg(long)]
+    before_it_begins: bool,
     #[command(flatten)]
     settings: SettingFlags<ForLedger>,
 }
@@ -37,9 +40,19 @@ pub(crate) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
+    // By its whole id alone: the beginning of one could end another broadcast.
     let broadcast = &args.broadcast;
     if ledger.read(broadcast).await?.is_none() {
-        console.warn(&format!("the ledger has not heard of {broadcast} yet; if it begins, it ends at once"));
+        if !args.before_it_begins {
+            let failure = Failure::usage(format!(
+                "the ledger has no record of broadcast {broadcast}, so nothing was cancelled"
+            ));
+            return Err(failure.hint(
+                "its message may still be on the observer queue: --before-it-begins cancels it there; \
+                 `ecs-task-notifier history` lists the broadcasts that have begun",
+            ));
+        }
+        console.warn(&format!("the ledger has no record of {broadcast} yet; if it begins, it ends at once"));
     }
     if ledger.cancel(broadcast, args.reason).await? {
         console.say(&format!(

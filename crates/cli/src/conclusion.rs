@@ -21,13 +21,18 @@ pub(crate) fn not_told(counts: Counts) -> String {
 
 /// Writes a report in the format that was asked for.
 pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure> {
+    show_some(report, report, console)
+}
+
+/// Writes those of a report that are `shown`; the totals are those of all.
+pub(crate) fn show_some(report: &Report, shown: &Report, console: &mut Console) -> Result<(), Failure> {
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
-        let text = report::report(report, columns, in_full);
+        let text = report::report(shown, columns, in_full);
         let total = console.prose(&report::total(report.counts()));
-        let advice = report::advice(report, columns);
+        let advice = report::advice(shown, columns);
         write!(console.out(), "{text}{total}\n{advice}").map_err(Failure::output)
     } else {
-        records::write(console.out(), format, report.lines(), &report.summary()).map_err(Failure::output)
+        records::write(console.out(), format, shown.lines(), &report.summary()).map_err(Failure::output)
     }
 }

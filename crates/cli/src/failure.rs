@@ -66,6 +66,12 @@ impl Failure {
         Self { exit: Exit::NotTold, ..Self::usage(message) }
     }
 
+    /// Adds a cause.
+    pub(crate) fn because_of(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -143,6 +149,9 @@ impl From<SendError> for Failure {
         match error {
             SendError::Discover(error) => error.into(),
             SendError::Ledger(error) => error.into(),
+            SendError::Locate(ref cause) => Self::failed(error.to_string()).because(cause).advised(),
+            SendError::Cancelled { .. } => Self::not_told(error.to_string())
+                .hint("the same event with another --id is another broadcast"),
         }
     }
 }

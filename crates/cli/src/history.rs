@@ -1,9 +1,13 @@
 //! `history`: the latest broadcasts, out of the ledger.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
+use anstyle::Style;
 use clap::Args;
-use notifier::ledger::BroadcastRecord;
+use notifier::ledger::{BroadcastRecord, Ledger};
+use notifier::outcome::Outcome;
+use notifier::report::Counts;
 use notifier::settings::Environment;
 use serde::Serialize;
 
@@ -12,18 +16,26 @@ use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
-use crate::render::style::{BOLD, DIM};
+use crate::render::style::{BOLD, DIM, GOOD, UNSURE};
 use crate::render::table::{Cell, Table};
+use crate::render::units::{count, digits};
 
 /// The latest broadcasts, the newest first
 ///
-/// Reads the ledger that the daemon, the functions or `send` wrote. `report` tells what became of one.
+/// Reads the ledger that the daemon, the functions or `send` wrote. `report` tells what became of one. Counting outcomes
+/// reads every record of each broadcast, about 1 KB a container; --no-outcomes leaves it out.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct HistoryArgs {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
+    /// Only those of which not everybody was told; of the latest that --limit says
+    #[arg(long, conflicts_with = "no_outcomes")]
+    failed: bool,
+    /// Do not count outcomes
+    #[arg(long)]
+    no_outcomes: bool,
     #[command(flatten)]
     settings: SettingFlags<ForLedger>,
 }
@@ -31,6 +43,7 @@ pub(crate) struct HistoryArgs {
 const EXAMPLES: &str = "\
 Examples:
   ecs-task-notifier history --ledger dynamodb:ecs-task-notifier
+  ecs-task-notifier history --limit 100 --failed
   ecs-task-notifier history -n 1 --format json | jq -r '.broadcast // empty'";
 
 /// One broadcast.
@@ -46,11 +59,60 @@ struct Line<'a> {
     services: String,
     asked_by: Option<&'a str>,
     failure: Option<&'a str>,
+    /// All opted-in containers; this and what follows is `null` with --no-outcomes.
+    total: Option<usize>,
+    delivered: Option<usize>,
+    rejected: Option<usize>,
+    failed: Option<usize>,
+    gone: Option<usize>,
+    skipped: Option<usize>,
+    pending: Option<usize>,
+    /// Whether it was cancelled.
+    cancelled: Option<bool>,
+}
+
+/// What is known of how a broadcast ended.
+#[derive(Clone, Copy)]
+struct End {
+    counts: Counts,
+    is_cancelled: bool,
+    is_complete: bool,
+}
+
+impl End {
+    fn is_failed(&self) -> bool {
+        !self.is_complete || !self.counts.all_told(false)
+    }
+
+    /// `8 of 9 told, 1 failed`.
+    fn text(&self) -> (Style, String) {
+        let Self { counts, is_cancelled, .. } = *self;
+        let mut text = format!("{} of {} told", digits(counts.told()), digits(counts.total()));
+        let others = [Some(Outcome::Rejected), Some(Outcome::Failed), Some(Outcome::Skipped), None];
+        for outcome in others.into_iter().filter(|outcome| counts.of(*outcome) > 0) {
+            let word = outcome.map_or("pending", Outcome::as_str);
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, ", {} {word}", digits(counts.of(outcome)));
+        }
+        if is_cancelled {
+            text.push_str(", cancelled");
+        }
+        (if self.is_failed() { UNSURE } else { GOOD }, text)
+    }
 }
 
 impl<'a> Line<'a> {
-    fn new(recent: &'a BroadcastRecord) -> Self {
+    fn new(recent: &'a BroadcastRecord, end: Option<End>) -> Self {
+        let counts = end.map(|end| end.counts);
         Self {
+            total: counts.map(Counts::total),
+            delivered: counts.map(|counts| counts.delivered),
+            rejected: counts.map(|counts| counts.rejected),
+            failed: counts.map(|counts| counts.failed),
+            gone: counts.map(|counts| counts.gone),
+            skipped: counts.map(|counts| counts.skipped),
+            pending: counts.map(|counts| counts.pending),
+            cancelled: end.map(|end| end.is_cancelled),
             asked_at: recent.asked(),
             broadcast: recent.id.as_str(),
             r#type: recent.event.kind(),
@@ -80,24 +142,35 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
     let recent = ledger.recent(usize::from(args.limit)).await?;
-    let lines: Vec<Line<'_>> = recent.iter().map(Line::new).collect();
+    let mut ended = Vec::new();
+    for record in &recent {
+        let end = if args.no_outcomes { None } else { end(&ledger, record).await? };
+        if !args.failed || end.is_none_or(|end| end.is_failed()) {
+            ended.push((record, end));
+        }
+    }
+    let lines: Vec<Line<'_>> = ended.iter().map(|(record, end)| Line::new(record, *end)).collect();
     if console.format == Format::Text {
         let mut table = Table::default();
-        for line in &lines {
-            table.row(
-                0,
-                [
-                    Cell::new(line.asked_at.as_str(), DIM),
-                    Cell::new(line.broadcast, BOLD),
-                    Cell::from(line.r#type),
-                    Cell::from(line.scope()),
-                ],
-            );
+        for (line, (_, end)) in lines.iter().zip(&ended) {
+            let outcomes = end.map(|end| end.text()).map(|(style, text)| Cell::new(text, style));
+            let others = [
+                Cell::new(line.asked_at.as_str(), DIM),
+                Cell::new(line.broadcast, BOLD),
+                Cell::from(line.r#type),
+                Cell::from(line.scope()),
+            ];
+            table.row(0, others.into_iter().chain(outcomes));
         }
         let text = table.render(console.columns());
         write!(console.out(), "{text}").map_err(Failure::output)?;
         if lines.is_empty() {
-            console.say("the ledger knows no broadcast");
+            let none = if recent.is_empty() {
+                "the ledger has no record of a broadcast".to_owned()
+            } else {
+                format!("everybody was told of the latest {}", count(recent.len(), "broadcast"))
+            };
+            console.say(&none);
         }
     } else {
         let summary = serde_json::json!({ "broadcasts": lines.len() });
@@ -105,4 +178,15 @@ pub(crate) async fn run(
         records::write(console.out(), format, lines, &summary).map_err(Failure::output)?;
     }
     Ok(Exit::Done)
+}
+
+/// How a broadcast of the history ended; one after another, because each may have many records. `None` when they have
+/// been forgotten.
+async fn end(ledger: &Ledger, record: &BroadcastRecord) -> Result<Option<End>, Failure> {
+    let recorded = ledger.read(&record.id).await?;
+    Ok(recorded.map(|recorded| End {
+        counts: recorded.report.counts(),
+        is_cancelled: recorded.cancelled.is_some(),
+        is_complete: recorded.is_complete,
+    }))
 }

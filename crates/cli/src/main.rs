@@ -9,6 +9,7 @@ mod conclusion;
 mod console;
 mod context;
 mod demo;
+mod failed_of;
 mod failure;
 mod history;
 mod keygen;
@@ -25,6 +26,7 @@ mod send;
 mod serve;
 mod simulate;
 mod stop;
+mod watch;
 
 use std::process::ExitCode;
 

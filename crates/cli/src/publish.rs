@@ -3,19 +3,23 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
+use notifier::again;
 use notifier::ambient::{Chance, Clock};
 use notifier::queue::{Queue, Trace};
 use notifier::settings::Environment;
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
-use crate::args::{EventArgs, ForLedger, Format, Global, ProgressArgs, ScopeArgs, SettingFlags};
+use crate::args::{AudienceArgs, EventArgs, ForLedger, Format, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
+use crate::failed_of::FailedOf;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
 use crate::report::{self, WaitArgs};
+use crate::watch::Watch;
 use crate::{context, log};
 
 /// Put an event on the observer queue, for the daemon or the Lambda functions to broadcast
@@ -26,7 +30,7 @@ use crate::{context, log};
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PublishArgs {
     #[command(flatten)]
-    scope: ScopeArgs,
+    audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
     /// The observer queue, by its URL or its name; else NOTIFIER_OBSERVER_QUEUE_URL
@@ -44,6 +48,9 @@ const EXAMPLES: &str = "\
 Examples:
   To the queue that NOTIFIER_OBSERVER_QUEUE_URL names:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
+
+  The services of the latest broadcast that were not all told, once more:
+    ecs-task-notifier publish --failed-of last --ledger dynamodb:ecs-task-notifier
 
   To a queue of this name in the account and region:
     ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1";
@@ -69,22 +76,47 @@ pub(crate) async fn run(
         Failure::usage("no observer queue is named")
             .hint("name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
     })?;
-    let broadcast = args.event.broadcast(&Clock::system())?;
-    let body = message(args.scope.message(), &broadcast)?;
+    let mut broadcast = args.event.broadcast(&Clock::system())?;
+    let mut scope = args.audience.scope().message();
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::in_region(&aws, "cluster", &args.scope.cluster)?;
     context::in_region(&aws, "queue", &place)?;
+    let mut again = None;
+    if let Some(named) = &args.audience.failed_of {
+        let ledger = context::kept_ledger(&aws, &settings).await?;
+        let Some(failed) = FailedOf::load(&ledger, named, &args.event, console).await? else {
+            return Ok(Exit::Done);
+        };
+        let report = failed.recorded.report;
+        scope = again::scope(&failed.record, &report).unwrap_or(scope);
+        broadcast = failed.broadcast;
+        again = Some((ledger, report));
+    }
+    context::in_region(&aws, "cluster", &scope.cluster)?;
+    let body = message(scope, &broadcast)?;
     // Before anything is sent: whoever wants to wait must know where to look.
     let ledger = match args.wait.wait {
         Some(_) => Some(context::kept_ledger(&aws, &settings).await?),
         None => None,
     };
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
-    let message = queue.publish_one(&body, &Trace::default()).await?;
+    if let Some((ledger, report)) = &again {
+        again::expect(ledger, report).await?;
+    }
+    let published = queue.publish_one(&body, &Trace::default()).await;
+    if let (Some((ledger, report)), Err(_)) = (&again, &published) {
+        again::expect_no_more(ledger, report).await?;
+    }
+    let message = published?;
     if let Some(ledger) = ledger {
         console.say(&format!("broadcast {} is on queue {}", broadcast.id, queue.name()));
-        return report::conclude(&ledger, &broadcast.id, &args.wait, console).await;
+        let watch = Watch::new(&ledger, &aws, &settings);
+        let wait = args.wait.wait.map(Duration::from_secs);
+        let Some(seen) = watch.see(&broadcast.id, wait, console).await? else {
+            return Err(Failure::not_told("the broadcast has not begun").hint(report::NO_RECORD));
+        };
+        report::show(&seen, |_| true, console)?;
+        return report::conclude(&seen, &broadcast.id, &args.wait, console);
     }
     let published = Published { broadcast: broadcast.id.as_str(), message: &message, queue: queue.url() };
     if console.format == Format::Text {

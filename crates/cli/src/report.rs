@@ -2,39 +2,73 @@
 
 use std::time::Duration;
 
-use clap::Args;
-use notifier::ledger::{Ledger, Recorded};
-use notifier::report::Counts;
+use clap::{Args, ValueEnum};
+use notifier::ledger::Ledger;
+use notifier::outcome::Outcome;
+use notifier::report::{Counts, Entry};
 use notifier::settings::Environment;
-use tokio::time::{Instant, sleep, timeout_at};
 use wire::BroadcastId;
 
-use crate::args::{ForLedger, Global, ProgressArgs, SettingFlags};
+use crate::args::{ForQueues, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::progress::Looks;
-use crate::{conclusion, context};
+use crate::watch::{Seen, Watch};
+use crate::{conclusion, context, log};
 
-/// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
-const LOOK: Duration = Duration::from_secs(1);
-/// How many times as long as the look itself the pause is at least: reading a large broadcast again and again costs.
-const LOOK_SHARE: u32 = 5;
+/// Broadcasts of the history among which `last` and the beginning of an id are looked for.
+const RECENT_MAX: usize = 1_000;
+/// The fewest characters that count as the beginning of an id.
+const PREFIX_CHARS_MIN: usize = 4;
+/// Ids that are named when a beginning fits several.
+const NAMED_MAX: usize = 5;
 
 /// What became of a broadcast, container by container
 ///
-/// Reads the ledger that the daemon, the functions or `send` wrote.
+/// Reads the ledger that the daemon, the functions or `send` wrote. Where the settings name the queues, it also looks for
+/// the broadcast in their dead letters: SQS moves messages there by itself, and nobody records that.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
-    /// The broadcast's id: what `publish` answered, and `history` lists
+    /// The broadcast's id, the beginning of it, or `last`
     #[arg(value_name = "BROADCAST", value_parser = id)]
     broadcast: BroadcastId,
+    /// Only containers with this outcome: delivered, rejected, failed, gone, skipped, pending, or untold; repeat it for more
+    ///
+    /// `untold` are all but delivered and gone. Totals and the exit code are those of the whole broadcast.
+    #[arg(long, value_enum, value_name = "OUTCOME", hide_possible_values = true, help_heading = "Result")]
+    only: Vec<Only>,
     #[command(flatten)]
     wait: WaitArgs,
     #[command(flatten)]
     progress: ProgressArgs,
     #[command(flatten)]
-    settings: SettingFlags<ForLedger>,
+    settings: SettingFlags<ForQueues>,
+}
+
+/// Which containers of a report are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Only {
+    Delivered,
+    Rejected,
+    Failed,
+    Gone,
+    Skipped,
+    Pending,
+    Untold,
+}
+
+impl Only {
+    fn wants(self, entry: &Entry) -> bool {
+        match self {
+            Self::Delivered => entry.outcome == Some(Outcome::Delivered),
+            Self::Rejected => entry.outcome == Some(Outcome::Rejected),
+            Self::Failed => entry.outcome == Some(Outcome::Failed),
+            Self::Gone => entry.outcome == Some(Outcome::Gone),
+            Self::Skipped => entry.outcome == Some(Outcome::Skipped),
+            Self::Pending => entry.outcome.is_none(),
+            Self::Untold => !entry.is_told(),
+        }
+    }
 }
 
 /// Whether to wait for the end of a broadcast, and what its end means.
@@ -58,8 +92,11 @@ pub(crate) struct WaitArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  What became of a broadcast:
-    ecs-task-notifier report 0197fb1c-… --ledger dynamodb:ecs-task-notifier
+  What became of the latest broadcast:
+    ecs-task-notifier report last --ledger dynamodb:ecs-task-notifier
+
+  Who was not told, of a broadcast whose id begins like this:
+    ecs-task-notifier report 0197fb1c --only untold
 
   In a CI job, five minutes at most:
     ecs-task-notifier report 0197fb1c-… --wait=300 --allow-skips
@@ -88,87 +125,131 @@ pub(crate) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     console.show_progress(args.progress.progress);
-    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
-    if args.wait.wait.is_none() && ledger.read(&args.broadcast).await?.is_none() {
-        return Err(unknown(&args.broadcast));
-    }
-    conclude(&ledger, &args.broadcast, &args.wait, console).await
+    let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
+    log::for_people(console);
+    let aws = context::aws(global, &settings).await?;
+    let ledger = context::kept_ledger(&aws, &settings).await?;
+    let broadcast = resolve(&ledger, &args.broadcast, console).await?;
+    let watch = Watch::new(&ledger, &aws, &settings);
+    let Some(seen) = watch.see(&broadcast, args.wait.wait.map(Duration::from_secs), console).await? else {
+        return Err(unknown(&broadcast));
+    };
+    let only = args.only;
+    show(&seen, |entry| only.is_empty() || only.iter().any(|only| only.wants(entry)), console)?;
+    conclude(&seen, &broadcast, &args.wait, console)
 }
 
-fn unknown(broadcast: &BroadcastId) -> Failure {
-    Failure::usage(format!("the ledger knows no broadcast {broadcast}")).hint(
-        "`ecs-task-notifier history` lists those that it knows; one that was just published may not have begun",
-    )
-}
-
-/// Waits for the end of a broadcast if that is wanted, shows its report, and says what it means.
-pub(crate) async fn conclude(
+/// The broadcast that is meant on the command line: by its id, by the beginning of its id, or as the `last`.
+pub(crate) async fn resolve(
     ledger: &Ledger,
+    named: &BroadcastId,
+    console: &mut Console,
+) -> Result<BroadcastId, Failure> {
+    let text = named.as_str();
+    let may_be_short = text == "last" || text.len() >= PREFIX_CHARS_MIN;
+    if !may_be_short || ledger.asked(named).await?.is_some() {
+        return Ok(named.clone());
+    }
+    let mut ids: Vec<BroadcastId> = Vec::new();
+    for record in ledger.recent(RECENT_MAX).await? {
+        if (text == "last" || record.id.as_str().starts_with(text)) && !ids.contains(&record.id) {
+            ids.push(record.id);
+        }
+        if text == "last" && !ids.is_empty() {
+            break;
+        }
+    }
+    match ids.as_slice() {
+        [] => Ok(named.clone()),
+        [one] => {
+            console.say(&format!("broadcast {one}"));
+            Ok(one.clone())
+        }
+        many => {
+            let some: Vec<_> = many.iter().take(NAMED_MAX).map(BroadcastId::as_str).collect();
+            let more = if many.len() > NAMED_MAX { ", …" } else { "" };
+            Err(Failure::usage(format!("the ids of {} broadcasts begin with {text}", many.len()))
+                .hint(format!("say more of it: {}{more}", some.join(", "))))
+        }
+    }
+}
+
+/// What to do about a broadcast of which the ledger has no record.
+pub(crate) const NO_RECORD: &str = "its message may still be on the observer queue (does the notifier run?) or in its dead letters \
+    (`ecs-task-notifier redrive --stage services --dry-run`); `ecs-task-notifier history` lists the broadcasts that have begun";
+
+pub(crate) fn unknown(broadcast: &BroadcastId) -> Failure {
+    Failure::usage(format!("the ledger has no record of broadcast {broadcast}")).hint(NO_RECORD)
+}
+
+/// Shows the report, of it only those that are wanted; the totals are those of all.
+pub(crate) fn show(
+    seen: &Seen,
+    wanted: impl Fn(&Entry) -> bool,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    conclusion::show_some(&seen.recorded.report, &seen.recorded.report.clone().only(wanted), console)
+}
+
+/// What the state of a broadcast means, and what to do about it.
+pub(crate) fn conclude(
+    seen: &Seen,
     broadcast: &BroadcastId,
     wait: &WaitArgs,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let found = match wait.wait {
-        Some(seconds) => ended(ledger, broadcast, Duration::from_secs(seconds), console).await?,
-        None => ledger.read(broadcast).await?,
-    };
-    let Some(Recorded { cancelled, report, is_complete, .. }) = found else {
-        return Err(unknown(broadcast));
-    };
-    conclusion::show(&report, console)?;
-    if let Some(cancel) = cancelled {
+    if let Some(cancel) = &seen.recorded.cancelled {
         let why = if cancel.reason.is_empty() { String::new() } else { format!(": {}", cancel.reason) };
         console.warn(&format!("the broadcast was cancelled{why}"));
     }
-    let counts = report.counts();
-    if !is_complete {
-        let hint = "`--wait` waits for it; a delivery that stays like this may lie in the dead letters: \
-                    `ecs-task-notifier redrive --dry-run` shows them";
-        return Err(Failure::not_told("the broadcast has not ended").hint(hint));
+    let counts = seen.recorded.report.counts();
+    if !seen.recorded.is_complete {
+        return Err(not_ended(seen, broadcast, wait.wait));
     }
     if counts.all_told(wait.allow_skips) {
         return Ok(Exit::Done);
     }
-    Err(Failure::not_told(conclusion::not_told(counts)).hint(advice(counts)))
+    Err(Failure::not_told(conclusion::not_told(counts)).hint(advice(counts, broadcast)))
+}
+
+fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failure {
+    if let Some(silence) = seen.silence {
+        let hours = silence.as_secs() / 3_600;
+        return Failure::not_told("the broadcast has not ended, and nothing more is to be expected of it")
+            .because_of(format!("nothing was recorded for {hours} h, which is longer than all tries of a delivery take"))
+            .hint(format!(
+                "`ecs-task-notifier redrive --broadcast {broadcast}` sends its dead letters back to work, and \
+                 `ecs-task-notifier send --failed-of {broadcast}` calls whoever was not told"
+            ));
+    }
+    let failure = Failure::not_told("the broadcast has not ended");
+    if seen.recorded.cancelled.is_some() {
+        return failure
+            .hint("whoever still waits on a queue is skipped when its turn comes, if the notifier runs");
+    }
+    let wait = match waited {
+        None => "`--wait` waits for the end".to_owned(),
+        Some(seconds) => {
+            format!("it was waited for {seconds} s; `--wait={}` waits longer", seconds.max(60) * 10)
+        }
+    };
+    let letters = if seen.is_compared {
+        "the dead letters hold nobody who is pending"
+    } else {
+        "with NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL set, the report finds whom SQS gave up"
+    };
+    failure.hint(format!("{wait}; {letters}"))
 }
 
 /// What to do about those that were not told.
-fn advice(counts: Counts) -> &'static str {
+fn advice(counts: Counts, broadcast: &BroadcastId) -> String {
+    let redrive =
+        format!("`ecs-task-notifier redrive --broadcast {broadcast}` tries again whoever is still running");
     match counts {
-        Counts { failed: 0, rejected: 0, .. } => conclusion::ONLY_SKIPS,
+        Counts { failed: 0, rejected: 0, .. } => conclusion::ONLY_SKIPS.to_owned(),
         Counts { failed: 0, .. } => {
-            "a task that rejects needs its Notify API or its labels mended; then `ecs-task-notifier redrive` \
-             tries again whoever is still running"
+            format!("a task that rejects needs its Notify API or its labels mended; then {redrive}")
         }
-        _ => "`ecs-task-notifier redrive` tries again whoever is still running; `drop` gives them up",
+        _ => format!("{redrive}; `drop` gives them up"),
     }
-}
-
-/// What is known of the broadcast when it has ended, or when the time is over.
-async fn ended(
-    ledger: &Ledger,
-    broadcast: &BroadcastId,
-    most: Duration,
-    console: &mut Console,
-) -> Result<Option<Recorded>, Failure> {
-    let end = Instant::now() + most;
-    let mut looks = Looks::default();
-    let mut last = None;
-    while let Ok(found) = timeout_at(end, look(ledger, broadcast)).await {
-        let (found, pause) = found?;
-        looks.tell(found.as_ref(), console);
-        let is_complete = found.as_ref().is_some_and(|found| found.is_complete);
-        last = found;
-        if is_complete || timeout_at(end, sleep(pause)).await.is_err() {
-            break;
-        }
-    }
-    Ok(last)
-}
-
-/// One look, and how long to pause after it.
-async fn look(ledger: &Ledger, broadcast: &BroadcastId) -> Result<(Option<Recorded>, Duration), Failure> {
-    let started = Instant::now();
-    let found = ledger.read(broadcast).await?;
-    Ok((found, LOOK.max(started.elapsed() * LOOK_SHARE)))
 }

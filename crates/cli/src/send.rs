@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex};
 use clap::Args;
 use notifier::ambient::Clock;
 use notifier::deliver::Signing;
-use notifier::report::{Counts, Report, Tally};
+use notifier::outcome::Cause;
+use notifier::report::{Counts, Entry, Report, Tally};
 use notifier::settings::Environment;
+use notifier::stage::Ctx;
+use notifier::text;
 
-use crate::args::{EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags};
+use crate::args::{AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags};
 use crate::console::Console;
+use crate::failed_of::FailedOf;
 use crate::failure::{Exit, Failure};
 use crate::live::Live;
 use crate::{conclusion, context, log, progress};
@@ -22,7 +26,7 @@ use crate::{conclusion, context, log, progress};
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct SendArgs {
     #[command(flatten)]
-    scope: ScopeArgs,
+    audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
     /// Containers that cannot be called do not make the exit code 1
@@ -42,6 +46,9 @@ Examples:
   Tell two services something in particular:
     ecs-task-notifier send --cluster prod --service checkout --service search \\
       --type com.example.cache.clear --data '{\"keys\": [\"prices\"]}'
+
+  Whom the latest broadcast did not tell, and nobody else:
+    ecs-task-notifier send --failed-of last --ledger dynamodb:ecs-task-notifier
 
   An event out of another program, the outcomes as CSV:
     jq -n '{type: \"com.example.ping\"}' |
@@ -65,10 +72,11 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { scope, event, allow_skips, progress: shown, settings: flags } = args;
+    let SendArgs { audience, event, allow_skips, progress: shown, settings: flags } = args;
+    let scope = audience.scope();
     console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
-    let broadcast = event.broadcast(&Clock::system())?;
+    let mut broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::in_region(&aws, "cluster", &scope.cluster)?;
@@ -76,44 +84,76 @@ pub(crate) async fn run(
     if settings.trust.signing == Signing::Undecided {
         console.warn(context::UNSIGNED);
     }
-    let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let ledger = context::ledger(&aws, &settings).await?;
+    let again = match &audience.failed_of {
+        None => None,
+        Some(named) => {
+            let kept = context::kept_ledger(&aws, &settings).await?;
+            let Some(again) = FailedOf::load(&kept, named, &event, console).await? else {
+                conclusion::show(&FailedOf::nobody(named), console)?;
+                return Ok(Exit::Done);
+            };
+            broadcast = again.broadcast.clone();
+            Some(again)
+        }
+    };
+    let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
     let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&tally, console));
-    console.say(&format!("broadcast {} to {}", broadcast.id, scope.describe()));
+    let described = match again {
+        None => scope.describe(),
+        Some(_) => "those who were not told".to_owned(),
+    };
+    console.say(&format!("broadcast {} to {described}", broadcast.id));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));
     let message = scope.message();
-    let sending = notifier::direct::send(&ctx, &message, &broadcast, None);
-    let report = context::patiently(sending, &aws, console).await;
+    let sending = async {
+        match &again {
+            None => notifier::direct::send(&ctx, &message, &broadcast, None).await,
+            Some(again) => notifier::again::send(&ctx, &again.record, &again.recorded, &broadcast).await,
+        }
+    };
+    let report = context::patiently(Box::pin(sending), &aws, console).await;
     live.finish().await;
     let report = report?;
     conclusion::show(&report, console)?;
-    conclude(&report, allow_skips, &scope, console)
-}
-
-/// The exit code of a report, or what was not told and what to do about it.
-fn conclude(
-    report: &Report,
-    allow_skips: bool,
-    scope: &ScopeArgs,
-    console: &mut Console,
-) -> Result<Exit, Failure> {
+    refuse_unknown(&report, &scope, &ctx).await?;
     let counts = report.counts();
-    if counts.total() == 0 {
+    if counts.total() == 0 && again.is_none() {
         console
             .warn(&format!("nobody was told: no running container in {} has the labels", scope.describe()));
     }
     if counts.all_told(allow_skips) {
         return Ok(Exit::Done);
     }
-    Err(Failure::not_told(conclusion::not_told(counts)).hint(hint(report, scope)))
+    let hint = hint(&report, &scope, ctx.ledger.is_kept());
+    Err(Failure::not_told(conclusion::not_told(counts)).hint(hint))
+}
+
+/// A service that was named and is not there is a mistake of whoever named it, even where skips are forgiven.
+async fn refuse_unknown(report: &Report, scope: &ScopeArgs, ctx: &Ctx) -> Result<(), Failure> {
+    let unknown = |entry: &&Entry| entry.cause == Some(Cause::NoSuchService);
+    let unknown: Vec<&str> =
+        report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect();
+    let Some(first) = unknown.first() else { return Ok(()) };
+    let failure = Failure::usage(format!("cluster {} has no service {}", scope.cluster, unknown.join(", ")));
+    // Only for the hint: whoever may not list services gets none.
+    let names = ctx.discovery.service_names(&scope.cluster).await.unwrap_or_default();
+    Err(match text::near(first, names.iter().map(String::as_str)) {
+        Some(near) => failure.hint(format!("did you mean {near}?")),
+        None => failure.hint("`aws ecs list-services` lists them"),
+    })
 }
 
 /// What to do when some were not told.
-fn hint(report: &Report, scope: &ScopeArgs) -> String {
+fn hint(report: &Report, scope: &ScopeArgs, is_recorded: bool) -> String {
     let counts = report.counts();
     if counts.skipped + counts.told() == counts.total() {
         return conclusion::ONLY_SKIPS.to_owned();
+    }
+    if is_recorded {
+        let broadcast = report.broadcast();
+        return format!("`ecs-task-notifier send --failed-of {broadcast}` tries them again, and nobody else");
     }
     let failed = |counts: Counts| counts.total() - counts.told() - counts.skipped > 0;
     let services = report.services();
@@ -123,6 +163,7 @@ fn hint(report: &Report, scope: &ScopeArgs) -> String {
         [one] if scope.services.len() != 1 && !one.contains(':') => {
             format!("the same command with only `--service {one}` tries just that service again")
         }
-        _ => "the same command tries again; --attempts and --timeout-ms give the tasks more time".to_owned(),
+        _ => "the same command tries everybody again; with --ledger, `send --failed-of` tries only these"
+            .to_owned(),
     }
 }

@@ -6,13 +6,16 @@ use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use wire::{Broadcast, ObserverMessage, PartId};
 
-use crate::discover::DiscoverError;
+use crate::discover::{DiscoverError, LocateError};
 use crate::fleet::{Endpoint, Fleet, Member};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::progress::{Progress, Step};
 use crate::report::{Entry, Report};
 use crate::stage::Ctx;
+use crate::text::printable;
 
+/// The most characters of a reason to cancel that an error repeats.
+const REASON_CHARS_MAX: usize = 200;
 /// Outcomes that are recorded together.
 const RECORDS_AT_ONCE: usize = 500;
 
@@ -22,6 +25,15 @@ pub enum SendError {
     /// The fleet cannot be found; nobody was called.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    /// ECS cannot tell where the tasks of an earlier round are by now; nobody was called.
+    #[error("the tasks that were not told cannot be found")]
+    Locate(#[source] LocateError),
+    /// The broadcast was cancelled, so nobody was called.
+    #[error("the broadcast was cancelled{}, so nobody was called", because(reason))]
+    Cancelled {
+        /// Why, as whoever cancelled it said; may be empty.
+        reason: String,
+    },
     /// The ledger does not answer. Without it nobody is called.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),
@@ -49,6 +61,7 @@ pub async fn send(
     broadcast: &Broadcast,
     asked_by: Option<String>,
 ) -> Result<Report, SendError> {
+    refuse_cancelled(ctx, broadcast).await?;
     let fleet = ctx.discovery.fleet(scope).await?;
     let parts = parts(fleet);
     let bystanders = parts.iter().map(|part| part.fleet.bystanders.len()).sum();
@@ -64,7 +77,18 @@ pub async fn send(
     for part in parts {
         endpoints.extend(part.announce(ctx, scope, broadcast, &mut entries).await?);
     }
-    let (progress, recorder) = recorded(ctx, broadcast);
+    entries.extend(deliver(ctx, broadcast, endpoints, &BTreeMap::new()).await?);
+    Ok(Report::new(broadcast.id.clone(), entries))
+}
+
+/// Calls every endpoint, and records what has ended as it ends. `before` holds the requests of earlier rounds.
+pub(crate) async fn deliver(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    endpoints: Vec<Endpoint>,
+    before: &BTreeMap<Member, u32>,
+) -> Result<Vec<Entry>, LedgerError> {
+    let (progress, recorder) = recorded(ctx, broadcast, before);
     let (settled, written) = tokio::join!(
         async {
             // The recorder ends when nobody can tell it anything any more.
@@ -74,14 +98,25 @@ pub async fn send(
         recorder
     );
     written?;
-    entries.extend(settled.iter().map(Entry::from));
-    Ok(Report::new(broadcast.id.clone(), entries))
+    Ok(settled.iter().map(Entry::from).collect())
+}
+
+pub(crate) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
+    match ctx.ledger.cancelled(&broadcast.id).await? {
+        Some(cancel) => Err(SendError::Cancelled { reason: cancel.reason }),
+        None => Ok(()),
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({})", printable(reason, REASON_CHARS_MAX)) }
 }
 
 /// Tells everybody, and records what has ended as it ends.
 fn recorded<'a>(
     ctx: &'a Ctx,
     broadcast: &'a Broadcast,
+    before: &'a BTreeMap<Member, u32>,
 ) -> (Progress, impl Future<Output = Result<(), LedgerError>> + 'a) {
     let (ended, mut endings) = mpsc::unbounded_channel();
     let (told, is_kept) = (ctx.progress.clone(), ctx.ledger.is_kept());
@@ -95,7 +130,12 @@ fn recorded<'a>(
     let recorder = async move {
         let mut some = Vec::new();
         while endings.recv_many(&mut some, RECORDS_AT_ONCE).await > 0 {
-            try_join_all(some.drain(..).map(|entry| ctx.ledger.settle(&broadcast.id, entry))).await?;
+            let settled = some.drain(..).map(|entry: Entry| {
+                let earlier = before.get(&entry.member).copied().unwrap_or_default();
+                let attempts = entry.attempts.map(|attempts| attempts + earlier);
+                ctx.ledger.settle(&broadcast.id, Entry { attempts, ..entry })
+            });
+            try_join_all(settled).await?;
         }
         Ok(())
     };

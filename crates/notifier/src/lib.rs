@@ -20,6 +20,7 @@
 //! | [`daemon`] | the three stages as one process on the queues |
 //! | [`redrive`] | dead letters back to work, or away for good |
 //! | [`direct`] | the three stages as one call, without queues |
+//! | [`again`] | the same once more, for those who were not told |
 //! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
 //! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
 //! | [`gather`] | many small questions asked of a service in batches |
@@ -28,6 +29,7 @@
 //! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
 //! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
 
+pub mod again;
 pub mod ambient;
 pub mod aws;
 mod cause;

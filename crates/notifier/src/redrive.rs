@@ -4,7 +4,7 @@
 //! its id makes recognisable, and never a loss. The ledger hears of it before that, so that no outcome of the new try is
 //! overwritten.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use wire::{BroadcastId, Message as _, TaskMessage};
 
 use crate::ledger::{Ledger, LedgerError};
+use crate::outcome::Cause;
 use crate::queue::{Letter, Letters, Queue, QueueError, chain};
 use crate::report::Entry;
 use crate::stage::{StageName, endpoint};
@@ -39,31 +40,67 @@ pub enum Action {
     },
 }
 
-/// Which letters are meant: those that are equal in all that is given.
+/// Which letters are meant: those that fit all that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The broadcast's id.
     pub broadcast: Option<String>,
     /// Name of the service that the message is for.
     pub service: Option<String>,
-    /// The word for the kind of failure.
+    /// A word for the kind of failure: one of [`Found::words`].
     pub code: Option<String>,
-    /// ARN of the task.
+    /// ARN of the task, or how its last part begins.
     pub task: Option<String>,
 }
 
 impl Filter {
     fn matches(&self, found: &Found) -> bool {
-        let fits = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
-        fits(&self.broadcast, &found.broadcast)
-            && fits(&self.code, &found.code)
-            && fits(&self.task, &found.task)
+        let id = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_task = |wanted: &String| {
+            found.task.as_ref().is_some_and(|task| task == wanted || id(task).starts_with(wanted.as_str()))
+        };
+        (self.broadcast.is_none() || self.broadcast == found.broadcast)
+            && self.task.as_ref().is_none_or(is_task)
+            && self.code.as_ref().is_none_or(|code| found.words().contains(code))
             && self.service.as_ref().is_none_or(|service| found.services.contains(service))
     }
 }
 
+/// What there is to choose from: how many letters of each kind were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct There {
+    /// By the broadcast's id.
+    pub broadcasts: BTreeMap<String, usize>,
+    /// By the name of the service.
+    pub services: BTreeMap<String, usize>,
+    /// By each of [`Found::words`].
+    pub codes: BTreeMap<String, usize>,
+}
+
+impl There {
+    fn add(&mut self, found: &Found) {
+        let count =
+            |all: &mut BTreeMap<String, usize>, one: &String| *all.entry(one.clone()).or_default() += 1;
+        found.broadcast.iter().for_each(|one| count(&mut self.broadcasts, one));
+        found.services.iter().for_each(|one| count(&mut self.services, one));
+        found.words().iter().for_each(|one| count(&mut self.codes, one));
+    }
+
+    /// Adds what there is of another stage.
+    pub fn merge(&mut self, other: Self) {
+        let add = |all: &mut BTreeMap<String, usize>, more: BTreeMap<String, usize>| {
+            for (one, number) in more {
+                *all.entry(one).or_default() += number;
+            }
+        };
+        add(&mut self.broadcasts, other.broadcasts);
+        add(&mut self.services, other.services);
+        add(&mut self.codes, other.codes);
+    }
+}
+
 /// A dead letter that matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The stage that its message is for.
     pub stage: StageName,
@@ -79,12 +116,29 @@ pub struct Found {
     pub code: Option<String>,
     /// What went wrong.
     pub reason: Option<String>,
+    /// What the ledger says of its delivery, where there is a ledger.
+    pub known: Option<Entry>,
     /// Size of the body.
     pub body_bytes: usize,
     /// When the message was first sent.
     pub sent: OffsetDateTime,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Found {
+    /// Every word for what went wrong, as a report has them too: the letter's code, the outcome, the cause and the status
+    /// of the last answer.
+    #[must_use]
+    pub fn words(&self) -> BTreeSet<String> {
+        let known = self.known.as_ref();
+        let outcome = known.and_then(|entry| entry.outcome).map(|outcome| outcome.as_str().to_owned());
+        let cause = known.and_then(|entry| entry.cause).map(|cause| cause.as_str().to_owned());
+        let status = known.and_then(|entry| entry.status).map(|status| status.to_string());
+        // SQS moves a message without a word.
+        let moved = self.code.is_none().then(|| Cause::GivenUp.as_str().to_owned());
+        [self.code.clone(), outcome, cause, status, moved].into_iter().flatten().collect()
+    }
 }
 
 /// What became of a letter that matched.
@@ -109,6 +163,8 @@ pub struct Sorted {
     pub found: Vec<Found>,
     /// How many letters were looked at. One that failed again in the meantime, and came back, counts once.
     pub seen: usize,
+    /// Of which kinds these were.
+    pub there: There,
     /// Whether letters may be left that nobody looked at: [`LETTERS_MAX`] or [`TIME_MAX`] was reached.
     pub is_cut: bool,
     /// SQS stopped answering before the end.
@@ -150,7 +206,7 @@ pub async fn sort(
     let desk = Desk { stage, letters: &letters, action, ledger };
     let until = Instant::now() + TIME_MAX;
     let (mut found, mut held, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    let (mut looked, mut letters_seen) = (0, 0);
+    let (mut looked, mut letters_seen, mut there) = (0, 0, There::default());
     let (mut empty, mut error, mut is_cut) = (0, None, false);
     while empty < EMPTY_RECEIVES_MAX {
         if looked >= LETTERS_MAX || Instant::now() >= until {
@@ -167,11 +223,15 @@ pub async fn sort(
         empty = if batch.is_empty() { empty + 1 } else { 0 };
         looked += batch.len();
         let mut matching = Vec::new();
-        for mut letter in batch {
-            let one = about(stage, &letter);
+        let known = join_all(batch.iter().map(|letter| desk.known(letter))).await;
+        for (mut letter, known) in batch.into_iter().zip(known) {
+            let one = Found { known, ..about(stage, &letter) };
             // One that comes back here in the meantime waits for another run.
             let is_new = letter.message.id.is_empty() || seen.insert(letter.message.id.clone());
             letters_seen += usize::from(is_new);
+            if is_new {
+                there.add(&one);
+            }
             if is_new && filter.matches(&one) {
                 matching.push((one, letter));
             } else {
@@ -182,7 +242,7 @@ pub async fn sort(
         desk.settle(matching, &mut found, &mut held).await;
     }
     letters.hand_back(held).await;
-    Ok(Sorted { found, seen: letters_seen, is_cut, error })
+    Ok(Sorted { found, seen: letters_seen, there, is_cut, error })
 }
 
 /// The fields of any queue's body that say whom it is for.
@@ -213,6 +273,7 @@ fn about(stage: StageName, letter: &Letter) -> Found {
         container: glimpse.container,
         code: known(&note.code),
         reason: known(&note.reason),
+        known: None,
         body_bytes: message.body.len(),
         sent: message.sent,
         fate: Fate::Left,
@@ -278,6 +339,17 @@ impl Desk<'_> {
         };
         self.delete(ready, &done, found, held).await;
         self.delete(told, &Fate::Told, found, held).await;
+    }
+
+    /// What the ledger says of a letter's delivery. That it says nothing keeps nobody from sorting letters.
+    async fn known(&self, letter: &Letter) -> Option<Entry> {
+        if self.stage != StageName::Notify || !self.ledger.is_kept() {
+            return None;
+        }
+        let (broadcast, expected) = delivery(letter)?;
+        let standing = self.ledger.standing(&broadcast, &expected.member).await.ok()?;
+        let told = standing.told.map(|told| Entry { outcome: Some(told), ..expected });
+        told.or(standing.state)
     }
 
     /// Tells the ledger what happens next to a letter's delivery.
@@ -360,10 +432,10 @@ impl Desk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Outcome;
 
-    #[test]
-    fn a_filter_wants_everything_that_it_names() {
-        let found = Found {
+    fn letter() -> Found {
+        Found {
             stage: StageName::Notify,
             broadcast: Some("b-1".to_owned()),
             services: vec!["web".to_owned()],
@@ -371,15 +443,43 @@ mod tests {
             container: None,
             code: Some("rejected".to_owned()),
             reason: None,
+            known: None,
             body_bytes: 0,
             sent: OffsetDateTime::UNIX_EPOCH,
             fate: Fate::Left,
-        };
+        }
+    }
+
+    #[test]
+    fn a_filter_wants_everything_that_it_names() {
+        let found = letter();
         let some = |text: &str| Some(text.to_owned());
         assert!(Filter::default().matches(&found));
         let both = Filter { broadcast: some("b-1"), service: some("web"), ..Filter::default() };
         assert!(both.matches(&found));
         assert!(!Filter { code: some("failed"), ..both.clone() }.matches(&found));
         assert!(!Filter { task: some("arn:t"), ..both }.matches(&found));
+    }
+
+    #[test]
+    fn a_letter_is_found_by_every_word_that_a_report_has_for_it() {
+        let known = Entry {
+            outcome: Some(Outcome::Failed),
+            cause: Some(Cause::Answered),
+            status: Some(503),
+            ..Entry::default()
+        };
+        let found = Found { code: Some("unfinished".to_owned()), known: Some(known), ..letter() };
+        let matches = |found: &Found, word: &str| {
+            Filter { code: Some(word.to_owned()), ..Filter::default() }.matches(found)
+        };
+        for word in ["unfinished", "failed", "answered", "503"] {
+            assert!(matches(&found, word), "{word}");
+        }
+        assert!(!matches(&found, "given-up") && !matches(&found, "50"));
+        assert!(matches(&Found { code: None, ..letter() }, "given-up"), "SQS moved it");
+        let task = Some("arn:aws:ecs:eu-west-1:111122223333:task/prod/86622f1c9d".to_owned());
+        let short = Filter { task: Some("86622f1c".to_owned()), ..Filter::default() };
+        assert!(short.matches(&Found { task, ..letter() }) && !short.matches(&letter()));
     }
 }

@@ -135,8 +135,8 @@ pub enum StageError {
         reason: Option<String>,
     },
     /// The delivery has not ended, and is to be tried again.
-    #[error("the delivery has not ended")]
-    Unfinished(#[source] Unfinished),
+    #[error(transparent)]
+    Unfinished(Unfinished),
     /// The ledger does not answer. What happened may not be recorded, so the message stays.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),

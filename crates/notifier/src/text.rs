@@ -6,6 +6,10 @@ use std::error::Error;
 const QUOTED_CHARS_MAX: usize = 80;
 /// The most characters of one line about an error: its causes may quote what AWS answered.
 const LINE_CHARS_MAX: usize = 2_000;
+/// Longer names are compared with nothing: the work grows with the product of two lengths.
+const NEAR_CHARS_MAX: usize = 255;
+/// Letters that may be missing, added, wrong or swapped in a misspelt name; one in three at most.
+const NEAR_EDITS_MAX: usize = 2;
 
 /// The text without what a terminal or a log would take for a command, at most so many characters of it.
 ///
@@ -30,6 +34,19 @@ pub(crate) fn quoted(text: &str) -> String {
         out.push('…');
     }
     out
+}
+
+/// The name that a misspelt one most probably means; `None` when it is like none of them, or is one of them.
+pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = wrong.len();
+    let edits_max = NEAR_EDITS_MAX.min(length / 3);
+    let edits = |name: &'a str| {
+        let is_comparable =
+            length.max(name.len()) <= NEAR_CHARS_MAX && length.abs_diff(name.len()) <= edits_max;
+        is_comparable.then(|| strsim::osa_distance(wrong, name))
+    };
+    let nearest = names.into_iter().filter_map(|name| Some((edits(name)?, name))).min();
+    nearest.filter(|(edits, _)| (1..=edits_max).contains(edits)).map(|(_, name)| name)
 }
 
 /// A printable text of several lines, which it keeps.
@@ -58,6 +75,23 @@ pub(crate) fn line(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_name_means_the_one_that_differs_in_a_letter_or_two() {
+        let names = ["checkout", "search", "web"];
+        for (wrong, meant) in [
+            ("chekout", Some("checkout")),
+            ("serach", Some("search")),
+            ("wed", Some("web")),
+            ("checkout", None),
+            ("audit", None),
+            ("we", None),
+            ("", None),
+        ] {
+            assert_eq!(near(wrong, names), meant, "{wrong}");
+        }
+        assert_eq!(near(&"x".repeat(100_000), ["x"]), None);
+    }
 
     #[test]
     fn what_commands_a_terminal_is_written_out_and_the_rest_is_left() {

@@ -97,7 +97,7 @@ COMMANDS = {
     "publish": ["publish", "--cluster", "prod"],
     "history": ["history"],
     "redrive": ["redrive", "--stage", "notify"],
-    "cancel": ["cancel", "0197fb1c-5c1e-7d3a-9d53-0d5f3c0b2c11"],
+    "cancel": ["cancel", "0197fb1c-5c1e-7d3a-9d53-0d5f3c0b2c11", "--before-it-begins"],
 }
 
 # Whoever may write to the ledger may cancel, and whoever sends back to the observer queue may publish. An administrator may not

@@ -59,16 +59,21 @@ impl EventArgs {
         Ok(Broadcast { id: event.id().clone(), event })
     }
 
+    /// The data alone, for a broadcast whose other attributes are known.
+    pub(crate) fn data(&self) -> Result<Option<Data>, Failure> {
+        let data = self.data.as_ref().map(|text| Data::from_json(text.trim().to_owned())).transpose();
+        data.map_err(|error| {
+            Failure::usage("--data is not JSON")
+                .because(&error)
+                .hint("text needs its own quotes: --data '\"text\"'")
+        })
+    }
+
     fn draft(&self) -> Result<Draft, Failure> {
         if let Some(path) = &self.event {
             return file(path);
         }
-        let data = self.data.as_ref().map(|text| Data::from_json(text.trim().to_owned())).transpose();
-        let data = data.map_err(|error| {
-            Failure::usage("--data is not JSON")
-                .because(&error)
-                .hint("text needs its own quotes: --data '\"text\"'")
-        })?;
+        let data = self.data()?;
         Ok(Draft {
             id: self.id.clone(),
             source: self.source.clone(),

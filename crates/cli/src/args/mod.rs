@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 pub(crate) use event::EventArgs;
 pub(crate) use progress::{Progress, ProgressArgs};
-pub(crate) use scope::ScopeArgs;
+pub(crate) use scope::{AudienceArgs, ScopeArgs};
 pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForSend, ForServe, SettingFlags};
 
 /// What every subcommand takes.

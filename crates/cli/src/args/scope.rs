@@ -1,7 +1,7 @@
 //! Whom an event is for.
 
 use clap::Args;
-use wire::ObserverMessage;
+use wire::{BroadcastId, ObserverMessage};
 
 /// Whom an event is for.
 #[derive(Clone, Debug, Args)]
@@ -23,6 +23,54 @@ pub(crate) struct ScopeArgs {
     /// Also the tasks that no service started
     #[arg(long, conflicts_with = "services")]
     pub(crate) standalone: bool,
+}
+
+/// Whom an event is for: a scope, or whoever an earlier broadcast did not tell.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Scope")]
+pub(crate) struct AudienceArgs {
+    /// The cluster: its name or ARN
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        required_unless_present = "failed_of",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    cluster: Option<String>,
+
+    /// Only this service: its name or ARN; repeat it for more
+    #[arg(
+        short,
+        long = "service",
+        value_name = "NAME",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    services: Vec<String>,
+
+    /// Also the tasks that no service started
+    #[arg(long, conflicts_with = "services")]
+    standalone: bool,
+
+    /// Whoever this broadcast did not tell (failed, rejected or pending), with the same event and id: its id, the beginning of it, or `last`
+    ///
+    /// Scope and event are those that the ledger has. Tasks are looked up again: who stopped is gone, who moved is called
+    /// where it is now.
+    #[arg(
+        long,
+        value_name = "BROADCAST",
+        value_parser = crate::report::id,
+        conflicts_with_all = ["cluster", "services", "standalone", "kind", "id", "source", "subject", "event"]
+    )]
+    pub(crate) failed_of: Option<BroadcastId>,
+}
+
+impl AudienceArgs {
+    /// The scope; meaningless beside `failed_of`.
+    pub(crate) fn scope(&self) -> ScopeArgs {
+        let Self { cluster, services, standalone, .. } = self.clone();
+        ScopeArgs { cluster: cluster.unwrap_or_default(), services, standalone }
+    }
 }
 
 impl ScopeArgs {

@@ -2,18 +2,24 @@
 
 mod line;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum};
 use notifier::ambient::Chance;
+use notifier::ledger::Ledger;
+use notifier::outcome::Cause;
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Fate, Filter, RedriveError};
-use notifier::settings::Environment;
+use notifier::redrive::{self, Action, Fate, Filter, RedriveError, There};
+use notifier::settings::{Environment, QueueUrls};
 use notifier::stage::StageName;
+use notifier::text;
 
 use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::units::count;
-use crate::{context, log};
+use crate::render::units::{count, digits};
+use crate::{context, log, report};
 
 /// Send dead letters back to work
 ///
@@ -59,19 +65,24 @@ struct LetterArgs {
     /// Of which stage: services, tasks, notify or all
     #[arg(long, value_enum, default_value_t, value_name = "STAGE", hide_possible_values = true)]
     stage: Stage,
-    /// Only those of this broadcast
+    /// Only those of this broadcast: its id, or with a ledger the beginning of it or `last`
     #[arg(long, value_name = "ID")]
     broadcast: Option<String>,
     /// Only those for this service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Only those that failed like this, such as rejected or failed
+    /// Only those that failed like this, in a word of the letter or of the report: rejected, timed-out, 503
+    ///
+    /// The outcome, cause and status of a report are known where a ledger is named.
     #[arg(long, value_name = "WORD")]
     code: Option<String>,
-    /// Only those for this task
+    /// Only those for this task: its ARN or the beginning of its id
     #[arg(long, value_name = "ARN")]
     task: Option<String>,
 }
+
+/// Names of one kind that are listed when nothing matched.
+const NAMED_MAX: usize = 10;
 
 const REDRIVE_EXAMPLES: &str = "\
 Examples:
@@ -180,7 +191,8 @@ async fn sort(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     let ledger = context::ledger(&aws, &settings).await?;
-    let filter = letters.filter();
+    let filter = filter(letters, &ledger, console).await?;
+    warn_of_unnamed(letters.stage, queues, console);
     let sort = async |stage, url: Option<String>| {
         let Some(url) = url else { return Ok(None) };
         let queue = Queue::at(aws.sqs.clone(), url, Chance::from_entropy());
@@ -192,7 +204,7 @@ async fn sort(
         Box::pin(sort(StageName::Tasks, services)),
         Box::pin(sort(StageName::Notify, tasks)),
     );
-    let (mut found, mut seen, mut failure) = (Vec::new(), 0, None::<Failure>);
+    let (mut found, mut there, mut seen, mut failure) = (Vec::new(), There::default(), 0, None::<Failure>);
     for sorted in [services, tasks, notify] {
         match sorted {
             Ok(None) => {}
@@ -202,6 +214,7 @@ async fn sort(
                     console.warn(&format!("not every letter of stage {stage} was looked at; run it again"));
                 }
                 found.extend(sorted.found);
+                there.merge(sorted.there);
                 seen += sorted.seen;
                 failure = failure.or(sorted.error.map(Failure::from));
             }
@@ -210,14 +223,96 @@ async fn sort(
     }
     // What was done is shown before what failed is told.
     if failure.is_none() || !found.is_empty() {
-        line::show(&found, seen, console)?;
+        line::show(&mut found, seen, console)?;
     }
     if let Some(failure) = failure {
         return Err(failure);
     }
+    if found.is_empty() && seen > 0 {
+        recorded_services(&ledger, &filter, &mut there).await;
+        return nothing_matched(&filter, &there, console);
+    }
     let stayed = found.iter().filter(|one| matches!(one.fate, Fate::Stayed(_))).count();
     if stayed > 0 {
         return Err(Failure::not_told(format!("{} could not be moved", count(stayed, "letter"))));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is looked for. The beginning of a broadcast's id means the one broadcast of the ledger that begins so.
+async fn filter(letters: &LetterArgs, ledger: &Ledger, console: &mut Console) -> Result<Filter, Failure> {
+    let mut filter = letters.filter();
+    if let (true, Some(named)) = (ledger.is_kept(), &filter.broadcast)
+        && let Ok(named) = report::id(named)
+    {
+        filter.broadcast = Some(report::resolve(ledger, &named, console).await?.to_string());
+    }
+    Ok(filter)
+}
+
+/// Says whose dead letters are not looked at, though they were meant: no letters of theirs are no good news.
+fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
+    for (stage, url, setting) in [
+        (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
+        (Stage::Tasks, &queues.services, "NOTIFIER_SERVICES_QUEUE_URL"),
+        (Stage::Notify, &queues.tasks, "NOTIFIER_TASKS_QUEUE_URL"),
+    ] {
+        if url.is_none() && [stage, Stage::All].contains(&wanted) {
+            let name = format!("{stage:?}").to_lowercase();
+            console.warn(&format!(
+                "the dead letters of stage {name} were not looked at: {setting} names its queue"
+            ));
+        }
+    }
+}
+
+/// Adds the services of the letters' broadcasts that have no letter: their names are not mistaken.
+async fn recorded_services(ledger: &Ledger, filter: &Filter, there: &mut There) {
+    if filter.service.is_none() {
+        return;
+    }
+    let broadcasts = there.broadcasts.keys().filter_map(|id| report::id(id).ok()).take(NAMED_MAX);
+    for broadcast in broadcasts {
+        // Without an answer a name may be taken for a mistake, and nothing worse.
+        if let Ok(Some(recorded)) = ledger.read(&broadcast).await {
+            for service in recorded.report.services() {
+                there.services.entry(service.service.to_owned()).or_default();
+            }
+        }
+    }
+}
+
+/// Says what there is when nothing matched. A name that is nearly one of those is a mistake.
+fn nothing_matched(filter: &Filter, there: &There, console: &mut Console) -> Result<Exit, Failure> {
+    let codes = Cause::ALL.map(|cause| (cause.as_str().to_owned(), 0));
+    let all_codes: BTreeMap<String, usize> = codes.into_iter().chain(there.codes.clone()).collect();
+    for (what, wanted, known) in
+        [("service", &filter.service, &there.services), ("code", &filter.code, &all_codes)]
+    {
+        let Some(wanted) = wanted else { continue };
+        let near = text::near(wanted, known.keys().map(String::as_str));
+        if let (false, Some(near)) = (known.contains_key(wanted), near) {
+            return Err(Failure::usage(format!("no letter has the {what} {wanted}"))
+                .hint(format!("did you mean {near}?")));
+        }
+    }
+    let list = |all: &BTreeMap<String, usize>| {
+        let there = all.iter().filter(|(_, number)| **number > 0);
+        let mut all: Vec<_> = there.map(|(name, number)| (Reverse(*number), name)).collect();
+        all.sort();
+        let more = if all.len() > NAMED_MAX { ", …" } else { "" };
+        let some =
+            all.iter().take(NAMED_MAX).map(|(Reverse(number), name)| format!("{name} ({})", digits(*number)));
+        format!("{}{more}", some.collect::<Vec<_>>().join(", "))
+    };
+    for (what, wanted, all) in [
+        ("services", filter.service.is_some(), &there.services),
+        ("codes", filter.code.is_some(), &there.codes),
+        ("broadcasts", filter.broadcast.is_some(), &there.broadcasts),
+    ] {
+        if wanted && !all.is_empty() {
+            console.say(&format!("{what} that letters have: {}", list(all)));
+        }
     }
     Ok(Exit::Done)
 }

@@ -36,7 +36,9 @@ pub(crate) fn report(report: &Report, columns: Option<usize>, in_full: bool) -> 
 }
 
 fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
-    let services = report.services();
+    let mut services = report.services();
+    // Whoever was not told is what a tired reader looks for first.
+    services.sort_by_key(|service| trouble(service.counts));
     let columns: Vec<_> = figures.iter().filter_map(|figure| column(figure, &services)).collect();
     let mut untold = BTreeMap::<&str, Vec<Line<'_>>>::new();
     for line in report.lines() {
@@ -53,6 +55,15 @@ fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
         }
     }
     table
+}
+
+/// Which services are named first: those with a container that was not told, then those with one that cannot be called.
+fn trouble(counts: Counts) -> u8 {
+    match counts {
+        Counts { failed: 0, rejected: 0, pending: 0, skipped: 0, .. } => 2,
+        Counts { failed: 0, rejected: 0, pending: 0, .. } => 1,
+        _ => 0,
+    }
 }
 
 fn headline(service: &ServiceReport<'_>) -> [Cell; 2] {

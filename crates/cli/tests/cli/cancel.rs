@@ -17,6 +17,9 @@ fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_rep
     let cancel = pipeline.notifier("cancel b-1 --reason").arg("wrong cache").run();
     assert_eq!((cancel.code, cancel.stdout.as_str()), (0, ""), "{cancel}");
     assert!(cancel.stderr.contains("broadcast b-1 is cancelled"), "{cancel}");
+    let pending = pipeline.notifier("report b-1 --format json").run();
+    let advice = json(&pending.stdout)[0]["advice"].as_str().unwrap().to_owned();
+    assert!(advice.contains("was cancelled") && !advice.contains("tries it again"), "{pending}");
     let again = pipeline.notifier("cancel b-1 --reason again").run();
     assert!(again.code == 0 && again.stderr.contains("was cancelled before"), "{again}");
     assert_eq!(daemon.stop().code, 0);
@@ -40,9 +43,13 @@ fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_rep
 #[test]
 fn a_broadcast_that_is_cancelled_before_it_begins_calls_nobody() {
     let pipeline = Pipeline::new(&fleet(&[service("work", 2, "")]));
-    let cancel = pipeline.notifier("cancel b-1").run();
+    let unknown = pipeline.notifier("cancel b-1").run();
+    assert_eq!(unknown.code, 2, "{unknown}");
+    assert!(unknown.stderr.contains("no record of broadcast b-1, so nothing was cancelled"), "{unknown}");
+    assert!(unknown.stderr.contains("may still be on the observer queue"), "{unknown}");
+    let cancel = pipeline.notifier("cancel b-1 --before-it-begins").run();
     assert_eq!(cancel.code, 0, "{cancel}");
-    assert!(cancel.stderr.contains("warning: the ledger has not heard of b-1 yet"), "{cancel}");
+    assert!(cancel.stderr.contains("warning: the ledger has no record of b-1 yet"), "{cancel}");
     let _daemon = pipeline.serve("");
     let report = pipeline.broadcast();
     assert_eq!(report.code, 0, "{report}");

@@ -10,19 +10,19 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     insta::assert_snapshot!(run, @r#"
     exit 0
     --- stdout
-    agent       3 of 3 told  p50 [time]  p99 [time]  max [time]
     audit       0 of 1 told
       rejected  127.B.16.12:8080  fd3e3cb0/app  answered 403 Forbidden: not allowed to reload
+    legacy      0 of 1 told  tries p50 3 p99 3 max 3
+      failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 tries
     batch       0 of 1 told
       skipped   -  5dad8605/app  network mode `none` has no address
     catalog     0 of 1 told
       skipped   -  3f09f91d/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
-    checkout    4 of 4 told  p50 [time]  p99 [time]  max [time]
-    classic     1 of 1 told  p50 [time]  p99 [time]  max [time]
-    legacy      0 of 1 told  tries p50 3 p99 3 max 3
-      failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 tries
     mail        1 of 2 told  p50 [time]  p99 [time]  max [time]
       skipped   -  2f44679d/app  its health is UNHEALTHY
+    agent       3 of 3 told  p50 [time]  p99 [time]  max [time]
+    checkout    4 of 4 told  p50 [time]  p99 [time]  max [time]
+    classic     1 of 1 told  p50 [time]  p99 [time]  max [time]
     orders      1 of 1 told  p50 [time]  p99 [time]  max [time]
     ordinary-1  3 of 3 told  p50 [time]  p99 [time]  max [time]
     ordinary-2  3 of 3 told  p50 [time]  p99 [time]  max [time]
@@ -31,7 +31,7 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     sessions    2 of 2 told  p50 [time]  p99 [time]  max [time]
     28 containers: 22 delivered, 1 rejected, 1 failed, 1 gone, 3 skipped
     what to do:
-      1 rejected  403                it does not take the request for ours: give it a key that signs here (NOTIFIER_SIGNING_SECRET), and look at its clock
+      1 rejected  403                authentication failed: check the receiver's key (it needs one that signs here, NOTIFIER_SIGNING_SECRET) and its clock
       1 failed    unreachable        see whether it listens at that port on every address (0.0.0.0, ::), and whether its security group lets the notifier in
       1 skipped   label              correct its labels in the task definition, and deploy that
       1 skipped   network-mode-none  give its task a network: awsvpc, bridge or host

@@ -5,9 +5,13 @@ use crate::support::{Sim, answering, redacted};
 
 /// A simulator, and the flag that names a ledger of its own.
 fn setup(answers: &str) -> (Sim, String, tempfile::TempDir) {
+    setup_of(&answering(answers))
+}
+
+fn setup_of(fleet: &str) -> (Sim, String, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let ledger = format!("--ledger sqlite:{}/ledger.db", directory.path().display());
-    (Sim::start(&answering(answers)), ledger, directory)
+    (Sim::start(fleet), ledger, directory)
 }
 
 #[test]
@@ -44,6 +48,89 @@ fn the_history_names_the_latest_first() {
 }
 
 #[test]
+fn a_report_is_named_by_last_or_the_beginning_of_an_id_and_shows_those_who_are_wanted() {
+    let services = [service("a", 2, ""), service("z", 1, "answers = [{ status = 404 }]")];
+    let (sim, ledger, _directory) = setup_of(&fleet(&services));
+    for id in ["deploy-1", "deploy-2"] {
+        assert_eq!(sim.notifier(&format!("send -c prod --id {id} {ledger}")).run().code, 1);
+    }
+    let report = |arguments: &str| sim.notifier(&format!("report {arguments} {ledger}")).run();
+    let latest = report("deploy-2");
+    let first: Vec<_> = latest.stdout.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(first[..3], ["z", "rejected", "a"], "troubled services first: {latest}");
+    assert_eq!(report("last").stdout, latest.stdout);
+    let ambiguous = report("depl");
+    assert!(ambiguous.code == 2 && ambiguous.stderr.contains("begin with depl"), "{ambiguous}");
+    assert_eq!(sim.notifier(&format!("send -c prod --id release-1 {ledger}")).run().code, 1);
+    let short = report("rele");
+    assert!(short.code == 1 && short.stderr.contains("broadcast release-1\n"), "{short}");
+
+    let untold = report("last --only untold --format json");
+    let lines = json(&untold.stdout);
+    assert_eq!((untold.code, lines.len(), &lines[0]["outcome"]), (1, 2, &"rejected".into()), "{untold}");
+    assert_eq!(lines[1]["summary"]["delivered"], 2, "the totals are those of all");
+    assert_eq!(json(&report("last --only failed --format json").stdout).len(), 1);
+}
+
+#[test]
+fn whom_a_broadcast_did_not_tell_is_called_again_and_nobody_else() {
+    let services = [
+        service("fine", 2, "answers = [{ status = 200 }, { status = 500 }]"),
+        service("mended", 1, "answers = [{ status = 404 }, { status = 200 }]"),
+    ];
+    let (sim, ledger, _directory) = setup_of(&fleet(&services));
+    let sent = sim.notifier(&format!("send -c prod --id b-1 --data [1] {ledger}")).run();
+    assert_eq!(sent.code, 1, "{sent}");
+    assert!(sent.stderr.contains("hint: `ecs-task-notifier send --failed-of b-1`"), "{sent}");
+    let again = sim.notifier(&format!("send --failed-of last --format json {ledger}")).run();
+    assert_eq!(again.code, 0, "{again}");
+    let lines = json(&again.stdout);
+    assert_eq!((lines.len(), &lines[0]["service"]), (2, &"mended".into()), "{again}");
+    assert_eq!(lines[0]["broadcast"], "b-1");
+    let report = sim.notifier(&format!("report b-1 --format json {ledger}")).run();
+    let lines = json(&report.stdout);
+    assert_eq!((report.code, &lines[3]["summary"]["delivered"]), (0, &3.into()), "{report}");
+    assert_eq!(lines[2]["attempts"], 2, "over both rounds: {report}");
+    let nobody = sim.notifier(&format!("send --failed-of b-1 {ledger}")).run();
+    assert!(nobody.code == 0 && nobody.stderr.contains("nobody of broadcast b-1"), "{nobody}");
+}
+
+#[test]
+fn data_that_the_ledger_left_out_is_given_again() {
+    let (sim, ledger, _directory) = setup("answers = [{ status = 404 }, { status = 200 }]");
+    let data = format!("\"{}\"", "x".repeat(70_000));
+    let first = sim.notifier(&format!("send -c prod --id b-1 {ledger} --data")).arg(&data).run();
+    assert_eq!(first.code, 1, "{first}");
+    let without = sim.notifier(&format!("send --failed-of b-1 {ledger}")).run();
+    assert_eq!((without.code, without.stdout.as_str()), (2, ""), "{without}");
+    assert!(without.stderr.contains("does not have the event's data, which were 70,002 bytes"), "{without}");
+    let with = sim.notifier(&format!("send --failed-of b-1 {ledger} --data")).arg(&data).run();
+    assert_eq!(with.code, 0, "{with}");
+}
+
+#[test]
+fn a_broadcast_that_was_cancelled_calls_nobody_when_it_is_sent() {
+    let (sim, ledger, _directory) = setup("answers = [{ status = 200 }, { status = 500 }]");
+    let cancel = sim.notifier(&format!("cancel b-1 --before-it-begins --reason oops {ledger}")).run();
+    assert_eq!(cancel.code, 0, "{cancel}");
+    for arguments in ["send -c prod --id b-1", "send --failed-of b-1"] {
+        let sent = sim.notifier(&format!("{arguments} {ledger}")).run();
+        assert!(sent.code != 0 && sent.stdout.is_empty(), "{sent}");
+    }
+    let sent = sim.notifier(&format!("send -c prod --id b-1 {ledger}")).run();
+    assert_eq!(sent.code, 1, "{sent}");
+    assert!(
+        sent.stderr.contains("error: the broadcast was cancelled (oops), so nobody was called"),
+        "{sent}"
+    );
+    assert_eq!(
+        sim.notifier(&format!("send -c prod --id b-2 {ledger}")).run().code,
+        0,
+        "the first call of all"
+    );
+}
+
+#[test]
 fn a_cancelled_broadcast_says_so_and_an_unknown_one_is_wrong_use() {
     let (sim, ledger, _directory) = setup("");
     assert_eq!(sim.notifier(&format!("report b-1 {ledger}")).run().code, 2);
@@ -74,7 +161,7 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     let talk: Vec<_> = published.stderr.lines().collect();
     assert_eq!(talk[0], "broadcast b-1 is on queue observer");
     assert_eq!(talk[talk.len() - 2], "error: 1 of 4 containers was not told");
-    assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive`"), "{published}");
+    assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"), "{published}");
 
     // The report by itself, whoever asks and however often.
     let report = pipeline.notifier("report b-1").run();
@@ -96,10 +183,42 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     assert!(lines[1]["subject"].is_null() && lines[1]["asked_at"].as_str().unwrap().ends_with('Z'));
     let text = pipeline.notifier("history -n 1").run();
     assert_eq!((text.code, text.stdout.lines().count()), (0, 1), "{text}");
-    assert!(text.stdout.trim_end().ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout"), "{text}");
+    assert!(
+        text.stdout.trim_end().ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout  3 of 3 told"),
+        "{text}"
+    );
+    assert_eq!([&lines[0]["total"], &lines[0]["delivered"], &lines[0]["failed"]], [3, 3, 0]);
+    assert_eq!([&lines[1]["total"], &lines[1]["rejected"]], [4, 1]);
+    let failed = pipeline.notifier("history --failed").run();
+    assert_eq!(failed.stdout.lines().count(), 1, "{failed}");
+    assert!(failed.stdout.contains("b-1") && failed.stdout.contains("3 of 4 told, 1 rejected"), "{failed}");
+    let quick = json(&pipeline.notifier("history --no-outcomes --format json").run().stdout);
+    assert!(quick[0]["total"].is_null() && quick[0]["broadcast"] == "b-2", "{quick:?}");
     let csv = pipeline.notifier("history --format csv").run();
     assert!(
-        csv.stdout.starts_with("asked_at,broadcast,type,source,subject,cluster,services,asked_by,failure\n")
+        csv.stdout
+            .starts_with("asked_at,broadcast,type,source,subject,cluster,services,asked_by,failure,total,")
+    );
+}
+
+#[test]
+fn whom_a_published_broadcast_did_not_tell_is_asked_for_again_in_the_same_report() {
+    let mended = "answers = [{ status = 404 }, { status = 200 }]";
+    let fine = "answers = [{ status = 200 }, { status = 500 }]";
+    let pipeline = Pipeline::new(&fleet(&[service("fine", 1, fine), service("mended", 1, mended)]));
+    let _daemon = pipeline.serve("");
+    let first = pipeline.broadcast();
+    assert_eq!(first.code, 1, "{first}");
+    let again = pipeline.notifier("publish --failed-of b-1 --wait=90 --format json").run();
+    assert_eq!(again.code, 0, "{again}");
+    let lines = json(&again.stdout);
+    assert_eq!((lines.len(), &lines[2]["summary"]["delivered"]), (3, &2.into()), "{again}");
+    assert_eq!(pipeline.received().len(), 3, "who was told is not called again");
+    let history = json(&pipeline.notifier("history --format json").run().stdout);
+    assert_eq!(
+        (history.len(), &history[0]["services"]),
+        (2, &"".into()),
+        "still the whole cluster: {history:?}"
     );
 }
 
@@ -119,4 +238,7 @@ fn waiting_ends_when_the_time_is_over_and_says_that_the_broadcast_has_not_ended(
     let unheard = pipeline.notifier("report b-9 --wait=1").run();
     assert_eq!(unheard.code, 2, "{unheard}");
     assert!(unheard.stderr.contains("the broadcast has not begun"), "{unheard}");
+    assert!(unheard.stderr.contains("may still be on the observer queue"), "{unheard}");
+    assert!(waited.stderr.contains("it was waited for 1 s"), "{waited}");
+    assert!(!waited.stderr.contains("`--wait` waits for the end"), "{waited}");
 }

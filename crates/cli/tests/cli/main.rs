@@ -18,6 +18,7 @@ mod keygen;
 mod killed;
 mod ledger;
 mod live;
+mod logs;
 mod man;
 mod moto;
 #[path = "../../../notifier/tests/support/needles.rs"]

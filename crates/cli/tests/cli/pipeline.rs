@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
-use crate::support::{Notifier, Run, Running, notifier};
+use crate::support::{Notifier, Run, Running, notifier, until};
 
 /// The queues, in the order of the stages; the dead letters of each are in `NAME-dead`.
 const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
@@ -76,6 +76,26 @@ impl Pipeline {
     pub(crate) fn send(&self, queue: &str, body: &str) {
         let message = serde_json::json!({ "QueueUrl": self.queue_url(queue), "MessageBody": body });
         self.runtime.block_on(self.sim.sqs("SendMessage", message)).unwrap();
+    }
+
+    /// Receives every message of a queue and finishes none, as crashes do, until SQS moves them to the dead letters.
+    pub(crate) fn exhaust(&self, queue: &str) {
+        let receive = serde_json::json!({
+            "QueueUrl": self.queue_url(queue),
+            "VisibilityTimeout": 0,
+            "MaxNumberOfMessages": 10,
+        });
+        let depth = |queue: &str| {
+            let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+            let ask = serde_json::json!({ "QueueUrl": self.queue_url(queue), "AttributeNames": names });
+            let answer = self.runtime.block_on(self.sim.sqs("GetQueueAttributes", ask)).unwrap();
+            let number = |name: &str| answer["Attributes"][name].as_str().unwrap().parse::<usize>().unwrap();
+            names.map(number).iter().sum::<usize>()
+        };
+        until("SQS has moved every message", || {
+            self.runtime.block_on(self.sim.sqs("ReceiveMessage", receive.clone())).unwrap();
+            depth(queue) == 0
+        });
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {

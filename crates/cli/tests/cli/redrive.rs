@@ -1,7 +1,9 @@
 //! `redrive` and `drop`, with a daemon that buries and takes up again.
 
+use std::time::{Duration, Instant};
+
 use crate::pipeline::{Pipeline, by_service, fleet, json, service};
-use crate::support::{Sim, notifier};
+use crate::support::{Sim, notifier, until};
 
 /// Says no to the first event, and yes to the second.
 const CONVINCED: &str = "answers = [{ status = 403 }, { status = 200 }]";
@@ -32,7 +34,7 @@ fn whoever_rejected_and_then_accepts_is_delivered_in_the_same_report() {
     for name in ["audit", "ledger"] {
         assert_eq!(report[name]["outcome"], "rejected", "{first}");
         assert_eq!((&report[name]["status"], &report[name]["cause"]), (&403.into(), &"answered".into()));
-        assert!(report[name]["advice"].as_str().unwrap().contains("a key that signs here"), "{first}");
+        assert!(report[name]["advice"].as_str().unwrap().contains("check the receiver's key"), "{first}");
     }
     assert_eq!((&report["web"]["outcome"], &report["web"]["advice"]), (&"delivered".into(), &().into()));
 
@@ -61,6 +63,97 @@ fn whoever_rejected_and_then_accepts_is_delivered_in_the_same_report() {
     assert_eq!((&report[""]["summary"]["delivered"], code), (&3.into(), 0), "{report:?}");
     assert_eq!(redrive(""), [], "no letter is left");
     assert_eq!(pipeline.received().len(), 5, "who was told is not called again");
+}
+
+#[test]
+fn whom_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_words_of_the_report() {
+    let pipeline = Pipeline::new(&fleet(&[service("work", 2, "answers = [{ status = 503 }]")]));
+    let daemon = pipeline.serve("");
+    assert_eq!(pipeline.notifier("publish -c prod --id b-1").run().code, 0);
+    until("both were tried and wait for more", || {
+        let report = pipeline.notifier("report b-1 --format json").run();
+        report.stdout.matches(r#""status":503"#).count() == 2
+    });
+    daemon.kill();
+    pipeline.exhaust("tasks");
+
+    let started = Instant::now();
+    let report = pipeline.notifier("report b-1 --wait=80 --format json").run();
+    assert!(report.code == 1 && started.elapsed() < Duration::from_secs(60), "{report}");
+    let lines = json(&report.stdout);
+    assert_eq!(lines[2]["summary"]["failed"], 2, "{report}");
+    for line in &lines[..2] {
+        let said = ["outcome", "cause", "status"].map(|name| line[name].clone());
+        assert_eq!(serde_json::json!(said), serde_json::json!(["failed", "answered", 503]), "{report}");
+        let reason = line["reason"].as_str().unwrap();
+        assert!(
+            reason.starts_with("given up after ")
+                && reason.ends_with(" tries: answered 503 Service Unavailable"),
+            "{reason}"
+        );
+        let advice = line["advice"].as_str().unwrap();
+        assert!(advice.contains("says that it is unavailable") && !advice.contains("busy"), "{advice}");
+    }
+    assert!(report.stderr.contains("`ecs-task-notifier redrive --broadcast b-1`"), "{report}");
+
+    for word in ["503", "answered", "given-up"] {
+        let dry = pipeline.notifier(&format!("redrive --dry-run --code {word}")).run();
+        assert!(
+            dry.code == 0 && dry.stdout.contains("2 of 2 dead letters matched; 2 left: 2 503\n"),
+            "{dry}"
+        );
+        let row: Vec<_> = dry.stdout.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!((row[..3].to_vec(), row[4]), (vec!["left", "notify", "work"], "b-1"), "{dry}");
+        assert!(row[3].len() == "01234567/app".len() && row[3].ends_with("/app"), "a short task id: {dry}");
+    }
+}
+
+#[test]
+fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_use() {
+    let pipeline = Pipeline::new(&fleet(&[service("checkout", 1, STUBBORN), service("checkouts", 1, "")]));
+    let _daemon = pipeline.serve("");
+    assert_eq!(pipeline.broadcast().code, 1);
+    for (wrong, near) in [("--service chekout", "checkout"), ("--code rejectd", "rejected")] {
+        let run = pipeline.notifier(&format!("redrive {wrong}")).run();
+        assert!(run.code == 2 && run.stderr.contains(&format!("did you mean {near}?")), "{run}");
+    }
+    for (none, says) in [
+        ("--service checkouts", "services that letters have: checkout (1)"),
+        ("--code timed-out", "codes that letters have: 404 (1), answered (1), rejected (1)"),
+        ("--broadcast b-2", "broadcasts that letters have: b-1 (1)"),
+    ] {
+        let run = pipeline.notifier(&format!("redrive {none}")).run();
+        assert!(run.code == 0 && run.stderr.contains(says), "{run}");
+        assert!(run.stdout.contains("0 of 1 dead letter matched"), "{run}");
+    }
+}
+
+#[test]
+fn stages_whose_queue_is_not_named_are_named() {
+    let pipeline = Pipeline::new(&fleet(&[service("audit", 1, STUBBORN)]));
+    let _daemon = pipeline.serve("");
+    assert_eq!(pipeline.broadcast().code, 1);
+    pipeline.send("observer", "not json");
+    let observer =
+        || pipeline.notifier("").env("NOTIFIER_SERVICES_QUEUE_URL", "").env("NOTIFIER_TASKS_QUEUE_URL", "");
+    until("the poison is in the dead letters", || {
+        observer().arg("redrive").arg("--dry-run").run().stdout.contains("1 of 1 dead letter matched")
+    });
+    for run in [
+        observer().arg("redrive").arg("--dry-run").run(),
+        observer().arg("drop").arg("--all").arg("--reason").arg("x").run(),
+    ] {
+        for (stage, setting) in
+            [("tasks", "NOTIFIER_SERVICES_QUEUE_URL"), ("notify", "NOTIFIER_TASKS_QUEUE_URL")]
+        {
+            let says =
+                format!("the dead letters of stage {stage} were not looked at: {setting} names its queue");
+            assert!(run.code == 0 && run.stderr.contains(&says), "{run}");
+        }
+        assert!(!run.stderr.contains("of stage services"), "{run}");
+    }
+    let all = pipeline.notifier("redrive --dry-run").run();
+    assert!(all.stdout.contains("2 of 2") && !all.stderr.contains("not looked at"), "{all}");
 }
 
 #[test]

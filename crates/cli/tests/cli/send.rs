@@ -27,10 +27,10 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
     --- stdout
     catalog         0 of 1 told
       skipped  -  04039f06/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
-    checkout        2 of 2 told  p50 [time]  p99 [time]  max [time]
-    family:migrate  1 of 1 told  p50 [time]  p99 [time]  max [time]
     search          1 of 2 told  p50 [time]  p99 [time]  max [time]
       skipped  -  6575950f/app  its health is UNHEALTHY
+    checkout        2 of 2 told  p50 [time]  p99 [time]  max [time]
+    family:migrate  1 of 1 told  p50 [time]  p99 [time]  max [time]
     6 containers: 4 delivered, 2 skipped
     what to do:
       1 skipped  label   correct its labels in the task definition, and deploy that
@@ -63,7 +63,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
       failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
     2 containers: 2 failed
     what to do:
-      2 failed  503  it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)
+      2 failed  503  it says that it is unavailable: its own log and its health say why; tell it again when it is well
     --- stderr
     broadcast [uuid] to cluster prod
     error: 2 of 2 containers were not told
@@ -121,10 +121,10 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
       skipped  -  04039f06/app
           label NOTIFY_ME_CONTAINER_PORT:
           `eighty` is not a port (1-65535)
-    checkout  2 of 2 told  max [time]
     search    1 of 2 told  max [time]
       skipped  -  6575950f/app
           its health is UNHEALTHY
+    checkout  2 of 2 told  max [time]
     5 containers: 3 delivered, 2 skipped
     what to do:
       1 skipped  label
@@ -248,12 +248,19 @@ fn a_plan_calls_nobody_and_send_calls_everybody_once_with_the_event_as_it_was_wr
 }
 
 #[test]
-fn a_service_that_is_not_there_is_not_told_unless_skips_are_forgiven() {
+fn a_service_that_is_not_there_is_wrong_use_although_skips_are_forgiven() {
     let sim = Sim::start(&answering(""));
-    let run = sim.notifier("send -c prod -s typo").run();
-    assert_eq!(run.code, 1, "{run}");
-    assert!(run.stdout.contains("the cluster has no service of this name"), "{run}");
-    assert_eq!(sim.notifier("send -c prod -s typo --allow-skips").run().code, 0);
+    for (wrong, says) in
+        [("workk", "hint: did you mean work?"), ("typo", "`aws ecs list-services` lists them")]
+    {
+        for forgiven in ["", "--allow-skips"] {
+            let run = sim.notifier(&format!("send -c prod -s {wrong} {forgiven}")).run();
+            assert_eq!(run.code, 2, "{run}");
+            assert!(run.stdout.contains("the cluster has no service of this name"), "{run}");
+            assert!(run.stderr.contains(&format!("cluster prod has no service {wrong}")), "{run}");
+            assert!(run.stderr.contains(says), "{run}");
+        }
+    }
 }
 
 /// The URL of a server that answers every request with status 200 and this body, as AWS never does.

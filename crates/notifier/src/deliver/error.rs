@@ -213,7 +213,7 @@ fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String 
 ///
 /// The same delivery can be tried again later, by whoever handed it in; it keeps its id.
 #[derive(Debug, thiserror::Error)]
-#[error("not finished after {attempts} {}", if *attempts == 1 { "attempt" } else { "attempts" })]
+#[error("not told after {attempts} {}", if *attempts == 1 { "try" } else { "tries" })]
 pub struct Unfinished {
     /// Attempts made so far.
     pub attempts: u32,

@@ -20,6 +20,7 @@ mod survey;
 mod tasks;
 
 pub use locate::{Locate, LocateError, Located};
+pub(crate) use services::service_name;
 pub use services::{SERVICES_NAMED_MAX, Services};
 
 /// Which containers count as ready to be called.

@@ -25,6 +25,16 @@ pub struct Services {
 }
 
 impl Discovery {
+    /// The names of a cluster's services.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoverError`] when ECS cannot be asked, or has no such cluster.
+    pub async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoverError> {
+        let arns = self.ecs.list_services(cluster).await?;
+        Ok(arns.iter().map(|arn| service_name(arn).to_owned()).collect())
+    }
+
     /// Finds the services of a scope whose containers opted in.
     ///
     /// All revisions that a service may be running count, not only the newest: those of every deployment and task set.
@@ -125,7 +135,7 @@ pub(super) fn no_such_service(cluster: &str, name: &str) -> Skip {
 }
 
 /// The name in a service's ARN; a name is itself.
-pub(super) fn service_name(name_or_arn: &str) -> &str {
+pub(crate) fn service_name(name_or_arn: &str) -> &str {
     match name_or_arn.rsplit_once('/') {
         Some((_, name)) if name_or_arn.starts_with("arn:") => name,
         _ => name_or_arn,

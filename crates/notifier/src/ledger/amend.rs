@@ -9,6 +9,24 @@ use crate::outcome::{Cause, Outcome};
 use crate::report::Entry;
 
 impl Ledger {
+    /// Records that the message of a delivery was given up, and what its last try came to. Whoever was told stays told.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`], when the store does not answer.
+    pub(crate) async fn give_up(
+        &self,
+        broadcast: &BroadcastId,
+        expected: Entry,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
+        let standing = self.standing(broadcast, &expected.member).await?;
+        if standing.told.is_some() {
+            return Ok(());
+        }
+        self.settle(broadcast, given_up(expected, standing.state, reason)).await
+    }
+
     /// Records that nobody tries a delivery again, and why: its outcome stays, and one that was pending has failed.
     ///
     /// # Errors
@@ -55,6 +73,36 @@ impl Ledger {
     }
 }
 
+/// An expected delivery whose message was given up for this reason, after a last try that left it in this state. Pure.
+///
+/// What the last try came to says more than that no other follows: its cause and status stay.
+pub(crate) fn given_up(expected: Entry, state: Option<Entry>, reason: &str) -> Entry {
+    let attempts = state.as_ref().and_then(|state| state.attempts);
+    let given_up = match attempts.unwrap_or_default() {
+        0 => "given up".to_owned(),
+        1 => "given up after 1 try".to_owned(),
+        tries => format!("given up after {tries} tries"),
+    };
+    // What is pending without a cause was only sent back to work.
+    let last = state.and_then(|state| Some((state.reason?, state.cause?, state.status)));
+    let (why, cause, status) = match last {
+        Some((last, cause, status)) if reason.is_empty() || reason.ends_with(&last) => (last, cause, status),
+        Some((last, cause, status)) => (format!("{last}; then: {reason}"), cause, status),
+        None if reason.is_empty() => {
+            ("no process finished its message in all its receives".to_owned(), Cause::GivenUp, None)
+        }
+        None => (reason.to_owned(), Cause::GivenUp, None),
+    };
+    Entry {
+        outcome: Some(Outcome::Failed),
+        reason: Some(format!("{given_up}: {why}")),
+        cause: Some(cause),
+        attempts,
+        status,
+        ..expected
+    }
+}
+
 /// The same entry, of which nothing more is to be expected. Dropping it twice says so once. Pure.
 fn dropped(entry: Entry, reason: &str) -> Entry {
     let note = format!("dropped: {reason}");
@@ -86,6 +134,30 @@ mod tests {
         let expected = entry(Some(Outcome::Rejected), Some("it answered 404; dropped: retired"));
         assert_eq!(once, Entry { cause: Some(Cause::Dropped), ..expected });
         assert_eq!(dropped(once.clone(), "retired"), once);
+    }
+
+    #[test]
+    fn whoever_is_given_up_keeps_what_the_last_try_came_to() {
+        let tried = Entry {
+            cause: Some(Cause::Answered),
+            status: Some(503),
+            attempts: Some(15),
+            ..entry(None, Some("answered 503 Service Unavailable"))
+        };
+        let given_up = |state: &Entry, reason| given_up(Entry::default(), Some(state.clone()), reason);
+        let failed = given_up(&tried, "not told after 3 tries: answered 503 Service Unavailable");
+        let reason = Some("given up after 15 tries: answered 503 Service Unavailable".to_owned());
+        assert_eq!(failed, Entry { outcome: Some(Outcome::Failed), reason, ..tried.clone() });
+        assert_eq!(given_up(&tried, ""), failed, "SQS moves a message without a reason");
+
+        let other = given_up(&tried, "the stage panicked: boom").reason.unwrap();
+        assert_eq!(
+            other,
+            "given up after 15 tries: answered 503 Service Unavailable; then: the stage panicked: boom"
+        );
+        let uncalled = given_up(&entry(None, Some("sent back to work")), "boom");
+        assert_eq!(uncalled.reason.as_deref(), Some("given up: boom"));
+        assert_eq!(uncalled.cause, Some(Cause::GivenUp));
     }
 
     #[test]

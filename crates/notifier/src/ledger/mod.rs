@@ -50,6 +50,7 @@ use crate::text::{self, printable};
 use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
+pub(crate) use amend::given_up;
 pub use open::open;
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
@@ -203,7 +204,9 @@ impl Ledger {
         self.0.is_some()
     }
 
-    /// Records a broadcast, the parts that stage 2 is to look at with their services, and who cannot be called. A repeat replaces it.
+    /// Records a broadcast, the parts that stage 2 is to look at with their services, and who cannot be called.
+    ///
+    /// A repeat replaces it. One that names services only adds to what is known: it replaces what concerns these services.
     pub async fn broadcast(
         &self,
         record: BroadcastRecord,
@@ -211,7 +214,13 @@ impl Ledger {
         skips: &[Entry],
     ) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        inner.write_broadcast(record, parts, skips, false).await
+        let before = if record.services.is_empty() { None } else { inner.own(&record.id).await? };
+        let Some((before, mut rows)) = before else {
+            return inner.write_broadcast(record, rows_of(parts, skips), false).await;
+        };
+        rows.retain(|row| !record.names(row.service()));
+        rows.extend(rows_of(parts, skips));
+        inner.write_broadcast(before.widened(&record), rows, false).await
     }
 
     /// Records a broadcast of which nothing is known yet; does nothing when something is.
@@ -221,7 +230,7 @@ impl Ledger {
         parts: &[(PartId, String)],
     ) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        inner.write_broadcast(record, parts, &[], true).await
+        inner.write_broadcast(record, rows_of(parts, &[]), true).await
     }
 
     /// Records a part: whom to expect and who cannot be called. Whom of the expected to call is the answer: those that
@@ -356,14 +365,11 @@ impl Inner {
     async fn write_broadcast(
         &self,
         record: BroadcastRecord,
-        parts: &[(PartId, String)],
-        skips: &[Entry],
+        rows: Vec<BroadcastRow>,
         new: bool,
     ) -> Result<(), LedgerError> {
         let record = record.kept();
         let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
-        let parts = parts.iter().cloned().map(|(id, service)| BroadcastRow::Part { id, service });
-        let rows: Vec<_> = parts.chain(skips.iter().cloned().map(BroadcastRow::Skip)).collect();
         let bodies = sheet::write(&record, &rows).map_err(LedgerError::Unwritable)?;
         if self.write(bodies, |sheet| key::broadcast(&record.id, sheet), new).await? {
             self.store.put(vec![line]).await?;
@@ -402,6 +408,11 @@ impl Inner {
             None => Ok(true),
         }
     }
+}
+
+fn rows_of(parts: &[(PartId, String)], skips: &[Entry]) -> Vec<BroadcastRow> {
+    let parts = parts.iter().cloned().map(|(id, service)| BroadcastRow::Part { id, service });
+    parts.chain(skips.iter().cloned().map(BroadcastRow::Skip)).collect()
 }
 
 fn delivery(broadcast: &BroadcastId, member: &Member) -> DeliveryId {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::{self, TryStreamExt as _};
+use time::OffsetDateTime;
 use wire::{BroadcastId, PartId};
 
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartRecord};
@@ -13,6 +14,8 @@ use crate::fleet::Member;
 use crate::outcome::{Cause, Outcome};
 use crate::report::{Entry, Report};
 
+/// Sheets of a broadcast's own record that are read one by one: some 10,000 services.
+const SHEETS_MAX: usize = 100;
 /// Partitions that are read at the same time.
 const PARTITIONS_AT_ONCE: usize = 8;
 
@@ -23,6 +26,8 @@ pub struct Recorded {
     pub broadcast: Option<BroadcastRecord>,
     /// That it was cancelled.
     pub cancelled: Option<Cancel>,
+    /// When anything of it was recorded last.
+    pub heard: Option<OffsetDateTime>,
     /// Every container, in order.
     pub report: Report,
     /// Whether every part was looked at and every delivery has ended.
@@ -36,8 +41,7 @@ impl Ledger {
     pub async fn read(&self, broadcast: &BroadcastId) -> Result<Option<Recorded>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         let own = inner.all(key::broadcast_range(broadcast)).await?;
-        let cancelled = inner.store.get(vec![key::cancel(broadcast)]).await?;
-        let cancelled = cancelled.iter().flatten().next().map(decode::<Cancel>).transpose()?;
+        let cancelled = inner.cancel_of(broadcast).await?;
         let mut found = Found::default();
         let own = whole::<BroadcastRecord, BroadcastRow>(&own)?;
         let record = own.map(|(record, rows)| {
@@ -53,6 +57,18 @@ impl Ledger {
             return Ok(None);
         }
         Ok(Some(found.conclude(broadcast, record, cancelled)))
+    }
+
+    /// What was asked for by a broadcast; `None` when stage 1 has not recorded it.
+    pub async fn asked(&self, broadcast: &BroadcastId) -> Result<Option<BroadcastRecord>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        Ok(inner.own(broadcast).await?.map(|(record, _)| record))
+    }
+
+    /// That a broadcast was cancelled; `None` when it was not.
+    pub async fn cancelled(&self, broadcast: &BroadcastId) -> Result<Option<Cancel>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        inner.cancel_of(broadcast).await
     }
 
     /// The latest broadcasts, the newest first, at most so many.
@@ -76,6 +92,28 @@ impl Ledger {
 }
 
 impl Inner {
+    async fn cancel_of(&self, broadcast: &BroadcastId) -> Result<Option<Cancel>, LedgerError> {
+        let found = self.store.get(vec![key::cancel(broadcast)]).await?;
+        found.iter().flatten().next().map(decode::<Cancel>).transpose()
+    }
+
+    /// A broadcast's own record and its rows, by keys alone: stage 1 needs no right to query the table.
+    pub(super) async fn own(
+        &self,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<(BroadcastRecord, Vec<BroadcastRow>)>, LedgerError> {
+        let Some(first) =
+            self.store.get(vec![key::broadcast(broadcast, 0)]).await?.into_iter().flatten().next()
+        else {
+            return Ok(None);
+        };
+        let sheets = sheet::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
+        let others = (1..sheets.min(SHEETS_MAX)).map(|sheet| key::broadcast(broadcast, sheet)).collect();
+        let others = self.store.get(others).await?;
+        let items: Vec<Item> = std::iter::once(first).chain(others.into_iter().flatten()).collect();
+        whole(&items)
+    }
+
     /// Everything in a range.
     async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
         let (mut items, mut after) = (Vec::new(), None);
@@ -148,6 +186,8 @@ enum Weight {
 /// What was found so far.
 #[derive(Default)]
 struct Found {
+    /// When the last of the records was written, in milliseconds since 1970.
+    heard: i64,
     parts: BTreeMap<PartId, String>,
     parts_seen: BTreeSet<PartId>,
     deliveries: BTreeMap<String, (Weight, Entry)>,
@@ -182,9 +222,11 @@ impl Found {
         }
         if let Some(id) = sort.strip_prefix(key::TOLD) {
             let record: DeliveryRecord = decode(&item)?;
+            self.heard = self.heard.max(record.at);
             self.note(id.to_owned(), Weight::Told, record.entry);
         } else if let Some(id) = sort.strip_prefix(key::STATE) {
             let record: DeliveryRecord = decode(&item)?;
+            self.heard = self.heard.max(record.at);
             self.note(id.to_owned(), Weight::State, record.entry);
         } else if part_of(sort).is_some() {
             sheets.push(item);
@@ -238,11 +280,18 @@ impl Found {
         let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
         let unseen: Vec<Entry> = unseen.map(|(_, service)| unseen_part(cluster, service)).collect();
         let known = self.deliveries.into_values().map(|(_, entry)| entry);
-        let entries: Vec<Entry> =
+        let mut entries: Vec<Entry> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
+        if cancelled.is_some() {
+            // Whoever waits on a queue is skipped when its turn comes.
+            let pending = entries.iter_mut().filter(|entry| entry.outcome.is_none());
+            pending.for_each(|entry| entry.cause = Some(Cause::Cancelled));
+        }
+        let heard = record.as_ref().map_or(0, |record| record.asked_at).max(self.heard);
+        let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
         let is_complete = is_surveyed && entries.iter().all(|entry| entry.outcome.is_some());
         let report = Report::new(broadcast.clone(), entries);
-        Recorded { broadcast: record, cancelled, report, is_complete }
+        Recorded { broadcast: record, cancelled, heard, report, is_complete }
     }
 }
 

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
+use crate::discover::service_name;
 use crate::report::Entry;
 
 /// The most bytes of an event's payload that are kept; the queues carry the rest, and whoever was told has it.
@@ -17,6 +18,9 @@ pub struct BroadcastRecord {
     pub id: BroadcastId,
     /// What every task was told. A payload of more than 64 KiB is left out.
     pub event: Event,
+    /// Size of the payload that was left out; `None` when the event is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_left_out: Option<usize>,
     /// Name or ARN of the cluster.
     pub cluster: String,
     /// The services that the scope names; empty means all of the cluster.
@@ -49,6 +53,7 @@ impl BroadcastRecord {
         Self {
             id: broadcast.id.clone(),
             event: broadcast.event.clone(),
+            data_left_out: None,
             cluster: scope.cluster.clone(),
             services: scope.services.clone(),
             standalone: scope.standalone,
@@ -68,14 +73,38 @@ impl BroadcastRecord {
 
     /// The same with so much of the event as is kept.
     pub(super) fn kept(mut self) -> Self {
-        if self.event.data().is_some_and(|data| data.as_json().len() > DATA_BYTES_MAX) {
+        let bytes = self.event.data().map(|data| data.as_json().len()).unwrap_or_default();
+        if bytes > DATA_BYTES_MAX {
             let draft = Draft { data: None, ..Draft::from(self.event.clone()) };
             // It was whole before, and stays so without a payload.
             if let Ok(event) = draft.complete(&self.id, OffsetDateTime::UNIX_EPOCH) {
                 self.event = event;
+                self.data_left_out = Some(bytes);
             }
         }
         self
+    }
+
+    /// The broadcast as its tasks were told it; `None` when the ledger did not keep all of its event.
+    #[must_use]
+    pub fn broadcast(&self) -> Option<Broadcast> {
+        let whole = self.data_left_out.is_none();
+        whole.then(|| Broadcast { id: self.id.clone(), event: self.event.clone() })
+    }
+
+    /// Whether the scope names this service, by its name or ARN.
+    pub(super) fn names(&self, service: &str) -> bool {
+        self.services.iter().any(|named| service_name(named) == service)
+    }
+
+    /// What was asked for before, of which some services are asked for again.
+    pub(super) fn widened(self, again: &Self) -> Self {
+        let mut services = self.services.clone();
+        // An empty list means all of them.
+        if !services.is_empty() {
+            services.extend(again.services.iter().filter(|one| !self.names(service_name(one))).cloned());
+        }
+        Self { services, failure: None, ..self }
     }
 }
 
@@ -97,6 +126,16 @@ pub(super) enum BroadcastRow {
     },
     /// Who cannot be called, as stage 1 knows already.
     Skip(Entry),
+}
+
+impl BroadcastRow {
+    /// The service that it concerns; empty for tasks that no service started.
+    pub(super) fn service(&self) -> &str {
+        match self {
+            Self::Part { service, .. } => service,
+            Self::Skip(entry) => &entry.member.service,
+        }
+    }
 }
 
 /// One part of a broadcast's scope, as stage 2 found it. Its rows are whom to expect, and skips.

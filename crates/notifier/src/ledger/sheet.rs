@@ -41,6 +41,15 @@ pub(super) fn write<H: Serialize, R: Serialize>(
         .collect()
 }
 
+/// How many items a record has, as the body of its first says.
+pub(super) fn count(first: &str) -> Result<usize, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Count {
+        sheets: usize,
+    }
+    Ok(serde_json::from_str::<Count>(first)?.sheets)
+}
+
 /// What [`write`] wrote, from the bodies in their order; `None` when some are not there, because the record is being
 /// written just now.
 pub(super) fn read<H: DeserializeOwned, R: DeserializeOwned>(

@@ -23,10 +23,17 @@ pub fn advice(entry: &Entry) -> Option<&'static str> {
 }
 
 fn pending(entry: &Entry) -> &'static str {
-    if entry.attempts.is_some_and(|attempts| attempts > 0) {
-        "it is tried again by itself: wait for the end"
-    } else {
-        "wait for the end; if nothing moves, see whether the notifier runs and whether its dead letters hold the message"
+    match entry.cause {
+        Some(Cause::Cancelled) => "nothing: the broadcast was cancelled, so it is not called any more",
+        Some(Cause::GivenUp) => {
+            "its message is in the dead letters or lost: `redrive --dry-run` shows the dead letters"
+        }
+        _ if entry.attempts.is_some_and(|attempts| attempts > 0) => {
+            "the notifier tries it again: wait for the end"
+        }
+        _ => {
+            "wait for the end; if nothing changes, see whether the notifier runs and whether its dead letters hold the message"
+        }
     }
 }
 
@@ -34,7 +41,7 @@ fn pending(entry: &Entry) -> &'static str {
 fn answered(status: u16) -> &'static str {
     match status {
         401 | 403 => {
-            "it does not take the request for ours: give it a key that signs here (NOTIFIER_SIGNING_SECRET), and look at its clock"
+            "authentication failed: check the receiver's key (it needs one that signs here, NOTIFIER_SIGNING_SECRET) and its clock"
         }
         404 => "it serves no such path: mend the label NOTIFY_ME_API_URI, or the service",
         405 => "it does not take this method: serve POST, or set the label NOTIFY_ME_METHOD",
@@ -44,8 +51,9 @@ fn answered(status: u16) -> &'static str {
             "another task answered at its address: see whether ECS still knows the task, then tell it again"
         }
         300..=399 => "redirects are not followed: let the label NOTIFY_ME_API_URI name where it leads",
-        408 | 425 | 429 | 503 => {
-            "it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)"
+        408 | 425 | 429 => "it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)",
+        503 => {
+            "it says that it is unavailable: its own log and its health say why; tell it again when it is well"
         }
         500..=599 => "it failed at it: its own log says why; tell it again when it is mended",
         _ => "it refuses the event: its own log says why; tell it again when it is mended",
@@ -151,13 +159,14 @@ mod tests {
                 }
             }
         };
-        check(&[401, 403], Outcome::Rejected, "a key that signs here");
+        check(&[401, 403], Outcome::Rejected, "check the receiver's key");
         check(&[404], Outcome::Rejected, "NOTIFY_ME_API_URI");
         check(&[405], Outcome::Rejected, "NOTIFY_ME_METHOD");
         check(&[413], Outcome::Rejected, "send less data");
         check(&[301, 307], Outcome::Rejected, "redirects are not followed");
         check(&[400, 409, 422], Outcome::Rejected, "refuses the event");
-        check(&[429, 503], Outcome::Failed, "too busy");
+        check(&[429], Outcome::Failed, "too busy");
+        check(&[503], Outcome::Failed, "says that it is unavailable");
         check(&[500, 502, 504], Outcome::Failed, "failed at it");
     }
 
@@ -176,7 +185,11 @@ mod tests {
     #[test]
     fn who_is_pending_is_waited_for() {
         let tried = Entry { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
-        assert_eq!(advice(&tried), Some("it is tried again by itself: wait for the end"));
+        assert_eq!(advice(&tried), Some("the notifier tries it again: wait for the end"));
         assert!(advice(&Entry::default()).unwrap().contains("dead letters"));
+        let cancelled = Entry { cause: Some(Cause::Cancelled), ..tried.clone() };
+        assert!(advice(&cancelled).unwrap().contains("not called any more"));
+        let given_up = Entry { cause: Some(Cause::GivenUp), ..tried };
+        assert!(advice(&given_up).unwrap().contains("redrive"));
     }
 }

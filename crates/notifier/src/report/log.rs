@@ -5,11 +5,11 @@
 use tracing::{debug, info, warn};
 
 use crate::fleet::Member;
-use crate::outcome::{Outcome, Settled, Skipped};
+use crate::outcome::{Cause, Outcome, Settled, Skipped};
 use crate::progress::{Progress, Step};
 use crate::text::quoted;
 
-/// Writes every step of a broadcast to the log: retries at level debug, skips as warnings, the rest at level info.
+/// Writes every step of a broadcast to the log: retries at level debug, whoever was not told as a warning, the rest at level info.
 #[must_use]
 pub fn logged() -> Progress {
     Progress::new(log)
@@ -73,19 +73,31 @@ fn end(Settled { broadcast, endpoint, result }: Settled) {
     let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
     let outcome = result.outcome.as_str();
     let latency_ms = super::latency::millis(result.latency);
-    info!(
-        broadcast,
-        cluster,
-        service,
-        task,
-        container,
-        address,
-        outcome,
-        reason = result.reason,
-        attempts = result.attempts,
-        status = result.status,
-        latency_ms,
-        "Task of {} at {address}: {outcome}",
-        quoted(service)
-    );
+    let code = result.cause.map(Cause::as_str);
+    // A level is a constant of the place that logs.
+    macro_rules! log {
+        ($level:ident) => {
+            $level!(
+                broadcast,
+                cluster,
+                service,
+                task,
+                container,
+                address,
+                outcome,
+                code,
+                reason = result.reason,
+                attempts = result.attempts,
+                status = result.status,
+                latency_ms,
+                "Task of {} at {address}: {outcome}",
+                quoted(service)
+            )
+        };
+    }
+    if result.outcome.is_told() {
+        log!(info);
+    } else {
+        log!(warn);
+    }
 }

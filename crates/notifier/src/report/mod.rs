@@ -1,13 +1,14 @@
 //! What a broadcast came to: who was told, who was not and why, how long it took.
 //!
 //! [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes reports;
-//! [`Entry`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
+//! the dead letters add whom SQS gave up; [`Entry`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
 //! [`Event`] what happens to it. All pure; only [`logged`] writes, to the log.
 
 mod advice;
 mod counts;
 mod entry;
 mod event;
+mod given_up;
 mod latency;
 mod line;
 mod log;
@@ -26,6 +27,7 @@ pub use advice::advice;
 pub use counts::Counts;
 pub use entry::Entry;
 pub use event::{Event, What, events};
+pub use given_up::RECEIVES_TIME_MAX;
 pub use line::Line;
 pub use log::logged;
 pub use percentiles::Percentiles;

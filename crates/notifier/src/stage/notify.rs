@@ -9,7 +9,7 @@ use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 use super::{Ctx, Received, StageError, broadcast, endpoint, find};
 use crate::deliver::{Round, Unfinished};
 use crate::fleet::{Endpoint, Skip, SkipReason};
-use crate::outcome::{Cause, DeliveryResult, Outcome, Skipped};
+use crate::outcome::{DeliveryResult, Outcome, Skipped};
 use crate::progress::Step;
 use crate::queue::chain;
 use crate::report::Entry;
@@ -62,18 +62,7 @@ pub(super) async fn notify(
 /// Records that a delivery was given up.
 pub(super) async fn not_told(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
     let (endpoint, broadcast) = read(ctx, received).await?;
-    let standing = ctx.ledger.standing(&broadcast.id, &endpoint.member).await?;
-    if standing.told.is_some() {
-        return Ok(());
-    }
-    let entry = Entry {
-        outcome: Some(Outcome::Failed),
-        reason: Some(reason.to_owned()),
-        cause: Some(Cause::GivenUp),
-        attempts: Some(standing.attempts()),
-        ..Entry::from(&endpoint)
-    };
-    Ok(ctx.ledger.settle(&broadcast.id, entry).await?)
+    Ok(ctx.ledger.give_up(&broadcast.id, Entry::from(&endpoint), reason).await?)
 }
 
 /// A message of the tasks queue and its broadcast. One of the proof of concept carries none, and is its own.

@@ -14,7 +14,7 @@ const RETRY: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::
 const WAIT_LEAST: f64 = 0.5;
 
 /// The longest wait that a stage may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
 /// Why a message was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]

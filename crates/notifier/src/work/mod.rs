@@ -20,6 +20,7 @@ use crate::ambient::Chance;
 use crate::queue::{DeadLetter, Message, NotBuried, Queue, chain};
 use crate::stage::{Received, StageName};
 
+pub(crate) use failure::RETRY_AFTER_MAX;
 pub use failure::{Failure, Verdict};
 pub use handler::{Handled, Handler, Stage};
 
@@ -91,6 +92,7 @@ impl<H: Handler> Work<H> {
         let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
         let Failure { code, reason, verdict, .. } = failure;
         let wait = failure.wait(receives, self.chance.fraction());
+        let letter = DeadLetter::about(&message.body, stage, code, reason.clone());
         if *verdict != Verdict::Final && !is_last_receive {
             warn!(
                 stage,
@@ -98,13 +100,14 @@ impl<H: Handler> Work<H> {
                 receives,
                 code,
                 reason,
+                broadcast = letter.broadcast,
+                task = letter.task,
                 ?wait,
                 "Message {id} failed and will be tried again"
             );
             return End::Back(wait);
         }
         self.handler.given_up(Received::from(message), failure).await;
-        let letter = DeadLetter::about(&message.body, stage, code, reason.clone());
         End::Bury(Box::new(Burial { letter, wait, id: id.to_owned(), receives }))
     }
 }

@@ -65,6 +65,7 @@ impl Broadcast {
         BroadcastRecord {
             id: Self::id(),
             event: draft.complete(&Self::id(), OffsetDateTime::UNIX_EPOCH).unwrap(),
+            data_left_out: None,
             cluster: "production".to_owned(),
             services: Vec::new(),
             standalone: false,

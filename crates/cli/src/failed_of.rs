@@ -1,0 +1,74 @@
+//! `--failed-of`: an earlier broadcast, for those of its containers that were not told.
+
+use notifier::again;
+use notifier::ambient::Clock;
+use notifier::ledger::{BroadcastRecord, Ledger, Recorded};
+use notifier::report::Report;
+use wire::{Broadcast, BroadcastId, Draft};
+
+use crate::args::EventArgs;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::render::units::count;
+use crate::report;
+
+/// An earlier broadcast that is made once more.
+pub(crate) struct FailedOf {
+    pub(crate) record: BroadcastRecord,
+    pub(crate) recorded: Recorded,
+    /// The same event under the same id.
+    pub(crate) broadcast: Broadcast,
+}
+
+impl FailedOf {
+    /// Reads it out of the ledger; `None` when nobody of it is left to tell, which is said.
+    pub(crate) async fn load(
+        ledger: &Ledger,
+        named: &BroadcastId,
+        event: &EventArgs,
+        console: &mut Console,
+    ) -> Result<Option<Self>, Failure> {
+        let id = report::resolve(ledger, named, console).await?;
+        let Some(recorded) = ledger.read(&id).await? else { return Err(report::unknown(&id)) };
+        let Some(record) = recorded.broadcast.clone() else {
+            return Err(Failure::usage(format!("the ledger does not have the event of broadcast {id}"))
+                .hint("send it anew: --cluster, --service and the event"));
+        };
+        if let Some(cancel) = &recorded.cancelled {
+            let reason = cancel.reason.clone();
+            return Err(notifier::direct::SendError::Cancelled { reason }.into());
+        }
+        let untold = recorded.report.entries().iter().filter(|entry| again::is_untold(entry)).count();
+        if untold == 0 {
+            console.say(&format!("nobody of broadcast {id} has failed, rejected it or is pending"));
+            return Ok(None);
+        }
+        let broadcast = whole(&record, event)?;
+        console.say(&format!("broadcast {id} again to {}", count(untold, "container")));
+        Ok(Some(Self { record, recorded, broadcast }))
+    }
+
+    /// A report of nobody, for when nobody is left to tell.
+    pub(crate) fn nobody(named: &BroadcastId) -> Report {
+        Report::new(named.clone(), Vec::new())
+    }
+}
+
+/// The event as the tasks were told it. The ledger leaves large data out, which is then given again.
+fn whole(record: &BroadcastRecord, event: &EventArgs) -> Result<Broadcast, Failure> {
+    match (record.broadcast(), record.data_left_out, event.data()?) {
+        (Some(broadcast), _, None) => Ok(broadcast),
+        (Some(_), _, Some(_)) => Err(Failure::usage("the ledger has the event's data; leave --data out")),
+        (None, bytes, None) => {
+            let bytes = count(bytes.unwrap_or_default(), "byte");
+            Err(Failure::usage(format!("the ledger does not have the event's data, which were {bytes}"))
+                .hint("give the same data again: --data JSON"))
+        }
+        (None, _, data) => {
+            let draft = Draft { data, ..Draft::from(record.event.clone()) };
+            let event = draft.complete(&record.id, Clock::system().now());
+            let event = event.map_err(|error| Failure::usage(error.to_string()).because(&error))?;
+            Ok(Broadcast { id: record.id.clone(), event })
+        }
+    }
+}
