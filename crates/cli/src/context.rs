@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use notifier::ambient::Chance;
 use notifier::aws::budget::Budget;
-use notifier::aws::{self, Aws, LoadError, region_of};
+use notifier::aws::{self, Aws, LoadError, identity, region_of};
 use notifier::deliver::{Deliverer, Trust};
 use notifier::discover::Discovery;
 use notifier::ledger::{self, Ledger, LedgerError};
 use notifier::progress::Progress;
+use notifier::queue::chain;
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Environment, Flags, Place, Settings, Sources};
-use notifier::stage::Ctx;
+use notifier::stage::{Ctx, Senders};
 use notifier::text::printable;
 
 use crate::args::Global;
@@ -130,6 +131,20 @@ pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger
     }
     Err(Failure::usage("no ledger is named, so nothing was recorded")
         .hint("name the one that the daemon or the functions write: --ledger dynamodb:TABLE or sqlite:PATH, or NOTIFIER_LEDGER"))
+}
+
+/// Who is believed on the inner queues: whom the settings name, and this process itself.
+pub(crate) async fn senders(aws: &Aws, settings: &Settings) -> Senders {
+    let mut senders = settings.trusted_senders.clone();
+    match identity::unique_id(aws).await {
+        Ok(id) => senders.add(id),
+        Err(error) => tracing::warn!(
+            error = chain(&error),
+            "This process does not know who it is, so it does not believe its own messages: ECS is asked before every \
+             call. NOTIFIER_TRUSTED_SENDERS names whom to believe"
+        ),
+    }
+    senders
 }
 
 /// The three stages on these clients.

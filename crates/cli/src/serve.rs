@@ -72,7 +72,8 @@ pub(crate) async fn run(
         tracing::warn!("{}", context::UNSIGNED);
     }
     let ledger = context::ledger(&aws, &settings).await?;
-    let ctx = context::stages(&aws, &settings, ledger, trust, notifier::report::logged());
+    let senders = context::senders(&aws, &settings).await;
+    let ctx = context::stages(&aws, &settings, ledger, trust, notifier::report::logged()).believing(senders);
     let options = options(&settings, chance.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {

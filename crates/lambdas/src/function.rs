@@ -46,6 +46,13 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let senders = settings.trusted_senders.clone();
+    if senders.is_empty() && stage != StageName::Services {
+        // A function's own identity would not help: the stage before it has another.
+        tracing::warn!(
+            "NOTIFIER_TRUSTED_SENDERS names nobody, so no message is believed: ECS is asked before every call"
+        );
+    }
     let budget = Budget::percent(settings.aws_budget_percent);
     let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await?.in_region()?;
     let trust = match stage {
@@ -57,14 +64,15 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     // Corrected, unlike Lambda's own below, in which deadlines are.
     let clock = aws.clock();
     let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone()).await?;
-    let ctx = Arc::new(Ctx::new(
+    let ctx = Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
         Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone())
             .trusting(trust),
         ledger,
         report::logged(),
         clock,
-    ));
+    );
+    let ctx = Arc::new(ctx.believing(senders));
     let handler = Stage { ctx, name: stage };
     let worker = &Worker { work: Work { stage, next, handler, chance }, source };
     let clock = &Clock::system();

@@ -12,8 +12,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::text::quoted;
 
-/// The networks that VPCs use: private IPv4 (RFC 1918), shared address space (RFC 6598), and IPv6, private and global.
-pub const DEFAULT: &str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7,2000::/3";
+/// The private networks that VPCs use: IPv4 (RFC 1918), shared address space (RFC 6598) and IPv6 (RFC 4193).
+///
+/// A VPC's public IPv6 range is one of many thousands: its owner names it.
+pub const DEFAULT: &str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7";
 
 /// AWS's own services on every instance: metadata at `::254`, DNS at `::253`, time at `::123`, EKS credentials at `::23`.
 ///
@@ -100,7 +102,6 @@ impl Default for Networks {
             v4(192, 168, 0, 0, 16),
             v4(100, 64, 0, 0, 10),
             v6(0xfc00, 7),
-            v6(0x2000, 3),
         ])
     }
 }
@@ -233,10 +234,14 @@ mod tests {
         assert_eq!(Networks::default(), networks(DEFAULT));
         assert_eq!(Networks::default().to_string(), DEFAULT);
         check(DEFAULT, "10.0.0.0 10.255.255.255 172.16.0.1 172.31.255.255 192.168.0.1 100.64.0.1", Ok(()));
-        check(DEFAULT, "100.127.255.255 fd80::1 fc00::1 2600:1f18::1 2a05:d018::1 3fff::1", Ok(()));
+        check(DEFAULT, "100.127.255.255 fd80::1 fc00::1 fdff::1", Ok(()));
         check(DEFAULT, "9.255.255.255 11.0.0.0 172.15.0.1 172.32.0.1 192.167.1.1", Err(Refused::Outside));
         check(DEFAULT, "100.63.255.255 100.128.0.0 8.8.8.8 54.1.2.3 240.0.0.1", Err(Refused::Outside));
-        check(DEFAULT, "4000::1 1fff::1 fec0::1 100::1", Err(Refused::Outside));
+        check(
+            DEFAULT,
+            "2600:1f18::1 2a05:d018::1 2001:db8::1 3fff::1 4000::1 1fff::1 fec0::1 100::1",
+            Err(Refused::Outside),
+        );
     }
 
     #[test]
@@ -255,7 +260,8 @@ mod tests {
             check(allowed, "0.0.0.0 0.1.2.3 ::", Err(Refused::Unspecified));
             check(allowed, "2001::1 64:ff9b:1::a00:1 64:ff9b:1:a9fe:a9:fe00::", Err(Refused::Tunnel));
         }
-        check(DEFAULT, "fd00:ec1::254 fd00:ec3::254 2001:1::1", Ok(()));
+        check(DEFAULT, "fd00:ec1::254 fd00:ec3::254", Ok(()));
+        check(EVERYTHING, "2001:1::1", Ok(()));
     }
 
     #[test]

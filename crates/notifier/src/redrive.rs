@@ -363,6 +363,10 @@ impl Desk<'_> {
         if standing.told.is_some() {
             return Ok(Prepared::Told);
         }
+        // Whoever wrote the letter may have named a broadcast that is still to come.
+        if standing.state.is_none() && !ledger.has(&broadcast).await? {
+            return Ok(Prepared::Ready(None));
+        }
         if let Action::Drop { reason } = self.action {
             ledger.drop_delivery(&broadcast, &entry.member, reason).await?;
             return Ok(Prepared::Ready(None));

@@ -4,6 +4,7 @@
 //! publishes the answer and who acknowledges is not its business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -19,11 +20,15 @@ use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::queue;
 
+mod doubt;
 mod endpoint;
 pub(crate) use endpoint::endpoint;
 mod find;
 mod notify;
+mod sender;
 mod warm;
+
+pub use sender::Senders;
 
 /// Waits before a record of what was given up is tried again.
 const NOTE_AGAIN_AFTER: [Duration; 3] =
@@ -40,12 +45,17 @@ pub struct Ctx {
     pub ledger: Ledger,
     /// Who is told what happens.
     pub progress: Progress,
+    /// Who is believed on the inner queues.
+    pub senders: Senders,
     /// Tells how old messages are.
     pub clock: Clock,
+    /// Messages so far whose sender was not believed.
+    doubts: AtomicU64,
 }
 
 impl Ctx {
-    /// The stages on these parts. Whoever is called again is looked up by `discovery` first.
+    /// The stages on these parts. Whoever is called again is looked up by `discovery` first, and so is whoever a message
+    /// names that [nobody believed](Self::believing) sent.
     #[must_use]
     pub fn new(
         discovery: Discovery,
@@ -56,7 +66,27 @@ impl Ctx {
     ) -> Self {
         let discovery = Arc::new(discovery);
         let deliverer = deliverer.locating(Arc::clone(&discovery) as _);
-        Self { discovery, deliverer, ledger, progress, clock }
+        Self {
+            discovery,
+            deliverer,
+            ledger,
+            progress,
+            senders: Senders::default(),
+            clock,
+            doubts: AtomicU64::new(0),
+        }
+    }
+
+    /// Believes what these send to the inner queues.
+    #[must_use]
+    pub fn believing(mut self, senders: Senders) -> Self {
+        self.senders = senders;
+        self
+    }
+
+    /// Counts a message whose sender is not believed, from 1.
+    fn count_doubt(&self) -> u64 {
+        self.doubts.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -84,27 +114,55 @@ impl StageName {
 }
 
 /// One message as a stage receives it, from SQS or from a Lambda event.
+///
+/// What SQS says itself is true. What a message says of itself is only as true as its [sender](Senders::believe).
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The SQS message id. It stays the same when the message is delivered again.
+    /// The SQS message id, the same whenever the message is delivered again.
+    pub message_id: String,
+    /// The id that the message says it had first, for a dead letter that was sent back; else the SQS message id.
     pub id: String,
     /// The body.
     pub body: String,
-    /// When the message was first sent.
+    /// When the message says that it was first sent, for a dead letter that was sent back; else when it was sent.
     pub sent: OffsetDateTime,
-    /// When it was put on this queue: later than [`sent`](Self::sent) for a dead letter that was sent back.
+    /// When it was put on this queue, as SQS says.
     pub queued: OffsetDateTime,
     /// How often it has been received, from 1.
     pub receives: u32,
-    /// Who sent it, as far as SQS says: an AWS principal's id.
+    /// Who put it on this queue, as SQS says: the unique id of an AWS principal.
     pub sender: Option<String>,
+    /// Who sent it before, with commas between them, as a dead letter that was sent back says.
+    pub senders_before: Option<String>,
+}
+
+impl Received {
+    /// A message with this SQS message id, sent at this time by nobody known, and received for the first time.
+    #[must_use]
+    pub fn new(message_id: String, body: String, queued: OffsetDateTime) -> Self {
+        let (id, sent) = (message_id.clone(), queued);
+        Self { message_id, id, body, sent, queued, receives: 1, sender: None, senders_before: None }
+    }
+
+    /// The same message without what it says of its past.
+    fn itself(&self) -> Self {
+        let (id, sent) = (self.message_id.clone(), self.queued);
+        Self { id, sent, ..self.clone() }
+    }
 }
 
 impl From<&queue::Message> for Received {
     fn from(message: &queue::Message) -> Self {
-        let queue::Message { id, body, sent, queued, receives, sender, .. } = message;
-        let (id, body, sender) = (id.clone(), body.clone(), sender.clone());
-        Self { id, body, sent: *sent, queued: *queued, receives: *receives, sender }
+        Self {
+            message_id: message.message_id.clone(),
+            id: message.id.clone(),
+            body: message.body.clone(),
+            sent: message.sent,
+            queued: message.queued,
+            receives: message.receives,
+            sender: message.sender.clone(),
+            senders_before: message.senders_before.clone(),
+        }
     }
 }
 
@@ -201,6 +259,24 @@ pub async fn run(
         StageName::Services => find::services(ctx, message).await,
         StageName::Tasks => find::tasks(ctx, message).await,
         StageName::Notify => notify::notify(ctx, message, deadline).await.map(|()| Vec::new()),
+    }
+}
+
+/// Records that these bodies, which followed from a message, are on the next queue: when the same message is received
+/// again, because its process was killed before it could be deleted, they are not queued a second time.
+///
+/// # Errors
+///
+/// When the ledger does not answer. Then they may be queued again.
+pub async fn published(
+    ctx: &Ctx,
+    stage: StageName,
+    message: &Received,
+    bodies: &[&str],
+) -> Result<(), StageError> {
+    match stage {
+        StageName::Tasks if ctx.ledger.is_kept() => find::queued(ctx, message, bodies).await,
+        _ => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ use notifier::outcome::{Cause, Outcome};
 use notifier::progress::Progress;
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
-use notifier::stage::Ctx;
+use notifier::stage::{Ctx, Senders};
 use simulator::faults::{Fault, When};
 use simulator::fleet::HealthStatus;
 use simulator::{Fleet, Options, Simulator};
@@ -87,7 +87,8 @@ impl Setup {
             ledger.clone(),
             Progress::default(),
             clock,
-        );
+        )
+        .believing(Senders::new([simulator::user_id("simulator")]));
         let sqs = Sqs::of(sim);
         let queues = Queues {
             observer: Some(sqs.with_dead_letters("observer", 5, 10).await.0),
@@ -241,6 +242,41 @@ async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
     let ids: std::collections::BTreeSet<_> =
         calls.iter().map(|call| call.header("webhook-id").unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 5, "a repeat that nobody had recorded yet has the same id");
+}
+
+#[tokio::test]
+async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
+    let setup = Setup::new(&[service("checkout", 7, "")]).await;
+    setup.publish(ASK).await;
+    let only = |services, tasks, notify| {
+        let all = daemon::Options::new(Chance::seeded(1));
+        daemon::Options {
+            services: all.services.filter(|_| services),
+            tasks: all.tasks.filter(|_| tasks),
+            notify: all.notify.filter(|_| notify),
+            ..all
+        }
+    };
+    let Queues { services, tasks, .. } = &setup.queues;
+    let (services, tasks) = (services.as_ref().unwrap(), tasks.as_ref().unwrap());
+    setup.run_until(only(true, false, false), async || setup.sqs.depth(services).await == (1, 0)).await;
+    // No delete is ever answered, as if the process were killed before each.
+    setup.sim().faults().order("DeleteMessageBatch", When::Every(1), Fault::Delay(Duration::from_hours(1)));
+    setup.run_until(only(false, true, false), async || setup.sqs.depth(tasks).await == (7, 0)).await;
+    setup.sim().faults().clear();
+    let is_back = async || setup.sqs.depth(services).await == (1, 0);
+    let until = Instant::now() + SOON;
+    while !is_back().await {
+        assert!(Instant::now() < until, "the message did not come back");
+        sleep(Duration::from_millis(50)).await;
+    }
+    setup.run_until(only(false, true, false), async || setup.sqs.depth(services).await == (0, 0)).await;
+    assert_eq!(setup.sqs.depth(tasks).await, (7, 0), "each task has one message");
+    // Whoever asks for the broadcast again means it: those who were not told are called.
+    setup.sqs.drain(tasks).await;
+    setup.publish(ASK).await;
+    let recorded = setup.run_to_the_end().await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 7, ..Counts::default() });
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ use notifier::progress::Progress;
 use notifier::queue::{DeadLetter, Inbox, Queue, Trace};
 use notifier::redrive::{self, Action, Fate, Filter, Sorted};
 use notifier::report::Entry;
-use notifier::stage::{self, Ctx, Received, StageName};
+use notifier::stage::{self, Ctx, Received, Senders, StageName};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -351,13 +351,17 @@ fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
     let deliverer =
         Deliverer::new(&deliver::Options::default(), networks.clone(), clock.clone(), Chance::seeded(1));
     let discovery = Discovery::new(&aws, Health::Detect, networks);
-    Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock)
+    let ctx = Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock);
+    ctx.believing(Senders::new([STAGE]))
 }
+
+/// Who sends messages to the inner queues here.
+const STAGE: &str = "AROASTAGE";
 
 /// A message as a stage receives it.
 fn received(body: String) -> Received {
-    let now = OffsetDateTime::now_utc();
-    Received { id: "m-1".to_owned(), body, sent: now, queued: now, receives: 1, sender: None }
+    let sender = Some(format!("{STAGE}:tasks"));
+    Received { sender, ..Received::new("m-1".to_owned(), body, OffsetDateTime::now_utc()) }
 }
 
 const ONE_SERVICE: &str = "

@@ -52,6 +52,11 @@ impl Identity {
         Self(None)
     }
 
+    /// The task's ARN; `None` when any task's events are accepted.
+    pub(crate) fn arn(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     /// Whether an event for the task with this ARN is for this process.
     pub(crate) fn check(&self, task: &str) -> Result<(), Refusal> {
         match &self.0 {

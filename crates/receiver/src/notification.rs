@@ -44,7 +44,8 @@ impl Notification {
         serde_json::from_str(self.event().data().map_or("null", |data| data.as_json()))
     }
 
-    /// Whom the event was sent to: task, container, service and cluster. Empty for a bare `GET`.
+    /// Whom the event was sent to: task, container, service and cluster. Of a signed `GET` task and container;
+    /// empty for an unsigned one.
     #[must_use]
     pub fn audience(&self) -> &Audience {
         &self.0.envelope.audience

@@ -10,9 +10,9 @@ use http::{Method, Request};
 use http_body::Body;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
-use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::{SignatureError, Signed, TOLERANCE, VerifyingKeys};
-use wire::{Audience, BroadcastId, Draft, Envelope};
+use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope};
 
 use crate::body::{self, Limits};
 use crate::identity::Identity;
@@ -29,8 +29,7 @@ pub enum Get {
     /// Refused with 405.
     #[default]
     Refuse,
-    /// Accepted with a valid signature of the empty body. It names no task, so it may have been meant for another one that
-    /// knows the same keys.
+    /// Accepted with a valid signature of the empty body and an id that was made for this task.
     Signed,
     /// Accepted from anybody who reaches the port, as often as they like.
     Unsigned,
@@ -236,7 +235,7 @@ impl Receiver {
         let keys = Arc::clone(&inner.keys.read().unwrap_or_else(PoisonError::into_inner));
         keys.verify(&signed, &held.bytes)?;
 
-        let envelope = if is_get { bare(&id, at)? } else { envelope(&held.bytes)? };
+        let envelope = if is_get { bound(&parts, &inner.identity, &id, at)? } else { envelope(&held.bytes)? };
         if !is_get {
             inner.identity.check(&envelope.audience.task)?;
         }
@@ -281,6 +280,26 @@ fn is_cloud_event(parts: &Parts) -> bool {
 fn envelope(body: &[u8]) -> Result<Envelope, Refusal> {
     // The body is signed, so its sender may be told what is wrong with it.
     serde_json::from_slice(body).map_err(|error| Refusal::Malformed(format!("not a CloudEvent: {error}")))
+}
+
+/// The event that a signed `GET` stands for, if it is for this task.
+///
+/// A `GET` has no body that says so, and its signature covers no header but the id. The id is derived from the broadcast,
+/// the task and the container: what the headers say of the first and the last must lead to it with this task.
+fn bound(parts: &Parts, identity: &Identity, id: &str, at: i64) -> Result<Envelope, Refusal> {
+    let Some(task) = identity.arn() else { return bare(id, at) };
+    let value = |header: &'static str| {
+        let value = parts.headers.get(header).and_then(|value| value.to_str().ok());
+        value.ok_or_else(|| Refusal::Malformed(format!("header `{header}` is missing")))
+    };
+    let (broadcast, container) = (value(GET_BROADCAST)?, value(GET_CONTAINER)?);
+    let envelope = bare(broadcast, at)?;
+    if DeliveryId::derive(envelope.event.id(), task, container).as_str() != id {
+        return Err(Refusal::OtherTask);
+    }
+    let (task, container, delivery) = (task.to_owned(), container.to_owned(), id.to_owned());
+    let audience = Audience { task, container, delivery, ..Audience::default() };
+    Ok(Envelope { audience, ..envelope })
 }
 
 /// The event that a `GET` stands for: one of the default type, without data.

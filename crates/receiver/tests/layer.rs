@@ -12,8 +12,9 @@ use http_body_util::{Empty, Full};
 use proptest::prelude::*;
 use receiver::{Get, Identity, Memory};
 use support::{Fault, Letter, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
-use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::VerifyingKeys;
+use wire::{BroadcastId, DeliveryId};
 
 #[tokio::test]
 async fn a_true_event_is_accepted_and_reaches_the_handler_whole() {
@@ -264,7 +265,7 @@ async fn a_body_that_never_ends_costs_its_limit_of_time_and_gives_its_room_back(
 
 #[tokio::test]
 async fn a_bare_get_is_allowed_only_by_choice() {
-    let signed = sign(SECRET, "dlv_1", NOW, Method::GET, Bytes::new()).without("content-type");
+    let signed = get(TASK);
     let forged = signed.clone().with(WEBHOOK_SIGNATURE, "v1,AAAA");
     let bare = Sent { headers: std::collections::BTreeMap::new(), ..signed.clone() };
     for (get, expected) in
@@ -283,6 +284,33 @@ async fn a_bare_get_is_allowed_only_by_choice() {
     bench.handled(1).await;
     let seen = bench.notes.seen.lock().unwrap()[0].clone();
     assert_eq!((seen.event().kind(), seen.data::<Option<u8>>().unwrap()), (wire::event::TYPE_DEFAULT, None));
+    assert_eq!((seen.event().id().as_str(), seen.audience().task.as_str()), ("b-1", TASK));
+}
+
+/// A signed `GET` of the broadcast `b-1` for the container `app` of this task.
+#[expect(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+fn get(task: &str) -> Sent {
+    let broadcast = BroadcastId::try_from("b-1".to_owned()).expect("an id");
+    let id = DeliveryId::derive(&broadcast, task, "app");
+    let signed = sign(SECRET, id.as_str(), NOW, Method::GET, Bytes::new()).without("content-type");
+    signed.with(GET_BROADCAST, "b-1").with(GET_CONTAINER, "app")
+}
+
+#[tokio::test]
+async fn a_signed_get_for_another_task_is_refused_whatever_its_headers_say() {
+    let bench = bench(builder().get(Get::Signed));
+    for (sent, status) in [
+        (get("arn:aws:ecs:eu-west-1:111122223333:task/prod/b"), 421),
+        (get(TASK).with(GET_BROADCAST, "b-2"), 421),
+        (get(TASK).with(GET_CONTAINER, "another"), 421),
+        (get(TASK).without(GET_BROADCAST), 400),
+        (get(TASK).without(GET_CONTAINER), 400),
+        (get(TASK), 202),
+    ] {
+        let answer = bench.call(sent.request(Empty::<Bytes>::new())).await;
+        assert_eq!(answer.status.as_u16(), status, "{sent:?}: {}", answer.text);
+    }
+    bench.handled(1).await;
 }
 
 #[tokio::test]

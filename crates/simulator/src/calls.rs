@@ -23,7 +23,7 @@ pub struct Call {
     pub service: Service,
     /// Operation, for example `ListTasks`.
     pub operation: String,
-    /// The parameters: of ECS and SQS as sent, of EC2 as an object of strings (`"Filter.1.Name": "instance-id"`).
+    /// The parameters: of ECS and SQS as sent, of EC2 and STS as an object of strings (`"Filter.1.Name": "instance-id"`).
     pub parameters: Value,
     /// How it ended.
     pub outcome: Outcome,
@@ -39,6 +39,8 @@ pub enum Service {
     Ec2,
     /// Amazon SQS.
     Sqs,
+    /// AWS Security Token Service.
+    Sts,
 }
 
 /// How a call ended.

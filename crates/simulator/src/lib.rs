@@ -1,4 +1,4 @@
-//! ECS, EC2 and SQS on loopback, with AWS's own paging, throttles and failures.
+//! ECS, EC2, SQS and a little of STS on loopback, with AWS's own paging, throttles and failures.
 //!
 //! A [`Fleet`] says what runs; a [`Simulator`] answers for it on one port, over AWS's real protocols, and lets the
 //! fleet's containers really listen. Nothing here knows the product or an AWS SDK: a misreading of AWS must not stand
@@ -10,6 +10,7 @@
 //! workload   the processes of the tasks: listeners, their answers, what they received
 //! ecs, ec2   the API operations, reading the world
 //! sqs        queues
+//! identity   who calls: STS's answer, and the sender of a message
 //! faults     failures to order
 //! server     which service a request is for, and its protocol
 //! simulator  all of it in one handle
@@ -47,6 +48,7 @@ mod error;
 pub mod faults;
 pub mod fleet;
 mod http;
+mod identity;
 mod ring;
 mod server;
 mod simulator;
@@ -59,6 +61,7 @@ pub use clock::Clock;
 pub use error::AwsError;
 pub use faults::Faults;
 pub use fleet::{Fleet, FleetError};
+pub use identity::user_id;
 pub use simulator::{Endpoint, Options, QueueSpec, Simulator, StartError, TaskView};
 pub use workload::{ListenError, Received};
 pub use world::ChangeError;

@@ -15,7 +15,7 @@ use crate::http::{Reply, ReplyBody, full};
 use crate::sqs::Sqs;
 use crate::workload::Workload;
 use crate::world::World;
-use crate::{ec2, ecs, lock};
+use crate::{ec2, ecs, identity, lock};
 
 /// Everything that a request can reach.
 #[derive(Debug)]
@@ -32,11 +32,22 @@ struct Incoming {
     service: Service,
     operation: String,
     parameters: Parameters,
+    /// The unique id of whoever signed it.
+    caller: String,
 }
 
 enum Parameters {
     Json(Value),
     Form(ec2::Form),
+}
+
+/// What is to be run.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    service: Service,
+    operation: &'a str,
+    caller: &'a str,
+    id: &'a str,
 }
 
 /// What an operation answers.
@@ -53,7 +64,7 @@ impl Core {
             Ok(incoming) => incoming,
             Err(error) => return Reply::Answer(json_error(Service::Ecs, &error, "0")),
         };
-        let Incoming { service, operation, parameters } = incoming;
+        let Incoming { service, operation, parameters, caller } = incoming;
         let (logged, whole) = match &parameters {
             Parameters::Json(value) => (value.clone(), false),
             Parameters::Form(form) => (form.to_json(), form.asks_for_everything()),
@@ -72,7 +83,8 @@ impl Core {
             Some(Fate::Throttled) => Err(throttled(service)),
             Some(Fate::Failed) => Err(failed(service)),
             Some(Fate::AnswerLost) | None => {
-                self.run(service, &operation, parameters, &verdict, &request_id).await
+                let request = Asked { service, operation: &operation, caller: &caller, id: &request_id };
+                self.run(request, parameters, &verdict).await
             }
         };
         if verdict.fate == Some(Fate::AnswerLost) {
@@ -93,14 +105,18 @@ impl Core {
 
     async fn run(
         &self,
-        service: Service,
-        operation: &str,
+        Asked { service, operation, caller, id }: Asked<'_>,
         parameters: Parameters,
         verdict: &Verdict,
-        request_id: &str,
     ) -> Result<Answer, AwsError> {
         match (service, parameters) {
-            (Service::Sqs, Parameters::Json(body)) => self.sqs.call(operation, body).await.map(Answer::Json),
+            (Service::Sqs, Parameters::Json(body)) => {
+                self.sqs.call_by(caller, operation, body).await.map(Answer::Json)
+            }
+            (Service::Sts, _) => {
+                let account = lock(&self.world).account.clone();
+                identity::call(operation, caller, &account, id).map(Answer::Xml)
+            }
             (_, Parameters::Json(body)) => {
                 let answer =
                     ecs::call(&lock(&self.world), &self.faults, operation, &body, verdict.empty_page)?;
@@ -110,7 +126,7 @@ impl Core {
                 Ok(Answer::Json(answer))
             }
             (_, Parameters::Form(form)) => {
-                ec2::call(&lock(&self.world), &self.faults, operation, &form, request_id).map(Answer::Xml)
+                ec2::call(&lock(&self.world), &self.faults, operation, &form, id).map(Answer::Xml)
             }
         }
     }
@@ -135,6 +151,7 @@ impl Core {
 
 impl Incoming {
     fn read(request: &Request<Bytes>) -> Result<Self, AwsError> {
+        let caller = identity::caller(request.headers());
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let unknown =
             || AwsError::client("UnknownOperationException", "no operation that the simulator knows");
@@ -152,17 +169,20 @@ impl Incoming {
                 service,
                 operation: operation.to_owned(),
                 parameters: Parameters::Json(parameters),
+                caller,
             });
         }
         let form = ec2::Form::read(request.body());
         let operation = form.get("Action").ok_or_else(unknown)?.to_owned();
-        Ok(Self { service: Service::Ec2, operation, parameters: Parameters::Form(form) })
+        let service = if identity::is_meant(&form) { Service::Sts } else { Service::Ec2 };
+        Ok(Self { service, operation, parameters: Parameters::Form(form), caller })
     }
 }
 
 fn throttled(service: Service) -> AwsError {
     match service {
         Service::Ecs => AwsError::client("ThrottlingException", "Rate exceeded"),
+        Service::Sts => AwsError::client("Throttling", "Rate exceeded"),
         Service::Ec2 => AwsError::client("RequestLimitExceeded", "Request limit exceeded.").with_status(503),
         Service::Sqs => {
             let error = AwsError::client("RequestThrottled", "Rate exceeded");
@@ -175,7 +195,7 @@ fn failed(service: Service) -> AwsError {
     match service {
         Service::Ecs => AwsError::server("ServerException", "Service Unavailable. Please try again later."),
         Service::Ec2 => AwsError::server("InternalError", "An internal error has occurred"),
-        Service::Sqs => AwsError::server(
+        Service::Sqs | Service::Sts => AwsError::server(
             "InternalFailure",
             "The request processing has failed because of an unknown error.",
         ),
@@ -192,6 +212,7 @@ fn success(service: Service, answer: Answer, request_id: &str) -> Response<Reply
 fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
     match service {
         Service::Ec2 => response(status(error), XML_TYPE, ec2::error(error, request_id), request_id),
+        Service::Sts => response(status(error), XML_TYPE, identity::error(error, request_id), request_id),
         Service::Ecs | Service::Sqs => json_error(service, error, request_id),
     }
 }
@@ -200,7 +221,7 @@ fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<Rep
 fn json_error(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
     let kind = match service {
         Service::Sqs => format!("com.amazonaws.sqs#{}", error.code),
-        Service::Ecs | Service::Ec2 => error.code.clone(),
+        Service::Ecs | Service::Ec2 | Service::Sts => error.code.clone(),
     };
     let body = json!({ "__type": kind, "message": error.message }).to_string();
     let mut response = response(status(error), json_type(service), body, request_id);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use notifier::ambient::{Chance, Clock};
-use notifier::aws::Aws;
+use notifier::aws::{Aws, identity};
 use notifier::daemon::{self, Queues, StageOptions};
 use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
 use notifier::discover::{Discovery, Health};
@@ -22,7 +22,7 @@ use notifier::queue::{Queue, Trace};
 use notifier::report::Tally;
 use notifier::secrets::{SecretRef, Vault};
 use notifier::settings::Environment;
-use notifier::stage::Ctx;
+use notifier::stage::{Ctx, Senders};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use tokio_util::sync::CancellationToken;
 use wire::signature::{VerifyingKeys, key_pair};
@@ -52,7 +52,7 @@ const ACCOUNT: &str = "111122223333";
 
 /// A whole broadcast on this machine: no AWS account, no set-up
 ///
-/// Starts a simulated ECS, EC2 and SQS with a fleet whose containers really listen on loopback, runs the daemon on the
+/// Starts a simulated ECS, EC2, SQS and STS with a fleet whose containers really listen on loopback, runs the daemon on the
 /// simulated queues, publishes one event, and reports what became of it for every container. At the end it compares the
 /// report with what was staged and with what the containers received: exit code 0 when all agree.
 #[derive(Debug, Args)]
@@ -90,7 +90,11 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let aws = Aws::at(&sim.url(), REGION);
     let (queues, observer) = queues(&aws, &sim);
     let (trust, keys) = throwaway().await?;
-    let ctx = Arc::new(stages(&aws, trust, progress::follow(&tally, console))?);
+    let own = identity::unique_id(&aws)
+        .await
+        .map_err(|error| Failure::failed("the demo's daemon does not know who it is").because(&error))?;
+    let ctx = stages(&aws, trust, progress::follow(&tally, console))?.believing(Senders::new([own]));
+    let ctx = Arc::new(ctx);
     let shutdown = CancellationToken::new();
     let options = daemon::Options {
         notify: Some(StageOptions::new(deliver::Options::default().concurrency)),

@@ -204,6 +204,8 @@ module "notifier" {{
   environment = {{
     AWS_ENDPOINT_URL_ECS = "{simulator}"
     AWS_ENDPOINT_URL_EC2 = "{simulator}"
+    # MiniStack names the account as the sender of every message.
+    NOTIFIER_TRUSTED_SENDERS = "000000000000"
   }}
 }}
 

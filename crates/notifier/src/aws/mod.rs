@@ -1,4 +1,4 @@
-//! The clients: ECS, EC2, SQS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
+//! The clients: ECS, EC2, SQS, STS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
 //! throttles.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub mod ec2;
 pub mod ecs;
 mod endpoint;
 pub(crate) mod fault;
+pub mod identity;
 mod load;
 mod operation;
 pub(crate) mod reach;
@@ -66,6 +67,8 @@ pub struct Aws {
     pub ecs: aws_sdk_ecs::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
+    /// STS: who we are.
+    pub sts: aws_sdk_sts::Client,
     /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// EC2.
@@ -195,9 +198,14 @@ impl Aws {
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
+        let sts = aws_sdk_sts::config::Builder::from(&config)
+            .retry_partition(wiring::partition("sts"))
+            .interceptor(calls.clone())
+            .interceptor(AnswerLimit);
         Self {
             ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
             secrets: Secrets::new(&config, &calls),

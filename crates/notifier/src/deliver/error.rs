@@ -224,6 +224,12 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
+    /// A delivery for which nobody could say where its task is.
+    #[must_use]
+    pub fn lost(error: LocateError) -> Self {
+        Self { attempts: 0, wait: None, last: Some(AttemptError::Lost(error)) }
+    }
+
     /// How long the next attempt should wait at least: what the task asked for, or a wait for which the time did not suffice.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

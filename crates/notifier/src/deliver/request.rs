@@ -45,7 +45,17 @@ impl Call {
         let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
         let mut about = HeaderMap::new();
         let (method, body) = match target.method {
-            wire::Method::Get => (Method::GET, Bytes::new()),
+            wire::Method::Get => {
+                // With them the receiver tells from the signed id whether it is meant.
+                for (name, value) in [
+                    (headers::GET_BROADCAST, broadcast.id.as_str()),
+                    (headers::GET_CONTAINER, &member.container),
+                ] {
+                    let value = HeaderValue::try_from(value).map_err(http::Error::from)?;
+                    about.insert(HeaderName::from_static(name), value);
+                }
+                (Method::GET, Bytes::new())
+            }
             wire::Method::Post => {
                 let audience = Audience {
                     task: member.task.clone(),

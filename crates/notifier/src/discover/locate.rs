@@ -14,7 +14,7 @@ use wire::Share;
 use super::survey::{self, Asked, Survey};
 use super::{DiscoverError, Discovery};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
-use crate::fleet::{Endpoint, SkipReason};
+use crate::fleet::{Endpoint, Member, SkipReason};
 use crate::gather::{Ask, Batching, Gather, NoAnswer};
 
 /// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
@@ -56,8 +56,8 @@ pub trait Locate: std::fmt::Debug + Send + Sync {
 /// A cluster and the ARN of a task.
 type Question = (String, String);
 
-/// The task, or why ECS did not describe it.
-type Answer = Result<Task, NotDescribed>;
+/// The task, or why ECS did not describe it; the outer error is that of its call.
+type Answer = Result<Result<Task, NotDescribed>, Arc<EcsError>>;
 
 /// Looks tasks up a hundred at a time.
 pub(super) type Lookup = Gather<Question, Answer, EcsError>;
@@ -69,21 +69,36 @@ pub(super) fn lookup(ecs: &Ecs) -> Lookup {
     Gather::new(BATCHING, ask)
 }
 
+/// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
+/// belongs elsewhere.
 async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
-    let mut clusters = BTreeMap::<&str, Vec<String>>::new();
+    let mut calls = BTreeMap::<(&str, &str), Vec<String>>::new();
     for (cluster, task) in &questions {
-        clusters.entry(cluster).or_default().push(task.clone());
+        calls.entry((cluster, home(task))).or_default().push(task.clone());
     }
-    let mut answers = HashMap::new();
-    for (cluster, mut tasks) in clusters {
+    let (mut answers, mut refused) = (HashMap::new(), HashMap::new());
+    for (call, mut tasks) in calls {
         tasks.sort_unstable();
         tasks.dedup();
-        let Described { found, failed } = ecs.describe_tasks(cluster, &tasks).await?;
-        answers.extend(found.into_iter().filter_map(|task| Some((task.task_arn.clone()?, Ok(task)))));
-        answers.extend(failed.into_iter().map(|(task, why)| (task, Err(why))));
+        match ecs.describe_tasks(call.0, &tasks).await {
+            Ok(Described { found, failed }) => {
+                answers.extend(found.into_iter().filter_map(|task| Some((task.task_arn.clone()?, Ok(task)))));
+                answers.extend(failed.into_iter().map(|(task, why)| (task, Err(why))));
+            }
+            Err(error) => drop(refused.insert(call, Arc::new(error))),
+        }
     }
     let other = || Err(NotDescribed::Unexplained("it described another task".to_owned()));
-    Ok(questions.iter().map(|(_, task)| answers.get(task).cloned().unwrap_or_else(other)).collect())
+    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), home(task))) {
+        Some(error) => Err(Arc::clone(error)),
+        None => Ok(answers.get(task).cloned().unwrap_or_else(other)),
+    };
+    Ok(questions.iter().map(answer).collect())
+}
+
+/// The account and region that a task's ARN names.
+fn home(task: &str) -> &str {
+    task.split_once(":task/").map_or("", |(home, _)| home)
 }
 
 impl Locate for Discovery {
@@ -92,7 +107,8 @@ impl Locate for Discovery {
             let member = &endpoint.member;
             let cluster = cluster(&member.cluster, &member.task).ok_or(LocateError::NoCluster)?;
             let question = (cluster.to_owned(), member.task.clone());
-            let task = match self.lookup.ask(question).await {
+            let answer = self.lookup.ask(question).await.and_then(|answer| answer.map_err(NoAnswer::Failed));
+            let task = match answer {
                 Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
                     Err(NotDescribed::Missing)
                 }
@@ -111,7 +127,7 @@ impl Locate for Discovery {
                 let status = task.last_status().filter(|status| *status != "RUNNING").unwrap_or("STOPPING");
                 return Ok(Located::Stopped(format!("the task is {status}")));
             }
-            let asked = Asked { cluster: &member.cluster, share: &Share::All, labels: None };
+            let asked = Asked { cluster, share: &Share::All, labels: None };
             let mut survey = Survey::default();
             self.survey(&self.ecs, &mut survey, std::slice::from_ref(&task), asked).await?;
             self.find_hosts(&self.ecs, &mut survey, cluster).await?;
@@ -149,8 +165,9 @@ fn pick(endpoint: &Endpoint, survey: Survey) -> Located {
         if one.is_starting {
             return Located::Starting(SkipReason::Health(survey::UNKNOWN.to_owned()).to_string());
         }
-        // The delivery's id is made of these: it stays what it was, whatever ECS calls things by now.
-        let member = endpoint.member.clone();
+        // The delivery's id is made of task and container: it stays what it was. All else is as ECS says.
+        let container = named.clone();
+        let member = Member { container, ..one.member };
         return Located::At(Endpoint { member, ..one });
     }
     let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);

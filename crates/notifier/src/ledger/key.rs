@@ -13,6 +13,8 @@ pub(super) const SHARDS: u8 = 16;
 
 /// How the sort keys of one kind begin.
 pub(super) const PART: &str = "part#";
+/// Deliveries of a part that are on the tasks queue.
+const QUEUED: &str = "queued#";
 /// A delivery that was told for good.
 pub(super) const TOLD: &str = "told#";
 /// What else is known of a delivery.
@@ -71,6 +73,18 @@ pub(super) fn part(broadcast: &BroadcastId, part: &PartId, sheet: usize) -> Key 
 /// Everything of a part's record.
 pub(super) fn part_range(broadcast: &BroadcastId, part: &PartId) -> Range {
     let prefix = format!("{PART}{part}#");
+    Range { partition: partition(shard(part.as_str()), broadcast), prefix, backwards: false }
+}
+
+/// Deliveries of a part that one run of stage 2 has put on the tasks queue, by the first of them.
+pub(super) fn queued(broadcast: &BroadcastId, part: &PartId, run: &PartId, first: &DeliveryId) -> Key {
+    let Range { partition, prefix, .. } = queued_range(broadcast, part, run);
+    Key { partition, sort: format!("{prefix}{first}") }
+}
+
+/// All deliveries of a part that one run of stage 2 has put on the tasks queue.
+pub(super) fn queued_range(broadcast: &BroadcastId, part: &PartId, run: &PartId) -> Range {
+    let prefix = format!("{QUEUED}{part}#{run}#");
     Range { partition: partition(shard(part.as_str()), broadcast), prefix, backwards: false }
 }
 

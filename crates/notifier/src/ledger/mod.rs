@@ -5,6 +5,8 @@
 //! | `mod` | what the stages write and ask |
 //! | `read` | everything of one broadcast, for a report; the history |
 //! | `open` | the ledger that the settings name |
+//! | `known` | whether a message belongs to a broadcast that is recorded |
+//! | `queued` | what a stage that runs again need not queue again |
 //! | `amend` | what is rewritten when dead letters are sorted |
 //! | `key`, `record`, `sheet` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
@@ -19,7 +21,9 @@ mod amend;
 pub mod dynamodb;
 mod fit;
 mod key;
+mod known;
 mod open;
+mod queued;
 mod read;
 mod record;
 mod sheet;

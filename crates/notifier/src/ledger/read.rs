@@ -115,7 +115,7 @@ impl Inner {
     }
 
     /// Everything in a range.
-    async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
+    pub(super) async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
         let (mut items, mut after) = (Vec::new(), None);
         loop {
             let page = self.store.list(range.clone(), after).await?;
@@ -160,7 +160,7 @@ impl Inner {
 }
 
 /// A record out of its sheets.
-fn whole<H, R>(items: &[Item]) -> Result<Option<(H, Vec<R>)>, LedgerError>
+pub(super) fn whole<H, R>(items: &[Item]) -> Result<Option<(H, Vec<R>)>, LedgerError>
 where
     H: serde::de::DeserializeOwned,
     R: serde::de::DeserializeOwned,

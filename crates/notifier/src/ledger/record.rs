@@ -21,6 +21,9 @@ pub struct BroadcastRecord {
     /// Size of the payload that was left out; `None` when the event is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_left_out: Option<usize>,
+    /// A digest of the whole event, where its payload is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_digest: Option<String>,
     /// Name or ARN of the cluster.
     pub cluster: String,
     /// The services that the scope names; empty means all of the cluster.
@@ -54,6 +57,7 @@ impl BroadcastRecord {
             id: broadcast.id.clone(),
             event: broadcast.event.clone(),
             data_left_out: None,
+            event_digest: None,
             cluster: scope.cluster.clone(),
             services: scope.services.clone(),
             standalone: scope.standalone,
@@ -78,6 +82,7 @@ impl BroadcastRecord {
             let draft = Draft { data: None, ..Draft::from(self.event.clone()) };
             // It was whole before, and stays so without a payload.
             if let Ok(event) = draft.complete(&self.id, OffsetDateTime::UNIX_EPOCH) {
+                self.event_digest = digest(&self.event);
                 self.event = event;
                 self.data_left_out = Some(bytes);
             }
@@ -106,6 +111,12 @@ impl BroadcastRecord {
         }
         Self { services, failure: None, ..self }
     }
+}
+
+/// A digest of an event: 96 bits, enough that nobody finds another event with the same.
+pub(super) fn digest(event: &Event) -> Option<String> {
+    let text = serde_json::to_string(event).ok()?;
+    Some(PartId::derive([&text]).to_string())
 }
 
 /// Milliseconds since 1970.

@@ -11,6 +11,8 @@ use super::limits::ATTRIBUTES_MAX;
 pub(super) const MESSAGE_ID: &str = "message_id";
 /// The attribute that keeps when a dead letter was first sent, in milliseconds since 1970.
 pub(super) const SENT: &str = "sent";
+/// The attribute that keeps who has sent a dead letter so far, with commas between them.
+pub(super) const SENDERS: &str = "senders";
 /// The only type that we send; SQS counts its name too.
 const TYPE: &str = "String";
 

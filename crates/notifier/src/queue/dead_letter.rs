@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Deserialize;
 
-use super::attributes::{Attributes, MESSAGE_ID, SENT};
+use super::attributes::{Attributes, MESSAGE_ID, SENDERS, SENT};
 use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, REASON_BYTES_MAX};
 use super::message::Message;
 use super::publish::{Outgoing, PublishError};
@@ -14,7 +14,7 @@ use crate::text::printable;
 const VALUE_CHARS_MAX: usize = 200;
 
 /// Why a message is given up. It travels as the message attributes `code`, `reason`, `stage`, `broadcast` and `task` of
-/// the dead letter; what a dead letter does not know it does not carry.
+/// the dead letter; what a dead letter does not know it does not carry. Who sent it goes with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
     /// A stable word for the kind of failure.
@@ -43,6 +43,7 @@ impl DeadLetter {
     fn attributes(&self, message: &Message) -> Attributes {
         let sent = (message.sent.unix_timestamp_nanos() / 1_000_000).to_string();
         let mut attributes = Attributes::default();
+        attributes.add(SENDERS, &message.senders(), ATTRIBUTE_BYTES_MAX);
         attributes.add("code", &self.code, ATTRIBUTE_BYTES_MAX);
         attributes.add("reason", &self.reason, REASON_BYTES_MAX);
         attributes.add(MESSAGE_ID, &message.id, ATTRIBUTE_BYTES_MAX);

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::attributes::{MESSAGE_ID, SENT};
+use super::attributes::{MESSAGE_ID, SENDERS, SENT};
 use super::collect::{Collector, Delete, HandBack};
 use super::dead_letter::{self, DeadLetter, NotBuried, Policy};
 use super::lease::{self, Change, ChangeVisibility, Lease, Leases};
@@ -60,7 +60,7 @@ impl Inbox {
     /// Dropping the future while it waits is safe, but a message that SQS was just handing out then stays invisible for
     /// the queue's visibility timeout.
     pub async fn receive(&self, most: usize) -> Result<Vec<Message>, QueueError> {
-        let names = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT].map(str::to_owned).into();
+        let names = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT, SENDERS].map(str::to_owned).into();
         // Said with every call, so that a queue whose timeout is changed meanwhile does not outrun the extensions.
         let visibility = self.policy.visibility;
         let all = receive(&self.queue, &self.leases, most, visibility, RECEIVE_WAIT_SECONDS, names).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message as Raw;
 use tokio::task::AbortHandle;
 
-use super::attributes::{Attributes, MESSAGE_ID, SENT};
+use super::attributes::{Attributes, MESSAGE_ID, SENDERS, SENT};
 use super::batch::{self, Call, EntryError};
 use super::collect::{Delete, HandBack};
 use super::dead_letter::{self, DeadLetter};
@@ -126,6 +126,7 @@ fn text(error: &EntryError) -> String {
 fn attributes(message: &Message) -> Attributes {
     let sent = (message.sent.unix_timestamp_nanos() / 1_000_000).to_string();
     let mut attributes = Attributes::default();
+    attributes.add(SENDERS, &message.senders(), ATTRIBUTE_BYTES_MAX);
     attributes.add(MESSAGE_ID, &message.id, ATTRIBUTE_BYTES_MAX);
     attributes.add(SENT, &sent, ATTRIBUTE_BYTES_MAX);
     message.trace.add_to(&mut attributes);

@@ -39,5 +39,7 @@ pub(super) const LINGER: Duration = Duration::from_millis(50);
 pub(super) const SETTLED_WAITING_MAX: usize = 256;
 /// Bytes of the reason that a dead letter carries.
 pub(super) const REASON_BYTES_MAX: usize = 1024;
+/// Bytes that the attribute which says who sent a dead letter takes at most: its name, its type and its value.
+pub(crate) const SENDERS_BYTES_MAX: usize = "senders".len() + "String".len() + ATTRIBUTE_BYTES_MAX;
 /// Bytes of any other attribute of a dead letter.
 pub(super) const ATTRIBUTE_BYTES_MAX: usize = 512;

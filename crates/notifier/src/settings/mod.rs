@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::deliver;
 use crate::discover::Health;
 use crate::network::Networks;
+use crate::stage::Senders;
 use layers::{File, Layers};
 use parse::Reader;
 use table::Setting;
@@ -27,6 +28,8 @@ pub use mistake::{Mistake, Mistakes};
 pub struct Settings {
     /// Where the queues are.
     pub queues: QueueUrls,
+    /// Who is believed on the inner queues.
+    pub trusted_senders: Senders,
     /// Where outcomes are kept.
     pub ledger: Ledger,
     /// Which containers are ready to be called.
@@ -150,6 +153,7 @@ impl Settings {
         reader.distinct(table::QUEUES, urls);
         let settings = Self {
             queues,
+            trusted_senders: reader.principals(&table::TRUSTED_SENDERS),
             ledger: Ledger { place: reader.ledger(&table::LEDGER), days: reader.number(&table::LEDGER_DAYS) },
             health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
             aws_budget_percent: reader.percent(&table::AWS_BUDGET_PERCENT),

@@ -12,6 +12,7 @@ use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::deliver::Signing;
 use crate::network::{Networks, NetworksError};
 use crate::secrets::{REFERENCES_MAX, SecretRef};
+use crate::stage::Senders;
 use crate::text::quoted;
 use crate::url::{Url, UrlError};
 
@@ -112,6 +113,21 @@ impl Reader<'_> {
             };
             if url.queue().is_some() { Ok(text.to_owned()) } else { Err(Wrong::Kind) }
         })
+    }
+
+    pub(super) fn principals(&mut self, setting: &'static Setting) -> Senders {
+        let senders = self.read(setting, |text| {
+            let ids: Vec<&str> = text.split(',').map(str::trim).collect();
+            match ids.iter().find(|id| !is_principal(id)) {
+                None => Ok(Senders::new(ids)),
+                Some(id) if id.starts_with("arn:") => Err(Wrong::Because(format!(
+                    "{} is an ARN; SQS names senders by unique id, which `aws iam get-role --role-name NAME --query Role.RoleId` tells",
+                    quoted(id)
+                ))),
+                Some(_) => Err(Wrong::Kind),
+            }
+        });
+        senders.unwrap_or_default()
     }
 
     pub(super) fn ledger(&mut self, setting: &'static Setting) -> Place {
@@ -229,6 +245,17 @@ impl Reader<'_> {
     pub(super) fn finish(self, settings: Settings) -> Result<Settings, Mistakes> {
         if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
     }
+}
+
+/// Whether this can be a unique id of IAM, alone or with the name of a session after a colon.
+///
+/// Source: IAM User Guide, "IAM identifiers"; STS API reference, `RoleSessionName`.
+fn is_principal(id: &str) -> bool {
+    let (unique, session) = id.split_once(':').unwrap_or((id, "any"));
+    (12..=128).contains(&unique.len())
+        && unique.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && (1..=64).contains(&session.len())
+        && session.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=.@-".contains(&b))
 }
 
 fn because(error: impl std::fmt::Display) -> Wrong {

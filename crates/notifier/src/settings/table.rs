@@ -51,7 +51,7 @@ pub enum Group {
     Discovery,
     /// How tasks are called.
     Delivery,
-    /// The long-running process and its log.
+    /// The long-running process, whom it believes, and its log.
     Daemon,
 }
 
@@ -62,6 +62,8 @@ pub enum Kind {
     QueueUrl,
     /// Networks in CIDR notation.
     Networks,
+    /// Unique ids of AWS principals.
+    Principals,
     /// Where outcomes are kept.
     Ledger,
     /// One of these words.
@@ -97,6 +99,7 @@ impl fmt::Display for Kind {
         match self {
             Self::QueueUrl => f.write_str("the URL of an SQS queue"),
             Self::Networks => f.write_str("networks such as `10.0.0.0/8`, separated by commas"),
+            Self::Principals => f.write_str("unique ids such as `AROA…` or `AIDA…`, separated by commas"),
             Self::Ledger => f.write_str("`dynamodb:TABLE`, `sqlite:PATH` or `none`"),
             Self::Word(words) => {
                 let (last, rest) = words.split_last().unwrap_or((&"", &[]));
@@ -120,10 +123,11 @@ impl fmt::Display for Kind {
 const BEGINNING_MIN: usize = 4;
 
 /// Every setting, in the order in which people want to read them.
-pub static ALL: [&Setting; 27] = [
+pub static ALL: [&Setting; 28] = [
     &OBSERVER_QUEUE_URL,
     &SERVICES_QUEUE_URL,
     &TASKS_QUEUE_URL,
+    &TRUSTED_SENDERS,
     &LEDGER,
     &LEDGER_DAYS,
     &HEALTH,
@@ -194,6 +198,14 @@ pub(super) static SERVICES_QUEUE_URL: Setting = setting(
 );
 pub(super) static TASKS_QUEUE_URL: Setting =
     setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "The queue of the tasks to be called");
+/// Whoever runs a stage by itself says who runs the others.
+pub static TRUSTED_SENDERS: Setting = setting(
+    Group::Daemon,
+    "trusted_senders",
+    Kind::Principals,
+    "",
+    "Unique ids of the roles and users whose messages on the services and tasks queues are believed; the daemon adds its own",
+);
 pub(super) static LEDGER: Setting = setting(
     Group::Ledger,
     "ledger",

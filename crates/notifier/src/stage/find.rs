@@ -1,9 +1,12 @@
 //! Stages 1 and 2 on one message: whom to tell, recorded before anybody is asked to tell them.
 
-use wire::{Broadcast, Draft, Message, ObserverMessage, PartId, ServiceMessage};
+use std::collections::BTreeSet;
 
-use super::{Ctx, Received, StageError, broadcast, endpoint};
-use crate::fleet::{Fleet, Skip, SkipReason};
+use serde::Deserialize;
+use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
+
+use super::{Ctx, Received, StageError, broadcast, doubt, endpoint};
+use crate::fleet::{Fleet, Member, Skip, SkipReason};
 use crate::ledger::{BroadcastRecord, PartRecord};
 use crate::progress::Step;
 use crate::report::Entry;
@@ -58,13 +61,49 @@ pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>,
     let skipped: Vec<_> = skips.iter().map(Entry::from).collect();
     let mut untold = ctx.ledger.part(&broadcast.id, &record, &expected, &skipped).await?.into_iter();
     endpoints.retain(|_| untold.next().unwrap_or(true));
+    // Only a run before this one can have queued anything.
+    let queued = match received.receives {
+        0 | 1 => BTreeSet::new(),
+        _ => ctx.ledger.queued(&broadcast.id, &part, &received.message_id).await?,
+    };
+    let is_queued = |member: &Member| {
+        !queued.is_empty()
+            && queued.contains(DeliveryId::derive(&broadcast.id, &member.task, &member.container).as_str())
+    };
     let bodies = endpoints
         .iter()
+        .filter(|endpoint| !is_queued(&endpoint.member))
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
     ctx.progress.skipped(&broadcast.id, skips);
     tell(ctx, broadcast, part, message.service, Fleet { endpoints, bystanders, ..Fleet::default() });
     Ok(bodies)
+}
+
+/// What a body of the tasks queue says of its delivery.
+#[derive(Deserialize)]
+struct Queued {
+    #[serde(rename = "notify_task_arn")]
+    task: String,
+    #[serde(default)]
+    container: String,
+    broadcast: QueuedBroadcast,
+}
+
+#[derive(Deserialize)]
+struct QueuedBroadcast {
+    id: BroadcastId,
+}
+
+/// Records that these bodies of a message are on the tasks queue.
+pub(super) async fn queued(ctx: &Ctx, received: &Received, bodies: &[&str]) -> Result<(), StageError> {
+    // Our own bodies: all of one broadcast, or the message that keeps functions ready.
+    let bodies: Vec<Queued> = bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
+    let Some(broadcast) = bodies.first().map(|body| body.broadcast.id.clone()) else { return Ok(()) };
+    let part = ServiceMessage::from_body(&received.body)?.part();
+    let ids = bodies.iter().map(|body| DeliveryId::derive(&broadcast, &body.task, &body.container));
+    let ids: Vec<_> = ids.collect();
+    Ok(ctx.ledger.note_queued(&broadcast, &part, &received.message_id, &ids).await?)
 }
 
 /// Tells that a part was looked at, and whom it has.
@@ -81,12 +120,24 @@ pub(super) async fn no_tasks(ctx: &Ctx, received: &Received, reason: &str) -> Re
 }
 
 /// A message of the services queue and its broadcast. One of the proof of concept carries none, and is its own.
+///
+/// Of a sender that is not believed, the broadcast is only what the ledger knows too. Whom it has comes from ECS anyway.
 async fn read(ctx: &Ctx, received: &Received) -> Result<(ServiceMessage, Broadcast), StageError> {
     let mut message = ServiceMessage::from_body(&received.body)?;
-    if let Some(broadcast) = message.broadcast.take() {
-        return Ok((message, broadcast));
-    }
-    let broadcast = broadcast(Draft::default(), received)?;
+    let carried = message.broadcast.take();
+    let own = if ctx.senders.believe(received) {
+        if let Some(broadcast) = carried {
+            return Ok((message, broadcast));
+        }
+        broadcast(Draft::default(), received)?
+    } else {
+        doubt::tell(ctx, received);
+        let claims = doubt::claims(carried.as_ref(), received)?;
+        if let Some(known) = doubt::with_part(ctx, claims, &message).await? {
+            return Ok((message, known));
+        }
+        doubt::own(carried.as_ref(), received)?
+    };
     let scope = ObserverMessage {
         cluster: message.cluster.clone(),
         services: vec![message.service.clone()],
@@ -94,8 +145,8 @@ async fn read(ctx: &Ctx, received: &Received) -> Result<(ServiceMessage, Broadca
         event: None,
     };
     let parts = [(message.part(), message.service.clone())];
-    ctx.ledger.broadcast_unless_known(record(&scope, &broadcast, received), &parts).await?;
-    Ok((message, broadcast))
+    ctx.ledger.broadcast_unless_known(record(&scope, &own, received), &parts).await?;
+    Ok((message, own))
 }
 
 fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>) -> PartRecord {

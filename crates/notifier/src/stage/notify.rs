@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
-use super::{Ctx, Received, StageError, broadcast, endpoint, find};
+use super::{Ctx, Received, StageError, broadcast, doubt, endpoint, find};
 use crate::deliver::{Round, Unfinished};
 use crate::fleet::{Endpoint, Skip, SkipReason};
 use crate::outcome::{DeliveryResult, Outcome, Skipped};
@@ -23,7 +23,9 @@ pub(super) async fn notify(
     received: &Received,
     deadline: Option<Instant>,
 ) -> Result<(), StageError> {
-    let (endpoint, broadcast) = read(ctx, received).await?;
+    let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
+    let more = age < ctx.deliverer.horizon();
+    let Job { endpoint, broadcast, looked_up } = read(ctx, received, !more).await?;
     let standing = ctx.ledger.standing(&broadcast.id, &endpoint.member).await?;
     if let Some(outcome) = standing.told {
         let (broadcast, task) = (broadcast.id.as_str(), endpoint.member.task.as_str());
@@ -33,15 +35,17 @@ pub(super) async fn notify(
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         return cancelled(ctx, broadcast, endpoint, standing.attempts()).await;
     }
-    let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
-    let round = Round {
-        again: received.receives > 1
-            || received.queued > received.sent
-            || standing.attempts() > 0
-            || age > ADDRESS_FRESH,
-        more: age < ctx.deliverer.horizon(),
-        deadline,
+    let again = match looked_up {
+        LookedUp::Found => false,
+        LookedUp::Nowhere => true,
+        LookedUp::No => {
+            received.receives > 1
+                || received.queued > received.sent
+                || standing.attempts() > 0
+                || age > ADDRESS_FRESH
+        }
     };
+    let round = Round { again, more, deadline };
     match ctx.deliverer.deliver(&broadcast, &endpoint, &ctx.progress, round).await {
         Ok(mut settled) => {
             settled.result.attempts += standing.attempts();
@@ -61,22 +65,69 @@ pub(super) async fn notify(
 
 /// Records that a delivery was given up.
 pub(super) async fn not_told(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
-    let (endpoint, broadcast) = read(ctx, received).await?;
+    let Job { endpoint, broadcast, .. } = read(ctx, received, true).await?;
     Ok(ctx.ledger.give_up(&broadcast.id, Entry::from(&endpoint), reason).await?)
 }
 
+/// What a message asks for.
+struct Job {
+    endpoint: Endpoint,
+    broadcast: Broadcast,
+    looked_up: LookedUp,
+}
+
+/// Whether ECS was asked for the endpoint just now.
+enum LookedUp {
+    /// No: the previous stage said where it is.
+    No,
+    /// Yes, and it is there.
+    Found,
+    /// Yes, and ECS knows none, or could not be asked.
+    Nowhere,
+}
+
 /// A message of the tasks queue and its broadcast. One of the proof of concept carries none, and is its own.
-async fn read(ctx: &Ctx, received: &Received) -> Result<(Endpoint, Broadcast), StageError> {
+///
+/// Of a sender that is not believed, the endpoint is what ECS says. When ECS cannot be asked, the message waits, unless
+/// this is its `last` chance.
+async fn read(ctx: &Ctx, received: &Received, last: bool) -> Result<Job, StageError> {
     let mut message = TaskMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
-    let endpoint = endpoint::endpoint(message).map_err(StageError::Endpoint)?;
-    if let Some(broadcast) = carried {
-        return Ok((endpoint, broadcast));
+    let mut endpoint = endpoint::endpoint(message).map_err(StageError::Endpoint)?;
+    if ctx.senders.believe(received) {
+        let broadcast = match carried {
+            Some(broadcast) => broadcast,
+            None => own(ctx, received, &endpoint, broadcast(Draft::default(), received)?).await?,
+        };
+        return Ok(Job { endpoint, broadcast, looked_up: LookedUp::No });
     }
-    let broadcast = broadcast(Draft::default(), received)?;
+    doubt::tell(ctx, received);
+    endpoint = doubt::unproven(endpoint)?;
+    let found = match doubt::find(ctx, &endpoint).await {
+        Err(error) if !last => return Err(StageError::Unfinished(Unfinished::lost(error))),
+        found => found.unwrap_or_default(),
+    };
+    let looked_up = if found.is_some() { LookedUp::Found } else { LookedUp::Nowhere };
+    let is_found = found.is_some();
+    endpoint = found.unwrap_or(endpoint);
+    let claims = doubt::claims(carried.as_ref(), received)?;
+    let broadcast = match doubt::with_member(ctx, claims, &endpoint.member, is_found).await? {
+        Some(known) => known,
+        None => own(ctx, received, &endpoint, doubt::own(carried.as_ref(), received)?).await?,
+    };
+    Ok(Job { endpoint, broadcast, looked_up })
+}
+
+/// Records a broadcast that is one message's alone.
+async fn own(
+    ctx: &Ctx,
+    received: &Received,
+    endpoint: &Endpoint,
+    broadcast: Broadcast,
+) -> Result<Broadcast, StageError> {
     let scope = ObserverMessage { cluster: endpoint.member.cluster.clone(), ..ObserverMessage::default() };
     ctx.ledger.broadcast_unless_known(find::record(&scope, &broadcast, received), &[]).await?;
-    Ok((endpoint, broadcast))
+    Ok(broadcast)
 }
 
 /// Nobody is called any more.

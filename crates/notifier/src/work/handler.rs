@@ -20,6 +20,12 @@ pub trait Handler: Send + Sync + 'static {
     /// Works on a message until the deadline at most.
     fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled>;
 
+    /// Takes note that these bodies, which followed from a message, are on the next queue.
+    fn published<'a>(&'a self, message: Received, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
+        let _ = (message, bodies);
+        async {}.boxed()
+    }
+
     /// Takes note that a message is given up, before it goes to the dead letters.
     fn given_up<'a>(&'a self, message: Received, failure: &'a Failure) -> BoxFuture<'a, ()> {
         let _ = (message, failure);
@@ -50,6 +56,18 @@ impl Handler for Stage {
     fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
         async move { stage::run(&self.ctx, self.name, &message, Some(deadline)).await.map_err(Failure::from) }
             .boxed()
+    }
+
+    /// Without the note, a run that begins anew publishes these bodies once more: no reason to fail.
+    fn published<'a>(&'a self, message: Received, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
+        async move {
+            if let Err(error) = stage::published(&self.ctx, self.name, &message, bodies).await {
+                let (id, error) = (message.message_id, chain(&error));
+                let stage = self.name.as_str();
+                warn!(stage, message.id = id, error, "The ledger did not take note of what was queued");
+            }
+        }
+        .boxed()
     }
 
     /// What is known for good is in the ledger already; whatever else ended a message is noted now.

@@ -27,6 +27,10 @@ pub use handler::{Handled, Handler, Stage};
 /// What a handler gets beyond its deadline to say itself that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
+/// Bodies that are published before the handler takes note: as few calls more as possible, and after a crash as few bodies
+/// again.
+const PUBLISHED_AT_ONCE: usize = 500;
+
 /// What is done with every message of a queue.
 #[derive(Debug)]
 pub struct Work<H> {
@@ -81,9 +85,26 @@ impl<H: Handler> Work<H> {
         };
         match &self.next {
             _ if bodies.is_empty() => Ok(()),
-            Some(next) => Ok(next.publish(&bodies, &message.trace).await?),
+            Some(next) => self.publish(next, message, &bodies).await,
             None => Err(Failure::no_next_queue(bodies.len())),
         }
+    }
+
+    /// Puts bodies on the next queue, and lets the handler take note of those that are there. A body that is refused keeps
+    /// none of the others back.
+    async fn publish(&self, next: &Queue, message: &Message, bodies: &[String]) -> Result<(), Failure> {
+        let mut refused = None;
+        for bodies in bodies.chunks(PUBLISHED_AT_ONCE) {
+            let mut published: Vec<&str> = bodies.iter().map(String::as_str).collect();
+            if let Err(error) = next.publish(bodies, &message.trace).await {
+                let is_refused = |place| error.refused.iter().any(|one| one.index == place);
+                let mut places = 0..;
+                published.retain(|_| !places.next().is_some_and(is_refused));
+                refused.get_or_insert(error);
+            }
+            self.handler.published(Received::from(message), &published).await;
+        }
+        refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// What becomes of a message that failed: it is buried if it would fail again, or if SQS would not deliver it again.

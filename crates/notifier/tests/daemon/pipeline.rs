@@ -12,7 +12,7 @@ use notifier::ledger::Ledger;
 use notifier::network::Networks;
 use notifier::progress::Progress;
 use notifier::queue::Trace;
-use notifier::stage::Ctx;
+use notifier::stage::{Ctx, Senders};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,7 +55,8 @@ impl Setup {
             Ledger::none(),
             Progress::default(),
             clock,
-        );
+        )
+        .believing(Senders::new([simulator::user_id("simulator")]));
         let sqs = Sqs::of(sim);
         let queues = Queues {
             observer: Some(sqs.queue("observer", &[]).await),

@@ -64,7 +64,11 @@ async fn a_get_has_no_body_and_no_headers_of_one() {
         assert_eq!(seen.header(name), None, "{name}");
     }
     assert!(seen.body.is_empty());
-    assert!(seen.header("webhook-id").is_some());
+    // What the signed id is derived from, but for the task: whoever is called knows that by itself.
+    let (broadcast, container) = (seen.header("ce-id").unwrap(), seen.header("ce-ecscontainer").unwrap());
+    assert_eq!((broadcast, container), ("b-1", "app"));
+    let id = DeliveryId::derive(&self::broadcast().id, &endpoint(server.address).member.task, container);
+    assert_eq!(seen.header("webhook-id"), Some(id.as_str()));
 }
 
 #[tokio::test]

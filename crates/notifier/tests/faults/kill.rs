@@ -11,7 +11,7 @@ use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
 
 use crate::invariants;
-use crate::run::{self, Ground, Run, Seen};
+use crate::run::{self, Ground, Run, STAGE, Seen};
 use crate::script::Script;
 use crate::world::{Moment, Place, Upset, World};
 
@@ -41,7 +41,8 @@ pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Received, String)
     let sent: i128 = text(&message["Attributes"]["SentTimestamp"]).parse().unwrap();
     let sent = OffsetDateTime::from_unix_timestamp_nanos(sent * 1_000_000).unwrap();
     let (id, body) = (text(&message["MessageId"]), text(&message["Body"]));
-    let received = Received { id, body, sent, queued: sent, receives: 1, sender: None };
+    let sender = Some(STAGE.to_owned());
+    let received = Received { sender, ..Received::new(id, body, sent) };
     Some((received, text(&message["ReceiptHandle"])))
 }
 

@@ -15,7 +15,7 @@ use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
 use notifier::network::Networks;
 use notifier::progress::Progress;
 use notifier::queue::Queue;
-use notifier::stage::Ctx;
+use notifier::stage::{Ctx, Senders};
 use serde_json::json;
 use simulator::fleet::TaskStatus;
 use simulator::{Options, QueueSpec, Received, Simulator, StartError};
@@ -411,6 +411,11 @@ impl Run {
     }
 }
 
+/// Who sends what a test puts on a queue itself, as the stage before would.
+pub(crate) const STAGE: &str = "AIDACKCEVSQ6C2EXAMPLE";
+/// Who sends every message of MiniStack: the account.
+const MINISTACK: &str = "000000000000";
+
 /// The parts of a daemon in this world.
 pub(crate) fn ctx(
     aws: &Aws,
@@ -434,7 +439,8 @@ pub(crate) fn ctx(
         ledger,
         ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),
         clock,
-    );
+    )
+    .believing(Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]));
     if let Some(notes) = &ground.notes {
         notes.add(&format!("{ctx:?}\n{:?}", ground.trust));
     }

@@ -69,6 +69,7 @@ impl Broadcast {
             cluster: "production".to_owned(),
             services: Vec::new(),
             standalone: false,
+            event_digest: None,
             asked_by: None,
             asked_at: NOW * 1_000,
             bystanders: 0,

@@ -5,7 +5,7 @@
 mod filter;
 mod form;
 mod shape;
-mod xml;
+pub(crate) mod xml;
 
 pub(crate) use form::Form;
 pub(crate) use shape::error;

@@ -40,6 +40,8 @@ pub(super) struct Content {
     pub(super) system_md5: Option<String>,
     /// The tenant, for fair queues.
     pub(super) group: Option<Arc<str>>,
+    /// The unique id of whoever sent it.
+    pub(super) sender: String,
 }
 
 /// A valid message and when it may first be received.
@@ -57,7 +59,7 @@ impl Draft {
     }
 
     /// Checks everything but the size, which has other limits in a batch than alone.
-    pub(super) fn check(self) -> Result<Accepted, AwsError> {
+    pub(super) fn check(self, sender: &str) -> Result<Accepted, AwsError> {
         let body = self
             .message_body
             .filter(|body| !body.is_empty())
@@ -78,7 +80,9 @@ impl Draft {
         let (trace, system_md5) =
             attributes::trace_header(self.message_system_attributes.unwrap_or_default())?;
         let body_md5 = attributes::body_md5(&body);
-        Ok(Accepted { content: Content { body, body_md5, attributes, trace, system_md5, group }, delay_s })
+        let sender = sender.to_owned();
+        let content = Content { body, body_md5, attributes, trace, system_md5, group, sender };
+        Ok(Accepted { content, delay_s })
     }
 }
 
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
 
     fn check(draft: Value) -> Result<Accepted, AwsError> {
-        serde_json::from_value::<Draft>(draft).expect("draft").check()
+        serde_json::from_value::<Draft>(draft).expect("draft").check("AIDA")
     }
 
     #[test]

@@ -47,6 +47,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::faults::Faults;
+use crate::identity::NOBODY;
 use crate::lock;
 use account::Account;
 use names::Home;
@@ -89,15 +90,25 @@ impl Sqs {
     ///
     /// What AWS would answer, with both codes.
     pub async fn call(&self, operation: &str, body: Value) -> Result<Value, AwsError> {
+        self.call_by(NOBODY, operation, body).await
+    }
+
+    /// The same for a caller with this unique id: messages that it sends have it as their `SenderId`. A message that is
+    /// moved to or from dead letters keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// What AWS would answer, with both codes.
+    pub async fn call_by(&self, caller: &str, operation: &str, body: Value) -> Result<Value, AwsError> {
         match operation {
             "ReceiveMessage" => receive::run(&self.inner, request::read(body)?).await,
             "StartMessageMoveTask" => moves::start(&self.inner, request::read(body)?),
-            _ => self.call_at_once(operation, body),
+            _ => self.call_at_once(caller, operation, body),
         }
     }
 
     /// The operations that neither wait nor go on afterwards.
-    fn call_at_once(&self, operation: &str, body: Value) -> Result<Value, AwsError> {
+    fn call_at_once(&self, caller: &str, operation: &str, body: Value) -> Result<Value, AwsError> {
         let faults = &self.inner.faults;
         match operation {
             "CreateQueue" => self.ask(body, Account::create_queue),
@@ -115,9 +126,9 @@ impl Sqs {
             "TagQueue" => self.ask(body, Account::tag_queue),
             "UntagQueue" => self.ask(body, Account::untag_queue),
             "ListQueueTags" => self.ask(body, |account, ask, now| account.list_queue_tags(&ask, now)),
-            "SendMessage" => self.ask(body, Account::send_message),
+            "SendMessage" => self.ask(body, |account, ask, now| account.send_message(ask, caller, now)),
             "SendMessageBatch" => {
-                self.ask(body, |account, ask, now| account.send_message_batch(ask, faults, now))
+                self.ask(body, |account, ask, now| account.send_message_batch(ask, caller, faults, now))
             }
             "DeleteMessage" => self.ask(body, |account, ask, now| account.delete_message(&ask, now)),
             "DeleteMessageBatch" => {

@@ -17,9 +17,6 @@ use crate::error::AwsError;
 use crate::faults::Faults;
 use crate::lock;
 
-/// Who sent all messages: the simulator does not look at credentials.
-const SENDER_ID: &str = "AIDACKCEVSQ6C2EXAMPLE";
-
 /// The system attributes that can be asked for. The last two are FIFO's, and never answered.
 const SYSTEM_NAMES: [&str; 9] = [
     "SenderId",
@@ -203,7 +200,7 @@ impl Query {
         let wanted = |name: &&str| all || self.system.iter().any(|asked| asked == name);
         let millis = |time: Duration| time.as_millis().to_string();
         let value = |name: &str| match name {
-            "SenderId" => Some(SENDER_ID.to_owned()),
+            "SenderId" => Some(message.content.sender.clone()),
             "SentTimestamp" => Some(millis(message.sent)),
             "ApproximateReceiveCount" => Some(message.receives.to_string()),
             "ApproximateFirstReceiveTimestamp" => message.first_received.map(millis),

@@ -25,15 +25,16 @@ pub(super) struct Send {
 }
 
 impl Account {
-    pub(super) fn send_message(&mut self, ask: Send, now: Duration) -> Result<Value, AwsError> {
+    pub(super) fn send_message(&mut self, ask: Send, sender: &str, now: Duration) -> Result<Value, AwsError> {
         let url = request::url(ask.queue_url.as_ref())?;
-        let accepted = ask.draft.check()?;
+        let accepted = ask.draft.check(sender)?;
         self.enqueue(url, accepted, "are invalid", now)
     }
 
     pub(super) fn send_message_batch(
         &mut self,
         ask: Batch<Draft>,
+        sender: &str,
         faults: &Faults,
         now: Duration,
     ) -> Result<Value, AwsError> {
@@ -43,7 +44,8 @@ impl Account {
             let parameter = format!("SendMessageBatchRequestEntry.{}.MessageBody", place + 1);
             return Err(errors::missing(parameter));
         }
-        let entries: Vec<_> = batch.entries.into_iter().map(|(id, draft)| (id, draft.check())).collect();
+        let entries: Vec<_> =
+            batch.entries.into_iter().map(|(id, draft)| (id, draft.check(sender))).collect();
         let most = usize::try_from(MESSAGE_BYTES_MAX).unwrap_or(usize::MAX);
         let bytes =
             entries.iter().filter_map(|(_, draft)| draft.as_ref().ok()).map(|it| it.content.size()).sum();

@@ -12,7 +12,7 @@ fn at(seconds: u64) -> Duration {
 
 fn message(id: &str, sent: Duration) -> Message {
     let draft: Draft = serde_json::from_value(json!({ "MessageBody": id })).expect("draft");
-    Message::new(id, Arc::new(draft.check().expect("valid").content), sent)
+    Message::new(id, Arc::new(draft.check("AIDA").expect("valid").content), sent)
 }
 
 fn ask(limit: usize, seconds: u64) -> Ask {
@@ -124,7 +124,7 @@ fn old_messages_are_dropped_wherever_they_are() {
 
 fn of_group(group: &str, sent: Duration) -> Message {
     let draft = serde_json::from_value::<Draft>(json!({ "MessageBody": "m", "MessageGroupId": group }));
-    Message::new(group, Arc::new(draft.expect("draft").check().expect("valid").content), sent)
+    Message::new(group, Arc::new(draft.expect("draft").check("AIDA").expect("valid").content), sent)
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! Who this process is in AWS: asked of STS.
+//!
+//! The client is already part of `aws-config`, which assumes roles with it, so asking costs no further dependency.
+
+use std::time::Duration;
+
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use tokio::time::timeout;
+
+use super::Aws;
+
+/// The longest that a start waits for the answer. A subnet without a way to STS gives none.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// How the unique id of a role begins. Source: IAM User Guide, "IAM identifiers", unique ID prefixes.
+const ROLE: &str = "AROA";
+
+/// Why this process does not know who it is.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// STS could not be reached, or refused.
+    #[error("STS did not answer GetCallerIdentity")]
+    Sts(#[source] Box<SdkError<GetCallerIdentityError>>),
+    /// No answer in time.
+    #[error("STS did not answer GetCallerIdentity within {ANSWER_TIME_MAX:?}")]
+    Late,
+    /// The answer has no id.
+    #[error("STS answered GetCallerIdentity without a user id")]
+    Nameless,
+}
+
+/// The unique id of the user or role whose credentials these clients use. Every session of a role has the same.
+///
+/// # Errors
+///
+/// [`IdentityError`], after ten seconds at the latest.
+pub async fn unique_id(aws: &Aws) -> Result<String, IdentityError> {
+    let asked = timeout(ANSWER_TIME_MAX, aws.sts.get_caller_identity().send()).await;
+    let answer = asked.map_err(|_elapsed| IdentityError::Late)?;
+    let answer = answer.map_err(|error| IdentityError::Sts(Box::new(error)))?;
+    let id = answer.user_id.filter(|id| !id.is_empty()).ok_or(IdentityError::Nameless)?;
+    Ok(without_session(&id).to_owned())
+}
+
+/// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, and their account is not one of them.
+fn without_session(id: &str) -> &str {
+    match id.split_once(':') {
+        Some((role, _)) if role.starts_with(ROLE) => role,
+        _ => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_known_by_its_role() {
+        assert_eq!(without_session("AROAEXAMPLE:i-1"), "AROAEXAMPLE");
+        assert_eq!(without_session("AIDAEXAMPLE"), "AIDAEXAMPLE");
+        assert_eq!(without_session("111122223333:anna"), "111122223333:anna");
+    }
+}

@@ -1,0 +1,134 @@
+//! Broadcasts that the ledger knows: what a message that nobody vouches for may belong to.
+
+use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
+
+use super::read::whole;
+use super::record::{BroadcastRecord, BroadcastRow, digest};
+use super::{Ledger, LedgerError, key};
+use crate::fleet::Member;
+
+/// A recorded broadcast, as far as it says whom it was for.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    cluster: String,
+    parts: Vec<(PartId, String)>,
+}
+
+impl Ledger {
+    /// Whether there is a record of a broadcast with this id.
+    pub(crate) async fn has(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let found = inner.store.get(vec![key::broadcast(broadcast, 0)]).await?;
+        Ok(found.iter().any(Option::is_some))
+    }
+
+    /// The record of this broadcast, if there is one with exactly this event.
+    pub(crate) async fn known(&self, broadcast: &Broadcast) -> Result<Option<Known>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let items = inner.all(key::broadcast_range(&broadcast.id)).await?;
+        let Some((record, rows)) = whole::<BroadcastRecord, BroadcastRow>(&items)? else { return Ok(None) };
+        let is_same = match &record.event_digest {
+            Some(recorded) => digest(&broadcast.event).as_ref() == Some(recorded),
+            None => record.event == broadcast.event,
+        };
+        let parts = rows.into_iter().filter_map(|row| match row {
+            BroadcastRow::Part { id, service } => Some((id, service)),
+            BroadcastRow::Skip(_) => None,
+        });
+        Ok(is_same.then(|| Known { cluster: record.cluster, parts: parts.collect() }))
+    }
+}
+
+impl Known {
+    /// Whether stage 1 has asked for exactly this.
+    ///
+    /// A part's id says nothing of the labels that a message leaves to others. Those must be all other messages of the
+    /// service: otherwise whoever is left out would be taken for stopped.
+    pub(crate) fn has_part(&self, message: &ServiceMessage) -> bool {
+        let has = |id: &PartId| self.parts.iter().any(|(known, _)| known == id);
+        let Share::Except(others) = &message.share else { return has(&message.part()) };
+        let of_service = self.parts.iter().filter(|(_, service)| *service == message.service).count();
+        let mut ids: Vec<_> = others
+            .iter()
+            .map(|labels| {
+                let (port, path) = (labels.port.clone(), labels.path.clone());
+                ServiceMessage { port, path, share: Share::Only, ..message.clone() }.part()
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        has(&message.part()) && ids.len() + 1 == of_service && ids.iter().all(has)
+    }
+
+    /// Whether the container's task belongs to a service that the broadcast was for.
+    pub(crate) fn has_member(&self, member: &Member) -> bool {
+        !member.service.is_empty()
+            && name(&self.cluster) == name(&member.cluster)
+            && self.parts.iter().any(|(_, service)| *service == member.service)
+    }
+}
+
+/// The name of a cluster that is given by its name or its ARN.
+fn name(cluster: &str) -> &str {
+    cluster.rsplit('/').next().unwrap_or(cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{Labels, Message as _};
+
+    use super::*;
+
+    fn message(share: &str) -> ServiceMessage {
+        let body = format!(
+            r#"{{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n","share":{share}}}"#
+        );
+        ServiceMessage::from_body(&body).unwrap()
+    }
+
+    /// What stage 1 records of a service with two pairs of labels.
+    fn known() -> Known {
+        let first = message(r#"{"except":[{"port":"81","path":"/m"}]}"#);
+        let second =
+            ServiceMessage { port: "81".into(), path: "/m".into(), share: Share::Only, ..first.clone() };
+        let parts = [first, second].map(|part| (part.part(), part.service));
+        Known { cluster: "prod".to_owned(), parts: parts.into() }
+    }
+
+    #[test]
+    fn a_part_is_known_with_exactly_the_labels_that_it_leaves_to_others() {
+        let labels = |port: &str, path: &str| Labels { port: port.into(), path: path.into() };
+        let except =
+            |others: Vec<Labels>| ServiceMessage { share: Share::Except(others), ..message("\"all\"") };
+        assert!(known().has_part(&except(vec![labels("81", "/m")])));
+        for wrong in [
+            vec![],
+            vec![labels("81", "/m"), labels("80", "/n")],
+            vec![labels("82", "/m")],
+            vec![labels("81", "/m"), labels("82", "/m")],
+        ] {
+            assert!(!known().has_part(&except(wrong.clone())), "{wrong:?}");
+        }
+        assert!(!known().has_part(&message("\"all\"")));
+        assert!(!known().has_part(&message("\"only\"")));
+        assert!(known().has_part(&ServiceMessage {
+            port: "81".into(),
+            path: "/m".into(),
+            ..message("\"only\"")
+        }));
+    }
+
+    #[test]
+    fn a_task_belongs_to_a_broadcast_by_its_cluster_and_service() {
+        let member = |cluster: &str, service: &str| Member {
+            cluster: cluster.to_owned(),
+            service: service.to_owned(),
+            ..Member::default()
+        };
+        assert!(known().has_member(&member("prod", "web")));
+        assert!(known().has_member(&member("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", "web")));
+        for (cluster, service) in [("prod", "api"), ("test", "web"), ("prod", "")] {
+            assert!(!known().has_member(&member(cluster, service)), "{cluster} {service}");
+        }
+    }
+}
