@@ -4,8 +4,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    cancel, check, completions, demo, history, keygen, man, plan, publish, redrive, report, send, serve,
-    simulate,
+    cancel, check, completions, demo, health, history, keygen, man, plan, publish, redrive, report, send,
+    serve, simulate,
 };
 
 /// Tells every running task of an ECS fleet something, and knows that each one heard.
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Publish(publish::PublishArgs),
     Serve(serve::ServeArgs),
+    Health(health::HealthArgs),
     Report(report::ReportArgs),
     History(history::HistoryArgs),
     Cancel(cancel::CancelArgs),

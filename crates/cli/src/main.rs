@@ -11,6 +11,7 @@ mod context;
 mod demo;
 mod failed_of;
 mod failure;
+mod health;
 mod history;
 mod keygen;
 mod live;
@@ -72,6 +73,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Send(args) => send::run(global, args, environment, console).await,
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
+            Command::Health(args) => health::run(global, args, environment, console).await,
             Command::Report(args) => report::run(global, args, environment, console).await,
             Command::History(args) => history::run(global, args, environment, console).await,
             Command::Redrive(args) => redrive::run(global, args, environment, console).await,

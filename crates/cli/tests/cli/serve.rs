@@ -63,6 +63,24 @@ fn the_daemon_broadcasts_what_is_published_and_stops_cleanly() {
 }
 
 #[test]
+fn health_asks_a_daemon_where_the_settings_say_that_it_listens() {
+    let sim = Sim::with_queues(&answering(""), &QUEUES);
+    let (daemon, listen) = serve(&sim, "");
+    let ask = |arguments: &str| sim.notifier(arguments).env("NOTIFIER_LISTEN", &listen).run();
+    let well = ask("health");
+    assert_eq!((well.code, well.stdout.as_str()), (0, ""), "{well}");
+    let unknown = ask(&format!("health --url http://{listen}/nothing"));
+    assert_eq!(unknown.code, 1, "{unknown}");
+    assert!(unknown.stderr.contains("it answered 404 Not Found: try /healthz or /readyz"), "{unknown}");
+    daemon.stop();
+    let gone = ask("health");
+    assert_eq!(gone.code, 1, "{gone}");
+    assert!(gone.stderr.contains("is not well: it cannot be asked"), "{gone}");
+    assert_eq!(ask(&format!("health --url http://{}:99999/", "127.0.0.1")).code, 2);
+    assert_eq!(sim.notifier("health").env("NOTIFIER_LISTEN", "none").run().code, 2);
+}
+
+#[test]
 fn a_skip_is_a_warning_in_the_log() {
     let fleet =
         answering("").replace(r#"NOTIFY_ME_CONTAINER_PORT = "8080""#, r#"NOTIFY_ME_CONTAINER_PORT = "0""#);

@@ -2,8 +2,8 @@
 //!
 //! Meant for a load balancer, an orchestrator or a person on the same network. It tells no secrets and takes no orders.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,19 +14,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::health::Health;
 
-/// Connections at the same time; more wait for one to end.
+/// Connections at the same time. One more drops the oldest, so that clients which hold connections open keep no probe out.
 const CONNECTIONS_MAX: usize = 32;
 /// How long a client may take to send the head of its request.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+const HEAD_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long a connection may last. It carries one request.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Wait after a connection could not be accepted, for example because the process has no file left to open.
@@ -40,37 +40,44 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Give it a token of its own, cancelled after the daemon has stopped: so a load balancer sees that the daemon is
 /// stopping.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = Connections::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let Some((stream, permit)) = accepted else { continue };
-        let (health, shutdown) = (health.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = connection(stream, health) => {}
+        match accepted {
+            Ok((stream, _)) => connections.add(connection(stream, health.clone())),
+            Err(error) => {
+                warn!(%error, "A connection to the health endpoint could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
             }
-            drop(permit);
-        });
+        }
+        // A connection gets its turn, and its request is read, before others that wait can push it out.
+        yield_now().await;
     }
 }
 
-/// The next connection, when there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
-        Err(error) => {
-            warn!(%error, "A connection to the health endpoint could not be accepted");
-            sleep(ACCEPT_PAUSE).await;
-            None
+/// The open connections. All of them are closed when this is dropped.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// The oldest first.
+    ages: VecDeque<AbortHandle>,
+}
+
+impl Connections {
+    /// Serves one more, and drops the oldest when there are too many. A whole request is answered at once, so the oldest
+    /// is one that sends nothing or does not read.
+    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        self.ages.retain(|connection| !connection.is_finished());
+        if self.ages.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = self.ages.pop_front()
+        {
+            oldest.abort();
         }
+        self.ages.push_back(self.tasks.spawn(connection));
     }
 }
 

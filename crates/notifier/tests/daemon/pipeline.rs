@@ -234,18 +234,47 @@ async fn health_is_answered_over_http() {
     timeout(SOON, server).await.unwrap().unwrap();
 }
 
+/// More than the server holds, and more than the system queues for it.
+const SILENT: usize = 1_000;
+
 #[tokio::test]
-async fn clients_that_say_nothing_do_not_keep_others_from_asking() {
+async fn a_thousand_silent_connections_do_not_keep_a_probe_from_its_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let closing = CancellationToken::new();
     tokio::spawn(daemon::http::serve(listener, daemon::Health::default(), closing.clone()));
     let mut silent = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..SILENT {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
-    let asked = tokio::time::Instant::now();
-    assert_eq!(get(address, "/healthz").await.0, 200);
-    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    for probe in 0..14 {
+        assert_eq!(get(address, "/healthz").await.0, 200, "probe {probe}");
+        for _ in 0..20 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+    }
+    let mut open = 0;
+    for stream in &silent {
+        let mut byte = [0];
+        let peeked = timeout(Duration::from_millis(1), stream.peek(&mut byte)).await;
+        open += usize::from(peeked.is_err());
+    }
+    assert!(open <= 32, "{open} silent connections are still held");
+    closing.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_a_second_for_its_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = CancellationToken::new();
+    tokio::spawn(daemon::http::serve(listener, daemon::Health::default(), closing.clone()));
+    let started = tokio::time::Instant::now();
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    half.read_to_end(&mut answer).await.unwrap();
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     closing.cancel();
 }
