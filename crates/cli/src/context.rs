@@ -102,9 +102,19 @@ pub(crate) async fn trust(
 pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` makes a key and \
      NOTIFIER_SIGNING_SECRET says where it is; `none` there says that no signature is wanted";
 
-/// The ledger that the settings name.
+/// The ledger that the settings name, for a command that calls tasks.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    let opened = ledger::open(&settings.ledger, aws, aws.clock(), Chance::from_entropy()).await;
+    open_ledger(aws, settings, ledger::Use::Call).await
+}
+
+/// The ledger that the settings name, for a command that looks things up in it if there is one.
+pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
+    open_ledger(aws, settings, ledger::Use::Read).await
+}
+
+async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Result<Ledger, Failure> {
+    let chance = Chance::from_entropy();
+    let opened = ledger::open(&settings.ledger, aws, aws.clock(), chance, purpose).await;
     opened.map_err(|error| LedgerError::from(error).into())
 }
 
@@ -125,7 +135,7 @@ pub(crate) async fn only_ledger(
 
 /// The ledger that the settings name, for a command that is of no use without one.
 pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    let ledger = ledger(aws, settings).await?;
+    let ledger = ledger_to_read(aws, settings).await?;
     if ledger.is_kept() {
         return Ok(ledger);
     }

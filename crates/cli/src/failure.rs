@@ -158,11 +158,18 @@ impl From<SendError> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
+        if error.is_damage() {
+            return Self::failed(error.to_string()).because(&error).hint(DAMAGED);
+        }
         let failure =
             if error.is_final() { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
         failure.because(&error).advised()
     }
 }
+
+/// What to do about a ledger that cannot be read.
+const DAMAGED: &str = "is it the right ledger (--ledger, NOTIFIER_LEDGER)? If so, keep it for inspection, and let the next broadcasts \
+    use a new one";
 
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {

@@ -63,7 +63,8 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
     // Corrected, unlike Lambda's own below, in which deadlines are.
     let clock = aws.clock();
-    let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone()).await?;
+    let ledger =
+        ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone(), ledger::Use::Call).await?;
     let ctx = Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
         Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone())

@@ -190,7 +190,7 @@ async fn sort(
     }
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    let ledger = context::ledger(&aws, &settings).await?;
+    let ledger = context::ledger_to_read(&aws, &settings).await?;
     let filter = filter(letters, &ledger, console).await?;
     warn_of_unnamed(letters.stage, queues, console);
     let sort = async |stage, url: Option<String>| {

@@ -27,6 +27,31 @@ fn a_report_says_what_send_said_and_ends_like_it() {
 }
 
 #[test]
+fn only_what_calls_tasks_makes_a_ledger() {
+    let (sim, ledger, directory) = setup("");
+    for command in ["report b-1", "history", "cancel b-1", "publish -c prod --queue observer --wait=1"] {
+        let run = sim.notifier(&format!("{command} {ledger}")).run();
+        assert_eq!(run.code, 2, "{run}");
+        assert!(run.stderr.contains("there is no such file"), "{run}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{command}");
+    }
+}
+
+#[test]
+fn a_damaged_ledger_is_no_wrong_use() {
+    let (sim, ledger, directory) = setup("");
+    std::fs::write(directory.path().join("ledger.db"), "no database at all ".repeat(999)).unwrap();
+    for command in ["report b-1", "history", "send -c prod"] {
+        let run = sim.notifier(&format!("{command} {ledger}")).run();
+        assert_eq!(run.code, 3, "{run}");
+        assert!(
+            run.stderr.contains("is damaged") && run.stderr.contains("hint: is it the right ledger"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
 fn whoever_was_told_is_not_called_again_for_the_same_event() {
     let (sim, ledger, _directory) = setup("answers = [{ status = 200 }, { status = 500 }]");
     for _ in 0..2 {

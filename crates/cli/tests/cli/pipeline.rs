@@ -46,7 +46,7 @@ impl Pipeline {
     /// A run that knows the queues and the ledger, and has the simulator for AWS.
     pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
         let run = notifier(arguments).at(&self.sim.url());
-        let ledger = format!("sqlite:{}/ledger.db", self.directory.path().display());
+        let ledger = format!("sqlite:{}", self.ledger().display());
         QUEUES.iter().fold(run.env("NOTIFIER_LEDGER", &ledger), |run, name| {
             run.env(&format!("NOTIFIER_{}_QUEUE_URL", name.to_uppercase()), &self.queue_url(name))
         })
@@ -54,7 +54,13 @@ impl Pipeline {
 
     /// A daemon that says nothing but errors: nobody reads what it says.
     pub(crate) fn serve(&self, arguments: &str) -> Running {
-        self.notifier(&format!("serve --listen none --log-level error {arguments}")).start()
+        let daemon = self.notifier(&format!("serve --listen none --log-level error {arguments}")).start();
+        until("the daemon has made the ledger", || self.ledger().exists());
+        daemon
+    }
+
+    fn ledger(&self) -> std::path::PathBuf {
+        self.directory.path().join("ledger.db")
     }
 
     /// Publishes the event `b-1` and waits for the end of its broadcast.

@@ -55,7 +55,7 @@ use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
 pub(crate) use amend::given_up;
-pub use open::open;
+pub use open::{Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 
@@ -105,6 +105,16 @@ impl LedgerError {
             Self::Store(error) => error.is_final(),
             Self::Closed => false,
             Self::Unreadable { .. } | Self::Unwritable(_) => true,
+        }
+    }
+
+    /// Whether the ledger holds something that no ledger wrote, or was deleted: only a person can mend it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(**error, StoreError::Damaged { .. }),
+            Self::Unreadable { .. } => true,
+            Self::Closed | Self::Unwritable(_) => false,
         }
     }
 }

@@ -8,7 +8,16 @@ use crate::ambient::{Chance, Clock};
 use crate::aws::Aws;
 use crate::settings::{self, Place};
 
-/// Opens the ledger that the settings name. A file is made if it is not there; a table is not asked yet.
+/// What a process does with a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It calls tasks and records what becomes of them: a file that is not there is made.
+    Call,
+    /// It looks things up: a file that is not there is an error, because whoever calls uses another one.
+    Read,
+}
+
+/// Opens the ledger that the settings name. A table is not asked yet.
 ///
 /// # Errors
 ///
@@ -18,6 +27,7 @@ pub async fn open(
     aws: &Aws,
     clock: Clock,
     chance: Chance,
+    purpose: Use,
 ) -> Result<Ledger, StoreError> {
     let store: Arc<dyn Store> = match &settings.place {
         Place::None => return Ok(Ledger::none()),
@@ -25,9 +35,13 @@ pub async fn open(
             Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), chance))
         }
         #[cfg(feature = "sqlite")]
-        Place::Sqlite(path) => Arc::new(super::sqlite::Sqlite::open(path, clock.clone()).await?),
+        Place::Sqlite(path) => Arc::new(match purpose {
+            Use::Call => super::sqlite::Sqlite::open(path, clock.clone()).await?,
+            Use::Read => super::sqlite::Sqlite::open_existing(path, clock.clone()).await?,
+        }),
         #[cfg(not(feature = "sqlite"))]
         Place::Sqlite(path) => {
+            let _ = purpose;
             return Err(StoreError::Refused {
                 store: format!("sqlite:{}", path.display()),
                 operation: "opening",

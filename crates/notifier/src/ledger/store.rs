@@ -93,12 +93,22 @@ pub enum StoreError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// It is not what was written there: overwritten, deleted, or the disk's fault. Only a person can mend it.
+    #[error("the ledger in {store} is damaged: {operation} failed")]
+    Damaged {
+        /// The table or file.
+        store: String,
+        /// What was asked of it.
+        operation: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl StoreError {
     /// Whether asking again would give the same answer.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { .. } | Self::Damaged { .. })
     }
 }

@@ -56,7 +56,8 @@ async fn a_path_that_cannot_be_a_ledger_is_refused_and_stays_as_it_is() {
     let text = directory.path().join("notes.txt");
     let notes = "to do: ".repeat(1_000);
     fs::write(&text, &notes).unwrap();
-    assert_eq!(refused(&text).await, "SQLite cannot use the file");
+    let error = Sqlite::open(&text, clock_at(NOW)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }) && error.is_final(), "{error:?}");
     assert_eq!(fs::read_to_string(&text).unwrap(), notes);
 
     let other = directory.path().join("bookmarks.db");
@@ -64,6 +65,44 @@ async fn a_path_that_cannot_be_a_ledger_is_refused_and_stays_as_it_is() {
     let before = fs::read(&other).unwrap();
     assert_eq!(refused(&other).await, "the file is a SQLite database of another program");
     assert_eq!(fs::read(&other).unwrap(), before);
+}
+
+#[tokio::test]
+async fn whoever_only_looks_things_up_makes_no_file() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("ledger.db");
+    let error = Sqlite::open_existing(&path, clock_at(NOW)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    assert!(error.source().unwrap().to_string().starts_with("there is no such file"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_deleted_or_replaced_under_a_running_process_is_not_used_any_more() {
+    for replaced in [false, true] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("ledger.db");
+        let store = sqlite(&path).await;
+        store.put(numbered("p", 1)).await.unwrap();
+        fs::rename(&path, directory.path().join("elsewhere.db")).unwrap();
+        if replaced {
+            drop(sqlite(&path).await);
+        }
+        for refused in [
+            store.put(numbered("p", 2)).await.map(drop),
+            store.put_new(item("p", "new", "{}")).await.map(drop),
+            store.get(vec![item("p", "new", "{}").key]).await.map(drop),
+            store.list(range("p", "", false), None).await.map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+            let cause = error.source().unwrap().to_string();
+            assert!(
+                cause.starts_with("the file was deleted or replaced while this process used it"),
+                "{cause}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tracing::warn;
 
 use super::Write;
+use super::guard::{FileError, Guard};
 use super::open::BUSY_WAIT_MAX;
 use crate::ambient::Clock;
 use crate::ledger::store::{Item, Key, Page, Range};
@@ -47,21 +48,23 @@ const FORGET: &str = "
 /// A ledger's file, used by one thread.
 pub(super) struct File {
     db: Connection,
+    pub(super) guard: Guard,
     clock: Clock,
     /// When expired items are looked for again, in seconds since 1970.
     forget_at: i64,
 }
 
 impl File {
-    pub(super) fn new(db: Connection, clock: Clock) -> Self {
-        Self { db, clock, forget_at: i64::MIN }
+    pub(super) fn new(db: Connection, guard: Guard, clock: Clock) -> Self {
+        Self { db, guard, clock, forget_at: i64::MIN }
     }
 
     /// Does all writes in one transaction. For each, whether it wrote all its items.
-    pub(super) fn write(&mut self, writes: &[Write]) -> rusqlite::Result<Vec<bool>> {
+    pub(super) fn write(&mut self, writes: &[Write]) -> Result<Vec<bool>, FileError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
+        self.guard.check_same()?;
         // `Immediate`: one that reads first and then finds another writer could not wait for it.
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut written = Vec::with_capacity(writes.len());
@@ -81,8 +84,10 @@ impl File {
         Ok(written)
     }
 
-    /// What stands at these keys, in their order.
-    pub(super) fn get(&self, keys: Vec<Key>) -> rusqlite::Result<Vec<Option<Item>>> {
+    /// What stands at these keys, in their order. Whoever asks is about to call, so the disk must have room for the outcome.
+    pub(super) fn get(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, FileError> {
+        self.guard.check_same()?;
+        self.guard.check_room()?;
         let mut statement = self.db.prepare(GET)?;
         let find = |key: Key| {
             let found = statement
@@ -90,11 +95,12 @@ impl File {
                 .optional()?;
             Ok(found.map(|(body, expires)| Item { key, body, expires }))
         };
-        keys.into_iter().map(find).collect()
+        Ok(keys.into_iter().map(find).collect::<rusqlite::Result<_>>()?)
     }
 
     /// A page of a range.
-    pub(super) fn list(&self, range: &Range, after: Option<&str>) -> rusqlite::Result<Page> {
+    pub(super) fn list(&self, range: &Range, after: Option<&str>) -> Result<Page, FileError> {
+        self.guard.check_same()?;
         let (first, end) = bounds(range, after);
         // Behind all texts in SQLite's order: a blob.
         let end = end.map_or(Value::Blob(Vec::new()), Value::Text);

@@ -5,11 +5,13 @@
 //! | `mod` | the store: calls become jobs of one thread, and waiting writes one transaction |
 //! | `file` | the file: its tables, and the statements on it |
 //! | `open` | a file that is there, new or not, and ours |
+//! | `guard` | whether it is still the same file, and the disk has room |
 //!
 //! An answered write survives the end of the process and of the machine (`synchronous = FULL`: the file is flushed before
 //! each answer). The file must be on a disk of this machine, because SQLite's log (WAL) shares memory between processes.
 
 mod file;
+mod guard;
 mod open;
 
 use std::error::Error;
@@ -24,6 +26,8 @@ use super::fit;
 use super::store::{Item, Key, Page, Range, Store, StoreError};
 use crate::ambient::Clock;
 use file::File;
+use guard::{FileError, FreeBytes, Guard};
+use open::{Absent, Kind};
 
 /// Calls that wait for the thread; more wait for room.
 const JOBS_WAITING_MAX: usize = 1_024;
@@ -58,7 +62,7 @@ struct Write {
 }
 
 /// All that failed together have the same error.
-type Done<T> = oneshot::Sender<Result<T, Arc<rusqlite::Error>>>;
+type Done<T> = oneshot::Sender<Result<T, Arc<FileError>>>;
 
 /// The thread does not answer any more.
 #[derive(Debug, thiserror::Error)]
@@ -69,20 +73,40 @@ impl Sqlite {
     /// Opens the file, or creates it for this user alone (mode 0600); its directory must be there. Expired items are
     /// deleted by and by: a thousand now, and as many each minute in which something is written or read.
     ///
+    /// Reads of single items and writes of new ones come before calls: they fail while the disk has less than 16 MiB left.
+    ///
     /// # Errors
     ///
-    /// [`StoreError::Refused`] when it cannot be a ledger: a directory, no SQLite file, one of another program or of a
-    /// newer version of this one, or not ours to write. Nothing in it is changed then. [`StoreError::Unavailable`] when
-    /// another process kept it to itself for too long, or the disk failed.
+    /// [`StoreError::Refused`] when it cannot be a ledger: a directory, one of another program or of a newer version of
+    /// this one, or not ours to write. Nothing in it is changed then. [`StoreError::Damaged`] when it is no SQLite file.
+    /// [`StoreError::Unavailable`] when another process kept it to itself for too long, or the disk failed.
     pub async fn open(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
-        let path = path.into();
+        Self::start(path.into(), Absent::Create, Box::new(guard::free_bytes), clock).await
+    }
+
+    /// Opens a file that is there, to look things up in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) does; and [`StoreError::Refused`] where there is no file.
+    pub async fn open_existing(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
+        // Nobody is called, so nothing follows that would need room.
+        Self::start(path.into(), Absent::Refuse, Box::new(|_| Ok(u64::MAX)), clock).await
+    }
+
+    async fn start(
+        path: PathBuf,
+        absent: Absent,
+        free_bytes: FreeBytes,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let name = format!("sqlite:{}", path.display());
         let (jobs, asked) = mpsc::channel(JOBS_WAITING_MAX);
         let (done, opened) = oneshot::channel();
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            match open::open(&path) {
+            match open::open(&path, absent) {
                 Ok(db) => {
-                    let file = File::new(db, clock);
+                    let file = File::new(db, Guard::of(path, free_bytes), clock);
                     if done.send(Ok(())).is_ok() {
                         work(file, asked);
                     }
@@ -91,10 +115,10 @@ impl Sqlite {
                 Err(error) => drop(done.send(Err(error))),
             }
         });
-        let refused = |passing, source| failure(&name, "open", passing, source);
-        thread.map_err(|error| refused(true, error.into()))?;
-        let opened = opened.await.map_err(|_| refused(true, Ended.into()))?;
-        opened.map_err(|error| refused(error.is_passing(), error.into()))?;
+        let ended = |source| failure(&name, "open", Kind::Passing, source);
+        thread.map_err(|error| ended(error.into()))?;
+        let opened = opened.await.map_err(|_| ended(Ended.into()))?;
+        opened.map_err(|error| failure(&name, "open", error.kind(), error.into()))?;
         Ok(Self { name, jobs })
     }
 
@@ -105,14 +129,14 @@ impl Sqlite {
         job: impl FnOnce(Done<T>) -> Job,
     ) -> Result<T, StoreError> {
         let (done, answer) = oneshot::channel();
-        let ended = || failure(&self.name, operation, true, Ended.into());
+        let ended = || failure(&self.name, operation, Kind::Passing, Ended.into());
         self.jobs.send(job(done)).await.map_err(|_| ended())?;
         let answer = answer.await.map_err(|_| ended())?;
-        answer.map_err(|error| failure(&self.name, operation, open::is_passing(&error), error.into()))
+        answer.map_err(|error| failure(&self.name, operation, error.kind(), error.into()))
     }
 
     fn unfit(&self, operation: &'static str, misfit: fit::Misfit) -> StoreError {
-        failure(&self.name, operation, false, misfit.into())
+        failure(&self.name, operation, Kind::Final, misfit.into())
     }
 }
 
@@ -163,14 +187,14 @@ impl Store for Sqlite {
 fn failure(
     store: &str,
     operation: &'static str,
-    passing: bool,
+    kind: Kind,
     source: Box<dyn Error + Send + Sync>,
 ) -> StoreError {
     let store = store.to_owned();
-    if passing {
-        StoreError::Unavailable { store, operation, source }
-    } else {
-        StoreError::Refused { store, operation, source }
+    match kind {
+        Kind::Passing => StoreError::Unavailable { store, operation, source },
+        Kind::Final => StoreError::Refused { store, operation, source },
+        Kind::Damaged => StoreError::Damaged { store, operation, source },
     }
 }
 
@@ -189,6 +213,10 @@ fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
         let mut reads = Vec::new();
         for job in together.drain(..) {
             match job {
+                Job::Write(write) if write.new => match file.guard.check_room() {
+                    Ok(()) => writes.push(write),
+                    Err(full) => drop(write.done.send(Err(Arc::new(full)))),
+                },
                 Job::Write(write) => writes.push(write),
                 read => reads.push(read),
             }
@@ -208,7 +236,7 @@ fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-fn answer(written: rusqlite::Result<Vec<bool>>, writes: Vec<Write>) {
+fn answer(written: Result<Vec<bool>, FileError>, writes: Vec<Write>) {
     match written {
         Ok(written) => {
             for (written, write) in written.into_iter().zip(writes) {
@@ -221,5 +249,47 @@ fn answer(written: rusqlite::Result<Vec<bool>>, writes: Vec<Write>) {
                 drop(write.done.send(Err(Arc::clone(&error))));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn item(sort: &str) -> Item {
+        let key = Key { partition: "p".to_owned(), sort: sort.to_owned() };
+        Item { key, body: "{}".to_owned(), expires: i64::MAX }
+    }
+
+    #[tokio::test]
+    async fn with_a_disk_that_is_nearly_full_outcomes_are_still_written_and_nothing_else_begins() {
+        let directory = tempfile::tempdir().unwrap();
+        let free = Arc::new(AtomicU64::new(guard::FREE_BYTES_MIN));
+        let disk = Arc::clone(&free);
+        let free_bytes = Box::new(move |_: &_| Ok(disk.load(Ordering::Relaxed)));
+        let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
+        let store = Sqlite::start(directory.path().join("ledger.db"), Absent::Create, free_bytes, clock);
+        let store = store.await.unwrap();
+        assert!(store.put_new(item("part")).await.unwrap());
+
+        free.store(guard::FREE_BYTES_MIN - 1, Ordering::Relaxed);
+        store.put(vec![item("outcome")]).await.unwrap();
+        for refused in [
+            store.put_new(item("another")).await.map(drop),
+            store.get(vec![item("outcome").key]).await.map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(!error.is_final(), "{error:?}");
+            let cause = error.source().unwrap().to_string();
+            assert!(cause.starts_with("the disk has 16777215 bytes left"), "{cause}");
+        }
+        let all = Range { partition: "p".to_owned(), prefix: String::new(), backwards: false };
+        assert_eq!(store.list(all, None).await.unwrap().items.len(), 2);
+
+        free.store(guard::FREE_BYTES_MIN, Ordering::Relaxed);
+        assert!(store.put_new(item("another")).await.unwrap());
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::guard::FileError;
+
 /// How long to wait for another process that writes. Each of its transactions is over in well under a second.
 pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -45,6 +47,8 @@ const TABLES: &str = "
 pub(super) enum OpenError {
     #[error("the file cannot be opened")]
     Io(#[from] io::Error),
+    #[error("there is no such file; the process that calls tasks makes it")]
+    Absent,
     #[error("SQLite cannot use the file")]
     Sqlite(#[from] rusqlite::Error),
     #[error("the file is a SQLite database of another program")]
@@ -55,32 +59,69 @@ pub(super) enum OpenError {
     NoLog { mode: String },
 }
 
+/// What to do where there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// Make one.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+/// Whether trying again helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The same may work later without anybody touching the file.
+    Passing,
+    /// It will not.
+    Final,
+    /// The file is not what a ledger wrote.
+    Damaged,
+}
+
 impl OpenError {
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if is_passing(error))
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(error) => kind(error),
+            _ => Kind::Final,
+        }
     }
 }
 
-/// Whether the same may work later without anybody touching the file.
-pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OutOfMemory
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-        )
-    )
+impl FileError {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(error) => kind(error),
+            Self::Full { .. } => Kind::Passing,
+            Self::Replaced => Kind::Damaged,
+        }
+    }
 }
 
-/// A connection to the ledger at `path`, which is created where nothing is.
-pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+fn kind(error: &rusqlite::Error) -> Kind {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure,
+        ) => Kind::Passing,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Kind::Damaged,
+        _ => Kind::Final,
+    }
+}
+
+/// A connection to the ledger at `path`.
+pub(super) fn open(path: &Path, absent: Absent) -> Result<Connection, OpenError> {
     // SQLite gives names like `:memory:` a meaning of their own; an absolute path has none.
     let path = std::path::absolute(path)?;
-    create(&path)?;
+    match absent {
+        Absent::Create => create(&path)?,
+        Absent::Refuse if path.exists() => {}
+        Absent::Refuse => return Err(OpenError::Absent),
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&path, flags)?;
     db.busy_timeout(BUSY_WAIT_MAX)?;
