@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::StalledStreamProtectionConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
@@ -171,7 +172,10 @@ fn with_few_tries(client: &Client) -> Client {
         .with_max_attempts(SDK_TRIES_MAX)
         .with_initial_backoff(RETRY_FIRST)
         .with_max_backoff(RETRY_MOST);
-    Client::from_conf(client.config().to_builder().retry_config(retries).build())
+    // The SDK's watch over slow bodies wakes twice a second in each long poll. Every call here has a limit of time.
+    let no_watch = StalledStreamProtectionConfig::disabled();
+    let config = client.config().to_builder().retry_config(retries).stalled_stream_protection(no_watch);
+    Client::from_conf(config.build())
 }
 
 /// Looks a queue up by its name, in the client's account or in another.
