@@ -41,10 +41,11 @@ locals {
   # The stage that publishes to a stage's queue.
   previous = { for stage, next in local.next : next => stage }
 
-  # Whose messages a stage believes without asking ECS first, by the unique ids that SQS reports as `SenderId`.
+  # Whose messages a stage believes without asking ECS first, by the unique ids that SQS reports as `SenderId`. A dead
+  # letter that is sent back was sent by the stage itself before, which can send nowhere but to its dead letters.
   trusted_senders = {
     for stage, previous in local.previous : stage => join(",", concat(
-      [for key, role in aws_iam_role.function : role.unique_id if key == previous],
+      [for key, role in aws_iam_role.function : role.unique_id if key == previous || key == stage],
       var.worker_role_ids,
       var.redriver_ids,
     ))

@@ -12,7 +12,7 @@ use notifier::progress::Progress;
 use notifier::queue::chain;
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
-use notifier::settings::{Environment, Flags, Place, Settings, Sources};
+use notifier::settings::{Environment, Flags, Place, QueueUrls, Settings, Sources};
 use notifier::stage::{Ctx, Senders};
 use notifier::text::printable;
 
@@ -127,10 +127,16 @@ pub(crate) async fn only_ledger(
 ) -> Result<Ledger, Failure> {
     let settings = settings(global, flags, &[], environment, console)?;
     log::for_people(console);
-    let aws = load(global, &settings, true).await?;
-    let in_aws = matches!(settings.ledger.place, Place::DynamoDb(_));
-    let aws = if in_aws { aws.in_region()? } else { aws };
-    kept_ledger(&aws, &settings).await
+    kept_ledger(&aws_of_ledger(global, &settings).await?, &settings).await
+}
+
+/// The AWS clients for a command that looks things up in the ledger. A file of this machine needs no region.
+pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
+    let aws = load(global, settings, true).await?;
+    let QueueUrls { observer, services, tasks } = &settings.queues;
+    let has_queues = [observer, services, tasks].into_iter().any(Option::is_some);
+    let is_table = matches!(settings.ledger.place, Place::DynamoDb(_));
+    Ok(if is_table || has_queues { aws.in_region()? } else { aws })
 }
 
 /// The ledger that the settings name, for a command that is of no use without one.

@@ -127,7 +127,7 @@ pub(crate) async fn run(
     console.show_progress(args.progress.progress);
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
-    let aws = context::aws(global, &settings).await?;
+    let aws = context::aws_of_ledger(global, &settings).await?;
     let ledger = context::kept_ledger(&aws, &settings).await?;
     let broadcast = resolve(&ledger, &args.broadcast, console).await?;
     let watch = Watch::new(&ledger, &aws, &settings);

@@ -107,10 +107,10 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       stage => lookup(function.environment[0].variables, "NOTIFIER_TRUSTED_SENDERS", "not set")
       }) == jsonencode({
       services = "not set"
-      tasks    = "AROASERVICES"
-      notify   = "AROATASKS"
+      tasks    = "AROASERVICES,AROATASKS"
+      notify   = "AROANOTIFY,AROATASKS"
     })
-    error_message = "A stage believes whoever writes to its queue, or not the stage before it."
+    error_message = "A stage believes whoever writes to its queue, or neither the stage before it nor itself."
   }
 }
 
@@ -147,7 +147,7 @@ run "redrivers_and_daemons_can_be_named" {
   }
 
   assert {
-    condition     = aws_lambda_function.this["notify"].environment[0].variables["NOTIFIER_TRUSTED_SENDERS"] == "AROATASKS,AROADAEMON,AIDAPERSON"
+    condition     = aws_lambda_function.this["notify"].environment[0].variables["NOTIFIER_TRUSTED_SENDERS"] == "AROANOTIFY,AROATASKS,AROADAEMON,AIDAPERSON"
     error_message = "The function does not believe whom it is told to believe."
   }
 }
