@@ -1,6 +1,7 @@
 //! `cancel`: ends a broadcast, through the ledger.
 
 use clap::Args;
+use notifier::ledger::Use;
 use notifier::settings::Environment;
 use wire::BroadcastId;
 
@@ -39,7 +40,9 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
+    // Who cancels what has not begun may be the first to write to the ledger.
+    let purpose = if args.before_it_begins { Use::Call } else { Use::Read };
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, purpose, console).await?;
     // By its whole id alone: the beginning of one could end another broadcast.
     let broadcast = &args.broadcast;
     if ledger.read(broadcast).await?.is_none() {

@@ -123,11 +123,13 @@ pub(crate) async fn only_ledger(
     global: &Global,
     flags: &Flags,
     environment: &Environment,
+    purpose: ledger::Use,
     console: &mut Console,
 ) -> Result<Ledger, Failure> {
     let settings = settings(global, flags, &[], environment, console)?;
     log::for_people(console);
-    kept_ledger(&aws_of_ledger(global, &settings).await?, &settings).await
+    let aws = aws_of_ledger(global, &settings).await?;
+    kept(open_ledger(&aws, &settings, purpose).await?)
 }
 
 /// The AWS clients for a command that looks things up in the ledger. A file of this machine needs no region.
@@ -141,7 +143,10 @@ pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Resul
 
 /// The ledger that the settings name, for a command that is of no use without one.
 pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    let ledger = ledger_to_read(aws, settings).await?;
+    kept(ledger_to_read(aws, settings).await?)
+}
+
+fn kept(ledger: Ledger) -> Result<Ledger, Failure> {
     if ledger.is_kept() {
         return Ok(ledger);
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anstyle::Style;
 use clap::Args;
-use notifier::ledger::{BroadcastRecord, Ledger};
+use notifier::ledger::{BroadcastRecord, Ledger, Use};
 use notifier::outcome::Outcome;
 use notifier::report::Counts;
 use notifier::settings::Environment;
@@ -140,7 +140,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let ledger = context::only_ledger(global, &args.settings.flags, environment, console).await?;
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, Use::Read, console).await?;
     let recent = ledger.recent(usize::from(args.limit)).await?;
     let mut ended = Vec::new();
     for record in &recent {

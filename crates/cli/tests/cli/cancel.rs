@@ -43,6 +43,7 @@ fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_rep
 #[test]
 fn a_broadcast_that_is_cancelled_before_it_begins_calls_nobody() {
     let pipeline = Pipeline::new(&fleet(&[service("work", 2, "")]));
+    assert_eq!(pipeline.notifier("cancel b-0 --before-it-begins").run().code, 0);
     let unknown = pipeline.notifier("cancel b-1").run();
     assert_eq!(unknown.code, 2, "{unknown}");
     assert!(unknown.stderr.contains("no record of broadcast b-1, so nothing was cancelled"), "{unknown}");

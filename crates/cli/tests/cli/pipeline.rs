@@ -59,7 +59,8 @@ impl Pipeline {
         daemon
     }
 
-    fn ledger(&self) -> std::path::PathBuf {
+    /// The ledger's file.
+    pub(crate) fn ledger(&self) -> std::path::PathBuf {
         self.directory.path().join("ledger.db")
     }
 

@@ -44,6 +44,7 @@ fn no_secret_is_in_a_report_nor_in_anything_else_that_the_commands_write() {
         serve.stderr(File::create(&log).unwrap());
         serve
     });
+    until("the daemon has made the ledger", || pipeline.ledger().exists());
     let mut text = String::new();
     let mut run = |arguments: &str, code: i32| {
         let run = knowing_secrets(pipeline.notifier(arguments)).run();
