@@ -220,7 +220,11 @@ const NOT_AWS: &str = "something else than AWS answers: look at --endpoint-url, 
      at any sign-in page of this network";
 
 /// Words of errors, and what to do about them.
-const ADVICE: [(&[&str], &str); 7] = [
+const ADVICE: [(&[&str], &str); 8] = [
+    (
+        &["there is no such file; the process"],
+        "--ledger or NOTIFIER_LEDGER must name the file that `send` or the daemon writes",
+    ),
     (
         &["the file cannot be opened"],
         "the directory of the ledger's file must exist, and whoever runs this must be able to write there",

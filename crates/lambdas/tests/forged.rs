@@ -57,12 +57,25 @@ struct Setup {
     _directory: TempDir,
 }
 
+/// Tries of starting a simulator: another test may take the loopback addresses that were free.
+const START_TRIES: usize = 20;
+
+async fn start(options: Options) -> Simulator {
+    for _ in 1..START_TRIES {
+        if let Ok(sim) = Simulator::start(Fleet::from_toml(FLEET).unwrap(), options.clone()).await {
+            return sim;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Simulator::start(Fleet::from_toml(FLEET).unwrap(), options).await.unwrap()
+}
+
 impl Setup {
     async fn new() -> Self {
         let epoch = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
         let queues = vec![QueueSpec { name: "q".to_owned(), ..QueueSpec::default() }];
         let options = Options { epoch, queues, ..Options::default() };
-        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), options).await.unwrap();
+        let sim = start(options).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
         let directory = TempDir::new().unwrap();
         let clock = Clock::system();

@@ -196,7 +196,7 @@ async fn an_answer_that_cannot_be_read_is_no_empty_answer() {
     let error = Aws::at(&server.url, "eu-west-1").ec2.addresses(&ids(&["i-1"])).await.unwrap_err();
     let said = words(&error);
     assert!(said.starts_with("EC2 did not answer DescribeInstances: "), "{said}");
-    assert!(said.contains("the answer is no list of instances"), "{said}");
+    assert!(said.contains("the answer (status 200) cannot be read as AWS's"), "{said}");
     assert_eq!(server.requests().len(), 1);
 }
 

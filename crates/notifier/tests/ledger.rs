@@ -104,13 +104,14 @@ impl Setup {
         let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
         let clock = Clock::system();
         let aws = Aws::at(&self.sim().url(), "us-east-1");
-        self.ctx = Arc::new(Ctx::new(
+        let ctx = Ctx::new(
             Discovery::new(&aws, Health::Detect, networks.clone()),
             Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
             self.ledger.clone(),
             Progress::default(),
             clock,
-        ));
+        );
+        self.ctx = Arc::new(ctx.believing(Senders::new([simulator::user_id("simulator")])));
     }
 
     fn sim(&self) -> &Simulator {

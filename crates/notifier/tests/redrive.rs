@@ -27,7 +27,7 @@ use notifier::discover::{Discovery, Health};
 use notifier::fleet::Member;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
-use notifier::ledger::{DAYS_DEFAULT, Ledger, Standing};
+use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord, Standing};
 use notifier::network::Networks;
 use notifier::outcome::{Cause, Outcome};
 use notifier::progress::Progress;
@@ -41,7 +41,7 @@ use sqs::{SOON, Sqs, attribute, numbered};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::time::timeout;
-use wire::BroadcastId;
+use wire::{BroadcastId, Draft, PartId};
 
 /// A body of the tasks queue.
 fn body(broadcast: &str, service: &str, task: usize) -> String {
@@ -194,6 +194,30 @@ impl Book {
         Self { file, ledger, _directory: directory }
     }
 
+    /// Records that `b-1` was asked for, and expects two tasks of one service.
+    async fn begin(&self) {
+        let event = Draft::default().complete(&id(), OffsetDateTime::UNIX_EPOCH).unwrap();
+        let record = BroadcastRecord {
+            id: id(),
+            event,
+            data_left_out: None,
+            event_digest: None,
+            cluster: String::new(),
+            services: Vec::new(),
+            standalone: false,
+            asked_by: None,
+            asked_at: 0,
+            bystanders: 0,
+            failure: None,
+        };
+        let part = PartId::derive(["web"]);
+        self.ledger.broadcast(record, &[(part.clone(), "web".to_owned())], &[]).await.unwrap();
+        let (cluster, service) = (String::new(), "web".to_owned());
+        let part = PartRecord { id: part, cluster, service, failure: None };
+        let expected = [1, 2].map(|task| Entry { member: member(task), ..Entry::default() });
+        self.ledger.part(&id(), &part, &expected, &[]).await.unwrap();
+    }
+
     /// The same ledger as another process has it, which remembers nothing.
     fn anew(&self) -> Ledger {
         Ledger::new(Arc::clone(&self.file) as _, Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT)
@@ -241,6 +265,7 @@ fn fates(sorted: &Sorted) -> Vec<(&str, &Fate)> {
 #[tokio::test]
 async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+    book.begin().await;
     let (queue, ..) = buried(&sqs, &letters(2)).await;
     book.settle(1, Outcome::Failed).await;
     let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
@@ -257,6 +282,7 @@ async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
 #[tokio::test]
 async fn what_is_dropped_keeps_its_outcome_with_the_reason_and_what_was_pending_has_failed() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
+    book.begin().await;
     let (queue, dead, _) = buried(&sqs, &letters(2)).await;
     book.settle(1, Outcome::Rejected).await;
     let retired = Action::Drop { reason: "retired".to_owned() };

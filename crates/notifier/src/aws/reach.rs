@@ -21,13 +21,17 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
+use http_body_util::{BodyExt as _, Limited};
 
 use crate::text::printable;
 
 /// Tries of a host that has never answered, the first included, while somebody waits.
 const TRIES_UNANSWERED_MAX: u32 = 2;
+/// The most bytes of an answer in HTML that are read.
+const HTML_BYTES_MAX: usize = 1024 * 1024;
 /// The most characters of a cause that are kept.
 const CAUSE_CHARS_MAX: usize = 300;
 
@@ -183,7 +187,11 @@ impl HttpConnector for Connector {
         let (connect_limit, read_limit) = (self.connect_limit, self.read_limit);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
-            match answer.await {
+            let answer = match answer.await {
+                Ok(response) => look_at_body(response).await,
+                Err(error) => Err(error),
+            };
+            match answer {
                 Ok(response) if is_page(&response) => {
                     let again = hosts.unanswered(&place);
                     let page = NoAnswer::Page { place, status: response.status().as_u16(), again };
@@ -225,11 +233,27 @@ fn place(uri: &str) -> String {
     printable(uri.get(..start + length).unwrap_or(uri), CAUSE_CHARS_MAX)
 }
 
+fn is_html(response: &HttpResponse) -> bool {
+    let kind = response.headers().get("content-type");
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// Reads the body of an answer that says it is HTML, so that it can be looked at. Others stay as they are.
+async fn look_at_body(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if is_html(&response) {
+        let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+        let body = Limited::new(body, HTML_BYTES_MAX).collect().await.map_err(ConnectorError::io)?;
+        *response.body_mut() = SdkBody::from(body.to_bytes());
+    }
+    Ok(response)
+}
+
+/// Whether an answer is a page for people. Some that speak for AWS call their XML HTML.
 fn is_page(response: &HttpResponse) -> bool {
-    response
-        .headers()
-        .get("content-type")
-        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+    let text = response.body().bytes().unwrap_or_default().trim_ascii_start();
+    let begins =
+        |tag: &str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
+    is_html(response) && (begins("<!doctype html") || begins("<html"))
 }
 
 /// The words of the last cause, which says most.
