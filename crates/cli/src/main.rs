@@ -42,10 +42,7 @@ fn main() -> ExitCode {
     let cli = match command::parse() {
         Ok(cli) => cli,
         // Help and usage mistakes: clap prints them, each to its own stream.
-        Err(message) => {
-            let shown = message.print();
-            return console::after_help(&shown, Exit::of_usage(&message)).into();
-        }
+        Err(message) => return console::print_help(&message).into(),
     };
     let mut console = Console::new(&cli.global, &environment);
     let result = run(cli, &environment, &mut console).and_then(|exit| {

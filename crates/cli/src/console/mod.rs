@@ -3,6 +3,7 @@
 //! A reader that went away (`… | head`) is not an error: what is left is dropped, and the run goes on to its exit code.
 
 mod closed;
+mod printable;
 mod talk;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -20,6 +21,7 @@ use crate::render::style::{ERROR, HINT, WARNING};
 use crate::render::table::Table;
 
 use closed::UntilClosed;
+use printable::Printable;
 use talk::Screen;
 pub(crate) use talk::{Room, Talk};
 
@@ -35,7 +37,7 @@ pub(crate) struct Console {
     pub(crate) verbose: u8,
     pub(crate) quiet: bool,
     pub(crate) progress: Progress,
-    out: BufWriter<UntilClosed<AutoStream<io::Stdout>>>,
+    out: BufWriter<UntilClosed<Printable<AutoStream<io::Stdout>>>>,
     out_columns: Option<usize>,
     talk: Talk,
 }
@@ -48,7 +50,12 @@ impl Console {
             let terminal = size.map(|(width, _)| usize::from(width.0));
             asked.or(terminal).map(|columns: usize| columns.max(COLUMNS_MIN))
         };
-        let (out_color, err_color) = (choice(global.color, &stdout), choice(global.color, &stderr));
+        // The stream of a terminal without colour drops escape sequences. CSV has no colours of ours, and a program gets
+        // it byte for byte; on a terminal, what others wrote into it is escaped.
+        let is_csv = global.format == Format::Csv;
+        let out_color = if is_csv { ColorChoice::AlwaysAnsi } else { choice(global.color, &stdout) };
+        let escapes = is_csv && stdout.is_terminal();
+        let err_color = choice(global.color, &stderr);
         let err_size = terminal_size::terminal_size_of(&stderr);
         let dumb = environment.get("TERM") == Some("dumb");
         let watched = stderr.is_terminal() && !dumb && !global.quiet;
@@ -67,7 +74,10 @@ impl Console {
             quiet: global.quiet,
             progress: Progress::Auto,
             out_columns: columns(terminal_size::terminal_size_of(&stdout)),
-            out: BufWriter::new(UntilClosed::new(AutoStream::new(stdout, out_color))),
+            out: BufWriter::new(UntilClosed::new(Printable::new(
+                AutoStream::new(stdout, out_color),
+                escapes,
+            ))),
             talk,
         }
     }
@@ -221,10 +231,17 @@ fn choice(asked: Color, stream: &impl anstream::stream::RawStream) -> ColorChoic
     }
 }
 
-/// The exit code after help was printed or a mistake was shown.
-pub(crate) fn after_help(shown: &io::Result<()>, exit: Exit) -> Exit {
-    match shown {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
-        _ => exit,
+/// Prints help, the version or a usage mistake, and returns the exit code.
+///
+/// The standard library keeps the last part of stdout back until the end of the process, where nobody hears that it could
+/// not be written: so it is flushed here.
+pub(crate) fn print_help(message: &clap::Error) -> Exit {
+    match message.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            // Stderr may be what cannot be written; then nobody is left to tell.
+            drop(writeln!(io::stderr(), "error: the output cannot be written\n  because: {error}"));
+            Exit::Failed
+        }
+        _ => Exit::of_usage(message),
     }
 }

@@ -7,7 +7,7 @@ use notifier::fleet::{Bystander, Endpoint, Fleet};
 use notifier::report::Line;
 use serde::Serialize;
 
-use super::report::place;
+use super::report::{folded, place, who_and_why};
 use super::style::{BOLD, DIM, GOOD, PLAIN, UNSURE};
 use super::table::{Cell, Table};
 use super::units::{count, digits};
@@ -123,7 +123,8 @@ fn url(endpoint: &Endpoint) -> String {
     format!("{}://{}{}", endpoint.target.scheme.as_str(), endpoint.address, endpoint.target.path)
 }
 
-/// The plan as text. What is ignored is counted by reason, and named one by one with whole task ids when `in_full`.
+/// The plan as text. What is ignored is counted by reason, and so are many skips; `in_full` names each with its whole task
+/// id.
 pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> String {
     let mut services = BTreeMap::<&str, Members<'_>>::new();
     for endpoint in &fleet.endpoints {
@@ -136,7 +137,7 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
         services.entry(&bystander.member.service).or_default().ignored.push(bystander);
     }
     let mut table = Table::default();
-    for (service, members) in &services {
+    for (service, members) in services {
         let name = if service.is_empty() { "(no service)" } else { service };
         table.row(
             0,
@@ -156,7 +157,7 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    fn rows(&self, table: &mut Table, in_full: bool) {
+    fn rows(self, table: &mut Table, in_full: bool) {
         let mut row = |(word, style), place: String, text: String| {
             table.row(1, [Cell::new(word, style), Cell::new(place, DIM), Cell::from(text)]);
         };
@@ -165,8 +166,9 @@ impl Members<'_> {
             let request = format!("{} {}", endpoint.target.method.as_str(), url(endpoint));
             row(("call", GOOD), place(&line, in_full), request);
         }
-        for line in &self.skips {
-            row(("skip", UNSURE), place(line, in_full), line.reason.clone().unwrap_or_default());
+        for lines in folded(self.skips, in_full) {
+            let (who, why) = who_and_why(&lines, in_full);
+            row(("skip", UNSURE), who, why);
         }
         if in_full {
             for bystander in &self.ignored {

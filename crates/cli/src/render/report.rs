@@ -23,10 +23,13 @@ const TRIES: Figure = ("tries", |service| {
 });
 /// Which figures a service's line shows, the most first.
 const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, TRIES], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
+/// So many skips of one service and cause are named one by one; of more, one line says how many there are.
+const SKIPS_NAMED_MAX: usize = 5;
 /// Statuses or causes that are named beside one advice.
 const NAMED_MAX: usize = 3;
 
-/// The report, each service with those of its containers that were not told. `in_full` shows whole task ids.
+/// The report, each service with those of its containers that were not told. `in_full` shows whole task ids, and every
+/// skip.
 pub(crate) fn report(report: &Report, columns: Option<usize>, in_full: bool) -> String {
     // What a narrow terminal has no room for are figures, not names and counts.
     let with = |figures| table(report, figures, in_full);
@@ -50,8 +53,8 @@ fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     for (row, service) in services.iter().enumerate() {
         let figures = columns.iter().filter_map(|column| column.get(row));
         table.row(0, headline(service).into_iter().chain(figures.map(|text| Cell::new(text, DIM))));
-        for line in untold.remove(service.service).unwrap_or_default() {
-            table.row(1, detail(&line, in_full));
+        for lines in folded(untold.remove(service.service).unwrap_or_default(), in_full) {
+            table.row(1, detail(&lines, in_full));
         }
     }
     table
@@ -122,17 +125,55 @@ fn kind(line: &Line<'_>) -> Option<String> {
     }
 }
 
-fn detail(line: &Line<'_>, in_full: bool) -> Vec<Cell> {
-    let tries = match line.attempts {
+/// The lines of one service in groups that are shown as one row each: many skips with one cause together, everything
+/// else by itself. A group stands where its first line stood.
+pub(super) fn folded<'a>(lines: Vec<Line<'a>>, in_full: bool) -> Vec<Vec<Line<'a>>> {
+    let key = |line: &Line<'_>| (line.outcome == Some(Outcome::Skipped)).then_some(line.cause);
+    let mut numbers = BTreeMap::<Option<Cause>, usize>::new();
+    for cause in lines.iter().filter_map(key) {
+        *numbers.entry(cause).or_default() += 1;
+    }
+    let mut groups = Vec::<Vec<Line<'a>>>::new();
+    let mut places = BTreeMap::new();
+    for line in lines {
+        let many = |cause: &Option<Cause>| numbers.get(cause).is_some_and(|number| *number > SKIPS_NAMED_MAX);
+        let group = key(&line).filter(many).filter(|_| !in_full);
+        let place = group.map_or(groups.len(), |cause| *places.entry(cause).or_insert(groups.len()));
+        match groups.get_mut(place) {
+            Some(group) => group.push(line),
+            None => groups.push(vec![line]),
+        }
+    }
+    groups
+}
+
+/// Which container, and why; of several that are shown together, how many and why.
+pub(super) fn who_and_why(lines: &[Line<'_>], in_full: bool) -> (String, String) {
+    let reasons: BTreeSet<_> = lines.iter().filter_map(|line| line.reason.as_deref()).collect();
+    let Some(first) = lines.first() else { return (String::new(), String::new()) };
+    let reason = first.reason.as_deref().unwrap_or("no answer yet");
+    match (lines.len(), reasons.len()) {
+        (1, _) => (place(first, in_full), reason.to_owned()),
+        (number, 0 | 1) => (count(number, "container"), format!("{reason} (--verbose names each)")),
+        (number, reasons) => (
+            count(number, "container"),
+            format!("{reason}, and {} (--verbose names each)", count(reasons - 1, "similar reason")),
+        ),
+    }
+}
+
+fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
+    let Some(first) = lines.first() else { return Vec::new() };
+    let tries = match first.attempts {
         Some(attempts) if attempts > 1 => format!(", {attempts} tries"),
         _ => String::new(),
     };
-    let reason = line.reason.as_deref().unwrap_or("no answer yet");
+    let (who, why) = who_and_why(lines, in_full);
     vec![
-        Cell::new(word(line.outcome), style::of(line.outcome)),
-        Cell::from(line.address.as_deref().unwrap_or("-")),
-        Cell::new(place(line, in_full), DIM),
-        Cell::from(format!("{reason}{tries}")),
+        Cell::new(word(first.outcome), style::of(first.outcome)),
+        Cell::from(first.address.as_deref().unwrap_or("-")),
+        Cell::new(who, DIM),
+        Cell::from(format!("{why}{tries}")),
     ]
 }
 

@@ -143,3 +143,19 @@ fn the_version_is_the_packages() {
         concat!("ecs-task-notifier ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for arguments in
+        ["--help", "plan --help", "plan -h", "--version", "completions bash", "simulate --print-example"]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = notifier(arguments).command().stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments}: {stderr}");
+        assert!(
+            stderr.starts_with("error: the output cannot be written\n  because: "),
+            "{arguments}: {stderr}"
+        );
+    }
+}

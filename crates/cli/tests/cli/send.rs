@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 
 use crate::support::{FLEET, Sim, answering, notifier, redacted};
+use crate::terminal::{Shown, Terminal};
 
 #[test]
 fn everyone_told_ends_0() {
@@ -291,4 +292,47 @@ fn an_answer_without_its_list_is_not_an_empty_fleet() {
             assert!(run.stderr.contains(&says), "{command}: {}", run.stderr);
         }
     }
+}
+
+#[test]
+fn many_skips_with_one_cause_are_one_line_unless_all_are_asked_for() {
+    let _bound = redacted();
+    let unhealthy =
+        answering("health_check = true\nhealth = 'UNHEALTHY'").replace("tasks = 2", "tasks = 312");
+    let sim = Sim::start(&unhealthy);
+    insta::assert_snapshot!(sim.notifier("send -c prod --quiet").run().stdout, @r"
+    work  0 of 312 told
+      skipped  -  312 containers  its health is UNHEALTHY (--verbose names each)
+    312 containers: 312 skipped
+    what to do:
+      312 skipped  health  see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+    ");
+    let plan = sim.notifier("plan -c prod --quiet").run().stdout;
+    assert_eq!(
+        plan.lines().nth(1),
+        Some("  skip  312 containers  its health is UNHEALTHY (--verbose names each)"),
+        "{plan}"
+    );
+    for each in [
+        "send -c prod --verbose",
+        "send -c prod --format json",
+        "send -c prod --format csv",
+        "plan -c prod --verbose",
+    ] {
+        let run = sim.notifier(each).run();
+        assert_eq!(run.stdout.matches("its health is UNHEALTHY").count(), 312, "{each}: {run}");
+    }
+}
+
+#[test]
+fn csv_is_byte_for_byte_in_a_pipe_and_commands_no_terminal() {
+    let sim = Sim::start(&answering(""));
+    let plan = || sim.notifier("plan -c prod --format csv --quiet -s").arg("\u{1b}[2Jno");
+    for color in ["auto", "never", "always"] {
+        let run = plan().arg("--color").arg(color).run();
+        assert!(run.stdout.contains(",\u{1b}[2Jno,"), "{run:?}");
+    }
+    let watched = Terminal { columns: 200, rows: 24 }.watch(plan().arg("--color=always"), Shown::Stdout);
+    assert!(!watched.written.contains('\u{1b}'), "{watched:#?}");
+    assert!(watched.written.contains(r",\u{1b}[2Jno,"), "{watched:#?}");
 }
