@@ -1,6 +1,7 @@
 //! `serve`.
 
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use crate::support::{Running, Sim, answering, http, until};
 
@@ -78,6 +79,29 @@ fn health_asks_a_daemon_where_the_settings_say_that_it_listens() {
     assert!(gone.stderr.contains("is not well: it cannot be asked"), "{gone}");
     assert_eq!(ask(&format!("health --url http://{}:99999/", "127.0.0.1")).code, 2);
     assert_eq!(sim.notifier("health").env("NOTIFIER_LISTEN", "none").run().code, 2);
+}
+
+/// How often a process went to sleep, over all its threads.
+fn sleeps(process: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of = |status: String| -> Option<u64> {
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+    };
+    threads.filter_map(|thread| of(std::fs::read_to_string(thread.ok()?.path().join("status")).ok()?)).sum()
+}
+
+#[test]
+fn a_daemon_that_waits_sleeps() {
+    const SECONDS: u64 = 5;
+    let sim = Sim::with_queues(&answering(""), &QUEUES);
+    let (daemon, _) = serve(&sim, "");
+    std::thread::sleep(Duration::from_secs(2));
+    let before = sleeps(daemon.child.id());
+    std::thread::sleep(Duration::from_secs(SECONDS));
+    let woken = sleeps(daemon.child.id()) - before;
+    // Its queues are asked every 20 s, and each of six long polls would wake it several times a second.
+    assert!(woken < 20 * SECONDS, "it woke {woken} times in {SECONDS} s");
+    daemon.stop();
 }
 
 #[test]
