@@ -328,7 +328,7 @@ impl NotDescribed {
 }
 
 /// The name or id at the end of an ARN; a name is itself. ECS names a failure by another form of ARN than it was given.
-fn last_part(name_or_arn: &str) -> &str {
+pub(crate) fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
 }
 

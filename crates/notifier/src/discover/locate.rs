@@ -142,6 +142,11 @@ fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
     if !named.is_empty() {
         return Some(named);
     }
+    cluster_of(task)
+}
+
+/// The cluster that a task's ARN names, in the long format `…:task/CLUSTER/ID`; `None` in the old one, `…:task/ID`.
+pub(crate) fn cluster_of(task: &str) -> Option<&str> {
     let (_, resource) = task.split_once(":task/")?;
     resource.split_once('/').map(|(cluster, _)| cluster)
 }

@@ -19,6 +19,7 @@ mod services;
 mod survey;
 mod tasks;
 
+pub(crate) use locate::cluster_of;
 pub use locate::{Locate, LocateError, Located};
 pub(crate) use services::service_name;
 pub use services::{SERVICES_NAMED_MAX, Services};

@@ -1,10 +1,10 @@
-//! Broadcasts that the ledger knows: what a message that nobody vouches for may belong to.
+//! Recorded broadcasts, to which a message from an untrusted sender may belong.
 
 use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
 
-use super::read::whole;
-use super::record::{BroadcastRecord, BroadcastRow, digest};
+use super::record::{BroadcastRow, digest};
 use super::{Ledger, LedgerError, key};
+use crate::aws::ecs::last_part;
 use crate::fleet::Member;
 
 /// A recorded broadcast, as far as it says whom it was for.
@@ -25,8 +25,7 @@ impl Ledger {
     /// The record of this broadcast, if there is one with exactly this event.
     pub(crate) async fn known(&self, broadcast: &Broadcast) -> Result<Option<Known>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        let items = inner.all(key::broadcast_range(&broadcast.id)).await?;
-        let Some((record, rows)) = whole::<BroadcastRecord, BroadcastRow>(&items)? else { return Ok(None) };
+        let Some((record, rows)) = inner.own(&broadcast.id).await? else { return Ok(None) };
         let is_same = match &record.event_digest {
             Some(recorded) => digest(&broadcast.event).as_ref() == Some(recorded),
             None => record.event == broadcast.event,
@@ -63,14 +62,9 @@ impl Known {
     /// Whether the container's task belongs to a service that the broadcast was for.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
         !member.service.is_empty()
-            && name(&self.cluster) == name(&member.cluster)
+            && last_part(&self.cluster) == last_part(&member.cluster)
             && self.parts.iter().any(|(_, service)| *service == member.service)
     }
-}
-
-/// The name of a cluster that is given by its name or its ARN.
-fn name(cluster: &str) -> &str {
-    cluster.rsplit('/').next().unwrap_or(cluster)
 }
 
 #[cfg(test)]

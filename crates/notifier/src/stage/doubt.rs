@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
 
 use super::{Ctx, Received, StageError, broadcast};
-use crate::discover::{Locate as _, LocateError, Located};
+use crate::discover::{Locate as _, LocateError, Located, cluster_of};
 use crate::fleet::{Endpoint, Member};
 
 /// The longest ARN of a task that is asked for; the longest of ECS has 340 characters.
@@ -75,7 +75,7 @@ pub(super) async fn with_member(
     is_found: bool,
 ) -> Result<Option<Broadcast>, StageError> {
     // In an ARN of the old format the cluster is the message's word alone: in another one, ECS would not know the task.
-    if !is_found && cluster(&member.task).is_none() {
+    if !is_found && cluster_of(&member.task).is_none() {
         return Ok(None);
     }
     for claim in claims {
@@ -99,7 +99,7 @@ pub(super) fn unproven(endpoint: Endpoint) -> Result<Endpoint, StageError> {
     if !is_task(&member.task) {
         return Err(StageError::Endpoint("`notify_task_arn` is not the ARN of an ECS task".to_owned()));
     }
-    if let Some(cluster) = cluster(&member.task) {
+    if let Some(cluster) = cluster_of(&member.task) {
         let named = member.cluster == cluster
             || member.task.split_once(":task/").is_some_and(|(start, _)| {
                 member.cluster.strip_prefix(start).and_then(|rest| rest.strip_prefix(":cluster/"))
@@ -137,12 +137,6 @@ fn is_task(arn: &str) -> bool {
         && (scheme, service) == ("arn", "ecs")
         && [partition, region, account].into_iter().all(is_id)
         && resource
-}
-
-/// The cluster that the ARN of a task names, in the long format.
-fn cluster(arn: &str) -> Option<&str> {
-    let (_, resource) = arn.split_once(":task/")?;
-    resource.split_once('/').map(|(cluster, _)| cluster)
 }
 
 #[cfg(test)]

@@ -107,8 +107,8 @@ async fn read(ctx: &Ctx, received: &Received, last: bool) -> Result<Job, StageEr
         Err(error) if !last => return Err(StageError::Unfinished(Unfinished::lost(error))),
         found => found.unwrap_or_default(),
     };
-    let looked_up = if found.is_some() { LookedUp::Found } else { LookedUp::Nowhere };
     let is_found = found.is_some();
+    let looked_up = if is_found { LookedUp::Found } else { LookedUp::Nowhere };
     endpoint = found.unwrap_or(endpoint);
     let claims = doubt::claims(carried.as_ref(), received)?;
     let broadcast = match doubt::with_member(ctx, claims, &endpoint.member, is_found).await? {
