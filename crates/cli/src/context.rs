@@ -146,7 +146,8 @@ pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger
     kept(ledger_to_read(aws, settings).await?)
 }
 
-fn kept(ledger: Ledger) -> Result<Ledger, Failure> {
+/// The same ledger, for a command that is of no use without one.
+pub(crate) fn kept(ledger: Ledger) -> Result<Ledger, Failure> {
     if ledger.is_kept() {
         return Ok(ledger);
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use notifier::again;
 use notifier::ambient::{Chance, Clock};
+use notifier::ledger::Ledger;
 use notifier::queue::{Queue, Trace};
 use notifier::settings::Environment;
 use serde::Serialize;
@@ -81,38 +82,35 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::in_region(&aws, "queue", &place)?;
+    // Before anything is sent: whoever wants to wait, or to send again, must know where to look.
+    let is_read = args.wait.wait.is_some() || args.audience.failed_of.is_some();
+    let ledger = if is_read { context::kept_ledger(&aws, &settings).await? } else { Ledger::none() };
     let mut again = None;
     if let Some(named) = &args.audience.failed_of {
-        let ledger = context::kept_ledger(&aws, &settings).await?;
         let Some(failed) = FailedOf::load(&ledger, named, &args.event, console).await? else {
             return Ok(Exit::Done);
         };
         let report = failed.recorded.report;
         scope = again::scope(&failed.record, &report).unwrap_or(scope);
         broadcast = failed.broadcast;
-        again = Some((ledger, report));
+        again = Some(report);
     }
     context::in_region(&aws, "cluster", &scope.cluster)?;
     let body = message(scope, &broadcast)?;
-    // Before anything is sent: whoever wants to wait must know where to look.
-    let ledger = match args.wait.wait {
-        Some(_) => Some(context::kept_ledger(&aws, &settings).await?),
-        None => None,
-    };
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
-    if let Some((ledger, report)) = &again {
-        again::expect(ledger, report).await?;
+    if let Some(report) = &again {
+        again::expect(&ledger, report).await?;
     }
     let published = queue.publish_one(&body, &Trace::default()).await;
-    if let (Some((ledger, report)), Err(_)) = (&again, &published) {
-        again::expect_no_more(ledger, report).await?;
+    if let (Some(report), Err(_)) = (&again, &published) {
+        again::expect_no_more(&ledger, report).await?;
     }
     let message = published?;
-    if let Some(ledger) = ledger {
+    if let Some(seconds) = args.wait.wait {
         console.say(&format!("broadcast {} is on queue {}", broadcast.id, queue.name()));
         let watch = Watch::new(&ledger, &aws, &settings);
-        let wait = args.wait.wait.map(Duration::from_secs);
-        let Some(seen) = watch.see(&broadcast.id, wait, console).await? else {
+        let wait = Duration::from_secs(seconds);
+        let Some(seen) = watch.see(&broadcast.id, Some(wait), console).await? else {
             return Err(Failure::not_told("the broadcast has not begun").hint(report::NO_RECORD));
         };
         report::show(&seen, |_| true, console)?;

@@ -47,7 +47,7 @@ Examples:
     ecs-task-notifier send --cluster prod --service checkout --service search \\
       --type com.example.cache.clear --data '{\"keys\": [\"prices\"]}'
 
-  Whom the latest broadcast did not tell, and nobody else:
+  The latest broadcast again, only to the containers that it did not tell:
     ecs-task-notifier send --failed-of last --ledger dynamodb:ecs-task-notifier
 
   An event out of another program, the outcomes as CSV:
@@ -88,8 +88,8 @@ pub(crate) async fn run(
     let again = match &audience.failed_of {
         None => None,
         Some(named) => {
-            let kept = context::kept_ledger(&aws, &settings).await?;
-            let Some(again) = FailedOf::load(&kept, named, &event, console).await? else {
+            let ledger = context::kept(ledger.clone())?;
+            let Some(again) = FailedOf::load(&ledger, named, &event, console).await? else {
                 conclusion::show(&FailedOf::nobody(named), console)?;
                 return Ok(Exit::Done);
             };
