@@ -23,7 +23,7 @@ pub(crate) struct CancelArgs {
     /// Why, for the report
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     reason: String,
-    /// Also a broadcast that the ledger has no record of: if it begins, it ends at once
+    /// Cancel a broadcast that the ledger has no record of yet, so that it ends as soon as it begins
     #[arg(long)]
     before_it_begins: bool,
     #[command(flatten)]

@@ -40,11 +40,11 @@ impl FailedOf {
         }
         let untold = recorded.report.entries().iter().filter(|entry| again::is_untold(entry)).count();
         if untold == 0 {
-            console.say(&format!("nobody of broadcast {id} has failed, rejected it or is pending"));
+            console.say(&format!("broadcast {id} has no failed, rejected or pending container"));
             return Ok(None);
         }
         let broadcast = whole(&record, event)?;
-        console.say(&format!("broadcast {id} again to {}", count(untold, "container")));
+        console.say(&format!("sending broadcast {id} again to {}", count(untold, "container")));
         Ok(Some(Self { record, recorded, broadcast }))
     }
 

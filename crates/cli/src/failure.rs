@@ -222,7 +222,7 @@ const NOT_AWS: &str = "something else than AWS answers: look at --endpoint-url, 
 /// Words of errors, and what to do about them.
 const ADVICE: [(&[&str], &str); 8] = [
     (
-        &["there is no such file; the process"],
+        &["the file does not exist; the process"],
         "--ledger or NOTIFIER_LEDGER must name the file that `send` or the daemon writes",
     ),
     (

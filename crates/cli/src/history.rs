@@ -30,7 +30,7 @@ pub(crate) struct HistoryArgs {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
-    /// Only those of which not everybody was told; of the latest that --limit says
+    /// Only broadcasts with containers that were not told, among the latest --limit
     #[arg(long, conflicts_with = "no_outcomes")]
     failed: bool,
     /// Do not count outcomes

@@ -230,11 +230,11 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
     let wait = match waited {
         None => "`--wait` waits for the end".to_owned(),
         Some(seconds) => {
-            format!("it was waited for {seconds} s; `--wait={}` waits longer", seconds.max(60) * 10)
+            format!("it waited {seconds} s; `--wait={}` waits longer", seconds.max(60) * 10)
         }
     };
     let letters = if seen.is_compared {
-        "the dead letters hold nobody who is pending"
+        "no pending container is in the dead letters"
     } else {
         "with NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL set, the report finds whom SQS gave up"
     };

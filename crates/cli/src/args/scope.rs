@@ -52,10 +52,10 @@ pub(crate) struct AudienceArgs {
     #[arg(long, conflicts_with = "services")]
     standalone: bool,
 
-    /// Whoever this broadcast did not tell (failed, rejected or pending), with the same event and id: its id, the beginning of it, or `last`
+    /// Send this broadcast again to the containers that it did not tell (failed, rejected or pending): its id, the start of the id, or `last`
     ///
-    /// Scope and event are those that the ledger has. Tasks are looked up again: who stopped is gone, who moved is called
-    /// where it is now.
+    /// The ledger has the scope and the event, and the id stays the same. Tasks are looked up again: one that stopped is gone,
+    /// one that moved is called at its new address.
     #[arg(
         long,
         value_name = "BROADCAST",

@@ -250,7 +250,7 @@ async fn filter(letters: &LetterArgs, ledger: &Ledger, console: &mut Console) ->
     Ok(filter)
 }
 
-/// Says whose dead letters are not looked at, though they were meant: no letters of theirs are no good news.
+/// Names the stages whose dead letters were not looked at, so that an empty list is not mistaken for good news.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     for (stage, url, setting) in [
         (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
@@ -282,7 +282,7 @@ async fn recorded_services(ledger: &Ledger, filter: &Filter, there: &mut There) 
     }
 }
 
-/// Says what there is when nothing matched. A name that is nearly one of those is a mistake.
+/// Lists what there is when nothing matched. A name that is close to one of those is a typing error.
 fn nothing_matched(filter: &Filter, there: &There, console: &mut Console) -> Result<Exit, Failure> {
     let codes = Cause::ALL.map(|cause| (cause.as_str().to_owned(), 0));
     let all_codes: BTreeMap<String, usize> = codes.into_iter().chain(there.codes.clone()).collect();

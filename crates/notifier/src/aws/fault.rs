@@ -61,7 +61,7 @@ impl Unanswered {
             std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source()).last();
         let last = last.map_or_else(String::new, |last| printable(&last.to_string(), MESSAGE_CHARS_MAX));
         Self(match error {
-            SdkError::TimeoutError(_) => "nothing came in the time for all tries".to_owned(),
+            SdkError::TimeoutError(_) => "no answer in the time for all tries".to_owned(),
             SdkError::ResponseError(answer) => unreadable(answer.raw()),
             SdkError::ServiceError(answer) if answer.raw().status().is_success() => unreadable(answer.raw()),
             SdkError::ServiceError(answer) => said(Some(answer.raw())),

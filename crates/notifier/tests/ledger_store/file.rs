@@ -73,7 +73,7 @@ async fn whoever_only_looks_things_up_makes_no_file() {
     let path = directory.path().join("ledger.db");
     let error = Sqlite::open_existing(&path, clock_at(NOW)).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
-    assert!(error.source().unwrap().to_string().starts_with("there is no such file"));
+    assert!(error.source().unwrap().to_string().starts_with("the file does not exist"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

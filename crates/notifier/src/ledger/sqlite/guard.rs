@@ -21,7 +21,7 @@ pub(super) enum FileError {
         "the file was deleted or replaced while this process used it; stop the process, put the file back or start with a new one"
     )]
     Replaced,
-    #[error("the disk has {free} bytes left, and outcomes need {FREE_BYTES_MIN}; make room")]
+    #[error("the disk has {free} bytes left, and recording outcomes needs {FREE_BYTES_MIN}; free some space")]
     Full { free: u64 },
 }
 

@@ -47,7 +47,7 @@ const TABLES: &str = "
 pub(super) enum OpenError {
     #[error("the file cannot be opened")]
     Io(#[from] io::Error),
-    #[error("there is no such file; the process that calls tasks makes it")]
+    #[error("the file does not exist; the process that notifies tasks creates it")]
     Absent,
     #[error("SQLite cannot use the file")]
     Sqlite(#[from] rusqlite::Error),
