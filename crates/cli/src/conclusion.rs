@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use notifier::report::{Counts, Report};
+use notifier::report::{Counts, Report, Verdict};
 
-use crate::args::Format;
+use crate::args::{AllowArgs, Format};
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::render::{records, report, units};
 
 /// What to do where all but skips were told.
@@ -17,6 +17,40 @@ pub(crate) fn not_told(counts: Counts) -> String {
     let untold = counts.total() - counts.told();
     let verb = if untold == 1 { "was" } else { "were" };
     format!("{} of {} {verb} not told", units::digits(untold), units::count(counts.total(), "container"))
+}
+
+/// What the counts of a broadcast that has ended mean. `empty` says why it has no opted-in container, if it has none, and
+/// `advice` what to do about containers that were not notified.
+pub(crate) fn judge(
+    counts: Counts,
+    allow: AllowArgs,
+    empty: &str,
+    advice: impl FnOnce() -> String,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    match counts.verdict(allow.allow_skips) {
+        Verdict::Notified => Ok(Exit::Done),
+        Verdict::Missed => Err(Failure::not_told(not_told(counts)).hint(advice())),
+        Verdict::Nobody => {
+            let why = match counts.total() {
+                0 => empty.to_owned(),
+                skipped => format!("{} skipped, and no other opted in", units::count(skipped, "container")),
+            };
+            if allow.allow_empty {
+                console.warn(&format!("no container was notified: {why}"));
+                return Ok(Exit::Done);
+            }
+            Err(Failure::not_told("no container was notified").because_of(why).hint(
+                "`ecs-task-notifier plan` shows what runs in a scope and why it is not called; if nobody had to be \
+                 notified, --allow-empty accepts that",
+            ))
+        }
+    }
+}
+
+/// Why a scope has no opted-in container.
+pub(crate) fn no_labels(scope: &str) -> String {
+    format!("no running container in {scope} has the labels")
 }
 
 /// Writes a report in the format that was asked for.

@@ -79,6 +79,12 @@ pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failur
     }
 }
 
+/// Checks the same of every queue that the settings name.
+pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Failure> {
+    let QueueUrls { observer, services, tasks } = queues;
+    [observer, services, tasks].into_iter().flatten().try_for_each(|url| in_region(aws, "queue", url))
+}
+
 /// The secrets by which requests prove themselves. That there are none is a warning to whoever listens.
 pub(crate) async fn trust(
     aws: &Aws,

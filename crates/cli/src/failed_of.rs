@@ -3,14 +3,14 @@
 use notifier::again;
 use notifier::ambient::Clock;
 use notifier::ledger::{BroadcastRecord, Ledger, Recorded};
-use notifier::report::Report;
+use notifier::report::{Counts, Report};
 use wire::{Broadcast, BroadcastId, Draft};
 
-use crate::args::EventArgs;
+use crate::args::{AllowArgs, EventArgs};
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::render::units::count;
-use crate::report;
+use crate::{conclusion, report};
 
 /// An earlier broadcast that is made once more.
 pub(crate) struct FailedOf {
@@ -20,14 +20,28 @@ pub(crate) struct FailedOf {
     pub(crate) broadcast: Broadcast,
 }
 
+/// What is left to do of an earlier broadcast.
+pub(crate) enum Again {
+    /// These containers are called once more.
+    To(FailedOf),
+    /// Every container has an outcome that a further call would not change. These are the outcomes.
+    Nobody(Counts),
+}
+
+/// The exit code where nobody is left to call: that of the earlier broadcast.
+pub(crate) fn conclude(counts: Counts, allow: AllowArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let advice = || conclusion::ONLY_SKIPS.to_owned();
+    conclusion::judge(counts, allow, &conclusion::no_labels("the scope of the broadcast"), advice, console)
+}
+
 impl FailedOf {
-    /// Reads it out of the ledger; `None` when nobody of it is left to tell, which is said.
+    /// Reads it out of the ledger. Says when nobody is left to call.
     pub(crate) async fn load(
         ledger: &Ledger,
         named: &BroadcastId,
         event: &EventArgs,
         console: &mut Console,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Again, Failure> {
         let id = report::resolve(ledger, named, console).await?;
         let Some(recorded) = ledger.read(&id).await? else { return Err(report::unknown(&id)) };
         let Some(record) = recorded.broadcast.clone() else {
@@ -41,11 +55,11 @@ impl FailedOf {
         let untold = recorded.report.entries().iter().filter(|entry| again::is_untold(entry)).count();
         if untold == 0 {
             console.say(&format!("broadcast {id} has no failed, rejected or pending container"));
-            return Ok(None);
+            return Ok(Again::Nobody(recorded.report.counts()));
         }
         let broadcast = whole(&record, event)?;
         console.say(&format!("sending broadcast {id} again to {}", count(untold, "container")));
-        Ok(Some(Self { record, recorded, broadcast }))
+        Ok(Again::To(Self { record, recorded, broadcast }))
     }
 
     /// A report of nobody, for when nobody is left to tell.

@@ -7,7 +7,7 @@ use anstyle::Style;
 use clap::Args;
 use notifier::ledger::{BroadcastRecord, Ledger, Use};
 use notifier::outcome::Outcome;
-use notifier::report::Counts;
+use notifier::report::{Counts, Verdict};
 use notifier::settings::Environment;
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ struct End {
 
 impl End {
     fn is_failed(&self) -> bool {
-        !self.is_complete || !self.counts.all_told(false)
+        !self.is_complete || self.counts.verdict(false) != Verdict::Notified
     }
 
     /// `8 of 9 told, 1 failed`.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use notifier::deliver::Trust;
+use notifier::fleet::{Skip, SkipReason};
 use notifier::ledger::Ledger;
 use notifier::progress::Progress;
 use notifier::settings::Environment;
@@ -12,12 +13,13 @@ use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::{plan, records};
-use crate::{context, log};
+use crate::{context, log, services};
 
 /// Show who would be called, where, and who not and why; calls nobody
 ///
 /// The dry run of `send`: it asks ECS and EC2 as `send` does, and shows for every container of every running task in the
-/// scope whether it would be called. Ends 0 whenever the fleet could be looked at.
+/// scope whether it would be called. Ends 0 whenever the fleet could be looked
+/// at, and 2 when the cluster has no service of a name that was given.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
@@ -63,6 +65,10 @@ pub(crate) async fn run(
     } else {
         records::write(console.out(), format, plan::records(&fleet), &summary).map_err(Failure::output)?;
     }
+    let unknown = |skip: &&Skip| matches!(skip.reason, SkipReason::NoSuchService);
+    let unknown: Vec<_> =
+        fleet.skips.iter().filter(unknown).map(|skip| skip.member.service.as_str()).collect();
+    services::refuse_unknown(&unknown, &args.scope.cluster, &ctx.discovery).await?;
     if fleet.endpoints.is_empty() && fleet.skips.is_empty() {
         console.warn(&format!(
             "nobody opted in: no running container in {} has the labels",

@@ -16,12 +16,12 @@ use wire::{Draft, Message, ObserverMessage};
 
 use crate::args::{AudienceArgs, EventArgs, ForLedger, Format, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
-use crate::failed_of::FailedOf;
+use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
 use crate::render::records;
 use crate::report::{self, WaitArgs};
 use crate::watch::Watch;
-use crate::{context, log};
+use crate::{context, log, place};
 
 /// Put an event on the observer queue, for the daemon or the Lambda functions to broadcast
 ///
@@ -87,8 +87,9 @@ pub(crate) async fn run(
     let ledger = if is_read { context::kept_ledger(&aws, &settings).await? } else { Ledger::none() };
     let mut again = None;
     if let Some(named) = &args.audience.failed_of {
-        let Some(failed) = FailedOf::load(&ledger, named, &args.event, console).await? else {
-            return Ok(Exit::Done);
+        let failed = match FailedOf::load(&ledger, named, &args.event, console).await? {
+            Again::To(failed) => failed,
+            Again::Nobody(counts) => return failed_of::conclude(counts, args.wait.allow, console),
         };
         let report = failed.recorded.report;
         scope = again::scope(&failed.record, &report).unwrap_or(scope);
@@ -98,6 +99,8 @@ pub(crate) async fn run(
     context::in_region(&aws, "cluster", &scope.cluster)?;
     let body = message(scope, &broadcast)?;
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
+    let place = place::describe(&aws, queue.url(), console).await;
+    console.say(&format!("broadcast {} to queue {}{place}", broadcast.id, queue.name()));
     if let Some(report) = &again {
         again::expect(&ledger, report).await?;
     }
@@ -107,7 +110,6 @@ pub(crate) async fn run(
     }
     let message = published?;
     if let Some(seconds) = args.wait.wait {
-        console.say(&format!("broadcast {} is on queue {}", broadcast.id, queue.name()));
         let watch = Watch::new(&ledger, &aws, &settings);
         let wait = Duration::from_secs(seconds);
         let Some(seen) = watch.see(&broadcast.id, Some(wait), console).await? else {

@@ -9,7 +9,7 @@ use notifier::report::{Counts, Entry};
 use notifier::settings::Environment;
 use wire::BroadcastId;
 
-use crate::args::{ForQueues, Global, ProgressArgs, SettingFlags};
+use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::watch::{Seen, Watch};
@@ -85,9 +85,8 @@ pub(crate) struct WaitArgs {
         help_heading = "Result"
     )]
     pub(crate) wait: Option<u64>,
-    /// Containers that cannot be called do not make the exit code 1
-    #[arg(long, help_heading = "Result")]
-    pub(crate) allow_skips: bool,
+    #[command(flatten)]
+    pub(crate) allow: AllowArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -128,6 +127,7 @@ pub(crate) async fn run(
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
     let aws = context::aws_of_ledger(global, &settings).await?;
+    context::queues_in_region(&aws, &settings.queues)?;
     let ledger = context::kept_ledger(&aws, &settings).await?;
     let broadcast = resolve(&ledger, &args.broadcast, console).await?;
     let watch = Watch::new(&ledger, &aws, &settings);
@@ -206,10 +206,12 @@ pub(crate) fn conclude(
     if !seen.recorded.is_complete {
         return Err(not_ended(seen, broadcast, wait.wait));
     }
-    if counts.all_told(wait.allow_skips) {
-        return Ok(Exit::Done);
-    }
-    Err(Failure::not_told(conclusion::not_told(counts)).hint(advice(counts, broadcast)))
+    let empty = match (&seen.recorded.cancelled, &seen.recorded.broadcast) {
+        (Some(_), _) => "the broadcast was cancelled".to_owned(),
+        (None, Some(record)) => conclusion::no_labels(&format!("cluster {}", record.cluster)),
+        (None, None) => conclusion::no_labels("the scope of the broadcast"),
+    };
+    conclusion::judge(counts, wait.allow, &empty, || advice(counts, broadcast), console)
 }
 
 fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failure {

@@ -8,15 +8,15 @@ use notifier::deliver::Signing;
 use notifier::outcome::Cause;
 use notifier::report::{Counts, Entry, Report, Tally};
 use notifier::settings::Environment;
-use notifier::stage::Ctx;
-use notifier::text;
 
-use crate::args::{AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags};
+use crate::args::{
+    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags,
+};
 use crate::console::Console;
-use crate::failed_of::FailedOf;
+use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
 use crate::live::Live;
-use crate::{conclusion, context, log, progress};
+use crate::{conclusion, context, log, place, progress, services};
 
 /// Tell every running task of a scope, now, and report
 ///
@@ -29,9 +29,8 @@ pub(crate) struct SendArgs {
     audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
-    /// Containers that cannot be called do not make the exit code 1
-    #[arg(long, help_heading = "Result")]
-    allow_skips: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
     #[command(flatten)]
     progress: ProgressArgs,
     #[command(flatten)]
@@ -72,7 +71,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { audience, event, allow_skips, progress: shown, settings: flags } = args;
+    let SendArgs { audience, event, allow, progress: shown, settings: flags } = args;
     let scope = audience.scope();
     console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
@@ -80,7 +79,11 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::in_region(&aws, "cluster", &scope.cluster)?;
-    let trust = context::trust(&aws, &settings, environment).await?;
+    let (place, trust) = tokio::join!(
+        place::describe(&aws, &scope.cluster, console),
+        context::trust(&aws, &settings, environment)
+    );
+    let trust = trust?;
     if settings.trust.signing == Signing::Undecided {
         console.warn(context::UNSIGNED);
     }
@@ -89,9 +92,12 @@ pub(crate) async fn run(
         None => None,
         Some(named) => {
             let ledger = context::kept(ledger.clone())?;
-            let Some(again) = FailedOf::load(&ledger, named, &event, console).await? else {
-                conclusion::show(&FailedOf::nobody(named), console)?;
-                return Ok(Exit::Done);
+            let again = match FailedOf::load(&ledger, named, &event, console).await? {
+                Again::To(again) => again,
+                Again::Nobody(counts) => {
+                    conclusion::show(&FailedOf::nobody(named), console)?;
+                    return failed_of::conclude(counts, allow, console);
+                }
             };
             broadcast = again.broadcast.clone();
             Some(again)
@@ -103,7 +109,7 @@ pub(crate) async fn run(
         None => scope.describe(),
         Some(_) => "those who were not told".to_owned(),
     };
-    console.say(&format!("broadcast {} to {described}", broadcast.id));
+    console.say(&format!("broadcast {} to {described}{place}", broadcast.id));
 
     let live = Live::start(console.talk(), Arc::clone(&tally));
     let message = scope.message();
@@ -117,32 +123,15 @@ pub(crate) async fn run(
     live.finish().await;
     let report = report?;
     conclusion::show(&report, console)?;
-    refuse_unknown(&report, &scope, &ctx).await?;
-    let counts = report.counts();
-    if counts.total() == 0 && again.is_none() {
-        console
-            .warn(&format!("nobody was told: no running container in {} has the labels", scope.describe()));
-    }
-    if counts.all_told(allow_skips) {
-        return Ok(Exit::Done);
-    }
-    let hint = hint(&report, &scope, ctx.ledger.is_kept());
-    Err(Failure::not_told(conclusion::not_told(counts)).hint(hint))
+    services::refuse_unknown(&unknown_services(&report), &scope.cluster, &ctx.discovery).await?;
+    let hint = || hint(&report, &scope, ctx.ledger.is_kept());
+    conclusion::judge(report.counts(), allow, &conclusion::no_labels(&described), hint, console)
 }
 
-/// A service that was named and is not there is a mistake of whoever named it, even where skips are forgiven.
-async fn refuse_unknown(report: &Report, scope: &ScopeArgs, ctx: &Ctx) -> Result<(), Failure> {
+/// The services that were named and are not there: a mistake of the sender, even where skips are forgiven.
+fn unknown_services(report: &Report) -> Vec<&str> {
     let unknown = |entry: &&Entry| entry.cause == Some(Cause::NoSuchService);
-    let unknown: Vec<&str> =
-        report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect();
-    let Some(first) = unknown.first() else { return Ok(()) };
-    let failure = Failure::usage(format!("cluster {} has no service {}", scope.cluster, unknown.join(", ")));
-    // Only for the hint: whoever may not list services gets none.
-    let names = ctx.discovery.service_names(&scope.cluster).await.unwrap_or_default();
-    Err(match text::near(first, names.iter().map(String::as_str)) {
-        Some(near) => failure.hint(format!("did you mean {near}?")),
-        None => failure.hint("`aws ecs list-services` lists them"),
-    })
+    report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect()
 }
 
 /// What to do when some were not told.

@@ -55,10 +55,7 @@ pub(crate) async fn run(
     let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::unattended_aws(global, &settings).await?;
-    let queues = [&settings.queues.observer, &settings.queues.services, &settings.queues.tasks];
-    for url in queues.into_iter().flatten() {
-        context::in_region(&aws, "queue", url)?;
-    }
+    context::queues_in_region(&aws, &settings.queues)?;
     let chance = Chance::from_entropy();
     let queue =
         |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));

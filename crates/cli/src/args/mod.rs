@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 
+mod allow;
 mod event;
 mod progress;
 mod scope;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub(crate) use allow::AllowArgs;
 pub(crate) use event::EventArgs;
 pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::{AudienceArgs, ScopeArgs};

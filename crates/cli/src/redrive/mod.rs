@@ -190,6 +190,7 @@ async fn sort(
     }
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
+    context::queues_in_region(&aws, queues)?;
     let ledger = context::ledger_to_read(&aws, &settings).await?;
     let filter = filter(letters, &ledger, console).await?;
     warn_of_unnamed(letters.stage, queues, console);

@@ -37,7 +37,9 @@ fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_rep
     }
     assert!(report.stderr.contains("warning: the broadcast was cancelled: wrong cache\n"), "{report}");
     assert_eq!(pipeline.received().len(), 1, "the call under way when it was cancelled");
-    assert_eq!(pipeline.notifier("report b-1 --allow-skips").run().code, 0);
+    let report = pipeline.notifier("report b-1 --allow-skips").run();
+    assert!(report.code == 1 && report.stderr.contains("because: 4 containers skipped"), "{report}");
+    assert_eq!(pipeline.notifier("report b-1 --allow-skips --allow-empty").run().code, 0);
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn a_broadcast_that_is_cancelled_before_it_begins_calls_nobody() {
     assert!(cancel.stderr.contains("warning: the ledger has no record of b-1 yet"), "{cancel}");
     let _daemon = pipeline.serve("");
     let report = pipeline.broadcast();
-    assert_eq!(report.code, 0, "{report}");
+    assert!(report.code == 1 && report.stderr.contains("because: the broadcast was cancelled"), "{report}");
     assert_eq!(json(&report.stdout)[0]["summary"]["total"], 0, "{report}");
     assert!(report.stderr.contains("warning: the broadcast was cancelled\n"), "{report}");
     assert!(pipeline.received().is_empty());

@@ -188,7 +188,7 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
       1 rejected  404  it serves no such path: mend the label NOTIFY_ME_API_URI, or the service
     ");
     let talk: Vec<_> = published.stderr.lines().collect();
-    assert_eq!(talk[0], "broadcast b-1 is on queue observer");
+    assert_eq!(talk[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");
     assert_eq!(talk[talk.len() - 2], "error: 1 of 4 containers was not told");
     assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"), "{published}");
 

@@ -78,13 +78,13 @@ fn on_a_terminal_each_service_has_a_bar_that_grows_and_goes_when_the_report_is_t
     let _bound = redacted();
     let watched = send(USUAL, "", &[], Shown::Both);
     insta::assert_snapshot!(still(halfway(&watched)), @r"
-    broadcast cache-7 to cluster prod
+    broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
     quick           ████████████████████████████████████████  2 of 2
     slow-to-answer  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0 of 2
     * 2 of 4 containers told
     ");
     insta::assert_snapshot!(watched.last(), @r"
-    broadcast cache-7 to cluster prod
+    broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
     quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
     slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
     4 containers: 4 delivered
@@ -98,12 +98,14 @@ fn a_narrow_terminal_gets_narrow_bars() {
     let watched = send(Terminal { columns: 40, rows: 24 }, "", &[], Shown::Both);
     insta::assert_snapshot!(still(halfway(&watched)), @r"
     broadcast cache-7 to cluster prod
+    (account 111122223333, region us-east-1)
     quick          █████████  2 of 2
     slow-to-answ…  ░░░░░░░░░  0 of 2
     * 2 of 4 containers told
     ");
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod
+    (account 111122223333, region us-east-1)
     quick           2 of 2 told  max [time]
     slow-to-answer  2 of 2 told  max [time]
     4 containers: 4 delivered
@@ -164,7 +166,7 @@ fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
     let _bound = redacted();
     let watched = send(USUAL, "", &[], Shown::Stderr);
     assert_eq!(block(halfway(&watched)).len(), 3);
-    assert_eq!(watched.last(), "broadcast cache-7 to cluster prod");
+    assert_eq!(watched.last(), "broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)");
     insta::assert_snapshot!(watched.piped, @r"
     quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
     slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
@@ -178,7 +180,7 @@ fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
 #[test]
 fn there_are_no_bars_where_stderr_is_no_terminal_or_nobody_wants_them() {
     let watched = send(USUAL, "", &[], Shown::Stdout);
-    assert_eq!(watched.piped, "broadcast cache-7 to cluster prod\n");
+    assert_eq!(watched.piped, "broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)\n");
     assert!(!is_live(&watched.written), "{watched:#?}");
     let dumb: &[_] = &[("TERM", "dumb")];
     for (arguments, variables) in
@@ -188,7 +190,7 @@ fn there_are_no_bars_where_stderr_is_no_terminal_or_nobody_wants_them() {
         assert!(!is_live(&watched.written), "{arguments} {watched:#?}");
     }
     let sim = Sim::start(FLEET);
-    let run = sim.notifier("send --cluster prod").run();
+    let run = sim.notifier("send --cluster prod (account 111122223333, region us-east-1)").run();
     assert!(!is_live(&run.stdout) && !is_live(&run.stderr), "{run}");
 }
 

@@ -55,7 +55,7 @@ fn verbose_names_everyone_in_full_and_standalone_tasks_when_asked_for() {
 fn a_plan_of_some_services_names_those_that_the_cluster_does_not_have() {
     let sim = Sim::start(&private_fleet());
     insta::assert_snapshot!(sim.notifier("plan -c prod -s checkout -s serach").run(), @r#"
-    exit 0
+    exit 2
     --- stdout
     checkout  2 to call
       call    5c54b771/app  POST http://10.0.1.4:32768/v1.0/notify
@@ -66,6 +66,8 @@ fn a_plan_of_some_services_names_those_that_the_cluster_does_not_have() {
     2 containers would be called, 1 skipped, 2 ignored
     6 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 2
     --- stderr
+    error: cluster prod has no service serach
+    hint: did you mean search?
     "#);
 }
 

@@ -78,7 +78,10 @@ fn send_tells_of_each_container_as_it_happens_and_stdout_stays_the_report() {
         said.iter().map(|line| (line["kind"].as_str().unwrap(), line["text"].as_str().unwrap())).collect();
     assert_eq!(
         said,
-        [("note", "broadcast e-1 to cluster prod"), ("error", "2 of 6 containers were not told")]
+        [
+            ("note", "broadcast e-1 to cluster prod (account 111122223333, region us-east-1)"),
+            ("error", "2 of 6 containers were not told")
+        ]
     );
 }
 

@@ -37,6 +37,7 @@ fn what_was_published_is_named_with_its_ids() {
     message   [uuid]
     queue     http://127.0.0.1:[port]/111122223333/observer
     --- stderr
+    broadcast [uuid] to queue observer (account 111122223333, region us-east-1)
     "#);
     let by_setting = sim.notifier("publish -c prod --id e-1 --format json");
     insta::assert_snapshot!(by_setting.env("NOTIFIER_OBSERVER_QUEUE_URL", &queue).run(), @r#"
@@ -45,6 +46,7 @@ fn what_was_published_is_named_with_its_ids() {
     {"broadcast":"e-1","message":"[uuid]","queue":"http://127.0.0.1:[port]/111122223333/observer"}
     {"summary":{"published":1}}
     --- stderr
+    broadcast e-1 to queue observer (account 111122223333, region us-east-1)
     "#);
     let by_url = sim.notifier(&format!("publish -c prod --id e-2 --format csv --queue-url {queue}"));
     insta::assert_snapshot!(by_url.run(), @r#"

@@ -15,7 +15,7 @@ fn everyone_told_ends_0() {
     work  2 of 2 told  p50 [time]  p99 [time]  max [time]
     2 containers: 2 delivered
     --- stderr
-    broadcast [uuid] to cluster prod
+    broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     "#);
 }
 
@@ -37,10 +37,40 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
       1 skipped  label   correct its labels in the task definition, and deploy that
       1 skipped  health  see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
     --- stderr
-    broadcast [uuid] to cluster prod and its standalone tasks
+    broadcast [uuid] to cluster prod and its standalone tasks (account 111122223333, region us-east-1)
     error: 2 of 6 containers were not told
     hint: --allow-skips forgives containers that cannot be called
     "#);
+}
+
+#[test]
+fn a_cluster_named_by_its_arn_says_its_account_by_itself() {
+    let sim = Sim::start(&answering(""));
+    let run = sim.notifier("send -c arn:aws:ecs:us-east-1:444455556666:cluster/prod --allow-empty").run();
+    let says =
+        "to cluster arn:aws:ecs:us-east-1:444455556666:cluster/prod (account 444455556666, region us-east-1)";
+    assert!(run.stderr.contains(says), "{run}");
+}
+
+#[test]
+fn a_broadcast_that_notifies_nobody_is_no_success_unless_that_is_allowed() {
+    let empty = Sim::start("[[cluster]]\nname = 'prod'");
+    let skipped = Sim::start(&answering("health_check = true\nhealth = 'UNHEALTHY'"));
+    for (sim, allowed, why) in [
+        (&empty, "", "no running container in cluster prod has the labels"),
+        (&skipped, "--allow-skips", "2 containers skipped, and no other opted in"),
+    ] {
+        let run = sim.notifier(&format!("send -c prod {allowed}")).run();
+        assert_eq!(run.code, 1, "{run}");
+        assert!(run.stderr.contains("error: no container was notified\n"), "{run}");
+        assert!(run.stderr.contains(&format!("because: {why}\n")), "{run}");
+        assert!(run.stderr.contains("--allow-empty accepts that"), "{run}");
+        let run = sim.notifier(&format!("send -c prod {allowed} --allow-empty")).run();
+        assert_eq!(run.code, 0, "{run}");
+        assert!(run.stderr.contains(&format!("warning: no container was notified: {why}\n")), "{run}");
+    }
+    let run = skipped.notifier("send -c prod --allow-empty").run();
+    assert_eq!(run.code, 1, "skips are another matter: {run}");
 }
 
 #[test]
@@ -66,7 +96,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
     what to do:
       2 failed  503  it says that it is unavailable: its own log and its health say why; tell it again when it is well
     --- stderr
-    broadcast [uuid] to cluster prod
+    broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     error: 2 of 2 containers were not told
     hint: the same command with only `--service work` tries just that service again
     "#);
@@ -220,7 +250,7 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
     what to do:
       2 skipped  address-refused  if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS
     --- stderr
-    broadcast [uuid] to cluster prod
+    broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     error: 2 of 2 containers were not told
     hint: --allow-skips forgives containers that cannot be called
     "#);

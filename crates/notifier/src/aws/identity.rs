@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
 use tokio::time::timeout;
 
 use super::Aws;
@@ -22,10 +22,10 @@ pub enum IdentityError {
     #[error("STS did not answer GetCallerIdentity")]
     Sts(#[source] Box<SdkError<GetCallerIdentityError>>),
     /// No answer in time.
-    #[error("STS did not answer GetCallerIdentity within {ANSWER_TIME_MAX:?}")]
-    Late,
-    /// The answer has no id.
-    #[error("STS answered GetCallerIdentity without a user id")]
+    #[error("STS did not answer GetCallerIdentity within {0:?}")]
+    Late(Duration),
+    /// The answer lacks the id or the account.
+    #[error("STS answered GetCallerIdentity without saying who is calling")]
     Nameless,
 }
 
@@ -35,11 +35,25 @@ pub enum IdentityError {
 ///
 /// [`IdentityError`], after ten seconds at the latest.
 pub async fn unique_id(aws: &Aws) -> Result<String, IdentityError> {
-    let asked = timeout(ANSWER_TIME_MAX, aws.sts.get_caller_identity().send()).await;
-    let answer = asked.map_err(|_elapsed| IdentityError::Late)?;
-    let answer = answer.map_err(|error| IdentityError::Sts(Box::new(error)))?;
-    let id = answer.user_id.filter(|id| !id.is_empty()).ok_or(IdentityError::Nameless)?;
+    let id = ask(aws, ANSWER_TIME_MAX).await?.user_id;
+    let id = id.filter(|id| !id.is_empty()).ok_or(IdentityError::Nameless)?;
     Ok(without_session(&id).to_owned())
+}
+
+/// The number of the account whose credentials these clients use.
+///
+/// # Errors
+///
+/// [`IdentityError`], after `wait_max` at the latest.
+pub async fn account(aws: &Aws, wait_max: Duration) -> Result<String, IdentityError> {
+    let account = ask(aws, wait_max).await?.account;
+    account.filter(|account| !account.is_empty()).ok_or(IdentityError::Nameless)
+}
+
+async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, IdentityError> {
+    let asked = timeout(wait_max, aws.sts.get_caller_identity().send()).await;
+    let answer = asked.map_err(|_elapsed| IdentityError::Late(wait_max))?;
+    answer.map_err(|error| IdentityError::Sts(Box::new(error)))
 }
 
 /// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, and their account is not one of them.

@@ -31,6 +31,8 @@ const ENDPOINT_KEY: &str = "endpoint_url";
 const SERVICES: [&str; 7] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS"];
 /// Profiles that an error lists.
 const PROFILES_SHOWN_MAX: usize = 30;
+/// Digits of an account's number.
+const ACCOUNT_DIGITS: usize = 12;
 /// The profile of whoever names none.
 const DEFAULT: &str = "default";
 /// Profiles that lead to each other by `source_profile`.
@@ -224,9 +226,36 @@ pub fn region_of(text: &str) -> Option<&str> {
     rest.starts_with("amazonaws.").then_some(region)
 }
 
+/// The account that an ARN or the URL of a queue names: twelve digits.
+#[must_use]
+pub fn account_of(text: &str) -> Option<&str> {
+    let account = match text.split_once("://") {
+        // Emulators have other hosts and the same path.
+        Some((_, url)) => url.split('/').nth(1),
+        None => text.strip_prefix("arn:")?.split(':').nth(3),
+    }?;
+    let is_account = account.len() == ACCOUNT_DIGITS && account.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then_some(account)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arn_and_a_queue_url_name_their_account() {
+        for (text, account) in [
+            ("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", Some("111122223333")),
+            ("arn:aws:s3:::bucket", None),
+            ("prod", None),
+            ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", Some("111122223333")),
+            ("http://127.0.0.1:4566/000000000000/q", Some("000000000000")),
+            ("http://127.0.0.1:4566/queue/q", None),
+            ("http://127.0.0.1:4566", None),
+        ] {
+            assert_eq!(account_of(text), account, "{text}");
+        }
+    }
 
     #[test]
     fn an_arn_and_a_queue_url_name_their_region() {

@@ -33,7 +33,7 @@ use reach::GiveUp;
 use secrets::Secrets;
 use skew::Skew;
 
-pub use load::{LoadError, region_of};
+pub use load::{LoadError, account_of, region_of};
 
 use crate::ambient::Clock;
 

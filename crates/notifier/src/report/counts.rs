@@ -73,10 +73,26 @@ impl Counts {
         self.delivered + self.gone
     }
 
-    /// Whether the broadcast reached everyone it was for: exit code 0. `allow_skips` forgives containers that could not
-    /// be called.
+    /// How a broadcast with these counts is judged. `allow_skips` forgives containers that could not be called.
     #[must_use]
-    pub fn all_told(self, allow_skips: bool) -> bool {
-        self.total() == self.told() + if allow_skips { self.skipped } else { 0 }
+    pub fn verdict(self, allow_skips: bool) -> Verdict {
+        let forgiven = if allow_skips { self.skipped } else { 0 };
+        match self.told() {
+            told if told + forgiven < self.total() => Verdict::Missed,
+            0 => Verdict::Nobody,
+            _ => Verdict::Notified,
+        }
     }
+}
+
+/// How a broadcast is judged by its counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every container was notified, apart from skips that were forgiven.
+    Notified,
+    /// No container was notified and none is missing: nothing opted in, or all that did were skipped and forgiven. More
+    /// often a mistake in the scope or the labels than what the sender wanted.
+    Nobody,
+    /// Some containers were not notified.
+    Missed,
 }

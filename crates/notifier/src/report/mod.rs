@@ -24,7 +24,7 @@ use wire::BroadcastId;
 use crate::outcome::Outcome;
 
 pub use advice::advice;
-pub use counts::Counts;
+pub use counts::{Counts, Verdict};
 pub use entry::Entry;
 pub use event::{Event, What, events};
 pub use given_up::RECEIVES_TIME_MAX;

@@ -128,19 +128,22 @@ fn lines_are_what_scripts_read_with_null_for_the_unknown() {
 }
 
 #[test]
-fn all_are_told_when_each_was_delivered_to_or_is_gone_and_skips_count_unless_forgiven() {
-    let all_told = |outcomes: &[Option<Outcome>]| {
+fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifies_nobody_is_no_success() {
+    let verdict = |outcomes: &[Option<Outcome>]| {
         let mut counts = Counts::default();
         for outcome in outcomes {
             counts.add(*outcome);
         }
-        (counts.all_told(false), counts.all_told(true))
+        (counts.verdict(false), counts.verdict(true))
     };
-    assert_eq!(all_told(&[]), (true, true));
-    assert_eq!(all_told(&[Some(Outcome::Delivered), Some(Outcome::Gone)]), (true, true));
-    assert_eq!(all_told(&[Some(Outcome::Delivered), Some(Outcome::Skipped)]), (false, true));
+    use Verdict::{Missed, Nobody, Notified};
+    let (delivered, skipped) = (Some(Outcome::Delivered), Some(Outcome::Skipped));
+    assert_eq!(verdict(&[delivered, Some(Outcome::Gone)]), (Notified, Notified));
+    assert_eq!(verdict(&[delivered, skipped]), (Missed, Notified));
+    assert_eq!(verdict(&[]), (Nobody, Nobody));
+    assert_eq!(verdict(&[skipped, skipped]), (Missed, Nobody));
     for wrong in [Some(Outcome::Rejected), Some(Outcome::Failed), None] {
-        assert_eq!(all_told(&[Some(Outcome::Delivered), wrong]), (false, false));
+        assert_eq!(verdict(&[delivered, wrong]), (Missed, Missed));
     }
 }
 

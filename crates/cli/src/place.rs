@@ -1,0 +1,28 @@
+//! The account and region in which a command is about to act. They are shown before anything is sent.
+
+use std::time::Duration;
+
+use notifier::aws::{Aws, account_of, identity, region_of};
+use notifier::text::printable;
+
+use crate::console::Console;
+
+/// The longest wait for the number of the account, which is only shown.
+const ACCOUNT_TIME_MAX: Duration = Duration::from_secs(2);
+/// The most characters of an account or region that are shown.
+const NAME_CHARS_MAX: usize = 64;
+
+/// ` (account 111122223333, region eu-west-1)`: those that the ARN or the queue's URL names, else those of the credentials.
+/// Empty where neither is known. AWS is not asked when nobody reads the answer.
+pub(crate) async fn describe(aws: &Aws, named: &str, console: &Console) -> String {
+    let account = match account_of(named) {
+        Some(account) => Some(account.to_owned()),
+        None if console.quiet => None,
+        None => identity::account(aws, ACCOUNT_TIME_MAX).await.ok(),
+    };
+    let region = region_of(named).or(aws.region.as_deref());
+    let part = |what: &str, name: &str| format!("{what} {}", printable(name, NAME_CHARS_MAX));
+    let parts = [account.as_deref().map(|it| part("account", it)), region.map(|it| part("region", it))];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
