@@ -29,6 +29,7 @@ mod serve;
 mod services;
 mod simulate;
 mod stop;
+mod trial;
 mod watch;
 
 use std::process::ExitCode;

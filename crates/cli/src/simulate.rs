@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use clap::Args;
 use notifier::ambient::Clock;
+use notifier::aws::Aws;
 use notifier::input;
+use notifier::settings::QueueUrls;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 
 use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::log;
+use crate::render::units::count;
 use crate::stop::Stop;
+use crate::trial::{self, Simulated};
 
 /// The fleet of a run without a file.
 const EXAMPLE: &str = include_str!("../../simulator/fleets/example.toml");
@@ -24,7 +28,8 @@ const FLEET_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Run the simulator of ECS, EC2 and SQS by itself, until Ctrl-C
 ///
 /// Its containers really listen, on loopback addresses, and answer as the fleet file says. Any credentials and any region
-/// are accepted.
+/// are accepted. The queues of the three stages and an empty ledger are there. A file to `source` in another terminal
+/// points every command and every other AWS tool at them; it is removed at the end.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct SimulateArgs {
@@ -34,9 +39,15 @@ pub(crate) struct SimulateArgs {
     /// Where the API listens; else a free port of 127.0.0.1
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// An SQS queue that is there from the start; repeat it for more
+    /// A further SQS queue that is there from the start; repeat it for more
     #[arg(long = "queue", value_name = "NAME")]
     queues: Vec<String>,
+    /// Do not make the queues of the three stages and their dead-letter queues
+    #[arg(long)]
+    no_queues: bool,
+    /// Where the variables for another terminal are written; else into a temporary folder
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     /// Print the example fleet, with every field explained, and end
     #[arg(long)]
     print_example: bool,
@@ -47,9 +58,10 @@ pub(crate) struct SimulateArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  The example fleet, and a look at it from another terminal:
-    ecs-task-notifier simulate --listen 127.0.0.1:4500
-    ecs-task-notifier plan --cluster prod --endpoint-url http://127.0.0.1:4500 --region us-east-1
+  The example fleet, and in another terminal the daemon at work on it:
+    ecs-task-notifier simulate --env-file trial.env
+    source trial.env
+    ecs-task-notifier serve
 
   A fleet of one's own:
     ecs-task-notifier simulate --print-example > fleet.toml
@@ -72,37 +84,60 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
     };
     let fleet = Fleet::from_toml(&text)
         .map_err(|error| Failure::usage(format!("{name} is not a fleet")).because(&error))?;
-    let queues = args.queues.into_iter().map(|name| QueueSpec { name, ..QueueSpec::default() });
-    let options = Options {
-        listen: args.listen,
-        queues: queues.collect(),
-        throttle_like_aws: args.throttle,
-        epoch: now(),
-        ..Options::default()
-    };
-    let sim = Simulator::start(fleet, options)
-        .await
-        .map_err(|error| Failure::failed("the simulator cannot start").because(&error))?;
+    let region = fleet.region.clone();
+    let cluster = fleet.clusters.first().map(|cluster| cluster.name.clone());
+    // Before the folder exists: a signal must not leave it behind.
     let stop = Stop::listen()?;
-    writeln!(console.out(), "{}", sim.url()).map_err(Failure::output)?;
+    let sim = start(fleet, &args).await?;
+    let queues =
+        if args.no_queues { QueueUrls::default() } else { trial::queues::create(&sim, &region).await? };
+    let folder = trial::Folder::create()?;
+    let url = sim.url();
+    // Made now, so that `history` finds an empty ledger before the first broadcast.
+    drop(folder.open_ledger(&Aws::at(&url, &region)).await?);
+    let key = trial::key()?.private;
+    let simulated = Simulated { url: &url, region: &region, queues: &queues, key: &key };
+    let env_file = folder.write_env_file(args.env_file.as_deref(), &simulated)?;
+    writeln!(console.out(), "{url}").map_err(Failure::output)?;
     console.finish().map_err(Failure::output)?;
     console.say(&format!(
-        "{} tasks; Ctrl-C ends it. In another terminal:\n{}",
-        sim.tasks().len(),
-        pointers(&sim.url())
+        "{} in {region}; Ctrl-C ends everything. In another terminal:",
+        count(sim.tasks().len(), "task"),
     ));
+    trial::say_source(&env_file, console);
+    if let Some(cluster) = cluster {
+        say_commands(&cluster, !args.no_queues, console);
+    }
     stop.asked().await;
     sim.stop().await;
     Ok(Exit::Done)
 }
 
-/// How to point other tools at a simulator.
-pub(crate) fn pointers(url: &str) -> String {
-    format!(
-        "  export AWS_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n  \
-         export NOTIFIER_ALLOW_NETWORKS=127.0.0.0/8,::1/128\n  \
-         aws ecs list-clusters"
-    )
+async fn start(fleet: Fleet, args: &SimulateArgs) -> Result<Simulator, Failure> {
+    let made_later: Vec<String> =
+        if args.no_queues { Vec::new() } else { trial::queues::names(&fleet.region).collect() };
+    let queues = args.queues.iter().filter(|name| !made_later.contains(name));
+    let options = Options {
+        listen: args.listen,
+        queues: queues.map(|name| QueueSpec { name: name.clone(), ..QueueSpec::default() }).collect(),
+        throttle_like_aws: args.throttle,
+        epoch: now(),
+        ..Options::default()
+    };
+    Simulator::start(fleet, options)
+        .await
+        .map_err(|error| Failure::failed("the simulator cannot start").because(&error))
+}
+
+/// Says what to run against the simulator, in an order in which each works.
+fn say_commands(cluster: &str, has_queues: bool, console: &mut Console) {
+    trial::say_commands(&[format!("plan --cluster {cluster}"), format!("send --cluster {cluster}")], console);
+    if has_queues {
+        trial::say_commands(&["serve"], console);
+        console.say("While it serves, in a third terminal after the same `source`:");
+        trial::say_commands(&[format!("publish --cluster {cluster} --wait")], console);
+    }
+    trial::say_commands(&["report last"], console);
 }
 
 fn read(path: &std::path::Path) -> Result<String, Failure> {

@@ -115,6 +115,16 @@ impl Console {
         self.tell("note", "", &printable_lines(text));
     }
 
+    /// Says something that is to be copied, in lines that are as long as they are, unless the run is to be quiet.
+    pub(crate) fn say_unwrapped(&mut self, text: &str) {
+        if self.progress == Progress::Json {
+            return self.say(text);
+        }
+        if !self.quiet {
+            self.speak(&format!("{}\n", printable_lines(text)));
+        }
+    }
+
     /// Says something that was rendered, and so has colours of ours, unless the run is to be quiet.
     pub(crate) fn say_rendered(&mut self, text: &str) {
         self.tell("note", "", text);

@@ -2,30 +2,21 @@
 //! the tasks are simulated.
 
 mod check;
+mod scene;
 mod staging;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use notifier::ambient::{Chance, Clock};
-use notifier::aws::{Aws, identity};
-use notifier::daemon::{self, Queues, StageOptions};
-use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
-use notifier::discover::{Discovery, Health};
-use notifier::ledger::Ledger;
-use notifier::network::Networks;
-use notifier::progress::Progress;
-use notifier::queue::{Queue, Trace};
+use notifier::ambient::Clock;
+use notifier::queue::Trace;
 use notifier::report::Tally;
-use notifier::secrets::{SecretRef, Vault};
-use notifier::settings::Environment;
-use notifier::stage::{Ctx, Senders};
-use simulator::{Fleet, Options, QueueSpec, Simulator};
-use tokio_util::sync::CancellationToken;
-use wire::signature::{VerifyingKeys, key_pair};
+use simulator::Simulator;
 use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 
 use crate::args::{Format, Global, ProgressArgs};
@@ -36,19 +27,26 @@ use crate::render::style::{BOLD, DIM};
 use crate::render::table::{Cell, Table};
 use crate::render::units::{count, digits, duration};
 use crate::stop::Stop;
-use crate::{conclusion, log, progress, publish, simulate};
+use crate::{conclusion, log, progress, publish, trial};
+use scene::Scene;
 use staging::{CLUSTER, Role};
 
 /// How long the broadcast may take before the demo gives up on it.
 const BROADCAST_TIME_MAX: Duration = Duration::from_secs(120);
 /// Between two looks at whether the broadcast is complete.
 const LOOK: Duration = Duration::from_millis(20);
-/// The queues, in the order of the stages.
-const QUEUES: [&str; 3] =
-    ["ecs_service_notification_us-east-1", "ecs_service_us-east-1", "ecs_service_task_us-east-1"];
-/// Region and account of the simulated AWS.
-const REGION: &str = "us-east-1";
-const ACCOUNT: &str = "111122223333";
+/// What to try in another terminal while the demo is left running. Some of its fleet cannot be told, so `send` and
+/// `publish` end with exit code 1.
+const COMMANDS: [&str; 8] = [
+    "plan --cluster demo",
+    "send --cluster demo",
+    "publish --cluster demo --wait",
+    "report last",
+    "history",
+    "send --failed-of last",
+    "redrive --dry-run",
+    "drop --code rejected --reason 'it said no'",
+];
 
 /// A whole broadcast on this machine: no AWS account, no set-up
 ///
@@ -64,9 +62,12 @@ pub(crate) struct DemoArgs {
     /// Tasks of each ordinary service
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
     tasks: u16,
-    /// Leave everything running, and say how to point other tools at it
+    /// Leave everything running until Ctrl-C, and write a file to `source` in another terminal
     #[arg(long)]
     keep: bool,
+    /// With --keep: where that file is written; else into a temporary folder
+    #[arg(long, value_name = "FILE", requires = "keep")]
+    env_file: Option<PathBuf>,
     #[command(flatten)]
     progress: ProgressArgs,
 }
@@ -82,48 +83,75 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     console.show_progress(args.progress.progress);
     log_quietly(console);
     let cast = staging::cast(usize::from(args.services), usize::from(args.tasks));
-    let sim = start(&cast).await?;
+    // Before the folder exists: a signal must not leave it behind.
+    let stop = args.keep.then(Stop::listen).transpose()?;
+    let mut asked = pin!(async {
+        match stop {
+            Some(stop) => stop.asked().await,
+            None => std::future::pending().await,
+        }
+    });
+    let folder = args.keep.then(trial::Folder::create).transpose()?;
+    let scene = Scene::set(&cast, folder.as_ref()).await?;
     let broadcast = broadcast()?;
-    introduce(&cast, &sim, &broadcast, console);
-
+    introduce(&cast, &scene.sim, &broadcast, console);
     let tally: Shared = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
-    let aws = Aws::at(&sim.url(), REGION);
-    let (queues, observer) = queues(&aws, &sim);
-    let (trust, keys) = throwaway().await?;
-    let own = identity::unique_id(&aws)
-        .await
-        .map_err(|error| Failure::failed("the demo's daemon does not know who it is").because(&error))?;
-    let ctx = stages(&aws, trust, progress::follow(&tally, console))?.believing(Senders::new([own]));
-    let ctx = Arc::new(ctx);
-    let shutdown = CancellationToken::new();
-    let options = daemon::Options {
-        notify: Some(StageOptions::new(deliver::Options::default().concurrency)),
-        grace: Duration::from_secs(2),
-        ..daemon::Options::new(Chance::from_entropy())
-    };
-    let daemon = tokio::spawn(daemon::serve(ctx, queues, options, shutdown.clone()));
+    let daemon = scene.serve(progress::follow(&tally, console));
 
+    let verdict = tokio::select! {
+        verdict = perform(&cast, &scene, &broadcast, &tally, console) => verdict,
+        signal = &mut asked => Err(Failure::not_told(format!("{signal} ended the demo before its end"))),
+    };
+    if let (Some(folder), Ok(_)) = (&folder, &verdict) {
+        let env_file = folder.write_env_file(args.env_file.as_deref(), &scene.simulated())?;
+        console.say("everything is left running until Ctrl-C. In another terminal:");
+        trial::say_source(&env_file, console);
+        trial::say_commands(&COMMANDS, console);
+        scene.sim.reset_received();
+        asked.await;
+        tell_since(&scene, console);
+    }
+    daemon.stop().await?;
+    scene.sim.stop().await;
+    verdict
+}
+
+/// Publishes the event, waits for the end of the broadcast, and shows what became of it.
+async fn perform(
+    cast: &[Role],
+    scene: &Scene,
+    broadcast: &Broadcast,
+    tally: &Shared,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let started = Instant::now();
     let scope = ObserverMessage { cluster: CLUSTER.to_owned(), ..ObserverMessage::default() };
-    let body = publish::message(scope, &broadcast)?;
-    observer
+    let body = publish::message(scope, broadcast)?;
+    scene
+        .observer
         .publish(&[body], &Trace::default())
         .await
         .map_err(|error| Failure::failed("the event was not published").because(&error))?;
-    let live = Live::start(console.talk(), Arc::clone(&tally));
-    let complete = tokio::time::timeout(BROADCAST_TIME_MAX, completion(&tally)).await.is_ok();
+    let live = Live::start(console.talk(), Arc::clone(tally));
+    let complete = tokio::time::timeout(BROADCAST_TIME_MAX, completion(tally)).await.is_ok();
     let took = started.elapsed();
     live.finish().await;
+    show(cast, scene, tally, complete.then_some(took), console)
+}
 
-    let verdict = show(&cast, &sim, &keys, &tally, complete.then_some(took), console);
-    if args.keep && verdict.is_ok() {
-        keep(&sim, console).await?;
+/// What the demo's containers received while it was left running, and from whom.
+fn tell_since(scene: &Scene, console: &mut Console) {
+    let received = scene.sim.received();
+    if received.is_empty() {
+        return;
     }
-    shutdown.cancel();
-    let ended = daemon.await.map_err(|error| Failure::failed("the daemon crashed").because(&error))?;
-    sim.stop().await;
-    ended.map_err(|error| Failure::failed("the daemon failed").because(&error))?;
-    verdict
+    let calls = count(received.len(), "further call");
+    match check::signatures(&scene.keys, &received) {
+        Ok(()) => console.say(&format!("{calls} since then, each one signed")),
+        Err(Failure { message, causes, .. }) => {
+            console.warn(&format!("{calls} since then, and {message}: {}", causes.join(": ")));
+        }
+    }
 }
 
 /// What is about to happen, and with what.
@@ -155,37 +183,6 @@ fn log_quietly(console: &Console) {
     }
 }
 
-async fn start(cast: &[Role]) -> Result<Simulator, Failure> {
-    let fleet = Fleet::from_toml(&staging::fleet(cast))
-        .map_err(|error| Failure::usage("the demo cannot be staged like this").because(&error))?;
-    let expected: usize = cast.iter().flat_map(|role| &role.calls).sum();
-    let dead = QUEUES.iter().map(|name| QueueSpec { name: format!("{name}_dead"), ..QueueSpec::default() });
-    let live = QUEUES.iter().map(|name| QueueSpec {
-        name: (*name).to_owned(),
-        attributes: BTreeMap::from([
-            ("VisibilityTimeout".to_owned(), "30".to_owned()),
-            (
-                "RedrivePolicy".to_owned(),
-                serde_json::json!({
-                    "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}_dead"),
-                    "maxReceiveCount": 5,
-                })
-                .to_string(),
-            ),
-        ]),
-    });
-    let options = Options {
-        queues: dead.chain(live).collect(),
-        // Enough to notice calls that should not have been made.
-        received_max: 2 * expected + 1_000,
-        epoch: simulate::now(),
-        ..Options::default()
-    };
-    Simulator::start(fleet, options)
-        .await
-        .map_err(|error| Failure::failed("the demo cannot start").because(&error))
-}
-
 fn broadcast() -> Result<Broadcast, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::failed("the demo's event is wrong").because(error);
     let id = BroadcastId::try_from(uuid::Uuid::now_v7().to_string()).map_err(|error| wrong(&error))?;
@@ -194,42 +191,6 @@ fn broadcast() -> Result<Broadcast, Failure> {
         Draft { kind: Some("com.example.cache.clear".to_owned()), data: Some(data), ..Draft::default() };
     let event = draft.complete(&id, Clock::system().now()).map_err(|error| wrong(&error))?;
     Ok(Broadcast { id, event })
-}
-
-fn queues(aws: &Aws, sim: &Simulator) -> (Queues, Queue) {
-    let chance = Chance::from_entropy();
-    let [observer, services, tasks] = QUEUES
-        .map(|name| Queue::at(aws.sqs.clone(), format!("{}/{ACCOUNT}/{name}", sim.url()), chance.clone()));
-    let queues = Queues { observer: Some(observer.clone()), services: Some(services), tasks: Some(tasks) };
-    (queues, observer)
-}
-
-/// A key that signs this demo's requests and no others, and what its receivers need to know of it.
-async fn throwaway() -> Result<(Trust, VerifyingKeys), Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::failed("the demo has no key").because(error);
-    let pair = key_pair(&*notifier::ambient::key_bytes().map_err(|error| wrong(&error))?);
-    let environment: Environment = [("DEMO_KEY", pair.private.as_str())].into_iter().collect();
-    let signing = Signing::By(vec![SecretRef::Env("DEMO_KEY".to_owned())]);
-    let options = TrustOptions { signing, ..TrustOptions::default() };
-    let trust = Trust::load(&options, &Vault::new(environment, None)).await.map_err(|error| wrong(&error))?;
-    Ok((trust, VerifyingKeys::parse(&pair.public).map_err(|error| wrong(&error))?))
-}
-
-fn stages(aws: &Aws, trust: Trust, progress: Progress) -> Result<Ctx, Failure> {
-    // The only form in which loopback may be called.
-    let networks: Networks = "127.0.0.0/8,::1/128"
-        .parse()
-        .map_err(|error| Failure::failed("loopback cannot be allowed").because(&error))?;
-    // Nobody wants to wait minutes for the task that refuses on purpose.
-    let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
-    let clock = Clock::system();
-    Ok(Ctx::new(
-        Discovery::new(aws, Health::Detect, networks.clone()),
-        Deliverer::new(&options, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
-        Ledger::none(),
-        progress,
-        clock,
-    ))
 }
 
 async fn completion(tally: &Shared) {
@@ -246,8 +207,7 @@ fn lock(tally: &Shared) -> std::sync::MutexGuard<'_, Tally> {
 /// took, if it ended.
 fn show(
     cast: &[Role],
-    sim: &Simulator,
-    keys: &VerifyingKeys,
+    scene: &Scene,
     tally: &Shared,
     took: Option<Duration>,
     console: &mut Console,
@@ -261,8 +221,8 @@ fn show(
     let Some(took) = took else {
         return Err(Failure::not_told(format!("the broadcast did not end within {BROADCAST_TIME_MAX:?}")));
     };
-    let received = sim.received();
-    check::signatures(keys, &received)?;
+    let received = scene.sim.received();
+    check::signatures(&scene.keys, &received)?;
     let checks = check::checks(cast, &tally, &received);
     console.say("\nwhat was staged, what was reported and what the containers received:");
     console.say_table(&check::table(&checks));
@@ -292,16 +252,4 @@ fn bystanders(tally: &Tally) -> Table {
         table.row(1, [Cell::from(service), Cell::new(reason, DIM)]);
     }
     table
-}
-
-async fn keep(sim: &Simulator, console: &mut Console) -> Result<(), Failure> {
-    let stop = Stop::listen()?;
-    console.say(&format!(
-        "everything is left running until Ctrl-C. In another terminal:\n{}\n  ecs-task-notifier plan --cluster {CLUSTER}\n  \
-         ecs-task-notifier send --cluster {CLUSTER}\n  ecs-task-notifier publish --cluster {CLUSTER} --queue {}",
-        simulate::pointers(&sim.url()),
-        QUEUES[0]
-    ));
-    stop.asked().await;
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `demo`.
 
-use crate::support::{notifier, redacted};
+use crate::support::{Run, notifier, redacted, until};
+use crate::trial::Trial;
 
 #[test]
 fn the_demo_ends_as_staged_and_reports_every_container() {
@@ -110,31 +111,58 @@ fn the_demo_fits_a_narrow_terminal_and_is_as_large_as_asked_for() {
 }
 
 #[test]
-fn a_demo_that_is_kept_can_be_planned_sent_to_and_published_to() {
-    let mut demo = notifier("demo --keep --services 0").start();
-    let talk = demo.talk_until("ecs-task-notifier publish");
-    let exports = talk.iter().filter_map(|line| line.trim().strip_prefix("export "));
-    let variables: Vec<(String, String)> = exports
-        .flat_map(str::split_whitespace)
-        .map(|pair| pair.split_once('=').unwrap())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let commands: Vec<&str> =
-        talk.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier ")).collect();
-    let codes: Vec<(&str, i32)> = commands
-        .into_iter()
-        .map(|command| {
-            let run =
-                variables.iter().fold(notifier(command), |run, (name, value)| run.env(name, value)).run();
-            (command, run.code)
-        })
-        .collect();
-    // The demo's fleet is not one that everybody in can be told.
+fn a_demo_that_is_kept_is_a_trial_to_work_in() {
+    let demo = Trial::start(notifier("demo --keep --services 0"), "ecs-task-notifier drop");
+    assert_eq!(demo.variables["AWS_REGION"], "us-east-1");
+    // Some of the demo's fleet cannot be told.
     let expected = [
         ("plan --cluster demo", 0),
         ("send --cluster demo", 1),
-        ("publish --cluster demo --queue ecs_service_notification_us-east-1", 0),
+        ("publish --cluster demo --wait", 1),
+        ("report last", 1),
+        ("history", 0),
+        ("send --failed-of last", 1),
+        ("redrive --dry-run", 0),
+        ("drop --code rejected --reason 'it said no'", 0),
     ];
-    assert_eq!(codes, expected);
-    assert_eq!(demo.stop().code, 0);
+    let commands = demo.commands();
+    let runs: Vec<(&str, Run)> =
+        commands.iter().map(|command| (command.as_str(), demo.run(command))).collect();
+    let codes: Vec<(&str, i32)> = runs.iter().map(|(command, run)| (*command, run.code)).collect();
+    assert_eq!(codes, expected, "{runs:#?}");
+    for (command, outcome) in [
+        ("plan", "pricing"),
+        ("publish", "1 rejected"),
+        ("report", "answered 403 Forbidden"),
+        ("history", "com.example.cache.clear"),
+        ("send --failed-of", "answered 403 Forbidden"),
+        ("redrive", "legacy"),
+        ("drop", "audit"),
+    ] {
+        let (_, run) = runs.iter().find(|(found, _)| found.starts_with(command)).unwrap();
+        assert!(run.stdout.contains(outcome), "{command}: {run}");
+    }
+
+    let latest = demo.run("history --limit 1 --format json").stdout;
+    let latest: serde_json::Value = serde_json::from_str(latest.lines().next().unwrap()).unwrap();
+    let cancelled = demo.run(&format!("cancel {}", latest["broadcast"].as_str().unwrap()));
+    assert_eq!(cancelled.code, 0, "{cancelled}");
+    // Back to work, which is done by the demo's daemon, and to the dead letters again.
+    let redriven = demo.run("redrive --service audit");
+    assert_eq!(redriven.code, 0, "{redriven}");
+    until("the letters are back", || demo.run("redrive --dry-run").stdout.contains("audit"));
+
+    let end = demo.end();
+    assert_eq!(end.code, 0, "{end}");
+    assert!(end.stderr.replace('\n', " ").contains("each one signed"), "{end}");
+}
+
+#[test]
+fn a_demo_that_is_kept_says_when_calls_were_not_signed_by_its_key() {
+    let demo = Trial::start(notifier("demo --keep --services 0"), "ecs-task-notifier drop");
+    let send = demo.run("send --cluster demo --service search --signing-secret none");
+    assert_eq!(send.code, 0, "{send}");
+    let end = demo.end();
+    assert_eq!(end.code, 0, "{end}");
+    assert!(end.stderr.replace('\n', " ").contains("received a call that is not ours"), "{end}");
 }

@@ -36,3 +36,4 @@ mod settings;
 mod simulate;
 mod support;
 mod terminal;
+mod trial;

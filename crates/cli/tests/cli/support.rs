@@ -236,8 +236,14 @@ impl Running {
     }
 
     /// Asks it to stop, and waits for the end.
-    pub(crate) fn stop(mut self) -> Run {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+    pub(crate) fn stop(self) -> Run {
+        self.stop_by("TERM")
+    }
+
+    /// The same by this signal.
+    pub(crate) fn stop_by(mut self, signal: &str) -> Run {
+        let killed =
+            Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(killed.success());
         let code = self.child.wait().unwrap().code().expect("it ended by itself");
         let mut run = Run { code, stdout: String::new(), stderr: String::new() };
@@ -298,6 +304,8 @@ fn point(command: &mut Command, url: &str) {
 pub(crate) struct Sim {
     pub url: String,
     _process: Running,
+    /// What it leaves there when it is killed.
+    _temporary: tempfile::TempDir,
 }
 
 impl Sim {
@@ -308,12 +316,14 @@ impl Sim {
     pub(crate) fn with_queues(fleet: &str, queues: &[&str]) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), fleet).unwrap();
-        let simulate = notifier("--quiet simulate --fleet").arg(file.path().to_str().unwrap());
+        let temporary = tempfile::tempdir().unwrap();
+        let simulate = notifier("--quiet simulate --no-queues --fleet").arg(file.path().to_str().unwrap());
+        let simulate = simulate.env("TMPDIR", temporary.path().to_str().unwrap());
         let simulate = queues.iter().fold(simulate, |run, name| run.arg("--queue").arg(name));
         let mut process = simulate.start();
         let url = process.line();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
-        Self { url, _process: process }
+        Self { url, _process: process, _temporary: temporary }
     }
 
     pub(crate) fn queue_url(&self, name: &str) -> String {
@@ -337,14 +347,19 @@ impl Sim {
 
     /// Calls SQS as any client would; the answer is JSON.
     pub(crate) fn sqs(&self, operation: &str, parameters: &str) -> String {
-        let address = self.url.strip_prefix("http://").unwrap();
-        let request = format!(
-            "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: AmazonSQS.{operation}\r\n\
-             content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{parameters}",
-            parameters.len()
-        );
-        http(address, &request)
+        sqs(&self.url, operation, parameters)
     }
+}
+
+/// Calls the SQS at this endpoint as any client would; the answer is JSON.
+pub(crate) fn sqs(url: &str, operation: &str, parameters: &str) -> String {
+    let address = url.strip_prefix("http://").unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: AmazonSQS.{operation}\r\n\
+         content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{parameters}",
+        parameters.len()
+    );
+    http(address, &request)
 }
 
 /// Sends a request as it is, and gives back everything that is answered.
