@@ -150,7 +150,8 @@ def main():
         program = home / released.removesuffix(".tar.gz") / dist.NAME
         port = free_port()
         simulate = [program, "simulate", "--fleet", home / "fleet.toml", "--listen", f"127.0.0.1:{port}"]
-        ecs = servers.enter_context(running(port, simulate, variables))
+        # It is killed in the end: what it keeps for its users goes with `home`.
+        ecs = servers.enter_context(running(port, simulate, variables | {"TMPDIR": str(home)}))
         port = free_port()
         ministack = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
         ministack |= {"LAMBDA_EXECUTOR": "local", "LOG_LEVEL": "WARNING", "PATH": "/usr/bin:/bin"}

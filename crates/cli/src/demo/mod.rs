@@ -93,6 +93,10 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     });
     let folder = args.keep.then(trial::Folder::create).transpose()?;
     let scene = Scene::set(&cast, folder.as_ref()).await?;
+    // Before the broadcast, so that a file that cannot be written is told of at once.
+    let simulated = scene.simulated();
+    let write = |folder: &trial::Folder| folder.write_env_file(args.env_file.as_deref(), &simulated);
+    let env_file = folder.as_ref().map(write).transpose()?;
     let broadcast = broadcast()?;
     introduce(&cast, &scene.sim, &broadcast, console);
     let tally: Shared = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
@@ -102,10 +106,9 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
         verdict = perform(&cast, &scene, &broadcast, &tally, console) => verdict,
         signal = &mut asked => Err(Failure::not_told(format!("{signal} ended the demo before its end"))),
     };
-    if let (Some(folder), Ok(_)) = (&folder, &verdict) {
-        let env_file = folder.write_env_file(args.env_file.as_deref(), &scene.simulated())?;
+    if let (Some(env_file), Ok(_)) = (&env_file, &verdict) {
         console.say("everything is left running until Ctrl-C. In another terminal:");
-        trial::say_source(&env_file, console);
+        trial::say_source(env_file, console);
         trial::say_commands(&COMMANDS, console);
         scene.sim.reset_received();
         asked.await;

@@ -1,6 +1,6 @@
 //! The file to `source`: every variable that a command in another terminal needs, and nothing of the user's own account.
 
-use std::fs::OpenOptions;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -145,7 +145,8 @@ fn push_quoted(out: &mut String, text: &str) {
 #[derive(Debug)]
 pub(crate) struct EnvFile {
     path: PathBuf,
-    inode: u64,
+    /// Open, so that no other file gets its inode.
+    file: File,
 }
 
 impl EnvFile {
@@ -165,15 +166,10 @@ impl EnvFile {
                 .hint("it is not the file of an earlier trial: name a new file, or remove this one first"),
             _ => unwritable(&error),
         })?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.metadata());
-        match written {
-            Ok(metadata) => Ok(Self { path, inode: metadata.ino() }),
-            Err(error) => {
-                // Half a file is of no use.
-                drop(std::fs::remove_file(&path));
-                Err(unwritable(&error))
-            }
-        }
+        let written = file.write_all(text.as_bytes());
+        // Half a file is removed again.
+        let made = Self { path, file };
+        written.map(|()| made).map_err(|error| unwritable(&error))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -184,8 +180,9 @@ impl EnvFile {
 impl Drop for EnvFile {
     fn drop(&mut self) {
         // A later trial may have put its own file here. A file that cannot be removed is of no use to anybody.
-        let is_ours = std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
-        if is_ours {
+        let found = std::fs::symlink_metadata(&self.path);
+        let is_ours = |found: Metadata| self.file.metadata().is_ok_and(|ours| ours.ino() == found.ino());
+        if found.is_ok_and(is_ours) {
             drop(std::fs::remove_file(&self.path));
         }
     }
@@ -197,7 +194,7 @@ fn is_of_a_trial(path: &Path) -> bool {
     let limit = FIRST_LINE.len() as u64;
     // Nothing but a regular file is opened: a pipe would keep us waiting.
     path.is_file()
-        && std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut start)).is_ok()
+        && File::open(path).and_then(|file| file.take(limit).read_to_string(&mut start)).is_ok()
         && start == FIRST_LINE
 }
 

@@ -24,7 +24,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use env_file::{EnvFile, Variables, quoted};
 
-/// The variable that holds the private key. It is no setting: NOTIFIER_SIGNING_SECRET names it.
+/// The variable that holds the private key. It is no setting: `NOTIFIER_SIGNING_SECRET` names it.
 pub(crate) const KEY_VARIABLE: &str = "TRIAL_SIGNING_KEY";
 /// The access key of the commands in the other terminal. The simulator accepts any.
 pub(crate) const ACCESS_KEY: &str = "trial";
