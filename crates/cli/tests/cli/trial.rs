@@ -85,6 +85,7 @@ fn sourced(file: &std::path::Path) -> BTreeMap<String, String> {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("AWS_PROFILE", "production")
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
         .env("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
         .env("NOTIFIER_TASKS_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/111122223333/real")
         .env("NOTIFIER_ATTEMPTS", "none")
