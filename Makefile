@@ -95,7 +95,7 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	cmp LICENSE infra/terraform/LICENSE
 	! git ls-files --error-unmatch $(LOCK) 2>/dev/null || grep -q '"zh:' $(LOCK) # only the registry's has these
 	python3 infra/terraform/tests/readme.py --check
-	$(TF) -chdir=infra/acceptance fmt -check
+	$(TF) -chdir=infra/acceptance fmt -check -recursive
 	rm -rf $(TERRAFORM_COPIES) && mkdir -p $(TERRAFORM_COPIES)
 	tar -c -C infra --exclude='.terraform*' --exclude='*.tfstate*' terraform acceptance | tar -x -C $(TERRAFORM_COPIES)
 	$(TF) -chdir=$(TERRAFORM_COPY) init -input=false -backend=false
@@ -103,18 +103,19 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	$(TF) -chdir=$(TERRAFORM_COPY) test
 	TF="$(TF)" python3 infra/terraform/tests/fetch_release.py $(TERRAFORM_COPY)
 	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/examples/* $(TERRAFORM_COPIES)/acceptance
-	python3 infra/acceptance/tests/lifecycle.py
 	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
 	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
 	$(TOOLS)-checkov/bin/checkov --directory infra --framework terraform --compact --quiet --skip-download
 
 REGION ?=
 BUDGET ?=
+ACCEPTANCE = $(TOOLS)/bin/python infra/acceptance/run.py --region "$(REGION)" --budget "$(BUDGET)" --terraform $(TF)
 .PHONY: acceptance
-acceptance: test-tools lambda ## Try everything on a real account, REGION=... BUDGET=USD, and destroy it (shows the cost and asks first)
+acceptance: test-tools ## Try everything on a real account, REGION=... BUDGET=USD, and destroy it (shows the cost and asks first)
+	$(ACCEPTANCE) --dry-run # before minutes of building
+	$(MAKE) lambda
 	cargo build --release --package ecs-task-notifier
-	$(TOOLS)/bin/python infra/acceptance/run.py --region "$(REGION)" --budget "$(BUDGET)" --architecture $(ARCH) \
-		--program $(CURDIR)/target/release/ecs-task-notifier --terraform $(TF)
+	$(ACCEPTANCE) --architecture $(ARCH) --program $(CURDIR)/target/release/ecs-task-notifier
 
 .PHONY: test-deployed
 test-deployed: test-tools ## The module applied to an emulator: the functions running, and people with its policies (needs terraform or TF=...)
@@ -122,6 +123,13 @@ test-deployed: test-tools ## The module applied to an emulator: the functions ru
 	TF=$(TF) $(CARGO_TOOL) nextest run --package lambdas --test deployed --run-ignored only
 	cargo build --package ecs-task-notifier
 	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/people.py target/debug/ecs-task-notifier
+
+.PHONY: test-acceptance
+test-acceptance: test-tools ## `make acceptance` rehearsed on emulators, and what it does when it is cut off (needs terraform or TF=...)
+	$(MAKE) lambda ARCH=x86_64
+	cargo build --package ecs-task-notifier
+	$(TOOLS)/bin/python infra/acceptance/tests/lifecycle.py
+	TF=$(TF) $(TOOLS)/bin/python infra/acceptance/tests/rehearsal.py target/debug/ecs-task-notifier
 
 .PHONY: cold-start
 cold-start: ## Zip size, and time from process start to ready, of the functions built for this machine (ARCH=x86_64)

@@ -36,6 +36,12 @@ resource "aws_ecs_cluster" "other" {
   name = "${local.name}-other"
 }
 
+# For the services with Service Connect, so that broadcasts to the first cluster do not concern them.
+resource "aws_ecs_cluster" "connected" {
+  #checkov:skip=CKV_AWS_65:It lives for an hour
+  name = "${local.name}-connected"
+}
+
 data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:A key's policy is about that key, and without its account nobody could manage it
   #checkov:skip=CKV_AWS_111:A key's policy is about that key, and without its account nobody could manage it
@@ -87,7 +93,7 @@ module "notifier" {
   signing_secret_arn         = aws_secretsmanager_secret.signing.arn
   signing_secret_kms_key_arn = aws_kms_key.this.arn
 
-  cluster_arns   = [aws_ecs_cluster.this.arn]
+  cluster_arns   = [aws_ecs_cluster.this.arn, aws_ecs_cluster.connected.arn]
   redriver_arns  = var.operator_arn == null ? [] : [var.operator_arn]
   allow_networks = [aws_vpc.this.cidr_block]
 
@@ -97,6 +103,8 @@ module "notifier" {
   route_table_ids      = [aws_route_table.this.id]
   create_vpc_endpoints = true
 
+  # A task that does not answer is given up within minutes, while somebody waits.
+  horizon_minutes  = 2
   log_level        = "debug"
   create_alarms    = false
   create_dashboard = false

@@ -1,20 +1,23 @@
 """A sample task: answers notifications and says in its log, one JSON object a line, what it received and answered.
 
-The path /refuse-once refuses each notification the first time that it sees its id, and takes it the second time.
+The path /refuse-once refuses each notification the first time that it sees its id, and takes it the second time. Arguments:
+address and port to listen at; else port 8080 of every address.
 """
 
 import http.server
 import json
+import sys
 
 BODY_BYTES_MAX = 1_100_000
 SEEN_MAX = 10_000
+PORT = "8080"
 seen = set()
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         length = int(self.headers.get("Content-Length", "0"))
-        self.rfile.read(min(length, BODY_BYTES_MAX))
+        body = self.rfile.read(min(length, BODY_BYTES_MAX))
         notification = self.headers.get("webhook-id", "")
         refused = self.path == "/refuse-once" and notification not in seen
         if len(seen) < SEEN_MAX:
@@ -22,12 +25,19 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         status = 404 if refused else 204
         self.send_response(status)
         self.end_headers()
-        signed = "webhook-signature" in self.headers
-        print(json.dumps({"received": notification, "status": status, "signed": signed}), flush=True)
+        # The sample tasks started before there was a key, so whoever reads the log checks the signature.
+        print(json.dumps({
+            "received": notification,
+            "status": status,
+            "timestamp": self.headers.get("webhook-timestamp", ""),
+            "signature": self.headers.get("webhook-signature", ""),
+            "body": body.decode("utf-8", "replace"),
+        }), flush=True)
 
     def log_message(self, *_):
         pass
 
 
 if __name__ == "__main__":
-    http.server.ThreadingHTTPServer(("", 8080), Receiver).serve_forever()
+    address, port = sys.argv[1:] or ("", PORT)
+    http.server.ThreadingHTTPServer((address, int(port)), Receiver).serve_forever()

@@ -5,9 +5,12 @@ This file is the frame: what it costs, the question, apply, steps, destroy, repo
 
 import argparse
 import json
+import math
 import os
 import pathlib
+import re
 import secrets
+import shutil
 import signal
 import string
 import subprocess
@@ -22,16 +25,23 @@ HOURS = 2
 # USD an hour in us-east-1; other regions cost up to half as much again.
 PRICES = {
     "8 interface endpoints in zones (ec2, ecs, sqs, secretsmanager; two zones)": 8 * 0.01,
-    "3 sample tasks on Fargate (0.25 vCPU, 0.5 GB) and 4 public addresses": 3 * 0.0124 + 4 * 0.005,
+    "5 sample tasks on Fargate (0.25 vCPU, 0.5 GB) and 6 public addresses": 5 * 0.0124 + 6 * 0.005,
     "1 host (t4g.small or t3.small)": 0.021,
+    "a private certificate authority for short-lived certificates (50 USD a month)": 50 / 730,
     "a key of KMS (1 USD a month), a secret (0.40), requests and logs": 0.01,
 }
+RUN_LETTERS = 4
 DESTROY_TRIES = 4
 DESTROY_WAIT_S = 60
 
 
 class Stopped(Exception):
     """Somebody pressed Ctrl-C, or the machine stops."""
+
+
+def refuse(sentence):
+    """Ends the program, with what is wrong and what to do."""
+    sys.exit(f"error: {sentence}")
 
 
 def cost():
@@ -45,24 +55,35 @@ def announce(account, region, run):
     print("\n".join(lines))
 
 
+def afford(budget):
+    if cost() > budget:
+        refuse(f"the run may cost {cost():.2f} USD, more than the budget of {budget:.2f}: allow more with --budget or BUDGET=")
+
+
 def agree(account, arguments):
-    """Ends the program unless the cost is within the budget and somebody said yes."""
-    if cost() > arguments.budget:
-        sys.exit(f"error: the run may cost {cost():.2f} USD, more than the budget of {arguments.budget:.2f}: --budget allows more")
-    if not arguments.yes and input(f"type the account's number to go on ({account}): ").strip() != account:
-        sys.exit("nothing was done")
+    """Ends the program unless somebody says yes."""
+    try:
+        if arguments.yes or input(f"type the account's number to go on ({account}): ").strip() == account:
+            return
+    except (EOFError, KeyboardInterrupt):
+        print()
+    sys.exit("nothing was done")
 
 
 class Terraform:
     """Terraform on a state of its own for each run, so that a run that was cut off can be destroyed by --destroy."""
 
-    def __init__(self, program, folder, run, variables):
-        self.program, self.folder, self.run = program, folder, run
-        self.variables = [f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in variables.items()]
+    def __init__(self, program, folder, run, variables, root=HERE):
+        self.program, self.folder, self.run, self.root = program, folder, run, root
+        self.variables = self.flags(variables)
+
+    @staticmethod
+    def flags(variables):
+        return [f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in variables.items()]
 
     def call(self, *arguments, capture=False):
         environment = os.environ | {"TF_DATA_DIR": str(self.folder / "terraform"), "TF_IN_AUTOMATION": "1"}
-        command = [self.program, f"-chdir={HERE}", *arguments]
+        command = [self.program, f"-chdir={self.root}", *arguments]
         # In a session of its own: Ctrl-C reaches this program alone, which asks terraform to end what it began, so that
         # its state knows everything that there is.
         out = subprocess.PIPE if capture else None
@@ -77,13 +98,15 @@ class Terraform:
             raise subprocess.CalledProcessError(process.returncode, command)
         return stdout
 
+    def state_file(self):
+        return self.folder / "terraform.tfstate"
+
     def state(self):
-        return f"-state={self.folder / 'terraform.tfstate'}"
+        return f"-state={self.state_file()}"
 
     def apply(self, **more):
         self.call("init", "-input=false")
-        extra = [f"-var={name}={value}" for name, value in more.items()]
-        self.call("apply", "-auto-approve", "-input=false", self.state(), *self.variables, *extra)
+        self.call("apply", "-auto-approve", "-input=false", self.state(), *self.variables, *self.flags(more))
 
     def outputs(self):
         found = json.loads(self.call("output", "-json", self.state(), capture=True))
@@ -126,8 +149,8 @@ def perform(terraform, steps, results):
             except Exception as error:  # one step's mistake must not hide the others' answers
                 results.append(Result(step.__name__, "failed", f"{type(error).__name__}: {error}"))
             print(f"{results[-1].verdict:7} {results[-1].name}: {results[-1].detail}")
-    except (Stopped, subprocess.CalledProcessError) as error:
-        results.append(Result("the run itself", "failed", str(error)))
+    except Exception as error:  # it belongs into the report, and nothing may prevent that everything is destroyed
+        results.append(Result("the run itself", "failed", f"{type(error).__name__}: {error}"))
     finally:
         for number in SIGNALS:
             signal.signal(number, patience)
@@ -137,48 +160,106 @@ def perform(terraform, steps, results):
         results.append(Result("destroy", "held" if gone else "failed", detail))
 
 
+def cell(text):
+    """A text that stays within its cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def report(results, region, run, account):
     """The result as Markdown, without the account's number."""
-    rows = "\n".join(f"| {it.name} | {it.verdict} | {it.detail} |".replace(account, "ACCOUNT") for it in results)
+    rows = "\n".join(f"| {it.name} | {it.verdict} | {cell(it.detail)} |".replace(account, "ACCOUNT") for it in results)
     return f"# Acceptance run {run}, {region}\n\n| step | verdict | what was seen |\n| --- | --- | --- |\n{rows}\n"
+
+
+def usd(text):
+    amount = float(text) if text else math.nan
+    if not (math.isfinite(amount) and amount >= 0):
+        raise argparse.ArgumentTypeError(f"`{text}` is no amount: name what the run may cost in USD, such as 5 (BUDGET=5 for make)")
+    return amount
+
+
+def run_name(text):
+    if not re.fullmatch("[a-z0-9]{%d}" % RUN_LETTERS, text):
+        raise argparse.ArgumentTypeError(f"`{text}` is no name of a run: it is {RUN_LETTERS} lower-case letters or digits")
+    return text
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--region", required=True, help="AWS region; none is taken from the environment")
-    parser.add_argument("--budget", type=float, required=True, help="USD that the run may cost at most")
+    parser.add_argument("--budget", type=usd, help="USD that the run may cost at most; not needed with --destroy")
     parser.add_argument("--architecture", default="arm64", choices=["arm64", "x86_64"])
     parser.add_argument("--archives", type=json.loads, default=None, help="as the module takes it, in JSON; what `make lambda` built without it")
     parser.add_argument("--program", default="ecs-task-notifier", help="the program")
     parser.add_argument("--terraform", default=os.environ.get("TF", "terraform"))
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target" / "acceptance")
+    parser.add_argument("--dry-run", action="store_true", help="say in which account, what it costs and what is wrong; make nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--destroy", metavar="RUN", help="only take down what this run left")
-    return parser.parse_args(arguments)
+    parser.add_argument("--run", type=run_name, help="what the run is called, in four lower-case letters or digits; drawn without it")
+    parser.add_argument("--destroy", metavar="RUN", type=run_name, help="only take down what this run left")
+    found = parser.parse_args(arguments)
+    if found.budget is None and not found.destroy:
+        parser.error("--budget is missing: name what the run may cost in USD, such as --budget 5")
+    return found
 
 
-def main():
-    import boto3  # here, so that the frame can be tested without it
+def look(arguments, archives):
+    """Ends the program when something is missing on this machine, before anything is made."""
+    if shutil.which(arguments.terraform) is None:
+        refuse(f"there is no program `{arguments.terraform}`: install Terraform, or name it with --terraform or TF=")
+    if arguments.destroy or arguments.dry_run:
+        return
+    if shutil.which(arguments.program) is None:
+        refuse(f"there is no program `{arguments.program}`: build it with `make acceptance`, or name it with --program")
+    files = archives.get("files")
+    if files and not pathlib.Path(files).is_dir():
+        refuse(f"there are no archives of the functions in {files}: build them with `make lambda ARCH={arguments.architecture}`")
 
-    arguments = parse(sys.argv[1:])
-    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = arguments.region
-    session = boto3.Session(region_name=arguments.region)
-    identity = session.client("sts").get_caller_identity()
-    account = identity["Account"]
-    run = arguments.destroy or "".join(secrets.choice(string.ascii_lowercase) for _ in range(4))
-    folder = arguments.folder / run
-    folder.mkdir(parents=True, exist_ok=True)
+
+def enter(region):
+    """A session in this region and who it belongs to; ends the program when there is none."""
+    try:
+        import boto3  # here, so that the frame can be tested without it
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    except ImportError:
+        refuse("Python has no boto3: use `make acceptance`, or install it with `pip install boto3`")
+    try:
+        session = boto3.Session(region_name=region)
+        if not any(region in session.get_available_regions("ecs", partition) for partition in session.get_available_partitions()):
+            refuse(f"there is no region `{region}`: name one such as eu-west-1 with --region or REGION=")
+        return session, session.client("sts").get_caller_identity()
+    except NoCredentialsError:
+        refuse("there are no AWS credentials: sign in with `aws sso login` or `aws login`, or set AWS_PROFILE, and try again")
+    except (BotoCoreError, ClientError) as error:
+        refuse(f"AWS does not say whose account this is ({cell(str(error))}): look at the credentials, and whether the region is enabled")
+
+
+def main(arguments, root=HERE):
+    arguments = parse(arguments)
+    if not arguments.destroy:
+        afford(arguments.budget)
     archives = arguments.archives or {"files": str(ROOT / "target" / "lambda" / arguments.architecture)}
+    look(arguments, archives)
+    run = arguments.destroy or arguments.run or "".join(secrets.choice(string.ascii_lowercase) for _ in range(RUN_LETTERS))
+    folder = arguments.folder / run
     variables = {"run": run, "architecture": arguments.architecture, "archives": archives}
-    operator = operator_arn(session, identity)
-    if operator:
-        variables["operator_arn"] = operator
-    terraform = Terraform(arguments.terraform, folder, run, variables)
+    terraform = Terraform(arguments.terraform, folder, run, variables, root)
+    if arguments.destroy and not terraform.state_file().exists():
+        refuse(f"{folder} holds no state of a run `{run}`: name a run whose state is on this machine")
+    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = arguments.region
+    session, identity = enter(arguments.region)
     if arguments.destroy:
         terraform.call("init", "-input=false")
-        sys.exit(0 if terraform.destroy() else 1)
+        return 0 if terraform.destroy() else 1
+    account = identity["Account"]
+    operator = operator_arn(session, identity)
+    if operator:
+        terraform.variables += Terraform.flags({"operator_arn": operator})
     announce(account, arguments.region, run)
+    if arguments.dry_run:
+        return 0
     agree(account, arguments)
+    folder.mkdir(parents=True)
     results = []
     try:
         perform(terraform, All(session, arguments.program).after, results)
@@ -186,8 +267,8 @@ def main():
         text = report(results, arguments.region, run, account)
         (folder / "report.md").write_text(text)
         print(f"\n{text}\nalso in {folder / 'report.md'}")
-    sys.exit(1 if any(it.verdict == "failed" for it in results) else 0)
+    return 1 if any(it.verdict == "failed" for it in results) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -1,22 +1,7 @@
-# Three sample services: on Fargate, on a host in bridge mode, and one that refuses what it sees for the first time.
-
-locals {
-  services = {
-    fargate = { path = "/notify", tasks = 2, launch = "FARGATE", network = "awsvpc" }
-    host    = { path = "/notify", tasks = 2, launch = "EC2", network = "bridge" }
-    refuses = { path = "/refuse-once", tasks = 1, launch = "FARGATE", network = "awsvpc" }
-  }
-}
-
-resource "aws_cloudwatch_log_group" "samples" {
-  #checkov:skip=CKV_AWS_158:It lives for an hour
-  #checkov:skip=CKV_AWS_338:It lives for an hour
-  name              = "/ecs/${local.name}"
-  retention_in_days = 1
-}
+# The sample services, and the host of those in bridge mode.
 
 data "aws_iam_policy_document" "assume_service" {
-  for_each = toset(["ecs-tasks.amazonaws.com", "ec2.amazonaws.com"])
+  for_each = toset(["ecs.amazonaws.com", "ecs-tasks.amazonaws.com", "ec2.amazonaws.com"])
 
   statement {
     actions = ["sts:AssumeRole"]
@@ -39,7 +24,7 @@ resource "aws_iam_role_policy_attachment" "execution" {
 }
 
 resource "aws_ecs_task_definition" "sample" {
-  for_each = local.services
+  for_each = merge(local.services, local.connected)
 
   family                   = "${local.name}-${each.key}"
   requires_compatibilities = [each.value.launch]
@@ -59,7 +44,7 @@ resource "aws_ecs_task_definition" "sample" {
     command                = ["python", "-u", "-c", file("${path.module}/receiver.py")]
     essential              = true
     readonlyRootFilesystem = true
-    portMappings           = [{ containerPort = 8080, hostPort = each.value.network == "bridge" ? 0 : 8080 }]
+    portMappings           = [{ name = "http", containerPort = 8080, hostPort = each.value.network == "bridge" ? 0 : 8080 }]
     dockerLabels           = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = each.value.path }
     logConfiguration = {
       logDriver = "awslogs"

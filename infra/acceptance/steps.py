@@ -1,7 +1,10 @@
 """What an acceptance run looks at. Each step is a function that returns a Result; a doubt that only an account can
 settle is a step too."""
 
+import base64
 import dataclasses
+import hashlib
+import hmac
 import json
 import os
 import subprocess
@@ -9,7 +12,15 @@ import time
 
 SECONDS_MAX = 900
 LOG_WAIT_S = 120
+LOG_POLL_S = 5
+PROBE_RECEIVES_MAX = 6
+MAPPING_WAIT_S = 180
+MAPPING_POLL_S = 5
+BATCHING_WINDOW_S = 1
 TYPE = "com.example.acceptance"
+# How Service Connect may treat a call that goes past it: AWS documents that its proxy listens at the container's port,
+# and at another one where `ingressPortOverride` says so. It does not document what the proxy does with plain HTTP.
+ENDED = ("delivered", "rejected", "failed")
 
 
 @dataclasses.dataclass
@@ -33,11 +44,20 @@ def held(name, condition, detail):
     return Result(name, "held" if condition else "failed", detail)
 
 
+def is_signed(secret, received):
+    """Whether a request that a sample task logged bears a signature by this secret, after Standard Webhooks."""
+    content = f"{received['received']}.{received['timestamp']}.{received['body']}".encode()
+    mac = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), content, hashlib.sha256).digest()
+    wanted = f"v1,{base64.b64encode(mac).decode()}"
+    return any(hmac.compare_digest(wanted, found) for found in received["signature"].split())
+
+
 class All:
     """The steps of one run, in order: later ones use what earlier ones published."""
 
     def __init__(self, session, program):
         self.session, self.program = session, program
+        self.env = {}
 
     def after(self, terraform):
         """The steps, once everything has been applied."""
@@ -45,8 +65,8 @@ class All:
         outputs = terraform.outputs()
         self.facts = outputs["facts"]
         self.env = dict(self.settings(outputs["environment_file"]))
-        key = self.run("keygen", "--quiet")
-        self.session.client("secretsmanager").put_secret_value(SecretId=self.facts["secret_arn"], SecretString=key.stdout.strip())
+        self.secret = self.run("keygen", "--quiet").stdout.strip()
+        self.session.client("secretsmanager").put_secret_value(SecretId=self.facts["secret_arn"], SecretString=self.secret)
         return [
             self.plan_finds_every_task, self.publish_reaches_who_does_not_refuse, self.report_and_receivers_agree,
             self.redrive_reaches_who_refused, self.kms_and_ledger_work_together, self.conditions_limit_clusters,
@@ -62,8 +82,8 @@ class All:
                 yield name, value.strip("'\"")
 
     def run(self, *arguments, codes=(0,)):
-        done = subprocess.run([self.program, *arguments], env=os.environ | getattr(self, "env", {}), capture_output=True,
-                              text=True, timeout=SECONDS_MAX)
+        done = subprocess.run([self.program, *arguments], env=os.environ | self.env, capture_output=True, text=True,
+                              timeout=SECONDS_MAX)
         if done.returncode not in codes:
             raise RuntimeError(f"{arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
         return done
@@ -73,10 +93,10 @@ class All:
         lines = [json.loads(line) for line in self.run(*arguments, "--format", "json", codes=codes).stdout.splitlines()]
         return [line for line in lines if "outcome" in line]
 
-    def publish(self):
+    def publish(self, cluster="cluster"):
         """Publishes and waits; returns the rows of the report and the seconds that it took."""
         begin = time.monotonic()
-        rows = self.rows("publish", "--cluster", self.facts["cluster"], "--type", TYPE, "--wait=600")
+        rows = self.rows("publish", "--cluster", self.facts[cluster], "--type", TYPE, "--wait=600")
         return rows, time.monotonic() - begin
 
     def client(self, service, role=None):
@@ -86,6 +106,17 @@ class All:
         keys = sts.assume_role(RoleArn=role, RoleSessionName="acceptance")["Credentials"]
         return self.session.client(service, aws_access_key_id=keys["AccessKeyId"],
                                    aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+
+    def logged(self, group, pattern, fits, count):
+        """The JSON lines of a log group that fit: so many, or all that it has in time. CloudWatch may answer with an empty
+        page before a full one."""
+        logs, until = self.client("logs"), time.monotonic() + LOG_WAIT_S
+        while True:
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, filterPattern=pattern)
+            found = [line for page in pages for line in map(as_json, (event["message"] for event in page["events"])) if fits(line)]
+            if len(found) >= count or time.monotonic() > until:
+                return found
+            time.sleep(LOG_POLL_S)
 
     def plan_finds_every_task(self):
         done = self.run("plan", "--cluster", self.facts["cluster"], "--format", "json")
@@ -100,19 +131,12 @@ class All:
 
     def received(self, status, count):
         """What the sample tasks say that they received, with this answer: so many, or all that their logs have in time."""
-        logs, until = self.client("logs"), time.monotonic() + LOG_WAIT_S
-        while True:
-            pages = logs.get_paginator("filter_log_events").paginate(
-                logGroupName=self.facts["samples_log"], filterPattern=f"{{ $.status = {status} }}")
-            found = [json.loads(event["message"]) for page in pages for event in page["events"]]
-            if len(found) >= count or time.monotonic() > until:
-                return found
-            time.sleep(5)
+        return self.logged(self.facts["samples_log"], f"{{ $.status = {status} }}", lambda it: it.get("status") == status, count)
 
     def report_and_receivers_agree(self):
         wanted = self.facts["tasks"] - 1
         took, turned = self.received(204, wanted), self.received(404, 1)
-        signed = all(it["signed"] for it in took + turned)
+        signed = all(is_signed(self.secret, it) for it in took + turned)
         right = len(took) == wanted and len(turned) == 1 and signed
         return held("the receivers' logs", right, f"{len(took)} took it, {len(turned)} refused it, all signed: {signed}")
 
@@ -120,7 +144,7 @@ class All:
         dry = self.run("redrive", "--stage", "notify", "--dry-run")
         self.run("redrive", "--stage", "notify")
         told = self.received(204, self.facts["tasks"])
-        return held("redrive", len(told) == self.facts["tasks"], f"{len(told)} told; dry run: {dry.stdout.strip().splitlines()[-1:]}")
+        return held("redrive", len(told) == self.facts["tasks"], f"{len(told)} told; dry run: {' '.join(dry.stdout.strip().splitlines()[-1:])}")
 
     def kms_and_ledger_work_together(self):
         table = self.env["NOTIFIER_LEDGER"].removeprefix("dynamodb:")
@@ -149,22 +173,59 @@ class All:
     def sender_id_is_the_role(self):
         url = self.facts["probe_queue_url"]
         self.client("sqs", self.facts["stranger_arn"]).send_message(QueueUrl=url, MessageBody="{}")
-        got = self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageSystemAttributeNames=["SenderId"])
+        sqs = self.client("sqs")
+        for _ in range(PROBE_RECEIVES_MAX):
+            got = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageSystemAttributeNames=["SenderId"])
+            if got.get("Messages"):
+                break
+        else:
+            return held("SenderId", False, "the message did not come back")
         sender = got["Messages"][0]["Attributes"]["SenderId"]
         return held("SenderId", sender == f"{self.facts['stranger_id']}:acceptance", "the role's unique id, a colon, the session" if ":" in sender else sender)
 
     def debug_logs_arrive(self):
-        events = self.client("logs").filter_log_events(logGroupName=self.facts["notify_log"], filterPattern='{ $.level = "DEBUG" }')["events"]
-        return held("debug logs in CloudWatch", bool(events), f"{len(events)} lines")
+        """A message that keeps the functions warm notifies nobody, and each of them logs it at this level."""
+        self.client("sqs").send_message(QueueUrl=self.env["NOTIFIER_OBSERVER_QUEUE_URL"], MessageBody='{"keep_warm": true}')
+        found = self.logged(self.facts["notify_log"], '{ $.level = "DEBUG" }', lambda it: it.get("level") == "DEBUG", 1)
+        return held("debug logs in CloudWatch", bool(found), f"{len(found)} lines when it looked")
+
+    def window(self):
+        """The notify function's batching window, once AWS has put it into force."""
+        until = time.monotonic() + MAPPING_WAIT_S
+        while True:
+            calls = self.client("lambda").list_event_source_mappings(FunctionName=self.facts["notify_function"])
+            (mapping,) = calls["EventSourceMappings"]
+            if mapping["State"] == "Enabled" or time.monotonic() > until:
+                return mapping["MaximumBatchingWindowInSeconds"]
+            time.sleep(MAPPING_POLL_S)
 
     def a_batching_window_costs_time(self):
-        _, without = self.publish()
-        self.terraform.apply(batching_window_s=1)
-        _, window = self.publish()
-        return held("batching window", True, f"a broadcast took {without:.0f} s without a window and {window:.0f} s with one of 1 s")
+        before, (_, without) = self.window(), self.publish()
+        self.terraform.apply(batching_window_s=BATCHING_WINDOW_S)
+        after, (_, with_one) = self.window(), self.publish()
+        detail = f"a broadcast took {without:.0f} s with a window of {before} s and {with_one:.0f} s with one of {after} s"
+        return held("batching window", (before, after) == (0, BATCHING_WINDOW_S), detail)
 
     def service_connect_with_tls(self):
-        return Result("Service Connect with TLS", "open", "not tried: its private certificate authority costs 50 USD a month")
+        """What happens when such a task is called directly is a question: whatever ends it is an answer."""
+        self.terraform.apply(service_connect=True)
+        rows, seconds = self.publish("connected_cluster")
+        seen = {row["service"]: row for row in rows}
+        detail = "; ".join(
+            f"{what}: {seen[name]['outcome']} ({seen[name]['reason'] or seen[name]['status']})" if name in seen else f"{what}: no task"
+            for name, what in (("proxied", "proxy at the container's port"), ("bypassed", "proxy at a port of its own")))
+        outcomes = {name: row["outcome"] for name, row in seen.items()}
+        right = outcomes.get("bypassed") == "delivered" and outcomes.get("proxied") in ENDED
+        return held("Service Connect with TLS", right, f"{detail}; after {seconds:.0f} s")
+
+
+def as_json(line):
+    """The object that a line of a log is; an empty one for any other line."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def refused(call, **arguments):

@@ -29,3 +29,9 @@ variable "batching_window_s" {
   type        = number
   default     = 0
 }
+
+variable "service_connect" {
+  description = "Whether there are a private certificate authority and the services with Service Connect and TLS"
+  type        = bool
+  default     = false
+}

@@ -1,4 +1,5 @@
-"""Whatever happens to an acceptance run, everything is destroyed and a report is written. No account, no terraform.
+"""Whatever happens to an acceptance run, everything is destroyed and a report is written; and whoever starts it wrongly is
+told in a sentence what to do. No account, no terraform: `make test-acceptance`.
 
 A shell script stands in for terraform; signals are real.
 """
@@ -6,14 +7,16 @@ A shell script stands in for terraform; signals are real.
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
-import types
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+import rehearsal  # noqa: E402
 import run  # noqa: E402
-from steps import Result  # noqa: E402
+from steps import Result, is_signed  # noqa: E402
 
 run.DESTROY_WAIT_S = 0
 ACCOUNT = "111122223333"
@@ -35,7 +38,7 @@ esac
 
 
 def perform(steps, hang=False, failures=0, on_hang=None):
-    """Results, and what terraform was called for, as one text each."""
+    """Results, and what terraform was called for; `steps` returns the steps."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         program = folder / "terraform-stub"
@@ -46,7 +49,7 @@ def perform(steps, hang=False, failures=0, on_hang=None):
             (folder / "hang").touch()
             threading.Thread(target=on_hang, args=(folder,), daemon=True).start()
         results = []
-        run.perform(run.Terraform(str(program), folder, "test", {}), lambda _: steps, results)
+        run.perform(run.Terraform(str(program), folder, "test", {}), lambda _: steps(), results)
         calls = (folder / "calls").read_text().split()
         return [(it.name, it.verdict) for it in results], calls
 
@@ -74,26 +77,116 @@ def expect(claim, got, wanted):
     assert got == wanted, f"{claim}: {got}"
 
 
-def main():
+def list_of(*steps):
+    return lambda: list(steps)
+
+
+def no_steps():
+    raise RuntimeError("the steps cannot begin")
+
+
+def in_order():
+    """What ends a run, and that everything is destroyed all the same."""
     ends = ("destroy", "held")
-    expect("steps", perform([good]), ([("good", "held"), ends], ["init", "apply", "destroy"]))
-    expect("a step that fails", perform([broken, good]),
+    expect("steps", perform(list_of(good)), ([("good", "held"), ends], ["init", "apply", "destroy"]))
+    expect("a step that fails", perform(list_of(broken, good)),
            ([("broken", "failed"), ("good", "held"), ends], ["init", "apply", "destroy"]))
-    expect("a signal in a step", perform([stopped_in_a_step, good]),
+    expect("a signal in a step", perform(list_of(stopped_in_a_step, good)),
            ([("the run itself", "failed"), ends], ["init", "apply", "destroy"]))
-    expect("Ctrl-C while terraform applies", perform([good], hang=True, on_hang=stop_when_it_hangs),
+    expect("Ctrl-C while terraform applies", perform(list_of(good), hang=True, on_hang=stop_when_it_hangs),
            ([("the run itself", "failed"), ends], ["init", "apply", "ended-in-order", "destroy"]))
-    expect("interfaces that AWS releases late", perform([], failures=2),
+    expect("steps that cannot begin", perform(no_steps), ([("the run itself", "failed"), ends], ["init", "apply", "destroy"]))
+    expect("interfaces that AWS releases late", perform(list_of(), failures=2),
            ([ends], ["init", "apply", "destroy", "destroy", "destroy"]))
-    expect("what cannot be destroyed", perform([], failures=9)[0], [("destroy", "failed")])
-
-    text = run.report([Result("x", "held", f"arn:aws:iam::{ACCOUNT}:role/x")], "eu-west-1", "test", ACCOUNT)
-    assert ACCOUNT not in text and "| x | held | arn:aws:iam::ACCOUNT:role/x |" in text, text
-    try:
-        run.agree(ACCOUNT, types.SimpleNamespace(budget=0.1, yes=True))
-        raise AssertionError("a run that costs more than its budget goes on")
-    except SystemExit as end:
-        assert "more than the budget" in str(end), end
+    expect("what cannot be destroyed", perform(list_of(), failures=9)[0], [("destroy", "failed")])
 
 
-main()
+def start(*arguments, folder, **environment):
+    """What somebody sees who starts the program: exit status and the last line of stderr."""
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run([sys.executable, run.__file__, *arguments], env=kept | environment, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
+
+
+def says(claim, got, status, sentence):
+    assert got[0] == status and sentence in got[1], f"{claim}: {got}"
+
+
+def wrong_starts():
+    """Each is a sentence that says what to do."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = f'{{"files": "{folder}"}}'
+        right = ["--region", "eu-west-1", "--budget", "5", "--terraform", "true", "--program", "true", "--archives", files, "--folder", folder]
+
+        def given(*more, **environment):
+            return start(*right, *more, folder=folder, **environment)
+
+        assert start("--help", folder=folder)[0] == 0
+        says("no budget", start("--region", "eu-west-1", folder=folder), 2, "--budget is missing: name what the run may cost")
+        says("an empty budget", given("--budget", ""), 2, "name what the run may cost in USD")
+        says("a budget that is no number", given("--budget", "nan"), 2, "name what the run may cost in USD")
+        says("too small a budget", given("--budget", "0.1"), 1, "more than the budget of 0.10: allow more with --budget")
+        says("no region", given("--region", ""), 1, "there is no region ``: name one such as eu-west-1")
+        says("a wrong region", given("--region", "eu-west-9"), 1, "there is no region `eu-west-9`: name one such as eu-west-1")
+        says("no credentials", given(), 1, "there are no AWS credentials: sign in")
+        says("a wrong profile", given(AWS_PROFILE="nobody"), 1, "look at the credentials")
+        says("no AWS", given(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1"),
+             1, "look at the credentials")
+        says("no terraform", given("--terraform", "nope"), 1, "there is no program `nope`: install Terraform")
+        says("no program", given("--program", "nope"), 1, "there is no program `nope`: build it")
+        says("no archives", given("--archives", '{"files": "/nowhere"}'), 1, "build them with `make lambda ARCH=arm64`")
+        # Before anything was built.
+        unbuilt = ["--archives", '{"files": "/nowhere"}', "--program", "nope", "--dry-run"]
+        says("a dry run without credentials", given(*unbuilt), 1, "there are no AWS credentials: sign in")
+        says("a run that nobody made", given("--destroy", "nope"), 1, "holds no state of a run `nope`")
+        says("what is no run", given("--destroy", "../x"), 2, "is no name of a run")
+        assert os.listdir(folder) == [], "a wrong start leaves something"
+
+
+def reports():
+    text = run.report([Result("x", "held", f"arn:aws:iam::{ACCOUNT}:role/x |\ny")], "eu-west-1", "test", ACCOUNT)
+    assert ACCOUNT not in text and "| x | held | arn:aws:iam::ACCOUNT:role/x \\| y |" in text, text
+
+
+def rehearsed():
+    """What the rehearsal complains of."""
+    rows = {name: ("held", "") for name in rehearsal.SETTLED} | {name: (verdict, "") for name, (verdict, _) in rehearsal.UNSETTLED.items()}
+    nothing, something = {"queue": set(), "role": {"operator"}}, {"queue": {"q"}, "role": {"operator", "r"}}
+
+    def complaints(changes=(), seen=something, after=nothing, more="ACCOUNT"):
+        results = [Result(name, *it) for name, it in (rows | dict(changes)).items() if it]
+        return list(rehearsal.differences(run.report(results, "r", "test", "0") + more, nothing, seen, after))
+
+    def complains(claim, found, part):
+        assert len(found) == 1 and part in found[0], f"{claim}: {found}"
+
+    settled, unsettled = "redrive", "SenderId"
+    assert complaints() == [], complaints()
+    complains("a step that failed", complaints({settled: ("failed", "")}), "step `redrive` failed, and should have held")
+    complains("a step that holds at last", complaints({unsettled: ("held", "")}), "step `SenderId` held, and should have failed (MiniStack")
+    complains("a step that did not run", complaints({settled: None}), "step `redrive` is missing")
+    complains("a step of no table", complaints({"new": ("held", "")}), "step `new` is in neither table")
+    complains("a run that left something", complaints(after=something | {"queue": set()}), "left over: role r")
+    complains("a run without queues", complaints(seen=something | {"queue": set()}), "had no queue")
+    assert len(complaints(seen=None)) == 2
+    complains("the account's number", complaints(more=f"ACCOUNT {rehearsal.ACCOUNT}"), "the account's number")
+    complains("never an account's number", complaints(more=""), "the account's number")
+
+
+def signatures():
+    """The vector of the Standard Webhooks specification, and what differs from it."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    line = {
+        "received": "msg_p5jXN8AQM9LWM0D4loKWxJek", "timestamp": "1614265330", "body": '{"test": 2432232314}',
+        "signature": "v1,bm90IGl0 v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+    assert is_signed(secret, line)
+    for name in line:
+        assert not is_signed(secret, line | {name: "other"}), name
+    assert not is_signed(secret, line | {"signature": ""})
+
+
+for test in (in_order, wrong_starts, reports, rehearsed, signatures):
+    test()

@@ -236,4 +236,5 @@ def main(program):
         sys.exit("\n".join(failures))
 
 
-main(os.path.abspath(sys.argv[1]))
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]))
