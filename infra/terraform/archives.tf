@@ -184,13 +184,19 @@ resource "aws_s3_object" "archive" {
   bucket = aws_s3_bucket.archives[0].id
   key    = "${each.value.binary}/${var.architecture}.zip"
   source = local.from_release ? "${local.release_dir}/${local.release_names[each.key]}" : local.files[each.key]
-  tags   = merge(local.tags, { Stage = each.key })
 
   # A release's file is not there before it is downloaded; its checksum is known.
   source_hash = (
     local.from_release ? "${var.archives.version} ${var.archives.sha256}" :
     fileexists(local.files[each.key]) ? filemd5(local.files[each.key]) : null
   )
+
+  # An object takes ten tags, everything else fifty: with the default tags of the user's provider it may have too many.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
 
   lifecycle {
     precondition {

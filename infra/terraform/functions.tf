@@ -140,7 +140,9 @@ resource "aws_lambda_event_source_mapping" "this" {
     maximum_concurrency = each.value.concurrency_max
   }
 
-  tags = merge(local.tags, { Stage = each.key })
+  # Outside the commercial regions AWS refuses tags of a mapping, or forgets them, so each plan would add them again.
+  # Source: hashicorp/terraform-provider-aws#40755 and aws/aws-cdk#31532.
+  tags = local.partition == "aws" ? merge(local.tags, { Stage = each.key }) : null
 
   lifecycle {
     precondition {

@@ -82,6 +82,14 @@ resource "aws_iam_role_policy" "function" {
   name   = "stage"
   role   = aws_iam_role.function[each.key].id
   policy = data.aws_iam_policy_document.function[each.key].json
+
+  lifecycle {
+    # IAM does not count white space. Source: IAM User Guide, "IAM and AWS STS quotas".
+    precondition {
+      condition     = length(jsonencode(jsondecode(data.aws_iam_policy_document.function[each.key].json))) <= 10240
+      error_message = "Stage ${each.key}: the policy of its role has more than the 10,240 characters that IAM takes. Name fewer cluster_arns and secret_arns; a `*` in the ARN of a cluster stands for several."
+    }
+  }
 }
 
 data "aws_iam_policy_document" "function" {

@@ -24,8 +24,8 @@ resource "aws_sqs_queue" "this" {
       error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s plus the batching window. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
     }
     precondition {
-      condition     = each.value.receives_max >= 5
-      error_message = "Stage ${each.key}: receives_max must be at least 5, or throttled invocations would end in the dead letters."
+      condition     = each.key != "services" || !var.create_functions || sum([for stage in local.queues : stage.budget_share_percent]) <= 100
+      error_message = "budget_share_percent of the three stages together is more than 100: the functions would take more than aws_budget_percent of AWS's request rate."
     }
   }
 }
@@ -206,6 +206,17 @@ resource "aws_sqs_queue_policy" "this" {
 
   queue_url = aws_sqs_queue.this[each.key].id
   policy    = data.aws_iam_policy_document.queue[each.key].json
+
+  lifecycle {
+    # Source: Amazon SQS Developer Guide, "Amazon SQS policy quotas".
+    precondition {
+      condition = (
+        length(jsonencode(jsondecode(data.aws_iam_policy_document.queue[each.key].json))) <= 8192 &&
+        length(jsondecode(data.aws_iam_policy_document.queue[each.key].json).Statement) <= 20
+      )
+      error_message = "Stage ${each.key}: the queue's policy has more than the 8,192 characters or 20 statements that SQS takes. Name fewer publishers, workers and redrivers; one entry of publisher_services takes several source_arns, and a `*` in an ARN stands for several."
+    }
+  }
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {

@@ -19,6 +19,11 @@ variable "name_prefix" {
     condition     = can(regex("^([a-z0-9][a-z0-9-]{0,11})?$", var.name_prefix))
     error_message = "name_prefix takes at most 12 lower-case letters, digits and hyphens and begins with a letter or digit: the bucket's name allows no others."
   }
+
+  validation {
+    condition     = !can(regex("^(sg-|xn--|sthree-)", var.name_prefix))
+    error_message = "name_prefix begins with `sg-`, `xn--` or `sthree-`: AWS takes no such name of a security group or of a bucket."
+  }
 }
 
 variable "name_suffix" {
@@ -29,6 +34,11 @@ variable "name_suffix" {
   validation {
     condition     = can(regex("^([a-z0-9-]{0,7}[a-z0-9])?$", var.name_suffix))
     error_message = "name_suffix takes at most 8 lower-case letters, digits and hyphens and ends with a letter or digit: the bucket's name allows no others."
+  }
+
+  validation {
+    condition     = !can(regex("(-s3alias|--ol-s3|--x-s3|-an)$", var.name_suffix))
+    error_message = "name_suffix ends with `-s3alias`, `--ol-s3`, `--x-s3` or `-an`: AWS takes no such name of a bucket."
   }
 }
 
@@ -412,6 +422,21 @@ variable "stages" {
     condition     = alltrue([for stage in keys(var.stages) : contains(["services", "tasks", "notify"], stage)])
     error_message = "The stages are `services`, `tasks` and `notify`."
   }
+
+  # What AWS would refuse, or what would switch an alarm or the budget off. With fewer than five receives, throttled
+  # invocations would end in the dead letters.
+  validation {
+    condition = alltrue(flatten([
+      for stage in var.stages : [
+        for limit in [
+          [stage.timeout_s, 1, 900], [stage.visibility_s, 1, 43200], [stage.receives_max, 5, 1000],
+          [stage.batch_size, 1, 10000], [stage.batching_window_s, 0, 300], [stage.concurrency_max, 2, 1000],
+          [stage.memory_mb, 128, 10240], [stage.age_alarm_s, 60, 1209600], [stage.budget_share_percent, 1, 100],
+        ] : limit[0] == null ? true : limit[0] >= limit[1] && limit[0] <= limit[2]
+      ]
+    ]))
+    error_message = "Every stage takes timeout_s from 1 to 900, visibility_s from 1 to 43200, receives_max from 5 to 1000, batch_size from 1 to 10000, batching_window_s from 0 to 300, concurrency_max from 2 to 1000, memory_mb from 128 to 10240, age_alarm_s from 60 to 1209600 and budget_share_percent from 1 to 100."
+  }
 }
 
 variable "publisher_arns" {
@@ -422,6 +447,12 @@ variable "publisher_arns" {
   validation {
     condition     = alltrue([for arn in var.publisher_arns : can(regex("^([0-9]{12}|arn:[^:]+:iam::[0-9]{12}:(root|role/.+|user/.+))$", arn))])
     error_message = "Every entry of publisher_arns is the ARN of a role, a user or an account (`arn:aws:iam::111122223333:root`), or an account's 12 digits."
+  }
+
+  # Source: Amazon SQS Developer Guide, "Amazon SQS policy quotas".
+  validation {
+    condition     = length(var.publisher_arns) <= 40
+    error_message = "publisher_arns takes at most 40 entries: a queue's policy may name 50 principals. An account's ARN lets in all roles of the account that have the permission in IAM."
   }
 }
 
@@ -450,6 +481,12 @@ variable "publisher_services" {
   validation {
     condition     = alltrue([for publisher in var.publisher_services : publisher.source_account == null || can(regex("^[0-9]{12}$", publisher.source_account))])
     error_message = "source_account of publisher_services is an account's 12 digits."
+  }
+
+  # Two of the 20 statements that a queue's policy may have are the module's own.
+  validation {
+    condition     = length(var.publisher_services) <= 18
+    error_message = "publisher_services takes at most 18 entries. One entry takes several source_arns, and a `*` in an ARN stands for several."
   }
 }
 

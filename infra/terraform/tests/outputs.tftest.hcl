@@ -33,11 +33,16 @@ run "the_longest_names_fit" {
   variables {
     name_prefix = "a2345678901-"
     name_suffix = "-2345678"
+
+    create_alarms      = true
+    alarm_topic_arns   = ["arn:aws:sns:us-isof-south-1:111122223333:alarms"]
+    keep_warm_schedule = "rate(1 day)"
   }
 
+  # No region has a longer name.
   override_data {
     target = data.aws_region.current
-    values = { region = "ap-northeast-1" }
+    values = { region = "us-isof-south-1" }
   }
 
   assert {
@@ -45,7 +50,9 @@ run "the_longest_names_fit" {
       [for it in aws_sqs_queue.this : length(it.name) <= 80],
       [for it in aws_sqs_queue.dead_letters : length(it.name) <= 80],
       [for it in aws_lambda_function.this : length(it.function_name) <= 64],
-      [for it in aws_iam_role.function : length(it.name) <= 64],
+      [for it in concat(values(aws_iam_role.function), aws_iam_role.keep_warm) : length(it.name) <= 64],
+      [for it in aws_scheduler_schedule.keep_warm : length(it.name) <= 64],
+      [for it in concat(values(aws_cloudwatch_metric_alarm.dead_letters), values(aws_cloudwatch_metric_alarm.throttles)) : length(it.alarm_name) <= 255],
       [length(aws_s3_bucket.archives[0].bucket) <= 63, length(aws_dynamodb_table.ledger[0].name) <= 255],
     ))
     error_message = "AWS would refuse a name."
