@@ -323,6 +323,8 @@ fn a_queue_is_a_name_or_a_url_and_nothing_else() {
         ("http://127.0.0.1:99999/1/q", "`99999` is not a port (1-65535)"),
         ("http://127.0.0.1/", "it does not end with the name of a queue"),
         ("a/b", "a name has up to 80 letters"),
+        ("observer.fifo", "it is a FIFO queue, which would drop a retry as a duplicate"),
+        ("http://127.0.0.1:9/1/observer.fifo", "it is a FIFO queue"),
     ] {
         let run = at(&format!("publish -c prod --queue {queue}"), "http://127.0.0.1:9");
         ends(run, 2, &["is not the URL or name of a queue: ", says, "hint: name the queue"]);

@@ -59,6 +59,11 @@ use crate::text::quoted;
 use crate::url::{Url, UrlError};
 use limits::{CALL_TIME_MAX, RETRY_FIRST, RETRY_MOST, SDK_TRIES_MAX};
 
+/// How the name of a FIFO queue ends.
+const FIFO: &str = ".fifo";
+const NOT_STANDARD: &str =
+    "it is a FIFO queue, which would drop a retry as a duplicate; take a standard queue";
+
 /// One SQS queue to send to. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
@@ -137,10 +142,10 @@ fn url(text: &str) -> Result<(), QueueError> {
         UrlError::UserInfo => QueueError::NotAPlace { place: "…".to_owned(), problem: error.to_string() },
         error => wrong(error.to_string()),
     })?;
-    if url.queue().is_some() {
-        Ok(())
-    } else {
-        Err(wrong("it does not end with the name of a queue".to_owned()))
+    match url.queue() {
+        Some(name) if name.ends_with(FIFO) => Err(wrong(NOT_STANDARD.to_owned())),
+        Some(_) => Ok(()),
+        None => Err(wrong("it does not end with the name of a queue".to_owned())),
     }
 }
 
@@ -151,8 +156,10 @@ fn name(text: &str) -> Result<(), QueueError> {
         return Err(wrong(format!("it is an ARN; the queue's name is `{}`", quoted(own))));
     }
     let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let base = text.strip_suffix(".fifo").unwrap_or(text);
-    if (1..=80).contains(&text.len()) && !base.is_empty() && base.bytes().all(word) {
+    if text.ends_with(FIFO) {
+        return Err(wrong(NOT_STANDARD.to_owned()));
+    }
+    if (1..=80).contains(&text.len()) && text.bytes().all(word) {
         Ok(())
     } else {
         Err(wrong("a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://".to_owned()))
