@@ -32,13 +32,15 @@ check "alarms_reach_somebody" {
 }
 
 # How many letters came, not how many lie there: a letter that comes while others wait for somebody is told as well.
-# CloudWatch fills the newest minute, which has no data yet, with 0; so one growing minute of the last five counts.
+# CloudWatch fills the newest minute, which has no data yet, with 0; and the metrics of a queue that was idle come up to
+# 15 minutes late. So one growing minute of the last 20 counts.
+# Source: Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_dead_letters"
   alarm_description   = "Stage ${each.key}: messages were given up in the last minutes. OK means that no more came, not that none are there. docs/operate.md, \"Dead letters\", says what to do"
-  evaluation_periods  = 5
+  evaluation_periods  = 20
   datapoints_to_alarm = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
@@ -90,13 +92,15 @@ resource "aws_cloudwatch_metric_alarm" "age" {
 }
 
 # A message that was received three times no longer counts for the age of the oldest. A queue that is never empty for
-# twice as long shows messages that are tried again and again. An alarm looks back for a day at most.
+# twice as long shows messages that are tried again and again. SQS says how many are in work only while some are, and says
+# nothing yet about the newest minute: both count as 0, so two minutes may be empty. An alarm looks back for a day at most.
 resource "aws_cloudwatch_metric_alarm" "retries" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_retries"
   alarm_description   = "Stage ${each.key}: the queue has not been empty for a long time, so messages are tried again and again. docs/operate.md, \"Old messages\", says what to do"
-  evaluation_periods  = min(1440, ceil(each.value.age_alarm_s / 30))
+  evaluation_periods  = min(1440, ceil(each.value.age_alarm_s / 30) + 2)
+  datapoints_to_alarm = min(1438, ceil(each.value.age_alarm_s / 30))
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
@@ -107,7 +111,7 @@ resource "aws_cloudwatch_metric_alarm" "retries" {
   metric_query {
     id          = "unfinished"
     label       = "Messages waiting or in work"
-    expression  = "m0 + m1"
+    expression  = local.sums.messages
     return_data = true
   }
 
