@@ -59,7 +59,7 @@ pub enum QueueError {
     },
     /// An answer that means success and does not say what was done.
     #[error(
-        "the answer to {operation} on queue {queue} has no {what}: it is not SQS's, and nothing is known of the message"
+        "the answer to {operation} on queue {queue} has no {what}, which SQS always sends: nobody knows whether it was done"
     )]
     NotSqs {
         /// URL or name.

@@ -190,9 +190,10 @@ async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<St
     let call =
         client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account.map(Into::into));
     let answer = in_time(name, "GetQueueUrl", CALL_TIME_MAX, call.send()).await?;
-    answer.queue_url.ok_or_else(|| QueueError::Unknown {
+    answer.queue_url.ok_or_else(|| QueueError::NotSqs {
         queue: name.to_owned(),
-        source: "the answer to GetQueueUrl has no URL".into(),
+        operation: "GetQueueUrl",
+        what: "URL",
     })
 }
 

@@ -343,10 +343,20 @@ async fn what_nobody_asked_to_read_is_neither_believed_nor_asked_for() {
     assert_eq!(got(twice).await, unasked.replace("`x`", "`s`"));
     let table = || json!({"Responses": {"u": [{"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "b"}}]}});
     assert_eq!(got(table).await, "the answer is about table `u`, which nobody asked for");
-    let left = || json!({"UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "x"}}]}}});
+    let left = || json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "x"}}]}}});
     assert_eq!(got(left).await, unasked);
-    let left = || json!({"UnprocessedKeys": {"u": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}}});
+    let left = || json!({"Responses": {}, "UnprocessedKeys": {"u": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}}});
     assert_eq!(got(left).await, "the answer is about table `u`, which nobody asked for");
+}
+
+#[tokio::test]
+async fn an_answer_without_what_dynamodb_always_sends_is_no_answer() {
+    let missing = |what: &str| format!("the answer has no `{what}`, which DynamoDB always sends");
+    let empty = || json!({});
+    assert_eq!(listed(empty, None).await, missing("Items"));
+    assert_eq!(got(empty).await, missing("Responses"));
+    assert_eq!(got(|| json!({"Responses": {}})).await, missing("UnprocessedKeys"));
+    assert_eq!(wrote(empty).await, missing("UnprocessedItems"));
 }
 
 /// The cause of the error of writing one item when the answer is this.

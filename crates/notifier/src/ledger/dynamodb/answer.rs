@@ -18,6 +18,8 @@ pub(super) enum Nonsense {
     Unasked { partition: String, sort: String },
     #[error("the answer is about an item without a key")]
     NoKey,
+    #[error("the answer has no `{0}`, which DynamoDB always sends")]
+    Missing(&'static str),
     #[error("the answer has {0} items, more than a page was to have")]
     Long(usize),
     #[error("the next page is said to begin at `{0}`, which is not behind this one")]
@@ -43,6 +45,7 @@ pub(super) fn unwritten(
     asked: &BTreeSet<Key>,
     left: Option<HashMap<String, Vec<WriteRequest>>>,
 ) -> Result<BTreeSet<Key>, Nonsense> {
+    let left = left.ok_or(Nonsense::Missing("UnprocessedItems"))?;
     let left = ours(table, left)?.into_iter().flatten();
     let keys = left.map(|request| request.put_request.map(|put| put.item));
     undone(asked, keys)
@@ -54,6 +57,7 @@ pub(super) fn unread(
     asked: &BTreeSet<Key>,
     left: Option<HashMap<String, KeysAndAttributes>>,
 ) -> Result<BTreeSet<Key>, Nonsense> {
+    let left = left.ok_or(Nonsense::Missing("UnprocessedKeys"))?;
     undone(asked, ours(table, left)?.into_iter().flat_map(|left| left.keys).map(Some))
 }
 
@@ -63,6 +67,7 @@ pub(super) fn read(
     asked: &BTreeSet<Key>,
     found: Option<HashMap<String, Vec<Attributes>>>,
 ) -> Result<Vec<Attributes>, Nonsense> {
+    let found = found.ok_or(Nonsense::Missing("Responses"))?;
     let found: Vec<Attributes> = ours(table, found)?.unwrap_or_default();
     let mut open: BTreeSet<&Key> = asked.iter().collect();
     for attributes in &found {
@@ -79,9 +84,10 @@ pub(super) fn page(
     range: &Range,
     after: Option<&str>,
     most: usize,
-    items: Vec<Attributes>,
+    items: Option<Vec<Attributes>>,
     last: Option<Attributes>,
 ) -> Result<Page, Nonsense> {
+    let items = items.ok_or(Nonsense::Missing("Items"))?;
     if items.len() > most {
         return Err(Nonsense::Long(items.len()));
     }
@@ -109,9 +115,9 @@ pub(super) fn page(
 }
 
 /// What an answer says of our table. There are no others in what we ask.
-fn ours<T>(table: &str, tables: Option<HashMap<String, T>>) -> Result<Option<T>, Nonsense> {
+fn ours<T>(table: &str, tables: HashMap<String, T>) -> Result<Option<T>, Nonsense> {
     let mut ours = None;
-    for (name, value) in tables.into_iter().flatten() {
+    for (name, value) in tables {
         if !is_same(table, &name) {
             return Err(Nonsense::Table(name));
         }
@@ -166,7 +172,7 @@ mod tests {
     ) -> Result<(usize, Option<String>), Nonsense> {
         let range = Range { partition: "p".to_owned(), prefix: "s".to_owned(), backwards };
         let items = sorts.iter().map(|sort| attributes(sort)).collect();
-        let page = page(&range, Some(after), 3, items, next.map(keyed))?;
+        let page = page(&range, Some(after), 3, Some(items), next.map(keyed))?;
         Ok((page.items.len(), page.next))
     }
 
@@ -192,10 +198,11 @@ mod tests {
         assert_eq!(next(false, "s4"), Nonsense::Next("s4".to_owned()));
         assert_eq!(next(true, "s6"), Nonsense::Next("s6".to_owned()));
         let range = Range { partition: "p".to_owned(), prefix: String::new(), backwards: false };
-        let keyless = page(&range, None, 3, Vec::new(), Some(Attributes::new()));
+        let keyless = page(&range, None, 3, Some(Vec::new()), Some(Attributes::new()));
         assert_eq!(keyless, Err(Nonsense::NoKey), "a list that just ended would lose what is behind");
         let elsewhere = item::keyed(Key { partition: "q".to_owned(), sort: "s".to_owned() });
-        assert_eq!(page(&range, None, 3, Vec::new(), Some(elsewhere)), Err(Nonsense::Next("s".to_owned())));
+        let page = page(&range, None, 3, Some(Vec::new()), Some(elsewhere));
+        assert_eq!(page, Err(Nonsense::Next("s".to_owned())));
     }
 
     #[test]

@@ -163,8 +163,8 @@ impl Store for DynamoDb {
             };
             let mut rounds = Rounds::new(Instant::now());
             let answer = self.call(OPERATION, &mut rounds, || request.clone().send()).await?;
-            let items = answer.items.unwrap_or_default();
-            answer::page(&range, after.as_deref(), PAGE_ITEMS_MAX.into(), items, answer.last_evaluated_key)
+            let (items, last) = (answer.items, answer.last_evaluated_key);
+            answer::page(&range, after.as_deref(), PAGE_ITEMS_MAX.into(), items, last)
                 .map_err(|nonsense| self.nonsense(OPERATION, nonsense))
         }
         .boxed()
