@@ -105,6 +105,50 @@ async fn a_file_that_is_deleted_or_replaced_under_a_running_process_is_not_used_
     }
 }
 
+/// What every call answers by now.
+async fn refusals(store: &Sqlite) -> Vec<StoreError> {
+    let key = || item("p", "new", "{}").key;
+    let calls = [
+        store.put(numbered("p", 2)).await.map(drop),
+        store.put_new(item("p", "new", "{}")).await.map(drop),
+        store.get(vec![key()]).await.map(drop),
+        store.list(range("p", "", false), None).await.map(drop),
+    ];
+    calls.into_iter().map(Result::unwrap_err).collect()
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_over_under_a_running_process_is_not_used_any_more() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("ledger.db");
+    let store = sqlite(&path).await;
+    store.put(numbered("p", 1)).await.unwrap();
+    // As `cp` does it: the same file with another content.
+    fs::write(&path, "").unwrap();
+    for error in refusals(&store).await {
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.starts_with("the file was deleted or replaced"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_deleted_under_a_running_process_is_missed() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("ledger.db");
+    let store = sqlite(&path).await;
+    store.put(numbered("p", 1)).await.unwrap();
+    store.put(numbered("p", 2)).await.unwrap();
+    drop(sqlite(&path).await);
+    store.put(numbered("p", 3)).await.unwrap();
+    fs::remove_file(directory.path().join("ledger.db-wal")).unwrap();
+    for error in refusals(&store).await {
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.starts_with("the file's log, which ends in `-wal`, was deleted"), "{cause}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_of_a_newer_version_is_refused_and_says_so() {
     let directory = TempDir::new().unwrap();

@@ -1,5 +1,6 @@
 //! Whether the file on the disk is still the one that was opened, and whether the disk has room for what follows a call.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,11 @@ pub(super) enum FileError {
         "the file was deleted or replaced while this process used it; stop the process, put the file back or start with a new one"
     )]
     Replaced,
+    #[error(
+        "the file's log, which ends in `-wal`, was deleted or replaced while this process used it; stop the process, and know that \
+         outcomes may be missing"
+    )]
+    LogReplaced,
     #[error("the disk has {free} bytes left, and recording outcomes needs {FREE_BYTES_MIN}; free some space")]
     Full { free: u64 },
 }
@@ -29,6 +35,11 @@ pub(super) enum FileError {
 pub(super) struct Guard {
     path: PathBuf,
     opened: Option<FileId>,
+    /// The largest size so far. A ledger never shrinks, because freed pages are used again.
+    bytes: Cell<u64>,
+    log: PathBuf,
+    /// The log, from when there is one: as long as this process has the file open, nobody else's SQLite deletes it.
+    log_opened: Cell<Option<FileId>>,
     free_bytes: FreeBytes,
 }
 
@@ -38,13 +49,33 @@ type FileId = (u64, u64);
 impl Guard {
     /// Remembers the file that is at `path` now.
     pub(super) fn of(path: PathBuf, free_bytes: FreeBytes) -> Self {
-        Self { opened: id(&path), path, free_bytes }
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        Self {
+            opened: id(&path),
+            bytes: Cell::new(size(&path)),
+            log: log.into(),
+            log_opened: Cell::new(None),
+            path,
+            free_bytes,
+        }
     }
 
-    /// Fails when another file, or none, is at the path by now. SQLite would go on with the old one, which nobody else
-    /// sees and which is gone with the process.
+    /// Fails when another file, or none, is at the path by now, or one that was written over and is smaller; and when that
+    /// is so of its log. SQLite would go on with the old one, which nobody else sees and which is gone with the process.
     pub(super) fn check_same(&self) -> Result<(), FileError> {
-        if id(&self.path) == self.opened { Ok(()) } else { Err(FileError::Replaced) }
+        let bytes = size(&self.path);
+        if id(&self.path) != self.opened || bytes < self.bytes.get() {
+            return Err(FileError::Replaced);
+        }
+        self.bytes.set(bytes);
+        let log = id(&self.log);
+        match self.log_opened.get() {
+            None => self.log_opened.set(log),
+            opened if opened == log => {}
+            _ => return Err(FileError::LogReplaced),
+        }
+        Ok(())
     }
 
     /// Fails when the disk may not take what a call leads to. A disk that does not tell is believed to have room.
@@ -76,6 +107,11 @@ fn id(path: &Path) -> Option<FileId> {
 #[cfg(not(unix))]
 fn id(_: &Path) -> Option<FileId> {
     None
+}
+
+/// 0 where there is no file.
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// What the system says of the disk.

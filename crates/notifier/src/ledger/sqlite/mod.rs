@@ -112,7 +112,7 @@ impl Sqlite {
                     }
                 }
                 // Nobody waits for it any more, or it is handed on.
-                Err(error) => drop(done.send(Err(error))),
+                Err(error) => drop(done.send(Err(error.on_disk(guard::free_bytes(&path))))),
             }
         });
         let ended = |source| failure(&name, "open", Kind::Passing, source);

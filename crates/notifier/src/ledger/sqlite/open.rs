@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::guard::FileError;
+use super::guard::{FREE_BYTES_MIN, FileError};
 
 /// How long to wait for another process that writes. Each of its transactions is over in well under a second.
 pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -51,6 +51,10 @@ pub(super) enum OpenError {
     Absent,
     #[error("SQLite cannot use the file")]
     Sqlite(#[from] rusqlite::Error),
+    #[error(
+        "the disk has {free} bytes left, and SQLite cannot open the file without room beside it; free some space"
+    )]
+    Full { free: u64 },
     #[error("the file is a SQLite database of another program")]
     Foreign,
     #[error("the file is of version {found}, and this program knows versions up to {VERSION}")]
@@ -83,9 +87,27 @@ impl OpenError {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Sqlite(error) => kind(error),
+            Self::Full { .. } => Kind::Passing,
             _ => Kind::Final,
         }
     }
+
+    /// The same error, or what is behind it: on a full disk, SQLite only speaks of an input or output error.
+    pub(super) fn on_disk(self, free: io::Result<u64>) -> Self {
+        match (&self, free) {
+            (Self::Sqlite(error), Ok(free)) if free < FREE_BYTES_MIN && fails_without_room(error) => {
+                Self::Full { free }
+            }
+            _ => self,
+        }
+    }
+}
+
+fn fails_without_room(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
+    )
 }
 
 impl FileError {
@@ -93,7 +115,7 @@ impl FileError {
         match self {
             Self::Sqlite(error) => kind(error),
             Self::Full { .. } => Kind::Passing,
-            Self::Replaced => Kind::Damaged,
+            Self::Replaced | Self::LogReplaced => Kind::Damaged,
         }
     }
 }
@@ -187,4 +209,32 @@ fn claim(db: &mut Connection) -> Result<(), OpenError> {
     claim.pragma_update(None, "user_version", VERSION)?;
     claim.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// `SQLITE_IOERR_SHMSIZE`, what SQLite says when there is no room for the index of its log.
+    const NO_ROOM_FOR_INDEX: i32 = ffi::SQLITE_IOERR | (19 << 8);
+
+    fn error(code: i32) -> OpenError {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_full_disk_is_called_one() {
+        for code in [ffi::SQLITE_FULL, NO_ROOM_FOR_INDEX, ffi::SQLITE_CANTOPEN] {
+            let full = error(code).on_disk(Ok(4_096));
+            assert_eq!(full.kind(), Kind::Passing);
+            assert!(full.to_string().starts_with("the disk has 4096 bytes left"), "{full}");
+            for free in [Ok(FREE_BYTES_MIN), Err(io::ErrorKind::Unsupported.into())] {
+                assert_eq!(error(code).on_disk(free).to_string(), "SQLite cannot use the file");
+            }
+        }
+        let locked = error(ffi::SQLITE_BUSY).on_disk(Ok(0));
+        assert_eq!(locked.to_string(), "SQLite cannot use the file");
+    }
 }
