@@ -153,9 +153,8 @@ async fn locate(ctx: &Ctx, entry: &Entry) -> Result<Found, LocateError> {
         Found::Ended(Box::new(entry))
     };
     Ok(match ctx.discovery.locate(&known(entry)).await? {
-        Located::At(endpoint) => Found::At(Box::new(endpoint)),
-        // ECS is asked again before it is called.
-        Located::Starting(_) => Found::At(Box::new(Endpoint { is_starting: true, ..known(entry) })),
+        // Of one that is starting, ECS is asked again before it is called.
+        Located::At(endpoint) | Located::Starting(endpoint, _) => Found::At(Box::new(endpoint)),
         Located::Stopped(why) => ended(Outcome::Gone, Cause::Stopped, why),
         Located::Nowhere(why) => ended(Outcome::Failed, Cause::Nowhere, why),
     })

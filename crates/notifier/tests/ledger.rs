@@ -37,7 +37,7 @@ use sqs::{SOON, Sqs};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use wire::BroadcastId;
+use wire::{BroadcastId, DeliveryId};
 
 /// The body that asks for the broadcast `b-1`.
 const ASK: &str = r#"{"cluster":"prod","event":{"id":"b-1"}}"#;
@@ -326,6 +326,38 @@ async fn a_container_that_stays_without_a_health_status_ends_as_one_skip() {
     let entry = &recorded.report.entries()[0];
     assert_eq!((entry.reason.as_deref(), entry.cause), (Some("its health is UNKNOWN"), Some(Cause::Health)));
     assert_eq!(setup.sim().received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_broadcast_that_it_names() {
+    let setup = Setup::new(&[service("web", 1, "health_check = true\nhealth = 'UNKNOWN'")]).await;
+    let sim = setup.sim();
+    setup.publish(ASK).await;
+    // Stage 1 has recorded the broadcast, and stage 2 has not looked at it yet.
+    let services = setup.queues.services.as_ref().unwrap();
+    let first = daemon::Options { tasks: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    setup.run_until(first, async || setup.sqs.depth(services).await == (1, 0)).await;
+
+    let task = sim.tasks().remove(0).arn;
+    let event = setup.recorded().await.unwrap().broadcast.unwrap().event;
+    let message = serde_json::json!({
+        "notify_task_arn": task, "cluster": "prod", "container": "app",
+        "notify_me_host_address": "10.0.0.1", "notify_me_host_port": "1", "notify_me_api_uri": "/x",
+        "broadcast": { "id": "b-1", "event": event },
+    });
+    let url = setup.queues.tasks.as_ref().unwrap().url();
+    let message = serde_json::json!({ "QueueUrl": url, "MessageBody": message.to_string() });
+    sim.sqs("SendMessage", message).await.unwrap();
+    let third = || daemon::Options { services: None, tasks: None, ..daemon::Options::new(Chance::seeded(1)) };
+    setup.run_until(third(), async || sim.count("DescribeTasks") > 1).await;
+    assert_eq!(sim.received().len(), 0, "nobody knows yet whether it is healthy");
+    sim.set_health(&task, HealthStatus::Healthy).unwrap();
+    setup.run_until(third(), async || !sim.received().is_empty()).await;
+
+    let expected = DeliveryId::derive(&id(), &task, "app");
+    assert_eq!(sim.received()[0].header("webhook-id"), Some(expected.as_str()));
+    let history = setup.ledger.recent(9).await.unwrap();
+    assert_eq!(history.len(), 1, "it is no broadcast of its own: {history:?}");
 }
 
 #[tokio::test]

@@ -316,7 +316,7 @@ impl Deliverer {
         let Some(locate) = self.locate.as_ref().filter(|_| asks) else { return Ok(endpoint) };
         let error = match locate.locate(&endpoint).await {
             Ok(Located::At(found)) => return Ok(found),
-            Ok(Located::Starting(why)) => AttemptError::Starting(why),
+            Ok(Located::Starting(_, why)) => AttemptError::Starting(why),
             Ok(Located::Stopped(why)) => AttemptError::Stopped(why),
             Ok(Located::Nowhere(why)) => AttemptError::Nowhere(why),
             Err(error) => AttemptError::Lost(error),

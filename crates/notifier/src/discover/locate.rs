@@ -25,8 +25,8 @@ const BATCHING: Batching = Batching { questions_max: 100, at_once_max: 4, linger
 pub enum Located {
     /// Here: at the same address, or at a new one.
     At(Endpoint),
-    /// Its task runs, but its health check has not said anything yet.
-    Starting(String),
+    /// Its task runs, but its health check has not said anything yet: where it is, and why it is not called.
+    Starting(Endpoint, String),
     /// Its task has stopped, or is about to.
     Stopped(String),
     /// Its task runs, but the container cannot be called at the moment.
@@ -167,13 +167,14 @@ fn pick(endpoint: &Endpoint, survey: Survey) -> Located {
         found.retain(|one| one.member.container == *named);
     }
     if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
-        if one.is_starting {
-            return Located::Starting(SkipReason::Health(survey::UNKNOWN.to_owned()).to_string());
-        }
         // The delivery's id is made of task and container: it stays what it was. All else is as ECS says.
         let container = named.clone();
-        let member = Member { container, ..one.member };
-        return Located::At(Endpoint { member, ..one });
+        let one = Endpoint { member: Member { container, ..one.member }, ..one };
+        if one.is_starting {
+            let why = SkipReason::Health(survey::UNKNOWN.to_owned()).to_string();
+            return Located::Starting(one, why);
+        }
+        return Located::At(one);
     }
     let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
     Located::Nowhere(skip.map_or_else(

@@ -113,11 +113,12 @@ pub(super) fn unproven(endpoint: Endpoint) -> Result<Endpoint, StageError> {
     Ok(Endpoint { member, ..endpoint })
 }
 
-/// Where ECS says that an unproven endpoint is; `None` where it says that there is none, or none yet.
+/// Where ECS says that an unproven endpoint is; `None` where it says that there is none. One that is starting is there:
+/// ECS is asked again before it is called.
 pub(super) async fn find(ctx: &Ctx, endpoint: &Endpoint) -> Result<Option<Endpoint>, LocateError> {
     Ok(match ctx.discovery.locate(endpoint).await? {
-        Located::At(found) => Some(found),
-        Located::Starting(_) | Located::Stopped(_) | Located::Nowhere(_) => None,
+        Located::At(found) | Located::Starting(found, _) => Some(found),
+        Located::Stopped(_) | Located::Nowhere(_) => None,
     })
 }
 
