@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use tokio::time::Instant;
 
 use crate::calls::{CallLog, Outcome, Service};
+use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::faults::{Fate, Faults, Verdict};
 use crate::http::{Reply, ReplyBody, full};
@@ -25,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) faults: Faults,
     pub(crate) calls: CallLog,
     pub(crate) sqs: Sqs,
+    /// The clock that answers tell, if it is not this machine's.
+    pub(crate) tells: Option<Clock>,
 }
 
 /// A request, told apart.
@@ -59,6 +64,15 @@ enum Answer {
 impl Core {
     /// Answers one HTTP request.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Reply {
+        let date = self.tells.as_ref().and_then(http_date);
+        let mut reply = self.reply(request).await;
+        if let (Reply::Answer(response), Some(date)) = (&mut reply, date) {
+            response.headers_mut().insert(DATE, date);
+        }
+        reply
+    }
+
+    async fn reply(self: Arc<Self>, request: Request<Bytes>) -> Reply {
         let bytes = request.body().len();
         let incoming = match Incoming::read(&request) {
             Ok(incoming) => incoming,
@@ -177,6 +191,12 @@ impl Incoming {
         let service = if identity::is_meant(&form) { Service::Sts } else { Service::Ec2 };
         Ok(Self { service, operation, parameters: Parameters::Form(form), caller })
     }
+}
+
+/// The time in HTTP's form of it.
+fn http_date(clock: &Clock) -> Option<HeaderValue> {
+    let now = OffsetDateTime::UNIX_EPOCH + clock.now();
+    HeaderValue::try_from(now.format(&Rfc2822).ok()?.replace("+0000", "GMT")).ok()
 }
 
 fn throttled(service: Service) -> AwsError {

@@ -38,6 +38,8 @@ pub struct Options {
     /// What the simulator's clock says at the start: time since 1970-01-01 UTC. It is fixed by default, so that
     /// answers are the same each time.
     pub epoch: Duration,
+    /// Whether answers have the simulator's time as their `Date`, as AWS's have AWS's, and not this machine's.
+    pub tells_time: bool,
     /// Throttle ECS and EC2 with AWS's own rates: [`Faults::throttle_like_aws`].
     pub throttle_like_aws: bool,
     /// How many API calls are kept; all are counted.
@@ -53,6 +55,7 @@ impl Default for Options {
             queues: Vec::new(),
             // 2026-01-01 00:00 UTC.
             epoch: Duration::from_hours(490_896),
+            tells_time: false,
             throttle_like_aws: false,
             calls_max: 20_000,
             received_max: 100_000,
@@ -186,7 +189,8 @@ impl Simulator {
             Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
         create_queues(&sqs, &options.queues).await?;
         let calls = CallLog::new(clock, options.calls_max, LOG_BYTES_MAX);
-        let core = Arc::new(Core { world: world.into(), workload, faults, calls, sqs });
+        let tells = options.tells_time.then_some(clock);
+        let core = Arc::new(Core { world: world.into(), workload, faults, calls, sqs, tells });
         let (stop, server) = (CancellationToken::new(), TaskTracker::new());
         let answering = Arc::clone(&core);
         let answer = move |request| Arc::clone(&answering).answer(request);

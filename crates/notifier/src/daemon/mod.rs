@@ -64,12 +64,16 @@ pub struct Options {
     pub chance: Chance,
 }
 
+/// Messages of the observer queue in work at once. Only those take turns at the budget of AWS requests: a broadcast that is
+/// still on the queue waits for others to end.
+const BROADCASTS_AT_ONCE: usize = 16;
+
 impl Options {
     /// All three stages with the usual limits.
     #[must_use]
     pub fn new(chance: Chance) -> Self {
         Self {
-            services: Some(StageOptions::new(2)),
+            services: Some(StageOptions::new(BROADCASTS_AT_ONCE)),
             tasks: Some(StageOptions::new(8)),
             notify: Some(StageOptions::new(256)),
             grace: Duration::from_secs(20),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::aws::budget::Budget;
 use notifier::daemon::{self, DaemonError, Queues, Served};
 use notifier::deliver::{self, Deliverer};
 use notifier::discover::{Discovery, Health};
@@ -45,10 +46,14 @@ struct Setup {
 
 impl Setup {
     async fn new() -> Self {
-        let sim = Simulator::start(Fleet::from_toml(FLEET).unwrap(), Options::default()).await.unwrap();
-        let aws = Aws::at(&sim.url(), "us-east-1");
+        Self::of(FLEET, Options::default(), Budget::unlimited(), |_| Clock::system()).await
+    }
+
+    async fn of(fleet: &str, options: Options, budget: Budget, clock: fn(&Aws) -> Clock) -> Self {
+        let sim = Simulator::start(Fleet::from_toml(fleet).unwrap(), options).await.unwrap();
+        let aws = Aws { budget, ..Aws::at(&sim.url(), "us-east-1") };
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let (clock, options) = (Clock::system(), deliver::Options::default());
+        let (clock, options) = (clock(&aws), deliver::Options::default());
         let ctx = Ctx::new(
             Discovery::new(&aws, Health::Detect, networks.clone()),
             Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
@@ -93,6 +98,44 @@ async fn one_message_with_only_a_cluster_reaches_every_task() {
     assert_eq!(served, Served { done: 4, ..Served::default() });
     let received = setup.sqs.simulator().received();
     assert_eq!(received.len(), 2, "once each");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_day_ahead_of_awss_ends_no_retry() {
+    const DAY: Duration = Duration::from_hours(24);
+    let now = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
+    let options = Options { epoch: now - DAY, tells_time: true, ..Options::default() };
+    // More failures than the quick tries: only a message that goes back to its queue brings the last call.
+    let fleet = format!("{FLEET}\nanswers = [{}{{ status = 200 }}]", "{ status = 503 }, ".repeat(3));
+    let mut setup = Setup::of(&fleet, options, Budget::unlimited(), Aws::clock).await;
+    // What is given up goes there, and calls nobody any more.
+    setup.queues.tasks = Some(setup.sqs.with_dead_letters("retried", 5, 10).await.0);
+    let observer = setup.queues.observer.as_ref().unwrap();
+    setup.calls(observer, &json!({"cluster": "prod"}), 8).await;
+    let answered = setup.sqs.simulator().received();
+    assert_eq!(answered.len(), 8, "four calls for each of two tasks");
+}
+
+#[tokio::test]
+async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_their_names() {
+    const BEFORE: usize = 8;
+    const NAMES: usize = 1_000;
+    let setup = Setup::of(FLEET, Options::default(), Budget::percent(100), |_| Clock::system()).await;
+    let observer = setup.queues.observer.as_ref().unwrap();
+    let names: Vec<_> = (0..NAMES).map(|n| format!("invented-{n}")).collect();
+    let body = json!({"cluster": "prod", "services": names}).to_string();
+    let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
+    observer.publish(&bodies, &Trace::default()).await.unwrap();
+    let options = daemon::Options { grace: Duration::ZERO, ..daemon::Options::new(Chance::seeded(1)) };
+    let (served, shutdown) = setup.serve(options);
+    let described = || setup.sqs.simulator().count("DescribeServices");
+    eventually("work", async || described() > 50).await;
+    observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
+    eventually("call", async || setup.sqs.simulator().received().len() == 2).await;
+    // Ten names a call: 800 calls, which the budget lets through in more than half a minute.
+    assert!(described() < 400, "{} calls went before", described());
+    shutdown.cancel();
+    timeout(SOON, served).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
