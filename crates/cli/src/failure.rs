@@ -10,7 +10,7 @@ use notifier::direct::SendError;
 use notifier::discover::DiscoverError;
 use notifier::ledger::LedgerError;
 use notifier::queue::QueueError;
-use notifier::settings::Mistakes;
+use notifier::settings::{Mistake, Mistakes, Origin};
 
 /// How a run ends. The numbers are promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +105,22 @@ impl Failure {
 
 impl From<Mistakes> for Failure {
     fn from(mistakes: Mistakes) -> Self {
-        Self::usage(mistakes.to_string())
-            .hint("`ecs-task-notifier serve --help` lists every setting, its range and its default")
+        let hint = if mistakes.0.iter().all(is_about_an_endpoint) { AN_ENDPOINT } else { SEE_THE_SETTINGS };
+        Self::usage(mistakes.to_string()).hint(hint)
     }
 }
+
+/// Whether a variable of AWS's own is wrong, which the help of our settings does not explain.
+fn is_about_an_endpoint(mistake: &Mistake) -> bool {
+    let (Mistake::Value { origin, .. } | Mistake::Unusable { origin, .. }) = mistake else { return false };
+    matches!(origin, Origin::Variable(name) if name.starts_with("AWS_ENDPOINT_URL"))
+}
+
+const WHERE_PROFILES_ARE: &str = "look at the AWS configuration files: AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say where they are; else they are \
+    in ~/.aws";
+const SEE_THE_SETTINGS: &str =
+    "`ecs-task-notifier serve --help` lists every setting, its range and its default";
+const AN_ENDPOINT: &str = "an endpoint looks like http://127.0.0.1:4566; without one, AWS itself is asked";
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
@@ -120,12 +132,8 @@ impl From<LoadError> for Failure {
             LoadError::Profile { .. } => {
                 "profiles are in ~/.aws/config and ~/.aws/credentials; `aws configure list-profiles` lists them"
             }
-            LoadError::Endpoint { .. } => {
-                "an endpoint looks like http://127.0.0.1:4566; without one, AWS itself is asked"
-            }
-            _ => {
-                "AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say where they are; else they are in ~/.aws"
-            }
+            LoadError::Endpoint { .. } => AN_ENDPOINT,
+            _ => WHERE_PROFILES_ARE,
         };
         Self::usage(error.to_string()).because(&error).hint(hint)
     }
@@ -220,7 +228,7 @@ const NOT_AWS: &str = "something else than AWS answers: look at --endpoint-url, 
      at any sign-in page of this network";
 
 /// Words of errors, and what to do about them.
-const ADVICE: [(&[&str], &str); 8] = [
+const ADVICE: [(&[&str], &str); 14] = [
     (
         &["the file does not exist; the process"],
         "--ledger or NOTIFIER_LEDGER must name the file that `send` or the daemon writes",
@@ -229,13 +237,25 @@ const ADVICE: [(&[&str], &str); 8] = [
         &["the file cannot be opened"],
         "the directory of the ledger's file must exist, and whoever runs this must be able to write there",
     ),
+    (&["database is locked"], "another process keeps the ledger's file to itself: wait for it, or end it"),
+    (
+        &["bytes left, and"],
+        "nobody is called before the outcome can be recorded: free some space, or name a ledger on another disk",
+    ),
+    (&["disk i/o error"], "look at the disk that holds the ledger's file"),
     (&["no aws region", "missing region"], NAME_A_REGION),
-    (&["html page", "cannot be read as aws's"], NOT_AWS),
+    (&["html page", "cannot be read as aws's", "always sends", "is not dynamodb"], NOT_AWS),
+    (&["sqs throttles"], "others in this account use SQS too: try again in a minute"),
+    (
+        &["`throttledrequests`"],
+        "try again in a minute; a table that is throttled for longer needs more capacity, or to be paid on demand",
+    ),
     (
         &["throttl", "rate exceeded", "requestlimitexceeded"],
         "AWS limits how often the account may ask, and others ask too: try again later, or lower \
          --aws-budget-percent so that fewer requests are made at once",
     ),
+    (&["could not parse profile file"], WHERE_PROFILES_ARE),
     (
         &["credentials", "securitytoken", "unrecognizedclient", "expiredtoken", "security token"],
         "AWS does not know who is asking: choose a profile with --profile or AWS_PROFILE, and log in; \
@@ -255,6 +275,25 @@ const ADVICE: [(&[&str], &str); 8] = [
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_hint_about_a_ledger_or_a_throttle_is_that_of_its_own_service() {
+        for (said, hint) in [
+            ("SQS throttles GetQueueUrl on queue q", "others in this account use SQS too"),
+            (
+                "the table has too much to do; its metric `ThrottledRequests` shows for how long",
+                "try again in",
+            ),
+            ("Error code 5: database is locked", "another process keeps the ledger's file"),
+            ("the disk has 4096 bytes left, and SQLite cannot open the file", "nobody is called before"),
+            ("Error code 4874: disk I/O error", "look at the disk"),
+        ] {
+            let throttled = "ThrottlingException: Rate exceeded";
+            let failure = Failure::failed("failed").because_of(said).because_of(throttled).advised();
+            let found = failure.hint.unwrap_or_default();
+            assert!(found.starts_with(hint) && !found.contains("--aws-budget-percent"), "{said}: {found}");
+        }
+    }
+
     fn unavailable(why: &str) -> Failure {
         Failure::from(DiscoverError::Ecs(EcsError::Unavailable {
             operation: "ListTasks",
@@ -273,8 +312,13 @@ mod tests {
                 "something else than AWS answers",
             ),
             ("the answer (status 200) cannot be read as AWS's", "something else than AWS answers"),
+            (
+                "http://a answered ListTasks without `taskArns`, which ECS always sends",
+                "something else than AWS",
+            ),
             ("no AWS region is set", "name a region: --region"),
             ("no AWS credentials: Profile: none", "AWS does not know who is asking"),
+            ("no AWS credentials: could not parse profile file", "look at the AWS configuration files"),
         ] {
             let failure = unavailable(why);
             assert_eq!(failure.exit, Exit::Failed, "{why}");

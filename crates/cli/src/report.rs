@@ -160,6 +160,12 @@ pub(crate) async fn resolve(
         }
     }
     match ids.as_slice() {
+        [] if text == "last" => Err(Failure::usage(
+            "the ledger has no record of any broadcast, so there is no last one",
+        )
+        .hint(
+            "--ledger or NOTIFIER_LEDGER must name the ledger that `send`, the daemon or the functions write",
+        )),
         [] => Ok(named.clone()),
         [one] => {
             console.say(&format!("broadcast {one}"));

@@ -36,10 +36,12 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// The name that a misspelt one most probably means; `None` when it is like none of them, or is one of them.
+/// The name that a misspelt one most probably means; `None` when it is like none of them, or is one of them. A number is
+/// no misspelt other number.
 pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = wrong.len();
-    let edits_max = NEAR_EDITS_MAX.min(length / 3);
+    let is_number = wrong.bytes().all(|byte| byte.is_ascii_digit());
+    let edits_max = if is_number { 0 } else { NEAR_EDITS_MAX.min(length / 3) };
     let edits = |name: &'a str| {
         let is_comparable =
             length.max(name.len()) <= NEAR_CHARS_MAX && length.abs_diff(name.len()) <= edits_max;
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_means_the_one_that_differs_in_a_letter_or_two() {
-        let names = ["checkout", "search", "web"];
+        let names = ["checkout", "search", "web", "503"];
         for (wrong, meant) in [
             ("chekout", Some("checkout")),
             ("serach", Some("search")),
@@ -86,6 +88,7 @@ mod tests {
             ("checkout", None),
             ("audit", None),
             ("we", None),
+            ("502", None),
             ("", None),
         ] {
             assert_eq!(near(wrong, names), meant, "{wrong}");

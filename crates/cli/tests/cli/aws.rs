@@ -188,6 +188,7 @@ fn an_endpoint_that_is_no_url_is_named_and_never_another_port() {
         assert_eq!(run.code, 2, "{run}");
         assert!(run.stderr.contains(&format!("{variable}: ")) && run.stderr.contains(says), "{run}");
         assert!(!run.stderr.contains("hunter2"), "{run}");
+        assert!(run.stderr.contains("hint: an endpoint looks like http://127.0.0.1:4566"), "{run}");
     }
     let by_flag = keys(notifier("plan -c prod --region eu-west-1 --endpoint-url http://127.0.0.1:99999"));
     ends(by_flag, 2, &["--endpoint-url: `99999` is not a port (1-65535)", "hint: an endpoint looks like"]);
@@ -286,8 +287,37 @@ fn a_message_without_an_id_was_not_published() {
     ends(
         run,
         3,
-        &["the answer to SendMessage on queue ", "has no message id", "hint: something else than AWS"],
+        &[
+            "the answer to SendMessage on queue ",
+            "has no message id",
+            "nobody knows",
+            "hint: something else than AWS",
+        ],
     );
+}
+
+#[test]
+fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
+    let server = Server::answering(JSON, "{}");
+    for (arguments, missing) in [
+        ("publish -c prod --queue observer", "GetQueueUrl on queue observer has no URL"),
+        ("history --ledger dynamodb:t", "the answer has no `Items`, which DynamoDB always sends"),
+        ("report b-1 --ledger dynamodb:t", "the answer has no `Items`"),
+        ("cancel b-1 --ledger dynamodb:t", "the answer has no `"),
+    ] {
+        ends(at(arguments, &server.url), 3, &[missing, "hint: something else than AWS answers"]);
+    }
+}
+
+/// As long as AWS lets a request wait: more than half a minute as a rule, and two at most.
+#[test]
+fn throttling_without_end_is_said_with_what_to_do() {
+    let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
+    let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
+    let server = Server::answering(head, body);
+    let says = ["ThrottlingException: Rate exceeded", "hint: AWS limits how often the account may ask"];
+    ends(at("plan -c prod", &server.url), 3, &says);
+    assert_eq!(server.requests().len(), 10, "every try was made");
 }
 
 #[test]

@@ -38,6 +38,19 @@ fn only_what_calls_tasks_makes_a_ledger() {
 }
 
 #[test]
+fn the_last_broadcast_of_an_empty_ledger_is_not_looked_for_on_a_queue() {
+    let (sim, ledger, directory) = setup("");
+    std::fs::write(directory.path().join("ledger.db"), "").unwrap();
+    let run = sim.notifier(&format!("report last {ledger}")).run();
+    assert_eq!(run.code, 2, "{run}");
+    assert!(
+        run.stderr.contains("no record of any broadcast") && run.stderr.contains("NOTIFIER_LEDGER"),
+        "{run}"
+    );
+    assert!(!run.stderr.contains("observer queue"), "{run}");
+}
+
+#[test]
 fn a_damaged_ledger_is_no_wrong_use() {
     let (sim, ledger, directory) = setup("");
     std::fs::write(directory.path().join("ledger.db"), "no database at all ".repeat(999)).unwrap();

@@ -21,7 +21,7 @@ use parse::Reader;
 use table::Setting;
 
 pub use layers::{CONFIG_VARIABLE, Environment, Flags};
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, Origin};
 
 /// Every setting, valid.
 #[derive(Clone, Debug, PartialEq)]
