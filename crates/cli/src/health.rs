@@ -60,7 +60,11 @@ pub(crate) async fn run(
     let failure = |why: &str| Failure::not_told(format!("the daemon at {url} is not healthy: {why}"));
     let asked = timeout(TIME_MAX, ask(&target)).await;
     let asked = asked.map_err(|_elapsed| failure(&format!("no answer within {} s", TIME_MAX.as_secs())))?;
-    let (status, body) = asked.map_err(|error| failure("the request failed").because(&*error))?;
+    let (status, body) = asked.map_err(|error| {
+        failure("the request failed")
+            .because(&*error)
+            .hint("does the daemon run? NOTIFIER_LISTEN or --url must say where it listens")
+    })?;
     if status != StatusCode::OK {
         let said = shown(&body).map_or_else(String::new, |said| format!(": {said}"));
         return Err(failure(&format!("it answered {status}{said}")));

@@ -104,7 +104,7 @@ async fn one_message_with_only_a_cluster_reaches_every_task() {
 async fn a_clock_that_is_a_day_ahead_of_awss_ends_no_retry() {
     const DAY: Duration = Duration::from_hours(24);
     let now = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
-    let options = Options { epoch: now - DAY, tells_time: true, ..Options::default() };
+    let options = Options { epoch: now.checked_sub(DAY).unwrap(), tells_time: true, ..Options::default() };
     // More failures than the quick tries: only a message that goes back to its queue brings the last call.
     let fleet = format!("{FLEET}\nanswers = [{}{{ status = 200 }}]", "{ status = 503 }, ".repeat(3));
     let mut setup = Setup::of(&fleet, options, Budget::unlimited(), Aws::clock).await;
