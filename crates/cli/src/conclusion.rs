@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use notifier::report::{Counts, Report, Verdict};
+use wire::BroadcastId;
 
 use crate::args::{AllowArgs, Format};
 use crate::console::Console;
@@ -51,6 +52,18 @@ pub(crate) fn judge(
 /// Why a scope has no opted-in container.
 pub(crate) fn no_labels(scope: &str) -> String {
     format!("no running container in {scope} has the labels")
+}
+
+/// `interrupted: 2 of 4 containers have no outcome`.
+pub(crate) fn interrupted(counts: Counts) -> String {
+    let verb = if counts.pending == 1 { "has" } else { "have" };
+    let (pending, all) = (units::digits(counts.pending), units::count(counts.total(), "container"));
+    format!("interrupted: {pending} of {all} {verb} no outcome")
+}
+
+/// How to go on with a broadcast that was interrupted.
+pub(crate) fn go_on(broadcast: &BroadcastId) -> String {
+    format!("`ecs-task-notifier send --failed-of {broadcast}` calls whoever was not told, and nobody else")
 }
 
 /// Writes a report in the format that was asked for.

@@ -13,6 +13,7 @@ mod failed_of;
 mod failure;
 mod health;
 mod history;
+mod interrupt;
 mod keygen;
 mod live;
 mod log;

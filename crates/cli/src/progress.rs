@@ -1,6 +1,7 @@
 //! How a broadcast goes, in the way that was asked for: drawn by `live`, as JSON lines, or not at all.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use notifier::ambient::Clock;
 use notifier::ledger::Recorded;
@@ -9,7 +10,7 @@ use notifier::report::{Counts, Event, events};
 
 use crate::args::Progress as Shown;
 use crate::console::{Console, line};
-use crate::live::Shared;
+use crate::live::{Shared, View, locked};
 use crate::render::report::total;
 
 /// Notes every step in the tally, which `live` draws; where JSON lines are wanted, writes it before.
@@ -24,7 +25,7 @@ pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
             // Together, so that a part's endpoints stand behind it.
             talk.write(&events.iter().map(line).collect::<String>());
         }
-        tally.lock().unwrap_or_else(PoisonError::into_inner).note(step);
+        locked(&tally).note_at(step, Instant::now());
     })
 }
 
@@ -33,6 +34,8 @@ pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
 pub(crate) struct Looks {
     /// How it stood at the last look; `None` before the first.
     last: Option<Stands>,
+    /// What `live` draws, where somebody watches.
+    view: Arc<Mutex<View>>,
 }
 
 /// How a broadcast stands.
@@ -43,12 +46,21 @@ enum Stands {
 }
 
 impl Looks {
-    /// Says how it stands, unless that is how it stood; `None` when it has not begun.
+    /// How it stood at the last look, for `live`.
+    pub(crate) fn view(&self) -> Arc<Mutex<View>> {
+        Arc::clone(&self.view)
+    }
+
+    /// Says how it stands, unless that is how it stood; `None` when it has not begun. On a terminal, `live` draws it.
     pub(crate) fn tell(&mut self, found: Option<&Recorded>, console: &mut Console) {
         let stands = found.map_or(Stands::NotBegun, |found| Stands::Begun {
             counts: found.report.counts(),
             is_complete: found.is_complete,
         });
+        if console.talk().room.is_some() {
+            *locked(&self.view) = View::of_ledger(found);
+            return;
+        }
         if self.last.replace(stands) == Some(stands) {
             return;
         }

@@ -12,7 +12,7 @@ use wire::BroadcastId;
 use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::watch::{Seen, Watch};
+use crate::watch::{self, Seen, Watch};
 use crate::{conclusion, context, log};
 
 /// Broadcasts of the history among which `last` and the beginning of an id are looked for.
@@ -210,6 +210,13 @@ pub(crate) fn conclude(
     }
     let counts = seen.recorded.report.counts();
     if !seen.recorded.is_complete {
+        if seen.recorded.report.is_interrupted() {
+            // By whoever sent it: nobody works on it any more.
+            return Err(Failure::not_told(conclusion::interrupted(counts)).hint(conclusion::go_on(broadcast)));
+        }
+        if seen.is_interrupted && seen.recorded.cancelled.is_none() {
+            return Err(Failure::not_told(conclusion::interrupted(counts)).hint(watch::goes_on(broadcast)));
+        }
         return Err(not_ended(seen, broadcast, wait.wait));
     }
     let empty = match (&seen.recorded.cancelled, &seen.recorded.broadcast) {

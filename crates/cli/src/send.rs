@@ -8,6 +8,7 @@ use notifier::deliver::Signing;
 use notifier::outcome::Cause;
 use notifier::report::{Counts, Entry, Report, Tally};
 use notifier::settings::Environment;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{
     AllowArgs, AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags,
@@ -16,7 +17,8 @@ use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
 use crate::live::Live;
-use crate::{conclusion, context, log, place, progress, services};
+use crate::stop::Stop;
+use crate::{conclusion, context, interrupt, log, place, progress, services};
 
 /// Tell every running task of a scope, now, and report
 ///
@@ -61,7 +63,7 @@ Examples:
 
 Exit codes:
   0  every opted-in container was told (delivered, or gone)
-  1  some were not
+  1  some were not, or Ctrl-C ended it early
   2  wrong use or settings
   3  AWS, the network or this machine failed";
 
@@ -104,14 +106,17 @@ pub(crate) async fn run(
         }
     };
     let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
-    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&tally, console));
+    let stop = CancellationToken::new();
+    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&tally, console))
+        .until(stop.clone());
     let described = match again {
         None => scope.describe(),
         Some(_) => "those who were not told".to_owned(),
     };
+    let signals = Stop::listen()?;
     console.say(&format!("broadcast {} to {described}{place}", broadcast.id));
 
-    let live = Live::start(console.talk(), Arc::clone(&tally));
+    let live = Live::sending(console.talk(), Arc::clone(&tally), aws.budget.clone(), stop.clone());
     let message = scope.message();
     let sending = async {
         match &again {
@@ -119,10 +124,14 @@ pub(crate) async fn run(
             Some(again) => notifier::again::send(&ctx, &again.record, &again.recorded, &broadcast).await,
         }
     };
-    let report = context::patiently(Box::pin(sending), &aws, console).await;
+    let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &tally);
+    let ended = context::patiently(ended, &aws, console).await;
     live.finish().await;
-    let report = report?;
+    let (report, is_cut) = ended.report(&tally)?;
     conclusion::show(&report, console)?;
+    if is_cut {
+        return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
+    }
     services::refuse_unknown(&unknown_services(&report), &scope.cluster, &ctx.discovery).await?;
     let hint = || hint(&report, &scope, ctx.ledger.is_kept());
     conclusion::judge(report.counts(), allow, &conclusion::no_labels(&described), hint, console)

@@ -22,6 +22,11 @@ impl Stop {
 
     /// Returns at the first of them, with its name.
     pub(crate) async fn asked(mut self) -> &'static str {
+        self.next().await
+    }
+
+    /// Returns at the next of them, with its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

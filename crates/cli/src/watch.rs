@@ -14,7 +14,10 @@ use wire::BroadcastId;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interrupt;
+use crate::live::Live;
 use crate::progress::Looks;
+use crate::stop::Stop;
 
 /// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) is_compared: bool,
     /// How long nothing was recorded, when that is so long that nothing more is to be expected.
     pub(crate) silence: Option<Duration>,
+    /// Whether the wait for its end was interrupted.
+    pub(crate) is_interrupted: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -65,29 +70,57 @@ impl<'a> Watch<'a> {
         wait: Option<Duration>,
         console: &mut Console,
     ) -> Result<Option<Seen>, Failure> {
-        let found = match wait {
-            None => self.ledger.read(broadcast).await?,
+        let (found, is_interrupted) = match wait {
+            None => (self.ledger.read(broadcast).await?, false),
             Some(most) => self.ended(broadcast, most, console).await?,
         };
-        let Some(recorded) = found else { return Ok(None) };
-        let (mut recorded, is_compared) = self.compared(broadcast, recorded, console).await;
+        let Some(recorded) = found else {
+            return if is_interrupted { Err(interrupted_before(broadcast)) } else { Ok(None) };
+        };
+        let (mut recorded, is_compared) = match is_interrupted {
+            true => (recorded, false),
+            false => self.compared(broadcast, recorded, console).await,
+        };
         let silence = silence(&recorded, &self.clock, self.horizon);
         if silence.is_some() {
             recorded.report = recorded.report.overdue();
         }
-        Ok(Some(Seen { recorded, is_compared, silence }))
+        Ok(Some(Seen { recorded, is_compared, silence, is_interrupted }))
     }
 
-    /// What is known of the broadcast when nothing more is to be expected, or when the time is over.
+    /// What is known of the broadcast when nothing more is to be expected, when the time is over, or when the wait was
+    /// interrupted, and whether it was.
     async fn ended(
         &self,
         broadcast: &BroadcastId,
         most: Duration,
         console: &mut Console,
-    ) -> Result<Option<Recorded>, Failure> {
-        let end = Instant::now() + most;
+    ) -> Result<(Option<Recorded>, bool), Failure> {
+        let mut signals = Stop::listen()?;
         let mut looks = Looks::default();
-        let (mut last, mut stands, mut changed) = (None, None, Instant::now());
+        let live = Live::watching(console.talk(), looks.view());
+        let mut last = None;
+        let ended = tokio::select! {
+            ended = self.follow(broadcast, most, &mut looks, &mut last, console) => ended.map(|()| false),
+            _ = signals.next() => Ok(true),
+        };
+        live.finish().await;
+        interrupt::leave_at_the_next(signals);
+        Ok((last, ended?))
+    }
+
+    /// Looks at the broadcast again and again until nothing more is to be expected, or the time is over; `last` is the
+    /// latest look.
+    async fn follow(
+        &self,
+        broadcast: &BroadcastId,
+        most: Duration,
+        looks: &mut Looks,
+        last: &mut Option<Recorded>,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
+        let end = Instant::now() + most;
+        let (mut stands, mut changed) = (None, Instant::now());
         while let Ok(found) = timeout_at(end, self.look(broadcast)).await {
             let (mut found, pause) = found?;
             let now = found.as_ref().map(stand);
@@ -100,15 +133,17 @@ impl<'a> Watch<'a> {
                 changed = Instant::now();
             }
             looks.tell(found.as_ref(), console);
-            let is_over =
-                |found: &Recorded| found.is_complete || silence(found, &self.clock, self.horizon).is_some();
-            let is_over = found.as_ref().is_some_and(is_over);
-            last = found;
+            let is_over = found.as_ref().is_some_and(|found| {
+                found.is_complete
+                    || found.report.is_interrupted()
+                    || silence(found, &self.clock, self.horizon).is_some()
+            });
+            *last = found;
             if is_over || timeout_at(end, sleep(pause)).await.is_err() {
                 break;
             }
         }
-        Ok(last)
+        Ok(())
     }
 
     /// One look at the ledger, and how long to pause after it.
@@ -169,6 +204,18 @@ impl<'a> Watch<'a> {
             None => Ok((sorted.found, sorted.is_cut)),
         }
     }
+}
+
+/// The wait for a broadcast was interrupted before the ledger had heard of it.
+fn interrupted_before(broadcast: &BroadcastId) -> Failure {
+    Failure::not_told("interrupted: the broadcast has not begun").hint(goes_on(broadcast))
+}
+
+/// What becomes of a broadcast that nobody waits for any more.
+pub(crate) fn goes_on(broadcast: &BroadcastId) -> String {
+    format!(
+        "the broadcast goes on by itself; `ecs-task-notifier report {broadcast} --wait` waits for its end"
+    )
 }
 
 /// What changes while anything happens.

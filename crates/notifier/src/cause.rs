@@ -62,6 +62,8 @@ pub enum Cause {
     GivenUp,
     /// Its dead letter was dropped.
     Dropped,
+    /// The run that was to call it was interrupted.
+    Interrupted,
     /// A word that a later version wrote.
     #[serde(other)]
     Other,
@@ -69,7 +71,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Label,
         Self::NoSuchService,
         Self::NotDescribed,
@@ -98,6 +100,7 @@ impl Cause {
         Self::Fault,
         Self::GivenUp,
         Self::Dropped,
+        Self::Interrupted,
         Self::Other,
     ];
 
@@ -133,6 +136,7 @@ impl Cause {
             Self::Fault => "fault",
             Self::GivenUp => "given-up",
             Self::Dropped => "dropped",
+            Self::Interrupted => "interrupted",
             Self::Other => "other",
         }
     }

@@ -82,23 +82,39 @@ pub async fn send(
 }
 
 /// Calls every endpoint, and records what has ended as it ends. `before` holds the requests of earlier rounds.
+///
+/// When it is [to stop](Ctx::until), those without an outcome are recorded and reported as interrupted.
 pub(crate) async fn deliver(
     ctx: &Ctx,
     broadcast: &Broadcast,
     endpoints: Vec<Endpoint>,
     before: &BTreeMap<Member, u32>,
 ) -> Result<Vec<Entry>, LedgerError> {
-    let (progress, recorder) = recorded(ctx, broadcast, before);
-    let (settled, written) = tokio::join!(
+    let (ended, endings) = mpsc::unbounded_channel();
+    let ended = ctx.ledger.is_kept().then_some(ended);
+    let (settling, told) = (ended.clone(), ctx.progress.clone());
+    let progress = Progress::new(move |step| {
+        if let (Step::Settled(settled), Some(ended)) = (&step, &settling) {
+            // It fails only when the recorder has, which is reported in the end.
+            let _ = ended.send(Entry::from(settled));
+        }
+        told.tell(step);
+    });
+    let (entries, written) = tokio::join!(
         async {
             // The recorder ends when nobody can tell it anything any more.
-            let progress = progress;
-            ctx.deliverer.deliver_all(broadcast, endpoints, &progress).await
+            let (progress, ended) = (progress, ended);
+            let (settled, unsettled) =
+                ctx.deliverer.deliver_until(broadcast, endpoints, &progress, &ctx.stop).await;
+            if let Some(ended) = ended {
+                unsettled.iter().for_each(|entry| drop(ended.send(entry.clone())));
+            }
+            settled.iter().map(Entry::from).chain(unsettled).collect()
         },
-        recorder
+        record(ctx, broadcast, before, endings)
     );
     written?;
-    Ok(settled.iter().map(Entry::from).collect())
+    Ok(entries)
 }
 
 pub(crate) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
@@ -112,34 +128,26 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({})", printable(reason, REASON_CHARS_MAX)) }
 }
 
-/// Tells everybody, and records what has ended as it ends.
-fn recorded<'a>(
-    ctx: &'a Ctx,
-    broadcast: &'a Broadcast,
-    before: &'a BTreeMap<Member, u32>,
-) -> (Progress, impl Future<Output = Result<(), LedgerError>> + 'a) {
-    let (ended, mut endings) = mpsc::unbounded_channel();
-    let (told, is_kept) = (ctx.progress.clone(), ctx.ledger.is_kept());
-    let progress = Progress::new(move |step| {
-        if let (Step::Settled(settled), true) = (&step, is_kept) {
-            // It fails only when the recorder has, which is reported in the end.
-            let _ = ended.send(Entry::from(settled));
-        }
-        told.tell(step);
-    });
-    let recorder = async move {
-        let mut some = Vec::new();
-        while endings.recv_many(&mut some, RECORDS_AT_ONCE).await > 0 {
-            let settled = some.drain(..).map(|entry: Entry| {
-                let earlier = before.get(&entry.member).copied().unwrap_or_default();
-                let attempts = entry.attempts.map(|attempts| attempts + earlier);
-                ctx.ledger.settle(&broadcast.id, Entry { attempts, ..entry })
-            });
-            try_join_all(settled).await?;
-        }
-        Ok(())
-    };
-    (progress, recorder)
+/// Records what has ended, until nobody can tell of anything any more.
+async fn record(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    before: &BTreeMap<Member, u32>,
+    mut endings: mpsc::UnboundedReceiver<Entry>,
+) -> Result<(), LedgerError> {
+    let mut some = Vec::new();
+    while endings.recv_many(&mut some, RECORDS_AT_ONCE).await > 0 {
+        let settled = some.drain(..).map(|entry: Entry| {
+            let earlier = before.get(&entry.member).copied();
+            let attempts = match (entry.attempts, earlier) {
+                (Some(attempts), Some(earlier)) => Some(attempts + earlier),
+                (attempts, earlier) => attempts.or(earlier),
+            };
+            ctx.ledger.settle(&broadcast.id, Entry { attempts, ..entry })
+        });
+        try_join_all(settled).await?;
+    }
+    Ok(())
 }
 
 /// What was found of one service.

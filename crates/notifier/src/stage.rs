@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use wire::{Broadcast, BroadcastId, Draft};
 
@@ -49,6 +50,8 @@ pub struct Ctx {
     pub senders: Senders,
     /// Tells how old messages are.
     pub clock: Clock,
+    /// Cancelled when [`direct`](crate::direct) is to call nobody else.
+    pub stop: CancellationToken,
     /// Messages so far whose sender was not believed.
     doubts: AtomicU64,
 }
@@ -73,6 +76,7 @@ impl Ctx {
             progress,
             senders: Senders::default(),
             clock,
+            stop: CancellationToken::new(),
             doubts: AtomicU64::new(0),
         }
     }
@@ -81,6 +85,13 @@ impl Ctx {
     #[must_use]
     pub fn believing(mut self, senders: Senders) -> Self {
         self.senders = senders;
+        self
+    }
+
+    /// Calls nobody else once `stop` is cancelled: [`direct`](crate::direct) then ends within a short grace.
+    #[must_use]
+    pub fn until(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
         self
     }
 

@@ -56,6 +56,8 @@ impl Console {
         let out_color = if is_csv { ColorChoice::AlwaysAnsi } else { choice(global.color, &stdout) };
         let escapes = is_csv && stdout.is_terminal();
         let err_color = choice(global.color, &stderr);
+        // Escapes of ours are for terminals that obey them: there is no other way to draw on one.
+        let has_styles = AutoStream::new(io::stderr(), err_color).current_choice() != ColorChoice::Never;
         let err_size = terminal_size::terminal_size_of(&stderr);
         let dumb = environment.get("TERM") == Some("dumb");
         let watched = stderr.is_terminal() && !dumb && !global.quiet;
@@ -66,7 +68,7 @@ impl Console {
                 let columns = asked.unwrap_or(usize::MAX).min(usize::from(width.0));
                 (columns >= COLUMNS_MIN).then_some(Room { columns, rows: usize::from(height.0) })
             }),
-            stream: Arc::new(Mutex::new(Screen::new(AutoStream::new(stderr, err_color)))),
+            stream: Arc::new(Mutex::new(Screen::new(stderr, has_styles))),
         };
         Self {
             format: global.format,

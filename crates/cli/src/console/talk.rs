@@ -1,16 +1,20 @@
 //! Stderr: lines, and below them a block that is drawn again and again.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anstream::AutoStream;
+use super::{plain, wrap};
 
-use super::wrap;
+/// DEC private mode 2026, "synchronized output": a terminal that knows it shows what stands between these at once, and
+/// others ignore them.
+const FRAME_BEGINS: &str = "\x1b[?2026h";
+const FRAME_ENDS: &str = "\x1b[?2026l";
 
 /// The stderr of a run, shared by whoever talks.
 #[derive(Clone, Debug)]
 pub(crate) struct Talk {
-    pub(super) stream: Arc<Mutex<Screen>>,
+    pub(super) stream: Arc<Mutex<Screen<io::Stderr>>>,
     pub(super) columns: Option<usize>,
     /// The room for lines that are drawn again and again; `None` where nobody watches.
     pub(crate) room: Option<Room>,
@@ -23,11 +27,13 @@ pub(crate) struct Room {
     pub(crate) rows: usize,
 }
 
+/// A stream at whose end the block stands, whatever is written.
 #[derive(Debug)]
-pub(super) struct Screen {
-    stream: AutoStream<io::Stderr>,
-    /// Lines of the block that is drawn again and again, at the end of what was written.
-    block_lines: usize,
+pub(super) struct Screen<S> {
+    stream: S,
+    has_styles: bool,
+    /// The block that is drawn again and again, at the end of what was written.
+    block: Vec<String>,
 }
 
 impl Talk {
@@ -37,36 +43,63 @@ impl Talk {
 
     /// Writes lines above the block.
     pub(crate) fn write(&self, text: &str) {
-        let mut screen = self.screen();
-        screen.erase();
-        screen.put(text);
+        self.screen().write(text);
     }
 
     /// Draws the block, in the place of the one before.
-    pub(crate) fn draw(&self, lines: &[String]) {
-        let mut screen = self.screen();
-        screen.erase();
-        screen.put(&lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>());
-        screen.block_lines = lines.len();
+    pub(crate) fn draw(&self, lines: Vec<String>) {
+        self.screen().draw(lines);
     }
 
-    fn screen(&self) -> MutexGuard<'_, Screen> {
+    fn screen(&self) -> MutexGuard<'_, Screen<io::Stderr>> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Screen {
-    pub(super) fn new(stream: AutoStream<io::Stderr>) -> Self {
-        Self { stream, block_lines: 0 }
+impl<S: Write> Screen<S> {
+    /// Without styles, those of the text are dropped.
+    pub(super) fn new(stream: S, has_styles: bool) -> Self {
+        Self { stream, has_styles, block: Vec::new() }
     }
 
-    fn erase(&mut self) {
-        if self.block_lines > 0 {
-            // ECMA-48: cursor up to the start of a line, then erase to the end of the display. Past the stream, which
-            // drops every escape where colour is not wanted. Nothing is kept back in it: `put` flushes.
-            let lines = std::mem::take(&mut self.block_lines);
-            drop(write!(io::stderr(), "\x1b[{lines}F\x1b[J"));
+    fn write(&mut self, text: &str) {
+        if self.block.is_empty() {
+            let text = self.styled(text);
+            return self.put(&text);
         }
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let block = std::mem::take(&mut self.block);
+        self.replace(block.len(), &format!("{text}{end}"), block);
+    }
+
+    fn draw(&mut self, lines: Vec<String>) {
+        let before = self.block.len();
+        if before > 0 || !lines.is_empty() {
+            self.replace(before, "", lines);
+        }
+    }
+
+    /// Takes so many lines away, and writes the text and the block in their place: in one write, so that nobody sees
+    /// the screen without a block.
+    fn replace(&mut self, lines: usize, text: &str, block: Vec<String>) {
+        let mut out = FRAME_BEGINS.to_owned();
+        if lines > 0 {
+            // ECMA-48: cursor up to the start of a line, then erase to the end of the display. Writing to a `String`
+            // cannot fail.
+            let _ = write!(out, "\x1b[{lines}F\x1b[J");
+        }
+        out += &self.styled(text);
+        for line in &block {
+            out += &self.styled(line);
+            out.push('\n');
+        }
+        out += FRAME_ENDS;
+        self.block = block;
+        self.put(&out);
+    }
+
+    fn styled(&self, text: &str) -> String {
+        if self.has_styles { text.to_owned() } else { plain(text) }
     }
 
     /// Talk that cannot be written is dropped: there is nobody left to tell.
@@ -83,5 +116,66 @@ impl Write for Talk {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps each write by itself.
+    #[derive(Default)]
+    struct Writes(Vec<String>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn block(lines: &[&str]) -> Vec<String> {
+        lines.iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    #[test]
+    fn after_every_write_the_block_stands_at_the_end() {
+        let mut screen = Screen::new(Writes::default(), true);
+        screen.write("before\n");
+        screen.draw(block(&["bar", "total"]));
+        screen.write("a line\n");
+        screen.write("half a line");
+        screen.draw(block(&["total 2"]));
+        screen.draw(Vec::new());
+        screen.draw(Vec::new());
+        screen.write("after\n");
+        assert_eq!(
+            screen.stream.0,
+            [
+                "before\n",
+                "\x1b[?2026hbar\ntotal\n\x1b[?2026l",
+                "\x1b[?2026h\x1b[2F\x1b[Ja line\nbar\ntotal\n\x1b[?2026l",
+                "\x1b[?2026h\x1b[2F\x1b[Jhalf a line\nbar\ntotal\n\x1b[?2026l",
+                "\x1b[?2026h\x1b[2F\x1b[Jtotal 2\n\x1b[?2026l",
+                "\x1b[?2026h\x1b[1F\x1b[J\x1b[?2026l",
+                "after\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_styles_only_those_of_the_text_are_dropped() {
+        let mut screen = Screen::new(Writes::default(), false);
+        screen.write("\x1b[1mbold\x1b[0m\n");
+        screen.draw(block(&["\x1b[2mdim\x1b[0m"]));
+        screen.draw(block(&["dim"]));
+        assert_eq!(
+            screen.stream.0,
+            ["bold\n", "\x1b[?2026hdim\n\x1b[?2026l", "\x1b[?2026h\x1b[1F\x1b[Jdim\n\x1b[?2026l"]
+        );
     }
 }

@@ -1,9 +1,13 @@
 //! Live progress, as it looks on terminals of several sizes, and that it is nowhere else.
 
-use crate::support::{Sim, redacted};
+use crate::pipeline::{Pipeline, fleet, service};
+use crate::support::{Sim, answering, redacted};
 use crate::terminal::{Shown, Terminal, Watched};
 
 const USUAL: Terminal = Terminal { columns: 80, rows: 24 };
+
+/// The quick tasks have answered.
+const HALFWAY: &str = "2 of 4 containers notified";
 
 /// What only live progress writes.
 const SPINNER_OR_BAR: [char; 12] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '█', '░'];
@@ -53,21 +57,26 @@ fn block(screen: &str) -> Vec<&str> {
 
 /// The screen on which the quick tasks have answered, and the others are waited for.
 fn halfway(watched: &Watched) -> &str {
-    let found = watched.screens.iter().find(|screen| screen.contains("2 of 4 containers told"));
+    let found = watched.screens.iter().find(|screen| screen.contains(HALFWAY));
     found.unwrap_or_else(|| panic!("it was never half-way: {watched:#?}"))
 }
 
-/// The screen with one sign for the spinner, which turns.
+/// The screen with one sign for the spinner, which turns, and one second for the time, which passes.
 fn still(screen: &str) -> String {
     let spinners = &SPINNER_OR_BAR[..10];
-    screen.chars().map(|sign| if spinners.contains(&sign) { '*' } else { sign }).collect()
+    let still = |line: &str| match line.strip_prefix(spinners).and_then(|line| line.split_once("  ")) {
+        Some((_, rest)) => format!("* 0:01  {rest}"),
+        None => line.to_owned(),
+    };
+    screen.lines().map(still).collect::<Vec<_>>().join("\n")
 }
 
 /// At no moment may two blocks be seen, or anything be left of one.
 fn one_block_at_a_time(watched: &Watched) {
     for screen in &watched.screens {
-        let totals =
-            screen.lines().filter(|line| line.contains("containers told") || line.contains("looking for"));
+        let totals = screen
+            .lines()
+            .filter(|line| line.contains("containers notified") || line.contains("looking for"));
         assert!(totals.count() <= 1, "{screen}");
     }
     assert!(!is_live(watched.last()), "{}", watched.last());
@@ -81,7 +90,8 @@ fn on_a_terminal_each_service_has_a_bar_that_grows_and_goes_when_the_report_is_t
     broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
     quick           ████████████████████████████████████████  2 of 2
     slow-to-answer  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0 of 2
-    * 2 of 4 containers told
+    * 0:01  2 of 4 containers notified
+      waiting for slow-to-answer 6d2b5dac/app, slow-to-answer b2e69d7f/app
     ");
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
@@ -101,7 +111,8 @@ fn a_narrow_terminal_gets_narrow_bars() {
     (account 111122223333, region us-east-1)
     quick          █████████  2 of 2
     slow-to-answ…  ░░░░░░░░░  0 of 2
-    * 2 of 4 containers told
+    * 0:01  2 of 4 containers notified
+      waiting for slow-to-answer (2)
     ");
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod
@@ -123,7 +134,7 @@ fn a_wide_terminal_gets_no_endless_bars() {
 }
 
 #[test]
-fn a_terminal_of_few_rows_gets_one_line() {
+fn a_terminal_of_few_rows_gets_the_total_and_no_bars() {
     let watched = send(Terminal { columns: 80, rows: 4 }, "", &[], Shown::Stderr);
     assert_eq!(block(halfway(&watched)).len(), 1);
     one_block_at_a_time(&watched);
@@ -206,5 +217,88 @@ fn the_demo_is_live_too_and_leaves_its_report() {
         let last = watched.last();
         assert!(last.contains("all 15 services ended as staged"), "{last}");
         assert!(last.lines().all(|line| line.chars().count() <= usize::from(columns)), "{last}");
+    }
+}
+
+/// From the first screen with the block to the last, the block stands on each, at its end.
+fn never_without_the_block(watched: &Watched) {
+    let has_block = |screen: &String| {
+        let last = screen.lines().rev().find(|line| !line.starts_with("  "));
+        last.is_some_and(is_live)
+    };
+    let first = watched.screens.iter().position(has_block).expect("there was no block");
+    let last = watched.screens.iter().rposition(has_block).unwrap();
+    for screen in &watched.screens[first..=last] {
+        assert!(has_block(screen), "{screen}");
+    }
+}
+
+#[test]
+fn lines_that_are_said_meanwhile_stand_above_the_block_which_is_never_away() {
+    let sim = Sim::start(&FLEET.replace("delay_ms = 1000", "delay_ms = 8000"));
+    let run = sim.notifier("send --cluster prod --timeout-ms 60000").env("TERM", "xterm-256color");
+    let watched = USUAL.watch(run, Shown::Stderr);
+    assert_eq!(watched.code, 0, "{watched:#?}");
+    let said = watched.screens.iter().find(|screen| screen.contains("still at it")).unwrap();
+    assert!(said.contains(HALFWAY) && said.find("still at it") < said.find("quick"), "{said}");
+    never_without_the_block(&watched);
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn a_wait_that_a_task_asked_for_is_said() {
+    let sim = Sim::start(&answering(
+        "answers = [{ status = 503, headers = { retry-after = '10' } }, { status = 200 }]",
+    ));
+    let run = sim.notifier("send --cluster prod").env("TERM", "xterm-256color");
+    let watched = USUAL.watch(run, Shown::Stderr);
+    assert_eq!(watched.code, 0, "{watched:#?}");
+    let waits = "waiting for work 54e4a733/app, work ad7143fc/app; next retry in ";
+    let waiting = watched.screens.iter().find(|screen| screen.contains(waits)).unwrap();
+    assert!(waiting.contains("0 of 2 containers notified, 2 retrying"), "{waiting}");
+    one_block_at_a_time(&watched);
+}
+
+#[test]
+fn waiting_for_the_budget_of_aws_requests_is_said_and_ctrl_c_ends_it() {
+    let sim = Sim::start(FLEET);
+    // One request, and the next after minutes.
+    let run = sim.notifier("send --cluster prod --aws-budget-percent 0.01").env("TERM", "xterm-256color");
+    let watched = USUAL.interrupt(run, Shown::Stderr, "1 request to AWS waits for the request budget");
+    assert_eq!((watched.code, watched.piped.as_str()), (1, ""), "{watched:#?}");
+    assert!(watched.last().contains("error: interrupted: nobody was called"), "{watched:#?}");
+    assert!(!is_live(watched.last()), "{watched:#?}");
+}
+
+#[test]
+fn whoever_waits_on_a_ledger_sees_the_same_bars() {
+    let silent = "answers = [{ hang = true }]";
+    let pipeline = Pipeline::new(&fleet(&[service("quick", 2, ""), service("silent", 2, silent)]));
+    let _daemon = pipeline.serve("--timeout-ms 600000");
+    let publish = pipeline.notifier("publish -c prod --id b-1 --wait=600").env("TERM", "xterm-256color");
+    let watched = USUAL.interrupt(publish, Shown::Stderr, HALFWAY);
+    insta::assert_snapshot!(still(halfway(&watched)), @r"
+    broadcast b-1 is on queue observer
+    quick   ████████████████████████████████████████  2 of 2
+    silent  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0 of 2
+    * 0:01  2 of 4 containers notified
+      waiting for silent 741b8bb3/app, silent 9a57c4bf/app
+    ");
+    assert!(
+        watched.screens.iter().any(|screen| screen.contains("the broadcast has not begun")),
+        "{watched:#?}"
+    );
+    never_without_the_block(&watched);
+    one_block_at_a_time(&watched);
+    assert_eq!(watched.code, 1, "{watched:#?}");
+    assert!(watched.piped.contains("4 containers: 2 delivered, 2 pending"), "{watched:#?}");
+    let report = pipeline.notifier("report b-1 --wait=600").env("TERM", "xterm-256color");
+    let watched = USUAL.interrupt(report, Shown::Both, HALFWAY);
+    assert_eq!(watched.code, 1, "{watched:#?}");
+    for says in [
+        "error: interrupted: 2 of 4 containers have no outcome",
+        "hint: the broadcast goes on by itself; `ecs-task-notifier report b-1 --wait`",
+    ] {
+        assert!(watched.last().contains(says), "{watched:#?}");
     }
 }

@@ -14,6 +14,7 @@ mod demo;
 mod guide;
 mod help;
 mod hostile;
+mod interrupt;
 mod keygen;
 mod killed;
 mod ledger;

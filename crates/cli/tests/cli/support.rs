@@ -241,10 +241,8 @@ impl Running {
     }
 
     /// The same by this signal.
-    pub(crate) fn stop_by(mut self, signal: &str) -> Run {
-        let killed =
-            Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+    pub(crate) fn stop_by(mut self, name: &str) -> Run {
+        signal(self.child.id(), name);
         let code = self.child.wait().unwrap().code().expect("it ended by itself");
         let mut run = Run { code, stdout: String::new(), stderr: String::new() };
         if let Some(mut stdout) = self.child.stdout.take() {
@@ -274,6 +272,11 @@ impl Running {
         }
         lines
     }
+}
+
+/// Sends a process a signal, named as `kill` names it.
+pub(crate) fn signal(process: u32, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
 }
 
 /// Reads lines and keeps nothing of what comes after them.

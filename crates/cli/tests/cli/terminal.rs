@@ -8,7 +8,12 @@ use std::process::Stdio;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::support::Notifier;
+use crate::support::{Notifier, signal};
+
+/// What ends a frame: DEC private mode 2026, with which the program draws. Until then a terminal shows the frame before.
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+/// What begins one.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 
 /// A terminal of this size.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,15 @@ impl Watched {
 impl Terminal {
     /// Runs it to its end.
     pub(crate) fn watch(self, run: Notifier, shown: Shown) -> Watched {
+        self.watch_and_interrupt(run, shown, None)
+    }
+
+    /// Runs it, and presses Ctrl-C when this text stands on the screen.
+    pub(crate) fn interrupt(self, run: Notifier, shown: Shown, at: &str) -> Watched {
+        self.watch_and_interrupt(run, shown, Some(at))
+    }
+
+    fn watch_and_interrupt(self, run: Notifier, shown: Shown, at: Option<&str>) -> Watched {
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keyboard).unwrap();
         unlockpt(&keyboard).unwrap();
@@ -68,27 +82,38 @@ impl Terminal {
             Shown::Stdout => child.stderr.take().map(read_all),
             Shown::Stderr => child.stdout.take().map(read_all),
         };
-        let (screens, written) = self.look(File::from(keyboard));
+        let (mut at, process) = (at, child.id());
+        let (screens, written) = self.look(File::from(keyboard), |screen| {
+            if at.is_some_and(|at| screen.contains(at)) {
+                at = None;
+                signal(process, "INT");
+            }
+        });
+        assert_eq!(at, None, "it was never seen: {screens:#?}");
         let code = child.wait().unwrap().code().expect("the run was killed");
         let piped = piped.map(|reader| reader.join().unwrap()).unwrap_or_default();
         Watched { code, screens, written, piped }
     }
 
     /// Follows the screen until nobody writes on it any more.
-    fn look(self, mut line: File) -> (Vec<String>, String) {
+    fn look(self, mut line: File, mut seen: impl FnMut(&str)) -> (Vec<String>, String) {
         let size = |number| NonZeroU16::new(number).unwrap();
         let mut parser = vt100::Parser::new(size(self.rows), size(self.columns), 0);
         let (mut screens, mut written) = (Vec::<String>::new(), Vec::new());
-        let mut some = [0; 4096];
+        let (mut some, mut shown) = ([0; 4096], 0);
         loop {
             match line.read(&mut some) {
                 Ok(0) => break,
                 Ok(length) => {
-                    parser.process(&some[..length]);
                     written.extend_from_slice(&some[..length]);
-                    let screen = parser.screen().contents();
-                    if screens.last() != Some(&screen) {
-                        screens.push(screen);
+                    while let Some(end) = frame(&written[shown..]) {
+                        parser.process(&written[shown..shown + end]);
+                        shown += end;
+                        let screen = parser.screen().contents();
+                        seen(&screen);
+                        if screens.last() != Some(&screen) {
+                            screens.push(screen);
+                        }
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -98,6 +123,18 @@ impl Terminal {
             }
         }
         (screens, String::from_utf8(written).unwrap())
+    }
+}
+
+/// How much of what came a terminal shows at once: one frame, or everything where there is no frame; `None` for a frame
+/// that has not come whole.
+fn frame(came: &[u8]) -> Option<usize> {
+    let find = |mark: &[u8]| came.windows(mark.len()).position(|bytes| bytes == mark);
+    match find(FRAME_BEGINS) {
+        _ if came.is_empty() => None,
+        None => Some(came.len()),
+        Some(0) => find(FRAME_ENDS).map(|end| end + FRAME_ENDS.len()),
+        Some(begin) => Some(begin),
     }
 }
 

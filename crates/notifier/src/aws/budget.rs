@@ -6,6 +6,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -88,6 +89,24 @@ struct Shares {
     service: Share,
     task_definition: Share,
     ec2: Share,
+    /// Calls that wait, of all groups and lanes.
+    waiting: AtomicUsize,
+}
+
+/// Counts a call as waiting until it is dropped, also when whoever waits gives up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn count(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -112,6 +131,7 @@ impl Budget {
             service: share(Group::ServiceRead),
             task_definition: share(Group::TaskDefinitionRead),
             ec2: share(Group::Ec2Read),
+            waiting: AtomicUsize::new(0),
         };
         Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
@@ -138,12 +158,19 @@ impl Budget {
             Group::TaskDefinitionRead => (&shares.task_definition, &self.lane.task_definition),
             Group::Ec2Read => (&shares.ec2, &self.lane.ec2),
         };
+        let _waiting = Waiting::count(&shares.waiting);
         let _first_of_lane = lane.lock().await;
         let _turn = share.turn.lock().await;
         // Ends: the bucket refills at a constant rate, and nobody else draws on it during our turn.
         while let Err(not_yet) = share.limiter.check() {
             tokio::time::sleep(not_yet.wait_time_from(TokioClock.now())).await;
         }
+    }
+
+    /// How many calls wait for the share at this moment, of all groups and lanes.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shares.as_ref().map_or(0, |shares| shares.waiting.load(Ordering::Relaxed))
     }
 }
 
@@ -264,6 +291,24 @@ mod tests {
         let given_up = tokio::time::timeout(Duration::from_secs(1), budget.wait(Group::ClusterRead)).await;
         assert!(given_up.is_err());
         about(4.0, seconds(&budget, Group::ClusterRead, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_wait_are_counted_until_they_go_out_or_are_given_up() {
+        let budget = Budget::percent(1.0);
+        budget.wait(Group::ClusterRead).await;
+        assert_eq!(budget.waiting(), 0);
+        let (first, second) = (budget.clone(), budget.lane());
+        let mut given_up = Box::pin(first.wait(Group::ClusterRead));
+        let mut patient = Box::pin(second.wait(Group::ClusterRead));
+        for wait in [&mut given_up, &mut patient] {
+            assert!(futures_util::poll!(wait).is_pending());
+        }
+        assert_eq!(budget.waiting(), 2);
+        drop(given_up);
+        assert_eq!(budget.waiting(), 1);
+        patient.await;
+        assert_eq!(budget.waiting(), 0);
     }
 
     #[tokio::test(start_paused = true)]

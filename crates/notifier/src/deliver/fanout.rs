@@ -3,16 +3,20 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 use wire::Broadcast;
 
+use super::error::AttemptError;
 use super::{Deliverer, Next, Tried, Tries};
 use crate::fleet::Endpoint;
 use crate::outcome::{Cause, DeliveryResult, Outcome, Settled};
 use crate::progress::{Progress, Step};
+use crate::report::Entry;
 
 /// A delivery on its way through the fan-out.
 struct Job {
@@ -24,8 +28,12 @@ struct Job {
     tries: Tries,
     /// Where it is has been asked for before.
     again: bool,
-    /// HTTP requests made.
+    /// HTTP requests made in attempts that have ended.
     attempts: u32,
+    /// Whether the attempt under way has come to its request.
+    is_called: Arc<AtomicBool>,
+    /// Why the last attempt failed, and the status of its answer.
+    last: Option<(String, Option<u16>)>,
 }
 
 struct Fanout<'a> {
@@ -37,6 +45,8 @@ struct Fanout<'a> {
     jobs: HashMap<Id, Job>,
     /// Retries by the time at which they are due. None of them holds a slot.
     waiting: BTreeMap<(Instant, usize), Job>,
+    /// Until when attempts under way may end; `None` while more may begin.
+    grace: Option<Instant>,
     settled: Vec<(usize, Settled)>,
 }
 
@@ -53,6 +63,20 @@ impl Deliverer {
         endpoints: Vec<Endpoint>,
         progress: &Progress,
     ) -> Vec<Settled> {
+        self.deliver_until(broadcast, endpoints, progress, &CancellationToken::new()).await.0
+    }
+
+    /// The same until `stop` is cancelled: then no attempt begins, and those under way have
+    /// [`Options::grace`](super::Options::grace) to end.
+    ///
+    /// Whoever has no outcome by then is in the second list, with what is known of it.
+    pub async fn deliver_until(
+        &self,
+        broadcast: &Broadcast,
+        endpoints: Vec<Endpoint>,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> (Vec<Settled>, Vec<Entry>) {
         let mut fanout = Fanout {
             deliverer: self,
             broadcast: Arc::new(broadcast.clone()),
@@ -60,6 +84,7 @@ impl Deliverer {
             running: JoinSet::new(),
             jobs: HashMap::new(),
             waiting: BTreeMap::new(),
+            grace: None,
             settled: Vec::with_capacity(endpoints.len()),
         };
         let mut fresh = endpoints.into_iter().enumerate().map(|(index, endpoint)| Job {
@@ -68,24 +93,33 @@ impl Deliverer {
             tries: Tries::default(),
             again: false,
             attempts: 0,
+            is_called: Arc::default(),
+            last: None,
         });
         loop {
-            while fanout.running.len() < self.inner.concurrency
+            if fanout.grace.is_none() && stop.is_cancelled() {
+                fanout.grace = Some(Instant::now() + self.inner.grace);
+            }
+            while fanout.grace.is_none()
+                && fanout.running.len() < self.inner.concurrency
                 && let Some(job) = fresh.next().or_else(|| fanout.due())
             {
                 fanout.start(job);
             }
             let has_room = fanout.running.len() < self.inner.concurrency;
-            let next_due = fanout.waiting.keys().next().map(|(due, _)| *due);
+            let next_due =
+                fanout.waiting.keys().next().map(|(due, _)| *due).filter(|_| fanout.grace.is_none());
+            if fanout.running.is_empty() && next_due.is_none() {
+                break;
+            }
             tokio::select! {
                 Some(joined) = fanout.running.join_next_with_id() => fanout.finish(joined),
                 () = wait_until(next_due), if has_room && next_due.is_some() => {}
-                else => break,
+                () = stop.cancelled(), if fanout.grace.is_none() => {}
+                () = wait_until(fanout.grace), if fanout.grace.is_some() => break,
             }
         }
-        let mut settled = fanout.settled;
-        settled.sort_unstable_by_key(|(index, _)| *index);
-        settled.into_iter().map(|(_, settled)| settled).collect()
+        fanout.ended(fresh)
     }
 }
 
@@ -99,6 +133,8 @@ impl Fanout<'_> {
     fn start(&mut self, mut job: Job) {
         let again = std::mem::replace(&mut job.again, true);
         let deliverer = self.deliverer.clone();
+        job.is_called = Arc::default();
+        let is_called = Arc::clone(&job.is_called);
         // The request is made for each try rather than kept: a body for every waiting retry would be memory by the size
         // of the fleet.
         let (broadcast, endpoint) = (Arc::clone(&self.broadcast), job.endpoint.clone());
@@ -107,6 +143,7 @@ impl Fanout<'_> {
                 Err(tried) => tried,
                 Ok(endpoint) => {
                     let _slot = deliverer.slot(None).await;
+                    is_called.store(true, Ordering::Relaxed);
                     deliverer.attempt(&broadcast, endpoint, None).await
                 }
             }
@@ -137,7 +174,14 @@ impl Fanout<'_> {
                 self.settle(job.index, super::settled(&self.broadcast, job.attempts, tried));
             }
             Next::Again { wait, reason } => {
+                let status = tried.result.as_ref().err().and_then(AttemptError::status);
+                job.last = Some((reason.clone(), status.map(|status| status.as_u16())));
                 job.endpoint = tried.endpoint;
+                if self.grace.is_some() {
+                    // It is not tried again.
+                    self.waiting.insert((Instant::now(), job.index), job);
+                    return;
+                }
                 let endpoint = job.endpoint.clone();
                 let (broadcast, attempt) = (self.broadcast.id.clone(), job.attempts);
                 self.progress.tell(Step::Retrying { broadcast, endpoint, attempt, reason, wait });
@@ -149,6 +193,40 @@ impl Fanout<'_> {
     fn settle(&mut self, index: usize, settled: Settled) {
         self.progress.tell(Step::Settled(settled.clone()));
         self.settled.push((index, settled));
+    }
+
+    /// What has ended, and who has no outcome: whoever is being called, waits for another attempt, or is `fresh`.
+    fn ended(self, fresh: impl Iterator<Item = Job>) -> (Vec<Settled>, Vec<Entry>) {
+        let Self { mut settled, jobs, waiting, .. } = self;
+        settled.sort_unstable_by_key(|(index, _)| *index);
+        let mut unsettled: Vec<(usize, Entry)> =
+            jobs.into_values().map(|job| job.interrupted(true)).collect();
+        unsettled.extend(waiting.into_values().chain(fresh).map(|job| job.interrupted(false)));
+        unsettled.sort_unstable_by_key(|(index, _)| *index);
+        let settled = settled.into_iter().map(|(_, settled)| settled).collect();
+        (settled, unsettled.into_iter().map(|(_, entry)| entry).collect())
+    }
+}
+
+impl Job {
+    /// Its place in the list, and what is known of it when it is not tried any more; `is_running` in an attempt.
+    fn interrupted(self, is_running: bool) -> (usize, Entry) {
+        let is_called = is_running && self.is_called.load(Ordering::Relaxed);
+        let attempts = self.attempts + u32::from(is_called);
+        let (why, status) = self.last.unzip();
+        let reason = match (is_called, why) {
+            (true, _) => "interrupted before it answered: it may have taken the event".to_owned(),
+            (false, Some(why)) => format!("interrupted before another attempt: {why}"),
+            (false, None) => "interrupted before it was called".to_owned(),
+        };
+        let entry = Entry {
+            reason: Some(reason),
+            cause: Some(Cause::Interrupted),
+            attempts: (attempts > 0).then_some(attempts),
+            status: status.flatten(),
+            ..Entry::from(&self.endpoint)
+        };
+        (self.index, entry)
     }
 }
 

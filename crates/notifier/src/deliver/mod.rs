@@ -58,6 +58,9 @@ const HEALTH_AGAIN_AFTER: [Duration; 6] = [
     Duration::from_secs(25),
 ];
 
+/// How long attempts under way may take to end after nobody else is to be called, unless told otherwise.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(2);
+
 /// How deliveries are made.
 ///
 /// The defaults suit tasks in the same VPC. They come from a model that measurements bear out: what a broadcast takes
@@ -82,6 +85,8 @@ pub struct Options {
     /// Attempts under way at the same time; 0 counts as 1. [`Deliverer::new`] lowers it to what the limit of open files
     /// allows. Default: 256. Beyond 1,024 nothing is gained.
     pub concurrency: usize,
+    /// How long attempts under way may take to end after nobody else is to be called. Default: [`GRACE_DEFAULT`].
+    pub grace: Duration,
     /// Bytes of an answer's body that are read; the start of it becomes part of a reason. Default: 16 KiB.
     pub answer_bytes_max: usize,
 }
@@ -97,6 +102,7 @@ impl Default for Options {
             retry_after_most: Duration::from_secs(10),
             horizon: Duration::from_secs(10 * 60),
             concurrency: 256,
+            grace: GRACE_DEFAULT,
             answer_bytes_max: 16 * 1024,
         }
     }
@@ -122,6 +128,7 @@ struct Inner {
     horizon: Duration,
     slots: Semaphore,
     concurrency: usize,
+    grace: Duration,
     /// Attempts that failed because this machine was full.
     local_failures: AtomicU64,
 }
@@ -219,6 +226,7 @@ impl Deliverer {
                 horizon: options.horizon,
                 slots: Semaphore::new(concurrency),
                 concurrency,
+                grace: options.grace,
                 local_failures: AtomicU64::new(0),
             }),
             trust: Trust::default(),

@@ -25,6 +25,7 @@ pub fn advice(entry: &Entry) -> Option<&'static str> {
 fn pending(entry: &Entry) -> &'static str {
     match entry.cause {
         Some(Cause::Cancelled) => "nothing: the broadcast was cancelled, so it is not called any more",
+        Some(Cause::Interrupted) => because(Cause::Interrupted),
         Some(Cause::GivenUp) => {
             "its message is in the dead letters or lost: `redrive --dry-run` shows the dead letters"
         }
@@ -106,6 +107,7 @@ fn because(cause: Cause) -> &'static str {
         Cause::NoRoom => {
             "lower NOTIFIER_CONCURRENCY, or give the notifier more open files (ulimit -n) and memory"
         }
+        Cause::Interrupted => "nobody calls it any more: send the event again to whoever has no outcome",
         Cause::Fault => "a fault of the notifier: please report it with the reason",
         Cause::Cancelled | Cause::Dropped => "nothing; to tell it after all, send the event with another id",
         Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {
@@ -189,7 +191,9 @@ mod tests {
         assert!(advice(&Entry::default()).unwrap().contains("dead letters"));
         let cancelled = Entry { cause: Some(Cause::Cancelled), ..tried.clone() };
         assert!(advice(&cancelled).unwrap().contains("not called any more"));
-        let given_up = Entry { cause: Some(Cause::GivenUp), ..tried };
+        let given_up = Entry { cause: Some(Cause::GivenUp), ..tried.clone() };
         assert!(advice(&given_up).unwrap().contains("redrive"));
+        let interrupted = Entry { cause: Some(Cause::Interrupted), ..tried };
+        assert!(advice(&interrupted).unwrap().contains("nobody calls it any more"));
     }
 }

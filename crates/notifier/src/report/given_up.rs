@@ -67,10 +67,18 @@ impl Report {
     /// The report of a broadcast of which nothing more is to be expected: who is pending says so.
     #[must_use]
     pub fn overdue(mut self) -> Self {
-        for entry in self.entries.iter_mut().filter(|entry| entry.outcome.is_none()) {
+        let waiting = |entry: &&mut Entry| entry.outcome.is_none() && entry.cause != Some(Cause::Interrupted);
+        for entry in self.entries.iter_mut().filter(waiting) {
             entry.cause = Some(Cause::GivenUp);
         }
         self
+    }
+
+    /// Whether somebody has no outcome only because the run that called them was interrupted: nothing more is to be expected.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        let mut pending = self.entries.iter().filter(|entry| entry.outcome.is_none()).peekable();
+        pending.peek().is_some() && pending.all(|entry| entry.cause == Some(Cause::Interrupted))
     }
 
     /// The report of those alone that are wanted.
@@ -179,7 +187,14 @@ mod tests {
         assert!(!waiting.is_overdue(heard, at(505), horizon));
         assert!(waiting.is_overdue(heard, at(506), horizon));
         assert!(!report(Vec::new()).is_overdue(heard, at(10_000), horizon), "nobody is pending");
+        assert!(!waiting.is_interrupted());
         assert_eq!(waiting.overdue().entries()[0].cause, Some(Cause::GivenUp));
+        let interrupted = Entry { cause: Some(Cause::Interrupted), ..pending("a", "arn:1", None) };
+        let both = report(vec![interrupted.clone(), pending("a", "arn:2", None)]);
+        assert!(!both.is_interrupted(), "somebody is still called");
+        let interrupted = report(vec![interrupted]);
+        assert!(interrupted.is_interrupted());
+        assert_eq!(interrupted.clone().overdue(), interrupted);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Follows one broadcast while it happens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use wire::{BroadcastId, PartId};
 
@@ -19,10 +20,12 @@ pub struct Tally {
     /// The parts that stage 1 made; `None` before it is done.
     parts: Option<BTreeSet<PartId>>,
     parts_seen: BTreeSet<PartId>,
-    expected: BTreeMap<Member, Endpoint>,
+    /// Whoever is expected and has no outcome.
+    pending: BTreeMap<Member, Endpoint>,
     settled: BTreeMap<Member, Settled>,
     skipped: BTreeMap<Member, Skipped>,
-    retrying: BTreeSet<Member>,
+    /// Whoever of them waits for another attempt, or is in it, and when that is or was due; `None` when nobody knows.
+    retrying: BTreeMap<Member, Option<Instant>>,
     bystanders: Vec<Bystander>,
     services: BTreeMap<String, Counts>,
 }
@@ -35,10 +38,10 @@ impl Tally {
             broadcast,
             parts: None,
             parts_seen: BTreeSet::new(),
-            expected: BTreeMap::new(),
+            pending: BTreeMap::new(),
             settled: BTreeMap::new(),
             skipped: BTreeMap::new(),
-            retrying: BTreeSet::new(),
+            retrying: BTreeMap::new(),
             bystanders: Vec::new(),
             services: BTreeMap::new(),
         }
@@ -46,6 +49,15 @@ impl Tally {
 
     /// Takes note of a step; those of other broadcasts are ignored.
     pub fn note(&mut self, step: Step) {
+        self.note_of(step, None);
+    }
+
+    /// The same for a step that happened just now, so that it is known when a retry is [due](Self::retry_due).
+    pub fn note_at(&mut self, step: Step, now: Instant) {
+        self.note_of(step, Some(now));
+    }
+
+    fn note_of(&mut self, step: Step, now: Option<Instant>) {
         match step {
             Step::Services { broadcast, parts, bystanders } if broadcast == self.broadcast => {
                 let repeated = self.parts.replace(parts.into_iter().collect()).is_some();
@@ -61,35 +73,33 @@ impl Tally {
             }
             Step::Skipped(skipped) if skipped.broadcast == self.broadcast => self.skip(skipped),
             Step::Settled(settled) if settled.broadcast == self.broadcast => self.settle(settled),
-            Step::Retrying { broadcast, endpoint, .. }
+            Step::Retrying { broadcast, endpoint, wait, .. }
                 if broadcast == self.broadcast && self.is_pending(&endpoint.member) =>
             {
-                self.retrying.insert(endpoint.member);
+                self.retrying.insert(endpoint.member, now.and_then(|now| now.checked_add(wait)));
             }
             _ => {}
         }
     }
 
     fn is_pending(&self, member: &Member) -> bool {
-        self.expected.contains_key(member) && !self.settled.contains_key(member)
+        self.pending.contains_key(member)
     }
 
     fn expect(&mut self, endpoint: Endpoint) {
         let member = endpoint.member.clone();
-        if self.skipped.contains_key(&member) {
+        if self.skipped.contains_key(&member) || self.settled.contains_key(&member) {
             return;
         }
-        let is_new = self.expected.insert(member.clone(), endpoint).is_none();
-        if is_new && !self.settled.contains_key(&member) {
+        if self.pending.insert(member.clone(), endpoint).is_none() {
             self.count(&member).add(None);
         }
     }
 
     fn skip(&mut self, skipped: Skipped) {
         let member = skipped.skip.member.clone();
-        if self.is_pending(&member) {
+        if self.pending.remove(&member).is_some() {
             // The broadcast was cancelled.
-            self.expected.remove(&member);
             self.retrying.remove(&member);
             self.count(&member).remove(None);
         }
@@ -105,7 +115,7 @@ impl Tally {
         if before.is_some_and(Outcome::is_told) {
             return;
         }
-        if before.is_some() || self.expected.contains_key(&member) {
+        if self.pending.remove(&member).is_some() || before.is_some() {
             self.count(&member).remove(before);
         }
         self.count(&member).add(Some(outcome));
@@ -126,8 +136,7 @@ impl Tally {
     /// Whether every part of the scope was looked at and every delivery has ended.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen))
-            && self.expected.keys().all(|member| self.settled.contains_key(member))
+        self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen)) && self.pending.is_empty()
     }
 
     /// How many containers of each service came to what so far, in the order of names.
@@ -135,10 +144,20 @@ impl Tally {
         self.services.iter().map(|(service, counts)| (service.as_str(), *counts))
     }
 
-    /// How many deliveries wait for another attempt.
+    /// Who has no outcome yet, in order.
+    pub fn pending(&self) -> impl Iterator<Item = &Member> {
+        self.pending.keys()
+    }
+
+    /// Whose delivery waits for another attempt, or is in it, in order.
+    pub fn retrying(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.retrying.keys()
+    }
+
+    /// When the next of the retries is due that wait at this moment; `None` when none does.
     #[must_use]
-    pub fn retrying(&self) -> usize {
-        self.retrying.len()
+    pub fn retry_due(&self, now: Instant) -> Option<Instant> {
+        self.retrying.values().flatten().copied().filter(|due| *due > now).min()
     }
 
     /// Who was looked at and not called, because nobody asked.
@@ -152,8 +171,7 @@ impl Tally {
     pub fn report(&self) -> Report {
         let settled = self.settled.values().map(Entry::from);
         let skipped = self.skipped.values().map(|skipped| Entry::from(&skipped.skip));
-        let pending = self.expected.iter().filter(|(member, _)| !self.settled.contains_key(member));
-        let pending = pending.map(|(_, endpoint)| Entry::from(endpoint));
+        let pending = self.pending.values().map(Entry::from);
         Report::new(self.broadcast.clone(), settled.chain(skipped).chain(pending).collect())
     }
 }

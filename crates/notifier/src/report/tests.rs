@@ -210,12 +210,30 @@ fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
 fn retries_are_counted_while_they_wait() {
     let retry = retrying("b", "web/1");
     let mut tally = tally([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
-    assert_eq!(tally.retrying(), 1);
+    assert_eq!(tally.retrying().len(), 1);
     tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
     tally.note(retry);
     tally.note(tasks("web", &["web/2"]));
     tally.note(retrying("other", "web/2"));
-    assert_eq!(tally.retrying(), 0);
+    assert_eq!(tally.retrying().len(), 0);
+}
+
+#[test]
+fn the_next_retry_is_due_after_its_wait_until_it_is_made() {
+    let now = std::time::Instant::now();
+    let mut tally = tally([tasks("web", &["web/1", "web/2"])]);
+    tally.note_at(retrying("b", "web/1"), now);
+    tally.note_at(retrying("b", "web/2"), now + Duration::from_millis(100));
+    let due = |tally: &Tally, millis| {
+        tally.retry_due(now + Duration::from_millis(millis)).map(|due| (due - now).as_millis())
+    };
+    assert_eq!(due(&tally, 0), Some(150));
+    assert_eq!(due(&tally, 150), Some(250), "the first is being made");
+    assert_eq!(due(&tally, 250), None);
+    tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    assert_eq!(due(&tally, 0), Some(250));
+    let pending: Vec<_> = tally.pending().map(|member| member.task.as_str()).collect();
+    assert_eq!(pending, ["arn:web/2"]);
 }
 
 #[test]

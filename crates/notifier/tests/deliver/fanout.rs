@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use notifier::ambient::Clock;
 use notifier::deliver::{Options, Round};
 use notifier::fleet::Endpoint;
-use notifier::outcome::{Outcome, Settled};
+use notifier::outcome::{Cause, Outcome, Settled};
 use notifier::progress::{Progress, Step};
+use tokio_util::sync::CancellationToken;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliverer, deliverer_at, deserted, endpoint, hasty, ms, patient, recorder};
@@ -97,6 +98,67 @@ async fn clones_and_single_deliveries_share_one_limit() {
     );
     assert_eq!((one.len(), two.len(), three.unwrap().result.outcome), (20, 20, Outcome::Delivered));
     assert_eq!(server.most_open(), 3);
+}
+
+/// Cancels it once this is so.
+async fn stop_when(stop: &CancellationToken, is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(ms(5)).await;
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn when_nobody_else_is_to_be_called_whoever_is_being_called_may_still_answer() {
+    let server = Server::playing(vec![slowly("200 OK", ms(300))]).await;
+    let options = Options { concurrency: 1, grace: Duration::from_secs(60), ..patient() };
+    let (deliverer, stop, broadcast) = (deliverer(&options), CancellationToken::new(), broadcast());
+    let progress = Progress::default();
+    let (ended, ()) = tokio::join!(
+        deliverer.deliver_until(&broadcast, tasks(&server, 2), &progress, &stop),
+        stop_when(&stop, || !server.seen().is_empty()),
+    );
+    let (settled, unsettled) = ended;
+    assert_eq!(outcomes(&settled), [Outcome::Delivered]);
+    assert_eq!(server.seen().len(), 1, "the other is not called");
+    let [other] = unsettled.try_into().unwrap();
+    assert_eq!((other.member.task.as_str(), other.outcome, other.attempts), ("arn:task/1", None, None));
+    assert_eq!(other.cause, Some(Cause::Interrupted));
+    assert_eq!(other.reason.as_deref(), Some("interrupted before it was called"));
+}
+
+#[tokio::test]
+async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_has_no_outcome() {
+    let silent = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
+    let failing = Server::answering("503 x").await;
+    let wait = Duration::from_secs(600);
+    let options = Options { wait_first: wait, wait_most: wait, grace: ms(50), ..patient() };
+    let (deliverer, stop, broadcast) = (deliverer(&options), CancellationToken::new(), broadcast());
+    let (progress, steps) = recorder();
+    let endpoints = vec![endpoint(silent.address), endpoint(failing.address)];
+    let (ended, ()) = tokio::join!(
+        deliverer.deliver_until(&broadcast, endpoints, &progress, &stop),
+        stop_when(&stop, || !silent.seen().is_empty() && !steps.lock().unwrap().is_empty()),
+    );
+    let (settled, unsettled) = ended;
+    assert_eq!(settled, []);
+    let told: Vec<_> = unsettled
+        .iter()
+        .map(|entry| (entry.outcome, entry.attempts, entry.status, entry.reason.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, Some(1), None, "interrupted before it answered: it may have taken the event"),
+            (
+                None,
+                Some(1),
+                Some(503),
+                "interrupted before another attempt: answered 503 Service Unavailable"
+            ),
+        ]
+    );
+    assert_eq!(steps.lock().unwrap().len(), 1, "nothing is told after the retry that was planned");
 }
 
 #[tokio::test]

@@ -1,0 +1,159 @@
+//! Ctrl-C and SIGTERM while a broadcast is made here: nobody else is called, and the report says who was notified so far.
+
+use std::time::Duration;
+
+use notifier::direct::SendError;
+use notifier::report::Report;
+use tokio_util::sync::CancellationToken;
+
+use crate::conclusion;
+use crate::failure::{Exit, Failure};
+use crate::live::{Shared, locked};
+use crate::stop::Stop;
+
+/// How long a broadcast that was interrupted may take to end: the grace of the calls under way, and what the ledger keeps.
+const END_MAX: Duration = Duration::from_secs(10);
+/// How long the report has before another signal ends the process whatever it does.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
+
+/// How a broadcast ended.
+pub(crate) enum Ended {
+    /// By itself, or by an error.
+    Done(Result<Report, SendError>),
+    /// It was interrupted before anybody was called.
+    BeforeCalls,
+    /// It was interrupted; `None` when it did not end in time, or was interrupted again.
+    Interrupted(Option<Result<Report, SendError>>),
+}
+
+/// Waits for a broadcast, and cancels `stop` at the first signal. Who is expected is known from `tally`.
+pub(crate) async fn or_ended(
+    sending: impl Future<Output = Result<Report, SendError>>,
+    mut signals: Stop,
+    stop: &CancellationToken,
+    tally: &Shared,
+) -> Ended {
+    let ended = ended(
+        sending,
+        async || {
+            signals.next().await;
+        },
+        stop,
+        tally,
+    )
+    .await;
+    leave_at_the_next(signals);
+    ended
+}
+
+async fn ended(
+    sending: impl Future<Output = Result<Report, SendError>>,
+    mut signal: impl AsyncFnMut(),
+    stop: &CancellationToken,
+    tally: &Shared,
+) -> Ended {
+    let mut sending = std::pin::pin!(sending);
+    tokio::select! {
+        done = &mut sending => Ended::Done(done),
+        () = signal() => {
+            if locked(tally).is_surveyed() {
+                stop.cancel();
+                tokio::select! {
+                    done = &mut sending => Ended::Interrupted(Some(done)),
+                    () = signal() => Ended::Interrupted(None),
+                    () = tokio::time::sleep(END_MAX) => Ended::Interrupted(None),
+                }
+            } else {
+                Ended::BeforeCalls
+            }
+        }
+    }
+}
+
+/// Ends the process at the next signal: nobody asks for it any more, and output may hang on a reader that does not read.
+pub(crate) fn leave_at_the_next(mut signals: Stop) {
+    tokio::spawn(async move {
+        tokio::time::sleep(LEAVE_AFTER).await;
+        signals.next().await;
+        std::process::exit(Exit::NotTold as i32);
+    });
+}
+
+impl Ended {
+    /// The report, and whether the broadcast was interrupted before all had an outcome.
+    pub(crate) fn report(self, tally: &Shared) -> Result<(Report, bool), Failure> {
+        match self {
+            Self::Done(done) => Ok((done?, false)),
+            Self::BeforeCalls => Err(Failure::not_told("interrupted: nobody was called")
+                .hint("the fleet was still being looked for; the same command starts anew")),
+            Self::Interrupted(done) => {
+                let report = done.unwrap_or_else(|| Ok(locked(tally).report()))?;
+                let is_cut = report.counts().pending > 0;
+                Ok((report, is_cut))
+            }
+        }
+    }
+}
+
+/// What it means that a broadcast was interrupted, and how to go on.
+pub(crate) fn failure(report: &Report, is_recorded: bool) -> Failure {
+    let failure = Failure::not_told(conclusion::interrupted(report.counts()));
+    let id = report.broadcast();
+    if is_recorded {
+        return failure.hint(conclusion::go_on(id));
+    }
+    failure.hint(format!(
+        "the same command with --id {id} calls everybody again, and receivers recognise the repeat; with --ledger, \
+         `send --failed-of` calls only the rest"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use notifier::progress::Step;
+    use notifier::report::Tally;
+
+    use super::*;
+
+    fn tally(steps: Vec<Step>) -> Shared {
+        let mut tally = Tally::new("b-1".to_owned().try_into().unwrap());
+        steps.into_iter().for_each(|step| tally.note(step));
+        Arc::new(Mutex::new(tally))
+    }
+
+    fn surveyed() -> Step {
+        let broadcast = "b-1".to_owned().try_into().unwrap();
+        Step::Services { broadcast, parts: Vec::new(), bystanders: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_ends_what_does_not_end_by_itself() {
+        let stop = CancellationToken::new();
+        let ended = ended(std::future::pending(), async || (), &stop, &tally(vec![surveyed()])).await;
+        assert!(matches!(ended, Ended::Interrupted(None)) && stop.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_waits_for_the_end_unless_nobody_is_expected_yet() {
+        let (stop, steps) = (CancellationToken::new(), tally(vec![surveyed()]));
+        let report = || Report::new("b-1".to_owned().try_into().unwrap(), Vec::new());
+        let mut signals = 0;
+        let mut once = async || {
+            signals += 1;
+            if signals > 1 {
+                std::future::pending::<()>().await;
+            }
+        };
+        let sending = async {
+            stop.cancelled().await;
+            Ok(report())
+        };
+        let end = ended(sending, &mut once, &stop, &steps).await;
+        assert!(matches!(end, Ended::Interrupted(Some(Ok(_)))));
+        let stop = CancellationToken::new();
+        let end = ended(std::future::pending(), async || (), &stop, &tally(Vec::new())).await;
+        assert!(matches!(end, Ended::BeforeCalls) && !stop.is_cancelled());
+    }
+}

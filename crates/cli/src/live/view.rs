@@ -1,0 +1,128 @@
+//! What the live display shows at one moment, out of a tally or out of the ledger. Pure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use notifier::fleet::Member;
+use notifier::ledger::Recorded;
+use notifier::report::{Counts, Tally};
+use notifier::text::printable;
+
+use crate::render::units::task;
+
+/// Pending containers that are named one by one; of more, their services are named.
+const PENDING_NAMED_MAX: usize = 3;
+
+/// What is known of a broadcast at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) stage: Stage,
+    /// Every service of which a container is known, in the order of names.
+    pub(crate) services: Vec<Service>,
+    /// The containers without an outcome, when only a few are left.
+    pub(crate) last: Vec<String>,
+    /// How long until the next retry that waits; `None` when none does, or nobody knows.
+    pub(crate) retry_in: Option<Duration>,
+    /// Requests to AWS that wait for the budget.
+    pub(crate) budget_waits: usize,
+}
+
+/// How far a broadcast is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The ledger has no record of it.
+    #[default]
+    NotBegun,
+    /// Services are looked for.
+    Services,
+    /// Tasks are looked for.
+    Tasks,
+    /// Tasks are called.
+    Calling,
+    /// It was interrupted, and ends.
+    Stopping,
+}
+
+/// What is known of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// Its name, printable.
+    pub(crate) name: String,
+    pub(crate) counts: Counts,
+    /// Pending containers that were called before.
+    pub(crate) retrying: usize,
+}
+
+impl View {
+    /// What a tally knows at this moment.
+    pub(crate) fn of_tally(tally: &Tally, now: Instant) -> Self {
+        let retrying = by_service(tally.retrying());
+        let services: Vec<_> =
+            tally.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
+        let stage = match (services.is_empty(), tally.is_surveyed()) {
+            (true, false) => Stage::Services,
+            (true, true) => Stage::Tasks,
+            (false, _) => Stage::Calling,
+        };
+        let due = tally.retry_due(now);
+        Self {
+            stage,
+            services,
+            last: last(tally.pending()),
+            retry_in: due.map(|due| due - now),
+            budget_waits: 0,
+        }
+    }
+
+    /// What the ledger knows; `None` is a broadcast that it has not heard of.
+    pub(crate) fn of_ledger(found: Option<&Recorded>) -> Self {
+        let Some(Recorded { report, .. }) = found else { return Self::default() };
+        let pending = || report.entries().iter().filter(|entry| entry.outcome.is_none());
+        let tried = pending().filter(|entry| entry.attempts.is_some_and(|attempts| attempts > 0));
+        let retrying = by_service(tried.map(|entry| &entry.member));
+        let services: Vec<_> =
+            report.services().iter().map(|s| Service::new(s.service, s.counts, &retrying)).collect();
+        Self {
+            stage: if services.is_empty() { Stage::Tasks } else { Stage::Calling },
+            services,
+            last: last(pending().map(|entry| &entry.member)),
+            retry_in: None,
+            budget_waits: 0,
+        }
+    }
+}
+
+impl Service {
+    fn new(name: &str, counts: Counts, retrying: &BTreeMap<&str, usize>) -> Self {
+        let retrying = retrying.get(name).copied().unwrap_or_default();
+        let name = if name.is_empty() { "(no service)".to_owned() } else { printable(name, usize::MAX) };
+        Self { name, counts, retrying }
+    }
+}
+
+/// How many of them each service has.
+fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<&'a str, usize> {
+    let mut services = BTreeMap::new();
+    for member in members {
+        *services.entry(member.service.as_str()).or_default() += 1;
+    }
+    services
+}
+
+/// All of them by name, unless they are too many.
+fn last<'a>(pending: impl Iterator<Item = &'a Member>) -> Vec<String> {
+    let some: Vec<_> = pending.take(PENDING_NAMED_MAX + 1).collect();
+    if some.len() > PENDING_NAMED_MAX {
+        return Vec::new();
+    }
+    some.into_iter().map(name).collect()
+}
+
+/// `search 54e4a733/app`, as far as it is known.
+fn name(member: &Member) -> String {
+    let Member { service, task: arn, container, .. } = member;
+    let place = [task(arn, false), container].into_iter().filter(|part| !part.is_empty());
+    let place = place.collect::<Vec<_>>().join("/");
+    let parts = [service.as_str(), &place].into_iter().filter(|part| !part.is_empty());
+    printable(&parts.collect::<Vec<_>>().join(" "), usize::MAX)
+}
