@@ -119,7 +119,9 @@ mod tests {
 
     fn tally(steps: Vec<Step>) -> Shared {
         let mut tally = Tally::new("b-1".to_owned().try_into().unwrap());
-        steps.into_iter().for_each(|step| tally.note(step));
+        for step in steps {
+            tally.note(step);
+        }
         Arc::new(Mutex::new(tally))
     }
 

@@ -77,9 +77,10 @@ impl<'a> Watch<'a> {
         let Some(recorded) = found else {
             return if is_interrupted { Err(interrupted_before(broadcast)) } else { Ok(None) };
         };
-        let (mut recorded, is_compared) = match is_interrupted {
-            true => (recorded, false),
-            false => self.compared(broadcast, recorded, console).await,
+        let (mut recorded, is_compared) = if is_interrupted {
+            (recorded, false)
+        } else {
+            self.compared(broadcast, recorded, console).await
         };
         let silence = silence(&recorded, &self.clock, self.horizon);
         if silence.is_some() {

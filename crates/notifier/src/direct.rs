@@ -107,7 +107,9 @@ pub(crate) async fn deliver(
             let (settled, unsettled) =
                 ctx.deliverer.deliver_until(broadcast, endpoints, &progress, &ctx.stop).await;
             if let Some(ended) = ended {
-                unsettled.iter().for_each(|entry| drop(ended.send(entry.clone())));
+                for entry in &unsettled {
+                    let _ = ended.send(entry.clone());
+                }
             }
             settled.iter().map(Entry::from).chain(unsettled).collect()
         },

@@ -40,7 +40,9 @@ pub(super) fn frame(view: &View, room: Room, tick: usize, elapsed: Duration) -> 
         format!("{spinner} {}", cut(&text, room.columns.saturating_sub(2)))
     };
     let mut all = Counts::default();
-    view.services.iter().for_each(|service| all.merge(service.counts));
+    for service in &view.services {
+        all.merge(service.counts);
+    }
     let doing = match view.stage {
         Stage::NotBegun => Some("the broadcast has not begun"),
         Stage::Services => Some("looking for services"),
@@ -83,12 +85,14 @@ fn total(view: &View, all: Counts) -> String {
 /// `, 2 failed, 1 rejected`, for what there is.
 fn troubles(counts: Counts) -> String {
     let Counts { failed, rejected, skipped, .. } = counts;
-    let parts = [(failed, "failed"), (rejected, "rejected"), (skipped, "skipped")];
-    parts
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| format!(", {} {word}", digits(number)))
-        .collect()
+    let mut out = String::new();
+    for (number, word) in [(failed, "failed"), (rejected, "rejected"), (skipped, "skipped")] {
+        if number > 0 {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, ", {} {word}", digits(number));
+        }
+    }
+    out
 }
 
 /// What it waits for; `None` when nobody is pending. Containers are named where there is room for their names.
@@ -103,10 +107,8 @@ fn waits(view: &View, all: Counts, columns: usize) -> Option<String> {
         return None;
     }
     let named = format!("waiting for {}", view.last.join(", "));
-    let whom = match view.last.is_empty() || display_width(&named) > columns {
-        true => format!("waiting for {}", services(&view.services)),
-        false => named,
-    };
+    let is_named = !view.last.is_empty() && display_width(&named) <= columns;
+    let whom = if is_named { named } else { format!("waiting for {}", services(&view.services)) };
     let retry = view.retry_in.filter(|wait| *wait >= WAIT_MIN);
     let retry = retry.map(|wait| format!("next retry in {} s", wait.as_millis().div_ceil(1_000)));
     let parts = [whom].into_iter().chain(retry).chain(budget(view));
@@ -185,7 +187,9 @@ fn progress(counts: Counts) -> String {
 /// `… and 31 services, all notified`.
 fn fold(folded: &[&Service]) -> Option<String> {
     let mut counts = Counts::default();
-    folded.iter().for_each(|service| counts.merge(service.counts));
+    for service in folded {
+        counts.merge(service.counts);
+    }
     let how = if counts.told() == counts.total() { "all notified".to_owned() } else { progress(counts) };
     (!folded.is_empty()).then(|| format!("… and {}, {how}", count(folded.len(), "service")))
 }

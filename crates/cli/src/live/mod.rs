@@ -40,7 +40,12 @@ impl Live {
     pub(crate) fn sending(talk: Talk, tally: Shared, budget: Budget, stop: CancellationToken) -> Self {
         Self::draw(talk, move |now| {
             let view = View::of_tally(&locked(&tally), now);
-            let stage = if stop.is_cancelled() { Stage::Stopping } else { view.stage };
+            let stage = match view.stage {
+                _ if stop.is_cancelled() => Stage::Stopping,
+                // It lists the tasks of the whole scope, and no services before.
+                Stage::Services => Stage::Tasks,
+                stage => stage,
+            };
             View { stage, budget_waits: budget.waiting(), ..view }
         })
     }

@@ -126,3 +126,49 @@ fn name(member: &Member) -> String {
     let parts = [service.as_str(), &place].into_iter().filter(|part| !part.is_empty());
     printable(&parts.collect::<Vec<_>>().join(" "), usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use notifier::outcome::Outcome;
+    use notifier::report::{Entry, Report};
+
+    use super::*;
+
+    fn entry(service: &str, task: &str, outcome: Option<Outcome>, attempts: Option<u32>) -> Entry {
+        let container = if task.is_empty() { "" } else { "app" };
+        let [service, task, container] = [service, task, container].map(str::to_owned);
+        let member = Member { service, task, container, ..Member::default() };
+        Entry { member, outcome, attempts, ..Entry::default() }
+    }
+
+    fn ledger(entries: Vec<Entry>) -> View {
+        let report = Report::new("b-1".to_owned().try_into().unwrap(), entries);
+        let recorded = Recorded { broadcast: None, cancelled: None, heard: None, report, is_complete: false };
+        View::of_ledger(Some(&recorded))
+    }
+
+    #[test]
+    fn a_ledger_knows_who_is_pending_and_who_of_them_was_called_before() {
+        assert_eq!(View::of_ledger(None).stage, Stage::NotBegun);
+        assert_eq!(ledger(Vec::new()).stage, Stage::Tasks);
+        let view = ledger(vec![
+            entry("web", "arn:task/prod/0123456789", None, Some(2)),
+            entry("web", "arn:task/prod/1123456789", Some(Outcome::Failed), Some(3)),
+            // Its tasks were not looked for yet.
+            entry("api", "", None, None),
+            entry("", "arn:task/prod/21\u{1b}", None, Some(0)),
+        ]);
+        let services: Vec<_> =
+            view.services.iter().map(|s| (s.name.as_str(), s.counts.pending, s.retrying)).collect();
+        assert_eq!(services, [("(no service)", 1, 0), ("api", 1, 0), ("web", 1, 1)]);
+        assert_eq!(view.last, [r"21\u{1b}/app", "api", "web 01234567/app"]);
+        assert_eq!((view.stage, view.retry_in), (Stage::Calling, None));
+    }
+
+    #[test]
+    fn of_more_than_a_few_nobody_is_named() {
+        let entry = |number: usize| entry("web", &format!("arn:{number}"), None, None);
+        assert_eq!(ledger((0..3).map(entry).collect()).last.len(), 3);
+        assert!(ledger((0..4).map(entry).collect()).last.is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::pipeline::{Pipeline, fleet, json, service};
-use crate::support::{FLEET, Run, Running, Sim, redacted, until};
+use crate::support::{FLEET, Run, Running, Sim, answering, redacted, signal, until};
 
 /// Two tasks that answer at once, and two that never answer the first call.
 fn setup() -> Pipeline {
@@ -163,4 +163,22 @@ fn an_interrupted_wait_says_that_the_broadcast_goes_on() {
             ]
         );
     }
+}
+
+#[test]
+fn a_report_that_nobody_reads_keeps_nobody_from_ending_the_run() {
+    // More than a pipe holds.
+    let unhealthy = "health_check = true\nhealth = 'UNHEALTHY'";
+    let sim = Sim::start(&answering(unhealthy).replace("tasks = 2", "tasks = 500"));
+    let mut running = sim.notifier("send -c prod --id b-1 --format json").start();
+    let first = running.line();
+    assert!(first.contains("UNHEALTHY"), "the report has begun: {first}");
+    until("it ends", || {
+        if running.child.try_wait().unwrap().is_some() {
+            return true;
+        }
+        signal(running.child.id(), "INT");
+        false
+    });
+    assert_eq!(running.child.wait().unwrap().code(), Some(1));
 }

@@ -150,6 +150,7 @@ impl Tally {
     }
 
     /// Whose delivery waits for another attempt, or is in it, in order.
+    #[must_use]
     pub fn retrying(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.retrying.keys()
     }
