@@ -116,7 +116,7 @@ fn whoever_was_not_called_yet_is_not_called_any_more() {
     what to do:
       5 pending  interrupted  nobody calls it any more: send the event again to whoever has no outcome
     --- stderr
-    broadcast b-1 to cluster prod
+    broadcast b-1 to cluster prod (account 111122223333, region us-east-1)
     error: interrupted: 5 of 5 containers have no outcome
     hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not told, and nobody else
     "#);

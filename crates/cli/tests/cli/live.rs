@@ -278,7 +278,7 @@ fn whoever_waits_on_a_ledger_sees_the_same_bars() {
     let publish = pipeline.notifier("publish -c prod --id b-1 --wait=600").env("TERM", "xterm-256color");
     let watched = USUAL.interrupt(publish, Shown::Stderr, HALFWAY);
     insta::assert_snapshot!(still(halfway(&watched)), @r"
-    broadcast b-1 is on queue observer
+    broadcast b-1 to queue observer (account 111122223333, region us-east-1)
     quick   ████████████████████████████████████████  2 of 2
     silent  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0 of 2
     * 0:01  2 of 4 containers notified

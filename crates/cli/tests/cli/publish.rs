@@ -55,6 +55,7 @@ fn what_was_published_is_named_with_its_ids() {
     broadcast,message,queue
     e-2,[uuid],http://127.0.0.1:[port]/111122223333/observer
     --- stderr
+    broadcast e-2 to queue observer (account 111122223333, region us-east-1)
     "#);
     let bodies = sim.sqs("ReceiveMessage", &format!(r#"{{"QueueUrl":"{queue}","MaxNumberOfMessages":10}}"#));
     let ids = ["e-1", "e-2"].map(|id| bodies.matches(&format!(r#"\"id\":\"{id}\""#)).count());
