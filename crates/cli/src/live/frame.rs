@@ -135,11 +135,14 @@ fn services(services: &[Service]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
+/// The trouble of a service whose containers are all notified.
+const DONE: u8 = 4;
+
 /// Which services keep their bars: those with a failed or rejected container, then those with one that is being called,
 /// then those that only wait for a retry.
 fn trouble(service: &Service) -> u8 {
     match service.counts {
-        Counts { failed: 0, rejected: 0, pending: 0, skipped: 0, .. } => 4,
+        Counts { failed: 0, rejected: 0, pending: 0, skipped: 0, .. } => DONE,
         Counts { failed: 0, rejected: 0, pending: 0, .. } => 3,
         Counts { failed: 0, rejected: 0, pending, .. } if pending == service.retrying => 2,
         Counts { failed: 0, rejected: 0, .. } => 1,
@@ -155,7 +158,9 @@ fn bars(services: &[Service], columns: usize, lines_max: usize) -> Vec<String> {
         // One line stands for the others; where that would be the only one, the total says as much.
         let Some(most) = lines_max.checked_sub(1).filter(|most| *most > 0) else { return Vec::new() };
         shown.sort_by_key(|service| trouble(service));
-        folded = shown.split_off(most);
+        // Those that are done would push nobody away, but hide those that are not.
+        let troubled = shown.iter().filter(|service| trouble(service) < DONE).count();
+        folded = shown.split_off(most.min(troubled));
         shown.sort_by(|a, b| a.name.cmp(&b.name));
     }
     let said: Vec<_> = shown.iter().map(|service| progress(service.counts)).collect();
@@ -175,7 +180,8 @@ fn bars(services: &[Service], columns: usize, lines_max: usize) -> Vec<String> {
         format!("{BOLD}{name}{BOLD:#}{padding}  {bar}{said}")
     };
     let mut lines: Vec<_> = shown.into_iter().zip(&said).map(line).collect();
-    lines.extend(fold(&folded).map(|text| cut(&text, columns)));
+    let and = if lines.is_empty() { "" } else { "… and " };
+    lines.extend(fold(&folded).map(|text| cut(&format!("{and}{text}"), columns)));
     lines
 }
 
@@ -184,14 +190,14 @@ fn progress(counts: Counts) -> String {
     format!("{} of {}{}", digits(counts.told()), digits(counts.total()), troubles(counts))
 }
 
-/// `… and 31 services, all notified`.
+/// `31 services, all notified`.
 fn fold(folded: &[&Service]) -> Option<String> {
     let mut counts = Counts::default();
     for service in folded {
         counts.merge(service.counts);
     }
     let how = if counts.told() == counts.total() { "all notified".to_owned() } else { progress(counts) };
-    (!folded.is_empty()).then(|| format!("… and {}, {how}", count(folded.len(), "service")))
+    (!folded.is_empty()).then(|| format!("{}, {how}", count(folded.len(), "service")))
 }
 
 /// So many columns, shared by what became of the containers; whatever there is gets a column if there is one for it.
@@ -350,6 +356,16 @@ mod tests {
         ⠋ 0:07  66 of 70 containers notified, 1 failed, 1 skipped, 1 retrying
           waiting for late (1), retried (1)
         ");
+    }
+
+    #[test]
+    fn services_that_are_done_take_no_rows_from_the_others() {
+        let mut services: Vec<_> =
+            (10..43).map(|number| service(&format!("fine-{number}"), told(2))).collect();
+        let bars = |services: &[Service]| lines(&calling(services.to_vec()), 60, 20).len() - 1;
+        assert_eq!(lines(&calling(services.clone()), 60, 20)[0], "33 services, all notified");
+        services.push(service("wrong", Counts { failed: 1, ..Counts::default() }));
+        assert_eq!(bars(&services), 2, "one bar, and a line for the others");
     }
 
     #[test]

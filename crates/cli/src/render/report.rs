@@ -23,7 +23,7 @@ const TRIES: Figure = ("tries", |service| {
 });
 /// Which figures a service's line shows, the most first.
 const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, TRIES], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
-/// So many skips of one service and cause are named one by one; of more, one line says how many there are.
+/// So many skips of one service and cause, or interrupted calls, are named one by one; of more, one line says how many there are.
 const SKIPS_NAMED_MAX: usize = 5;
 /// Statuses or causes that are named beside one advice.
 const NAMED_MAX: usize = 3;
@@ -125,20 +125,25 @@ fn kind(line: &Line<'_>) -> Option<String> {
     }
 }
 
-/// The lines of one service in groups that are shown as one row each: many skips with one cause together, everything
-/// else by itself. A group stands where its first line stood.
+/// The lines of one service in groups that are shown as one row each: many skips with one cause together, many that an
+/// interrupted run did not call or did not hear of, and everything else by itself. A group stands where its first line
+/// stood.
 pub(super) fn folded<'a>(lines: Vec<Line<'a>>, in_full: bool) -> Vec<Vec<Line<'a>>> {
-    let key = |line: &Line<'_>| (line.outcome == Some(Outcome::Skipped)).then_some(line.cause);
-    let mut numbers = BTreeMap::<Option<Cause>, usize>::new();
-    for cause in lines.iter().filter_map(key) {
-        *numbers.entry(cause).or_default() += 1;
+    let key = |line: &Line<'_>| match (line.outcome, line.cause) {
+        (Some(Outcome::Skipped), cause) => Some((cause, false)),
+        (None, cause @ Some(Cause::Interrupted)) => Some((cause, line.attempts.is_some())),
+        _ => None,
+    };
+    let mut numbers = BTreeMap::<(Option<Cause>, bool), usize>::new();
+    for key in lines.iter().filter_map(key) {
+        *numbers.entry(key).or_default() += 1;
     }
     let mut groups = Vec::<Vec<Line<'a>>>::new();
     let mut places = BTreeMap::new();
     for line in lines {
-        let many = |cause: &Option<Cause>| numbers.get(cause).is_some_and(|number| *number > SKIPS_NAMED_MAX);
+        let many = |key: &_| numbers.get(key).is_some_and(|number| *number > SKIPS_NAMED_MAX);
         let group = key(&line).filter(many).filter(|_| !in_full);
-        let place = group.map_or(groups.len(), |cause| *places.entry(cause).or_insert(groups.len()));
+        let place = group.map_or(groups.len(), |key| *places.entry(key).or_insert(groups.len()));
         match groups.get_mut(place) {
             Some(group) => group.push(line),
             None => groups.push(vec![line]),
@@ -171,7 +176,7 @@ fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
     let (who, why) = who_and_why(lines, in_full);
     vec![
         Cell::new(word(first.outcome), style::of(first.outcome)),
-        Cell::from(first.address.as_deref().unwrap_or("-")),
+        Cell::from(first.address.as_deref().filter(|_| lines.len() == 1).unwrap_or("-")),
         Cell::new(who, DIM),
         Cell::from(format!("{why}{tries}")),
     ]
