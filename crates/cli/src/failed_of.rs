@@ -23,7 +23,7 @@ pub(crate) struct FailedOf {
 /// What is left to do of an earlier broadcast.
 pub(crate) enum Again {
     /// These containers are called once more.
-    To(FailedOf),
+    To(Box<FailedOf>),
     /// Every container has an outcome that a further call would not change. These are the outcomes.
     Nobody(Counts),
 }
@@ -59,7 +59,7 @@ impl FailedOf {
         }
         let broadcast = whole(&record, event)?;
         console.say(&format!("sending broadcast {id} again to {}", count(untold, "container")));
-        Ok(Again::To(Self { record, recorded, broadcast }))
+        Ok(Again::To(Box::new(Self { record, recorded, broadcast })))
     }
 
     /// A report of nobody, for when nobody is left to tell.

@@ -71,7 +71,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
         match command {
             Command::Demo(args) => demo::run(global, args, console).await,
             Command::Plan(args) => plan::run(global, args, environment, console).await,
-            Command::Send(args) => send::run(global, args, environment, console).await,
+            Command::Send(args) => Box::pin(send::run(global, args, environment, console)).await,
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
             Command::Health(args) => health::run(global, args, environment, console).await,

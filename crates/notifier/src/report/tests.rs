@@ -129,6 +129,8 @@ fn lines_are_what_scripts_read_with_null_for_the_unknown() {
 
 #[test]
 fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifies_nobody_is_no_success() {
+    use Verdict::{Missed, Nobody, Notified};
+
     let verdict = |outcomes: &[Option<Outcome>]| {
         let mut counts = Counts::default();
         for outcome in outcomes {
@@ -136,7 +138,6 @@ fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifie
         }
         (counts.verdict(false), counts.verdict(true))
     };
-    use Verdict::{Missed, Nobody, Notified};
     let (delivered, skipped) = (Some(Outcome::Delivered), Some(Outcome::Skipped));
     assert_eq!(verdict(&[delivered, Some(Outcome::Gone)]), (Notified, Notified));
     assert_eq!(verdict(&[delivered, skipped]), (Missed, Notified));
