@@ -79,6 +79,12 @@ pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failur
     }
 }
 
+/// Checks the same of a cluster and its services.
+pub(crate) fn scope_in_region(aws: &Aws, cluster: &str, services: &[String]) -> Result<(), Failure> {
+    in_region(aws, "cluster", cluster)?;
+    services.iter().try_for_each(|service| in_region(aws, "service", service))
+}
+
 /// Checks the same of every queue that the settings name.
 pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Failure> {
     let QueueUrls { observer, services, tasks } = queues;
@@ -111,6 +117,11 @@ pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell th
 /// The ledger that the settings name, for a command that calls tasks.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     open_ledger(aws, settings, ledger::Use::Call).await
+}
+
+/// The ledger that the settings name, for a command that calls tasks of a broadcast that the ledger has already.
+pub(crate) async fn ledger_to_call_again(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
+    kept(open_ledger(aws, settings, ledger::Use::CallAgain).await?)
 }
 
 /// The ledger that the settings name, for a command that looks things up in it if there is one.

@@ -52,7 +52,7 @@ pub(crate) async fn run(
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::in_region(&aws, "cluster", &args.scope.cluster)?;
+    context::scope_in_region(&aws, &args.scope.cluster, &args.scope.services)?;
     let ctx = context::stages(&aws, &settings, Ledger::none(), Trust::default(), Progress::default());
     let scope = args.scope.message();
     let fleet = context::patiently(notifier::direct::plan(&ctx, &scope), &aws, console).await?;

@@ -96,7 +96,7 @@ pub(crate) async fn run(
         broadcast = failed.broadcast;
         again = Some(report);
     }
-    context::in_region(&aws, "cluster", &scope.cluster)?;
+    context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
     let body = message(scope, &broadcast)?;
     let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
     let place = place::describe(&aws, queue.url(), console).await;

@@ -7,7 +7,7 @@ use notifier::ambient::Clock;
 use notifier::deliver::Signing;
 use notifier::outcome::Cause;
 use notifier::report::{Counts, Entry, Report, Tally};
-use notifier::settings::Environment;
+use notifier::settings::{Environment, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{
@@ -80,20 +80,20 @@ pub(crate) async fn run(
     let mut broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::in_region(&aws, "cluster", &scope.cluster)?;
+    context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
     let (place, trust) = tokio::join!(
         place::describe(&aws, &scope.cluster, console),
         context::trust(&aws, &settings, environment)
     );
     let trust = trust?;
-    if settings.trust.signing == Signing::Undecided {
-        console.warn(context::UNSIGNED);
-    }
-    let ledger = context::ledger(&aws, &settings).await?;
+    warn_of_unsigned(&settings, console);
+    let ledger = match audience.failed_of {
+        None => context::ledger(&aws, &settings).await?,
+        Some(_) => context::ledger_to_call_again(&aws, &settings).await?,
+    };
     let again = match &audience.failed_of {
         None => None,
         Some(named) => {
-            let ledger = context::kept(ledger.clone())?;
             let again = match FailedOf::load(&ledger, named, &event, console).await? {
                 Again::To(again) => again,
                 Again::Nobody(counts) => {
@@ -135,6 +135,12 @@ pub(crate) async fn run(
     services::refuse_unknown(&unknown_services(&report), &scope.cluster, &ctx.discovery).await?;
     let hint = || hint(&report, &scope, ctx.ledger.is_kept());
     conclusion::judge(report.counts(), allow, &conclusion::no_labels(&described), hint, console)
+}
+
+fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
+    if settings.trust.signing == Signing::Undecided {
+        console.warn(context::UNSIGNED);
+    }
 }
 
 /// The services that were named and are not there: a mistake of the sender, even where skips are forgiven.

@@ -73,6 +73,8 @@ pub struct There {
     pub broadcasts: BTreeMap<String, usize>,
     /// By the name of the service.
     pub services: BTreeMap<String, usize>,
+    /// By the ARN of the task.
+    pub tasks: BTreeMap<String, usize>,
     /// By each of [`Found::words`].
     pub codes: BTreeMap<String, usize>,
 }
@@ -83,6 +85,7 @@ impl There {
             |all: &mut BTreeMap<String, usize>, one: &String| *all.entry(one.clone()).or_default() += 1;
         found.broadcast.iter().for_each(|one| count(&mut self.broadcasts, one));
         found.services.iter().for_each(|one| count(&mut self.services, one));
+        found.task.iter().for_each(|one| count(&mut self.tasks, one));
         found.words().iter().for_each(|one| count(&mut self.codes, one));
     }
 
@@ -95,6 +98,7 @@ impl There {
         };
         add(&mut self.broadcasts, other.broadcasts);
         add(&mut self.services, other.services);
+        add(&mut self.tasks, other.tasks);
         add(&mut self.codes, other.codes);
     }
 }

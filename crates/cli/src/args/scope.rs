@@ -8,7 +8,7 @@ use wire::{BroadcastId, ObserverMessage};
 #[command(next_help_heading = "Scope")]
 pub(crate) struct ScopeArgs {
     /// The cluster: its name or ARN
-    #[arg(short, long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "NAME", value_parser = cluster)]
     pub(crate) cluster: String,
 
     /// Only this service: its name or ARN; repeat it for more
@@ -35,7 +35,7 @@ pub(crate) struct AudienceArgs {
         long,
         value_name = "NAME",
         required_unless_present = "failed_of",
-        value_parser = clap::builder::NonEmptyStringValueParser::new()
+        value_parser = cluster
     )]
     cluster: Option<String>,
 
@@ -63,6 +63,20 @@ pub(crate) struct AudienceArgs {
         conflicts_with_all = ["cluster", "services", "standalone", "kind", "id", "source", "subject", "event"]
     )]
     pub(crate) failed_of: Option<BroadcastId>,
+}
+
+/// Reads a cluster's name or ARN. The ARN of anything else is a mistake that ECS would only call a missing cluster.
+fn cluster(text: &str) -> Result<String, String> {
+    let resource = text.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4));
+    match resource.and_then(|resource| resource.split('/').next()) {
+        Some("cluster") => Ok(text.to_owned()),
+        Some(kind @ ("service" | "task")) => {
+            Err(format!("this is the ARN of a {kind}: name its cluster here, and services with --service"))
+        }
+        Some(_) => Err("this is the ARN of something else than a cluster".to_owned()),
+        None if text.is_empty() => Err("it is empty".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 impl AudienceArgs {

@@ -3,14 +3,14 @@
 mod line;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
 use notifier::ambient::Chance;
 use notifier::ledger::Ledger;
 use notifier::outcome::Cause;
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Fate, Filter, RedriveError, There};
+use notifier::redrive::{self, Action, Fate, Filter, Found, RedriveError, There};
 use notifier::settings::{Environment, QueueUrls};
 use notifier::stage::StageName;
 use notifier::text;
@@ -18,7 +18,7 @@ use notifier::text;
 use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::units::{count, digits};
+use crate::render::units::{count, digits, task};
 use crate::{context, log, report};
 
 /// Send dead letters back to work
@@ -229,6 +229,9 @@ async fn sort(
     if let Some(failure) = failure {
         return Err(failure);
     }
+    if !matches!(action, Action::Drop { .. }) {
+        warn_of_cancelled(&found, &ledger, console).await;
+    }
     if found.is_empty() && seen > 0 {
         recorded_services(&ledger, &filter, &mut there).await;
         return nothing_matched(&filter, &there, console);
@@ -261,7 +264,20 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
         if url.is_none() && [stage, Stage::All].contains(&wanted) {
             let name = format!("{stage:?}").to_lowercase();
             console.warn(&format!(
-                "the dead letters of stage {name} were not looked at: {setting} names its queue"
+                "the dead letters of stage {name} were not looked at: set {setting} to look at them"
+            ));
+        }
+    }
+}
+
+/// Names the broadcasts that were cancelled: their letters go back, and nobody is called.
+async fn warn_of_cancelled(found: &[Found], ledger: &Ledger, console: &mut Console) {
+    let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.broadcast.as_deref()).collect();
+    for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {
+        // Without an answer there is no warning, and nothing worse.
+        if let Ok(Some(_)) = ledger.cancelled(&broadcast).await {
+            console.warn(&format!(
+                "broadcast {broadcast} was cancelled: its letters call nobody, and their containers are skipped"
             ));
         }
     }
@@ -302,16 +318,22 @@ fn nothing_matched(filter: &Filter, there: &There, console: &mut Console) -> Res
         let mut all: Vec<_> = there.map(|(name, number)| (Reverse(*number), name)).collect();
         all.sort();
         let more = if all.len() > NAMED_MAX { ", …" } else { "" };
-        let some =
-            all.iter().take(NAMED_MAX).map(|(Reverse(number), name)| format!("{name} ({})", digits(*number)));
+        let some = all.iter().take(NAMED_MAX);
+        let short = |name: &'_ String| {
+            if name.starts_with("arn:") { task(name, false).to_owned() } else { name.clone() }
+        };
+        let some = some.map(|(Reverse(number), name)| format!("{} ({})", short(name), digits(*number)));
         format!("{}{more}", some.collect::<Vec<_>>().join(", "))
     };
     for (what, wanted, all) in [
         ("services", filter.service.is_some(), &there.services),
+        ("tasks", filter.task.is_some(), &there.tasks),
         ("codes", filter.code.is_some(), &there.codes),
         ("broadcasts", filter.broadcast.is_some(), &there.broadcasts),
     ] {
-        if wanted && !all.is_empty() {
+        if wanted && all.values().all(|number| *number == 0) {
+            console.say(&format!("the letters have no {what}"));
+        } else if wanted {
             console.say(&format!("{what} that letters have: {}", list(all)));
         }
     }

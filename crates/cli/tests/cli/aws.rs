@@ -342,6 +342,13 @@ fn a_region_that_contradicts_an_arn_or_a_queue_is_named() {
         let says = "is in us-east-1, but AWS is asked in eu-west-1";
         ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: name the same region in both"]);
     }
+    let service = "arn:aws:ecs:us-east-1:111122223333:service/prod/checkout";
+    for arguments in ["plan", "send"] {
+        let run = at(&format!("{arguments} -c prod -s {service}"), "http://127.0.0.1:9");
+        ends(run, 2, &["service arn:", "is in us-east-1, but AWS is asked in eu-west-1"]);
+        let run = at(&format!("{arguments} -c {service}"), "http://127.0.0.1:9");
+        ends(run, 2, &["this is the ARN of a service: name its cluster here, and services with --service"]);
+    }
     let queue = "publish -c prod --queue https://sqs.us-east-1.amazonaws.com/111122223333/q";
     ends(at(queue, "http://127.0.0.1:9"), 2, &["queue https://sqs.us-east-1.", "is in us-east-1, but"]);
 }

@@ -29,7 +29,14 @@ fn a_report_says_what_send_said_and_ends_like_it() {
 #[test]
 fn only_what_calls_tasks_makes_a_ledger() {
     let (sim, ledger, directory) = setup("");
-    for command in ["report b-1", "history", "cancel b-1", "publish -c prod --queue observer --wait=1"] {
+    for command in [
+        "report b-1",
+        "history",
+        "cancel b-1",
+        "publish -c prod --queue observer --wait=1",
+        "publish --failed-of last --queue observer",
+        "send --failed-of last",
+    ] {
         let run = sim.notifier(&format!("{command} {ledger}")).run();
         assert_eq!(run.code, 2, "{run}");
         assert!(run.stderr.contains("the file does not exist"), "{run}");

@@ -117,15 +117,41 @@ fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_
         let run = pipeline.notifier(&format!("redrive {wrong}")).run();
         assert!(run.code == 2 && run.stderr.contains(&format!("did you mean {near}?")), "{run}");
     }
+    let arn = pipeline.task("checkout").arn;
+    let id: String = arn.rsplit('/').next().unwrap().chars().take(8).collect();
+    let task = format!("tasks that letters have: {id} (1)");
     for (none, says) in [
         ("--service checkouts", "services that letters have: checkout (1)"),
         ("--code timed-out", "codes that letters have: 404 (1), answered (1), rejected (1)"),
         ("--broadcast b-2", "broadcasts that letters have: b-1 (1)"),
+        ("--task 9999", task.as_str()),
     ] {
         let run = pipeline.notifier(&format!("redrive {none}")).run();
         assert!(run.code == 0 && run.stderr.contains(says), "{run}");
         assert!(run.stdout.contains("0 of 1 dead letter matched"), "{run}");
     }
+}
+
+#[test]
+fn letters_without_what_is_asked_for_say_so_and_those_of_a_cancelled_broadcast_call_nobody() {
+    let pipeline = Pipeline::new(&fleet(&[service("audit", 1, CONVINCED)]));
+    let _daemon = pipeline.serve("");
+    assert_eq!(pipeline.broadcast().code, 1);
+    pipeline.send("observer", "not json");
+    until("the poison is in the dead letters", || {
+        pipeline.notifier("redrive --dry-run --stage services").run().stdout.contains("1 of 1")
+    });
+    let run = pipeline.notifier("redrive --dry-run --stage services --service audit").run();
+    assert!(run.code == 0 && run.stderr.contains("the letters have no services"), "{run}");
+
+    assert_eq!(pipeline.notifier("cancel b-1").run().code, 0);
+    for arguments in ["redrive --dry-run --stage notify", "redrive --stage notify"] {
+        let run = pipeline.notifier(arguments).run();
+        assert!(run.code == 0 && run.stderr.contains("warning: broadcast b-1 was cancelled"), "{run}");
+    }
+    let (report, _) = pipeline.report();
+    assert_eq!(report["audit"]["cause"], "cancelled", "{report:?}");
+    assert_eq!(pipeline.received().len(), 1);
 }
 
 #[test]
@@ -146,8 +172,9 @@ fn stages_whose_queue_is_not_named_are_named() {
         for (stage, setting) in
             [("tasks", "NOTIFIER_SERVICES_QUEUE_URL"), ("notify", "NOTIFIER_TASKS_QUEUE_URL")]
         {
-            let says =
-                format!("the dead letters of stage {stage} were not looked at: {setting} names its queue");
+            let says = format!(
+                "the dead letters of stage {stage} were not looked at: set {setting} to look at them"
+            );
             assert!(run.code == 0 && run.stderr.contains(&says), "{run}");
         }
         assert!(!run.stderr.contains("of stage services"), "{run}");

@@ -13,6 +13,8 @@ use crate::settings::{self, Place};
 pub enum Use {
     /// It calls tasks and records what becomes of them: a file that is not there is made.
     Call,
+    /// It calls tasks of a broadcast that the ledger has already: a file that is not there is an error.
+    CallAgain,
     /// It looks things up: a file that is not there is an error, because whoever calls uses another one.
     Read,
 }
@@ -37,6 +39,7 @@ pub async fn open(
         #[cfg(feature = "sqlite")]
         Place::Sqlite(path) => Arc::new(match purpose {
             Use::Call => super::sqlite::Sqlite::open(path, clock.clone()).await?,
+            Use::CallAgain => super::sqlite::Sqlite::reopen(path, clock.clone()).await?,
             Use::Read => super::sqlite::Sqlite::open_existing(path, clock.clone()).await?,
         }),
         #[cfg(not(feature = "sqlite"))]

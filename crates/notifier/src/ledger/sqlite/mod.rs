@@ -84,6 +84,15 @@ impl Sqlite {
         Self::start(path.into(), Absent::Create, Box::new(guard::free_bytes), clock).await
     }
 
+    /// Opens a file that is there, for calls of a broadcast that is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) does; and [`StoreError::Refused`] where there is no file.
+    pub async fn reopen(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
+        Self::start(path.into(), Absent::Refuse, Box::new(guard::free_bytes), clock).await
+    }
+
     /// Opens a file that is there, to look things up in it.
     ///
     /// # Errors
