@@ -4,6 +4,7 @@ This file is the frame: what it costs, the question, apply, steps, destroy, repo
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -87,8 +88,10 @@ class Terraform:
         # In a session of its own: Ctrl-C reaches this program alone, which asks terraform to end what it began, so that
         # its state knows everything that there is.
         out = subprocess.PIPE if capture else None
-        with subprocess.Popen(command, env=environment, text=True, start_new_session=True, stdout=out) as process:
+        options = {"env": environment, "text": True, "start_new_session": True, "stdout": out}
+        with interrupt.held(), subprocess.Popen(command, **options) as process:
             try:
+                interrupt.release()
                 stdout, _ = process.communicate()
             except Stopped:
                 process.send_signal(signal.SIGINT)
@@ -127,8 +130,39 @@ class Terraform:
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def interrupt(*_):
-    raise Stopped("stopped by a signal")
+class Interrupt:
+    """What a signal does: the first one raises Stopped, and later ones are ignored, so that what is under way ends in order.
+    While it is held, a signal waits until it is released: a program that is just being started could not be ended."""
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        self.is_held = self.is_waiting = self.is_stopped = False
+
+    def __call__(self, *_):
+        if self.is_held:
+            self.is_waiting = True
+        elif not self.is_stopped:
+            self.is_stopped = True
+            raise Stopped("stopped by a signal")
+
+    @contextlib.contextmanager
+    def held(self):
+        self.is_held = True
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self):
+        self.is_held = False
+        if self.is_waiting:
+            self.is_waiting = False
+            self()
+
+
+interrupt = Interrupt()
 
 
 def patience(*_):
@@ -137,6 +171,7 @@ def patience(*_):
 
 def perform(terraform, steps, results):
     """Applies and takes the steps; whatever happens, everything is destroyed. Appends to `results` as it goes."""
+    interrupt.reset()
     for number in SIGNALS:
         signal.signal(number, interrupt)
     try:
@@ -154,6 +189,7 @@ def perform(terraform, steps, results):
     finally:
         for number in SIGNALS:
             signal.signal(number, patience)
+        interrupt.reset()
         print("destroying everything; this may take up to an hour")
         gone = terraform.destroy()
         detail = "nothing is left in the state" if gone else f"run again with --destroy {terraform.run}: something is left"

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -73,6 +75,24 @@ def stop_when_it_hangs(folder):
     os.kill(os.getpid(), signal.SIGINT)
 
 
+class PopenThatIsStopped(subprocess.Popen):
+    """Signals come before whoever starts the program knows it."""
+
+    def __init__(self, command, **arguments):
+        super().__init__(command, **arguments)
+        if "apply" in command:
+            hanging = pathlib.Path(command[0]).parent / "hanging"
+            while not hanging.exists():
+                time.sleep(0.01)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.kill(os.getpid(), number)
+
+
+def stopped_while_it_starts():
+    with unittest.mock.patch.object(run.subprocess, "Popen", PopenThatIsStopped):
+        return perform(list_of(good), hang=True, on_hang=lambda _: None)
+
+
 def expect(claim, got, wanted):
     assert got == wanted, f"{claim}: {got}"
 
@@ -94,6 +114,8 @@ def in_order():
     expect("a signal in a step", perform(list_of(stopped_in_a_step, good)),
            ([("the run itself", "failed"), ends], ["init", "apply", "destroy"]))
     expect("Ctrl-C while terraform applies", perform(list_of(good), hang=True, on_hang=stop_when_it_hangs),
+           ([("the run itself", "failed"), ends], ["init", "apply", "ended-in-order", "destroy"]))
+    expect("Ctrl-C twice while terraform starts", stopped_while_it_starts(),
            ([("the run itself", "failed"), ends], ["init", "apply", "ended-in-order", "destroy"]))
     expect("steps that cannot begin", perform(no_steps), ([("the run itself", "failed"), ends], ["init", "apply", "destroy"]))
     expect("interfaces that AWS releases late", perform(list_of(), failures=2),
