@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use anyhow::Result;
-use notifier::fleet::{Endpoint, Member};
-use notifier::labels::Target;
+use notifier::model::labels::Target;
+use notifier::model::{Endpoint, Member};
 use time::OffsetDateTime;
 use wire::{Broadcast, BroadcastId, ContentMode, Data, Draft, Method, Scheme};
 

@@ -1,8 +1,8 @@
 //! `cancel`: ends a broadcast, through the ledger.
 
 use clap::Args;
+use notifier::base::Environment;
 use notifier::ledger::Use;
-use notifier::settings::Environment;
 use wire::BroadcastId;
 
 use crate::args::{ForLedger, Global, SettingFlags};

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use notifier::ambient::Chance;
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws, LoadError, identity, region_of};
-use notifier::deliver::{Deliverer, Trust};
-use notifier::discover::Discovery;
+use notifier::base::Environment;
+use notifier::base::Rng;
+use notifier::base::text::chain;
+use notifier::base::text::printable;
+use notifier::deliver::{Auth, Deliverer};
+use notifier::fleet::Discovery;
 use notifier::ledger::{self, Ledger, LedgerError};
-use notifier::progress::Progress;
-use notifier::queue::chain;
+use notifier::model::Progress;
+use notifier::pipeline::{Ctx, Senders};
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
-use notifier::settings::{Environment, Flags, Place, QueueUrls, Settings, Sources};
-use notifier::stage::{Ctx, Senders};
-use notifier::text::printable;
+use notifier::settings::{Flags, Place, QueueUrls, Settings, Sources};
 
 use crate::args::Global;
 use crate::console::Console;
@@ -55,7 +56,7 @@ pub(crate) async fn unattended_aws(global: &Global, settings: &Settings) -> Resu
 }
 
 async fn load(global: &Global, settings: &Settings, attended: bool) -> Result<Aws, LoadError> {
-    let options = aws::Options {
+    let options = aws::AwsOptions {
         region: global.region.clone(),
         profile: global.profile.clone(),
         endpoint_url: global.endpoint_url.clone(),
@@ -96,9 +97,9 @@ pub(crate) async fn trust(
     aws: &Aws,
     settings: &Settings,
     environment: &Environment,
-) -> Result<Trust, Failure> {
+) -> Result<Auth, Failure> {
     let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
-    Trust::load(&settings.trust, &vault)
+    Auth::load(&settings.trust, &vault)
         .await
         .map_err(|error| {
             let what = "a secret cannot be read";
@@ -130,8 +131,8 @@ pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Led
 }
 
 async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Result<Ledger, Failure> {
-    let chance = Chance::from_entropy();
-    let opened = ledger::open(&settings.ledger, aws, aws.clock(), chance, purpose).await;
+    let rng = Rng::from_entropy();
+    let opened = ledger::open(&settings.ledger, aws, aws.clock(), rng, purpose).await;
     opened.map_err(|error| LedgerError::from(error).into())
 }
 
@@ -187,18 +188,12 @@ pub(crate) async fn senders(aws: &Aws, settings: &Settings) -> Senders {
 }
 
 /// The three stages on these clients.
-pub(crate) fn stages(
-    aws: &Aws,
-    settings: &Settings,
-    ledger: Ledger,
-    trust: Trust,
-    progress: Progress,
-) -> Ctx {
+pub(crate) fn stages(aws: &Aws, settings: &Settings, ledger: Ledger, trust: Auth, progress: Progress) -> Ctx {
     let networks = settings.allow_networks.clone();
     let clock = aws.clock();
     Ctx::new(
         Discovery::new(aws, settings.health, networks.clone()),
-        Deliverer::new(&settings.delivery, networks, clock.clone(), Chance::from_entropy()).trusting(trust),
+        Deliverer::new(&settings.delivery, networks, clock.clone(), Rng::from_entropy()).trusting(trust),
         ledger,
         progress,
         clock,

@@ -1,8 +1,8 @@
 //! `--failed-of`: an earlier broadcast, for those of its containers that were not told.
 
-use notifier::again;
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use notifier::ledger::{BroadcastRecord, Ledger, Recorded};
+use notifier::pipeline::resend;
 use notifier::report::{Counts, Report};
 use wire::{Broadcast, BroadcastId, Draft};
 
@@ -50,9 +50,9 @@ impl FailedOf {
         };
         if let Some(cancel) = &recorded.cancelled {
             let reason = cancel.reason.clone();
-            return Err(notifier::direct::SendError::Cancelled { reason }.into());
+            return Err(notifier::pipeline::direct::SendError::Cancelled { reason }.into());
         }
-        let untold = recorded.report.entries().iter().filter(|entry| again::is_untold(entry)).count();
+        let untold = recorded.report.entries().iter().filter(|entry| resend::is_untold(entry)).count();
         if untold == 0 {
             console.say(&format!("broadcast {id} has no failed, rejected or pending container"));
             return Ok(Again::Nobody(recorded.report.counts()));

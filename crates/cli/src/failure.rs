@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use notifier::aws::LoadError;
 use notifier::aws::ecs::EcsError;
-use notifier::direct::SendError;
-use notifier::discover::DiscoverError;
+use notifier::fleet::DiscoveryError;
 use notifier::ledger::LedgerError;
+use notifier::pipeline::direct::SendError;
 use notifier::queue::QueueError;
-use notifier::settings::{Mistake, Mistakes, Origin};
+use notifier::settings::{Origin, SettingError, SettingErrors};
 
 /// How a run ends. The numbers are promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,16 +103,18 @@ impl Failure {
     }
 }
 
-impl From<Mistakes> for Failure {
-    fn from(mistakes: Mistakes) -> Self {
+impl From<SettingErrors> for Failure {
+    fn from(mistakes: SettingErrors) -> Self {
         let hint = if mistakes.0.iter().all(is_about_an_endpoint) { AN_ENDPOINT } else { SEE_THE_SETTINGS };
         Self::usage(mistakes.to_string()).hint(hint)
     }
 }
 
 /// Whether a variable of AWS's own is wrong, which the help of our settings does not explain.
-fn is_about_an_endpoint(mistake: &Mistake) -> bool {
-    let (Mistake::Value { origin, .. } | Mistake::Unusable { origin, .. }) = mistake else { return false };
+fn is_about_an_endpoint(mistake: &SettingError) -> bool {
+    let (SettingError::Value { origin, .. } | SettingError::Unusable { origin, .. }) = mistake else {
+        return false;
+    };
     matches!(origin, Origin::Variable(name) if name.starts_with("AWS_ENDPOINT_URL"))
 }
 
@@ -139,13 +141,13 @@ impl From<LoadError> for Failure {
     }
 }
 
-impl From<DiscoverError> for Failure {
-    fn from(error: DiscoverError) -> Self {
+impl From<DiscoveryError> for Failure {
+    fn from(error: DiscoveryError) -> Self {
         let is_final = error.is_final();
         let failure = if is_final { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
         let failure = failure.because(&error);
         match &error {
-            DiscoverError::Ecs(EcsError::ClusterNotFound(_)) => failure
+            DiscoveryError::Ecs(EcsError::ClusterNotFound(_)) => failure
                 .hint("`aws ecs list-clusters` lists them; --region and --profile choose another region and account"),
             _ => failure.advised(),
         }
@@ -295,7 +297,7 @@ mod tests {
     }
 
     fn unavailable(why: &str) -> Failure {
-        Failure::from(DiscoverError::Ecs(EcsError::Unavailable {
+        Failure::from(DiscoveryError::Ecs(EcsError::Unavailable {
             operation: "ListTasks",
             source: why.into(),
         }))

@@ -10,9 +10,10 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use notifier::base::Environment;
+use notifier::base::url::Url;
 use notifier::deliver::shown;
-use notifier::settings::{Environment, Flags};
-use notifier::url::Url;
+use notifier::settings::Flags;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 

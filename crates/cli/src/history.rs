@@ -5,10 +5,10 @@ use std::io::Write;
 
 use anstyle::Style;
 use clap::Args;
+use notifier::base::Environment;
 use notifier::ledger::{BroadcastRecord, Ledger, Use};
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 use notifier::report::{Counts, Verdict};
-use notifier::settings::Environment;
 use serde::Serialize;
 
 use crate::args::{ForLedger, Format, Global, SettingFlags};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notifier::direct::SendError;
+use notifier::pipeline::direct::SendError;
 use notifier::report::Report;
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,12 @@ pub(crate) enum Ended {
     Interrupted(Option<Result<Report, SendError>>),
 }
 
-/// Waits for a broadcast, and cancels `stop` at the first signal. Who is expected is known from `tally`.
+/// Waits for a broadcast, and cancels `stop` at the first signal. Who is expected is known from `state`.
 pub(crate) async fn or_ended(
     sending: impl Future<Output = Result<Report, SendError>>,
     mut signals: Stop,
     stop: &CancellationToken,
-    tally: &Shared,
+    state: &Shared,
 ) -> Ended {
     let ended = ended(
         sending,
@@ -39,7 +39,7 @@ pub(crate) async fn or_ended(
             signals.next().await;
         },
         stop,
-        tally,
+        state,
     )
     .await;
     leave_at_the_next(signals);
@@ -50,13 +50,13 @@ async fn ended(
     sending: impl Future<Output = Result<Report, SendError>>,
     mut signal: impl AsyncFnMut(),
     stop: &CancellationToken,
-    tally: &Shared,
+    state: &Shared,
 ) -> Ended {
     let mut sending = std::pin::pin!(sending);
     tokio::select! {
         done = &mut sending => Ended::Done(done),
         () = signal() => {
-            if locked(tally).is_surveyed() {
+            if locked(state).is_surveyed() {
                 stop.cancel();
                 tokio::select! {
                     done = &mut sending => Ended::Interrupted(Some(done)),
@@ -81,13 +81,13 @@ pub(crate) fn leave_at_the_next(mut signals: Stop) {
 
 impl Ended {
     /// The report, and whether the broadcast was interrupted before all had an outcome.
-    pub(crate) fn report(self, tally: &Shared) -> Result<(Report, bool), Failure> {
+    pub(crate) fn report(self, state: &Shared) -> Result<(Report, bool), Failure> {
         match self {
             Self::Done(done) => Ok((done?, false)),
             Self::BeforeCalls => Err(Failure::not_told("interrupted: nobody was called")
                 .hint("the fleet was still being looked for; the same command starts anew")),
             Self::Interrupted(done) => {
-                let report = done.unwrap_or_else(|| Ok(locked(tally).report()))?;
+                let report = done.unwrap_or_else(|| Ok(locked(state).report()))?;
                 let is_cut = report.counts().pending > 0;
                 Ok((report, is_cut))
             }
@@ -112,34 +112,34 @@ pub(crate) fn failure(report: &Report, is_recorded: bool) -> Failure {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use notifier::progress::Step;
-    use notifier::report::Tally;
+    use notifier::model::Step;
+    use notifier::report::BroadcastState;
 
     use super::*;
 
-    fn tally(steps: Vec<Step>) -> Shared {
-        let mut tally = Tally::new("b-1".to_owned().try_into().unwrap());
+    fn state(steps: Vec<Step>) -> Shared {
+        let mut state = BroadcastState::new("b-1".to_owned().try_into().unwrap());
         for step in steps {
-            tally.note(step);
+            state.note(step);
         }
-        Arc::new(Mutex::new(tally))
+        Arc::new(Mutex::new(state))
     }
 
     fn surveyed() -> Step {
         let broadcast = "b-1".to_owned().try_into().unwrap();
-        Step::Services { broadcast, parts: Vec::new(), bystanders: Vec::new() }
+        Step::Services { broadcast, parts: Vec::new(), not_targeted: Vec::new() }
     }
 
     #[tokio::test]
     async fn a_second_signal_ends_what_does_not_end_by_itself() {
         let stop = CancellationToken::new();
-        let ended = ended(std::future::pending(), async || (), &stop, &tally(vec![surveyed()])).await;
+        let ended = ended(std::future::pending(), async || (), &stop, &state(vec![surveyed()])).await;
         assert!(matches!(ended, Ended::Interrupted(None)) && stop.is_cancelled());
     }
 
     #[tokio::test]
     async fn the_first_signal_waits_for_the_end_unless_nobody_is_expected_yet() {
-        let (stop, steps) = (CancellationToken::new(), tally(vec![surveyed()]));
+        let (stop, steps) = (CancellationToken::new(), state(vec![surveyed()]));
         let report = || Report::new("b-1".to_owned().try_into().unwrap(), Vec::new());
         let mut signals = 0;
         let mut once = async || {
@@ -155,7 +155,7 @@ mod tests {
         let end = ended(sending, &mut once, &stop, &steps).await;
         assert!(matches!(end, Ended::Interrupted(Some(Ok(_)))));
         let stop = CancellationToken::new();
-        let end = ended(std::future::pending(), async || (), &stop, &tally(Vec::new())).await;
+        let end = ended(std::future::pending(), async || (), &stop, &state(Vec::new())).await;
         assert!(matches!(end, Ended::BeforeCalls) && !stop.is_cancelled());
     }
 }

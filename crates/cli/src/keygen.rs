@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use notifier::ambient;
+use notifier::base;
 use serde::Serialize;
 use wire::signature::{hmac_key, key_pair};
 use zeroize::Zeroizing;
@@ -64,7 +64,7 @@ struct Made<'a> {
 }
 
 pub(crate) fn run(args: &KeygenArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let bytes = ambient::key_bytes()
+    let bytes = base::key_bytes()
         .map_err(|error| Failure::failed("this machine has no randomness to give").because(&error))?;
     let (kind, secret, public) = match args.kind {
         Kind::Hmac => ("hmac", hmac_key(&bytes), None),

@@ -39,7 +39,7 @@ use clap::CommandFactory as _;
 use command::{Cli, Command};
 use console::Console;
 use failure::{Exit, Failure};
-use notifier::settings::Environment;
+use notifier::base::Environment;
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use notifier::aws::{Aws, account_of, identity, region_of};
-use notifier::text::printable;
+use notifier::base::text::printable;
 
 use crate::console::Console;
 

@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use clap::Args;
-use notifier::deliver::Trust;
-use notifier::fleet::{Skip, SkipReason};
+use notifier::base::Environment;
+use notifier::deliver::Auth;
 use notifier::ledger::Ledger;
-use notifier::progress::Progress;
-use notifier::settings::Environment;
+use notifier::model::Progress;
+use notifier::model::{Skip, SkipReason};
 
 use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags};
 use crate::console::Console;
@@ -53,9 +53,9 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::scope_in_region(&aws, &args.scope.cluster, &args.scope.services)?;
-    let ctx = context::stages(&aws, &settings, Ledger::none(), Trust::default(), Progress::default());
+    let ctx = context::stages(&aws, &settings, Ledger::none(), Auth::default(), Progress::default());
     let scope = args.scope.message();
-    let fleet = context::patiently(notifier::direct::plan(&ctx, &scope), &aws, console).await?;
+    let fleet = context::patiently(notifier::pipeline::direct::plan(&ctx, &scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use notifier::ledger::Recorded;
-use notifier::progress::Progress;
+use notifier::model::Progress;
 use notifier::report::{Counts, Event, events};
 
 use crate::args::Progress as Shown;
@@ -13,11 +13,11 @@ use crate::console::{Console, line};
 use crate::live::{Shared, View, locked};
 use crate::render::report::total;
 
-/// Notes every step in the tally, which `live` draws; where JSON lines are wanted, writes it before.
+/// Notes every step in the state, which `live` draws; where JSON lines are wanted, writes it before.
 ///
 /// Whoever reads the lines slowly slows the broadcast: no event is dropped, and none is kept in memory.
-pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
-    let tally = Arc::clone(tally);
+pub(crate) fn follow(state: &Shared, console: &Console) -> Progress {
+    let state = Arc::clone(state);
     let lines = (console.progress == Shown::Json).then(|| (console.talk(), Clock::system()));
     Progress::new(move |step| {
         if let Some((talk, clock)) = &lines {
@@ -25,7 +25,7 @@ pub(crate) fn follow(tally: &Shared, console: &Console) -> Progress {
             // Together, so that a part's endpoints stand behind it.
             talk.write(&events.iter().map(line).collect::<String>());
         }
-        locked(&tally).note_at(step, Instant::now());
+        locked(&state).note_at(step, Instant::now());
     })
 }
 

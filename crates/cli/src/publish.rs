@@ -6,11 +6,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
-use notifier::again;
-use notifier::ambient::{Chance, Clock};
+use notifier::base::Environment;
+use notifier::base::{Clock, Rng};
 use notifier::ledger::Ledger;
+use notifier::pipeline::resend;
 use notifier::queue::{Queue, Trace};
-use notifier::settings::Environment;
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
@@ -92,21 +92,21 @@ pub(crate) async fn run(
             Again::Nobody(counts) => return failed_of::conclude(counts, args.wait.allow, console),
         };
         let report = failed.recorded.report;
-        scope = again::scope(&failed.record, &report).unwrap_or(scope);
+        scope = resend::scope(&failed.record, &report).unwrap_or(scope);
         broadcast = failed.broadcast;
         again = Some(report);
     }
     context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
     let body = message(scope, &broadcast)?;
-    let queue = Queue::open(aws.sqs.clone(), &place, Chance::from_entropy()).await?;
+    let queue = Queue::open(aws.sqs.clone(), &place, Rng::from_entropy()).await?;
     let place = place::describe(&aws, queue.url(), console).await;
     console.say(&format!("broadcast {} to queue {}{place}", broadcast.id, queue.name()));
     if let Some(report) = &again {
-        again::expect(&ledger, report).await?;
+        resend::expect(&ledger, report).await?;
     }
     let published = queue.publish_one(&body, &Trace::default()).await;
     if let (Some(report), Err(_)) = (&again, &published) {
-        again::expect_no_more(&ledger, report).await?;
+        resend::expect_no_more(&ledger, report).await?;
     }
     let message = published?;
     if let Some(seconds) = args.wait.wait {

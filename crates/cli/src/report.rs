@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use notifier::base::Environment;
 use notifier::ledger::Ledger;
-use notifier::outcome::Outcome;
-use notifier::report::{Counts, Entry};
-use notifier::settings::Environment;
+use notifier::model::Delivery;
+use notifier::model::Outcome;
+use notifier::report::Counts;
 use wire::BroadcastId;
 
 use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags};
@@ -58,7 +59,7 @@ enum Only {
 }
 
 impl Only {
-    fn wants(self, entry: &Entry) -> bool {
+    fn wants(self, entry: &Delivery) -> bool {
         match self {
             Self::Delivered => entry.outcome == Some(Outcome::Delivered),
             Self::Rejected => entry.outcome == Some(Outcome::Rejected),
@@ -191,7 +192,7 @@ pub(crate) fn unknown(broadcast: &BroadcastId) -> Failure {
 /// Shows the report, of it only those that are wanted; the totals are those of all.
 pub(crate) fn show(
     seen: &Seen,
-    wanted: impl Fn(&Entry) -> bool,
+    wanted: impl Fn(&Delivery) -> bool,
     console: &mut Console,
 ) -> Result<(), Failure> {
     conclusion::show_some(&seen.recorded.report, &seen.recorded.report.clone().only(wanted), console)

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use clap::Args;
-use notifier::ambient::Clock;
+use notifier::base::Clock;
+use notifier::base::Environment;
 use notifier::deliver::Signing;
-use notifier::outcome::Cause;
-use notifier::report::{Counts, Entry, Report, Tally};
-use notifier::settings::{Environment, Settings};
+use notifier::model::Cause;
+use notifier::model::Delivery;
+use notifier::report::{BroadcastState, Counts, Report};
+use notifier::settings::Settings;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{
@@ -105,9 +107,9 @@ pub(crate) async fn run(
             Some(again)
         }
     };
-    let tally = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
+    let state = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
     let stop = CancellationToken::new();
-    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&tally, console))
+    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&state, console))
         .until(stop.clone());
     let described = match again {
         None => scope.describe(),
@@ -116,18 +118,20 @@ pub(crate) async fn run(
     let signals = Stop::listen()?;
     console.say(&format!("broadcast {} to {described}{place}", broadcast.id));
 
-    let live = Live::sending(console.talk(), Arc::clone(&tally), aws.budget.clone(), stop.clone());
+    let live = Live::sending(console.talk(), Arc::clone(&state), aws.budget.clone(), stop.clone());
     let message = scope.message();
     let sending = async {
         match &again {
-            None => notifier::direct::send(&ctx, &message, &broadcast, None).await,
-            Some(again) => notifier::again::send(&ctx, &again.record, &again.recorded, &broadcast).await,
+            None => notifier::pipeline::direct::send(&ctx, &message, &broadcast, None).await,
+            Some(again) => {
+                notifier::pipeline::resend::send(&ctx, &again.record, &again.recorded, &broadcast).await
+            }
         }
     };
-    let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &tally);
+    let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &state);
     let ended = context::patiently(ended, &aws, console).await;
     live.finish().await;
-    let (report, is_cut) = ended.report(&tally)?;
+    let (report, is_cut) = ended.report(&state)?;
     conclusion::show(&report, console)?;
     if is_cut {
         return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
@@ -145,7 +149,7 @@ fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
 
 /// The services that were named and are not there: a mistake of the sender, even where skips are forgiven.
 fn unknown_services(report: &Report) -> Vec<&str> {
-    let unknown = |entry: &&Entry| entry.cause == Some(Cause::NoSuchService);
+    let unknown = |entry: &&Delivery| entry.cause == Some(Cause::NoSuchService);
     report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect()
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use clap::Args;
-use notifier::ambient::Chance;
+use notifier::base::Environment;
+use notifier::base::Rng;
 use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
 use notifier::deliver::Signing;
 use notifier::queue::Queue;
-use notifier::settings::{Environment, Settings, table};
+use notifier::settings::{Settings, table};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -56,9 +57,8 @@ pub(crate) async fn run(
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::unattended_aws(global, &settings).await?;
     context::queues_in_region(&aws, &settings.queues)?;
-    let chance = Chance::from_entropy();
-    let queue =
-        |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, chance.clone()));
+    let rng = Rng::from_entropy();
+    let queue = |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
     let queues = Queues {
         observer: queue(&settings.queues.observer),
         services: queue(&settings.queues.services),
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     let ledger = context::ledger(&aws, &settings).await?;
     let senders = context::senders(&aws, &settings).await;
     let ctx = context::stages(&aws, &settings, ledger, trust, notifier::report::logged()).believing(senders);
-    let options = options(&settings, chance.clone());
+    let options = options(&settings, rng.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {
         None => None,
@@ -107,11 +107,11 @@ async fn stop_when_asked(stop: Stop, shutdown: CancellationToken) {
     shutdown.cancel();
 }
 
-fn options(settings: &Settings, chance: Chance) -> daemon::Options {
-    daemon::Options {
+fn options(settings: &Settings, rng: Rng) -> daemon::DaemonOptions {
+    daemon::DaemonOptions {
         notify: Some(StageOptions::new(settings.delivery.concurrency)),
         grace: settings.daemon.grace,
-        ..daemon::Options::new(chance)
+        ..daemon::DaemonOptions::new(rng)
     }
 }
 

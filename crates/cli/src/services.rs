@@ -1,7 +1,7 @@
 //! Services that a command names and the cluster does not have: a typing error more often than anything else.
 
-use notifier::discover::Discovery;
-use notifier::text;
+use notifier::base::text;
+use notifier::fleet::Discovery;
 
 use crate::failure::Failure;
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use notifier::ambient::Clock;
 use notifier::aws::Aws;
-use notifier::input;
+use notifier::base::Clock;
+use notifier::base::input;
 use notifier::settings::QueueUrls;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 

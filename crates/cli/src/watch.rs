@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::ledger::{Ledger, Recorded};
+use notifier::pipeline::StageName;
+use notifier::pipeline::redrive::{self, Action, Filter, SortedLetter};
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Filter, Found};
 use notifier::settings::Settings;
-use notifier::stage::StageName;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire::BroadcastId;
 
@@ -53,7 +53,7 @@ impl<'a> Watch<'a> {
         let queues =
             [(StageName::Tasks, &settings.queues.services), (StageName::Notify, &settings.queues.tasks)];
         let queue = |(stage, url): (StageName, &Option<String>)| {
-            Some((stage, Queue::at(aws.sqs.clone(), url.clone()?, Chance::from_entropy())))
+            Some((stage, Queue::at(aws.sqs.clone(), url.clone()?, Rng::from_entropy())))
         };
         Self {
             ledger,
@@ -195,7 +195,7 @@ impl<'a> Watch<'a> {
         stage: StageName,
         queue: &Queue,
         broadcast: &BroadcastId,
-    ) -> Result<(Vec<Found>, bool), Failure> {
+    ) -> Result<(Vec<SortedLetter>, bool), Failure> {
         let filter = Filter { broadcast: Some(broadcast.to_string()), ..Filter::default() };
         // The ledger was read already.
         let none = Ledger::none();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::stream::{self, StreamExt as _};
-use notifier::queue::{Mapped, Message};
-use notifier::work::{DEADLINE_SLACK, End, Failure, Handler, Work};
+use notifier::pipeline::{DEADLINE_SLACK, End, Failure, Handler, Work};
+use notifier::queue::{EventSourceMapping, Message};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
@@ -29,7 +29,7 @@ pub struct Worker<H> {
     /// What is done with each record.
     pub work: Work<H>,
     /// The queue that the mapping reads.
-    pub source: Mapped,
+    pub source: EventSourceMapping,
 }
 
 /// What becomes of one record.

@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::budget::Budget;
 use notifier::aws::{self, Aws};
-use notifier::deliver::{Deliverer, Signing, Trust};
-use notifier::discover::Discovery;
+use notifier::base::Environment;
+use notifier::base::text::chain;
+use notifier::base::{Clock, Rng};
+use notifier::deliver::{Auth, Deliverer, Signing};
+use notifier::fleet::Discovery;
 use notifier::ledger;
-use notifier::queue::{Mapped, Queue, chain};
+use notifier::pipeline::{Ctx, StageName};
+use notifier::pipeline::{Stage, Work};
+use notifier::queue::{EventSourceMapping, Queue};
 use notifier::report;
 use notifier::secrets::Vault;
 use notifier::settings::table::{self, Setting};
-use notifier::settings::{Environment, Flags, Settings, Sources};
-use notifier::stage::{Ctx, StageName};
-use notifier::work::{Stage, Work};
+use notifier::settings::{Flags, Settings, Sources};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -54,20 +56,19 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         );
     }
     let budget = Budget::percent(settings.aws_budget_percent);
-    let aws = Aws::load(aws::Options { budget, ..aws::Options::default() }).await?.in_region()?;
+    let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
     let trust = match stage {
         StageName::Notify => trust(&settings, &aws, environment).await?,
-        StageName::Services | StageName::Tasks => Trust::default(),
+        StageName::Services | StageName::Tasks => Auth::default(),
     };
-    let chance = Chance::from_entropy();
-    let (source, next) = open(stage, &settings, &aws, &chance).ok_or("a queue has no URL")?;
+    let rng = Rng::from_entropy();
+    let (source, next) = open(stage, &settings, &aws, &rng).ok_or("a queue has no URL")?;
     // Corrected, unlike Lambda's own below, in which deadlines are.
     let clock = aws.clock();
-    let ledger =
-        ledger::open(&settings.ledger, &aws, clock.clone(), chance.clone(), ledger::Use::Call).await?;
+    let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), rng.clone(), ledger::Use::Call).await?;
     let ctx = Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
-        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), chance.clone())
+        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), rng.clone())
             .trusting(trust),
         ledger,
         report::logged(),
@@ -75,7 +76,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     );
     let ctx = Arc::new(ctx.believing(senders));
     let handler = Stage { ctx, name: stage };
-    let worker = &Worker { work: Work { stage, next, handler, chance }, source };
+    let worker = &Worker { work: Work { stage, next, handler, rng }, source };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
@@ -86,12 +87,12 @@ async fn serve(stage: StageName) -> Result<(), Error> {
 }
 
 /// The secrets by which requests prove themselves; without them the function does not start.
-async fn trust(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Trust, Error> {
+async fn trust(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Auth, Error> {
     if settings.trust.signing == Signing::Off {
         tracing::warn!("Requests are not signed: tasks cannot tell them from anybody else's");
     }
     let vault = Vault::new(environment, Some(aws.secrets.clone()));
-    let trust = Trust::load(&settings.trust, &vault).await;
+    let trust = Auth::load(&settings.trust, &vault).await;
     Ok(trust.inspect_err(|error| tracing::error!("{}", chain(error)))?)
 }
 
@@ -109,14 +110,16 @@ fn open(
     stage: StageName,
     settings: &Settings,
     aws: &Aws,
-    chance: &Chance,
-) -> Option<(Mapped, Option<Queue>)> {
-    let queue = |url: &Option<String>| Some(Queue::at(aws.sqs.clone(), url.clone()?, chance.clone()));
+    rng: &Rng,
+) -> Option<(EventSourceMapping, Option<Queue>)> {
+    let queue = |url: &Option<String>| Some(Queue::at(aws.sqs.clone(), url.clone()?, rng.clone()));
     let urls = &settings.queues;
     Some(match stage {
-        StageName::Services => (Mapped::new(queue(&urls.observer)?), Some(queue(&urls.services)?)),
-        StageName::Tasks => (Mapped::new(queue(&urls.services)?), Some(queue(&urls.tasks)?)),
-        StageName::Notify => (Mapped::new(queue(&urls.tasks)?), None),
+        StageName::Services => {
+            (EventSourceMapping::new(queue(&urls.observer)?), Some(queue(&urls.services)?))
+        }
+        StageName::Tasks => (EventSourceMapping::new(queue(&urls.services)?), Some(queue(&urls.tasks)?)),
+        StageName::Notify => (EventSourceMapping::new(queue(&urls.tasks)?), None),
     })
 }
 

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
-use notifier::ambient::Chance;
-use notifier::queue::{Mapped, Queue};
-use notifier::stage::{Received, StageName};
-use notifier::work::{Failure, Handler, Verdict, Work};
+use notifier::base::Rng;
+use notifier::pipeline::{Failure, Handler, Verdict, Work};
+use notifier::pipeline::{Received, StageName};
+use notifier::queue::{EventSourceMapping, Queue};
 use queues::Queues;
 use tokio::time::{Instant, sleep_until};
 
@@ -43,16 +43,11 @@ async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Fai
 }
 
 fn worker<H: Handler>(queues: &Queues, handler: H) -> Worker<H> {
-    let chance = Chance::seeded(1);
-    let queue = |url: &str| Queue::at(queues.client.clone(), url, chance.clone());
+    let rng = Rng::seeded(1);
+    let queue = |url: &str| Queue::at(queues.client.clone(), url, rng.clone());
     Worker {
-        work: Work {
-            stage: StageName::Tasks,
-            next: Some(queue(&queues.next)),
-            handler,
-            chance: chance.clone(),
-        },
-        source: Mapped::new(queue(&queues.source)),
+        work: Work { stage: StageName::Tasks, next: Some(queue(&queues.next)), handler, rng: rng.clone() },
+        source: EventSourceMapping::new(queue(&queues.source)),
     }
 }
 

@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use lambdas::batch::Worker;
 use lambdas::record::Batch;
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::deliver::{self, Deliverer};
-use notifier::discover::{Discovery, Health};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
-use notifier::network::Networks;
-use notifier::progress::Progress;
-use notifier::queue::{Mapped, Queue};
-use notifier::stage::{Ctx, Senders, StageName};
-use notifier::work::{Stage, Work};
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::{Ctx, Senders, StageName};
+use notifier::pipeline::{Stage, Work};
+use notifier::queue::{EventSourceMapping, Queue};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use tempfile::TempDir;
@@ -83,8 +83,8 @@ impl Setup {
         let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
         let ctx = Ctx::new(
-            Discovery::new(&aws, Health::Detect, networks.clone()),
-            Deliverer::new(&deliver::Options::default(), networks, clock.clone(), Chance::seeded(1)),
+            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
+            Deliverer::new(&deliver::DeliveryOptions::default(), networks, clock.clone(), Rng::seeded(1)),
             ledger.clone(),
             Progress::default(),
             clock,
@@ -96,12 +96,12 @@ impl Setup {
 
     /// One invocation with one record; its answer, and the bodies for the next queue.
     async fn invoke(&self, stage: StageName, body: &Value, sender: Option<&str>) -> Value {
-        let chance = Chance::seeded(1);
-        let queue = || Queue::at(self.aws.sqs.clone(), &self.queue, chance.clone());
+        let rng = Rng::seeded(1);
+        let queue = || Queue::at(self.aws.sqs.clone(), &self.queue, rng.clone());
         let next = (stage != StageName::Notify).then(queue);
         let handler = Stage { ctx: Arc::clone(&self.ctx), name: stage };
-        let source = Mapped::new(queue());
-        let worker = Worker { work: Work { stage, next, handler, chance: chance.clone() }, source };
+        let source = EventSourceMapping::new(queue());
+        let worker = Worker { work: Work { stage, next, handler, rng: rng.clone() }, source };
         let mut attributes = json!({
             "ApproximateReceiveCount": "1",
             "SentTimestamp": (Clock::system().unix_seconds() * 1_000).to_string(),

@@ -25,7 +25,8 @@ fn every_function_has_a_binary_of_its_name() {
 
 #[test]
 fn a_delivery_fits_into_the_notify_functions_time() {
-    let deliver::Options { attempts, timeout, wait_most, retry_after_most, .. } = deliver::Options::default();
+    let deliver::DeliveryOptions { attempts, timeout, wait_most, retry_after_most, .. } =
+        deliver::DeliveryOptions::default();
     let waits = wait_most.max(retry_after_most) * attempts.saturating_sub(1);
     let longest = timeout * attempts + waits + RESERVE;
     let limit = Duration::from_secs(stages()["notify"]["timeout_s"].as_u64().unwrap());

@@ -1,58 +1,33 @@
-//! Tells every running task of an ECS fleet something, and knows that each one heard.
+//! Notifies every running task of an ECS fleet, and proves that each one was notified.
 //!
-//! This file is the map. One event passes through three stages:
+//! This file is the map, read from the top down. A module uses only modules below it.
 //!
-//! ```text
-//! ObserverMessage ──▶ discover::services ──▶ ServiceMessage… ──▶ discover::tasks ──▶ TaskMessage… ──▶ deliver ──▶ outcome
-//! ```
-//!
-//! | module | what it knows |
+//! | module | what it does |
 //! | --- | --- |
-//! | [`labels`] | which containers asked to be called, and how (pure) |
-//! | [`fleet`] | whom to call, who cannot be called and why |
-//! | [`network`] | which addresses may be called at all (pure) |
-//! | [`aws`] | the clients: ECS, EC2, SQS; their pages, batches, caches and budgets |
-//! | [`discover`] | stages 1 and 2 |
-//! | [`deliver`] | stage 3: one HTTP call per endpoint, its retries, its outcome |
-//! | [`secrets`] | what signs and what is sent along: read by reference, kept up to date, never shown |
-//! | [`queue`] | the three SQS queues: receive, publish, delete, keep invisible |
-//! | [`work`] | one message of a queue: the stage, what follows, how it ends when it failed |
-//! | [`daemon`] | the three stages as one process on the queues |
-//! | [`redrive`] | dead letters back to work, or away for good |
-//! | [`direct`] | the three stages as one call, without queues |
-//! | [`again`] | the same once more, for those who were not told |
-//! | [`ledger`] | the record of every broadcast, in DynamoDB or a file |
-//! | [`outcome`], [`progress`], [`report`] | what became of each delivery, live and at the end |
-//! | [`gather`] | many small questions asked of a service in batches |
-//! | [`input`], [`text`] | texts from outside, up to a limit, and as they may be shown |
-//! | [`url`] | one strict reading of every URL from outside (pure) |
-//! | [`ambient`] | time, chance and the limit of open files; the only reader of them |
-//! | [`settings`] | every setting, from flags, environment and file; the only reader of the environment |
+//! | [`daemon`] | runs the pipeline on SQS queues in one process |
+//! | [`pipeline`] | the three stages: find services, find tasks, notify; retries, dead letters, redrive |
+//! | [`settings`] | reads every setting from flags, environment and file |
+//! | [`ledger`] | records every broadcast and outcome, in DynamoDB or a SQLite file |
+//! | [`queue`] | receives, publishes, extends, deletes and dead-letters SQS messages |
+//! | [`deliver`] | makes one delivery: HTTP attempts, retries, outcome |
+//! | [`report`] | counts, percentiles and JSON lines of a broadcast |
+//! | [`fleet`] | finds tasks in ECS, classifies their containers, looks up addresses |
+//! | [`secrets`] | reads signing keys and headers by reference, and reloads them |
+//! | [`aws`] | AWS clients, their budget, retries and errors |
+//! | [`model`] | the project's own types and pure rules |
+//! | [`base`] | time, random numbers, text, backoff, batches |
 
-pub mod again;
-pub mod ambient;
 pub mod aws;
-mod cause;
+pub mod base;
 pub mod daemon;
 pub mod deliver;
-pub mod direct;
-pub mod discover;
 pub mod fleet;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
-pub mod gather;
-pub mod input;
-pub mod labels;
 pub mod ledger;
-pub mod network;
-pub mod outcome;
-pub mod progress;
+pub mod model;
+pub mod pipeline;
 pub mod queue;
-pub mod redrive;
 pub mod report;
 pub mod secrets;
 pub mod settings;
-pub mod stage;
-pub mod text;
-pub mod url;
-pub mod work;

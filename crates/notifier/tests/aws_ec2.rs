@@ -10,7 +10,7 @@ use std::error::Error;
 use canned::Canned;
 use notifier::aws::Aws;
 use notifier::aws::calls::Count;
-use notifier::aws::ec2::{Ec2Error, HostAddress};
+use notifier::aws::minimal::ec2::{Ec2Error, HostAddress};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 

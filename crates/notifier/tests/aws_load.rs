@@ -16,7 +16,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use canned::{Asked, Canned};
-use notifier::aws::{Aws, Options};
+use notifier::aws::{Aws, AwsOptions};
 use tokio::process::Command;
 
 /// Holds what the child is to do. Without it the child does nothing, so that no test run ever asks the real AWS.
@@ -36,7 +36,7 @@ async fn child() {
     let Ok(ask) = std::env::var(ASK) else { return };
     let (endpoint, instance) = ask.split_once(' ').unwrap();
     let endpoint_url = (endpoint != "-").then(|| endpoint.to_owned());
-    let aws = match Aws::load(Options { endpoint_url, ..Options::default() }).await {
+    let aws = match Aws::load(AwsOptions { endpoint_url, ..AwsOptions::default() }).await {
         Ok(aws) => aws,
         Err(error) => return println!("{FOUND}{}", words(&error)),
     };

@@ -25,12 +25,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use notifier::ambient::Chance;
 use notifier::aws::Aws;
+use notifier::base::Rng;
 use notifier::daemon::{Health, Served, StageOptions, Worker};
+use notifier::pipeline::{Failure, Verdict, Work};
+use notifier::pipeline::{Received, StageName};
 use notifier::queue::{Queue, QueueError, Trace};
-use notifier::stage::{Received, StageName};
-use notifier::work::{Failure, Verdict, Work};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -71,7 +71,7 @@ where
             stage: StageName::Tasks,
             next: with.next,
             handler: move |received, _| handler(received),
-            chance: Chance::seeded(1),
+            rng: Rng::seeded(1),
         },
         source: queue.clone(),
         options: StageOptions::new(with.concurrency),
@@ -271,7 +271,7 @@ async fn an_idle_worker_stops_soon(sqs: &Sqs) {
 
 async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
-    let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Chance::seeded(1));
+    let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Rng::seeded(1));
     let running = start(&gone, With::default(), |_| async { Ok(Vec::new()) });
     let error = timeout(SOON, running.worker).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
@@ -395,7 +395,7 @@ fn queue_of_nobody() -> (Queue, SocketAddr) {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let client = Aws::at(&format!("http://{address}"), "us-east-1").sqs;
     let url = format!("http://{address}/{}/q", Fleet::default().account);
-    (Queue::at(client, url, Chance::seeded(1)), address)
+    (Queue::at(client, url, Rng::seeded(1)), address)
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::{Chance, Clock};
-use notifier::deliver::{AttemptError, Deliverer, Options, Round};
-use notifier::fleet::{Endpoint, Member};
-use notifier::labels::Target;
-use notifier::progress::Progress;
+use notifier::base::{Clock, Rng};
+use notifier::deliver::{AttemptError, Deliverer, DeliveryOptions, Round};
+use notifier::model::Progress;
+use notifier::model::labels::Target;
+use notifier::model::{Endpoint, Member};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 
@@ -14,9 +14,9 @@ use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let options = Options { wait_first: Duration::from_millis(1), ..Options::default() };
+    let options = DeliveryOptions { wait_first: Duration::from_millis(1), ..DeliveryOptions::default() };
     let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
-    let deliverer = Deliverer::new(&options, "127.0.0.0/8".parse().unwrap(), clock, Chance::seeded(1));
+    let deliverer = Deliverer::new(&options, "127.0.0.0/8".parse().unwrap(), clock, Rng::seeded(1));
     let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
     let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH.into()).unwrap();
     let endpoint = Endpoint {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::aws::budget::Budget;
-use notifier::discover::{DiscoverError, Discovery, Health, SERVICES_NAMED_MAX};
-use notifier::fleet::Fleet;
-use notifier::network::Networks;
+use notifier::fleet::{Discovery, DiscoveryError, HealthPolicy, SERVICES_NAMED_MAX};
+use notifier::model::Fleet;
+use notifier::model::network::Networks;
 use simulator::faults::{Fault, When};
 use simulator::{Options, Simulator};
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
@@ -22,7 +22,7 @@ async fn prod(toml: &str) -> Setup {
     let fleet = simulator::Fleet::from_toml(&toml).unwrap();
     let sim = Simulator::start(fleet, Options::default()).await.unwrap();
     let aws = Aws::at(&sim.url(), "us-east-1");
-    let discovery = Discovery::new(&aws, Health::Detect, Networks::default());
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
     Setup { sim, discovery }
 }
 
@@ -108,7 +108,7 @@ fn summary(fleet: &Fleet) -> Vec<String> {
         .skips
         .iter()
         .map(|skip| format!("{}: {}", skip.member.service, skip.reason))
-        .chain(fleet.bystanders.iter().map(|one| format!("{}: {}", one.member.service, one.reason)))
+        .chain(fleet.not_targeted.iter().map(|one| format!("{}: {}", one.member.service, one.reason)))
         .collect();
     endpoints.chain(rest).collect()
 }
@@ -248,7 +248,7 @@ async fn discovery_that_is_cut_off_goes_on_where_it_was() {
     let sim = prod(&toml).await.sim;
     // Fifty revisions at once, then twenty a second.
     let aws = Aws { budget: Budget::percent(100), ..Aws::at(&sim.url(), "us-east-1") };
-    let discovery = Discovery::new(&aws, Health::Detect, Networks::default());
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
     let read = || sim.calls().iter().filter(|call| call.operation == "DescribeTaskDefinition").count() as u64;
     let (scope, broadcast) = (whole(), broadcast());
     let cut_off = tokio::select! {
@@ -389,7 +389,7 @@ async fn a_broadcast_does_not_wait_behind_all_the_names_of_others() {
     let toml = service("s", "FARGATE", 1, 8080).replace("tasks", "copies = 10\ntasks");
     let sim = prod(&toml).await.sim;
     let aws = Aws { budget: Budget::percent(100), ..Aws::at(&sim.url(), "us-east-1") };
-    let discovery = Arc::new(Discovery::new(&aws, Health::Detect, Networks::default()));
+    let discovery = Arc::new(Discovery::new(&aws, HealthPolicy::Detect, Networks::default()));
     // The revisions are known: they draw on another share of the budget.
     assert_eq!(discovery.services(&whole(), &broadcast()).await.unwrap().messages.len(), 10);
     sim.reset_calls();
@@ -454,5 +454,5 @@ async fn an_answer_that_never_comes_right_is_an_error_to_try_again() {
     let setup = prod(&service("web", "FARGATE", 1, 8080)).await;
     setup.sim.faults().order("DescribeTasks", When::Always, Fault::Fail);
     let error = setup.discovery.fleet(&whole()).await.unwrap_err();
-    assert!(matches!(error, DiscoverError::Ecs(_)) && !error.is_final(), "{error:?}");
+    assert!(matches!(error, DiscoveryError::Ecs(_)) && !error.is_final(), "{error:?}");
 }

@@ -22,21 +22,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::config::Credentials;
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::{Aws, identity};
+use notifier::base::Environment;
+use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, Queues};
-use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
-use notifier::discover::{Discovery, Health};
+use notifier::deliver::{self, Auth, AuthSettings, Deliverer, Signing};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
-use notifier::network::Networks;
-use notifier::outcome::Outcome;
-use notifier::progress::Progress;
+use notifier::model::Outcome;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::redrive::{self, Action, Filter};
+use notifier::pipeline::{self, Ctx, Senders, StageName};
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Filter};
 use notifier::secrets::{SecretRef, Vault};
-use notifier::settings::Environment;
-use notifier::stage::{self, Ctx, Senders, StageName};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Received, Simulator};
 use sqs::{SOON, Sqs};
@@ -116,8 +116,8 @@ impl Setup {
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
         let own = identity::unique_id(&aws).await.unwrap();
         let ctx = Ctx::new(
-            Discovery::new(&aws, Health::Detect, networks.clone()),
-            Deliverer::new(&deliver::Options::default(), networks, clock.clone(), Chance::seeded(1))
+            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
+            Deliverer::new(&deliver::DeliveryOptions::default(), networks, clock.clone(), Rng::seeded(1))
                 .trusting(secrets().await),
             ledger.clone(),
             Progress::default(),
@@ -159,7 +159,7 @@ impl Setup {
 
     async fn run(&self) {
         let shutdown = CancellationToken::new();
-        let options = daemon::Options::new(Chance::seeded(1));
+        let options = daemon::DaemonOptions::new(Rng::seeded(1));
         let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
         let served = tokio::spawn(served);
         let until = Instant::now() + SOON;
@@ -224,18 +224,18 @@ impl Setup {
 }
 
 /// The secrets of the fleet: a key, and a header that every task expects.
-async fn secrets() -> Trust {
+async fn secrets() -> Auth {
     let pairs = [
         ("KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("HEADERS", "Authorization: Bearer of-the-fleet"),
     ];
     let environment: Environment = pairs.into_iter().collect();
-    let options = TrustOptions {
+    let options = AuthSettings {
         signing: Signing::By(vec![SecretRef::Env("KEY".to_owned())]),
         headers: Some(SecretRef::Env("HEADERS".to_owned())),
-        ..TrustOptions::default()
+        ..AuthSettings::default()
     };
-    Trust::load(&options, &Vault::new(environment, None)).await.unwrap()
+    Auth::load(&options, &Vault::new(environment, None)).await.unwrap()
 }
 
 /// A simulator; another process may take the addresses that were free a moment ago.
@@ -303,7 +303,7 @@ async fn whom_ecs_does_not_know_nobody_calls() {
         setup.sim().sqs("SendMessage", message).await.unwrap();
     }
     let shutdown = CancellationToken::new();
-    let options = daemon::Options::new(Chance::seeded(1));
+    let options = daemon::DaemonOptions::new(Rng::seeded(1));
     let served =
         tokio::spawn(daemon::serve(Arc::clone(&setup.ctx), setup.queues.clone(), options, shutdown.clone()));
     // One is no container of its task, which may still come: it is tried again for ten minutes.
@@ -417,7 +417,7 @@ async fn a_person_whom_nobody_named_sends_letters_back_with_the_ids_that_they_ha
     let person = Credentials::new("person", "secret", None, None, "test");
     let config = setup.sqs.client.config().to_builder().credentials_provider(person).build();
     let client = aws_sdk_sqs::Client::from_conf(config);
-    let source = Queue::at(client, setup.queue(StageName::Notify).url(), Chance::seeded(1));
+    let source = Queue::at(client, setup.queue(StageName::Notify).url(), Rng::seeded(1));
     let (filter, action) = (Filter::default(), Action::Redrive);
     let sorted = redrive::sort(StageName::Notify, source, &filter, &action, &setup.ledger).await.unwrap();
     assert_eq!(sorted.found.len(), 1);
@@ -459,11 +459,12 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
     let setup = Setup::new().await;
     let aws = Aws::at(&setup.sim().url(), "us-east-1");
     let networks: Networks = "127.0.0.0/8".parse().unwrap();
-    let (clock, chance) = (Clock::system(), Chance::seeded(1));
+    let (clock, rng) = (Clock::system(), Rng::seeded(1));
     let ids = (0..8).map(|n| format!("AROAEXAMPLEOFAROLE{n:03}"));
     let senders = Senders::new(ids);
-    let deliverer = Deliverer::new(&deliver::Options::default(), networks.clone(), clock.clone(), chance);
-    let discovery = Discovery::new(&aws, Health::Detect, networks);
+    let deliverer =
+        Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), rng);
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
     let ctx =
         Ctx::new(discovery, deliverer.trusting(secrets().await), Ledger::none(), Progress::default(), clock);
     let ctx = ctx.believing(senders.clone());
@@ -472,15 +473,15 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
     let more = json!({ "container": "app", "cluster": "prod", "broadcast": to_come() });
     let mut message = Setup::task_message(&task.arn, task.endpoints[0].address, &more);
     message["notify_me_api_uri"] = json!("/v1.0/notify");
-    let received = |sender: &str| stage::Received {
+    let received = |sender: &str| pipeline::Received {
         sender: Some(sender.to_owned()),
-        ..stage::Received::new("m-1".to_owned(), message.to_string(), OffsetDateTime::now_utc())
+        ..pipeline::Received::new("m-1".to_owned(), message.to_string(), OffsetDateTime::now_utc())
     };
     let mut took = Vec::new();
     for sender in ["AROAEXAMPLEOFAROLE007:ecs_service_task", "AROASTRANGER:x"] {
         let started = Instant::now();
         for _ in 0..CALLS {
-            stage::run(&ctx, StageName::Notify, &received(sender), None).await.unwrap();
+            pipeline::run(&ctx, StageName::Notify, &received(sender), None).await.unwrap();
         }
         took.push(started.elapsed() / CALLS);
     }

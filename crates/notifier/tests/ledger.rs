@@ -17,19 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, Queues};
 use notifier::deliver::{self, Deliverer};
-use notifier::discover::{Discovery, Health};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::network::Networks;
-use notifier::outcome::{Cause, Outcome};
-use notifier::progress::Progress;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::model::{Cause, Outcome};
+use notifier::pipeline::{Ctx, Senders};
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
-use notifier::stage::{Ctx, Senders};
 use simulator::faults::{Fault, When};
 use simulator::fleet::HealthStatus;
 use simulator::{Fleet, Options, Simulator};
@@ -76,14 +76,14 @@ impl Setup {
         let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
         let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let options = deliver::Options {
+        let options = deliver::DeliveryOptions {
             wait_first: Duration::from_millis(20),
             wait_most: Duration::from_millis(50),
-            ..deliver::Options::default()
+            ..deliver::DeliveryOptions::default()
         };
         let ctx = Ctx::new(
-            Discovery::new(&aws, Health::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
             ledger.clone(),
             Progress::default(),
             clock,
@@ -101,12 +101,13 @@ impl Setup {
     /// From now on, no delivery is handed back to its queue: its horizon is over at once.
     fn give_up_at_once(&mut self) {
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
+        let options =
+            deliver::DeliveryOptions { horizon: Duration::ZERO, ..deliver::DeliveryOptions::default() };
         let clock = Clock::system();
         let aws = Aws::at(&self.sim().url(), "us-east-1");
         let ctx = Ctx::new(
-            Discovery::new(&aws, Health::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
             self.ledger.clone(),
             Progress::default(),
             clock,
@@ -127,7 +128,7 @@ impl Setup {
     }
 
     /// Lets the daemon run until `condition`, then stops it.
-    async fn run_until(&self, options: daemon::Options, condition: impl AsyncFn() -> bool) {
+    async fn run_until(&self, options: daemon::DaemonOptions, condition: impl AsyncFn() -> bool) {
         let shutdown = CancellationToken::new();
         let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
         let served = tokio::spawn(served);
@@ -147,7 +148,7 @@ impl Setup {
     /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
     async fn run_to_the_end(&self) -> Recorded {
         let has_ended = async || self.is_complete().await && self.is_drained().await;
-        self.run_until(daemon::Options::new(Chance::seeded(1)), has_ended).await;
+        self.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), has_ended).await;
         self.recorded().await.unwrap()
     }
 
@@ -187,7 +188,7 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
     setup.publish(r#"{"keep_warm":true}"#).await;
     let calls = |operation: &str| setup.sim().count(operation);
     let passed = async || calls("DeleteMessageBatch") == 3 && setup.is_drained().await;
-    setup.run_until(daemon::Options::new(Chance::seeded(1)), passed).await;
+    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), passed).await;
     assert_eq!(calls("SendMessageBatch"), 3, "published, and passed on twice: nothing in the dead letters");
     assert_eq!((calls("ListServices"), calls("ListTasks"), setup.sim().received().len()), (0, 0, 0));
     let history = setup.ledger.recent(10).await.unwrap();
@@ -198,7 +199,7 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
 async fn messages_of_a_broadcast_are_a_group_on_the_inner_queues() {
     let setup = Setup::new(&[service("checkout", 2, "")]).await;
     setup.publish(ASK).await;
-    let only_first = daemon::Options { notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let only_first = daemon::DaemonOptions { notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     let tasks = setup.queues.tasks.as_ref().unwrap();
     setup.run_until(only_first, async || setup.sqs.depth(tasks).await == (2, 0)).await;
     let call = setup.sqs.client.receive_message().queue_url(tasks.url()).max_number_of_messages(10);
@@ -250,8 +251,8 @@ async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
     let setup = Setup::new(&[service("checkout", 7, "")]).await;
     setup.publish(ASK).await;
     let only = |services, tasks, notify| {
-        let all = daemon::Options::new(Chance::seeded(1));
-        daemon::Options {
+        let all = daemon::DaemonOptions::new(Rng::seeded(1));
+        daemon::DaemonOptions {
             services: all.services.filter(|_| services),
             tasks: all.tasks.filter(|_| tasks),
             notify: all.notify.filter(|_| notify),
@@ -309,7 +310,7 @@ async fn a_container_that_was_starting_at_discovery_is_called_once_it_is_healthy
         let recorded = setup.recorded().await;
         recorded.is_some_and(|recorded| recorded.report.counts().delivered == 1)
     };
-    setup.run_until(daemon::Options::new(Chance::seeded(1)), ended).await;
+    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), ended).await;
     let recorded = setup.recorded().await.unwrap();
     assert_eq!(recorded.report.counts().total(), 2, "one outcome or none yet for each: {recorded:#?}");
     let received = setup.sim().received();
@@ -335,7 +336,8 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     setup.publish(ASK).await;
     // Stage 1 has recorded the broadcast, and stage 2 has not looked at it yet.
     let services = setup.queues.services.as_ref().unwrap();
-    let first = daemon::Options { tasks: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let first =
+        daemon::DaemonOptions { tasks: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     setup.run_until(first, async || setup.sqs.depth(services).await == (1, 0)).await;
 
     let task = sim.tasks().remove(0).arn;
@@ -348,7 +350,11 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     let url = setup.queues.tasks.as_ref().unwrap().url();
     let message = serde_json::json!({ "QueueUrl": url, "MessageBody": message.to_string() });
     sim.sqs("SendMessage", message).await.unwrap();
-    let third = || daemon::Options { services: None, tasks: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let third = || daemon::DaemonOptions {
+        services: None,
+        tasks: None,
+        ..daemon::DaemonOptions::new(Rng::seeded(1))
+    };
     setup.run_until(third(), async || sim.count("DescribeTasks") > 1).await;
     assert_eq!(sim.received().len(), 0, "nobody knows yet whether it is healthy");
     sim.set_health(&task, HealthStatus::Healthy).unwrap();
@@ -380,7 +386,7 @@ async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
         }
         setup.is_complete().await
     };
-    setup.run_until(daemon::Options::new(Chance::seeded(1)), gone).await;
+    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), gone).await;
     let recorded = setup.recorded().await.unwrap();
     let entry = recorded.report.entries().iter().find(|entry| entry.member.service == "old").unwrap();
     assert_eq!(entry.outcome, Some(Outcome::Gone), "{entry:?}");
@@ -397,7 +403,7 @@ async fn a_cancelled_broadcast_calls_nobody_any_more() {
     let setup = Setup::new(&[service("checkout", 3, "")]).await;
     // Stages 1 and 2 find the fleet, then somebody changes their mind.
     setup.publish(ASK).await;
-    let first_two = daemon::Options { notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let first_two = daemon::DaemonOptions { notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     let tasks: &Queue = setup.queues.tasks.as_ref().unwrap();
     setup.run_until(first_two, async || setup.sqs.depth(tasks).await == (3, 0)).await;
     assert!(!setup.recorded().await.unwrap().is_complete);

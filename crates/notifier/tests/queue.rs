@@ -18,17 +18,19 @@ mod sqs;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Attribute};
-use notifier::ambient::Chance;
+use notifier::base::Rng;
 use notifier::queue::limits::BATCH_BYTES_MAX;
-use notifier::queue::{DeadLetter, EntryError, Inbox, Message, NotBuried, Queue, QueueError, Trace};
+use notifier::queue::{
+    DeadLetterError, DeadLetterReason, EntryError, Inbox, Message, Queue, QueueError, Trace,
+};
 use simulator::faults::{Fault, When};
 use sqs::{SOON, Sqs, attribute, numbered};
 use tokio::time::{Instant, sleep, timeout};
 
 const CLOSE: Duration = Duration::from_secs(20);
 
-fn letter(reason: &str) -> DeadLetter {
-    DeadLetter::about(
+fn letter(reason: &str) -> DeadLetterReason {
+    DeadLetterReason::about(
         r#"{"notify_task_arn":"arn:t","broadcast":{"id":"b-1"}}"#,
         "notify",
         "rejected",
@@ -239,7 +241,7 @@ async fn without_a_dead_letter_queue_poison_stays_on_its_queue(sqs: &Sqs) {
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     let message = receive(&inbox, 1).await.remove(0);
     let error = inbox.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap_err();
-    assert!(matches!(error, NotBuried::NoQueue { queue: url } if url == queue.url()));
+    assert!(matches!(error, DeadLetterError::NoQueue { queue: url } if url == queue.url()));
     inbox.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (1, 0));
 }
@@ -257,12 +259,12 @@ async fn closing_makes_the_deletes_that_are_due(sqs: &Sqs) {
 
 async fn a_queue_is_found_by_its_name_and_a_missing_one_is_named(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
-    let open = async |place: &str| Queue::open(sqs.client.clone(), place, Chance::seeded(1)).await;
+    let open = async |place: &str| Queue::open(sqs.client.clone(), place, Rng::seeded(1)).await;
     assert_eq!(open("q").await.unwrap().url(), queue.url());
     assert_eq!(open(queue.url()).await.unwrap().name(), "q");
     let error = open("missing").await.unwrap_err();
     assert!(matches!(&error, QueueError::Unknown { queue, .. } if queue == "missing"), "{error:?}");
-    let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Chance::seeded(1));
+    let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Rng::seeded(1));
     let error = Inbox::open(gone.clone()).await.unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
     let error = gone.publish(&numbered(2), &Trace::default()).await.unwrap_err();

@@ -20,21 +20,21 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::deliver::{self, Deliverer};
-use notifier::discover::{Discovery, Health};
-use notifier::fleet::Member;
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
-use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord, Standing};
-use notifier::network::Networks;
-use notifier::outcome::{Cause, Outcome};
-use notifier::progress::Progress;
-use notifier::queue::{DeadLetter, Inbox, Queue, Trace};
-use notifier::redrive::{self, Action, Fate, Filter, Sorted};
-use notifier::report::Entry;
-use notifier::stage::{self, Ctx, Received, Senders, StageName};
+use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, DeliveryState, Ledger, PartRecord};
+use notifier::model::Delivery;
+use notifier::model::Member;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::model::{Cause, Outcome};
+use notifier::pipeline::redrive::{self, Action, Fate, Filter, Sorted};
+use notifier::pipeline::{self, Ctx, Received, Senders, StageName};
+use notifier::queue::{DeadLetterReason, Inbox, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -70,7 +70,7 @@ async fn buried(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<Str
     while ids.len() < letters.len() {
         for message in timeout(SOON, inbox.receive(10)).await.unwrap().unwrap() {
             let code = letters.iter().find(|(body, _)| *body == message.body).unwrap().1;
-            let letter = DeadLetter::about(&message.body, "notify", code, "why".to_owned());
+            let letter = DeadLetterReason::about(&message.body, "notify", code, "why".to_owned());
             ids.push(message.id.clone());
             inbox.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
         }
@@ -207,14 +207,14 @@ impl Book {
             standalone: false,
             asked_by: None,
             asked_at: 0,
-            bystanders: 0,
+            not_targeted: 0,
             failure: None,
         };
         let part = PartId::derive(["web"]);
         self.ledger.broadcast(record, &[(part.clone(), "web".to_owned())], &[]).await.unwrap();
         let (cluster, service) = (String::new(), "web".to_owned());
         let part = PartRecord { id: part, cluster, service, failure: None };
-        let expected = [1, 2].map(|task| Entry { member: member(task), ..Entry::default() });
+        let expected = [1, 2].map(|task| Delivery { member: member(task), ..Delivery::default() });
         self.ledger.part(&id(), &part, &expected, &[]).await.unwrap();
     }
 
@@ -226,18 +226,18 @@ impl Book {
     /// Records what became of the delivery of `b-1` to a task.
     async fn settle(&self, task: usize, outcome: Outcome) {
         let reason = (!outcome.is_told()).then(|| "answered 503".to_owned());
-        let entry = Entry {
+        let entry = Delivery {
             member: member(task),
             outcome: Some(outcome),
             reason,
             attempts: Some(3),
             status: Some(503),
-            ..Entry::default()
+            ..Delivery::default()
         };
         self.ledger.settle(&id(), entry).await.unwrap();
     }
 
-    async fn standing(&self, task: usize) -> Standing {
+    async fn standing(&self, task: usize) -> DeliveryState {
         self.ledger.standing(&id(), &member(task)).await.unwrap()
     }
 }
@@ -361,8 +361,7 @@ async fn while_the_ledger_does_not_answer_letters_stay() {
     let silent = Ledger::new(Arc::new(Silent), Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT);
     for action in [Action::Redrive, Action::Drop { reason: "retired".to_owned() }] {
         let sorted = sort_with(&silent, &queue, Filter::default(), action).await;
-        let stayed =
-            |one: &redrive::Found| matches!(&one.fate, Fate::Stayed(why) if why.contains("nobody there"));
+        let stayed = |one: &redrive::SortedLetter| matches!(&one.fate, Fate::Stayed(why) if why.contains("nobody there"));
         assert!(sorted.found.len() == 3 && sorted.found.iter().all(stayed), "{sorted:?}");
         assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
     }
@@ -375,8 +374,8 @@ fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
     let (aws, networks): (_, Networks) = (Aws::at(&sim.url(), "us-east-1"), "127.0.0.0/8".parse().unwrap());
     let clock = Clock::system();
     let deliverer =
-        Deliverer::new(&deliver::Options::default(), networks.clone(), clock.clone(), Chance::seeded(1));
-    let discovery = Discovery::new(&aws, Health::Detect, networks);
+        Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), Rng::seeded(1));
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
     let ctx = Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock);
     ctx.believing(Senders::new([STAGE]))
 }
@@ -415,11 +414,11 @@ async fn whoever_was_told_while_its_letter_went_back_is_not_called_again() {
         .replace("10.0.0.1", &endpoint.ip().to_string())
         .replace("\"80\"", &format!("\"{}\"", endpoint.port()));
     book.settle(1, Outcome::Delivered).await;
-    stage::run(&ctx, StageName::Notify, &received(body.clone()), None).await.unwrap();
+    pipeline::run(&ctx, StageName::Notify, &received(body.clone()), None).await.unwrap();
     assert_eq!(sim.received().len(), 0);
     // The same for a task of whom nothing is known: it is called.
     let other = body.replace("arn:1", "arn:2");
-    stage::run(&ctx, StageName::Notify, &received(other), None).await.unwrap();
+    pipeline::run(&ctx, StageName::Notify, &received(other), None).await.unwrap();
     assert_eq!(sim.received().len(), 1);
 }
 
@@ -429,11 +428,11 @@ async fn a_part_that_is_looked_at_again_after_the_cancel_skips_who_has_not_ended
     let body = r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n","broadcast":{"id":"b-1","event":{"specversion":"1.0","id":"b-1","source":"test","type":"t","time":"2026-11-24T09:30:00Z"}}}"#;
     let ask = async || {
         let ctx = ctx(&sim, &book.anew());
-        stage::run(&ctx, StageName::Tasks, &received(body.to_owned()), None).await.unwrap()
+        pipeline::run(&ctx, StageName::Tasks, &received(body.to_owned()), None).await.unwrap()
     };
     assert_eq!(ask().await.len(), 3);
     let report = book.ledger.read(&id()).await.unwrap().unwrap().report;
-    let told = Entry { outcome: Some(Outcome::Delivered), ..report.entries()[0].clone() };
+    let told = Delivery { outcome: Some(Outcome::Delivered), ..report.entries()[0].clone() };
     book.ledger.settle(&id(), told).await.unwrap();
     assert!(book.ledger.cancel(&id(), String::new()).await.unwrap());
     assert!(ask().await.is_empty());

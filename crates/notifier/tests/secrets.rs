@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use boto::{Boto, ministack};
 use emulator::Emulator;
-use notifier::aws::{Aws, Options};
+use notifier::aws::{Aws, AwsOptions};
+use notifier::base::Environment;
 use notifier::secrets::{Kept, Material, SECRET_BYTES_MAX, SecretError, SecretRef, Vault, signing_keys};
-use notifier::settings::Environment;
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -244,7 +244,8 @@ async fn child() {
     #[expect(clippy::disallowed_methods, reason = "how a process tells its child what to do")]
     let Ok(ask) = std::env::var(ASK) else { return };
     let (url, reference) = ask.split_once(' ').unwrap();
-    let aws = Aws::load(Options { endpoint_url: Some(url.to_owned()), ..Options::default() }).await.unwrap();
+    let aws =
+        Aws::load(AwsOptions { endpoint_url: Some(url.to_owned()), ..AwsOptions::default() }).await.unwrap();
     let vault = Vault::new(Environment::default(), Some(aws.secrets));
     let read: Result<Material, SecretError> = vault.read(&reference.parse().unwrap()).await;
     match read {

@@ -11,7 +11,7 @@ use http_body_util::channel::Channel;
 use http_body_util::{Empty, Full};
 use proptest::prelude::*;
 use receiver::{Get, Identity, Memory};
-use support::{Fault, Letter, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
+use support::{DeadLetter, Fault, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
 use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::VerifyingKeys;
 use wire::{BroadcastId, DeliveryId};
@@ -19,7 +19,7 @@ use wire::{BroadcastId, DeliveryId};
 #[tokio::test]
 async fn a_true_event_is_accepted_and_reaches_the_handler_whole() {
     let bench = bench(builder());
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     let answer = bench.send(&sent).await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::ACCEPTED, "accepted"));
     bench.handled(1).await;
@@ -34,7 +34,7 @@ async fn a_true_event_is_accepted_and_reaches_the_handler_whole() {
 
 #[tokio::test]
 async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
-    let ours = || Letter::default().sign();
+    let ours = || DeadLetter::default().sign();
     let body = |json: &str| sign(SECRET, "dlv_1", NOW, Method::POST, json.to_owned());
     let not_post = |method| Sent { method, ..ours() };
     let changed = Sent { body: Bytes::from_static(b"{}"), ..ours() };
@@ -71,14 +71,18 @@ async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
         (ours().with(WEBHOOK_SIGNATURE, "v1,AAAA"), 401, "no signature matches"),
         (ours().with(WEBHOOK_SIGNATURE, ""), 401, "no signature matches"),
         (changed, 401, "no signature matches"),
-        (Letter { secret: OTHER_SECRET.into(), ..Letter::default() }.sign(), 401, "no signature matches"),
         (
-            Letter { at: NOW - 301, ..Letter::default() }.sign(),
+            DeadLetter { secret: OTHER_SECRET.into(), ..DeadLetter::default() }.sign(),
+            401,
+            "no signature matches",
+        ),
+        (
+            DeadLetter { at: NOW - 301, ..DeadLetter::default() }.sign(),
             401,
             "the request was signed 301 s ago, longer than allowed",
         ),
         (
-            Letter { at: NOW + 301, ..Letter::default() }.sign(),
+            DeadLetter { at: NOW + 301, ..DeadLetter::default() }.sign(),
             401,
             "the request was signed 301 s in the future, further than allowed",
         ),
@@ -88,7 +92,7 @@ async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
         (body(r#"{"id":"b","ecstask":7}"#), 400, "not a CloudEvent: event member `ecstask` must be text"),
         (body(r#"{"id":"b"}"#), 400, "the event names no task"),
         (
-            Letter { task: format!("{TASK}b"), ..Letter::default() }.sign(),
+            DeadLetter { task: format!("{TASK}b"), ..DeadLetter::default() }.sign(),
             421,
             "the event is for another task",
         ),
@@ -110,14 +114,14 @@ async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
 #[tokio::test]
 async fn a_replay_is_answered_and_not_handled_again() {
     let bench = bench(builder());
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     assert_eq!(bench.send(&sent).await.status, StatusCode::ACCEPTED);
     bench.handled(1).await;
     for _ in 0..3 {
         let answer = bench.send(&sent).await;
         assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "handled before"));
     }
-    let later_attempt = Letter { at: NOW - 60, ..Letter::default() }.sign();
+    let later_attempt = DeadLetter { at: NOW - 60, ..DeadLetter::default() }.sign();
     assert_eq!(bench.send(&later_attempt).await.status, StatusCode::OK);
     bench.handled(1).await;
 }
@@ -125,7 +129,7 @@ async fn a_replay_is_answered_and_not_handled_again() {
 #[tokio::test]
 async fn of_many_equal_requests_at_once_one_is_handled() {
     let bench = Arc::new(bench(builder()));
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     let all = (0..50).map(|_| {
         let (bench, sent) = (Arc::clone(&bench), sent.clone());
         tokio::spawn(async move { bench.send(&sent).await.status })
@@ -143,7 +147,7 @@ async fn a_handler_that_failed_is_called_again() {
     for fault in [Fault::Error, Fault::Panic] {
         let bench = bench(builder());
         bench.notes.fail.lock().unwrap().push(fault);
-        let sent = Letter::default().sign();
+        let sent = DeadLetter::default().sign();
         for count in [1, 2] {
             assert_eq!(bench.send(&sent).await.status, StatusCode::ACCEPTED);
             bench.handled(count).await;
@@ -156,7 +160,7 @@ async fn a_handler_that_failed_is_called_again() {
 async fn by_choice_the_answer_is_the_handlers_own() {
     let bench = bench(builder().answer_after_handler());
     bench.notes.fail.lock().unwrap().extend([Fault::Panic, Fault::Error]);
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     for (status, text) in
         [(500, "no such cache"), (500, "the handler failed"), (200, ""), (200, "handled before")]
     {
@@ -170,7 +174,7 @@ async fn by_choice_the_answer_is_the_handlers_own() {
 async fn a_handler_ends_although_its_sender_hung_up_and_an_impatient_one_is_put_off() {
     let bench = Arc::new(bench(builder().answer_after_handler()));
     let gate = bench.notes.shut();
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     let hanging_up = tokio::time::timeout(Duration::from_millis(50), bench.send(&sent)).await;
     assert!(hanging_up.is_err());
     let answer = bench.send(&sent).await;
@@ -185,7 +189,7 @@ async fn a_handler_ends_although_its_sender_hung_up_and_an_impatient_one_is_put_
 async fn more_than_there_is_room_for_is_put_off_and_forgotten() {
     let bench = bench(builder().concurrency(1).waiting_max(1));
     let gate = bench.notes.shut();
-    let send = async |id: &str| bench.send(&Letter::of(id).sign()).await;
+    let send = async |id: &str| bench.send(&DeadLetter::of(id).sign()).await;
     assert_eq!(send("1").await.status, StatusCode::ACCEPTED);
     assert_eq!(send("2").await.status, StatusCode::ACCEPTED);
     let answer = send("3").await;
@@ -202,9 +206,9 @@ async fn when_ids_would_have_to_be_forgotten_too_early_events_are_put_off() {
     let window = Duration::from_mins(10);
     let bench = bench(builder().seen(Arc::new(Memory::new(2, window, window))));
     for id in ["1", "2"] {
-        assert_eq!(bench.send(&Letter::of(id).sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&DeadLetter::of(id).sign()).await.status, StatusCode::ACCEPTED);
     }
-    assert_eq!(bench.send(&Letter::of("3").sign()).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(bench.send(&DeadLetter::of("3").sign()).await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
@@ -212,10 +216,10 @@ async fn draining_waits_for_what_was_accepted_and_refuses_the_rest() {
     let bench = Arc::new(bench(builder().concurrency(2)));
     let gate = bench.notes.shut();
     for id in ["1", "2", "3"] {
-        assert_eq!(bench.send(&Letter::of(id).sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&DeadLetter::of(id).sign()).await.status, StatusCode::ACCEPTED);
     }
     assert_eq!(bench.receiver.drain(Duration::from_millis(20)).await, 3);
-    let answer = bench.send(&Letter::of("4").sign()).await;
+    let answer = bench.send(&DeadLetter::of("4").sign()).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "shutting down"));
     assert_eq!(answer.headers["retry-after"], "1");
     gate.add_permits(3);
@@ -248,7 +252,7 @@ async fn a_body_that_is_too_large_is_refused_whether_or_not_it_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_ends_costs_its_limit_of_time_and_gives_its_room_back() {
     let bench = Arc::new(bench(builder().memory_bytes_max(2000)));
-    let sent = Letter::default().sign();
+    let sent = DeadLetter::default().sign();
     let (mut sender, body) = Channel::<Bytes>::new(1);
     let slow = tokio::spawn({
         let (bench, request) = (Arc::clone(&bench), sent.request(body));
@@ -276,7 +280,7 @@ async fn a_bare_get_is_allowed_only_by_choice() {
             let answer = bench.call(sent.request(Empty::<Bytes>::new())).await;
             assert_eq!(answer.status.as_u16(), status, "{get:?} {sent:?}");
         }
-        assert_eq!(bench.send(&Letter::default().sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&DeadLetter::default().sign()).await.status, StatusCode::ACCEPTED);
     }
     let bench = bench(builder().get(Get::Signed));
     bench.send(&signed).await;
@@ -322,7 +326,7 @@ async fn keys_rotate_under_load_without_a_refused_event() {
         let bench = Arc::clone(&bench);
         tokio::spawn(async move {
             for n in 0..200 {
-                let letter = Letter { secret: secret.clone(), ..Letter::of(format!("{step}-{n}")) };
+                let letter = DeadLetter { secret: secret.clone(), ..DeadLetter::of(format!("{step}-{n}")) };
                 assert_eq!(bench.send(&letter.sign()).await.status, StatusCode::ACCEPTED);
             }
         })
@@ -336,7 +340,7 @@ async fn keys_rotate_under_load_without_a_refused_event() {
     two.await.unwrap();
     bench.receiver.replace_keys(keys(OTHER_SECRET));
     new.await.unwrap();
-    let stale = Letter { secret: SECRET.to_owned(), ..Letter::of("stale") };
+    let stale = DeadLetter { secret: SECRET.to_owned(), ..DeadLetter::of("stale") };
     assert_eq!(bench.send(&stale.sign()).await.status, StatusCode::UNAUTHORIZED);
     bench.handled(600).await;
 }
@@ -345,7 +349,8 @@ async fn keys_rotate_under_load_without_a_refused_event() {
 async fn outside_ecs_events_for_any_task_can_be_accepted() {
     let receiver = receiver::Receiver::builder(VerifyingKeys::parse(SECRET).unwrap(), Identity::unchecked());
     let bench = bench(receiver.clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs())));
-    let answer = bench.send(&Letter { task: "arn:whichever".into(), ..Letter::default() }.sign()).await;
+    let answer =
+        bench.send(&DeadLetter { task: "arn:whichever".into(), ..DeadLetter::default() }.sign()).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
 

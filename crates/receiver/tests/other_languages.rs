@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::Method;
-use support::{Letter, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
+use support::{DeadLetter, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -96,25 +96,29 @@ impl Running {
 
     async fn judge(&self) {
         let now = unix_now();
-        let ours = |broadcast: &str| Letter { at: now, ..Letter::of(broadcast) };
+        let ours = |broadcast: &str| DeadLetter { at: now, ..DeadLetter::of(broadcast) };
         let good = ours("1").sign();
         assert_eq!(self.send(&good).await, 202);
         assert_eq!(self.send(&good).await, 200, "a replay");
-        assert_eq!(self.send(&Letter { at: now - 2, ..ours("1") }.sign()).await, 200, "a later attempt");
-        let rotated = Letter { secret: format!("{OTHER_SECRET} {SECRET}"), ..ours("2") };
+        assert_eq!(self.send(&DeadLetter { at: now - 2, ..ours("1") }.sign()).await, 200, "a later attempt");
+        let rotated = DeadLetter { secret: format!("{OTHER_SECRET} {SECRET}"), ..ours("2") };
         assert_eq!(self.send(&rotated.sign()).await, 202, "two signatures");
 
         let unknown = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB".to_owned();
-        assert_eq!(self.send(&Letter { secret: unknown, ..ours("3") }.sign()).await, 401, "a forgery");
-        assert_eq!(self.send(&Letter { at: now - 400, ..ours("3") }.sign()).await, 401, "an old one");
-        assert_eq!(self.send(&Letter { at: now + 400, ..ours("3") }.sign()).await, 401, "one of tomorrow");
+        assert_eq!(self.send(&DeadLetter { secret: unknown, ..ours("3") }.sign()).await, 401, "a forgery");
+        assert_eq!(self.send(&DeadLetter { at: now - 400, ..ours("3") }.sign()).await, 401, "an old one");
+        assert_eq!(
+            self.send(&DeadLetter { at: now + 400, ..ours("3") }.sign()).await,
+            401,
+            "one of tomorrow"
+        );
         for (header, value) in
             [(WEBHOOK_SIGNATURE, "nonsense"), (WEBHOOK_SIGNATURE, "v1,%"), (WEBHOOK_TIMESTAMP, "x")]
         {
             assert_eq!(self.send(&ours("3").sign().with(header, value)).await, 401, "{header}: {value}");
         }
         assert_eq!(self.send(&ours("3").sign().without(WEBHOOK_SIGNATURE)).await, 401);
-        let elsewhere = Letter { task: format!("{TASK}b"), ..ours("3") };
+        let elsewhere = DeadLetter { task: format!("{TASK}b"), ..ours("3") };
         assert_eq!(self.send(&elsewhere.sign()).await, 421, "another task's");
         assert_eq!(self.send(&ours("3").sign().with("content-type", "text/plain")).await, 415);
         assert_eq!(self.send(&Sent { method: Method::GET, ..ours("3").sign() }).await, 405);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::post;
 use receiver::{Notification, Receiver};
-use support::{Letter, Notes, OTHER_SECRET, Sent, builder, sign, system_clock, unix_now};
+use support::{DeadLetter, Notes, OTHER_SECRET, Sent, builder, sign, system_clock, unix_now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -106,14 +106,16 @@ async fn nothing_of_a_stranger_gets_through_and_memory_is_bounded() {
     let before = resident_mib_most();
     let started = Instant::now();
 
-    let forged = Letter { at: unix_now(), secret: OTHER_SECRET.to_owned(), ..Letter::default() }.sign();
+    let forged =
+        DeadLetter { at: unix_now(), secret: OTHER_SECRET.to_owned(), ..DeadLetter::default() }.sign();
     assert_eq!(storm(address, 5_000, |_| forged.clone()).await, [(401, 5_000)]);
 
-    let ours = Letter { at: unix_now(), ..Letter::of("once") }.sign();
+    let ours = DeadLetter { at: unix_now(), ..DeadLetter::of("once") }.sign();
     assert_eq!(send(address, &ours).await, 202);
     assert_eq!(storm(address, 2_000, |_| ours.clone()).await, [(200, 2_000)]);
 
-    let misdirected = Letter { at: unix_now(), task: "arn:other".to_owned(), ..Letter::default() }.sign();
+    let misdirected =
+        DeadLetter { at: unix_now(), task: "arn:other".to_owned(), ..DeadLetter::default() }.sign();
     assert_eq!(storm(address, 1_000, |_| misdirected.clone()).await, [(421, 1_000)]);
 
     let huge = sign(OTHER_SECRET, "dlv_huge", unix_now(), http::Method::POST, vec![b'x'; 2 * 1024 * 1024]);
@@ -141,7 +143,8 @@ async fn nothing_of_a_stranger_gets_through_and_memory_is_bounded() {
 
     // And now ours again, each of them.
     let at = unix_now();
-    let accepted = storm(address, 500, |n| Letter { at, ..Letter::of(format!("after-{n}")) }.sign()).await;
+    let accepted =
+        storm(address, 500, |n| DeadLetter { at, ..DeadLetter::of(format!("after-{n}")) }.sign()).await;
     assert_eq!(accepted, [(202, 500)]);
     assert_eq!(target.receiver.drain(Duration::from_secs(10)).await, 0);
     assert_eq!(target.notes.count(), 501);
@@ -171,7 +174,8 @@ async fn a_trickle_does_not_keep_true_events_out() {
     }
     let at = unix_now();
     let started = Instant::now();
-    let accepted = storm(target.address, 100, |n| Letter { at, ..Letter::of(format!("b-{n}")) }.sign()).await;
+    let accepted =
+        storm(target.address, 100, |n| DeadLetter { at, ..DeadLetter::of(format!("b-{n}")) }.sign()).await;
     assert_eq!(accepted, [(202, 100)]);
     println!("100 true events in {:?} beside 200 connections that trickle", started.elapsed());
     for stream in hanging {

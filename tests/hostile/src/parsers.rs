@@ -6,8 +6,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use lambdas::record::{self, Batch, Read};
-use notifier::labels;
-use notifier::network::Networks;
+use notifier::model::labels;
+use notifier::model::network::Networks;
 use notifier::secrets::SecretRef;
 use receiver::Identity;
 use simulator::Fleet;
@@ -77,7 +77,7 @@ pub(crate) fn networks(bytes: &[u8]) -> String {
 /// Reads a body, and says how it would be written again, or what a log and a dead letter say of it.
 fn body<M: Message>(bytes: &[u8]) -> String {
     match M::from_body(&text(bytes)) {
-        Err(error) => format!("error: {}", notifier::queue::chain(&error)),
+        Err(error) => format!("error: {}", notifier::base::text::chain(&error)),
         Ok(message) => said(message.to_body()),
     }
 }

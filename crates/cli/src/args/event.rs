@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use notifier::ambient::Clock;
-use notifier::input;
+use notifier::base::Clock;
+use notifier::base::input;
 use wire::event::{EVENT_BYTES_MAX, TYPE_DEFAULT};
 use wire::{Broadcast, BroadcastId, Data, Draft};
 

@@ -6,7 +6,7 @@ use wire::MESSAGE_BYTES_MAX;
 use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::TOLERANCE;
 
-use super::sender::{Letter, Probe, Sender};
+use super::sender::{DeadLetter, Probe, Sender};
 use super::verdict::Good;
 use crate::failure::Failure;
 
@@ -20,7 +20,7 @@ pub(super) struct Case {
     /// Why a good receiver answers like that, as a sentence without the full stop.
     pub(super) why: &'static str,
     event: Event,
-    make: fn(&Sender, Letter) -> Probe,
+    make: fn(&Sender, DeadLetter) -> Probe,
 }
 
 /// Which event a case begins with.
@@ -66,7 +66,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Accepts,
         why: "an attempt is told from a new event by `webhook-id` alone, which stays the same",
         event: Event::First,
-        make: |from, letter| from.sign(Letter { at: letter.at - 2, ..letter }),
+        make: |from, letter| from.sign(DeadLetter { at: letter.at - 2, ..letter }),
     },
     Case {
         name: "rotation",
@@ -118,7 +118,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "what was recorded must not be worth anything later: allow five minutes",
         event: Event::Own,
-        make: |from, letter| from.sign(Letter { at: letter.at - LONG_AGO_SECONDS, ..letter }),
+        make: |from, letter| from.sign(DeadLetter { at: letter.at - LONG_AGO_SECONDS, ..letter }),
     },
     Case {
         name: "future",
@@ -126,7 +126,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "it could be sent again long after its id was forgotten",
         event: Event::Own,
-        make: |from, letter| from.sign(Letter { at: letter.at + LONG_AGO_SECONDS, ..letter }),
+        make: |from, letter| from.sign(DeadLetter { at: letter.at + LONG_AGO_SECONDS, ..letter }),
     },
     Case {
         name: "unsigned",
@@ -185,7 +185,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(400),
         why: "an answer of 5xx would bring the same body again and again",
         event: Event::Own,
-        make: |from, letter| from.sign(Letter { body: Bytes::from_static(b"{\"id\":"), ..letter }),
+        make: |from, letter| from.sign(DeadLetter { body: Bytes::from_static(b"{\"id\":"), ..letter }),
     },
     Case {
         name: "wrong-method",
@@ -213,7 +213,7 @@ pub(super) static ALL: [Case; 20] = [
             let mut body = letter.body.to_vec();
             // White space after the value: still JSON.
             body.resize(HUGE_BYTES, b' ');
-            from.sign(Letter { body: body.into(), ..letter })
+            from.sign(DeadLetter { body: body.into(), ..letter })
         },
     },
     Case {

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
-use notifier::ambient::{self, Clock};
+use notifier::base::Environment;
+use notifier::base::{self, Clock};
 use notifier::secrets::{Material, SecretRef, Vault, signing_keys};
-use notifier::settings::{Environment, Flags};
+use notifier::settings::Flags;
 use wire::signature::{SigningKeys, hmac_key, key_pair};
 
 use self::cases::{ALL, Case};
@@ -148,7 +149,7 @@ async fn keys(
 
 /// A key of each kind that nobody knows.
 fn strangers() -> Result<SigningKeys, Failure> {
-    let bytes = ambient::key_bytes()
+    let bytes = base::key_bytes()
         .map_err(|error| Failure::failed("this machine has no randomness to give").because(&error))?;
     let both = format!("{} {}", *hmac_key(&bytes), *key_pair(&bytes).private);
     SigningKeys::parse(&both).map_err(|error| Failure::failed("no key could be made").because(&error))

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use http::Uri;
-use notifier::labels;
-use notifier::url::{Url, UrlError};
+use notifier::base::url::{Url, UrlError};
+use notifier::model::labels;
 use tokio::net::lookup_host;
 
 use crate::failure::Failure;

@@ -5,7 +5,7 @@ use std::error::Error;
 use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use wire::headers::{CLOUDEVENTS_JSON, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::SigningKeys;
 use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope};
@@ -27,7 +27,7 @@ pub(super) struct Probe {
 
 /// A correct event of one case, and what a case changes of it before it is signed.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct DeadLetter {
     pub(super) id: DeliveryId,
     /// When it is sent, in seconds since 1970.
     pub(super) at: i64,
@@ -51,7 +51,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// A correct event.
-    pub(super) fn letter(&self, case: &str, task: &str) -> Result<Letter, Failure> {
+    pub(super) fn letter(&self, case: &str, task: &str) -> Result<DeadLetter, Failure> {
         let now = self.clock.now();
         let wrong = |error: &dyn Error| Failure::usage("the events cannot be made").because(error);
         let broadcast = BroadcastId::try_from(format!("check-{}-{case}", self.run)).map_err(|e| wrong(&e))?;
@@ -61,11 +61,11 @@ impl Sender {
         let delivery = id.as_str().to_owned();
         let audience = Audience { task: task.to_owned(), delivery, ..Audience::default() };
         let body = serde_json::to_vec(&Envelope { event, audience }).map_err(|e| wrong(&e))?;
-        Ok(Letter { id, at: now.unix_timestamp(), body: body.into() })
+        Ok(DeadLetter { id, at: now.unix_timestamp(), body: body.into() })
     }
 
     /// The request that the notifier would make of it.
-    pub(super) fn sign(&self, letter: Letter) -> Probe {
+    pub(super) fn sign(&self, letter: DeadLetter) -> Probe {
         let headers = vec![
             (CONTENT_TYPE.as_str(), CLOUDEVENTS_JSON.to_owned()),
             (WEBHOOK_ID, letter.id.as_str().to_owned()),
@@ -76,7 +76,7 @@ impl Sender {
     }
 }
 
-impl Letter {
+impl DeadLetter {
     pub(super) fn signature(&self, keys: &SigningKeys) -> String {
         keys.sign(self.id.as_str(), self.at, &self.body)
     }

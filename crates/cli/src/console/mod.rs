@@ -10,8 +10,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
 use anstream::{AutoStream, ColorChoice};
-use notifier::settings::Environment;
-use notifier::text::printable_lines;
+use notifier::base::Environment;
+use notifier::base::text::printable_lines;
 use serde::Serialize;
 
 use crate::args::{Color, Format, Global, Progress};

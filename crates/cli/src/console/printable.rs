@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use notifier::text::printable_lines;
+use notifier::base::text::printable_lines;
 
 /// Escapes control characters where it is told to, and passes everything else on byte for byte. Line feeds stay.
 #[derive(Debug)]

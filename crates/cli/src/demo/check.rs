@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use notifier::report::{Counts, Tally};
+use notifier::report::{BroadcastState, Counts};
 use simulator::Received;
 use wire::headers;
 use wire::signature::{Signed, TOLERANCE, VerifyingKeys};
@@ -24,8 +24,8 @@ pub(super) struct Check<'a> {
 }
 
 /// One check for each service.
-pub(super) fn checks<'a>(cast: &'a [Role], tally: &Tally, received: &[Received]) -> Vec<Check<'a>> {
-    let counts: BTreeMap<&str, Counts> = tally.services().collect();
+pub(super) fn checks<'a>(cast: &'a [Role], state: &BroadcastState, received: &[Received]) -> Vec<Check<'a>> {
+    let counts: BTreeMap<&str, Counts> = state.services().collect();
     let mut calls = BTreeMap::<&str, BTreeMap<&str, usize>>::new();
     for request in received {
         let service = request.service.as_deref().unwrap_or_default();

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use notifier::queue::Trace;
-use notifier::report::Tally;
+use notifier::report::BroadcastState;
 use simulator::Simulator;
 use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 
@@ -99,11 +99,11 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let env_file = folder.as_ref().map(write).transpose()?;
     let broadcast = broadcast()?;
     introduce(&cast, &scene.sim, &broadcast, console);
-    let tally: Shared = Arc::new(Mutex::new(Tally::new(broadcast.id.clone())));
-    let daemon = scene.serve(progress::follow(&tally, console));
+    let state: Shared = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
+    let daemon = scene.serve(progress::follow(&state, console));
 
     let verdict = tokio::select! {
-        verdict = perform(&cast, &scene, &broadcast, &tally, console) => verdict,
+        verdict = perform(&cast, &scene, &broadcast, &state, console) => verdict,
         signal = &mut asked => Err(Failure::not_told(format!("{signal} ended the demo before its end"))),
     };
     if let (Some(env_file), Ok(_)) = (&env_file, &verdict) {
@@ -124,7 +124,7 @@ async fn perform(
     cast: &[Role],
     scene: &Scene,
     broadcast: &Broadcast,
-    tally: &Shared,
+    state: &Shared,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
@@ -135,11 +135,11 @@ async fn perform(
         .publish(&[body], &Trace::default())
         .await
         .map_err(|error| Failure::failed("the event was not published").because(&error))?;
-    let live = Live::start(console.talk(), Arc::clone(tally));
-    let complete = tokio::time::timeout(BROADCAST_TIME_MAX, completion(tally)).await.is_ok();
+    let live = Live::start(console.talk(), Arc::clone(state));
+    let complete = tokio::time::timeout(BROADCAST_TIME_MAX, completion(state)).await.is_ok();
     let took = started.elapsed();
     live.finish().await;
-    show(cast, scene, tally, complete.then_some(took), console)
+    show(cast, scene, state, complete.then_some(took), console)
 }
 
 /// What the demo's containers received while it was left running, and from whom.
@@ -196,14 +196,14 @@ fn broadcast() -> Result<Broadcast, Failure> {
     Ok(Broadcast { id, event })
 }
 
-async fn completion(tally: &Shared) {
-    while !lock(tally).is_complete() {
+async fn completion(state: &Shared) {
+    while !lock(state).is_complete() {
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn lock(tally: &Shared) -> std::sync::MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Shared) -> std::sync::MutexGuard<'_, BroadcastState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes the report and who was not asked, and says whether everything ended as staged; `took` is how long the broadcast
@@ -211,22 +211,23 @@ fn lock(tally: &Shared) -> std::sync::MutexGuard<'_, Tally> {
 fn show(
     cast: &[Role],
     scene: &Scene,
-    tally: &Shared,
+    state: &Shared,
     took: Option<Duration>,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let tally = lock(tally);
-    conclusion::show(&tally.report(), console)?;
+    let state = lock(state);
+    conclusion::show(&state.report(), console)?;
     if console.format == Format::Text {
-        let bystanders = bystanders(&tally).render(console.columns());
-        write!(console.out(), "not called, because nobody asked:\n{bystanders}").map_err(Failure::output)?;
+        let not_targeted = not_targeted(&state).render(console.columns());
+        write!(console.out(), "not called, because nobody asked:\n{not_targeted}")
+            .map_err(Failure::output)?;
     }
     let Some(took) = took else {
         return Err(Failure::not_told(format!("the broadcast did not end within {BROADCAST_TIME_MAX:?}")));
     };
     let received = scene.sim.received();
     check::signatures(&scene.keys, &received)?;
-    let checks = check::checks(cast, &tally, &received);
+    let checks = check::checks(cast, &state, &received);
     console.say("\nwhat was staged, what was reported and what the containers received:");
     console.say_table(&check::table(&checks));
     let wrong: Vec<&str> = checks.iter().filter(|c| !c.is_right()).map(|c| c.role.name.as_str()).collect();
@@ -244,9 +245,9 @@ fn show(
 }
 
 /// A line for each service and reason.
-fn bystanders(tally: &Tally) -> Table {
+fn not_targeted(state: &BroadcastState) -> Table {
     let mut numbers = BTreeMap::<(&str, String), usize>::new();
-    for one in tally.bystanders() {
+    for one in state.not_targeted() {
         *numbers.entry((&one.member.service, one.reason.to_string())).or_default() += 1;
     }
     let mut table = Table::default();

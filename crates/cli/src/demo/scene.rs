@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::{Aws, identity};
+use notifier::base::Environment;
+use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
-use notifier::deliver::{self, Deliverer, Signing, Trust, TrustOptions};
-use notifier::discover::{Discovery, Health};
+use notifier::deliver::{self, Auth, AuthSettings, Deliverer, Signing};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::Ledger;
-use notifier::network::Networks;
-use notifier::progress::Progress;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::{Ctx, Senders};
 use notifier::queue::Queue;
 use notifier::secrets::{SecretError, SecretRef, Vault};
-use notifier::settings::{Environment, QueueUrls};
-use notifier::stage::{Ctx, Senders};
+use notifier::settings::QueueUrls;
 use simulator::{Fleet, Options, Simulator};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,7 @@ pub(super) struct Scene {
     url: String,
     urls: QueueUrls,
     aws: Aws,
-    trust: Trust,
+    trust: Auth,
     networks: Networks,
     senders: Senders,
     ledger: Ledger,
@@ -91,11 +92,12 @@ impl Scene {
     pub(super) fn serve(&self, progress: Progress) -> Daemon {
         let Self { observer, aws, urls, networks, .. } = self;
         // Nobody wants to wait minutes for the task that refuses on purpose.
-        let options = deliver::Options { horizon: Duration::ZERO, ..deliver::Options::default() };
+        let options =
+            deliver::DeliveryOptions { horizon: Duration::ZERO, ..deliver::DeliveryOptions::default() };
         let clock = Clock::system();
-        let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Chance::from_entropy());
+        let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Rng::from_entropy());
         let ctx = Ctx::new(
-            Discovery::new(aws, Health::Detect, networks.clone()),
+            Discovery::new(aws, HealthPolicy::Detect, networks.clone()),
             deliverer.trusting(self.trust.clone()),
             self.ledger.clone(),
             progress,
@@ -106,10 +108,10 @@ impl Scene {
             services: queue(aws, urls.services.as_ref()),
             tasks: queue(aws, urls.tasks.as_ref()),
         };
-        let options = daemon::Options {
-            notify: Some(StageOptions::new(deliver::Options::default().concurrency)),
+        let options = daemon::DaemonOptions {
+            notify: Some(StageOptions::new(deliver::DeliveryOptions::default().concurrency)),
             grace: Duration::from_secs(2),
-            ..daemon::Options::new(Chance::from_entropy())
+            ..daemon::DaemonOptions::new(Rng::from_entropy())
         };
         let shutdown = CancellationToken::new();
         let ctx = Arc::new(ctx.believing(self.senders.clone()));
@@ -141,12 +143,12 @@ async fn start(fleet: Fleet, cast: &[Role]) -> Result<Simulator, Failure> {
 }
 
 fn queue(aws: &Aws, url: Option<&String>) -> Option<Queue> {
-    url.map(|url| Queue::at(aws.sqs.clone(), url, Chance::from_entropy()))
+    url.map(|url| Queue::at(aws.sqs.clone(), url, Rng::from_entropy()))
 }
 
-async fn trust(key: &KeyPair) -> Result<Trust, SecretError> {
+async fn trust(key: &KeyPair) -> Result<Auth, SecretError> {
     let environment: Environment = [(trial::KEY_VARIABLE, key.private.as_str())].into_iter().collect();
     let signing = Signing::By(vec![SecretRef::Env(trial::KEY_VARIABLE.to_owned())]);
-    let options = TrustOptions { signing, ..TrustOptions::default() };
-    Trust::load(&options, &Vault::new(environment, None)).await
+    let options = AuthSettings { signing, ..AuthSettings::default() };
+    Auth::load(&options, &Vault::new(environment, None)).await
 }

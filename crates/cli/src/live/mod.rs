@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use notifier::aws::budget::Budget;
-use notifier::report::Tally;
+use notifier::report::BroadcastState;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,8 +20,8 @@ pub(crate) use view::View;
 /// Between two drawings.
 const TICK: Duration = Duration::from_millis(80);
 
-/// A tally that several follow.
-pub(crate) type Shared = Arc<Mutex<Tally>>;
+/// A state that several follow.
+pub(crate) type Shared = Arc<Mutex<BroadcastState>>;
 
 /// Draws what is known until it is finished; nothing where nobody watches.
 pub(crate) struct Live {
@@ -31,15 +31,15 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Draws a tally.
-    pub(crate) fn start(talk: Talk, tally: Shared) -> Self {
-        Self::draw(talk, move |now| View::of_tally(&locked(&tally), now))
+    /// Draws a state.
+    pub(crate) fn start(talk: Talk, state: Shared) -> Self {
+        Self::draw(talk, move |now| View::of_tally(&locked(&state), now))
     }
 
-    /// Draws the tally of a broadcast that this process makes within `budget`, until `stop` is cancelled and it ends.
-    pub(crate) fn sending(talk: Talk, tally: Shared, budget: Budget, stop: CancellationToken) -> Self {
+    /// Draws the state of a broadcast that this process makes within `budget`, until `stop` is cancelled and it ends.
+    pub(crate) fn sending(talk: Talk, state: Shared, budget: Budget, stop: CancellationToken) -> Self {
         Self::draw(talk, move |now| {
-            let view = View::of_tally(&locked(&tally), now);
+            let view = View::of_tally(&locked(&state), now);
             let stage = match view.stage {
                 _ if stop.is_cancelled() => Stage::Stopping,
                 // It lists the tasks of the whole scope, and no services before.

@@ -1,12 +1,12 @@
-//! What the live display shows at one moment, out of a tally or out of the ledger. Pure.
+//! What the live display shows at one moment, out of a state or out of the ledger. Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use notifier::fleet::Member;
+use notifier::base::text::printable;
 use notifier::ledger::Recorded;
-use notifier::report::{Counts, Tally};
-use notifier::text::printable;
+use notifier::model::Member;
+use notifier::report::{BroadcastState, Counts};
 
 use crate::render::units::task;
 
@@ -54,21 +54,21 @@ pub(crate) struct Service {
 }
 
 impl View {
-    /// What a tally knows at this moment.
-    pub(crate) fn of_tally(tally: &Tally, now: Instant) -> Self {
-        let retrying = by_service(tally.retrying());
+    /// What a state knows at this moment.
+    pub(crate) fn of_tally(state: &BroadcastState, now: Instant) -> Self {
+        let retrying = by_service(state.retrying());
         let services: Vec<_> =
-            tally.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
-        let stage = match (services.is_empty(), tally.is_surveyed()) {
+            state.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
+        let stage = match (services.is_empty(), state.is_surveyed()) {
             (true, false) => Stage::Services,
             (true, true) => Stage::Tasks,
             (false, _) => Stage::Calling,
         };
-        let due = tally.retry_due(now);
+        let due = state.retry_due(now);
         Self {
             stage,
             services,
-            last: last(tally.pending()),
+            last: last(state.pending()),
             retry_in: due.map(|due| due - now),
             budget_waits: 0,
         }
@@ -129,19 +129,20 @@ fn name(member: &Member) -> String {
 
 #[cfg(test)]
 mod tests {
-    use notifier::outcome::Outcome;
-    use notifier::report::{Entry, Report};
+    use notifier::model::Delivery;
+    use notifier::model::Outcome;
+    use notifier::report::Report;
 
     use super::*;
 
-    fn entry(service: &str, task: &str, outcome: Option<Outcome>, attempts: Option<u32>) -> Entry {
+    fn entry(service: &str, task: &str, outcome: Option<Outcome>, attempts: Option<u32>) -> Delivery {
         let container = if task.is_empty() { "" } else { "app" };
         let [service, task, container] = [service, task, container].map(str::to_owned);
         let member = Member { service, task, container, ..Member::default() };
-        Entry { member, outcome, attempts, ..Entry::default() }
+        Delivery { member, outcome, attempts, ..Delivery::default() }
     }
 
-    fn ledger(entries: Vec<Entry>) -> View {
+    fn ledger(entries: Vec<Delivery>) -> View {
         let report = Report::new("b-1".to_owned().try_into().unwrap(), entries);
         let recorded = Recorded { broadcast: None, cancelled: None, heard: None, report, is_complete: false };
         View::of_ledger(Some(&recorded))

@@ -1,11 +1,11 @@
-//! Letters as rows and as records.
+//! DeadLetterQueue as rows and as records.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use notifier::outcome::{Cause, Outcome};
-use notifier::redrive::{Fate, Found};
-use notifier::stage::StageName;
+use notifier::model::{Cause, Outcome};
+use notifier::pipeline::StageName;
+use notifier::pipeline::redrive::{Fate, SortedLetter};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -43,7 +43,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(found: &'a Found) -> Self {
+    fn new(found: &'a SortedLetter) -> Self {
         let (became, error) = match &found.fate {
             Fate::Left => ("left", None),
             Fate::Redriven => ("redriven", None),
@@ -125,7 +125,7 @@ fn totals(lines: &[Line<'_>]) -> Vec<String> {
 }
 
 /// Writes letters in the format that was asked for, in the order of stage, service, what went wrong and task.
-pub(super) fn show(found: &mut [Found], seen: usize, console: &mut Console) -> Result<(), Failure> {
+pub(super) fn show(found: &mut [SortedLetter], seen: usize, console: &mut Console) -> Result<(), Failure> {
     found.sort_by(|a, b| key(a).cmp(&key(b)));
     let lines: Vec<Line<'_>> = found.iter().map(Line::new).collect();
     if console.format == Format::Text {
@@ -143,6 +143,6 @@ pub(super) fn show(found: &mut [Found], seen: usize, console: &mut Console) -> R
     records::write(console.out(), format, lines, &summary).map_err(Failure::output)
 }
 
-fn key(found: &Found) -> (StageName, &[String], String, Option<&str>) {
+fn key(found: &SortedLetter) -> (StageName, &[String], String, Option<&str>) {
     (found.stage, &found.services, Line::new(found).word(), found.task.as_deref())
 }

@@ -6,14 +6,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
-use notifier::ambient::Chance;
+use notifier::base::Environment;
+use notifier::base::Rng;
+use notifier::base::text;
 use notifier::ledger::Ledger;
-use notifier::outcome::Cause;
+use notifier::model::Cause;
+use notifier::pipeline::StageName;
+use notifier::pipeline::redrive::{self, Action, Fate, Filter, RedriveError, SortedLetter, There};
 use notifier::queue::Queue;
-use notifier::redrive::{self, Action, Fate, Filter, Found, RedriveError, There};
-use notifier::settings::{Environment, QueueUrls};
-use notifier::stage::StageName;
-use notifier::text;
+use notifier::settings::QueueUrls;
 
 use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
@@ -23,7 +24,7 @@ use crate::{context, log, report};
 
 /// Send dead letters back to work
 ///
-/// Their tasks are looked up again before they are called, and the outcomes join the broadcast's report. Letters that do
+/// Their tasks are looked up again before they are called, and the outcomes join the broadcast's report. DeadLetterQueue that do
 /// not match, and all of them in a dry run, are hidden from others for as long as this runs.
 #[derive(Debug, Args)]
 #[command(after_long_help = REDRIVE_EXAMPLES)]
@@ -196,7 +197,7 @@ async fn sort(
     warn_of_unnamed(letters.stage, queues, console);
     let sort = async |stage, url: Option<String>| {
         let Some(url) = url else { return Ok(None) };
-        let queue = Queue::at(aws.sqs.clone(), url, Chance::from_entropy());
+        let queue = Queue::at(aws.sqs.clone(), url, Rng::from_entropy());
         redrive::sort(stage, queue, &filter, action, &ledger).await.map(|sorted| Some((stage, sorted)))
     };
     // At the same time: each mostly waits, to be sure that its queue has no more.
@@ -271,7 +272,7 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
 }
 
 /// Names the broadcasts that were cancelled: their letters go back, and nobody is called.
-async fn warn_of_cancelled(found: &[Found], ledger: &Ledger, console: &mut Console) {
+async fn warn_of_cancelled(found: &[SortedLetter], ledger: &Ledger, console: &mut Console) {
     let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.broadcast.as_deref()).collect();
     for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {
         // Without an answer there is no warning, and nothing worse.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use notifier::aws::calls::Count;
-use notifier::fleet::{Bystander, Endpoint, Fleet};
+use notifier::model::{Endpoint, Fleet, NotTargeted};
 use notifier::report::Line;
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub(crate) struct Planned<'a> {
 impl<'a> Planned<'a> {
     fn new(line: Line<'a>, decision: Decision) -> Self {
         let Line { broadcast, cluster, service, task, container, address, outcome, reason, .. } = line;
-        let outcome = outcome.map(notifier::outcome::Outcome::as_str);
+        let outcome = outcome.map(notifier::model::Outcome::as_str);
         let decision = Some(decision);
         Self {
             broadcast,
@@ -82,7 +82,7 @@ impl Summary {
         Self {
             call: fleet.endpoints.len(),
             skip: fleet.skips.len(),
-            ignore: fleet.bystanders.len(),
+            ignore: fleet.not_targeted.len(),
             aws_calls: calls.iter().map(|call| (name(call), call.requests)).collect(),
         }
     }
@@ -111,7 +111,7 @@ pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
         ..Planned::new(Line::of_endpoint(endpoint), Decision::Call)
     });
     let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip), Decision::Skip));
-    let ignored = fleet.bystanders.iter().map(|b| Planned::new(Line::of_bystander(b), Decision::Ignore));
+    let ignored = fleet.not_targeted.iter().map(|b| Planned::new(Line::of_bystander(b), Decision::Ignore));
     let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
     all.sort_by(|a, b| {
         (a.cluster, a.service, a.task, a.container).cmp(&(b.cluster, b.service, b.task, b.container))
@@ -133,8 +133,8 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
     for skip in &fleet.skips {
         services.entry(&skip.member.service).or_default().skips.push(Line::of_skip(skip));
     }
-    for bystander in &fleet.bystanders {
-        services.entry(&bystander.member.service).or_default().ignored.push(bystander);
+    for not_targeted in &fleet.not_targeted {
+        services.entry(&not_targeted.member.service).or_default().ignored.push(not_targeted);
     }
     let mut table = Table::default();
     for (service, members) in services {
@@ -153,7 +153,7 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
 struct Members<'a> {
     calls: Vec<&'a Endpoint>,
     skips: Vec<Line<'a>>,
-    ignored: Vec<&'a Bystander>,
+    ignored: Vec<&'a NotTargeted>,
 }
 
 impl Members<'_> {
@@ -171,15 +171,15 @@ impl Members<'_> {
             row(("skip", UNSURE), who, why);
         }
         if in_full {
-            for bystander in &self.ignored {
-                let line = Line::of_bystander(bystander);
-                row(("ignore", PLAIN), place(&line, true), bystander.reason.to_string());
+            for not_targeted in &self.ignored {
+                let line = Line::of_bystander(not_targeted);
+                row(("ignore", PLAIN), place(&line, true), not_targeted.reason.to_string());
             }
             return;
         }
         let mut reasons = BTreeMap::<String, usize>::new();
-        for bystander in &self.ignored {
-            *reasons.entry(bystander.reason.to_string()).or_default() += 1;
+        for not_targeted in &self.ignored {
+            *reasons.entry(not_targeted.reason.to_string()).or_default() += 1;
         }
         for (reason, number) in reasons {
             row(("ignore", PLAIN), digits(number), reason);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
-use notifier::outcome::{Cause, Outcome};
+use notifier::model::{Cause, Outcome};
 use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
 use super::style::{self, BOLD, DIM, GOOD, UNSURE};

@@ -1,7 +1,7 @@
 //! The few styles that there are. Text is clear without them: they are dropped where a stream takes no colour.
 
 use anstyle::{AnsiColor, Style};
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 
 pub(crate) const PLAIN: Style = Style::new();
 pub(crate) const BOLD: Style = Style::new().bold();

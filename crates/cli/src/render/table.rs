@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use notifier::text::printable;
+use notifier::base::text::printable;
 use textwrap::core::display_width;
 
 use super::style::PLAIN;

@@ -13,8 +13,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use notifier::ambient::{self, Chance};
 use notifier::aws::Aws;
+use notifier::base::{self, Rng};
 use notifier::ledger::{self, Ledger, LedgerError, Use};
 use notifier::settings::{self, Place};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl Folder {
     /// Makes the ledger of the trial, or opens it.
     pub(crate) async fn open_ledger(&self, aws: &Aws) -> Result<Ledger, Failure> {
         let settings = settings::Ledger { place: Place::Sqlite(self.ledger()), days: LEDGER_DAYS };
-        let opened = ledger::open(&settings, aws, aws.clock(), Chance::from_entropy(), Use::Call).await;
+        let opened = ledger::open(&settings, aws, aws.clock(), Rng::from_entropy(), Use::Call).await;
         opened.map_err(|error| LedgerError::from(error).into())
     }
 
@@ -96,7 +96,7 @@ pub(crate) struct Simulated<'a> {
 
 /// A key that signs the requests of one trial and of no other.
 pub(crate) fn key() -> Result<KeyPair, Failure> {
-    let bytes = ambient::key_bytes()
+    let bytes = base::key_bytes()
         .map_err(|error| Failure::failed("this machine has no randomness to give").because(&error))?;
     Ok(key_pair(&bytes))
 }

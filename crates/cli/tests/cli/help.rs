@@ -1,6 +1,6 @@
 //! Help, its examples, and the documentation.
 
-use notifier::outcome::Cause;
+use notifier::model::Cause;
 use notifier::settings::table;
 
 use crate::support::{Sim, notifier};

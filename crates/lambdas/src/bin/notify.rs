@@ -1,6 +1,6 @@
 //! Lambda: calls one task.
 
-use notifier::stage::StageName;
+use notifier::pipeline::StageName;
 
 fn main() -> Result<(), lambda_runtime::Error> {
     lambdas::function::run(StageName::Notify)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System, QueueAttributeName as Attribute};
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &simulator.url(), twist);
         let aws = Aws::at(&emulator.url, "us-east-1");
-        let table = DynamoDb::new(aws.dynamodb, "ecs-task-notifier", Chance::seeded(1));
+        let table = DynamoDb::new(aws.dynamodb, "ecs-task-notifier", Rng::seeded(1));
         let ledger = Ledger::new(Arc::new(table), Clock::system(), DAYS_DEFAULT);
         let mut stack = Self { simulator, sqs: aws.sqs, ledger, outputs: Value::Null, folder, emulator };
         stack.terraform(&["init", "-input=false", "-no-color"]).await;

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::fault;
+use super::error;
 use super::reach::NoAnswer;
 
 /// Requests so far, by service and operation. Clones share the counts.
@@ -89,7 +89,7 @@ impl Intercept for Calls {
         self.seen().trouble = match context.output_or_error() {
             Some(Err(error)) => Some(match error.as_connector_error().and_then(|e| NoAnswer::among(e)) {
                 Some(no_answer) => no_answer.to_string(),
-                None => format!("{operation}: {}", fault::said(context.response())),
+                None => format!("{operation}: {}", error::said(context.response())),
             }),
             _ => None,
         };

@@ -17,8 +17,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::AGAIN_AFTER;
 use super::budget::{Budget, Group};
-use super::fault::{Fault, MESSAGE_CHARS_MAX, Unanswered};
-use crate::text::printable;
+use super::error::{Fault, MESSAGE_CHARS_MAX, Unanswered};
+use crate::base::text::printable;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;

@@ -20,8 +20,8 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::text::{printable, quoted};
-use crate::url::{Url, UrlError};
+use crate::base::text::{printable, quoted};
+use crate::base::url::{Url, UrlError};
 
 /// The variable, and the beginning of the variables, of endpoints.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";

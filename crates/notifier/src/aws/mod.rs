@@ -9,33 +9,30 @@ use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 #[cfg(feature = "fuzz")]
 use aws_smithy_runtime_api::client::http::HttpClient;
 
-mod answer;
 pub mod budget;
 pub mod calls;
-pub mod ec2;
+mod client_config;
 pub mod ecs;
-mod endpoint;
-pub(crate) mod fault;
+pub(crate) mod error;
 pub mod identity;
 mod load;
-mod operation;
+pub mod minimal;
 pub(crate) mod reach;
-pub mod secrets;
+mod response_limit;
 mod skew;
-mod wiring;
 
-use answer::AnswerLimit;
 use budget::Budget;
 use calls::Calls;
-use ec2::Ec2;
 use load::{Endpoints, Profiles};
+use minimal::ec2::Ec2;
+use minimal::secrets::Secrets;
 use reach::GiveUp;
-use secrets::Secrets;
+use response_limit::AnswerLimit;
 use skew::Skew;
 
 pub use load::{LoadError, account_of, region_of};
 
-use crate::ambient::Clock;
+use crate::base::Clock;
 
 /// How we introduce ourselves to AWS, in the user agent.
 const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
@@ -47,7 +44,7 @@ const AGAIN_AFTER: [Duration; 3] =
 
 /// How to reach AWS, where that differs from what the environment and the profile say.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct AwsOptions {
     /// Region, before `AWS_REGION` and the profile's.
     pub region: Option<String>,
     /// Profile of the AWS configuration files, before `AWS_PROFILE` and before credentials of the environment.
@@ -96,12 +93,13 @@ impl Aws {
     /// # Errors
     ///
     /// A profile that was named and does not exist, or an endpoint that is not a URL.
-    pub async fn load(options: Options) -> Result<Self, LoadError> {
+    pub async fn load(options: AwsOptions) -> Result<Self, LoadError> {
         let profiles = Profiles::load(options.profile.as_deref()).await?;
-        let (http, timeouts) = (wiring::https(options.attended), wiring::timeouts(options.attended));
+        let (http, timeouts) =
+            (client_config::https(options.attended), client_config::timeouts(options.attended));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
-            .retry_config(wiring::retries())
+            .retry_config(client_config::retries())
             .timeout_config(timeouts)
             .profile_name(profiles.selected());
         if let Some(region) = options.region {
@@ -151,9 +149,9 @@ impl Aws {
         let credentials = Credentials::new("simulator", "simulator", None, None, "simulator");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(wiring::http())
-            .retry_config(wiring::retries())
-            .timeout_config(wiring::timeouts(false))
+            .http_client(client_config::http())
+            .retry_config(client_config::retries())
+            .timeout_config(client_config::timeouts(false))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint_url);
@@ -164,7 +162,7 @@ impl Aws {
     #[cfg(feature = "fuzz")]
     pub(crate) fn answered_by(client: impl HttpClient + 'static) -> Self {
         let credentials = Credentials::new("fuzz", "fuzz", None, None, "fuzz");
-        let retries = wiring::retries().with_max_attempts(1);
+        let retries = client_config::retries().with_max_attempts(1);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(client)
@@ -181,25 +179,25 @@ impl Aws {
         let config = config.build();
         let (calls, skew) = (Calls::default(), Skew::new(Clock::system()));
         let ecs = aws_sdk_ecs::config::Builder::from(&config)
-            .retry_partition(wiring::partition("ecs"))
+            .retry_partition(client_config::partition("ecs"))
             .retry_classifier(GiveUp)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let sqs = aws_sdk_sqs::config::Builder::from(&config)
-            .retry_partition(wiring::partition("sqs"))
+            .retry_partition(client_config::partition("sqs"))
             .retry_classifier(GiveUp)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
-            .retry_partition(wiring::partition("dynamodb"))
+            .retry_partition(client_config::partition("dynamodb"))
             .retry_classifier(GiveUp)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let sts = aws_sdk_sts::config::Builder::from(&config)
-            .retry_partition(wiring::partition("sts"))
+            .retry_partition(client_config::partition("sts"))
             .interceptor(calls.clone())
             .interceptor(AnswerLimit);
         Self {

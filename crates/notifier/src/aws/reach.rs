@@ -26,7 +26,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::{BodyExt as _, Limited};
 
-use crate::text::printable;
+use crate::base::text::printable;
 
 /// Tries of a host that has never answered, the first included, while somebody waits.
 const TRIES_UNANSWERED_MAX: u32 = 2;

@@ -16,7 +16,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 
-use crate::ambient::Clock;
+use crate::base::Clock;
 
 /// A smaller difference is not corrected: answers take a while, and receivers allow for minutes.
 const TOLERANCE_S: i64 = 120;

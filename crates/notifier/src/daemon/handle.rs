@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::tally::Tally;
+use super::counters::Counters;
+use crate::pipeline::{End, Failure, Handler, Work};
 use crate::queue::{Inbox, Message};
-use crate::work::{End, Failure, Handler, Work};
 
 /// What the messages of one queue share.
 pub(super) struct Shared<H> {
     pub(super) work: Work<H>,
     pub(super) inbox: Inbox,
-    pub(super) tally: Tally,
+    pub(super) counters: Counters,
     /// How long the work on one message may take.
     pub(super) message_time_max: Duration,
     /// Grace is over: whatever is still in work goes back.
@@ -38,7 +38,7 @@ impl<H: Handler> Shared<H> {
             Some(Ok(())) => {
                 debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
                 self.inbox.done(message).await;
-                self.tally.done.fetch_add(1, Ordering::Relaxed);
+                self.counters.done.fetch_add(1, Ordering::Relaxed);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
         }
@@ -49,7 +49,7 @@ impl<H: Handler> Shared<H> {
     pub(super) async fn hand_back(&self, message: Message) {
         debug!(stage = self.stage(), message.id, "Handing message {} back", message.id);
         self.inbox.hand_back(message, Duration::ZERO).await;
-        self.tally.returned.fetch_add(1, Ordering::Relaxed);
+        self.counters.returned.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
@@ -58,13 +58,13 @@ impl<H: Handler> Shared<H> {
             End::Bury(burial) => burial,
             End::Back(wait) => {
                 self.inbox.hand_back(message, wait).await;
-                self.tally.retried.fetch_add(1, Ordering::Relaxed);
+                self.counters.retried.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         };
         let buried = self.inbox.dead_letter(message, &burial.letter, burial.wait).await;
         burial.log(&buried);
-        let count = if buried.is_ok() { &self.tally.buried } else { &self.tally.retried };
+        let count = if buried.is_ok() { &self.counters.buried } else { &self.counters.retried };
         count.fetch_add(1, Ordering::Relaxed);
     }
 

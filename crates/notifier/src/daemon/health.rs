@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::stage::StageName;
+use crate::pipeline::StageName;
 
 /// A worker that has shown no sign of life for this long is dead. Its longest step is a receive: 20 seconds of waiting
 /// for messages and 20 of waiting for an answer.

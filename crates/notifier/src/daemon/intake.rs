@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::health::Health;
-use crate::ambient::Chance;
+use crate::base::Backoff;
+use crate::base::Rng;
+use crate::base::text::chain;
+use crate::pipeline::StageName;
 use crate::queue::limits::BATCH_ENTRIES_MAX;
-use crate::queue::{Backoff, Inbox, Message, Queue, QueueError, chain};
-use crate::stage::StageName;
+use crate::queue::{Inbox, Message, Queue, QueueError};
 
 /// Waits between calls while SQS does not answer.
 const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -30,7 +32,7 @@ pub(super) struct Intake {
     pub(super) source: Queue,
     pub(super) health: Health,
     /// Spreads waits.
-    pub(super) chance: Chance,
+    pub(super) rng: Rng,
     /// One for each message that may be in work.
     pub(super) permits: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
@@ -87,7 +89,7 @@ impl Intake {
 
     /// Reports that SQS does not answer, and waits a little before the next call.
     async fn wait_out(&self, error: &QueueError, failures: u32) {
-        let wait = UNREACHABLE.wait_after(failures, self.chance.fraction());
+        let wait = UNREACHABLE.wait_after(failures, self.rng.fraction());
         let (stage, queue, text) = (self.stage.as_str(), self.source.name(), chain(error));
         if error.is_passing() {
             warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; trying again");

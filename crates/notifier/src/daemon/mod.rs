@@ -5,18 +5,18 @@
 //! | `worker` | one queue and its stage: starts both, stops gracefully |
 //! | `intake` | messages off the queue, as many as there is room for |
 //! | `handle` | one message: its work, then its end on the queue |
-//! | `tally` | what became of the messages |
+//! | `counters` | what became of the messages |
 //! | `health` | whether the workers are alive and their queues answer |
 //! | [`http`] | that, for a load balancer or an orchestrator |
 //!
 //! A message is deleted only after everything that follows from it is on the next queue. So a crash at any moment loses
 //! nothing: the message comes back, and its repeat has the same ids.
 
+mod counters;
 mod handle;
 mod health;
 pub mod http;
 mod intake;
-mod tally;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -26,13 +26,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ambient::Chance;
+use crate::base::Rng;
+use crate::pipeline::{Ctx, StageName};
+use crate::pipeline::{Stage, Work};
 use crate::queue::{Queue, QueueError};
-use crate::stage::{Ctx, StageName};
-use crate::work::{Stage, Work};
 
+pub use counters::Served;
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
-pub use tally::Served;
 pub use worker::Worker;
 
 /// The pipeline's queues. A stage needs its own queue and the next stage's.
@@ -48,7 +48,7 @@ pub struct Queues {
 
 /// How the daemon works.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct DaemonOptions {
     /// Stage 1; `None` when another process runs it.
     pub services: Option<StageOptions>,
     /// Stage 2; `None` when another process runs it.
@@ -61,24 +61,24 @@ pub struct Options {
     /// Where the daemon says how it is; [`http::serve`] tells others.
     pub health: Health,
     /// Spreads waits.
-    pub chance: Chance,
+    pub rng: Rng,
 }
 
 /// Messages of the observer queue in work at once. Only those take turns at the budget of AWS requests: a broadcast that is
 /// still on the queue waits for others to end.
 const BROADCASTS_AT_ONCE: usize = 16;
 
-impl Options {
+impl DaemonOptions {
     /// All three stages with the usual limits.
     #[must_use]
-    pub fn new(chance: Chance) -> Self {
+    pub fn new(rng: Rng) -> Self {
         Self {
             services: Some(StageOptions::new(BROADCASTS_AT_ONCE)),
             tasks: Some(StageOptions::new(8)),
             notify: Some(StageOptions::new(256)),
             grace: Duration::from_secs(20),
             health: Health::default(),
-            chance,
+            rng,
         }
     }
 }
@@ -134,7 +134,7 @@ pub enum DaemonError {
 
 /// Works through the queues until `shutdown`; then finishes what is in work, hands the rest back and returns.
 ///
-/// While SQS cannot be reached it keeps trying and says so in [`Options::health`].
+/// While SQS cannot be reached it keeps trying and says so in [`DaemonOptions::health`].
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ pub enum DaemonError {
 pub async fn serve(
     ctx: Arc<Ctx>,
     queues: Queues,
-    options: Options,
+    options: DaemonOptions,
     shutdown: CancellationToken,
 ) -> Result<Served, DaemonError> {
     let plans = plans(&queues, &options)?;
@@ -151,7 +151,7 @@ pub async fn serve(
     for Plan { stage, source, next, options: stage_options } in plans {
         let ctx = Arc::clone(&ctx);
         let worker = Worker {
-            work: Work { stage, next, handler: Stage { ctx, name: stage }, chance: options.chance.clone() },
+            work: Work { stage, next, handler: Stage { ctx, name: stage }, rng: options.rng.clone() },
             source,
             options: stage_options,
             grace: options.grace,
@@ -185,7 +185,7 @@ struct Plan {
     options: StageOptions,
 }
 
-fn plans(queues: &Queues, options: &Options) -> Result<Vec<Plan>, DaemonError> {
+fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonError> {
     let Queues { observer, services, tasks } = queues;
     let (observer, services, tasks) = (("observer", observer), ("services", services), ("tasks", tasks));
     let stages = [
@@ -212,10 +212,10 @@ mod tests {
     fn queue(name: &str) -> Option<Queue> {
         let config = aws_sdk_sqs::Config::builder().behavior_version_latest().build();
         let url = format!("http://127.0.0.1/1/{name}");
-        Some(Queue::at(aws_sdk_sqs::Client::from_conf(config), url, Chance::seeded(1)))
+        Some(Queue::at(aws_sdk_sqs::Client::from_conf(config), url, Rng::seeded(1)))
     }
 
-    fn planned(queues: &Queues, options: &Options) -> Result<Vec<String>, String> {
+    fn planned(queues: &Queues, options: &DaemonOptions) -> Result<Vec<String>, String> {
         let line = |plan: &Plan| {
             let next = plan.next.as_ref().map_or("-", Queue::name);
             format!("{} {} {next}", plan.stage.as_str(), plan.source.name())
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn each_stage_reads_its_queue_and_writes_the_next() {
         let all = Queues { observer: queue("o"), services: queue("s"), tasks: queue("t") };
-        let mut options = Options::new(Chance::seeded(1));
+        let mut options = DaemonOptions::new(Rng::seeded(1));
         let planned_all = planned(&all, &options).unwrap();
         assert_eq!(planned_all, ["services o s", "tasks s t", "notify t -"]);
         (options.services, options.notify) = (None, None);
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_missing_queue_is_named_with_the_stage_that_needs_it() {
-        let mut options = Options::new(Chance::seeded(1));
+        let mut options = DaemonOptions::new(Rng::seeded(1));
         let queues = Queues { services: queue("s"), tasks: queue("t"), ..Queues::default() };
         assert_eq!(planned(&queues, &options), Err("stage services needs the observer queue".to_owned()));
         options.services = None;

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::counters::{Counters, Served};
 use super::handle::Shared;
 use super::health::Health;
 use super::intake::Intake;
-use super::tally::{Served, Tally};
 use super::{FLUSH_TIME_MAX, StageOptions};
+use crate::pipeline::{Handler, Work};
 use crate::queue::{Queue, QueueError};
-use crate::work::{Handler, Work};
 
 /// One receive at a time feeds so many messages in work; a receive takes a few milliseconds.
 const CONCURRENCY_PER_POLLER: usize = 64;
@@ -54,7 +54,7 @@ impl<H: Handler> Worker<H> {
             stage,
             source,
             health: health.clone(),
-            chance: work.chance.clone(),
+            rng: work.rng.clone(),
             permits: Arc::new(Semaphore::new(concurrency)),
             shutdown: shutdown.clone(),
         };
@@ -63,7 +63,7 @@ impl<H: Handler> Worker<H> {
         let shared = Arc::new(Shared {
             work,
             inbox,
-            tally: Tally::default(),
+            counters: Counters::default(),
             message_time_max: options.message_time_max,
             cut: CancellationToken::new(),
         });
@@ -91,7 +91,7 @@ impl<H: Handler> Worker<H> {
             ),
         }
         shared.inbox.close(FLUSH_TIME_MAX).await;
-        let served = shared.tally.served();
+        let served = shared.counters.served();
         let Served { done, retried, buried, returned } = served;
         info!(stage = stage.as_str(), done, retried, buried, returned, "Stopped working through the queue");
         Ok(served)

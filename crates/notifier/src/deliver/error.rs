@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::answer::Meaning;
-use crate::discover::LocateError;
-use crate::network::Refused;
-use crate::outcome::{Cause, Outcome};
+use super::response::Meaning;
+use crate::fleet::RecheckError;
+use crate::model::network::Refused;
+use crate::model::{Cause, Outcome};
 
 /// Why one attempt did not deliver. The address is not repeated: it stands beside the error wherever that is shown.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ pub enum AttemptError {
     Starting(String),
     /// Nobody knows where the task is by now, so nobody was called.
     #[error(transparent)]
-    Lost(LocateError),
+    Lost(RecheckError),
     /// The task answered, but not that it accepts the event.
     #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
     Answered {
@@ -226,7 +226,7 @@ pub struct Unfinished {
 impl Unfinished {
     /// A delivery for which nobody could say where its task is.
     #[must_use]
-    pub fn lost(error: LocateError) -> Self {
+    pub fn lost(error: RecheckError) -> Self {
         Self { attempts: 0, wait: None, last: Some(AttemptError::Lost(error)) }
     }
 

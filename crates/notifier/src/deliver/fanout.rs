@@ -13,10 +13,10 @@ use wire::Broadcast;
 
 use super::error::AttemptError;
 use super::{Deliverer, Next, Tried, Tries};
-use crate::fleet::Endpoint;
-use crate::outcome::{Cause, DeliveryResult, Outcome, Settled};
-use crate::progress::{Progress, Step};
-use crate::report::Entry;
+use crate::model::Delivery;
+use crate::model::Endpoint;
+use crate::model::{Cause, DeliveryResult, Outcome, Settled};
+use crate::model::{Progress, Step};
 
 /// A delivery on its way through the fan-out.
 struct Job {
@@ -54,7 +54,7 @@ impl Deliverer {
     /// Makes a delivery to each of the endpoints; the answers are in their order, one for each.
     ///
     /// Everybody is called once before anybody is called again, so dead tasks delay nobody's first call. At most
-    /// [`Options::concurrency`](super::Options::concurrency) attempts are under way; apart from the list, memory depends
+    /// [`DeliveryOptions::concurrency`](super::DeliveryOptions::concurrency) attempts are under way; apart from the list, memory depends
     /// on that and not on the size of the fleet. Tells `progress` of every retry and of every end. An attempt that
     /// panics is a failed delivery of its own endpoint. Dropping the future ends all attempts at once.
     pub async fn deliver_all(
@@ -67,7 +67,7 @@ impl Deliverer {
     }
 
     /// The same until `stop` is cancelled: then no attempt begins, and those under way have
-    /// [`Options::grace`](super::Options::grace) to end.
+    /// [`DeliveryOptions::grace`](super::DeliveryOptions::grace) to end.
     ///
     /// Whoever has no outcome by then is in the second list, with what is known of it.
     pub async fn deliver_until(
@@ -76,7 +76,7 @@ impl Deliverer {
         endpoints: Vec<Endpoint>,
         progress: &Progress,
         stop: &CancellationToken,
-    ) -> (Vec<Settled>, Vec<Entry>) {
+    ) -> (Vec<Settled>, Vec<Delivery>) {
         let mut fanout = Fanout {
             deliverer: self,
             broadcast: Arc::new(broadcast.clone()),
@@ -196,10 +196,10 @@ impl Fanout<'_> {
     }
 
     /// What has ended, and who has no outcome: whoever is being called, waits for another attempt, or is `fresh`.
-    fn ended(self, fresh: impl Iterator<Item = Job>) -> (Vec<Settled>, Vec<Entry>) {
+    fn ended(self, fresh: impl Iterator<Item = Job>) -> (Vec<Settled>, Vec<Delivery>) {
         let Self { mut settled, jobs, waiting, .. } = self;
         settled.sort_unstable_by_key(|(index, _)| *index);
-        let mut unsettled: Vec<(usize, Entry)> =
+        let mut unsettled: Vec<(usize, Delivery)> =
             jobs.into_values().map(|job| job.interrupted(true)).collect();
         unsettled.extend(waiting.into_values().chain(fresh).map(|job| job.interrupted(false)));
         unsettled.sort_unstable_by_key(|(index, _)| *index);
@@ -210,7 +210,7 @@ impl Fanout<'_> {
 
 impl Job {
     /// Its place in the list, and what is known of it when it is not tried any more; `is_running` in an attempt.
-    fn interrupted(self, is_running: bool) -> (usize, Entry) {
+    fn interrupted(self, is_running: bool) -> (usize, Delivery) {
         let is_called = is_running && self.is_called.load(Ordering::Relaxed);
         let attempts = self.attempts + u32::from(is_called);
         let (why, status) = self.last.unzip();
@@ -219,12 +219,12 @@ impl Job {
             (false, Some(why)) => format!("interrupted before another attempt: {why}"),
             (false, None) => "interrupted before it was called".to_owned(),
         };
-        let entry = Entry {
+        let entry = Delivery {
             reason: Some(reason),
             cause: Some(Cause::Interrupted),
             attempts: (attempts > 0).then_some(attempts),
             status: status.flatten(),
-            ..Entry::from(&self.endpoint)
+            ..Delivery::from(&self.endpoint)
         };
         (self.index, entry)
     }

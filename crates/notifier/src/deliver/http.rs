@@ -22,8 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{self, Meaning};
 use super::error::AttemptError;
+use super::response::{self, Meaning};
 use super::tls::Secured;
 
 /// The most bytes of an answer's status line and headers together. hyper bounds their number too, at 100.
@@ -106,10 +106,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let reading = drive(connection, read(body, limits.answer_bytes, &mut text));
     // Whatever was read until then is what there is to show.
     let _ = timeout_at(end, reading).await;
-    match answer::meaning(head.status, &head.headers, now) {
+    match response::meaning(head.status, &head.headers, now) {
         Meaning::Delivered => Ok(head.status),
         meaning => {
-            let text = answer::shown(answer::without(&text, &secrets).as_bytes());
+            let text = response::shown(response::without(&text, &secrets).as_bytes());
             Err(AttemptError::Answered { status: head.status, meaning, text })
         }
     }

@@ -5,8 +5,8 @@
 //! | `mod` | one delivery: attempts and the waits between them |
 //! | `fanout` | one broadcast: every delivery, bounded, none in the way of another |
 //! | `send`, `http`, `tls` | one attempt: its proof, its connection |
-//! | `trust`, `extra` | keys, headers and certificates, read from secrets |
-//! | `request`, `answer`, `schedule`, `error` | what is sent, what an answer means, when to try again (pure) |
+//! | `auth`, `headers` | keys, headers and certificates, read from secrets |
+//! | `request`, `response`, `retry_policy`, `error` | what is sent, what an answer means, when to try again (pure) |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,28 +21,28 @@ use wire::Broadcast;
 use self::error::Then;
 use self::http::Limits;
 use self::request::Call;
-use self::schedule::Schedule;
-use crate::ambient::{self, Chance, Clock};
-use crate::discover::{Locate, Located};
-use crate::fleet::Endpoint;
-use crate::network::Networks;
-use crate::outcome::{DeliveryResult, Outcome, Settled};
-use crate::progress::{Progress, Step};
+use self::retry_policy::Schedule;
+use crate::base::{self, Clock, Rng};
+use crate::fleet::{Locate, Recheck};
+use crate::model::Endpoint;
+use crate::model::network::Networks;
+use crate::model::{DeliveryResult, Outcome, Settled};
+use crate::model::{Progress, Step};
 
-pub(crate) mod answer;
+mod auth;
 mod error;
-mod extra;
 mod fanout;
+mod headers;
 mod http;
 mod request;
-mod schedule;
+pub(crate) mod response;
+mod retry_policy;
 mod send;
 mod tls;
-mod trust;
 
-pub use self::answer::{Meaning, shown};
+pub use self::auth::{Auth, AuthSettings, Signing};
 pub use self::error::{AttemptError, Unfinished};
-pub use self::trust::{Signing, Trust, TrustOptions};
+pub use self::response::{Meaning, shown};
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
@@ -66,7 +66,7 @@ pub const GRACE_DEFAULT: Duration = Duration::from_secs(2);
 /// The defaults suit tasks in the same VPC. They come from a model that measurements bear out: what a broadcast takes
 /// is the tasks that do not answer, times `timeout`, divided by `concurrency`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct DeliveryOptions {
     /// The longest that a connection may take to stand, TLS included; at most `timeout`. Default: 1 s.
     pub connect_timeout: Duration,
     /// The longest that one attempt may take, connection and answer together. Default: 3 s.
@@ -91,7 +91,7 @@ pub struct Options {
     pub answer_bytes_max: usize,
 }
 
-impl Default for Options {
+impl Default for DeliveryOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(1),
@@ -113,7 +113,7 @@ impl Default for Options {
 pub struct Deliverer {
     inner: Arc<Inner>,
     /// What requests are proved by.
-    trust: Trust,
+    trust: Auth,
     /// Knows where tasks are by now; without it, every attempt goes where the first went.
     locate: Option<Arc<dyn Locate>>,
 }
@@ -124,7 +124,7 @@ struct Inner {
     schedule: Schedule,
     networks: Networks,
     clock: Clock,
-    chance: Chance,
+    rng: Rng,
     horizon: Duration,
     slots: Semaphore,
     concurrency: usize,
@@ -198,8 +198,8 @@ enum Next {
 impl Deliverer {
     /// Calls only addresses inside `networks`; `clock` stamps the requests, and `chance` spreads the retries.
     #[must_use]
-    pub fn new(options: &Options, networks: Networks, clock: Clock, chance: Chance) -> Self {
-        let concurrency = affordable(options.concurrency, ambient::open_files_most());
+    pub fn new(options: &DeliveryOptions, networks: Networks, clock: Clock, rng: Rng) -> Self {
+        let concurrency = affordable(options.concurrency, base::open_files_max());
         if concurrency < options.concurrency {
             warn!(
                 concurrency,
@@ -222,21 +222,21 @@ impl Deliverer {
                 },
                 networks,
                 clock,
-                chance,
+                rng,
                 horizon: options.horizon,
                 slots: Semaphore::new(concurrency),
                 concurrency,
                 grace: options.grace,
                 local_failures: AtomicU64::new(0),
             }),
-            trust: Trust::default(),
+            trust: Auth::default(),
             locate: None,
         }
     }
 
     /// Proves requests by these secrets, and asks tasks for these certificates. Without it, nothing is signed.
     #[must_use]
-    pub fn trusting(mut self, trust: Trust) -> Self {
+    pub fn trusting(mut self, trust: Auth) -> Self {
         self.trust = trust;
         self
     }
@@ -323,10 +323,10 @@ impl Deliverer {
         let asks = again || endpoint.is_starting;
         let Some(locate) = self.locate.as_ref().filter(|_| asks) else { return Ok(endpoint) };
         let error = match locate.locate(&endpoint).await {
-            Ok(Located::At(found)) => return Ok(found),
-            Ok(Located::Starting(_, why)) => AttemptError::Starting(why),
-            Ok(Located::Stopped(why)) => AttemptError::Stopped(why),
-            Ok(Located::Nowhere(why)) => AttemptError::Nowhere(why),
+            Ok(Recheck::At(found)) => return Ok(found),
+            Ok(Recheck::Starting(_, why)) => AttemptError::Starting(why),
+            Ok(Recheck::Stopped(why)) => AttemptError::Stopped(why),
+            Ok(Recheck::Nowhere(why)) => AttemptError::Nowhere(why),
             Err(error) => AttemptError::Lost(error),
         };
         Err(Tried { endpoint, latency: Duration::ZERO, result: Err(error) })
@@ -372,7 +372,7 @@ impl Deliverer {
             return wait.map_or(Next::UsedUp(None), |&wait| Next::Again { wait, reason: error.reason() });
         }
         let schedule = &self.inner.schedule;
-        match schedule.wait_before(so_far.calls + 1, asked, self.inner.chance.fraction()) {
+        match schedule.wait_before(so_far.calls + 1, asked, self.inner.rng.fraction()) {
             Some(wait) if !(more && asked > Some(schedule.asked_most)) => {
                 Next::Again { wait, reason: error.reason() }
             }
@@ -410,8 +410,8 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
 }
 
 /// The concurrency that the limit of open files allows: each attempt under way is one file.
-fn affordable(wanted: usize, open_files_most: Option<usize>) -> usize {
-    let files = open_files_most.map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES));
+fn affordable(wanted: usize, open_files_max: Option<usize>) -> usize {
+    let files = open_files_max.map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES));
     wanted.min(files).clamp(1, Semaphore::MAX_PERMITS)
 }
 

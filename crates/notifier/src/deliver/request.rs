@@ -10,9 +10,9 @@ use http_body_util::Full;
 use serde_json::Value;
 use wire::{Audience, Broadcast, ContentMode, Data, DeliveryId, Envelope, Scheme, headers};
 
+use super::auth::Proof;
 use super::error::AttemptError;
-use super::trust::Proof;
-use crate::fleet::Endpoint;
+use crate::model::Endpoint;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("ecs-task-notifier/", env!("CARGO_PKG_VERSION")));
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(headers::CLOUDEVENTS_JSON);

@@ -4,9 +4,9 @@ use ::http::StatusCode;
 use tokio::time::Instant;
 use wire::Scheme;
 
+use super::auth::Proof;
 use super::request::Call;
 use super::tls::Secured;
-use super::trust::Proof;
 use super::{AttemptError, Deliverer, http};
 
 impl Deliverer {

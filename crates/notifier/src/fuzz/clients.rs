@@ -6,14 +6,14 @@ use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 
 use super::canned::Answers;
 use super::wrong;
-use crate::ambient::Chance;
 use crate::aws::Aws;
-use crate::discover::{Discovery, Health};
-use crate::fleet::Member;
-use crate::network::Networks;
+use crate::base::Environment;
+use crate::base::Rng;
+use crate::fleet::{Discovery, HealthPolicy};
+use crate::model::Member;
+use crate::model::network::Networks;
 use crate::queue::{Inbox, Queue};
 use crate::secrets::{Kept, SecretRef, Vault, signing_keys};
-use crate::settings::Environment;
 
 /// The most things of one kind that a verdict names.
 const NAMED_MAX: usize = 6;
@@ -51,7 +51,7 @@ pub fn discovered(answers: &[u8]) -> String {
     let aws = Aws::answered_by(Answers::of(answers));
     let networks = Networks::default();
     let scope = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
-    let found = wait_for(Discovery::new(&aws, Health::Detect, networks.clone()).fleet(&scope));
+    let found = wait_for(Discovery::new(&aws, HealthPolicy::Detect, networks.clone()).fleet(&scope));
     let whole = match found {
         Err(error) => wrong(&error),
         Ok(fleet) => {
@@ -66,7 +66,7 @@ pub fn discovered(answers: &[u8]) -> String {
                     format!("{} at {}{starting}", who(&one.member), one.address)
                 })),
                 some(fleet.skips.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
-                some(fleet.bystanders.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
+                some(fleet.not_targeted.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
             )
         }
     };
@@ -81,13 +81,13 @@ fn services(answers: &[u8], scope: &ObserverMessage) -> String {
         return String::new();
     };
     let broadcast = Broadcast { id, event };
-    let discovery = Discovery::new(&aws, Health::Detect, Networks::default());
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
     match wait_for(discovery.services(scope, &broadcast)) {
         Err(error) => wrong(&error),
         Ok(found) => {
             let messages =
                 found.messages.iter().map(|one| format!("{} {}{}", one.service, one.port, one.path));
-            format!("services {}; leave {}", some(messages), found.bystanders.len())
+            format!("services {}; leave {}", some(messages), found.not_targeted.len())
         }
     }
 }
@@ -97,7 +97,7 @@ fn services(answers: &[u8], scope: &ObserverMessage) -> String {
 pub fn inbox(answers: &[u8]) -> String {
     let aws = Aws::answered_by(Answers::of(answers));
     wait_for(async {
-        let queue = Queue::at(aws.sqs, "http://sqs.invalid/1/q", Chance::seeded(1));
+        let queue = Queue::at(aws.sqs, "http://sqs.invalid/1/q", Rng::seeded(1));
         let inbox = match Inbox::open(queue).await {
             Ok(inbox) => inbox,
             Err(error) => return wrong(&error),

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 use wire::BroadcastId;
 
 use super::wrong;
-use crate::ambient::Clock;
+use crate::base::Clock;
 use crate::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use crate::ledger::{DAYS_DEFAULT, Ledger};
 

@@ -32,14 +32,14 @@ pub fn answer(status: &[u8], retry_after: &[u8], text: &[u8]) -> String {
         headers.insert(RETRY_AFTER, value);
     }
     let now = UNIX_EPOCH + Duration::from_secs(1_795_512_600);
-    let meaning = deliver::answer::meaning(status, &headers, now);
+    let meaning = deliver::response::meaning(status, &headers, now);
     format!("{meaning:?}: {}", deliver::shown(text).unwrap_or_default())
 }
 
 /// What a page of `DescribeInstances` says.
 #[must_use]
 pub fn ec2_page(bytes: &[u8]) -> String {
-    match aws::ec2::answer::page(bytes) {
+    match aws::minimal::ec2::response::page(bytes) {
         Err(error) => wrong(&error),
         Ok(page) => {
             let one = |address: Option<String>| address.unwrap_or_else(|| "-".to_owned());

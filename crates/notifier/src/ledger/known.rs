@@ -5,7 +5,7 @@ use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
 use super::record::{BroadcastRow, digest};
 use super::{Ledger, LedgerError, key};
 use crate::aws::ecs::last_part;
-use crate::fleet::Member;
+use crate::model::Member;
 
 /// A recorded broadcast, as far as it says whom it was for.
 #[derive(Clone, Debug)]

@@ -7,26 +7,26 @@
 //! | `open` | the ledger that the settings name |
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | what a stage that runs again need not queue again |
-//! | `amend` | what is rewritten when dead letters are sorted |
-//! | `key`, `record`, `sheet` | where records stand, what they say, and how long ones are spread (pure) |
+//! | `dead_letters` | what is rewritten when dead letters are sorted |
+//! | `key`, `record`, `chunk` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a file of this machine |
-//! | `fit` | the sizes of keys and bodies, the same in each store (pure) |
+//! | `limits` | the sizes of keys and bodies, the same in each store (pure) |
 //!
 //! Everything that is written is derived from ids that do not change, so writing it again does no harm, and nothing is
 //! counted up: a stage that ran twice left the same record as one that ran once. A delivery has two items. One says that
 //! it was told, and is never taken back. The other says what else is known, and the last to write it is right.
 
-mod amend;
+mod chunk;
+mod dead_letters;
 pub mod dynamodb;
-mod fit;
 mod key;
 mod known;
+mod limits;
 mod open;
 mod queued;
 mod read;
 mod record;
-mod sheet;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod store;
@@ -45,16 +45,16 @@ use time::format_description::well_known::Iso8601;
 use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId, PartId};
 
-use crate::ambient::Clock;
-use crate::fleet::Member;
-use crate::gather::{Batching, Gather, NoAnswer};
-use crate::outcome::{Cause, Outcome};
-use crate::report::Entry;
-use crate::text::{self, printable};
+use crate::base::Clock;
+use crate::base::batcher::{BatchLimits, Batcher, NoAnswer};
+use crate::base::text::{self, printable};
+use crate::model::Delivery;
+use crate::model::Member;
+use crate::model::{Cause, Outcome};
 use record::{BroadcastRow, DeliveryRecord, millis};
 use store::{Item, Key, Store, StoreError};
 
-pub(crate) use amend::given_up;
+pub(crate) use dead_letters::given_up;
 pub use open::{Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
@@ -68,9 +68,11 @@ const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
 const CANCELS_MAX: usize = 1_000;
 
 /// Outcomes in one write: as many as DynamoDB takes in one. A file writes all that wait in one transaction.
-const WRITES: Batching = Batching { questions_max: 25, at_once_max: 8, linger: Duration::from_millis(5) };
+const WRITES: BatchLimits =
+    BatchLimits { questions_max: 25, at_once_max: 8, linger: Duration::from_millis(5) };
 /// Deliveries in one question, with two keys each: as many as DynamoDB takes in one.
-const READS: Batching = Batching { questions_max: 50, at_once_max: 8, linger: Duration::from_millis(2) };
+const READS: BatchLimits =
+    BatchLimits { questions_max: 50, at_once_max: 8, linger: Duration::from_millis(2) };
 
 /// Why a ledger did not keep or find something.
 #[derive(Debug, thiserror::Error)]
@@ -136,14 +138,14 @@ impl From<NoAnswer<StoreError>> for LedgerError {
 
 /// What is known of a delivery before it is made.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct DeliveryState {
     /// How it ended, when it was told for good: then nobody is called any more.
     pub told: Option<Outcome>,
     /// What its last try came to; `None` when nothing was recorded but that it is expected, or that it was told.
-    pub state: Option<Entry>,
+    pub state: Option<Delivery>,
 }
 
-impl Standing {
+impl DeliveryState {
     /// Whether it has an outcome.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -167,8 +169,8 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Clock,
     days: u32,
-    reads: Gather<[Key; 2], [Option<Item>; 2], StoreError>,
-    writes: Gather<Item, (), StoreError>,
+    reads: Batcher<[Key; 2], [Option<Item>; 2], StoreError>,
+    writes: Batcher<Item, (), StoreError>,
     started: Instant,
     cancelled: Cache<(BroadcastId, u64), bool>,
 }
@@ -205,8 +207,8 @@ impl Ledger {
             store,
             clock,
             days,
-            reads: Gather::new(READS, Arc::new(read)),
-            writes: Gather::new(WRITES, Arc::new(write)),
+            reads: Batcher::new(READS, Arc::new(read)),
+            writes: Batcher::new(WRITES, Arc::new(write)),
             started: Instant::now(),
             cancelled: Cache::new(CANCELS_MAX),
         })))
@@ -225,7 +227,7 @@ impl Ledger {
         &self,
         record: BroadcastRecord,
         parts: &[(PartId, String)],
-        skips: &[Entry],
+        skips: &[Delivery],
     ) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let before = if record.services.is_empty() { None } else { inner.own(&record.id).await? };
@@ -256,23 +258,23 @@ impl Ledger {
         &self,
         broadcast: &BroadcastId,
         record: &PartRecord,
-        expected: &[Entry],
-        skips: &[Entry],
+        expected: &[Delivery],
+        skips: &[Delivery],
     ) -> Result<Vec<bool>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(vec![true; expected.len()]) };
-        let mut rows: Vec<Entry> = expected.iter().chain(skips).cloned().collect();
+        let mut rows: Vec<Delivery> = expected.iter().chain(skips).cloned().collect();
         if inner.write_part(broadcast, record, &rows, true).await? {
             return Ok(vec![true; expected.len()]);
         }
         let found: BTreeSet<_> = rows.iter().map(|row| row.member.clone()).collect();
         let known = inner.read_part(broadcast, &record.id).await?;
         let before = known.as_ref().map(|(_, rows)| rows.clone()).unwrap_or_default();
-        let before: Vec<Entry> = before.into_iter().filter(|row| !found.contains(&row.member)).collect();
+        let before: Vec<Delivery> = before.into_iter().filter(|row| !found.contains(&row.member)).collect();
         rows.extend(before.iter().cloned());
         if known.is_none_or(|known| known != (record.clone(), rows.clone())) {
             inner.write_part(broadcast, record, &rows, false).await?;
         }
-        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(|row| Entry {
+        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(|row| Delivery {
             outcome: Some(Outcome::Gone),
             reason: Some("the task stopped before it was called".to_owned()),
             cause: Some(Cause::Stopped),
@@ -294,14 +296,18 @@ impl Ledger {
     }
 
     /// What is known of a delivery.
-    pub async fn standing(&self, broadcast: &BroadcastId, member: &Member) -> Result<Standing, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(Standing::default()) };
+    pub async fn standing(
+        &self,
+        broadcast: &BroadcastId,
+        member: &Member,
+    ) -> Result<DeliveryState, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(DeliveryState::default()) };
         let id = delivery(broadcast, member);
         let keys = [key::told(broadcast, &id), key::state(broadcast, &id)];
         let [told, state] =
             inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<DeliveryRecord>));
         let (told, state) = (told.transpose()?, state.transpose()?);
-        Ok(Standing {
+        Ok(DeliveryState {
             told: told.and_then(|record| record.entry.outcome),
             state: state.map(|record| record.entry),
         })
@@ -310,7 +316,7 @@ impl Ledger {
     /// Records what became of a delivery, or without an outcome how it stands.
     ///
     /// Told is told: nothing takes that back, and of two ends the better one counts. Of anything else the last counts.
-    pub async fn settle(&self, broadcast: &BroadcastId, entry: Entry) -> Result<(), LedgerError> {
+    pub async fn settle(&self, broadcast: &BroadcastId, entry: Delivery) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let id = delivery(broadcast, &entry.member);
         let outcome = entry.outcome;
@@ -384,7 +390,7 @@ impl Inner {
     ) -> Result<(), LedgerError> {
         let record = record.kept();
         let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
-        let bodies = sheet::write(&record, &rows).map_err(LedgerError::Unwritable)?;
+        let bodies = chunk::write(&record, &rows).map_err(LedgerError::Unwritable)?;
         if self.write(bodies, |sheet| key::broadcast(&record.id, sheet), new).await? {
             self.store.put(vec![line]).await?;
         }
@@ -396,10 +402,10 @@ impl Inner {
         &self,
         broadcast: &BroadcastId,
         record: &PartRecord,
-        rows: &[Entry],
+        rows: &[Delivery],
         new: bool,
     ) -> Result<bool, LedgerError> {
-        let bodies = sheet::write(record, rows).map_err(LedgerError::Unwritable)?;
+        let bodies = chunk::write(record, rows).map_err(LedgerError::Unwritable)?;
         self.write(bodies, |sheet| key::part(broadcast, &record.id, sheet), new).await
     }
 
@@ -424,7 +430,7 @@ impl Inner {
     }
 }
 
-fn rows_of(parts: &[(PartId, String)], skips: &[Entry]) -> Vec<BroadcastRow> {
+fn rows_of(parts: &[(PartId, String)], skips: &[Delivery]) -> Vec<BroadcastRow> {
     let parts = parts.iter().cloned().map(|(id, service)| BroadcastRow::Part { id, service });
     parts.chain(skips.iter().cloned().map(BroadcastRow::Skip)).collect()
 }
@@ -442,7 +448,7 @@ const KEY_CHARS_MAX: usize = 400;
 
 /// What is wrong is told with words of the record.
 fn unreadable(key: &Key, error: &serde_json::Error) -> LedgerError {
-    let source = text::line(error).into();
+    let source = text::chain(error).into();
     let shown = |key: &str| printable(key, KEY_CHARS_MAX);
     LedgerError::Unreadable { partition: shown(&key.partition), sort: shown(&key.sort), source }
 }

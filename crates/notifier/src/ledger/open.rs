@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Ledger;
 use super::store::{Store, StoreError};
-use crate::ambient::{Chance, Clock};
 use crate::aws::Aws;
+use crate::base::{Clock, Rng};
 use crate::settings::{self, Place};
 
 /// What a process does with a ledger.
@@ -28,13 +28,13 @@ pub async fn open(
     settings: &settings::Ledger,
     aws: &Aws,
     clock: Clock,
-    chance: Chance,
+    rng: Rng,
     purpose: Use,
 ) -> Result<Ledger, StoreError> {
     let store: Arc<dyn Store> = match &settings.place {
         Place::None => return Ok(Ledger::none()),
         Place::DynamoDb(table) => {
-            Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), chance))
+            Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), rng))
         }
         #[cfg(feature = "sqlite")]
         Place::Sqlite(path) => Arc::new(match purpose {

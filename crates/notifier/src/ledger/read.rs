@@ -9,10 +9,11 @@ use wire::{BroadcastId, PartId};
 
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartRecord};
 use super::store::{Item, Range};
-use super::{Inner, Ledger, LedgerError, decode, delivery, key, sheet, unreadable};
-use crate::fleet::Member;
-use crate::outcome::{Cause, Outcome};
-use crate::report::{Entry, Report};
+use super::{Inner, Ledger, LedgerError, chunk, decode, delivery, key, unreadable};
+use crate::model::Delivery;
+use crate::model::Member;
+use crate::model::{Cause, Outcome};
+use crate::report::Report;
 
 /// Sheets of a broadcast's own record that are read one by one: some 10,000 services.
 const SHEETS_MAX: usize = 100;
@@ -42,7 +43,7 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Ok(None) };
         let own = inner.all(key::broadcast_range(broadcast)).await?;
         let cancelled = inner.cancel_of(broadcast).await?;
-        let mut found = Found::default();
+        let mut found = Records::default();
         let own = whole::<BroadcastRecord, BroadcastRow>(&own)?;
         let record = own.map(|(record, rows)| {
             found.own(rows);
@@ -107,7 +108,7 @@ impl Inner {
         else {
             return Ok(None);
         };
-        let sheets = sheet::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
+        let sheets = chunk::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
         let others = (1..sheets.min(SHEETS_MAX)).map(|sheet| key::broadcast(broadcast, sheet)).collect();
         let others = self.store.get(others).await?;
         let items: Vec<Item> = std::iter::once(first).chain(others.into_iter().flatten()).collect();
@@ -132,7 +133,7 @@ impl Inner {
         &self,
         broadcast: &BroadcastId,
         range: Range,
-        found: &Mutex<Found>,
+        found: &Mutex<Records>,
     ) -> Result<(), LedgerError> {
         let (mut sheets, mut after) = (Vec::new(), None);
         loop {
@@ -154,7 +155,7 @@ impl Inner {
         &self,
         broadcast: &BroadcastId,
         part: &PartId,
-    ) -> Result<Option<(PartRecord, Vec<Entry>)>, LedgerError> {
+    ) -> Result<Option<(PartRecord, Vec<Delivery>)>, LedgerError> {
         whole(&self.all(key::part_range(broadcast, part)).await?)
     }
 }
@@ -166,7 +167,7 @@ where
     R: serde::de::DeserializeOwned,
 {
     let bodies: Vec<&str> = items.iter().map(|item| item.body.as_str()).collect();
-    sheet::read(&bodies).map_err(|error| match items.first() {
+    chunk::read(&bodies).map_err(|error| match items.first() {
         Some(item) => unreadable(&item.key, &error),
         None => LedgerError::Unwritable(error),
     })
@@ -185,17 +186,17 @@ enum Weight {
 
 /// What was found so far.
 #[derive(Default)]
-struct Found {
+struct Records {
     /// When the last of the records was written, in milliseconds since 1970.
     heard: i64,
     parts: BTreeMap<PartId, String>,
     parts_seen: BTreeSet<PartId>,
-    deliveries: BTreeMap<String, (Weight, Entry)>,
-    skips: BTreeMap<Member, Entry>,
-    failures: Vec<Entry>,
+    deliveries: BTreeMap<String, (Weight, Delivery)>,
+    skips: BTreeMap<Member, Delivery>,
+    failures: Vec<Delivery>,
 }
 
-impl Found {
+impl Records {
     fn is_empty(&self) -> bool {
         self.parts_seen.is_empty() && self.deliveries.is_empty() && self.failures.is_empty()
     }
@@ -236,14 +237,14 @@ impl Found {
 
     /// All sheets of a part.
     fn sheets(&mut self, broadcast: &BroadcastId, sheets: &mut Vec<Item>) -> Result<(), LedgerError> {
-        if let Some((record, rows)) = whole::<PartRecord, Entry>(sheets)? {
+        if let Some((record, rows)) = whole::<PartRecord, Delivery>(sheets)? {
             self.part(broadcast, record, rows);
         }
         sheets.clear();
         Ok(())
     }
 
-    fn part(&mut self, broadcast: &BroadcastId, record: PartRecord, rows: Vec<Entry>) {
+    fn part(&mut self, broadcast: &BroadcastId, record: PartRecord, rows: Vec<Delivery>) {
         for row in rows {
             if row.outcome == Some(Outcome::Skipped) {
                 self.skips.insert(row.member.clone(), row);
@@ -257,7 +258,7 @@ impl Found {
         self.parts_seen.insert(record.id);
     }
 
-    fn note(&mut self, delivery: String, weight: Weight, entry: Entry) {
+    fn note(&mut self, delivery: String, weight: Weight, entry: Delivery) {
         match self.deliveries.entry(delivery) {
             btree_map::Entry::Vacant(vacant) => drop(vacant.insert((weight, entry))),
             btree_map::Entry::Occupied(mut known) if known.get().0 < weight => {
@@ -278,9 +279,9 @@ impl Found {
         let is_surveyed = record.is_some();
         self.failures.extend(failure.map(|failure| failed(cluster, "", failure)));
         let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
-        let unseen: Vec<Entry> = unseen.map(|(_, service)| unseen_part(cluster, service)).collect();
+        let unseen: Vec<Delivery> = unseen.map(|(_, service)| unseen_part(cluster, service)).collect();
         let known = self.deliveries.into_values().map(|(_, entry)| entry);
-        let mut entries: Vec<Entry> =
+        let mut entries: Vec<Delivery> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
         if cancelled.is_some() {
             // Whoever waits on a queue is skipped when its turn comes.
@@ -301,19 +302,19 @@ fn part_of(sort: &str) -> Option<&str> {
 }
 
 /// A part of the scope whose tasks nobody knows.
-fn failed(cluster: &str, service: &str, reason: String) -> Entry {
+fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
     let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
-    Entry {
+    Delivery {
         member,
         outcome: Some(Outcome::Failed),
         reason: Some(reason),
         cause: Some(Cause::Discovery),
-        ..Entry::default()
+        ..Delivery::default()
     }
 }
 
-fn unseen_part(cluster: &str, service: &str) -> Entry {
+fn unseen_part(cluster: &str, service: &str) -> Delivery {
     let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
     let reason = Some("its tasks have not been looked for yet".to_owned());
-    Entry { member, reason, ..Entry::default() }
+    Delivery { member, reason, ..Delivery::default() }
 }

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
-use crate::discover::service_name;
-use crate::report::Entry;
+use crate::fleet::service_name;
+use crate::model::Delivery;
 
 /// The most bytes of an event's payload that are kept; the queues carry the rest, and whoever was told has it.
 const DATA_BYTES_MAX: usize = 64 * 1024;
@@ -38,8 +38,8 @@ pub struct BroadcastRecord {
     /// When, in milliseconds since 1970.
     pub asked_at: i64,
     /// Services that have no opted-in container.
-    #[serde(default)]
-    pub bystanders: usize,
+    #[serde(default, rename = "bystanders")]
+    pub not_targeted: usize,
     /// Why the scope could not be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -63,7 +63,7 @@ impl BroadcastRecord {
             standalone: scope.standalone,
             asked_by,
             asked_at: millis(asked_at),
-            bystanders: 0,
+            not_targeted: 0,
             failure: None,
         }
     }
@@ -136,7 +136,7 @@ pub(super) enum BroadcastRow {
         service: String,
     },
     /// Who cannot be called, as stage 1 knows already.
-    Skip(Entry),
+    Skip(Delivery),
 }
 
 impl BroadcastRow {
@@ -167,7 +167,7 @@ pub struct PartRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct DeliveryRecord {
     /// Who, and what became of it; without an outcome it is still being tried.
-    pub(super) entry: Entry,
+    pub(super) entry: Delivery,
     /// When this was written, in milliseconds since 1970.
     pub(super) at: i64,
 }

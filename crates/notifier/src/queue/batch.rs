@@ -7,11 +7,11 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::backoff::Backoff;
 use super::error::{QueueError, throttles};
 use super::limits::{BATCH_BYTES_MAX, BATCHES_AT_ONCE, RETRY_FIRST, RETRY_MOST};
 use super::pack::{Item, pack};
-use crate::ambient::Chance;
+use crate::base::Backoff;
+use crate::base::Rng;
 
 const RETRY: Backoff = Backoff { first: RETRY_FIRST, most: RETRY_MOST };
 
@@ -104,12 +104,7 @@ struct Waiting {
 }
 
 /// Offers every entry until SQS takes it, refuses it for good, or `tries` are used up. The answer is what was not taken.
-pub(super) async fn run<C: Call>(
-    call: &C,
-    entries: &[C::Entry],
-    tries: u32,
-    chance: &Chance,
-) -> Vec<GivenUp> {
+pub(super) async fn run<C: Call>(call: &C, entries: &[C::Entry], tries: u32, rng: &Rng) -> Vec<GivenUp> {
     let mut given_up = Vec::new();
     let mut waiting: Vec<_> = (0..entries.len())
         .map(|index| Waiting { index, alone: false, error: EntryError::Unmentioned })
@@ -118,7 +113,7 @@ pub(super) async fn run<C: Call>(
         if waiting.is_empty() {
             break;
         }
-        tokio::time::sleep(RETRY.wait_after(round, chance.fraction())).await;
+        tokio::time::sleep(RETRY.wait_after(round, rng.fraction())).await;
         waiting = offer(call, entries, waiting, &mut given_up).await;
     }
     given_up.extend(waiting.into_iter().map(|Waiting { index, error, .. }| GivenUp { index, error }));

@@ -8,7 +8,7 @@ use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, REASON_BYTES_MAX};
 use super::message::Message;
 use super::publish::{Outgoing, PublishError};
 use super::{Queue, QueueError, url_of};
-use crate::text::printable;
+use crate::base::text::printable;
 
 /// The most characters that are repeated of an attribute which cannot be understood.
 const VALUE_CHARS_MAX: usize = 200;
@@ -16,7 +16,7 @@ const VALUE_CHARS_MAX: usize = 200;
 /// Why a message is given up. It travels as the message attributes `code`, `reason`, `stage`, `broadcast` and `task` of
 /// the dead letter; what a dead letter does not know it does not carry. Who sent it goes with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadLetter {
+pub struct DeadLetterReason {
     /// A stable word for the kind of failure.
     pub code: String,
     /// What went wrong, for a person; cut to 1 KiB.
@@ -29,7 +29,7 @@ pub struct DeadLetter {
     pub task: Option<String>,
 }
 
-impl DeadLetter {
+impl DeadLetterReason {
     /// A reason with what the message's body says of its broadcast and its task, as far as it can be read.
     #[must_use]
     pub fn about(body: &str, stage: &str, code: &str, reason: String) -> Self {
@@ -82,7 +82,7 @@ pub(super) fn broadcast(body: &str) -> Option<String> {
 /// Why a message could not be moved to the dead letters. It is still on its queue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotBuried {
+pub enum DeadLetterError {
     /// The queue's redrive policy names no dead-letter queue.
     #[error("queue {queue} has no dead-letter queue")]
     NoQueue {
@@ -117,10 +117,10 @@ impl Policy {
         &self,
         queue: &Queue,
         message: &Message,
-        letter: &DeadLetter,
-    ) -> Result<(), NotBuried> {
+        letter: &DeadLetterReason,
+    ) -> Result<(), DeadLetterError> {
         match &self.dead_letters {
-            None => Err(NotBuried::NoQueue { queue: queue.url().to_owned() }),
+            None => Err(DeadLetterError::NoQueue { queue: queue.url().to_owned() }),
             Some(dead) => Ok(dead.bury(message, letter).await?),
         }
     }
@@ -139,7 +139,7 @@ impl DeadLetters {
         self.queue
     }
 
-    async fn bury(&self, message: &Message, letter: &DeadLetter) -> Result<(), PublishError> {
+    async fn bury(&self, message: &Message, letter: &DeadLetterReason) -> Result<(), PublishError> {
         let attributes = letter.attributes(message);
         self.queue.send(&[Outgoing::new(&message.body, &attributes)], &message.trace).await
     }
@@ -201,7 +201,7 @@ pub(super) async fn policy(queue: &Queue) -> Result<Policy, QueueError> {
             let (account, name, receives_max) = parts.ok_or_else(|| unreadable(redrive, text))?;
             let client = queue.client().clone();
             let url = url_of(&client, name, Some(account)).await?;
-            Some(DeadLetters { queue: Queue::at(client, url, queue.chance().clone()), receives_max })
+            Some(DeadLetters { queue: Queue::at(client, url, queue.rng().clone()), receives_max })
         }
     };
     Ok(Policy { visibility: std::time::Duration::from_secs(seconds), dead_letters })
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn about(body: &str) -> (Option<String>, Option<String>) {
-        let letter = DeadLetter::about(body, "notify", "rejected", "404".to_owned());
+        let letter = DeadLetterReason::about(body, "notify", "rejected", "404".to_owned());
         (letter.broadcast, letter.task)
     }
 

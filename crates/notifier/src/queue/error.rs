@@ -5,8 +5,8 @@ use std::error::Error;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::aws::fault;
-use crate::text::{self, printable};
+use crate::aws::error;
+use crate::base::text::printable;
 
 /// The most characters of SQS's words that are kept.
 const WORDS_CHARS_MAX: usize = 500;
@@ -103,7 +103,7 @@ impl QueueError {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = printable(error.code().unwrap_or_default(), WORDS_CHARS_MAX);
         let message = printable(error.message().unwrap_or("no message"), WORDS_CHARS_MAX);
-        let source: Source = fault::cause(&error);
+        let source: Source = error::cause(&error);
         let queue = queue.to_owned();
         match Kind::of(status, &code) {
             Kind::Unknown => Self::Unknown { queue, source },
@@ -184,10 +184,4 @@ impl Kind {
 /// Whether a code asks for fewer calls, for a call or for an entry of a batch.
 pub(super) fn throttles(code: &str) -> bool {
     code.contains("Throttl") || matches!(code, "OverLimit" | "TooManyRequestsException")
-}
-
-/// An error and its causes in one line, for logs and dead letters.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    text::line(error)
 }

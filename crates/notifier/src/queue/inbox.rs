@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::attributes::{MESSAGE_ID, SENDERS, SENT};
-use super::collect::{Collector, Delete, HandBack};
-use super::dead_letter::{self, DeadLetter, NotBuried, Policy};
+use super::dead_letter::{self, DeadLetterError, DeadLetterReason, Policy};
 use super::lease::{self, Change, ChangeVisibility, Lease, Leases};
 use super::limits::{BATCH_ENTRIES_MAX, CALL_TIME_MAX, RECEIVE_WAIT_SECONDS, VISIBILITY_MAX, VISIBILITY_MIN};
 use super::message::{self, Message};
+use super::settle::{Collector, Delete, HandBack};
 use super::{Queue, QueueError, in_time, trace};
 
 /// One queue as its worker sees it.
@@ -94,13 +94,13 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// [`NotBuried`]; the message is handed back with `delay` instead.
+    /// [`DeadLetterError`]; the message is handed back with `delay` instead.
     pub async fn dead_letter(
         &self,
         message: Message,
-        letter: &DeadLetter,
+        letter: &DeadLetterReason,
         delay: Duration,
-    ) -> Result<(), NotBuried> {
+    ) -> Result<(), DeadLetterError> {
         let buried = self.policy.bury(&self.queue, &message, letter).await;
         match buried {
             Ok(()) => self.done(message).await,

@@ -102,8 +102,7 @@ impl Leases {
         let now = Instant::now();
         let (numbers, changes): (Vec<_>, Vec<_>) =
             self.due(visibility, now).into_iter().map(|due| (due.number, due.change)).unzip();
-        let failed =
-            batch::run(&ChangeVisibility(queue.clone()), &changes, EXTEND_TRIES, queue.chance()).await;
+        let failed = batch::run(&ChangeVisibility(queue.clone()), &changes, EXTEND_TRIES, queue.rng()).await;
         let mut failures = failed.iter().map(|one| (one.index, &one.error)).collect::<HashMap<_, _>>();
         let mut held = self.held();
         for (index, number) in numbers.into_iter().enumerate() {
@@ -133,7 +132,7 @@ struct Due {
 pub(super) async fn keep(leases: Arc<Leases>, queue: Queue, visibility: Duration) {
     loop {
         // Up to a fifth earlier, so that processes that started together do not call together.
-        let spread = 1.0 - 0.2 * queue.chance().fraction();
+        let spread = 1.0 - 0.2 * queue.rng().fraction();
         tokio::time::sleep(visibility.mul_f64(EXTEND_AFTER * spread)).await;
         leases.extend(&queue, visibility).await;
     }

@@ -9,27 +9,26 @@
 //! | `pack`, `batch` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
 //! | `publish` | bodies out |
 //! | `message`, `inbox` | messages in, and what becomes of each |
-//! | `mapped` | messages that Lambda's event source mapping received for us |
-//! | `lease`, `collect` | kept invisible while worked on; deleted and handed back ten at a time |
-//! | `dead_letter`, `letters` | poison, with its reason; and for whoever sorts it |
+//! | `event_source_mapping` | messages that Lambda's event source mapping received for us |
+//! | `lease`, `settle` | kept invisible while worked on; deleted and handed back ten at a time |
+//! | `dead_letter`, `dead_letter_queue` | poison, with its reason; and for whoever sorts it |
 //! | `attributes`, `trace` | what travels beside a body |
 //!
 //! Standard queues only: they deliver at least once and in no order.
 
 mod attributes;
-mod backoff;
 mod batch;
-mod collect;
 mod dead_letter;
+mod dead_letter_queue;
 mod error;
+mod event_source_mapping;
 mod inbox;
 mod lease;
-mod letters;
 pub mod limits;
-mod mapped;
 mod message;
 mod pack;
 mod publish;
+mod settle;
 mod trace;
 
 use std::fmt;
@@ -43,20 +42,19 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 
-pub use backoff::Backoff;
 pub use batch::EntryError;
-pub use dead_letter::{DeadLetter, NotBuried};
-pub use error::{QueueError, chain};
+pub use dead_letter::{DeadLetterError, DeadLetterReason};
+pub(crate) use dead_letter_queue::{DeadLetter, DeadLetterQueue};
+pub use error::QueueError;
+pub use event_source_mapping::{EventSourceMapping, Record};
 pub use inbox::Inbox;
-pub(crate) use letters::{Letter, Letters};
-pub use mapped::{Mapped, Record};
 pub use message::Message;
 pub use publish::{NotAccepted, PublishError};
 pub use trace::Trace;
 
-use crate::ambient::Chance;
-use crate::text::quoted;
-use crate::url::{Url, UrlError};
+use crate::base::Rng;
+use crate::base::text::quoted;
+use crate::base::url::{Url, UrlError};
 use limits::{CALL_TIME_MAX, RETRY_FIRST, RETRY_MOST, SDK_TRIES_MAX};
 
 /// How the name of a FIFO queue ends.
@@ -71,7 +69,7 @@ pub struct Queue(Arc<Inner>);
 struct Inner {
     client: Client,
     url: String,
-    chance: Chance,
+    rng: Rng,
 }
 
 impl Queue {
@@ -81,8 +79,8 @@ impl Queue {
         clippy::needless_pass_by_value,
         reason = "SDK clients are handles, handed over like this everywhere"
     )]
-    pub fn at(client: Client, url: impl Into<String>, chance: Chance) -> Self {
-        Self(Arc::new(Inner { client: with_few_tries(&client), url: url.into(), chance }))
+    pub fn at(client: Client, url: impl Into<String>, rng: Rng) -> Self {
+        Self(Arc::new(Inner { client: with_few_tries(&client), url: url.into(), rng }))
     }
 
     /// The queue at `place`: a URL, or the name of a queue in the client's account and region.
@@ -90,14 +88,14 @@ impl Queue {
     /// # Errors
     ///
     /// A name is looked up (`GetQueueUrl`), which fails with [`QueueError`]. A URL is taken as it is.
-    pub async fn open(client: Client, place: &str, chance: Chance) -> Result<Self, QueueError> {
+    pub async fn open(client: Client, place: &str, rng: Rng) -> Result<Self, QueueError> {
         if place.contains("://") {
             url(place)?;
-            return Ok(Self::at(client, place, chance));
+            return Ok(Self::at(client, place, rng));
         }
         name(place)?;
         let url = url_of(&with_few_tries(&client), place, None).await?;
-        Ok(Self::at(client, url, chance))
+        Ok(Self::at(client, url, rng))
     }
 
     /// The queue's URL.
@@ -117,8 +115,8 @@ impl Queue {
         &self.0.client
     }
 
-    fn chance(&self) -> &Chance {
-        &self.0.chance
+    fn rng(&self) -> &Rng {
+        &self.0.rng
     }
 
     /// Waits for a call about this queue, but not for ever.

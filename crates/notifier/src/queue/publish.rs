@@ -33,7 +33,7 @@ pub struct NotAccepted {
 
 fn first(refused: &[NotAccepted]) -> String {
     refused.first().map_or_else(String::new, |NotAccepted { index, error }| {
-        format!("{}: {}", index + 1, super::chain(error))
+        format!("{}: {}", index + 1, crate::base::text::chain(error))
     })
 }
 
@@ -93,7 +93,7 @@ impl Queue {
     }
 
     pub(super) async fn send(&self, entries: &[Outgoing<'_>], trace: &Trace) -> Result<(), PublishError> {
-        let given_up = batch::run(&Send { queue: self, trace }, entries, TRIES_MAX, self.chance()).await;
+        let given_up = batch::run(&Send { queue: self, trace }, entries, TRIES_MAX, self.rng()).await;
         if given_up.is_empty() {
             return Ok(());
         }

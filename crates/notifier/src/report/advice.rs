@@ -1,14 +1,14 @@
 //! What to do about a container that was not told. Pure.
 
-use super::Entry;
-use crate::outcome::{Cause, Outcome};
+use crate::model::Delivery;
+use crate::model::{Cause, Outcome};
 
 /// What to do about a container that was not told, as one short sentence; `None` when it was told.
 ///
 /// It goes by outcome, status and cause alone, so containers with the same trouble get the same words. How to tell them
 /// again is not said: that depends on who asks (`send` once more, or `redrive`).
 #[must_use]
-pub fn advice(entry: &Entry) -> Option<&'static str> {
+pub fn advice(entry: &Delivery) -> Option<&'static str> {
     match entry.outcome {
         Some(Outcome::Delivered | Outcome::Gone) => None,
         None => Some(pending(entry)),
@@ -22,7 +22,7 @@ pub fn advice(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-fn pending(entry: &Entry) -> &'static str {
+fn pending(entry: &Delivery) -> &'static str {
     match entry.cause {
         Some(Cause::Cancelled) => "nothing: the broadcast was cancelled, so it is not called any more",
         Some(Cause::Interrupted) => because(Cause::Interrupted),
@@ -122,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn entry(outcome: Option<Outcome>, cause: Option<Cause>, status: Option<u16>) -> Entry {
-        Entry { outcome, cause, status, ..Entry::default() }
+    fn entry(outcome: Option<Outcome>, cause: Option<Cause>, status: Option<u16>) -> Delivery {
+        Delivery { outcome, cause, status, ..Delivery::default() }
     }
 
     #[test]
@@ -186,14 +186,14 @@ mod tests {
 
     #[test]
     fn who_is_pending_is_waited_for() {
-        let tried = Entry { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
+        let tried = Delivery { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
         assert_eq!(advice(&tried), Some("the notifier tries it again: wait for the end"));
-        assert!(advice(&Entry::default()).unwrap().contains("dead letters"));
-        let cancelled = Entry { cause: Some(Cause::Cancelled), ..tried.clone() };
+        assert!(advice(&Delivery::default()).unwrap().contains("dead letters"));
+        let cancelled = Delivery { cause: Some(Cause::Cancelled), ..tried.clone() };
         assert!(advice(&cancelled).unwrap().contains("not called any more"));
-        let given_up = Entry { cause: Some(Cause::GivenUp), ..tried.clone() };
+        let given_up = Delivery { cause: Some(Cause::GivenUp), ..tried.clone() };
         assert!(advice(&given_up).unwrap().contains("redrive"));
-        let interrupted = Entry { cause: Some(Cause::Interrupted), ..tried };
+        let interrupted = Delivery { cause: Some(Cause::Interrupted), ..tried };
         assert!(advice(&interrupted).unwrap().contains("nobody calls it any more"));
     }
 }

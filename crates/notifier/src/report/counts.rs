@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outcome::Outcome;
+use crate::model::Outcome;
 
 /// How many containers came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

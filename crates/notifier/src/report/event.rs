@@ -6,10 +6,11 @@ use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::latency::millis;
-use super::{Counts, Entry, Line, Report};
-use crate::outcome::{Settled, Skipped};
-use crate::progress::Step;
+use super::{Counts, Line, Report};
+use crate::model::Delivery;
+use crate::model::Step;
+use crate::model::latency::millis;
+use crate::model::{Settled, Skipped};
 
 /// Times to the millisecond: all of the same length, so that they sort as text.
 const MILLIS: EncodedConfig =
@@ -36,7 +37,8 @@ pub enum What<'a> {
         /// Parts of the scope whose tasks are looked for; a `tasks` follows for each.
         parts: usize,
         /// Services that nobody asked to call.
-        bystanders: usize,
+        #[serde(rename = "bystanders")]
+        not_targeted: usize,
     },
     /// Stage 2 is done with one part of the scope. An `expected` follows for each endpoint.
     Tasks {
@@ -47,7 +49,8 @@ pub enum What<'a> {
         /// How many are to be called.
         endpoints: usize,
         /// Containers and tasks that nobody asked to call.
-        bystanders: usize,
+        #[serde(rename = "bystanders")]
+        not_targeted: usize,
     },
     /// An endpoint is to be called. A `settled` follows, or a `skipped` when the broadcast is cancelled.
     Expected(Line<'a>),
@@ -97,17 +100,17 @@ impl<'a> Event<'a> {
 pub fn events(step: &Step, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
     let event = |what| Event::new(what, time);
     match step {
-        Step::Services { broadcast, parts, bystanders } => vec![event(What::Services {
+        Step::Services { broadcast, parts, not_targeted } => vec![event(What::Services {
             broadcast: broadcast.as_str(),
             parts: parts.len(),
-            bystanders: bystanders.len(),
+            not_targeted: not_targeted.len(),
         })],
-        Step::Tasks { broadcast, service, endpoints, bystanders, .. } => {
+        Step::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
             let found = What::Tasks {
                 broadcast: broadcast.as_str(),
                 service,
                 endpoints: endpoints.len(),
-                bystanders: bystanders.len(),
+                not_targeted: not_targeted.len(),
             };
             let expected = endpoints.iter().map(|endpoint| {
                 What::Expected(Line { broadcast: Some(broadcast.as_str()), ..Line::of_endpoint(endpoint) })
@@ -115,17 +118,20 @@ pub fn events(step: &Step, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
             std::iter::once(found).chain(expected).map(event).collect()
         }
         Step::Skipped(Skipped { broadcast, skip }) => {
-            vec![event(What::Skipped(Line::new(&Entry::from(skip), &skip.member, Some(broadcast))))]
+            vec![event(What::Skipped(Line::new(&Delivery::from(skip), &skip.member, Some(broadcast))))]
         }
         Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
-            let entry =
-                Entry { reason: Some(reason.clone()), attempts: Some(*attempt), ..Entry::from(endpoint) };
+            let entry = Delivery {
+                reason: Some(reason.clone()),
+                attempts: Some(*attempt),
+                ..Delivery::from(endpoint)
+            };
             let line = Line::new(&entry, &endpoint.member, Some(broadcast));
             vec![event(What::Retrying { line, wait_ms: millis(*wait) })]
         }
         Step::Settled(settled) => {
             let Settled { broadcast, endpoint, .. } = settled;
-            vec![event(What::Settled(Line::new(&Entry::from(settled), &endpoint.member, Some(broadcast))))]
+            vec![event(What::Settled(Line::new(&Delivery::from(settled), &endpoint.member, Some(broadcast))))]
         }
     }
 }

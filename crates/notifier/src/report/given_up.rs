@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Entry, Report};
+use super::Report;
 use crate::ledger::given_up;
-use crate::outcome::{Cause, Outcome};
-use crate::redrive::Found;
-use crate::stage::StageName;
-use crate::work::RETRY_AFTER_MAX;
+use crate::model::Delivery;
+use crate::model::{Cause, Outcome};
+use crate::pipeline::StageName;
+use crate::pipeline::failure::RETRY_AFTER_MAX;
+use crate::pipeline::redrive::SortedLetter;
 
 /// How long a message can be hidden by consumers that never finish it, until SQS moves it to the dead letters: the
 /// receives that a queue allows, times its visibility timeout. The module's queues stay within it: the first alone, and
@@ -34,7 +35,7 @@ impl Report {
     /// The report with what the broadcast's dead letters say: a pending container whose message lies there has failed.
     /// SQS itself moves messages whose receives are used up, and no process records that.
     #[must_use]
-    pub fn with_letters(mut self, letters: &[Found]) -> Self {
+    pub fn with_letters(mut self, letters: &[SortedLetter]) -> Self {
         let of_tasks: BTreeSet<(&str, &str)> = letters
             .iter()
             .filter(|letter| letter.stage == StageName::Notify)
@@ -42,7 +43,7 @@ impl Report {
                 Some((letter.task.as_deref()?, letter.container.as_deref().unwrap_or_default()))
             })
             .collect();
-        let of_services: BTreeMap<&str, &Found> = letters
+        let of_services: BTreeMap<&str, &SortedLetter> = letters
             .iter()
             .filter(|letter| letter.stage == StageName::Tasks)
             .map(|letter| (letter.services.first().map(String::as_str).unwrap_or_default(), letter))
@@ -50,7 +51,8 @@ impl Report {
         for entry in self.entries.iter_mut().filter(|entry| entry.outcome.is_none()) {
             let member = &entry.member;
             if of_tasks.contains(&(member.task.as_str(), member.container.as_str())) {
-                let expected = Entry { member: member.clone(), address: entry.address, ..Entry::default() };
+                let expected =
+                    Delivery { member: member.clone(), address: entry.address, ..Delivery::default() };
                 *entry = given_up(expected, Some(entry.clone()), "");
             } else if member.task.is_empty()
                 && let Some(letter) = of_services.get(member.service.as_str())
@@ -67,7 +69,8 @@ impl Report {
     /// The report of a broadcast of which nothing more is to be expected: who is pending says so.
     #[must_use]
     pub fn overdue(mut self) -> Self {
-        let waiting = |entry: &&mut Entry| entry.outcome.is_none() && entry.cause != Some(Cause::Interrupted);
+        let waiting =
+            |entry: &&mut Delivery| entry.outcome.is_none() && entry.cause != Some(Cause::Interrupted);
         for entry in self.entries.iter_mut().filter(waiting) {
             entry.cause = Some(Cause::GivenUp);
         }
@@ -83,7 +86,7 @@ impl Report {
 
     /// The report of those alone that are wanted.
     #[must_use]
-    pub fn only(mut self, wanted: impl Fn(&Entry) -> bool) -> Self {
+    pub fn only(mut self, wanted: impl Fn(&Delivery) -> bool) -> Self {
         self.entries.retain(wanted);
         self
     }
@@ -94,12 +97,12 @@ mod tests {
     use wire::BroadcastId;
 
     use super::*;
-    use crate::fleet::Member;
-    use crate::redrive::Fate;
+    use crate::model::Member;
+    use crate::pipeline::redrive::Fate;
 
-    fn pending(service: &str, task: &str, tries: Option<u32>) -> Entry {
+    fn pending(service: &str, task: &str, tries: Option<u32>) -> Delivery {
         let was_called = tries.is_some();
-        Entry {
+        Delivery {
             member: Member {
                 service: service.to_owned(),
                 task: task.to_owned(),
@@ -110,12 +113,12 @@ mod tests {
             cause: was_called.then_some(Cause::Answered),
             status: was_called.then_some(503),
             attempts: tries,
-            ..Entry::default()
+            ..Delivery::default()
         }
     }
 
-    fn letter(stage: StageName, service: &str, task: Option<&str>) -> Found {
-        Found {
+    fn letter(stage: StageName, service: &str, task: Option<&str>) -> SortedLetter {
+        SortedLetter {
             stage,
             broadcast: Some("b-1".to_owned()),
             services: vec![service.to_owned()],
@@ -130,7 +133,7 @@ mod tests {
         }
     }
 
-    fn report(entries: Vec<Entry>) -> Report {
+    fn report(entries: Vec<Delivery>) -> Report {
         Report::new(BroadcastId::try_from("b-1".to_owned()).unwrap(), entries)
     }
 
@@ -189,7 +192,7 @@ mod tests {
         assert!(!report(Vec::new()).is_overdue(heard, at(10_000), horizon), "nobody is pending");
         assert!(!waiting.is_interrupted());
         assert_eq!(waiting.overdue().entries()[0].cause, Some(Cause::GivenUp));
-        let interrupted = Entry { cause: Some(Cause::Interrupted), ..pending("a", "arn:1", None) };
+        let interrupted = Delivery { cause: Some(Cause::Interrupted), ..pending("a", "arn:1", None) };
         let both = report(vec![interrupted.clone(), pending("a", "arn:2", None)]);
         assert!(!both.is_interrupted(), "somebody is still called");
         let interrupted = report(vec![interrupted]);

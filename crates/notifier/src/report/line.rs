@@ -3,10 +3,11 @@
 use serde::Serialize;
 use wire::BroadcastId;
 
-use super::latency::millis;
-use super::{Entry, advice};
-use crate::fleet::{Bystander, Endpoint, Member, Skip};
-use crate::outcome::{Cause, Outcome};
+use super::advice;
+use crate::model::Delivery;
+use crate::model::latency::millis;
+use crate::model::{Cause, Outcome};
+use crate::model::{Endpoint, Member, NotTargeted, Skip};
 
 /// One opted-in container: a JSON object, or a row of CSV. What is not known is `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -42,12 +43,12 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// What is known of a container.
     #[must_use]
-    pub fn of_entry(entry: &'a Entry, broadcast: &'a BroadcastId) -> Self {
+    pub fn of_entry(entry: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
         Self::new(entry, &entry.member, Some(broadcast))
     }
 
     /// What is known of this member.
-    pub(super) fn new(entry: &Entry, member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
+    pub(super) fn new(entry: &Delivery, member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
         Self {
             address: entry.address.map(|address| address.to_string()),
             outcome: entry.outcome,
@@ -64,7 +65,7 @@ impl<'a> Line<'a> {
     /// A container that cannot be called.
     #[must_use]
     pub fn of_skip(skip: &'a Skip) -> Self {
-        Self::new(&Entry::from(skip), &skip.member, None)
+        Self::new(&Delivery::from(skip), &skip.member, None)
     }
 
     /// An endpoint of which nothing more is known.
@@ -75,8 +76,8 @@ impl<'a> Line<'a> {
 
     /// A container or task that nobody asked to call.
     #[must_use]
-    pub fn of_bystander(bystander: &'a Bystander) -> Self {
-        Self { reason: Some(bystander.reason.to_string()), ..Self::of_member(&bystander.member, None) }
+    pub fn of_bystander(not_targeted: &'a NotTargeted) -> Self {
+        Self { reason: Some(not_targeted.reason.to_string()), ..Self::of_member(&not_targeted.member, None) }
     }
 
     fn of_member(member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {

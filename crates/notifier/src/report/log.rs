@@ -4,10 +4,10 @@
 
 use tracing::{debug, info, warn};
 
-use crate::fleet::Member;
-use crate::outcome::{Cause, Outcome, Settled, Skipped};
-use crate::progress::{Progress, Step};
-use crate::text::quoted;
+use crate::base::text::quoted;
+use crate::model::Member;
+use crate::model::{Cause, Outcome, Settled, Skipped};
+use crate::model::{Progress, Step};
 
 /// Writes every step of a broadcast to the log: retries at level debug, whoever was not told as a warning, the rest at level info.
 #[must_use]
@@ -17,17 +17,23 @@ pub fn logged() -> Progress {
 
 fn log(step: Step) {
     match step {
-        Step::Services { broadcast, parts, bystanders } => {
-            let (broadcast, parts, bystanders) = (broadcast.as_str(), parts.len(), bystanders.len());
-            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope to look into");
+        Step::Services { broadcast, parts, not_targeted } => {
+            let (broadcast, parts, not_targeted) = (broadcast.as_str(), parts.len(), not_targeted.len());
+            info!(
+                broadcast,
+                parts,
+                bystanders = not_targeted,
+                "Found {parts} parts of the scope to look into"
+            );
         }
-        Step::Tasks { broadcast, service, endpoints, bystanders, .. } => {
-            let (broadcast, endpoints, bystanders) = (broadcast.as_str(), endpoints.len(), bystanders.len());
+        Step::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
+            let (broadcast, endpoints, not_targeted) =
+                (broadcast.as_str(), endpoints.len(), not_targeted.len());
             info!(
                 broadcast,
                 service,
                 endpoints,
-                bystanders,
+                bystanders = not_targeted,
                 "Found {endpoints} endpoints of {}",
                 quoted(&service)
             );
@@ -72,7 +78,7 @@ fn end(Settled { broadcast, endpoint, result }: Settled) {
     let Member { cluster, service, task, container, .. } = &endpoint.member;
     let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
     let outcome = result.outcome.as_str();
-    let latency_ms = super::latency::millis(result.latency);
+    let latency_ms = crate::model::latency::millis(result.latency);
     let code = result.cause.map(Cause::as_str);
     // A level is a constant of the place that logs.
     macro_rules! log {

@@ -1,19 +1,17 @@
 //! What a broadcast came to: who was told, who was not and why, how long it took.
 //!
-//! [`Report`] is made from what is known at one moment; [`Tally`] follows a broadcast while it happens and makes reports;
-//! the dead letters add whom SQS gave up; [`Entry`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
+//! [`Report`] is made from what is known at one moment; [`BroadcastState`] follows a broadcast while it happens and makes reports;
+//! the dead letters add whom SQS gave up; [`Delivery`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
 //! [`Event`] what happens to it. All pure; only [`logged`] writes, to the log.
 
 mod advice;
 mod counts;
-mod entry;
 mod event;
 mod given_up;
-mod latency;
 mod line;
 mod log;
 mod percentiles;
-mod tally;
+mod state;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,23 +19,22 @@ use std::time::Duration;
 use serde::Serialize;
 use wire::BroadcastId;
 
-use crate::outcome::Outcome;
+use crate::model::{Delivery, Outcome, latency};
 
 pub use advice::advice;
 pub use counts::{Counts, Verdict};
-pub use entry::Entry;
 pub use event::{Event, What, events};
 pub use given_up::RECEIVES_TIME_MAX;
 pub use line::Line;
 pub use log::logged;
 pub use percentiles::Percentiles;
-pub use tally::Tally;
+pub use state::BroadcastState;
 
 /// What became of each opted-in container of a broadcast's scope, in the order of cluster, service, task and container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     broadcast: BroadcastId,
-    entries: Vec<Entry>,
+    entries: Vec<Delivery>,
 }
 
 /// What became of the containers of one service.
@@ -72,14 +69,14 @@ pub struct Summary<'a> {
 impl Report {
     /// A report of these containers.
     #[must_use]
-    pub fn new(broadcast: BroadcastId, mut entries: Vec<Entry>) -> Self {
+    pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         entries.sort_by(|a, b| (&a.member, a.address).cmp(&(&b.member, b.address)));
         Self { broadcast, entries }
     }
 
     /// What is known of each container.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Delivery] {
         &self.entries
     }
 
@@ -151,7 +148,7 @@ impl Report {
 }
 
 /// How fast a container answered that was delivered to.
-fn answered_within(entry: &Entry) -> Option<Duration> {
+fn answered_within(entry: &Delivery) -> Option<Duration> {
     entry.latency.filter(|_| entry.outcome == Some(Outcome::Delivered))
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use wire::{ContentMode, Method, PartId, Scheme};
 
 use super::*;
-use crate::fleet::{Bystander, BystanderReason, Endpoint, Member, Skip, SkipReason};
-use crate::labels::Target;
-use crate::outcome::{Cause, DeliveryResult, Settled, Skipped};
-use crate::progress::Step;
+use crate::model::Step;
+use crate::model::labels::Target;
+use crate::model::{Cause, DeliveryResult, Settled, Skipped};
+use crate::model::{Endpoint, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
 
 fn id(text: &str) -> BroadcastId {
     BroadcastId::try_from(text.to_owned()).unwrap()
@@ -69,20 +69,20 @@ fn part(name: &str) -> PartId {
 
 fn services(parts: &[&str]) -> Step {
     let parts = parts.iter().map(|name| part(name)).collect();
-    Step::Services { broadcast: id("b"), parts, bystanders: Vec::new() }
+    Step::Services { broadcast: id("b"), parts, not_targeted: Vec::new() }
 }
 
 /// Part `name` has these tasks.
 fn tasks(name: &str, tasks: &[&str]) -> Step {
     let endpoints = tasks.iter().map(|task| endpoint(task)).collect();
     let service = name.to_owned();
-    Step::Tasks { broadcast: id("b"), part: part(name), service, endpoints, bystanders: Vec::new() }
+    Step::Tasks { broadcast: id("b"), part: part(name), service, endpoints, not_targeted: Vec::new() }
 }
 
-fn tally(steps: impl IntoIterator<Item = Step>) -> Tally {
-    let mut tally = Tally::new(id("b"));
-    steps.into_iter().for_each(|step| tally.note(step));
-    tally
+fn state(steps: impl IntoIterator<Item = Step>) -> BroadcastState {
+    let mut state = BroadcastState::new(id("b"));
+    steps.into_iter().for_each(|step| state.note(step));
+    state
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn a_report_counts_each_service_by_itself() {
     let report = Report::new(
         id("b"),
         vec![
-            Entry::from(&settled("web/2", Outcome::Delivered, 30)),
-            Entry::from(&settled("web/1", Outcome::Delivered, 10)),
-            Entry::from(&settled("api/1", Outcome::Failed, 900)),
-            Entry::from(&skipped("web/3").skip),
-            Entry::from(&endpoint("api/2")),
+            Delivery::from(&settled("web/2", Outcome::Delivered, 30)),
+            Delivery::from(&settled("web/1", Outcome::Delivered, 10)),
+            Delivery::from(&settled("api/1", Outcome::Failed, 900)),
+            Delivery::from(&skipped("web/3").skip),
+            Delivery::from(&endpoint("api/2")),
         ],
     );
     let services: Vec<_> = report
@@ -111,8 +111,8 @@ fn a_report_counts_each_service_by_itself() {
 
 #[test]
 fn lines_are_what_scripts_read_with_null_for_the_unknown() {
-    let skip = Entry::from(&skipped("web/3").skip);
-    let report = Report::new(id("b"), vec![skip, Entry::from(&settled("web/1", Outcome::Delivered, 10))]);
+    let skip = Delivery::from(&skipped("web/3").skip);
+    let report = Report::new(id("b"), vec![skip, Delivery::from(&settled("web/1", Outcome::Delivered, 10))]);
     let json: Vec<_> = report.lines().iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     assert_eq!(
         json,
@@ -150,29 +150,29 @@ fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifie
 
 #[test]
 fn a_broadcast_is_complete_when_all_parts_were_seen_and_all_deliveries_ended() {
-    let mut tally =
-        tally([tasks("web", &["web/1", "web/2"]), Step::Settled(settled("web/1", Outcome::Gone, 1))]);
-    assert!(!tally.is_complete(), "stage 1 has not told how many parts there are");
-    tally.note(services(&["web", "api"]));
-    assert!(!tally.is_complete(), "a part is missing");
-    tally.note(tasks("web", &[]));
-    assert!(!tally.is_complete(), "the repeat of one part is not the other part");
-    tally.note(tasks("api", &[]));
-    assert!(!tally.is_complete(), "a delivery is missing");
-    tally.note(Step::Settled(settled("web/2", Outcome::Rejected, 1)));
-    assert!(tally.is_complete());
-    assert_eq!(tally.report().counts(), Counts { gone: 1, rejected: 1, ..Counts::default() });
+    let mut state =
+        state([tasks("web", &["web/1", "web/2"]), Step::Settled(settled("web/1", Outcome::Gone, 1))]);
+    assert!(!state.is_complete(), "stage 1 has not told how many parts there are");
+    state.note(services(&["web", "api"]));
+    assert!(!state.is_complete(), "a part is missing");
+    state.note(tasks("web", &[]));
+    assert!(!state.is_complete(), "the repeat of one part is not the other part");
+    state.note(tasks("api", &[]));
+    assert!(!state.is_complete(), "a delivery is missing");
+    state.note(Step::Settled(settled("web/2", Outcome::Rejected, 1)));
+    assert!(state.is_complete());
+    assert_eq!(state.report().counts(), Counts { gone: 1, rejected: 1, ..Counts::default() });
 }
 
 #[test]
 fn a_scope_without_opted_in_services_is_complete_after_stage_1() {
-    assert!(tally([services(&[])]).is_complete());
-    assert!(!tally([]).is_complete());
+    assert!(state([services(&[])]).is_complete());
+    assert!(!state([]).is_complete());
 }
 
 #[test]
 fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
-    let tally = tally([
+    let state = state([
         services(&["web", "api"]),
         tasks("web", &["web/1"]),
         tasks("web", &["web/1"]),
@@ -182,10 +182,10 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
         Step::Settled(settled("web/1", Outcome::Delivered, 1)),
         Step::Settled(settled("web/1", Outcome::Failed, 1)),
     ]);
-    assert!(!tally.is_complete(), "the repeat of one part is not the other part");
+    assert!(!state.is_complete(), "the repeat of one part is not the other part");
     let expected = Counts { delivered: 1, skipped: 1, ..Counts::default() };
-    assert_eq!(tally.report().counts(), expected);
-    let services: Vec<_> = tally.services().collect();
+    assert_eq!(state.report().counts(), expected);
+    let services: Vec<_> = state.services().collect();
     assert_eq!(
         services,
         [
@@ -197,73 +197,73 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
 
 #[test]
 fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
-    let tally = tally([
+    let state = state([
         Step::Settled(settled("web/1", Outcome::Delivered, 1)),
         tasks("web", &["web/1", "web/2"]),
         services(&["web"]),
     ]);
-    let counts: Vec<_> = tally.services().map(|(_, counts)| counts).collect();
+    let counts: Vec<_> = state.services().map(|(_, counts)| counts).collect();
     assert_eq!(counts, [Counts { delivered: 1, pending: 1, ..Counts::default() }]);
-    assert_eq!(tally.report().counts(), counts[0]);
+    assert_eq!(state.report().counts(), counts[0]);
 }
 
 #[test]
 fn retries_are_counted_while_they_wait() {
     let retry = retrying("b", "web/1");
-    let mut tally = tally([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
-    assert_eq!(tally.retrying().len(), 1);
-    tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
-    tally.note(retry);
-    tally.note(tasks("web", &["web/2"]));
-    tally.note(retrying("other", "web/2"));
-    assert_eq!(tally.retrying().len(), 0);
+    let mut state = state([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
+    assert_eq!(state.retrying().len(), 1);
+    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    state.note(retry);
+    state.note(tasks("web", &["web/2"]));
+    state.note(retrying("other", "web/2"));
+    assert_eq!(state.retrying().len(), 0);
 }
 
 #[test]
 fn the_next_retry_is_due_after_its_wait_until_it_is_made() {
     let now = std::time::Instant::now();
-    let mut tally = tally([tasks("web", &["web/1", "web/2"])]);
-    tally.note_at(retrying("b", "web/1"), now);
-    tally.note_at(retrying("b", "web/2"), now + Duration::from_millis(100));
-    let due = |tally: &Tally, millis| {
-        tally.retry_due(now + Duration::from_millis(millis)).map(|due| (due - now).as_millis())
+    let mut state = state([tasks("web", &["web/1", "web/2"])]);
+    state.note_at(retrying("b", "web/1"), now);
+    state.note_at(retrying("b", "web/2"), now + Duration::from_millis(100));
+    let due = |state: &BroadcastState, millis| {
+        state.retry_due(now + Duration::from_millis(millis)).map(|due| (due - now).as_millis())
     };
-    assert_eq!(due(&tally, 0), Some(150));
-    assert_eq!(due(&tally, 150), Some(250), "the first is being made");
-    assert_eq!(due(&tally, 250), None);
-    tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
-    assert_eq!(due(&tally, 0), Some(250));
-    let pending: Vec<_> = tally.pending().map(|member| member.task.as_str()).collect();
+    assert_eq!(due(&state, 0), Some(150));
+    assert_eq!(due(&state, 150), Some(250), "the first is being made");
+    assert_eq!(due(&state, 250), None);
+    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    assert_eq!(due(&state, 0), Some(250));
+    let pending: Vec<_> = state.pending().map(|member| member.task.as_str()).collect();
     assert_eq!(pending, ["arn:web/2"]);
 }
 
 #[test]
 fn a_container_that_is_not_called_any_more_is_skipped_and_no_longer_waited_for() {
-    let mut tally = tally([services(&["web"]), tasks("web", &["web/1", "web/2"])]);
-    tally.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
-    tally.note(Step::Skipped(skipped("web/2")));
-    assert!(tally.is_complete());
-    assert_eq!(tally.report().counts(), Counts { delivered: 1, skipped: 1, ..Counts::default() });
+    let mut state = state([services(&["web"]), tasks("web", &["web/1", "web/2"])]);
+    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    state.note(Step::Skipped(skipped("web/2")));
+    assert!(state.is_complete());
+    assert_eq!(state.report().counts(), Counts { delivered: 1, skipped: 1, ..Counts::default() });
 }
 
 #[test]
 fn other_broadcasts_are_none_of_its_business() {
     let other = Settled { broadcast: id("other"), ..settled("web/1", Outcome::Delivered, 1) };
-    let bystander = Bystander { member: member("web/1"), reason: BystanderReason::NotOptedIn };
-    let tally = tally([
+    let not_targeted = NotTargeted { member: member("web/1"), reason: NotTargetedReason::NotOptedIn };
+    let state = state([
         Step::Settled(other),
-        Step::Services { broadcast: id("other"), parts: Vec::new(), bystanders: vec![bystander] },
+        Step::Services { broadcast: id("other"), parts: Vec::new(), not_targeted: vec![not_targeted] },
     ]);
-    assert!(!tally.is_complete());
-    assert!(tally.bystanders().is_empty());
-    assert_eq!(tally.report().counts().total(), 0);
+    assert!(!state.is_complete());
+    assert!(state.not_targeted().is_empty());
+    assert_eq!(state.report().counts().total(), 0);
 }
 
 #[test]
 fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
-    let tried = |task: &str, outcome, attempts| Entry {
+    let tried = |task: &str, outcome, attempts| Delivery {
         attempts: Some(attempts),
-        ..Entry::from(&settled(task, outcome, 1))
+        ..Delivery::from(&settled(task, outcome, 1))
     };
     let report = Report::new(
         id("b"),
@@ -271,9 +271,9 @@ fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
             tried("web/1", Outcome::Delivered, 1),
             tried("web/2", Outcome::Delivered, 1),
             tried("web/3", Outcome::Failed, 9),
-            Entry::from(&skipped("web/4").skip),
+            Delivery::from(&skipped("web/4").skip),
             tried("api/1", Outcome::Rejected, 2),
-            Entry::from(&endpoint("idle/1")),
+            Delivery::from(&endpoint("idle/1")),
         ],
     );
     let figures = |p: Percentiles<u32>| [p.p50, p.p99, p.max];
@@ -313,7 +313,7 @@ fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
 #[test]
 fn events_of_one_container_have_the_names_of_the_report() {
     let settled = settled("web/1", Outcome::Failed, 3);
-    let of_report = serde_json::to_string(&Line::of_entry(&Entry::from(&settled), &id("b"))).unwrap();
+    let of_report = serde_json::to_string(&Line::of_entry(&Delivery::from(&settled), &id("b"))).unwrap();
     let [event] = lines(&Step::Settled(settled)).try_into().unwrap();
     let (_, rest) = event.split_once(r#""kind":"settled","#).unwrap();
     assert_eq!(format!("{{{rest}"), of_report);
@@ -331,7 +331,7 @@ fn events_of_one_container_have_the_names_of_the_report() {
 
 #[test]
 fn counts_are_an_event_too_for_whoever_reads_a_ledger() {
-    let report = Report::new(id("b"), vec![Entry::from(&endpoint("web/1"))]);
+    let report = Report::new(id("b"), vec![Delivery::from(&endpoint("web/1"))]);
     let event = Event::counts(&report, false, None);
     assert_eq!(
         serde_json::to_string(&event).unwrap(),

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::reference::SecretRef;
 use super::vault::{Material, SecretError, Unusable, Vault};
-use crate::text;
+use crate::base::text;
 
 /// How often a file is read again, at most: it costs next to nothing.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -167,7 +167,7 @@ impl<T> Inner<T> {
         // An outage may last for hours: each doubling is told, not each failure.
         if state.failures.is_power_of_two() {
             let failures = state.failures;
-            let error = text::line(&error);
+            let error = text::chain(&error);
             warn!(failures, "Cannot read a secret again, its last known value stays in use: {error}");
         }
     }

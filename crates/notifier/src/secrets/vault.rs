@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::reference::SecretRef;
-use crate::aws::secrets::{AskError, Secrets, Version};
-use crate::settings::Environment;
+use crate::aws::minimal::secrets::{AskError, Secrets, Version};
+use crate::base::Environment;
 
 /// The longest text of one secret: what Secrets Manager holds. Source: Secrets Manager user guide, quotas.
 pub const SECRET_BYTES_MAX: usize = 65_536;

@@ -1,13 +1,12 @@
 //! The three layers that a value can come from: flags, environment, file.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::mistake::{Mistake, Origin, did_you_mean};
+use super::error::{Origin, SettingError, did_you_mean};
 use super::table::{self, Kind, PREFIX, Setting};
-use crate::input;
-use crate::text::{printable, quoted};
+use crate::base::text::{printable, quoted};
+use crate::base::{Environment, input};
 
 /// The most characters of what is said of a file that is no TOML: it may repeat the file's.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -16,61 +15,21 @@ pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A snapshot of environment variables. An empty value counts as not set, as templates write it.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(BTreeMap<String, String>);
-
-/// The names alone: values may be secrets.
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Environment")?;
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Environment {
-    /// The environment of this process, text that is not Unicode made so.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn of_process() -> Self {
-        let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
-        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
-    }
-
-    /// The value of a variable that is set and not empty.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// The variables that are set, not empty, and begin with this.
-    pub(super) fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        all.filter(move |(name, value)| name.starts_with(prefix) && !value.trim().is_empty())
-    }
-
-    /// A warning for each variable that looks like a setting and is none.
-    pub(super) fn strangers(&self) -> Vec<String> {
-        // Without what all begin with, which would make any two of them alike.
-        let (short, config) = (|name: &str| name.to_ascii_lowercase(), CONFIG_VARIABLE.strip_prefix(PREFIX));
-        let config = short(config.unwrap_or_default());
-        let known: Vec<&str> = table::ALL.iter().map(|s| s.name).chain([config.as_str()]).collect();
-        let strangers = self.0.keys().filter_map(|name| Some((name, short(name.strip_prefix(PREFIX)?))));
-        strangers
-            .filter(|(_, short)| !known.contains(&short.as_str()))
-            .map(|(name, short)| {
-                let likely = table::likely(&short, known.iter().copied());
-                let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
-                format!("{name}: there is no such setting{}", did_you_mean(likely.as_deref()))
-            })
-            .collect()
-    }
-}
-
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
-    }
+/// A warning for each variable that looks like a setting and is none.
+pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
+    // Without what all begin with, which would make any two of them alike.
+    let (short, config) = (|name: &str| name.to_ascii_lowercase(), CONFIG_VARIABLE.strip_prefix(PREFIX));
+    let config = short(config.unwrap_or_default());
+    let known: Vec<&str> = table::ALL.iter().map(|s| s.name).chain([config.as_str()]).collect();
+    let strangers = environment.names().filter_map(|name| Some((name, short(name.strip_prefix(PREFIX)?))));
+    strangers
+        .filter(|(_, short)| !known.contains(&short.as_str()))
+        .map(|(name, short)| {
+            let likely = table::likely(&short, known.iter().copied());
+            let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
+            format!("{name}: there is no such setting{}", did_you_mean(likely.as_deref()))
+        })
+        .collect()
 }
 
 /// What the command line said, by the settings' names.
@@ -85,7 +44,7 @@ pub(super) struct File {
 
 impl File {
     /// Reads the file that `flag` or the environment names, if any.
-    pub(super) fn load(flag: Option<&Path>, environment: &Environment) -> (Self, Vec<Mistake>) {
+    pub(super) fn load(flag: Option<&Path>, environment: &Environment) -> (Self, Vec<SettingError>) {
         let (path, origin) = match (flag, environment.get(CONFIG_VARIABLE)) {
             (Some(path), _) => (path.to_owned(), Origin::Flag("--config".to_owned())),
             (None, Some(path)) => (PathBuf::from(path), Origin::Variable(CONFIG_VARIABLE.to_owned())),
@@ -95,23 +54,23 @@ impl File {
             .and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text)))
         {
             Ok(table) => Self::read(path, table),
-            Err(problem) => (Self::default(), vec![Mistake::File { origin, path, problem }]),
+            Err(problem) => (Self::default(), vec![SettingError::File { origin, path, problem }]),
         }
     }
 
-    pub(super) fn read(path: PathBuf, table: toml::Table) -> (Self, Vec<Mistake>) {
+    pub(super) fn read(path: PathBuf, table: toml::Table) -> (Self, Vec<SettingError>) {
         let mut file = Self { path, values: BTreeMap::new() };
-        let mut mistakes = Vec::new();
+        let mut errors = Vec::new();
         for (key, value) in table {
             let origin = Origin::File { path: file.path.clone(), key: key.clone() };
             let Some(setting) = table::find(&key) else {
                 let likely = table::likely(&key, table::ALL.iter().map(|s| s.name)).map(str::to_owned);
-                mistakes.push(Mistake::Unknown { origin, likely });
+                errors.push(SettingError::Unknown { origin, likely });
                 continue;
             };
             match text(&value, setting.kind) {
                 Some(text) => drop(file.values.insert(key, text)),
-                None => mistakes.push(Mistake::Value {
+                None => errors.push(SettingError::Value {
                     origin,
                     value: if setting.kind.is_secret() {
                         "…".to_owned()
@@ -122,7 +81,7 @@ impl File {
                 }),
             }
         }
-        (file, mistakes)
+        (file, errors)
     }
 }
 

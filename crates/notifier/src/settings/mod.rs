@@ -3,8 +3,8 @@
 //! Every mistake is reported at once, by the name under which it was made. This is the only module that reads the
 //! environment; everything else is given what it needs.
 
+mod error;
 mod layers;
-mod mistake;
 mod parse;
 pub mod table;
 
@@ -12,16 +12,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::Environment;
 use crate::deliver;
-use crate::discover::Health;
-use crate::network::Networks;
-use crate::stage::Senders;
+use crate::fleet::HealthPolicy;
+use crate::model::network::Networks;
+use crate::pipeline::Senders;
 use layers::{File, Layers};
 use parse::Reader;
 use table::Setting;
 
-pub use layers::{CONFIG_VARIABLE, Environment, Flags};
-pub use mistake::{Mistake, Mistakes, Origin};
+pub use error::{Origin, SettingError, SettingErrors};
+pub use layers::{CONFIG_VARIABLE, Flags};
 
 /// Every setting, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +34,15 @@ pub struct Settings {
     /// Where outcomes are kept.
     pub ledger: Ledger,
     /// Which containers are ready to be called.
-    pub health: Health,
+    pub health: HealthPolicy,
     /// How much of the account's AWS request rate may be used, from 0.01 to 100.
     pub aws_budget_percent: f64,
     /// The only networks that may be called.
     pub allow_networks: Networks,
     /// How tasks are called.
-    pub delivery: deliver::Options,
+    pub delivery: deliver::DeliveryOptions,
     /// By which secrets requests prove themselves, and whom they believe.
-    pub trust: deliver::TrustOptions,
+    pub trust: deliver::AuthSettings,
     /// How the daemon runs.
     pub daemon: Daemon,
 }
@@ -119,27 +120,27 @@ impl Settings {
     /// # Errors
     ///
     /// Every mistake of every layer that was looked at.
-    pub fn load(sources: Sources<'_>) -> Result<(Self, Vec<String>), Mistakes> {
+    pub fn load(sources: Sources<'_>) -> Result<(Self, Vec<String>), SettingErrors> {
         let Sources { flags, config, environment, needed } = sources;
-        let (file, mistakes) = File::load(config, environment);
-        let settings = Self::resolve(&Layers { flags, environment, file: &file }, needed, mistakes)?;
-        Ok((settings, environment.strangers()))
+        let (file, errors) = File::load(config, environment);
+        let settings = Self::resolve(&Layers { flags, environment, file: &file }, needed, errors)?;
+        Ok((settings, layers::unknown_variables(environment)))
     }
 
     /// The settings of a file's text alone, with every mistake; a text that is no TOML has no settings.
     #[cfg(feature = "fuzz")]
-    pub(crate) fn of_text(text: &str) -> Result<Self, Mistakes> {
-        let (file, mistakes) = File::read("settings.toml".into(), text.parse().unwrap_or_default());
+    pub(crate) fn of_text(text: &str) -> Result<Self, SettingErrors> {
+        let (file, errors) = File::read("settings.toml".into(), text.parse().unwrap_or_default());
         let (flags, environment) = (Flags::new(), Environment::default());
-        Self::resolve(&Layers { flags: &flags, environment: &environment, file: &file }, &[], mistakes)
+        Self::resolve(&Layers { flags: &flags, environment: &environment, file: &file }, &[], errors)
     }
 
     fn resolve(
         layers: &Layers<'_>,
         needed: &[&'static Setting],
-        mistakes: Vec<Mistake>,
-    ) -> Result<Self, Mistakes> {
-        let mut reader = Reader { layers, mistakes };
+        errors: Vec<SettingError>,
+    ) -> Result<Self, SettingErrors> {
+        let mut reader = Reader { layers, errors };
         for setting in needed {
             reader.need(setting);
         }
@@ -173,9 +174,9 @@ impl Settings {
     }
 }
 
-fn delivery(reader: &mut Reader<'_>) -> deliver::Options {
+fn delivery(reader: &mut Reader<'_>) -> deliver::DeliveryOptions {
     let timeout = reader.millis(&table::TIMEOUT_MS);
-    deliver::Options {
+    deliver::DeliveryOptions {
         connect_timeout: reader.millis(&table::CONNECT_TIMEOUT_MS).min(timeout),
         timeout,
         attempts: reader.number(&table::ATTEMPTS),
@@ -184,18 +185,18 @@ fn delivery(reader: &mut Reader<'_>) -> deliver::Options {
         retry_after_most: reader.millis(&table::RETRY_AFTER_MAX_MS),
         horizon: Duration::from_secs(60 * u64::from(reader.number(&table::HORIZON_MINUTES))),
         concurrency: reader.number(&table::CONCURRENCY) as usize,
-        ..deliver::Options::default()
+        ..deliver::DeliveryOptions::default()
     }
 }
 
-fn trust(reader: &mut Reader<'_>) -> deliver::TrustOptions {
+fn trust(reader: &mut Reader<'_>) -> deliver::AuthSettings {
     let (certificate, key) = (reader.secret(&table::TLS_CERTIFICATE), reader.secret(&table::TLS_KEY));
     match (&certificate, &key) {
         (Some(_), None) => reader.need(&table::TLS_KEY),
         (None, Some(_)) => reader.need(&table::TLS_CERTIFICATE),
         _ => {}
     }
-    deliver::TrustOptions {
+    deliver::AuthSettings {
         signing: reader.signing(&table::SIGNING_SECRET),
         signing_of_services: reader.secrets_of_services(&table::SIGNING_SECRETS),
         headers: reader.secret(&table::HEADERS_SECRET),

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::error::{Origin, SettingError, SettingErrors};
 use super::layers::Layers;
-use super::mistake::{Mistake, Mistakes, Origin};
 use super::table::{Kind, Setting};
 use super::{Place, Settings};
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
+use crate::base::text::quoted;
+use crate::base::url::{Url, UrlError};
 use crate::deliver::Signing;
-use crate::network::{Networks, NetworksError};
+use crate::model::network::{Networks, NetworksError};
+use crate::pipeline::Senders;
 use crate::secrets::{REFERENCES_MAX, SecretRef};
-use crate::stage::Senders;
-use crate::text::quoted;
-use crate::url::{Url, UrlError};
 
 /// The most services with secrets of their own.
 const SERVICES_MAX: usize = 1_000;
@@ -33,14 +33,14 @@ enum Wrong {
 /// Reads settings one by one and keeps the mistakes.
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers<'a>,
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) errors: Vec<SettingError>,
 }
 
 impl Reader<'_> {
     /// Notes when a setting has no value.
     pub(super) fn need(&mut self, setting: &'static Setting) {
         if self.layers.all(setting).is_empty() {
-            self.mistakes.push(Mistake::Missing(setting));
+            self.errors.push(SettingError::Missing(setting));
         }
     }
 
@@ -50,9 +50,9 @@ impl Reader<'_> {
         let mut values = self.layers.all(setting).into_iter().map(|(text, origin)| {
             parse(text.trim()).map_err(|wrong| match wrong {
                 Wrong::Kind => {
-                    Mistake::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
+                    SettingError::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
                 }
-                Wrong::Because(problem) => Mistake::Unusable { origin, problem },
+                Wrong::Because(problem) => SettingError::Unusable { origin, problem },
             })
         });
         let strongest = values.next()?;
@@ -61,7 +61,7 @@ impl Reader<'_> {
             Ok(value) => (Some(value), None),
             Err(mistake) => (None, Some(mistake)),
         };
-        self.mistakes.extend(mistake.into_iter().chain(weaker));
+        self.errors.extend(mistake.into_iter().chain(weaker));
         value
     }
 
@@ -77,7 +77,7 @@ impl Reader<'_> {
                     other.variable()
                 );
                 let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
-                self.mistakes.extend(origin.map(|origin| Mistake::Unusable { origin, problem }));
+                self.errors.extend(origin.map(|origin| SettingError::Unusable { origin, problem }));
             } else {
                 seen.push((setting, url));
             }
@@ -89,7 +89,7 @@ impl Reader<'_> {
         for (name, value) in self.layers.environment.beginning_with(ENDPOINT_VARIABLE) {
             if let Err(error) = Url::parse(value.trim()) {
                 let origin = Origin::Variable(name.to_owned());
-                self.mistakes.push(Mistake::Unusable { origin, problem: error.to_string() });
+                self.errors.push(SettingError::Unusable { origin, problem: error.to_string() });
             }
         }
     }
@@ -242,8 +242,8 @@ impl Reader<'_> {
     }
 
     /// The settings, unless there was a mistake.
-    pub(super) fn finish(self, settings: Settings) -> Result<Settings, Mistakes> {
-        if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
+    pub(super) fn finish(self, settings: Settings) -> Result<Settings, SettingErrors> {
+        if self.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(self.errors)) }
     }
 }
 

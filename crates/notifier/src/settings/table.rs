@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
-use crate::network;
+use crate::model::network;
 
 /// What every environment variable of this product begins with.
 pub const PREFIX: &str = "NOTIFIER_";

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::layers::unknown_variables;
 use super::*;
 use crate::deliver::Signing;
 use crate::secrets::SecretRef;
@@ -13,16 +14,16 @@ fn flags(pairs: &[(&'static str, &str)]) -> Flags {
 /// Settings out of flags, environment variables and the text of a file called `n.toml`.
 fn load(flags: &Flags, variables: &[(&str, &str)], toml: &str) -> Result<Settings, Vec<String>> {
     let environment: Environment = variables.iter().copied().collect();
-    let (file, mistakes) = File::read("n.toml".into(), toml.parse().unwrap());
+    let (file, errors) = File::read("n.toml".into(), toml.parse().unwrap());
     let layers = Layers { flags, environment: &environment, file: &file };
-    Settings::resolve(&layers, &[], mistakes).map_err(|m| m.0.iter().map(ToString::to_string).collect())
+    Settings::resolve(&layers, &[], errors).map_err(|m| m.0.iter().map(ToString::to_string).collect())
 }
 
 /// The one complaint about one environment variable.
 fn complaint(variable: &str, value: &str) -> String {
-    let mistakes = load(&flags(&[]), &[(variable, value)], "").unwrap_err();
-    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
-    mistakes.concat()
+    let errors = load(&flags(&[]), &[(variable, value)], "").unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.concat()
 }
 
 #[test]
@@ -33,18 +34,18 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
     assert_eq!(settings.delivery.timeout, Duration::from_secs(1));
     assert_eq!(settings.delivery.attempts, 6);
     assert_eq!(settings.delivery.concurrency, 9);
-    assert_eq!(settings.health, Health::Detect);
+    assert_eq!(settings.health, HealthPolicy::Detect);
 }
 
 #[test]
 fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
-    let mistakes = load(
+    let errors = load(
         &flags(&[("health", "maybe")]),
         &[("NOTIFIER_TIMEOUT_MS", "soon"), ("NOTIFIER_TASKS_QUEUE_URL", "tasks")],
         "conncurrency = 5\nattempts = 0\nlisten = 1.5\nzzz = 1",
     );
     assert_eq!(
-        mistakes.unwrap_err(),
+        errors.unwrap_err(),
         [
             "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
             "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
@@ -103,8 +104,8 @@ fn networks_are_a_list_in_either_form() {
 fn the_defaults_are_those_of_the_library() {
     let settings = load(&flags(&[]), &[], "").unwrap();
     assert_eq!(settings.allow_networks, Networks::default());
-    assert_eq!(settings.delivery, deliver::Options::default());
-    assert_eq!(settings.health, Health::default());
+    assert_eq!(settings.delivery, deliver::DeliveryOptions::default());
+    assert_eq!(settings.health, HealthPolicy::default());
     assert!((settings.aws_budget_percent - crate::aws::budget::PERCENT_DEFAULT).abs() < f64::EPSILON);
 }
 
@@ -133,9 +134,9 @@ fn what_is_needed_and_missing_is_named_with_both_its_names() {
     let (file, _) = File::read(PathBuf::new(), toml::Table::new());
     let flags = flags(&[("tasks_queue_url", "http://127.0.0.1/1/tasks")]);
     let layers = Layers { flags: &flags, environment: &Environment::default(), file: &file };
-    let mistakes = Settings::resolve(&layers, &table::QUEUES, Vec::new()).unwrap_err();
+    let errors = Settings::resolve(&layers, &table::QUEUES, Vec::new()).unwrap_err();
     assert_eq!(
-        mistakes.to_string(),
+        errors.to_string(),
         "2 settings are wrong\n  \
          NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url\n  \
          NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url"
@@ -151,10 +152,10 @@ fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
             .unwrap_err()
             .0
     };
-    let mistakes = load("/nowhere/n.toml");
-    assert_eq!(mistakes.len(), 2);
+    let errors = load("/nowhere/n.toml");
+    assert_eq!(errors.len(), 2);
     assert_eq!(
-        mistakes[0].to_string(),
+        errors[0].to_string(),
         "NOTIFIER_CONFIG: /nowhere/n.toml cannot be read: No such file or directory (os error 2)"
     );
     let broken = std::env::temp_dir().join(format!("notifier-broken-{}.toml", std::process::id()));
@@ -166,13 +167,13 @@ fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
 
 #[test]
 fn a_value_that_a_stronger_one_hides_is_checked_too() {
-    let mistakes = load(
+    let errors = load(
         &flags(&[("attempts", "5")]),
         &[("NOTIFIER_ATTEMPTS", "many"), ("NOTIFIER_TIMEOUT_MS", "100")],
         "attempts = 0\ntimeout_ms = 'soon'\nhealth = 'maybe'",
     );
     assert_eq!(
-        mistakes.unwrap_err(),
+        errors.unwrap_err(),
         [
             "health in n.toml: `maybe` is not `detect`, `require` or `ignore`",
             "timeout_ms in n.toml: `soon` is not a whole number from 1 to 600000",
@@ -191,10 +192,10 @@ fn one_queue_for_two_stages_is_a_mistake_that_names_both() {
         ("NOTIFIER_SERVICES_QUEUE_URL", other),
         ("NOTIFIER_TASKS_QUEUE_URL", url),
     ];
-    let mistakes = load(&flags(&[]), &variables, "").unwrap_err();
+    let errors = load(&flags(&[]), &variables, "").unwrap_err();
     let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; each stage has a queue of \
                 its own";
-    assert_eq!(mistakes, [says]);
+    assert_eq!(errors, [says]);
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn an_endpoint_of_aws_is_checked_with_everything_else() {
 
 #[test]
 fn only_a_near_name_is_suggested() {
-    let warning = |name: &str| [(name, "x")].into_iter().collect::<Environment>().strangers().concat();
+    let warning = |name: &str| unknown_variables(&[(name, "x")].into_iter().collect()).concat();
     for (name, meant) in [
         ("NOTIFIER_HELTH", "NOTIFIER_HEALTH"),
         ("NOTIFIER_LEDGR", "NOTIFIER_LEDGER"),
@@ -283,8 +284,8 @@ fn secrets_are_named_and_never_repeated() {
     let says = complaint("NOTIFIER_SIGNING_SECRETS", &format!("web=env:A,api={key}"));
     assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is a key itself"), "{says}");
     assert!(!says.contains(material), "{says}");
-    let mistakes = load(&flags(&[]), &[], &format!("signing_secret = {{ value = '{key}' }}")).unwrap_err();
-    assert!(!mistakes.concat().contains(material), "{mistakes:?}");
+    let errors = load(&flags(&[]), &[], &format!("signing_secret = {{ value = '{key}' }}")).unwrap_err();
+    assert!(!errors.concat().contains(material), "{errors:?}");
 }
 
 #[test]

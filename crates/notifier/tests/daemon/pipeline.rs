@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
 use notifier::aws::budget::Budget;
+use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Queues, Served};
 use notifier::deliver::{self, Deliverer};
-use notifier::discover::{Discovery, Health};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::Ledger;
-use notifier::network::Networks;
-use notifier::progress::Progress;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::{Ctx, Senders};
 use notifier::queue::Trace;
-use notifier::stage::{Ctx, Senders};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -53,10 +53,10 @@ impl Setup {
         let sim = Simulator::start(Fleet::from_toml(fleet).unwrap(), options).await.unwrap();
         let aws = Aws { budget, ..Aws::at(&sim.url(), "us-east-1") };
         let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let (clock, options) = (clock(&aws), deliver::Options::default());
+        let (clock, options) = (clock(&aws), deliver::DeliveryOptions::default());
         let ctx = Ctx::new(
-            Discovery::new(&aws, Health::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Chance::seeded(1)),
+            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
+            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
             Ledger::none(),
             Progress::default(),
             clock,
@@ -73,7 +73,7 @@ impl Setup {
 
     fn serve(
         &self,
-        options: daemon::Options,
+        options: daemon::DaemonOptions,
     ) -> (JoinHandle<Result<Served, DaemonError>>, CancellationToken) {
         let shutdown = CancellationToken::new();
         let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
@@ -82,7 +82,7 @@ impl Setup {
 
     /// Publishes one body and lets the daemon run until the fleet has been called so often.
     async fn calls(&self, queue: &notifier::queue::Queue, body: &Value, calls: usize) -> Served {
-        let (served, shutdown) = self.serve(daemon::Options::new(Chance::seeded(1)));
+        let (served, shutdown) = self.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
         queue.publish(&[body.to_string()], &Trace::default()).await.unwrap();
         eventually("call", async || self.sqs.simulator().received().len() >= calls).await;
         shutdown.cancel();
@@ -126,7 +126,8 @@ async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_thei
     let body = json!({"cluster": "prod", "services": names}).to_string();
     let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
     observer.publish(&bodies, &Trace::default()).await.unwrap();
-    let options = daemon::Options { grace: Duration::ZERO, ..daemon::Options::new(Chance::seeded(1)) };
+    let options =
+        daemon::DaemonOptions { grace: Duration::ZERO, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     let (served, shutdown) = setup.serve(options);
     let described = || setup.sqs.simulator().count("DescribeServices");
     eventually("work", async || described() > 50).await;
@@ -171,7 +172,8 @@ async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
         (observer.as_ref().unwrap(), services.as_ref().unwrap(), tasks.as_ref().unwrap());
     observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
 
-    let only_first = daemon::Options { tasks: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+    let only_first =
+        daemon::DaemonOptions { tasks: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     let (served, shutdown) = setup.serve(only_first);
     eventually("message", async || setup.sqs.depth(services).await == (1, 0)).await;
     shutdown.cancel();
@@ -183,7 +185,7 @@ async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     assert_eq!(known.map(|name| body[name].as_str().unwrap()), ["prod", "checkout", "8080", "/v1.0/notify"]);
 
     let only_second =
-        daemon::Options { services: None, notify: None, ..daemon::Options::new(Chance::seeded(1)) };
+        daemon::DaemonOptions { services: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
     let (served, shutdown) = setup.serve(only_second);
     eventually("messages", async || setup.sqs.depth(tasks).await == (2, 0)).await;
     shutdown.cancel();
@@ -213,11 +215,11 @@ async fn one_wrong_queue_stops_the_daemon_and_is_named() {
     let mut setup = Setup::new().await;
     let url = format!("{}-gone", setup.queues.services.as_ref().unwrap().url());
     setup.queues.services =
-        Some(notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Chance::seeded(1)));
-    let (served, _shutdown) = setup.serve(daemon::Options::new(Chance::seeded(1)));
+        Some(notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Rng::seeded(1)));
+    let (served, _shutdown) = setup.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "stage tasks cannot work through its queue");
-    assert!(notifier::queue::chain(&error).contains(&url), "{error:?}");
+    assert!(notifier::base::text::chain(&error).contains(&url), "{error:?}");
 }
 
 /// One HTTP request, word for word, and the whole answer.

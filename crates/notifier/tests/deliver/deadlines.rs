@@ -3,15 +3,19 @@
 use std::error::Error;
 use std::time::Duration;
 
-use notifier::deliver::{AttemptError, Options, Round, Unfinished};
-use notifier::outcome::{DeliveryResult, Outcome};
-use notifier::progress::Progress;
+use notifier::deliver::{AttemptError, DeliveryOptions, Round, Unfinished};
+use notifier::model::Progress;
+use notifier::model::{DeliveryResult, Outcome};
 use tokio::time::Instant;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliverer, endpoint, ms, patient};
 
-async fn deliver(options: &Options, server: &Server, time: Duration) -> Result<DeliveryResult, Unfinished> {
+async fn deliver(
+    options: &DeliveryOptions,
+    server: &Server,
+    time: Duration,
+) -> Result<DeliveryResult, Unfinished> {
     let (endpoint, progress) = (endpoint(server.address), Progress::default());
     let settled = deliverer(options).deliver(&broadcast(), &endpoint, &progress, within(time)).await;
     settled.map(|settled| settled.result)
@@ -50,7 +54,7 @@ async fn an_attempt_ends_at_the_deadline_and_is_handed_back() {
 #[tokio::test]
 async fn even_the_last_attempt_is_handed_back_when_the_deadline_ended_it() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
-    let options = Options { attempts: 1, ..patient() };
+    let options = DeliveryOptions { attempts: 1, ..patient() };
     let unfinished = deliver(&options, &server, ms(300)).await.unwrap_err();
     assert!(matches!(unfinished.last, Some(AttemptError::CutOff)), "{unfinished:?}");
 }
@@ -70,7 +74,7 @@ async fn a_wait_that_the_deadline_does_not_allow_is_handed_back_at_once() {
 #[tokio::test]
 async fn a_delivery_that_finds_no_free_slot_in_time_is_handed_back() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
-    let deliverer = deliverer(&Options { concurrency: 1, ..patient() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 1, ..patient() });
     let (broadcast, endpoint, progress) = (broadcast(), endpoint(server.address), Progress::default());
     let (first, second) = tokio::join!(
         deliverer.deliver(&broadcast, &endpoint, &progress, within(ms(600))),

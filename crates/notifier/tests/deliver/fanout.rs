@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::Clock;
-use notifier::deliver::{Options, Round};
-use notifier::fleet::Endpoint;
-use notifier::outcome::{Cause, Outcome, Settled};
-use notifier::progress::{Progress, Step};
+use notifier::base::Clock;
+use notifier::deliver::{DeliveryOptions, Round};
+use notifier::model::Endpoint;
+use notifier::model::{Cause, Outcome, Settled};
+use notifier::model::{Progress, Step};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::{Act, Server, reply};
@@ -76,7 +76,7 @@ async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_of_concurrency_is_used_and_never_exceeded() {
     let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
-    let deliverer = deliverer(&Options { concurrency: 7, ..patient() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 7, ..patient() });
     let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 100), &Progress::default()).await;
     assert!(outcomes(&settled).iter().all(|outcome| *outcome == Outcome::Delivered));
     assert_eq!((server.seen().len(), server.most_open()), (100, 7));
@@ -88,7 +88,7 @@ async fn the_limit_of_concurrency_is_used_and_never_exceeded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clones_and_single_deliveries_share_one_limit() {
     let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
-    let deliverer = deliverer(&Options { concurrency: 3, ..patient() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 3, ..patient() });
     let (broadcast, progress, other) = (broadcast(), Progress::default(), deliverer.clone());
     let single = endpoint(server.address);
     let (one, two, three) = tokio::join!(
@@ -111,7 +111,7 @@ async fn stop_when(stop: &CancellationToken, is_so: impl Fn() -> bool) {
 #[tokio::test]
 async fn when_nobody_else_is_to_be_called_whoever_is_being_called_may_still_answer() {
     let server = Server::playing(vec![slowly("200 OK", ms(300))]).await;
-    let options = Options { concurrency: 1, grace: Duration::from_secs(60), ..patient() };
+    let options = DeliveryOptions { concurrency: 1, grace: Duration::from_secs(60), ..patient() };
     let (deliverer, stop, broadcast) = (deliverer(&options), CancellationToken::new(), broadcast());
     let progress = Progress::default();
     let (ended, ()) = tokio::join!(
@@ -132,7 +132,7 @@ async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_h
     let silent = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
     let failing = Server::answering("503 x").await;
     let wait = Duration::from_secs(600);
-    let options = Options { wait_first: wait, wait_most: wait, grace: ms(50), ..patient() };
+    let options = DeliveryOptions { wait_first: wait, wait_most: wait, grace: ms(50), ..patient() };
     let (deliverer, stop, broadcast) = (deliverer(&options), CancellationToken::new(), broadcast());
     let (progress, steps) = recorder();
     let endpoints = vec![endpoint(silent.address), endpoint(failing.address)];
@@ -164,8 +164,12 @@ async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_h
 #[tokio::test]
 async fn everybody_is_called_once_before_anybody_is_called_again() {
     let server = Server::answering("500 x").await;
-    let options =
-        Options { concurrency: 1, wait_first: Duration::ZERO, wait_most: Duration::ZERO, ..patient() };
+    let options = DeliveryOptions {
+        concurrency: 1,
+        wait_first: Duration::ZERO,
+        wait_most: Duration::ZERO,
+        ..patient()
+    };
     let settled =
         deliverer(&options).deliver_all(&broadcast(), tasks(&server, 30), &Progress::default()).await;
     assert!(settled.iter().all(|settled| settled.result.attempts == 3));
@@ -180,7 +184,7 @@ async fn everybody_is_called_once_before_anybody_is_called_again() {
 async fn a_delivery_that_waits_holds_no_slot() {
     let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
     let fine = Server::answering("200 OK").await;
-    let deliverer = deliverer(&Options { concurrency: 1, ..patient() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 1, ..patient() });
     let mut endpoints = vec![endpoint(busy.address)];
     endpoints.extend(tasks(&fine, 10));
     let settled = deliverer.deliver_all(&broadcast(), endpoints, &Progress::default()).await;
@@ -204,7 +208,7 @@ async fn a_delivery_that_waits_holds_no_slot() {
 async fn tasks_that_hang_cost_their_neighbours_nothing() {
     let hung = Server::playing(vec![vec![Act::Hang]]).await;
     let fine = Server::answering("200 OK").await;
-    let deliverer = deliverer(&Options { concurrency: 8, ..hasty() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 8, ..hasty() });
     let mut endpoints = tasks(&hung, 4);
     endpoints.extend(tasks(&fine, 40));
     let (progress, steps) = recorder();
@@ -229,7 +233,7 @@ async fn an_attempt_that_panics_fails_alone() {
         assert!(reads.fetch_add(1, Ordering::SeqCst) != 2, "the clock stopped");
         SystemTime::UNIX_EPOCH
     });
-    let deliverer = deliverer_at(&Options { concurrency: 1, ..patient() }, clock);
+    let deliverer = deliverer_at(&DeliveryOptions { concurrency: 1, ..patient() }, clock);
     let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 5), &Progress::default()).await;
     let mut expected = [Outcome::Delivered; 5];
     expected[2] = Outcome::Failed;
@@ -241,7 +245,7 @@ async fn an_attempt_that_panics_fails_alone() {
 #[tokio::test]
 async fn dropping_the_broadcast_ends_its_attempts() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
-    let deliverer = deliverer(&Options { concurrency: 5, ..patient() });
+    let deliverer = deliverer(&DeliveryOptions { concurrency: 5, ..patient() });
     let (broadcast, progress) = (broadcast(), Progress::default());
     let running = deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress);
     tokio::select! {

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use notifier::ambient::Chance;
-use notifier::deliver::{Deliverer, Options, Round};
-use notifier::network::Networks;
-use notifier::outcome::{DeliveryResult, Outcome};
-use notifier::progress::Progress;
+use notifier::base::Rng;
+use notifier::deliver::{Deliverer, DeliveryOptions, Round};
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::model::{DeliveryResult, Outcome};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliver, endpoint, fixed_clock, hasty, ms, patient};
 
-async fn meets(options: &Options, script: Vec<Act>) -> DeliveryResult {
+async fn meets(options: &DeliveryOptions, script: Vec<Act>) -> DeliveryResult {
     let server = Server::playing(vec![script]).await;
     let started = Instant::now();
     let result = deliver(options, server.address).await;
@@ -21,7 +21,7 @@ async fn meets(options: &Options, script: Vec<Act>) -> DeliveryResult {
     result
 }
 
-async fn check(options: &Options, script: Vec<Act>, outcome: Outcome, reason: &str) {
+async fn check(options: &DeliveryOptions, script: Vec<Act>, outcome: Outcome, reason: &str) {
     let result = meets(options, script).await;
     assert_eq!((result.outcome, result.reason.as_deref().unwrap_or_default()), (outcome, reason));
 }
@@ -48,7 +48,7 @@ async fn a_host_that_never_completes_the_connection_is_given_up_in_time() {
         queued.push(stream);
         assert!(queued.len() < 100, "the queue never fills");
     }
-    let options = Options { connect_timeout: ms(200), ..hasty() };
+    let options = DeliveryOptions { connect_timeout: ms(200), ..hasty() };
     let result = deliver(&options, address).await;
     assert_eq!(result.outcome, Outcome::Failed);
     assert_eq!(result.reason.unwrap(), "no connection within 200ms");
@@ -108,16 +108,16 @@ async fn a_no_with_a_body_without_end_is_a_no_with_the_start_of_it() {
 
 #[tokio::test]
 async fn no_more_of_a_body_is_read_than_the_limit() {
-    let options = Options { answer_bytes_max: 8, ..patient() };
+    let options = DeliveryOptions { answer_bytes_max: 8, ..patient() };
     check(&options, reply("403 x", "12345678"), Outcome::Rejected, "answered 403 Forbidden: 12345678").await;
     check(&options, reply("403 x", "123456789"), Outcome::Rejected, "answered 403 Forbidden: 12345678").await;
-    let nothing = Options { answer_bytes_max: 0, ..patient() };
+    let nothing = DeliveryOptions { answer_bytes_max: 0, ..patient() };
     check(&nothing, reply("403 x", "123456789"), Outcome::Rejected, "answered 403 Forbidden").await;
 }
 
 #[tokio::test]
 async fn a_head_beyond_all_bounds_is_a_failed_attempt() {
-    let options = Options { attempts: 1, ..patient() };
+    let options = DeliveryOptions { attempts: 1, ..patient() };
     let begin = || write("HTTP/1.1 200 OK\r\n");
     let long_line = vec![Act::Read, begin(), write("x-long: "), Act::Flood(vec![b'x'; 4096])];
     let lines = vec![Act::Read, begin(), Act::Flood(b"x-many: 1\r\n".repeat(100))];
@@ -148,7 +148,7 @@ async fn what_is_not_http_is_tried_again() {
         let result = deliver(&patient(), server.address).await;
         assert_eq!((result.outcome, result.attempts), (Outcome::Delivered, 2), "{garbage:?}");
     }
-    let options = Options { attempts: 1, ..patient() };
+    let options = DeliveryOptions { attempts: 1, ..patient() };
     let result = meets(&options, vec![Act::Read, write("SSH-2.0-OpenSSH_9.2\r\n")]).await;
     assert!(result.reason.unwrap().starts_with("the answer cannot be read: "));
 }
@@ -168,7 +168,7 @@ async fn what_a_task_says_cannot_write_to_a_terminal() {
 #[tokio::test]
 async fn a_closed_address_is_never_connected_to() {
     let server = Server::answering("200 OK").await;
-    let deliverer = Deliverer::new(&patient(), Networks::default(), fixed_clock(), Chance::seeded(1));
+    let deliverer = Deliverer::new(&patient(), Networks::default(), fixed_clock(), Rng::seeded(1));
     let endpoint = endpoint(server.address);
     let result = deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
     let result = result.unwrap().result;

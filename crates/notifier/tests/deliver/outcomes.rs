@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use notifier::deliver::{Options, Round};
-use notifier::outcome::Outcome;
-use notifier::progress::Step;
+use notifier::deliver::{DeliveryOptions, Round};
+use notifier::model::Outcome;
+use notifier::model::Step;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{NOW, broadcast, deliver, deliverer, deserted, endpoint, ms, patient, recorder, waits};
@@ -121,14 +121,14 @@ async fn a_broken_connection_is_tried_again() {
         reply("200 OK", ""),
     ];
     let server = Server::playing(scripts).await;
-    let result = deliver(&Options { attempts: 5, ..patient() }, server.address).await;
+    let result = deliver(&DeliveryOptions { attempts: 5, ..patient() }, server.address).await;
     assert_eq!((result.outcome, result.attempts), (Outcome::Delivered, 5));
 }
 
 #[tokio::test]
 async fn the_status_is_that_of_the_last_attempt() {
     let server = Server::playing(vec![reply("503 x", ""), vec![Act::Read, Act::Reset]]).await;
-    let result = deliver(&Options { attempts: 2, ..patient() }, server.address).await;
+    let result = deliver(&DeliveryOptions { attempts: 2, ..patient() }, server.address).await;
     assert_eq!((result.outcome, result.status), (Outcome::Failed, None));
     assert!(result.reason.unwrap().starts_with("the connection broke off: "));
 }
@@ -147,7 +147,7 @@ async fn wait_after(retry_after: &str, retry_after_most: Duration) -> Duration {
     let head = format!("503 x\r\nretry-after: {retry_after}");
     let server = Server::playing(vec![reply(&head, ""), reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
-    let options = Options { retry_after_most, ..patient() };
+    let options = DeliveryOptions { retry_after_most, ..patient() };
     deliverer(&options)
         .deliver(&broadcast(), &endpoint(server.address), &progress, Round::default())
         .await

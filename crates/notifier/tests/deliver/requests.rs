@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use notifier::deliver::Round;
-use notifier::fleet::Endpoint;
-use notifier::outcome::Outcome;
-use notifier::progress::Progress;
+use notifier::model::Endpoint;
+use notifier::model::Outcome;
+use notifier::model::Progress;
 use wire::{DeliveryId, Draft, Envelope, Method};
 
 use crate::server::{Seen, Server, reply};

@@ -12,12 +12,12 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use notifier::aws::Aws;
-use notifier::deliver::{Deliverer, Options, Signing, Trust, TrustOptions};
-use notifier::fleet::Endpoint;
-use notifier::outcome::{Outcome, Settled};
-use notifier::progress::Progress;
+use notifier::base::Environment;
+use notifier::deliver::{Auth, AuthSettings, Deliverer, DeliveryOptions, Signing};
+use notifier::model::Endpoint;
+use notifier::model::Progress;
+use notifier::model::{Outcome, Settled};
 use notifier::secrets::{SecretRef, Vault};
-use notifier::settings::Environment;
 use receiver::{Identity, Notification, Receiver, on_event};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -103,10 +103,10 @@ impl Fleet {
         boto.secret(SECRET, OLD).await;
         let aws = Aws::at(&emulator.url, "us-east-1");
         let signing = Signing::By(vec![SecretRef::SecretsManager(SECRET.to_owned())]);
-        let options = TrustOptions { signing, refresh: REFRESH, ..TrustOptions::default() };
+        let options = AuthSettings { signing, refresh: REFRESH, ..AuthSettings::default() };
         let vault = Vault::new(Environment::default(), Some(aws.secrets));
-        let trust = Trust::load(&options, &vault).await.unwrap();
-        let deliverer = deliverer(&Options { concurrency: CONCURRENCY, ..patient() }).trusting(trust);
+        let trust = Auth::load(&options, &vault).await.unwrap();
+        let deliverer = deliverer(&DeliveryOptions { concurrency: CONCURRENCY, ..patient() }).trusting(trust);
         let mut fleet = Self {
             receivers: Vec::new(),
             endpoints: Vec::new(),

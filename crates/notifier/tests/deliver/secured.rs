@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifier::deliver::{Options, Round, Trust, TrustOptions};
-use notifier::outcome::{DeliveryResult, Outcome};
-use notifier::progress::Progress;
+use notifier::deliver::{Auth, AuthSettings, DeliveryOptions, Round};
+use notifier::model::Progress;
+use notifier::model::{DeliveryResult, Outcome};
 use notifier::secrets::SecretRef;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
@@ -99,13 +99,13 @@ impl Task {
     }
 }
 
-/// Trust in this authority alone, with a certificate to show if there is one.
-async fn trusting(authority: &Authority, client: Option<&Pair>) -> Trust {
+/// Auth in this authority alone, with a certificate to show if there is one.
+async fn trusting(authority: &Authority, client: Option<&Pair>) -> Auth {
     let reference = |name: &str| SecretRef::Env(name.to_owned());
-    let options = TrustOptions {
+    let options = AuthSettings {
         tls_ca: Some(reference("CA")),
         tls_client: client.map(|_| (reference("CERTIFICATE"), reference("KEY"))),
-        ..TrustOptions::default()
+        ..AuthSettings::default()
     };
     let mut variables = vec![("CA", authority.certificate.as_str())];
     if let Some(client) = client {
@@ -114,9 +114,13 @@ async fn trusting(authority: &Authority, client: Option<&Pair>) -> Trust {
     trust(options, &variables).await
 }
 
-async fn call(trust: Trust, address: std::net::SocketAddr, name: Option<&str>) -> DeliveryResult {
+async fn call(trust: Auth, address: std::net::SocketAddr, name: Option<&str>) -> DeliveryResult {
     call_with(
-        &Options { timeout: Duration::from_secs(20), connect_timeout: Duration::from_secs(20), ..hasty() },
+        &DeliveryOptions {
+            timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(20),
+            ..hasty()
+        },
         trust,
         address,
         name,
@@ -125,8 +129,8 @@ async fn call(trust: Trust, address: std::net::SocketAddr, name: Option<&str>) -
 }
 
 async fn call_with(
-    options: &Options,
-    trust: Trust,
+    options: &DeliveryOptions,
+    trust: Auth,
     address: std::net::SocketAddr,
     name: Option<&str>,
 ) -> DeliveryResult {
@@ -181,7 +185,7 @@ async fn a_certificate_of_another_authority_name_or_time_is_not_believed() {
 #[tokio::test]
 async fn the_authorities_of_the_system_do_not_vouch_for_a_private_one() {
     let task = Task::start(&Authority::new().issue("127.0.0.1", |_| ()), None).await;
-    let result = call(trust(TrustOptions::default(), &[]).await, task.address, None).await;
+    let result = call(trust(AuthSettings::default(), &[]).await, task.address, None).await;
     check_refused(&result, &task, "no TLS");
 }
 
@@ -209,14 +213,14 @@ async fn there_is_no_way_back_to_plain_http() {
     assert_eq!(result.outcome, Outcome::Failed);
     assert!(plain.seen().is_empty(), "nothing readable was sent");
 
-    let unset = call(Trust::default(), deserted(), None).await;
+    let unset = call(Auth::default(), deserted(), None).await;
     assert_eq!(unset.reason.as_deref(), Some("`https` is not set up here"));
 }
 
 #[tokio::test]
 async fn a_task_that_never_ends_the_handshake_is_given_up_in_time() {
     let mute = Server::playing(vec![vec![Act::Hang]]).await;
-    let options = Options { connect_timeout: ms(300), ..hasty() };
+    let options = DeliveryOptions { connect_timeout: ms(300), ..hasty() };
     let result = call_with(&options, trusting(&Authority::new(), None).await, mute.address, None).await;
     assert_eq!(result.reason.as_deref(), Some("no connection within 300ms"));
 }

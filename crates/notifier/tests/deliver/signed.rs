@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
-use notifier::ambient::Clock;
-use notifier::deliver::{Deliverer, Round, Signing, Trust, TrustOptions};
-use notifier::outcome::Outcome;
-use notifier::progress::Progress;
+use notifier::base::Clock;
+use notifier::base::Environment;
+use notifier::deliver::{Auth, AuthSettings, Deliverer, Round, Signing};
+use notifier::model::Outcome;
+use notifier::model::Progress;
 use notifier::secrets::{SecretRef, Vault};
-use notifier::settings::Environment;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys, key_pair};
@@ -28,14 +28,14 @@ pub(crate) const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// What these options come to, with these variables to refer to.
-pub(crate) async fn trust(options: TrustOptions, variables: &[(&str, &str)]) -> Trust {
+pub(crate) async fn trust(options: AuthSettings, variables: &[(&str, &str)]) -> Auth {
     let environment: Environment = variables.iter().copied().collect();
-    Trust::load(&options, &Vault::new(environment, None)).await.unwrap()
+    Auth::load(&options, &Vault::new(environment, None)).await.unwrap()
 }
 
-fn by(references: &str) -> TrustOptions {
+fn by(references: &str) -> AuthSettings {
     let signing = Signing::By(SecretRef::list(references).unwrap());
-    TrustOptions { signing, refresh: Duration::from_secs(1), ..TrustOptions::default() }
+    AuthSettings { signing, refresh: Duration::from_secs(1), ..AuthSettings::default() }
 }
 
 /// The event with what makes a difference on the way: order, digits, escapes.
@@ -48,7 +48,7 @@ fn rich() -> Broadcast {
     rich
 }
 
-async fn sent(trust: Trust, change: impl FnOnce(&mut notifier::fleet::Endpoint)) -> Seen {
+async fn sent(trust: Auth, change: impl FnOnce(&mut notifier::model::Endpoint)) -> Seen {
     let server = Server::answering("202 Accepted").await;
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
@@ -89,7 +89,7 @@ async fn a_bare_get_is_signed_over_an_empty_body() {
 
 #[tokio::test]
 async fn without_keys_nothing_claims_to_be_signed() {
-    assert_eq!(sent(Trust::default(), |_| ()).await.header("webhook-signature"), None);
+    assert_eq!(sent(Auth::default(), |_| ()).await.header("webhook-signature"), None);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_service_with_keys_of_its_own_gets_no_others() {
 
 #[tokio::test]
 async fn headers_of_a_secret_are_sent_along() {
-    let options = TrustOptions { headers: Some(SecretRef::Env("H".into())), ..TrustOptions::default() };
+    let options = AuthSettings { headers: Some(SecretRef::Env("H".into())), ..AuthSettings::default() };
     let trust = trust(options, &[("H", "Authorization: Bearer t0ken\nx-team: core")]).await;
     assert!(!format!("{trust:?}").contains("t0ken"));
     let seen = sent(trust, |_| ()).await;
@@ -116,7 +116,7 @@ async fn headers_of_a_secret_are_sent_along() {
 
 #[tokio::test]
 async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_readers_of_reports() {
-    let options = TrustOptions { headers: Some(SecretRef::Env("H".into())), ..TrustOptions::default() };
+    let options = AuthSettings { headers: Some(SecretRef::Env("H".into())), ..AuthSettings::default() };
     let trust = trust(options, &[("H", "Authorization: Bearer t0ken-of-the-team")]).await;
     let echo = "DEBUG = True; authorization: Bearer t0ken-of-the-team";
     let server = Server::playing(vec![reply("403 Forbidden", echo)]).await;
@@ -130,8 +130,8 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
 #[tokio::test]
 async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let binary =
-        |endpoint: &mut notifier::fleet::Endpoint| endpoint.target.content_mode = ContentMode::Binary;
-    let seen = sent(Trust::default(), binary).await;
+        |endpoint: &mut notifier::model::Endpoint| endpoint.target.content_mode = ContentMode::Binary;
+    let seen = sent(Auth::default(), binary).await;
     assert_eq!(seen.body, rich().event.data().unwrap().as_json().as_bytes());
     assert_eq!(seen.header("content-type"), Some("application/json"));
     for (name, value) in [
@@ -196,7 +196,7 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let signed = server.seen().pop().unwrap();
     let mut forged = signed.clone();
     forged.body = String::from_utf8(forged.body).unwrap().replace("b-1", "b-2").into_bytes();
-    let binary = sent(Trust::default(), |endpoint| endpoint.target.content_mode = ContentMode::Binary).await;
+    let binary = sent(Auth::default(), |endpoint| endpoint.target.content_mode = ContentMode::Binary).await;
 
     let other = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     let verdicts = judged(&[&signed, &signed, &signed, &forged, &binary], &[NEW, OLD, other, NEW, ""]);

@@ -5,13 +5,13 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::{Chance, Clock};
-use notifier::deliver::{Deliverer, Options, Round};
-use notifier::fleet::{Endpoint, Member};
-use notifier::labels::Target;
-use notifier::network::Networks;
-use notifier::outcome::DeliveryResult;
-use notifier::progress::{Progress, Step};
+use notifier::base::{Clock, Rng};
+use notifier::deliver::{Deliverer, DeliveryOptions, Round};
+use notifier::model::DeliveryResult;
+use notifier::model::labels::Target;
+use notifier::model::network::Networks;
+use notifier::model::{Endpoint, Member};
+use notifier::model::{Progress, Step};
 use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -26,28 +26,28 @@ pub(crate) fn fixed_clock() -> Clock {
 }
 
 /// Far more time than an answer takes on a busy machine, and hardly any wait between attempts.
-pub(crate) fn patient() -> Options {
-    Options {
+pub(crate) fn patient() -> DeliveryOptions {
+    DeliveryOptions {
         connect_timeout: Duration::from_secs(20),
         timeout: Duration::from_secs(20),
         wait_first: ms(2),
         wait_most: ms(4),
-        ..Options::default()
+        ..DeliveryOptions::default()
     }
 }
 
 /// One attempt that ends soon, for tasks that never answer; still time enough for their neighbours.
-pub(crate) fn hasty() -> Options {
-    Options { connect_timeout: ms(1_000), timeout: ms(1_500), attempts: 1, ..patient() }
+pub(crate) fn hasty() -> DeliveryOptions {
+    DeliveryOptions { connect_timeout: ms(1_000), timeout: ms(1_500), attempts: 1, ..patient() }
 }
 
-pub(crate) fn deliverer(options: &Options) -> Deliverer {
+pub(crate) fn deliverer(options: &DeliveryOptions) -> Deliverer {
     deliverer_at(options, fixed_clock())
 }
 
-pub(crate) fn deliverer_at(options: &Options, clock: Clock) -> Deliverer {
+pub(crate) fn deliverer_at(options: &DeliveryOptions, clock: Clock) -> Deliverer {
     let networks: Networks = "127.0.0.0/8,::1".parse().unwrap();
-    Deliverer::new(options, networks, clock, Chance::seeded(1))
+    Deliverer::new(options, networks, clock, Rng::seeded(1))
 }
 
 pub(crate) fn broadcast() -> Broadcast {
@@ -79,7 +79,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 }
 
 /// A delivery without a deadline.
-pub(crate) async fn deliver(options: &Options, address: SocketAddr) -> DeliveryResult {
+pub(crate) async fn deliver(options: &DeliveryOptions, address: SocketAddr) -> DeliveryResult {
     let progress = Progress::default();
     let round = Round::default();
     deliverer(options).deliver(&broadcast(), &endpoint(address), &progress, round).await.unwrap().result

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 use simulator::Fleet;
 use simulator::fleet::{
     Cluster, Container, Deployment, HealthStatus, HostKind, Hosts, LaunchType, NetworkMode, PortMapping,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use notifier::outcome::Outcome;
-use notifier::report::Entry;
+use notifier::model::Delivery;
+use notifier::model::Outcome;
 use simulator::Received;
 use wire::{BroadcastId, DeliveryId};
 
@@ -42,7 +42,7 @@ impl<'a> Judge<'a> {
             meant.extend(calls.values().flatten().copied());
             self.ids_are_constant(broadcast, &calls);
             if self.world.has_ledger() {
-                let entries: Vec<Entry> = match &seen.recorded[place] {
+                let entries: Vec<Delivery> = match &seen.recorded[place] {
                     Some(recorded) => recorded.report.entries().to_vec(),
                     None => Vec::new(),
                 };
@@ -138,9 +138,9 @@ impl<'a> Judge<'a> {
         broadcast: &Broadcast,
         expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
         calls: &BTreeMap<Member<'_>, Vec<usize>>,
-        entries: &[Entry],
+        entries: &[Delivery],
     ) {
-        let mut ends: BTreeMap<Member<'_>, Vec<&Entry>> = BTreeMap::new();
+        let mut ends: BTreeMap<Member<'_>, Vec<&Delivery>> = BTreeMap::new();
         for entry in entries {
             ends.entry((&entry.member.task, &entry.member.container)).or_default().push(entry);
         }
@@ -148,7 +148,7 @@ impl<'a> Judge<'a> {
         let nowhere = ends.remove(&("", "")).unwrap_or_default();
         let asked_nowhere = broadcast.services.iter().any(|service| service == NOWHERE);
         let is_named =
-            |entry: &&Entry| entry.member.service == NOWHERE && entry.outcome == Some(Outcome::Skipped);
+            |entry: &&Delivery| entry.member.service == NOWHERE && entry.outcome == Some(Outcome::Skipped);
         if nowhere.len() != usize::from(asked_nowhere) || !nowhere.iter().all(is_named) {
             self.fail(format!("{at}: what is said of services that there are not: {nowhere:?}"));
         }
@@ -201,7 +201,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A dead letter for whoever said no or never said yes, and for nobody else.
-    fn dead_letters_match(&mut self, broadcast: &Broadcast, entries: &[Entry]) {
+    fn dead_letters_match(&mut self, broadcast: &Broadcast, entries: &[Delivery]) {
         let dead = self.seen.dead.iter().filter(|dead| dead.broadcast == broadcast.id);
         let dead: BTreeSet<Member<'_>> =
             dead.map(|dead| (dead.task.as_str(), dead.container.as_str())).collect();
@@ -234,7 +234,7 @@ impl<'a> Judge<'a> {
         &mut self,
         broadcast: &Broadcast,
         calls: &BTreeMap<Member<'_>, Vec<usize>>,
-        entries: &[Entry],
+        entries: &[Delivery],
     ) {
         let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
         let account = self.seen.account.lock().unwrap();

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::Store;
@@ -75,7 +75,7 @@ impl Kept {
 }
 
 fn store(table: &Fake) -> Arc<dyn Store> {
-    Arc::new(DynamoDb::new(Aws::at(&table.url, "us-east-1").dynamodb, "t", Chance::seeded(1)))
+    Arc::new(DynamoDb::new(Aws::at(&table.url, "us-east-1").dynamodb, "t", Rng::seeded(1)))
 }
 
 fn fate(faults: &Faults, asked: &Asked<'_>) -> Fate {

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use notifier::deliver::Trust;
-use notifier::stage::{self, Received, StageName};
+use notifier::deliver::Auth;
+use notifier::pipeline::{self, Received, StageName};
 use serde_json::{Value, json};
 use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
@@ -51,8 +51,9 @@ pub(crate) async fn work_off(run: &Run, stage: StageName, from: &str, to: &'stat
     let lane = run.drive.lane();
     while let Some((message, receipt)) = receive(run, from).await {
         let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
-        let worked =
-            lane.handle.spawn(async move { stage::run(&ctx(&aws()), stage, &message, None).await.unwrap() });
+        let worked = lane
+            .handle
+            .spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await.unwrap() });
         for body in worked.await.unwrap() {
             run.send(to, &body).await;
         }
@@ -81,7 +82,7 @@ async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
     let (ctx, aws) = (run.ctx(usize::MAX - 1), run.aws());
     let cut = lane.handle.spawn(async move {
         let ctx = ctx(&aws());
-        cut(Box::pin(stage::run(&ctx, stage, &message, None)), n).await.is_some()
+        cut(Box::pin(pipeline::run(&ctx, stage, &message, None)), n).await.is_some()
     });
     let has_ended = cut.await.unwrap();
     run.kill(lane);
@@ -128,7 +129,7 @@ fn a_daemon_killed_at_any_call_loses_nothing() {
             world.ledger = ledger;
             world.faults = vec![("*", When::Nth(n), Fault::Delay(Duration::from_hours(1)))];
             world.upsets = vec![(Moment::Struck, Upset::Kill)];
-            let seen = run::run(&world, &Trust::default());
+            let seen = run::run(&world, &Auth::default());
             let broken = invariants::broken(&world, &seen);
             assert!(broken.is_empty(), "killed at call {n}: {broken:#?}");
             if seen.struck.is_empty() {
@@ -149,7 +150,7 @@ fn what_is_given_up_is_recorded_although_the_ledger_fails_at_that_moment() {
             let mut world = World::small_of(&[1], &Script::absent());
             world.receives_max = 2;
             world.faults = vec![(operation, When::Nth(n), Fault::Fail)];
-            let broken = invariants::broken(&world, &run::run(&world, &Trust::default()));
+            let broken = invariants::broken(&world, &run::run(&world, &Auth::default()));
             assert!(broken.is_empty(), "{operation} {n}: {broken:#?}");
         }
     }

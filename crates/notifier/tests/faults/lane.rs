@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 

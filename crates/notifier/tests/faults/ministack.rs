@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use aws_sdk_sqs::types::{Message, QueueAttributeName as Attribute};
-use notifier::ambient::Chance;
 use notifier::aws::Aws;
-use notifier::deliver::Trust;
+use notifier::base::Rng;
+use notifier::deliver::Auth;
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::store::Store;
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 use serde_json::json;
 
 use crate::emulator::Emulator;
@@ -42,7 +42,7 @@ impl Cloud {
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::new(DynamoDb::new(self.aws().dynamodb, &self.table, Chance::seeded(1)))
+        Arc::new(DynamoDb::new(self.aws().dynamodb, &self.table, Rng::seeded(1)))
     }
 
     pub(crate) fn url_of(&self, world: &World, queue: &str) -> String {
@@ -138,7 +138,7 @@ async fn worlds_on_the_queues_and_the_table_of_others_end_as_they_must() {
 }
 
 /// Runs worlds, some at a time; what is broken in them.
-fn every(worlds: &[World], url: &str, trust: &Trust) -> Vec<String> {
+fn every(worlds: &[World], url: &str, trust: &Auth) -> Vec<String> {
     let mut broken = Vec::new();
     for some in worlds.chunks(AT_ONCE) {
         thread::scope(|scope| {

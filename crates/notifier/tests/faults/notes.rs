@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use notifier::progress::Progress;
+use notifier::model::Progress;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Every so many steps, whoever hears of one panics.

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Queues, Served};
-use notifier::deliver::{self, Deliverer, Trust};
-use notifier::discover::{Discovery, Health};
+use notifier::deliver::{self, Auth, Deliverer};
+use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::store::Store;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::network::Networks;
-use notifier::progress::Progress;
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::{Ctx, Senders};
 use notifier::queue::Queue;
-use notifier::stage::{Ctx, Senders};
 use serde_json::json;
 use simulator::fleet::TaskStatus;
 use simulator::{Options, QueueSpec, Received, Simulator, StartError};
@@ -73,7 +73,7 @@ pub(crate) struct Seen {
 }
 
 /// Runs a world in time of its own. Blocks; may run beside others.
-pub(crate) fn run(world: &World, trust: &Trust) -> Seen {
+pub(crate) fn run(world: &World, trust: &Auth) -> Seen {
     run_on(world, Ground { trust: trust.clone(), ..Ground::default() })
 }
 
@@ -117,7 +117,7 @@ where
 #[derive(Clone, Default)]
 pub(crate) struct Ground {
     /// By what signed worlds sign.
-    pub(crate) trust: Trust,
+    pub(crate) trust: Auth,
     /// SQS and DynamoDB of others; the simulator's SQS and a file when absent.
     pub(crate) cloud: Option<Cloud>,
     /// Where everything is noted that a daemon tells or shows of itself; it panics now and then, and that is noted too.
@@ -288,13 +288,13 @@ impl Run {
         let ctx = self.ctx(number);
         let (shutdown, aws) = (CancellationToken::new(), self.aws());
         let asked_to_end = shutdown.clone();
-        let chance = Chance::seeded(self.world.seed ^ number as u64);
+        let rng = Rng::seeded(self.world.seed ^ number as u64);
         let urls = QUEUES.map(|name| self.url(name));
         let served = lane.handle.spawn(async move {
             let aws = aws();
             let [observer, services, tasks] =
-                urls.map(|url| Some(Queue::at(aws.sqs.clone(), url, chance.clone())));
-            let options = daemon::Options::new(chance);
+                urls.map(|url| Some(Queue::at(aws.sqs.clone(), url, rng.clone())));
+            let options = daemon::DaemonOptions::new(rng);
             daemon::serve(Arc::new(ctx(&aws)), Queues { observer, services, tasks }, options, asked_to_end)
                 .await
         });
@@ -425,16 +425,16 @@ pub(crate) fn ctx(
     clock: Clock,
 ) -> Ctx {
     let networks: Networks = "127.0.0.0/8".parse().unwrap();
-    let options = deliver::Options {
+    let options = deliver::DeliveryOptions {
         timeout: Duration::from_millis(TIMEOUT_MS),
         horizon: HORIZON,
         concurrency: world.concurrency,
-        ..deliver::Options::default()
+        ..deliver::DeliveryOptions::default()
     };
-    let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Chance::seeded(world.seed));
+    let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Rng::seeded(world.seed));
     let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
     let ctx = Ctx::new(
-        Discovery::new(aws, Health::Detect, networks),
+        Discovery::new(aws, HealthPolicy::Detect, networks),
         if world.is_signed { deliverer.trusting(ground.trust.clone()) } else { deliverer },
         ledger,
         ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),

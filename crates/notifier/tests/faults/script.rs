@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 use simulator::fleet::Answer;
 
 use crate::world::Draw;

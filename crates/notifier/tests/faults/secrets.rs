@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use notifier::deliver::{Signing, Trust, TrustOptions};
-use notifier::queue::chain;
+use notifier::base::Environment;
+use notifier::base::text::chain;
+use notifier::deliver::{Auth, AuthSettings, Signing};
+use notifier::pipeline::{self, StageName};
 use notifier::secrets::{SecretRef, Vault};
-use notifier::settings::Environment;
-use notifier::stage::{self, StageName};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 
 use crate::invariants;
@@ -54,8 +54,8 @@ impl Secrets {
         Vault::new(variables.collect::<Environment>(), None)
     }
 
-    async fn trust(&self) -> Trust {
-        Trust::load(&options("env:HMAC,env:ED25519"), &self.vault()).await.unwrap()
+    async fn trust(&self) -> Auth {
+        Auth::load(&options("env:HMAC,env:ED25519"), &self.vault()).await.unwrap()
     }
 
     fn needles(&self) -> Vec<String> {
@@ -64,19 +64,19 @@ impl Secrets {
     }
 }
 
-fn options(signing: &str) -> TrustOptions {
+fn options(signing: &str) -> AuthSettings {
     let env = |name: &str| SecretRef::Env(name.to_owned());
-    TrustOptions {
+    AuthSettings {
         signing: Signing::By(SecretRef::list(signing).unwrap()),
         headers: Some(env("HEADERS")),
         tls_client: Some((env("CERTIFICATE"), env("PRIVATE_KEY"))),
         refresh: Duration::from_hours(24),
-        ..TrustOptions::default()
+        ..AuthSettings::default()
     }
 }
 
 /// By what signed worlds sign.
-pub(crate) async fn trust() -> Trust {
+pub(crate) async fn trust() -> Auth {
     Secrets::new().trust().await
 }
 
@@ -98,7 +98,8 @@ async fn by_hand(mut run: Run) -> Seen {
         for _ in 0..BY_HAND {
             let Some((message, _)) = receive(&run, queue).await else { break };
             let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
-            let ran = lane.handle.spawn(async move { stage::run(&ctx(&aws()), stage, &message, None).await });
+            let ran =
+                lane.handle.spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await });
             // Some panic, as whoever hears of the progress does.
             let ran = ran.await;
             notes.add(&format!("{ran:?}"));
@@ -137,11 +138,11 @@ async fn wrong_secrets(notes: &Notes, secrets: &Secrets) {
     for (options, variables) in [
         (options("env:HMAC"), &wrong),
         (options("env:ED25519"), &wrong),
-        (TrustOptions { signing: Signing::Off, ..options("env:HMAC") }, &wrong),
+        (AuthSettings { signing: Signing::Off, ..options("env:HMAC") }, &wrong),
         (options("env:BEARER"), secrets),
         (options("env:PRIVATE_KEY"), secrets),
     ] {
-        match Trust::load(&options, &variables.vault()).await {
+        match Auth::load(&options, &variables.vault()).await {
             Ok(trust) => notes.add(&format!("{trust:?}")),
             Err(error) => {
                 notes.add(&format!("{error} {error:?} {}", chain(&error)));

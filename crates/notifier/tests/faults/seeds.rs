@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use notifier::deliver::Trust;
+use notifier::deliver::Auth;
 
 use crate::invariants;
 use crate::run::{self, Seen};
@@ -104,7 +104,7 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
     assert!(total.failed.is_empty(), "seeds {:?} failed; `make faults SEED=N` replays one", total.failed);
 }
 
-fn one(seed: u64, trust: &Trust, total: &Mutex<Total>) {
+fn one(seed: u64, trust: &Auth, total: &Mutex<Total>) {
     let world = World::draw(seed);
     let run = run::run(&world, trust);
     let broken = invariants::broken(&world, &run);

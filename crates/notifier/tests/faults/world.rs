@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use notifier::outcome::Outcome;
+use notifier::model::Outcome;
 use simulator::Fleet;
 use simulator::faults::{Fault, When};
 use simulator::fleet::{Cluster, LaunchType, Service};
@@ -39,8 +39,8 @@ impl Draw {
         self.0.u64(least..=most)
     }
 
-    pub(crate) fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
+    pub(crate) fn percent(&mut self, rng: usize) -> bool {
+        self.below(100) < rng
     }
 
     /// A place, as likely as its weight.

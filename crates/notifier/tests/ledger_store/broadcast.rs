@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
-use notifier::fleet::Member;
 use notifier::ledger::store::Store;
 use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord, Recorded};
-use notifier::outcome::Outcome;
-use notifier::report::{Counts, Entry};
+use notifier::model::Delivery;
+use notifier::model::Member;
+use notifier::model::Outcome;
+use notifier::report::Counts;
 use time::OffsetDateTime;
 use wire::{BroadcastId, Data, Draft, PartId};
 
@@ -72,7 +73,7 @@ impl Broadcast {
             event_digest: None,
             asked_by: None,
             asked_at: NOW * 1_000,
-            bystanders: 0,
+            not_targeted: 0,
             failure: None,
         }
     }
@@ -83,7 +84,7 @@ impl Broadcast {
         let expected: Vec<_> = tasks.map(expected).collect();
         let wrong = Member { container: "wrong".to_owned(), ..expected[0].member.clone() };
         let reason = Some("label NOTIFY_ME_API_URI does not begin with `/`".to_owned());
-        let skip = Entry { member: wrong, outcome: Some(Outcome::Skipped), reason, ..Entry::default() };
+        let skip = Delivery { member: wrong, outcome: Some(Outcome::Skipped), reason, ..Delivery::default() };
         let (id, service) = (part(n), service(n));
         let record = PartRecord { id, cluster: "production".to_owned(), service, failure: None };
         let untold = self.ledger.part(&Self::id(), &record, &expected, &[skip]).await.unwrap();
@@ -97,11 +98,11 @@ impl Broadcast {
         assert_eq!((standing.told, standing.attempts()), (None, 0));
         if is_retried(n) {
             let reason = Some("answered 503 Service Unavailable".to_owned());
-            let tried = Entry { reason, attempts: Some(3), status: Some(503), ..entry.clone() };
+            let tried = Delivery { reason, attempts: Some(3), status: Some(503), ..entry.clone() };
             self.ledger.settle(&Self::id(), tried).await.unwrap();
         }
         if let Some(outcome) = outcome(n) {
-            let ended = Entry {
+            let ended = Delivery {
                 outcome: Some(outcome),
                 reason: (outcome != Outcome::Delivered).then(|| "answered 403 Forbidden".to_owned()),
                 attempts: Some(1),
@@ -115,7 +116,7 @@ impl Broadcast {
 
     /// Records the end of so many deliveries at the same moment.
     pub(crate) async fn settle_at_once(&self, deliveries: usize) {
-        let ended = |n| Entry { outcome: Some(Outcome::Delivered), ..expected(n) };
+        let ended = |n| Delivery { outcome: Some(Outcome::Delivered), ..expected(n) };
         let id = Self::id();
         let written = (0..deliveries).map(|n| self.ledger.settle(&id, ended(n)));
         join_all(written).await.into_iter().for_each(Result::unwrap);
@@ -181,7 +182,7 @@ fn part(n: usize) -> PartId {
 }
 
 /// A task as ECS names them.
-fn expected(n: usize) -> Entry {
+fn expected(n: usize) -> Delivery {
     let service = service(n / TASKS_OF_SERVICE);
     let [_, a, b, c] = u32::try_from(n).unwrap().to_be_bytes();
     let member = Member {
@@ -192,5 +193,5 @@ fn expected(n: usize) -> Entry {
         container: "app".to_owned(),
     };
     let address = SocketAddr::from((Ipv4Addr::new(10, a, b, c), 8080));
-    Entry { member, address: Some(address), ..Entry::default() }
+    Delivery { member, address: Some(address), ..Delivery::default() }
 }

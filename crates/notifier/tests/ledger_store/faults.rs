@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
-use notifier::ambient::Chance;
 use notifier::aws::Aws;
+use notifier::base::Rng;
+use notifier::base::text::chain;
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::store::{Item, Store as _, StoreError};
-use notifier::queue::chain;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(25);
 const TICK: Duration = Duration::from_millis(10);
 
 fn store(fake: &Fake) -> DynamoDb {
-    DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Chance::seeded(1))
+    DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Rng::seeded(1))
 }
 
 /// Writes and reads a hundred items, and expects every one of them.
@@ -238,7 +238,7 @@ async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
         .endpoint_url(&fake.url)
         .http_client(http);
     let client = aws_sdk_dynamodb::Client::from_conf(config.build());
-    let error = DynamoDb::new(client, "t", Chance::seeded(1)).put(numbered("p", 1)).await.unwrap_err();
+    let error = DynamoDb::new(client, "t", Rng::seeded(1)).put(numbered("p", 1)).await.unwrap_err();
     assert!(!error.is_final(), "they may come: {error:?}");
     assert!(chain(&error).contains("look at the credentials"), "{}", chain(&error));
     assert_eq!(fake.requests(), [0; 0]);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use notifier::ambient::Clock;
+use notifier::base::Clock;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Store as _, StoreError};
 use rusqlite::Connection;

@@ -5,8 +5,8 @@ use std::fs;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use notifier::ambient::Chance;
 use notifier::aws::Aws;
+use notifier::base::Rng;
 use notifier::ledger::dynamodb::DynamoDb;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -65,7 +65,7 @@ async fn outcomes_in_dynamodb_are_spread_over_partitions() {
 #[tokio::test]
 async fn a_thousand_outcomes_that_come_together_are_forty_calls() {
     let fake = Fake::start(|_| Fate::Done).await;
-    let store = DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Chance::seeded(1));
+    let store = DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Rng::seeded(1));
     Broadcast::new(TASKS_FEW, Arc::new(store)).settle_at_once(1_000).await;
     assert_eq!(fake.requests(), [25; 40]);
 }

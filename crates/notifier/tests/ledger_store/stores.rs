@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::client::Waiters as _;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store};
@@ -52,7 +52,7 @@ pub(crate) async fn dynamodb_of(aws: &Aws, table: &str) -> DynamoDb {
     }
     call.send().await.unwrap();
     client.wait_until_table_exists().table_name(table).wait(Duration::from_secs(60)).await.unwrap();
-    DynamoDb::new(client, table, Chance::seeded(1))
+    DynamoDb::new(client, table, Rng::seeded(1))
 }
 
 pub(crate) async fn ministack() -> Emulator {

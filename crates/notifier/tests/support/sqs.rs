@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, QueueAttributeName as Attribute};
-use notifier::ambient::Chance;
 use notifier::aws::Aws;
+use notifier::base::Rng;
 use notifier::queue::Queue;
 use simulator::{Fleet, Options, Simulator};
 
@@ -53,7 +53,7 @@ impl Sqs {
             call = call.attributes(attribute.clone(), *value);
         }
         let url = call.send().await.unwrap().queue_url.unwrap();
-        Queue::at(self.client.clone(), url, Chance::seeded(1))
+        Queue::at(self.client.clone(), url, Rng::seeded(1))
     }
 
     /// A new queue that hides messages for so many seconds and has a dead-letter queue, and that one.

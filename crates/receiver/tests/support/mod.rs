@@ -34,7 +34,7 @@ pub(crate) struct Sent {
 }
 
 /// What is signed: change it, then sign it.
-pub(crate) struct Letter {
+pub(crate) struct DeadLetter {
     pub(crate) secret: String,
     pub(crate) broadcast: String,
     pub(crate) task: String,
@@ -42,7 +42,7 @@ pub(crate) struct Letter {
     pub(crate) data: String,
 }
 
-impl Default for Letter {
+impl Default for DeadLetter {
     fn default() -> Self {
         Self {
             secret: SECRET.to_owned(),
@@ -54,7 +54,7 @@ impl Default for Letter {
     }
 }
 
-impl Letter {
+impl DeadLetter {
     pub(crate) fn of(broadcast: impl Into<String>) -> Self {
         Self { broadcast: broadcast.into(), ..Self::default() }
     }

@@ -12,7 +12,7 @@ use super::answer::{self, Nonsense};
 use super::error::{BoxError, GivenUp, Trouble, Undone};
 use super::item::{self, Attributes, Batch};
 use super::rounds::Rounds;
-use crate::aws::fault;
+use crate::aws::error;
 use crate::ledger::store::{Item, Key, StoreError};
 
 impl DynamoDb {
@@ -31,7 +31,7 @@ impl DynamoDb {
             let (trouble, error): (_, BoxError) = match timeout(rounds.call_time(Instant::now()), ask()).await
             {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => (Trouble::of(&error), fault::cause(&error)),
+                Ok(Err(error)) => (Trouble::of(&error), error::cause(&error)),
                 Err(late) => (Trouble::Broken, late.into()),
             };
             if !trouble.is_passing() {
@@ -49,7 +49,7 @@ impl DynamoDb {
         trouble: Trouble,
         why: impl Into<BoxError>,
     ) -> Result<(), StoreError> {
-        if let Some(pause) = rounds.pause(Instant::now(), self.chance.fraction()) {
+        if let Some(pause) = rounds.pause(Instant::now(), self.rng.fraction()) {
             sleep(pause).await;
             return Ok(());
         }

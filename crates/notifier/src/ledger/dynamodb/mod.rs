@@ -26,9 +26,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::fit::{self, Misfit};
+use super::limits::{self, Misfit};
 use super::store::{Item, Key, Page, Range, Store, StoreError};
-use crate::ambient::Chance;
+use crate::base::Rng;
 use error::Trouble;
 use item::{Attributes, text};
 use rounds::Rounds;
@@ -47,17 +47,17 @@ const WRITER: &str = "writer";
 pub struct DynamoDb {
     client: Client,
     table: String,
-    chance: Chance,
+    rng: Rng,
 }
 
 impl DynamoDb {
     /// The table of this name or ARN. Calls nobody; `chance` spreads retries.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a store has its client")]
-    pub fn new(client: Client, table: impl Into<String>, chance: Chance) -> Self {
+    pub fn new(client: Client, table: impl Into<String>, rng: Rng) -> Self {
         // What the SDK would repeat is repeated here: what is left of a batch and what is throttled are one trouble.
         let config = client.config().to_builder().retry_config(RetryConfig::disabled());
-        Self { client: Client::from_conf(config.build()), table: table.into(), chance }
+        Self { client: Client::from_conf(config.build()), table: table.into(), rng }
     }
 
     fn unfit(&self, operation: &'static str, misfit: Misfit) -> StoreError {
@@ -79,7 +79,7 @@ impl DynamoDb {
 impl Store for DynamoDb {
     fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
-            items.iter().try_for_each(fit::item).map_err(|misfit| self.unfit("BatchWriteItem", misfit))?;
+            items.iter().try_for_each(limits::item).map_err(|misfit| self.unfit("BatchWriteItem", misfit))?;
             stream::iter(item::batches(items).into_iter().map(Ok))
                 .try_for_each_concurrent(BATCHES_AT_ONCE, |batch| self.write(batch))
                 .await
@@ -90,11 +90,11 @@ impl Store for DynamoDb {
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         const OPERATION: &str = "PutItem";
         async move {
-            fit::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            limits::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
             let key = item.key.clone();
             let mut ours = item::attributes(item);
             // What stands there already may be ours, from a try whose answer was lost, or say the same and be another's.
-            let writer = format!("{:016x}", self.chance.fraction().to_bits());
+            let writer = format!("{:016x}", self.rng.fraction().to_bits());
             ours.insert(WRITER.to_owned(), text(writer));
             let ask = async || {
                 let request = self
@@ -127,7 +127,7 @@ impl Store for DynamoDb {
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
         const OPERATION: &str = "BatchGetItem";
         async move {
-            keys.iter().try_for_each(fit::key).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            keys.iter().try_for_each(limits::key).map_err(|misfit| self.unfit(OPERATION, misfit))?;
             let mut found = HashMap::new();
             for attributes in self.find(keys.iter().cloned().collect()).await? {
                 let item = item::item(attributes)
@@ -142,7 +142,7 @@ impl Store for DynamoDb {
     fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         const OPERATION: &str = "Query";
         async move {
-            fit::range(&range).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+            limits::range(&range).map_err(|misfit| self.unfit(OPERATION, misfit))?;
             let Range { partition, prefix, backwards } = &range;
             let start = after.as_ref().map(|after| Key { partition: partition.clone(), sort: after.clone() });
             let mut request = self

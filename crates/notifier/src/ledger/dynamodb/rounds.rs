@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::queue::Backoff;
+use crate::base::Backoff;
 
 /// Pauses since the last progress.
 const PAUSES_MAX: u32 = 8;

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::Write;
 use super::guard::{FileError, Guard};
 use super::open::BUSY_WAIT_MAX;
-use crate::ambient::Clock;
+use crate::base::Clock;
 use crate::ledger::store::{Item, Key, Page, Range};
 
 /// Items of one page.

@@ -22,9 +22,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::fit;
+use super::limits;
 use super::store::{Item, Key, Page, Range, Store, StoreError};
-use crate::ambient::Clock;
+use crate::base::Clock;
 use file::File;
 use guard::{FileError, FreeBytes, Guard};
 use open::{Absent, Kind};
@@ -144,7 +144,7 @@ impl Sqlite {
         answer.map_err(|error| failure(&self.name, operation, error.kind(), error.into()))
     }
 
-    fn unfit(&self, operation: &'static str, misfit: fit::Misfit) -> StoreError {
+    fn unfit(&self, operation: &'static str, misfit: limits::Misfit) -> StoreError {
         failure(&self.name, operation, Kind::Final, misfit.into())
     }
 }
@@ -152,7 +152,7 @@ impl Sqlite {
 impl Store for Sqlite {
     fn put(&self, mut items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
-            items.iter().try_for_each(fit::item).map_err(|misfit| self.unfit("put", misfit))?;
+            items.iter().try_for_each(limits::item).map_err(|misfit| self.unfit("put", misfit))?;
             while !items.is_empty() {
                 let rest = items.split_off(items.len().min(JOB_ITEMS_MAX));
                 let items = std::mem::replace(&mut items, rest);
@@ -165,7 +165,7 @@ impl Store for Sqlite {
 
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move {
-            fit::item(&item).map_err(|misfit| self.unfit("put_new", misfit))?;
+            limits::item(&item).map_err(|misfit| self.unfit("put_new", misfit))?;
             self.ask("put_new", |done| Job::Write(Write { items: vec![item], new: true, done })).await
         }
         .boxed()
@@ -173,7 +173,7 @@ impl Store for Sqlite {
 
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
         async move {
-            keys.iter().try_for_each(fit::key).map_err(|misfit| self.unfit("get", misfit))?;
+            keys.iter().try_for_each(limits::key).map_err(|misfit| self.unfit("get", misfit))?;
             let mut found = Vec::with_capacity(keys.len());
             for keys in keys.chunks(JOB_ITEMS_MAX) {
                 let keys = keys.to_vec();
@@ -186,7 +186,7 @@ impl Store for Sqlite {
 
     fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         async move {
-            fit::range(&range).map_err(|misfit| self.unfit("list", misfit))?;
+            limits::range(&range).map_err(|misfit| self.unfit("list", misfit))?;
             self.ask("list", |done| Job::List { range, after, done }).await
         }
         .boxed()

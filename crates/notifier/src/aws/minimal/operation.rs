@@ -1,0 +1,94 @@
+//! One operation of a service for which there is no client here, put together from the SDK's own parts as its generated
+//! clients are: same credentials, signatures, retries, deadlines, endpoints.
+
+use aws_config::SdkConfig;
+use aws_runtime::auth::SigV4OperationSigningConfig;
+use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::recursion_detection::RecursionDetectionInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
+use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
+use aws_runtime::service_clock_skew::{ServiceClockSkewClassifier, ServiceClockSkewInterceptor};
+use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
+use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::auth::{AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver};
+use aws_smithy_runtime_api::client::endpoint::{EndpointResolverParams, SharedEndpointResolver};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_types::config_bag::Layer;
+use aws_types::SigningName;
+use aws_types::region::SigningRegion;
+
+use super::endpoint::{Service, Settings};
+use crate::aws::calls::Calls;
+use crate::aws::client_config;
+use crate::aws::error::Fault;
+use crate::aws::reach::GiveUp;
+use crate::aws::response_limit::AnswerLimit;
+
+/// An operation of this service and name; how it is written and read is still to be said.
+pub(super) fn builder(
+    service: Service,
+    name: &'static str,
+    config: &SdkConfig,
+    calls: Calls,
+) -> OperationBuilder {
+    let plugin = StaticRuntimePlugin::new()
+        .with_config(settings(service, config).freeze())
+        .with_runtime_components(components(service, config, calls));
+    let operation = Operation::builder()
+        .service_name(service.id)
+        .operation_name(name)
+        .standard_retry(&config.retry_config().cloned().unwrap_or_else(client_config::retries))
+        .timeout_config(config.timeout_config().cloned().unwrap_or_else(|| client_config::timeouts(false)))
+        .with_connection_poisoning()
+        .runtime_plugin(plugin);
+    match config.behavior_version() {
+        Some(version) => operation.behavior_version(version),
+        None => operation,
+    }
+}
+
+/// What the parts below read: where to sign for, and who we are.
+fn settings(service: Service, config: &SdkConfig) -> Layer {
+    let mut layer = Layer::new(service.id);
+    layer.store_put(EndpointResolverParams::new(()));
+    layer.store_put(AuthSchemeOptionResolverParams::new(()));
+    layer.store_put(SigV4OperationSigningConfig::default());
+    layer.store_put(SigningName::from_static(service.host));
+    layer.store_or_unset(config.region().cloned().map(SigningRegion::from));
+    layer.store_put(ApiMetadata::new(service.host, env!("CARGO_PKG_VERSION")));
+    layer.store_or_unset(config.app_name().cloned());
+    layer.store_put(client_config::partition(service.host));
+    layer
+}
+
+/// The parts of a generated client, in its order.
+fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComponentsBuilder {
+    let mut components = RuntimeComponentsBuilder::new(service.id)
+        .with_http_client(config.http_client())
+        .with_identity_cache(config.identity_cache())
+        .with_endpoint_resolver(Some(SharedEndpointResolver::new(Settings::of(service, config))))
+        .with_auth_scheme(SigV4AuthScheme::new())
+        .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
+            StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
+        )))
+        .with_interceptor(ServiceClockSkewInterceptor::new())
+        .with_interceptor(RequestInfoInterceptor::new())
+        .with_interceptor(UserAgentInterceptor::new())
+        .with_interceptor(InvocationIdInterceptor::new())
+        .with_interceptor(RecursionDetectionInterceptor::new())
+        .with_interceptor(calls)
+        .with_interceptor(AnswerLimit)
+        .with_retry_classifier(HttpStatusCodeClassifier::default())
+        .with_retry_classifier(TransientErrorClassifier::<Fault>::new())
+        .with_retry_classifier(AwsErrorCodeClassifier::<Fault>::new())
+        .with_retry_classifier(ServiceClockSkewClassifier::<Fault>::new())
+        .with_retry_classifier(GiveUp);
+    if let Some(credentials) = config.credentials_provider() {
+        components.set_identity_resolver(SCHEME_ID, credentials);
+    }
+    components
+}

@@ -1,0 +1,17 @@
+//! What every other module may use and what knows nothing of ECS: time, random numbers, text, waits, batches.
+
+pub mod backoff;
+pub mod batcher;
+mod clock;
+mod environment;
+pub mod input;
+mod process;
+mod rng;
+pub mod text;
+pub mod url;
+
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub use environment::Environment;
+pub use process::open_files_max;
+pub use rng::{Rng, key_bytes};

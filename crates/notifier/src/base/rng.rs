@@ -1,0 +1,73 @@
+//! Random numbers, as an argument: tests choose the seed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+/// Where random numbers come from. Cloning it is cheap; clones draw from the same sequence.
+///
+/// Good for spreading waits, not for secrets.
+#[derive(Clone, Debug)]
+pub struct Rng(Arc<Mutex<fastrand::Rng>>);
+
+impl Rng {
+    /// A sequence that nobody can foretell, different in every process.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's randomness")]
+    pub fn from_entropy() -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+    }
+
+    /// The sequence of this seed, always the same.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// The next number: at least 0.0 and less than 1.0, all equally likely.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        // A generator has no state that a panic elsewhere could leave half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}
+
+/// Bytes that nobody can foretell, from the system's generator: fit to be a key. Overwritten when dropped.
+///
+/// # Errors
+///
+/// When the system has none to give, as in a sandbox that forbids the call.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the system for keys")]
+pub fn key_bytes() -> std::io::Result<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_from_zero_to_one() {
+        let draw = |seed| {
+            let rng = Rng::seeded(seed);
+            let other = rng.clone();
+            [rng.fraction(), other.fraction(), rng.fraction()]
+        };
+        assert_eq!(draw(7).map(f64::to_bits), draw(7).map(f64::to_bits));
+        assert_ne!(draw(7).map(f64::to_bits), draw(8).map(f64::to_bits));
+        assert_ne!(draw(7)[0].to_bits(), draw(7)[1].to_bits(), "clones share one sequence");
+        assert!(draw(9).iter().all(|n| (0.0..1.0).contains(n)));
+    }
+
+    #[test]
+    fn no_two_keys_are_alike() {
+        let keys: Vec<_> = (0..100).map(|_| *key_bytes().unwrap()).collect();
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        // 25,600 bits: further from the half than this is once in more runs than there will be.
+        let ones: u32 = keys.iter().flatten().map(|byte| byte.count_ones()).sum();
+        assert!((11_800..13_800).contains(&ones), "{ones}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Texts of others as they may be shown. Pure.
+
+use std::error::Error;
+
+/// The most characters of a text that an error repeats.
+const QUOTED_CHARS_MAX: usize = 80;
+/// The most characters of one line about an error: its causes may quote what AWS answered.
+const LINE_CHARS_MAX: usize = 2_000;
+/// Longer names are compared with nothing: the work grows with the product of two lengths.
+const NEAR_CHARS_MAX: usize = 255;
+/// DeadLetterQueue that may be missing, added, wrong or swapped in a misspelt name; one in three at most.
+const NEAR_EDITS_MAX: usize = 2;
+
+/// The text without what a terminal or a log would take for a command, at most so many characters of it.
+///
+/// Controls, line ends among them, and what turns the direction of text round are written out, as in `\u{1b}`. Quotation
+/// marks stay as they are, so that what others quote reads as they wrote it.
+#[must_use]
+pub fn printable(text: &str, chars_max: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(chars_max) {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// A short text as an error repeats it between quotation marks: printable, and cut to a part of a line.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out: String = text.chars().take(QUOTED_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(QUOTED_CHARS_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The name that a misspelt one most probably means; `None` when it is like none of them, or is one of them. A number is
+/// no misspelt other number.
+pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = wrong.len();
+    let is_number = wrong.bytes().all(|byte| byte.is_ascii_digit());
+    let edits_max = if is_number { 0 } else { NEAR_EDITS_MAX.min(length / 3) };
+    let edits = |name: &'a str| {
+        let is_comparable =
+            length.max(name.len()) <= NEAR_CHARS_MAX && length.abs_diff(name.len()) <= edits_max;
+        is_comparable.then(|| strsim::osa_distance(wrong, name))
+    };
+    let nearest = names.into_iter().filter_map(|name| Some((edits(name)?, name))).min();
+    nearest.filter(|(edits, _)| (1..=edits_max).contains(edits)).map(|(_, name)| name)
+}
+
+/// A printable text of several lines, which it keeps.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| printable(line, usize::MAX)).collect();
+    lines.join("\n")
+}
+
+/// An error and its causes as one printable line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some errors repeat their cause's text in their own.
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        cause = error.source();
+    }
+    printable(&line, LINE_CHARS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_means_the_one_that_differs_in_a_letter_or_two() {
+        let names = ["checkout", "search", "web", "503"];
+        for (wrong, meant) in [
+            ("chekout", Some("checkout")),
+            ("serach", Some("search")),
+            ("wed", Some("web")),
+            ("checkout", None),
+            ("audit", None),
+            ("we", None),
+            ("502", None),
+            ("", None),
+        ] {
+            assert_eq!(near(wrong, names), meant, "{wrong}");
+        }
+        assert_eq!(near(&"x".repeat(100_000), ["x"]), None);
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_written_out_and_the_rest_is_left() {
+        for (text, shown) in [
+            ("role \"a\" of 'b' \\ für é", "role \"a\" of 'b' \\ für é"),
+            ("\u{1b}[2J\u{202e}\0\r\n", r"\u{1b}[2J\u{202e}\0\r\n"),
+        ] {
+            assert_eq!(printable(text, 99), shown);
+        }
+        assert_eq!(printable("äöü", 2), "äö");
+        assert_eq!(printable_lines("a\n\u{9b}b\r\n"), "a\n\\u{9b}b\\r\n");
+    }
+}

@@ -1,0 +1,178 @@
+//! URLs of services as others name them: in variables, flags, files and answers. Pure.
+//!
+//! One strict reading for all of them. The parser below is lenient where it matters: it reads a port over 65535 as none, and
+//! a request would go to port 80.
+
+use std::net::Ipv6Addr;
+
+use http::Uri;
+
+use super::text::quoted;
+
+/// The parts of an `http` or `https` URL that was read strictly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Whether it is `https`.
+    pub tls: bool,
+    /// A name or an address; an IPv6 address without its brackets.
+    pub host: String,
+    /// What the URL says, else the scheme's own.
+    pub port: u16,
+    /// Host and port as the URL writes them.
+    pub authority: String,
+    /// The path, `/` where the URL has none, and the query.
+    pub path_and_query: String,
+}
+
+/// Why a text is not a URL that may be called. A user name and password are never repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It cannot be read at all.
+    #[error("`{0}` is not a URL")]
+    Unreadable(String),
+    /// It has no scheme, or another one.
+    #[error("`{0}` does not begin with http:// or https://")]
+    Scheme(String),
+    /// It carries credentials.
+    #[error("a URL here carries no user name or password")]
+    UserInfo,
+    /// It has no host, or one that is no name and no address.
+    #[error("`{0}` names no valid host")]
+    Host(String),
+    /// What stands behind the colon is not a port.
+    #[error("`{0}` is not a port (1-65535)")]
+    Port(String),
+}
+
+impl Url {
+    /// Reads a URL: scheme, host and port must be there or have a default, and be valid.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] says which part is wrong.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let tls = match text.split_once("://") {
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => false,
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => true,
+            // Before anything is repeated: what stands before an `@` may be a password.
+            _ if text.contains('@') => return Err(UrlError::UserInfo),
+            _ => return Err(UrlError::Scheme(quoted(text))),
+        };
+        if text
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split(['/', '?', '#']).next())
+            .is_some_and(|a| a.contains('@'))
+        {
+            return Err(UrlError::UserInfo);
+        }
+        let uri: Uri = text.parse().map_err(|_| UrlError::Unreadable(quoted(text)))?;
+        let authority = uri.authority().ok_or_else(|| UrlError::Host(quoted(text)))?.as_str();
+        let (host, port) = split(authority);
+        if !is_host(host) {
+            return Err(UrlError::Host(quoted(text)));
+        }
+        let port = match port {
+            None if tls => 443,
+            None => 80,
+            Some(port) => number(port).ok_or_else(|| UrlError::Port(quoted(port)))?,
+        };
+        Ok(Self {
+            tls,
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port,
+            authority: authority.to_owned(),
+            path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        })
+    }
+}
+
+impl Url {
+    /// The name at the end of the path, as of the URL of a queue, which has no query.
+    pub(crate) fn queue(&self) -> Option<&str> {
+        let name = self.path_and_query.rsplit('/').next()?;
+        (!name.is_empty() && !self.path_and_query.contains('?')).then_some(name)
+    }
+}
+
+/// Host and port of an authority; the brackets of an IPv6 address stay.
+fn split(authority: &str) -> (&str, Option<&str>) {
+    let end = authority.rfind(']').map_or(0, |at| at + 1);
+    match authority.get(end..).and_then(|rest| rest.rfind(':')).map(|at| end + at) {
+        Some(colon) => (authority.get(..colon).unwrap_or_default(), authority.get(colon + 1..)),
+        None => (authority, None),
+    }
+}
+
+/// Digits alone: `parse` would take a sign.
+fn number(port: &str) -> Option<u16> {
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.parse().ok().filter(|&port: &u16| digits && port > 0)
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    host.bytes().all(word) && host.bytes().any(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_scheme_a_host_and_a_port() {
+        for (text, tls, host, port, path) in [
+            ("http://127.0.0.1:8080/v1.0/notify", false, "127.0.0.1", 8080, "/v1.0/notify"),
+            ("https://sqs.eu-west-1.amazonaws.com", true, "sqs.eu-west-1.amazonaws.com", 443, "/"),
+            ("HTTP://[::1]:65535/n?x=1", false, "::1", 65_535, "/n?x=1"),
+            ("http://[fe80::1]/", false, "fe80::1", 80, "/"),
+            ("http://mini_stack:1/", false, "mini_stack", 1, "/"),
+            ("http://host/a@b:99999", false, "host", 80, "/a@b:99999"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(
+                (url.tls, url.host.as_str(), url.port, url.path_and_query.as_str()),
+                (tls, host, port, path),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_out_of_range_is_never_another_port() {
+        for port in ["99999", "65536", "0", "", "+80", "8o", "-1", "080808080"] {
+            let error = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap_err();
+            let expected = UrlError::Port(port.to_owned());
+            assert!(error == expected || matches!(error, UrlError::Unreadable(_)), "{port}: {error}");
+        }
+        assert_eq!(Url::parse("http://[::1]:99999/"), Err(UrlError::Port("99999".to_owned())));
+    }
+
+    #[test]
+    fn whatever_else_is_wrong_is_named() {
+        for (text, says) in [
+            ("", "`` does not begin with http:// or https://"),
+            ("127.0.0.1:4566", "`127.0.0.1:4566` does not begin with http:// or https://"),
+            ("localhost", "`localhost` does not begin with http:// or https://"),
+            ("ftp://127.0.0.1/", "`ftp://127.0.0.1/` does not begin with http:// or https://"),
+            ("http://", "`http://` is not a URL"),
+            ("http:///path", "`http:///path` is not a URL"),
+            ("http://:80/", "`http://:80/` names no valid host"),
+            ("http://a b/", "`http://a b/` is not a URL"),
+            ("http://[::1/", "`http://[::1/` is not a URL"),
+            ("http://[::g]/", "`http://[::g]/` names no valid host"),
+            ("http://a%2fb/", "`http://a%2fb/` is not a URL"),
+            ("http://.../", "`http://.../` names no valid host"),
+            ("http://me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
+            ("http://me:hunter2@127.0.0.1:x/", "a URL here carries no user name or password"),
+            ("me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
+            ("ftp://me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
+        ] {
+            let error = Url::parse(text).unwrap_err().to_string();
+            assert_eq!(error, says, "{text}");
+        }
+    }
+}

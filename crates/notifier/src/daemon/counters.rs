@@ -1,0 +1,43 @@
+//! What became of the messages.
+
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of the messages of one run. A message that was delivered twice counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Done and deleted.
+    pub done: u64,
+    /// Failed, and left on the queue for another try.
+    pub retried: u64,
+    /// Failed for good, and moved to the dead letters.
+    pub buried: u64,
+    /// Handed back because of the shutdown.
+    pub returned: u64,
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.retried += other.retried;
+        self.buried += other.buried;
+        self.returned += other.returned;
+    }
+}
+
+/// Counts while messages are in work.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) done: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) buried: AtomicU64,
+    pub(super) returned: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn served(&self) -> Served {
+        let [done, retried, buried, returned] = [&self.done, &self.retried, &self.buried, &self.returned]
+            .map(|count| count.load(Ordering::Relaxed));
+        Served { done, retried, buried, returned }
+    }
+}

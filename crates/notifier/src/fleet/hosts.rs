@@ -1,0 +1,106 @@
+//! The addresses of the hosts of bridge and host mode tasks, looked up once for each host.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use quick_cache::sync::Cache;
+use tokio::sync::Mutex;
+
+use super::DiscoveryError;
+use crate::aws::ecs::Ecs;
+use crate::aws::minimal::ec2::Ec2;
+use crate::model::SkipReason;
+
+/// Hosts that are remembered: a cluster has at most 5,000. Source: ECS service quotas.
+const HOSTS_MAX: usize = 20_000;
+/// How ids of hosts outside AWS start. Source: ECS Anywhere, AWS Systems Manager managed nodes.
+const ANYWHERE: &str = "mi-";
+
+/// Where a host is, or why that cannot be known.
+pub(super) type HostResult = Result<IpAddr, SkipReason>;
+
+/// The hosts that were looked up so far, by the ARN of the container instance.
+///
+/// An instance keeps its private address for life, so an address is remembered for ever, but a failure never: the
+/// instance may be too new for EC2's eventually consistent answers.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    known: Cache<String, IpAddr>,
+    /// Held during a look-up, so that two messages never ask for the same host.
+    asking: Mutex<()>,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self { known: Cache::new(HOSTS_MAX), asking: Mutex::default() }
+    }
+}
+
+impl Hosts {
+    /// Where the hosts of these container instances are.
+    ///
+    /// # Errors
+    ///
+    /// When ECS or EC2 cannot be asked. A host that they do not know is a [`HostResult`] of its own.
+    pub(super) async fn get(
+        &self,
+        ecs: &Ecs,
+        ec2: &Ec2,
+        cluster: &str,
+        instances: &[String],
+    ) -> Result<HashMap<String, HostResult>, DiscoveryError> {
+        if instances.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let _asking = self.asking.lock().await;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            instances.iter().map(|arn| (arn, self.known.get(arn))).partition(|(_, known)| known.is_some());
+        let mut found: HashMap<String, HostResult> =
+            known.into_iter().filter_map(|(arn, address)| Some((arn.clone(), Ok(address?)))).collect();
+        let unknown: Vec<String> = unknown.into_iter().map(|(arn, _)| arn.clone()).collect();
+        for (arn, address) in look_up(ecs, ec2, cluster, unknown).await? {
+            if let Ok(address) = address {
+                self.known.insert(arn.clone(), address);
+            }
+            found.insert(arn, address);
+        }
+        Ok(found)
+    }
+}
+
+async fn look_up(
+    ecs: &Ecs,
+    ec2: &Ec2,
+    cluster: &str,
+    instances: Vec<String>,
+) -> Result<HashMap<String, HostResult>, DiscoveryError> {
+    let described = ecs.describe_container_instances(cluster, &instances).await?;
+    let ids: BTreeMap<String, String> = described
+        .found
+        .into_iter()
+        .filter_map(|instance| Some((instance.container_instance_arn?, instance.ec2_instance_id?)))
+        .collect();
+    let in_ec2: Vec<String> = ids.values().filter(|id| !id.starts_with(ANYWHERE)).cloned().collect();
+    let addresses = if in_ec2.is_empty() { HashMap::new() } else { ec2.addresses(&in_ec2).await? };
+    let found = instances.into_iter().map(|arn| {
+        let address = match ids.get(&arn) {
+            None => Err(unknown(&arn, "is not known to the cluster")),
+            Some(id) if id.starts_with(ANYWHERE) => {
+                Err(unknown(id, "is outside AWS (ECS Anywhere), where addresses are not looked up yet"))
+            }
+            Some(id) => match addresses.get(id) {
+                None => Err(unknown(id, "is not known to EC2")),
+                Some(host) => {
+                    let address = host.v4.map(IpAddr::V4).or(host.v6.map(IpAddr::V6));
+                    address.ok_or_else(|| unknown(id, "has no private address"))
+                }
+            },
+        };
+        (arn, address)
+    });
+    Ok(found.collect())
+}
+
+fn unknown(host: &str, problem: &'static str) -> SkipReason {
+    SkipReason::Host { host: host.to_owned(), problem }
+}

@@ -1,0 +1,138 @@
+//! Stages 1 and 2: who is in the fleet, and where each of them listens.
+//!
+//! AWS is asked as rarely as its pages allow, and never twice for what cannot change: a task-definition revision, or the
+//! address of a host. The rules are pure functions of what it answered (`place`, `survey`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::aws::Aws;
+use crate::aws::ecs::{Ecs, EcsError};
+use crate::aws::minimal::ec2::{Ec2, Ec2Error};
+use crate::model::network::Networks;
+
+mod address;
+mod classify;
+mod hosts;
+mod recheck;
+mod revisions;
+mod scan;
+mod services;
+
+pub(crate) use recheck::cluster_of;
+pub use recheck::{Locate, Recheck, RecheckError};
+pub(crate) use services::service_name;
+pub use services::{SERVICES_NAMED_MAX, Services};
+
+/// Which containers count as ready to be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthPolicy {
+    /// Where the container definition has a health check, it must pass. The default.
+    #[default]
+    Detect,
+    /// Every container must have a health check, and it must pass.
+    Require,
+    /// Health is not looked at.
+    Ignore,
+}
+
+impl HealthPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Detect, Self::Require, Self::Ignore];
+
+    /// The policy's name in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Require => "require",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl fmt::Display for HealthPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for HealthPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|health| health.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is none of `detect`, `require` and `ignore`"))
+    }
+}
+
+/// Why a fleet could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// ECS said no, or nothing.
+    #[error(transparent)]
+    Ecs(#[from] EcsError),
+    /// EC2 said no, or nothing.
+    #[error(transparent)]
+    Ec2(#[from] Ec2Error),
+    /// The scope names more services than one broadcast may.
+    #[error(
+        "the scope names {named} services, but one broadcast names at most {SERVICES_NAMED_MAX}: send several, or name none to reach the whole cluster"
+    )]
+    TooManyServices {
+        /// How many it names.
+        named: usize,
+    },
+}
+
+impl DiscoveryError {
+    /// Whether asking again would give the same answer.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Ecs(error) => error.is_final(),
+            Self::Ec2(_) => false,
+            Self::TooManyServices { .. } => true,
+        }
+    }
+
+    /// A stable word for the kind of error, for scripts and alarms.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ecs(EcsError::ClusterNotFound(_)) => "cluster-not-found",
+            Self::Ecs(EcsError::ServiceNotFound { .. }) => "service-not-found",
+            Self::Ecs(_) => "ecs",
+            Self::Ec2(_) => "ec2",
+            Self::TooManyServices { .. } => "too-many-services",
+        }
+    }
+}
+
+/// Stages 1 and 2, with what they remember between messages.
+#[derive(Debug)]
+pub struct Discovery {
+    ecs: Ecs,
+    ec2: Ec2,
+    definitions: revisions::Definitions,
+    hosts: hosts::Hosts,
+    lookup: recheck::Lookup,
+    rules: classify::Rules,
+}
+
+impl Discovery {
+    /// Asks AWS through these clients. `health` says which containers are ready to be called, `networks` which
+    /// addresses may be called at all.
+    #[must_use]
+    pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
+        let ecs = Ecs::new(&aws.ecs, aws.budget.clone());
+        Self {
+            lookup: recheck::lookup(&ecs),
+            ecs,
+            ec2: aws.ec2.clone(),
+            definitions: revisions::Definitions::default(),
+            hosts: hosts::Hosts::default(),
+            rules: classify::Rules { health, networks },
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Where one endpoint listens by now: asked before it is called again.
+//!
+//! Addresses are handed to other tasks within minutes. What was found a moment ago may be another's by now.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ecs::types::Task;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use wire::Share;
+
+use super::classify::{self, Asked, Classified};
+use super::{Discovery, DiscoveryError};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
+use crate::base::batcher::{Ask, BatchLimits, Batcher, NoAnswer};
+use crate::model::{Endpoint, Member, SkipReason};
+
+/// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
+const BATCHING: BatchLimits =
+    BatchLimits { questions_max: 100, at_once_max: 4, linger: Duration::from_millis(20) };
+
+/// Where an endpoint is by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    /// Here: at the same address, or at a new one.
+    At(Endpoint),
+    /// Its task runs, but its health check has not said anything yet: where it is, and why it is not called.
+    Starting(Endpoint, String),
+    /// Its task has stopped, or is about to.
+    Stopped(String),
+    /// Its task runs, but the container cannot be called at the moment.
+    Nowhere(String),
+}
+
+/// Why nobody knows where an endpoint is.
+#[derive(Debug, thiserror::Error)]
+pub enum RecheckError {
+    /// The message does not say in which cluster the task runs, and neither does the task's ARN.
+    #[error("the task's cluster is not known, so it cannot be looked up again")]
+    NoCluster,
+    /// ECS was not able to tell.
+    #[error("the task cannot be looked up")]
+    Tasks(#[source] NoAnswer<EcsError>),
+    /// Its task definition or host was not to be had.
+    #[error("the task cannot be looked up")]
+    Discover(#[from] DiscoveryError),
+}
+
+/// Knows where endpoints are.
+pub trait Locate: std::fmt::Debug + Send + Sync {
+    /// Where the endpoint is by now.
+    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>>;
+}
+
+/// A cluster and the ARN of a task.
+type Question = (String, String);
+
+/// The task, or why ECS did not describe it; the outer error is that of its call.
+type Answer = Result<Result<Task, NotDescribed>, Arc<EcsError>>;
+
+/// Looks tasks up a hundred at a time.
+pub(super) type Lookup = Batcher<Question, Answer, EcsError>;
+
+pub(super) fn lookup(ecs: &Ecs) -> Lookup {
+    let ecs = ecs.clone();
+    let ask: Ask<Question, Answer, EcsError> =
+        Arc::new(move |questions| describe(ecs.clone(), questions).boxed());
+    Batcher::new(BATCHING, ask)
+}
+
+/// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
+/// belongs elsewhere.
+async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
+    let mut calls = BTreeMap::<(&str, &str), Vec<String>>::new();
+    for (cluster, task) in &questions {
+        calls.entry((cluster, home(task))).or_default().push(task.clone());
+    }
+    let (mut answers, mut refused) = (HashMap::new(), HashMap::new());
+    for (call, mut tasks) in calls {
+        tasks.sort_unstable();
+        tasks.dedup();
+        match ecs.describe_tasks(call.0, &tasks).await {
+            Ok(Described { found, failed }) => {
+                answers.extend(found.into_iter().filter_map(|task| Some((task.task_arn.clone()?, Ok(task)))));
+                answers.extend(failed.into_iter().map(|(task, why)| (task, Err(why))));
+            }
+            Err(error) => drop(refused.insert(call, Arc::new(error))),
+        }
+    }
+    let other = || Err(NotDescribed::Unexplained("it described another task".to_owned()));
+    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), home(task))) {
+        Some(error) => Err(Arc::clone(error)),
+        None => Ok(answers.get(task).cloned().unwrap_or_else(other)),
+    };
+    Ok(questions.iter().map(answer).collect())
+}
+
+/// The account and region that a task's ARN names.
+fn home(task: &str) -> &str {
+    task.split_once(":task/").map_or("", |(home, _)| home)
+}
+
+impl Locate for Discovery {
+    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
+        async move {
+            let member = &endpoint.member;
+            let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
+            let question = (cluster.to_owned(), member.task.clone());
+            let answer = self.lookup.ask(question).await.and_then(|answer| answer.map_err(NoAnswer::Failed));
+            let task = match answer {
+                Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
+                    Err(NotDescribed::Missing)
+                }
+                answer => answer.map_err(RecheckError::Tasks)?,
+            };
+            let task = match task {
+                Ok(task) => task,
+                Err(NotDescribed::Missing) => {
+                    return Ok(Recheck::Stopped("ECS does not know the task any more".to_owned()));
+                }
+                Err(NotDescribed::Unexplained(why)) => {
+                    return Ok(Recheck::Nowhere(format!("ECS does not describe the task: {why}")));
+                }
+            };
+            if !classify::is_running(&task) {
+                let status = task.last_status().filter(|status| *status != "RUNNING").unwrap_or("STOPPING");
+                return Ok(Recheck::Stopped(format!("the task is {status}")));
+            }
+            let asked = Asked { cluster, share: &Share::All, labels: None };
+            let mut survey = Classified::default();
+            self.survey(&self.ecs, &mut survey, std::slice::from_ref(&task), asked).await?;
+            self.find_hosts(&self.ecs, &mut survey, cluster).await?;
+            Ok(pick(endpoint, survey))
+        }
+        .boxed()
+    }
+}
+
+/// The cluster of a task: as it was named, else as its ARN says in the long format, `…:task/CLUSTER/ID`.
+fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
+    if !named.is_empty() {
+        return Some(named);
+    }
+    cluster_of(task)
+}
+
+/// The cluster that a task's ARN names, in the long format `…:task/CLUSTER/ID`; `None` in the old one, `…:task/ID`.
+pub(crate) fn cluster_of(task: &str) -> Option<&str> {
+    let (_, resource) = task.split_once(":task/")?;
+    resource.split_once('/').map(|(cluster, _)| cluster)
+}
+
+/// The endpoint among what the task offers by now.
+///
+/// A message of the proof of concept names no container. Then it is the one at the same address, else the only one with
+/// the same path.
+fn pick(endpoint: &Endpoint, survey: Classified) -> Recheck {
+    let named = &endpoint.member.container;
+    let mut found: Vec<Endpoint> = survey.fleet.endpoints;
+    if named.is_empty() {
+        found.retain(|one| one.target.path == endpoint.target.path);
+        if let Some(same) = found.iter().position(|one| one.address == endpoint.address) {
+            found = vec![found.swap_remove(same)];
+        }
+    } else {
+        found.retain(|one| one.member.container == *named);
+    }
+    if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
+        // The delivery's id is made of task and container: it stays what it was. All else is as ECS says.
+        let container = named.clone();
+        let one = Endpoint { member: Member { container, ..one.member }, ..one };
+        if one.is_starting {
+            let why = SkipReason::Health(classify::UNKNOWN.to_owned()).to_string();
+            return Recheck::Starting(one, why);
+        }
+        return Recheck::At(one);
+    }
+    let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
+    Recheck::Nowhere(skip.map_or_else(
+        || "the task has no such container that may be called".to_owned(),
+        |skip| skip.reason.to_string(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_is_as_named_or_as_the_arn_says() {
+        let long = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0123";
+        assert_eq!(cluster("test", long), Some("test"));
+        assert_eq!(cluster("", long), Some("prod"));
+        assert_eq!(cluster("", "arn:aws:ecs:eu-west-1:111122223333:task/0123"), None);
+        assert_eq!(cluster("", "arn:t"), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! Stage 2: the running tasks of a service or a whole cluster, and where their opted-in containers listen.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::SocketAddr;
+
+use aws_sdk_ecs::types::Task;
+use wire::{Labels, ObserverMessage, ServiceMessage, Share};
+
+use super::classify::{self, Asked, Classified, OnHost};
+use super::services::{check_count, no_such_service, service_name};
+use super::{Discovery, DiscoveryError};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
+use crate::model::{Endpoint, Fleet, Skip};
+
+/// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has
+/// about 3 KB.
+const TASKS_HELD_MAX: usize = 1_000;
+
+/// Which of the listed tasks are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Meant {
+    All,
+    OfServices,
+    Standalone,
+    /// Those of the services of these names. ECS listed no others; what it describes as another's is not called.
+    Named(BTreeSet<String>),
+}
+
+impl Meant {
+    fn includes(&self, task: &Task) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfServices => classify::service(task).is_some(),
+            Self::Standalone => classify::service(task).is_none(),
+            Self::Named(names) => classify::service(task).is_none_or(|service| names.contains(service)),
+        }
+    }
+
+    /// Those of services by name or ARN.
+    fn named<'a>(services: impl IntoIterator<Item = &'a String>) -> Self {
+        Self::Named(services.into_iter().map(|service| service_name(service).to_owned()).collect())
+    }
+}
+
+impl Discovery {
+    /// Finds the running tasks of one message of stage 1, and where their opted-in containers listen.
+    ///
+    /// The labels are read from each task's own revision, so a service in the middle of a deployment is right on both
+    /// sides.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A service that is gone is a skip.
+    pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
+        let labels = Labels { port: message.port.clone(), path: message.path.clone() };
+        let asked = Asked { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
+        let (of, meant) = if message.standalone {
+            (TasksOf::Cluster, Meant::Standalone)
+        } else {
+            (TasksOf::Service(&message.service), Meant::named([&message.service]))
+        };
+        let ecs = self.ecs.lane();
+        let arns = match ecs.list_tasks(&message.cluster, of).await {
+            Err(EcsError::ServiceNotFound { service, .. }) => {
+                let skips =
+                    if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
+                return Ok(Fleet { skips, ..Fleet::default() });
+            }
+            listed => listed?,
+        };
+        self.look(&ecs, asked, &meant, service_name(&message.service), arns).await
+    }
+
+    /// Finds the fleet of a scope in one go: stages 1 and 2 for whoever needs no queue between them.
+    ///
+    /// A whole cluster is listed as a whole: that takes two calls for each hundred tasks, where going from service to
+    /// service takes more than two for each service. The tasks found are the same.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A named service that the cluster does not
+    /// have is a skip.
+    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
+        check_count(&scope.services)?;
+        let ecs = self.ecs.lane();
+        let asked = Asked { cluster: &scope.cluster, share: &Share::All, labels: None };
+        let mut skips: Vec<Skip> = Vec::new();
+        let (arns, meant) = if scope.services.is_empty() {
+            let meant = if scope.standalone { Meant::All } else { Meant::OfServices };
+            (ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, meant)
+        } else {
+            let mut arns = Vec::new();
+            for service in scope.services.iter().collect::<BTreeSet<_>>() {
+                match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
+                    Err(EcsError::ServiceNotFound { service, .. }) => {
+                        skips.push(no_such_service(asked.cluster, &service));
+                    }
+                    listed => arns.extend(listed?),
+                }
+            }
+            (arns, Meant::named(&scope.services))
+        };
+        let mut fleet = self.look(&ecs, asked, &meant, "", arns).await?;
+        fleet.skips.extend(skips);
+        fleet.sort();
+        Ok(fleet)
+    }
+
+    /// Describes the tasks and says what each means; in order.
+    async fn look(
+        &self,
+        ecs: &Ecs,
+        asked: Asked<'_>,
+        meant: &Meant,
+        service: &str,
+        mut arns: Vec<String>,
+    ) -> Result<Fleet, DiscoveryError> {
+        // A task may move from one page to another while the pages are turned.
+        let mut seen = HashSet::new();
+        arns.retain(|arn| seen.insert(arn.clone()));
+        drop(seen);
+
+        let mut survey = Classified::default();
+        for arns in arns.chunks(TASKS_HELD_MAX) {
+            let Described { found, failed } = ecs.describe_tasks(asked.cluster, arns).await?;
+            // Each that was asked for, once: nobody else is called, nobody twice, and nobody is left out unsaid.
+            let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
+            let described =
+                found.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
+            let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
+            for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
+                match failed.get(arn) {
+                    Some(NotDescribed::Missing) => survey.vanished(arn, service, asked),
+                    Some(NotDescribed::Unexplained(why)) => survey.not_described(arn, service, why, asked),
+                    None => survey.not_described(arn, service, "it described another task", asked),
+                }
+            }
+            self.survey(ecs, &mut survey, &tasks, asked).await?;
+        }
+        self.find_hosts(ecs, &mut survey, asked.cluster).await?;
+        survey.fleet.sort();
+        Ok(survey.fleet)
+    }
+
+    pub(super) async fn survey(
+        &self,
+        ecs: &Ecs,
+        survey: &mut Classified,
+        tasks: &[Task],
+        asked: Asked<'_>,
+    ) -> Result<(), DiscoveryError> {
+        let (running, not): (Vec<&Task>, Vec<&Task>) =
+            tasks.iter().partition(|task| classify::is_running(task));
+        for task in not {
+            survey.not_running(task, asked);
+        }
+        let revision = |task: &Task| task.task_definition_arn().unwrap_or_default().to_owned();
+        let revisions: Vec<String> =
+            running.iter().map(|task| revision(task)).collect::<BTreeSet<_>>().into_iter().collect();
+        let definitions = self.definitions.get(ecs, &revisions).await?;
+        let definitions: BTreeMap<&String, _> = revisions.iter().zip(definitions).collect();
+        for task in running {
+            if let Some(definition) = definitions.get(&revision(task)) {
+                survey.running(task, definition, asked, &self.rules);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns what listens on a host into endpoints, each host being looked up once.
+    pub(super) async fn find_hosts(
+        &self,
+        ecs: &Ecs,
+        survey: &mut Classified,
+        cluster: &str,
+    ) -> Result<(), DiscoveryError> {
+        let on_hosts = std::mem::take(&mut survey.on_hosts);
+        let hosts: BTreeSet<String> = on_hosts.iter().map(|found| found.host.clone()).collect();
+        let hosts: Vec<String> = hosts.into_iter().collect();
+        let addresses = self.hosts.get(ecs, &self.ec2, cluster, &hosts).await?;
+        for found in on_hosts {
+            match addresses.get(&found.host) {
+                Some(Ok(ip)) => {
+                    let OnHost { member, target, port, is_starting, .. } = found;
+                    let address = SocketAddr::new(*ip, port);
+                    survey.endpoint(Endpoint { member, address, target, is_starting }, &self.rules);
+                }
+                Some(Err(reason)) => {
+                    survey.fleet.skips.push(Skip { member: found.member, reason: reason.clone() });
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_ecs_describes_as_another_services_is_not_meant() {
+        let of = |group: Option<&str>| Task::builder().set_group(group.map(str::to_owned)).build();
+        let arn = "arn:aws:ecs:eu-west-1:111122223333:service/prod/web".to_owned();
+        for meant in [Meant::named([&arn]), Meant::named([&"web".to_owned()])] {
+            assert!(meant.includes(&of(Some("service:web"))));
+            assert!(!meant.includes(&of(Some("service:web2"))));
+            assert!(meant.includes(&of(None)), "nobody else's either: ECS listed it for this service");
+        }
+    }
+}

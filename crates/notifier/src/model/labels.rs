@@ -1,0 +1,475 @@
+//! Which containers asked to be notified, read from the Docker labels of a task definition.
+//!
+//! Pure: no AWS types, no clock, no I/O. `discover` makes the input and uses the output.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::num::NonZeroU16;
+
+use rustls::pki_types::DnsName;
+use wire::{ContentMode, Labels, Method, Scheme};
+
+use crate::base::text::quoted;
+
+/// The label that names the container port. With [`PATH`] it opts a container in.
+pub const PORT: &str = "NOTIFY_ME_CONTAINER_PORT";
+/// The label that names the request path. With [`PORT`] it opts a container in.
+pub const PATH: &str = "NOTIFY_ME_API_URI";
+/// The optional label that chooses `http` or `https`.
+pub const SCHEME: &str = "NOTIFY_ME_SCHEME";
+/// The optional label that chooses `POST` or `GET`.
+pub const METHOD: &str = "NOTIFY_ME_METHOD";
+/// The optional label that chooses `structured` or `binary`.
+pub const CONTENT_MODE: &str = "NOTIFY_ME_CONTENT_MODE";
+/// The optional label that says which name the certificate of an `https` endpoint has.
+pub const SERVER_NAME: &str = "NOTIFY_ME_SERVER_NAME";
+
+/// How the names of all labels begin.
+const PREFIX: &str = "NOTIFY_ME_";
+/// Every label that is read.
+const ALL: [&str; 6] = [PORT, PATH, SCHEME, METHOD, CONTENT_MODE, SERVER_NAME];
+/// A name that differs from one of the labels by no more edits is a misspelt label.
+const MISSPELT_EDITS_MAX: usize = 2;
+/// An unknown label gets a suggestion from this likeness on, from 0.0 to 1.0.
+const LIKENESS_MIN: f64 = 0.5;
+
+/// The most bytes of a path: what common servers accept as a request line.
+pub const PATH_BYTES_MAX: usize = 2048;
+/// The most bytes of a port: five digits, and room for leading zeros.
+const PORT_BYTES_MAX: usize = 16;
+
+/// Where one container wants its notifications.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Port inside the container. The host port differs per task and is found later.
+    pub port: NonZeroU16,
+    /// Absolute request path, with the query if there is one, for example `/v1.0/notify`.
+    pub path: String,
+    /// Plain or over TLS.
+    pub scheme: Scheme,
+    /// With the event as the body, or without a body.
+    pub method: Method,
+    /// How the event is written into the request.
+    pub content_mode: ContentMode,
+    /// The DNS name that the certificate must have; `None` means the address. It never says where to connect to.
+    pub server_name: Option<String>,
+}
+
+/// Why the labels of a container that opted in cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// A label that looks like one of ours and is none.
+    #[error("label `{name}` is unknown{}", suggestion(*.near))]
+    Unknown {
+        /// The label's name, shortened.
+        name: String,
+        /// The label that was probably meant.
+        near: Option<&'static str>,
+    },
+    /// A label that opts the container in is missing.
+    #[error("label {found} is there, but {missing} is missing")]
+    Half {
+        /// A label that the container has.
+        found: &'static str,
+        /// The label that it lacks.
+        missing: &'static str,
+    },
+    /// The port label is not a port.
+    #[error("label {PORT}: `{0}` is not a port (1-65535)")]
+    Port(String),
+    /// The path label is not a path on the task's own host.
+    #[error("label {PATH}: `{path}` {rule}")]
+    Path {
+        /// The label's text, shortened.
+        path: String,
+        /// What is wrong with it, as the end of a sentence.
+        rule: &'static str,
+    },
+    /// The scheme label is neither of the two.
+    #[error("label {SCHEME}: `{0}` is neither `http` nor `https`")]
+    Scheme(String),
+    /// The method label is neither of the two.
+    #[error("label {METHOD}: `{0}` is neither `POST` nor `GET`")]
+    Method(String),
+    /// The content mode is neither of the two.
+    #[error("label {CONTENT_MODE}: `{0}` is neither `structured` nor `binary`")]
+    ContentMode(String),
+    /// The server name is no DNS name, or there is nothing to verify by it.
+    #[error("label {SERVER_NAME}: `{name}` {rule}")]
+    ServerName {
+        /// The label's text, shortened.
+        name: String,
+        /// What is wrong with it, as the end of a sentence.
+        rule: &'static str,
+    },
+}
+
+fn suggestion(near: Option<&str>) -> String {
+    near.map_or_else(
+        || format!("; the labels are {}", ALL.join(", ")),
+        |near| format!("; did you mean {near}?"),
+    )
+}
+
+/// The two labels of a container word for word, or `None` when it has no label of ours: it did not opt in.
+///
+/// A container with a misspelt label, or with the optional ones alone, claims empty texts for what is missing: its owner
+/// expects calls, so stage 2 reports it for each task.
+///
+/// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
+/// labels still compare as equal, and a queue message that repeats it stays small.
+#[must_use]
+pub fn claim<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Labels> {
+    if !labels.keys().any(|name| is_ours(name)) {
+        return None;
+    }
+    let (port, path) = (labels.get(PORT), labels.get(PATH));
+    let text = |label: Option<&String>, bytes_max| {
+        label.map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default()
+    };
+    Some(Labels { port: text(port, PORT_BYTES_MAX + 1), path: text(path, PATH_BYTES_MAX + 1) })
+}
+
+/// The longest start of `text` of at most this many bytes that ends between two characters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
+}
+
+/// Reads one container's labels; `Ok(None)` means the container did not opt in.
+///
+/// # Errors
+///
+/// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
+pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Option<Target>, LabelError> {
+    // The first by name, so that the reason is the same each time.
+    let unknown = labels.keys().filter(|name| is_ours(name) && !ALL.contains(&name.as_str())).min();
+    if let Some(name) = unknown {
+        return Err(LabelError::Unknown { name: quoted(name), near: near(name) });
+    }
+    let Some(found) = ALL.into_iter().find(|name| labels.contains_key(*name)) else { return Ok(None) };
+    let wanted = |missing| labels.get(missing).ok_or(LabelError::Half { found, missing });
+    let (port, path) = (wanted(PORT)?, wanted(PATH)?);
+    check_path(path)?;
+    let scheme = match labels.get(SCHEME).map(String::as_str) {
+        None | Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        Some(other) => return Err(LabelError::Scheme(quoted(other))),
+    };
+    let server_name = labels.get(SERVER_NAME);
+    server_name.map_or(Ok(()), |name| check_server_name(name, scheme))?;
+    Ok(Some(Target {
+        port: self::port(port)?,
+        path: path.clone(),
+        scheme,
+        method: match labels.get(METHOD).map(String::as_str) {
+            None | Some("POST") => Method::Post,
+            Some("GET") => Method::Get,
+            Some(other) => return Err(LabelError::Method(quoted(other))),
+        },
+        content_mode: match labels.get(CONTENT_MODE).map(String::as_str) {
+            None | Some("structured") => ContentMode::Structured,
+            Some("binary") => ContentMode::Binary,
+            Some(other) => return Err(LabelError::ContentMode(quoted(other))),
+        },
+        server_name: server_name.cloned(),
+    }))
+}
+
+/// Whether the name is a label of ours, rightly or wrongly spelt.
+fn is_ours(name: &str) -> bool {
+    let name = normal(name);
+    name.starts_with(PREFIX)
+        || ALL.iter().any(|known| {
+            // The length first: names of others may be long, and edits are counted in the product of both lengths.
+            known.len().abs_diff(name.len()) <= MISSPELT_EDITS_MAX
+                && strsim::osa_distance(known, &name) <= MISSPELT_EDITS_MAX
+        })
+}
+
+/// The label that a misspelt name probably means.
+fn near(name: &str) -> Option<&'static str> {
+    let name = normal(cut(name, 2 * SERVER_NAME.len()));
+    let likeness = |known: &str| {
+        // The common prefix would make every label alike, unless it is what is misspelt.
+        let (known, name) = match name.strip_prefix(PREFIX) {
+            Some(name) => (known.strip_prefix(PREFIX).unwrap_or(known), name),
+            None => (known, name.as_str()),
+        };
+        // `NOTIFY_ME_PORT` is NOTIFY_ME_CONTAINER_PORT without a word.
+        let is_shortened = known.strip_suffix(name).is_some_and(|rest| rest.ends_with('_'));
+        if is_shortened { 1.0 } else { strsim::normalized_damerau_levenshtein(known, name) }
+    };
+    let nearest = ALL.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    nearest.filter(|known| likeness(known) >= LIKENESS_MIN)
+}
+
+/// A name as our labels write theirs.
+fn normal(name: &str) -> String {
+    name.to_ascii_uppercase().replace(['-', '.'], "_")
+}
+
+/// Digits only: `parse` alone would take `+80`.
+fn port(text: &str) -> Result<NonZeroU16, LabelError> {
+    let digits = !text.is_empty() && text.len() <= PORT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(quoted(text)))
+}
+
+/// Checks a request path that came from outside: it must name a resource of the host it is sent to, and nothing else.
+///
+/// # Errors
+///
+/// [`LabelError::Path`] with the rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
+/// some clients and proxies read what stands before them as a user name or a host.
+pub fn check_path(path: &str) -> Result<(), LabelError> {
+    let wrong = |rule| Err(LabelError::Path { path: quoted(path), rule });
+    if !path.starts_with('/') {
+        return wrong("does not start with `/`");
+    }
+    if path.starts_with("//") {
+        return wrong("starts with `//`, which would name another host");
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return wrong("is longer than 2048 bytes");
+    }
+    match path.chars().find(|c| {
+        !c.is_ascii_graphic() || matches!(c, '@' | '\\' | '#' | '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}')
+    }) {
+        Some('@') => wrong("has an `@`, which would name a user"),
+        Some('\\') => wrong("has a backslash, which some servers read as `/`"),
+        Some('#') => wrong("has a `#`, which is never sent to a server"),
+        Some(_) => wrong("has a character that must be percent-encoded in a path"),
+        None if !is_percent_encoded(path) => {
+            wrong("has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`")
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether every `%` begins an encoded byte. Source: RFC 3986, section 2.1.
+fn is_percent_encoded(path: &str) -> bool {
+    let is_byte =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    path.split('%').skip(1).all(is_byte)
+}
+
+/// Checks the name that a certificate must have, which came from outside.
+///
+/// # Errors
+///
+/// [`LabelError::ServerName`] with the rule that is broken. Without TLS there is no certificate: whoever names one
+/// expects it to be looked at.
+pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
+    let wrong = |rule| Err(LabelError::ServerName { name: quoted(name), rule });
+    if scheme != Scheme::Https {
+        return wrong("needs NOTIFY_ME_SCHEME to be `https`");
+    }
+    match DnsName::try_from(name) {
+        // Nobody has a certificate for one, and clients disagree about it.
+        Ok(_) if name.ends_with('.') || name.contains('_') => wrong("is not a DNS name"),
+        // `10.0.0.1` is made of legal labels.
+        Ok(_) if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) => {
+            wrong("is not a DNS name")
+        }
+        Ok(_) => Ok(()),
+        Err(_) => wrong("is not a DNS name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `labels` as `PORT=8080 PATH=/x`, without the common prefix of the names.
+    fn check(labels: &str, expected: Result<Option<&str>, &str>) {
+        let labels: HashMap<String, String> = labels
+            .split_terminator(' ')
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                let name = match name {
+                    "PORT" => PORT,
+                    "PATH" => PATH,
+                    "SCHEME" => SCHEME,
+                    "METHOD" => METHOD,
+                    "MODE" => CONTENT_MODE,
+                    "NAME" => SERVER_NAME,
+                    other => other,
+                };
+                (name.to_owned(), value.replace('_', " ").replace("\\n", "\n"))
+            })
+            .collect();
+        let read = target(&labels)
+            .map(|found| {
+                found.map(|t| format!("{} {}:{}{}", t.method.as_str(), t.scheme.as_str(), t.port, t.path))
+            })
+            .map_err(|e| e.to_string());
+        assert_eq!(read, expected.map(|e| e.map(str::to_owned)).map_err(str::to_owned), "{labels:?}");
+    }
+
+    #[test]
+    fn opting_in_takes_two_valid_labels() {
+        check("", Ok(None));
+        check("other=1", Ok(None));
+        check("PORT=8080 PATH=/v1.0/notify", Ok(Some("POST http:8080/v1.0/notify")));
+        check("PORT=1 PATH=/?a=b%20c SCHEME=https METHOD=GET", Ok(Some("GET https:1/?a=b%20c")));
+    }
+
+    #[test]
+    fn opting_in_wrongly_says_what_is_wrong() {
+        check("PORT=80", Err("label NOTIFY_ME_CONTAINER_PORT is there, but NOTIFY_ME_API_URI is missing"));
+        check("PATH=/n", Err("label NOTIFY_ME_API_URI is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
+        for port in ["abc", "0", "70000", "+80", "80.", "", "-1"] {
+            check(
+                &format!("PORT={port} PATH=/"),
+                Err(&format!("label NOTIFY_ME_CONTAINER_PORT: `{port}` is not a port (1-65535)")),
+            );
+        }
+        for (path, rule) in [
+            ("notify", "does not start with `/`"),
+            ("", "does not start with `/`"),
+            ("http://evil/", "does not start with `/`"),
+            ("//evil/x", "starts with `//`, which would name another host"),
+            ("/@evil", "has an `@`, which would name a user"),
+            ("/a#b", "has a `#`, which is never sent to a server"),
+            ("/\\evil", "has a backslash, which some servers read as `/`"),
+            ("/ä", "has a character that must be percent-encoded in a path"),
+            ("/%", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/%zz", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/a%2", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+            ("/?q=%%41", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
+        ] {
+            let shown = path.replace('\\', "\\\\");
+            check(
+                &format!("PORT=80 PATH={path}"),
+                Err(&format!("label NOTIFY_ME_API_URI: `{shown}` {rule}")),
+            );
+        }
+        check(
+            "PORT=80 PATH=/a_b",
+            Err("label NOTIFY_ME_API_URI: `/a b` has a character that must be percent-encoded in a path"),
+        );
+        check(
+            "PORT=80 PATH=/a\\nHost:x",
+            Err(
+                "label NOTIFY_ME_API_URI: `/a\\nHost:x` has a character that must be percent-encoded in a path",
+            ),
+        );
+        check(
+            "PORT=80 PATH=/ SCHEME=ftp",
+            Err("label NOTIFY_ME_SCHEME: `ftp` is neither `http` nor `https`"),
+        );
+        check(
+            "PORT=80 PATH=/ MODE=batch",
+            Err("label NOTIFY_ME_CONTENT_MODE: `batch` is neither `structured` nor `binary`"),
+        );
+        check("PORT=80 PATH=/ METHOD=PUT", Err("label NOTIFY_ME_METHOD: `PUT` is neither `POST` nor `GET`"));
+    }
+
+    #[test]
+    fn a_misspelt_label_is_a_mistake_and_not_an_opt_out() {
+        let check = |names: &[&str], expected: &str| {
+            let labels: HashMap<String, String> =
+                names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+            assert!(claim(&labels).is_some(), "{names:?}");
+            assert_eq!(target(&labels).unwrap_err().to_string(), expected, "{names:?}");
+        };
+        for (wrong, near) in [
+            ("NOTIFY_ME_CONTAINERPORT", PORT),
+            ("NOTIFY_ME_PORT", PORT),
+            ("notify_me_container_port", PORT),
+            ("NOTIFYME_CONTAINER_PORT", PORT),
+            ("NOTIFY_ME_API_URL", PATH),
+            ("notify-me-api-uri", PATH),
+            ("NOTFIY_ME_API_URI", PATH),
+            ("NOTIFY_ME_METHDO", METHOD),
+            ("NOTIFY_ME_SHEME", SCHEME),
+            ("NOTIFY_ME_SERVERNAME", SERVER_NAME),
+            ("NOTIFY_ME_MODE", CONTENT_MODE),
+        ] {
+            check(&[wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
+            check(&[PORT, PATH, wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
+        }
+        let all = ALL.join(", ");
+        for wrong in ["NOTIFY_ME_", "NOTIFY_ME_RETRIES", "NOTIFY_ME_\u{1b}[2J"] {
+            let shown = quoted(wrong);
+            check(&[PORT, PATH, wrong], &format!("label `{shown}` is unknown; the labels are {all}"));
+        }
+        // The reason names the same label of several each time.
+        check(
+            &["NOTIFY_ME_CONTAINERPORT", "NOTIFY_ME_API_URL"],
+            "label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
+        );
+    }
+
+    #[test]
+    fn the_optional_labels_alone_are_a_mistake() {
+        check("METHOD=GET", Err("label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
+        check(
+            "MODE=binary",
+            Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
+        );
+        let claimed = claim(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())]));
+        assert_eq!(claimed, Some(Labels { port: String::new(), path: String::new() }));
+    }
+
+    #[test]
+    fn labels_of_others_opt_nobody_in() {
+        for name in ["NOTIFY", "com.example.notify", "NOTIFY_YOU_PORT", "CONTAINER_PORT", "API_URI", ""] {
+            assert_eq!(claim(&HashMap::from([(name.to_owned(), "80".to_owned())])), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_by_a_dns_name_and_over_tls_only() {
+        let labels = |name: &str, scheme: &str| {
+            let pairs = [(PORT, "80"), (PATH, "/"), (SCHEME, scheme), (SERVER_NAME, name)];
+            target(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        };
+        for name in ["web", "web.internal", "a-b.example.com", "1.example"] {
+            let found = labels(name, "https").unwrap().unwrap();
+            assert_eq!(found.server_name.as_deref(), Some(name));
+        }
+        for name in [
+            "", ".", "a..b", "-a", "a-", "a.", "10.0.0.1", "::1", "[::1]", "a b", "a/b", "a:443", "a@b",
+            "*.a", "ä", "a_b", "a\n", "a\0",
+        ] {
+            let wrong = labels(name, "https").unwrap_err().to_string();
+            assert!(wrong.ends_with("` is not a DNS name"), "{name:?}: {wrong}");
+        }
+        assert!(labels(&"a".repeat(64), "https").is_err() && labels(&"a.".repeat(200), "https").is_err());
+        let wrong = labels("web", "http").unwrap_err().to_string();
+        assert_eq!(wrong, "label NOTIFY_ME_SERVER_NAME: `web` needs NOTIFY_ME_SCHEME to be `https`");
+    }
+
+    #[test]
+    fn a_long_label_is_shortened_in_the_error() {
+        let long = "x".repeat(10_000);
+        assert!(check_path(&long).unwrap_err().to_string().len() < 200);
+        assert!(
+            check_path(&format!("/{long}")).unwrap_err().to_string().ends_with("is longer than 2048 bytes")
+        );
+    }
+
+    #[test]
+    fn a_claim_repeats_the_labels_but_never_at_length() {
+        let labels = |port: &str, path: &str| {
+            claim(&HashMap::from([(PORT.to_owned(), port.to_owned()), (PATH.to_owned(), path.to_owned())]))
+        };
+        let claimed = labels("8080", "/x").unwrap();
+        assert_eq!((claimed.port.as_str(), claimed.path.as_str()), ("8080", "/x"));
+        let claimed = labels(&"1".repeat(60_000), &"é".repeat(60_000)).unwrap();
+        assert_eq!((claimed.port.len(), claimed.path.len()), (17, 2048));
+        assert_eq!(claim(&HashMap::from([("x".to_owned(), "y".to_owned())])), None);
+    }
+
+    proptest::proptest! {
+        /// Whatever the label, a path that is accepted can only ever name a resource of the host it is sent to.
+        #[test]
+        fn an_accepted_path_is_a_path_to_every_parser(path in "[/\\\\@#?%.a-z\u{0}-\u{20}é]{0,12}") {
+            if check_path(&path).is_ok() {
+                let uri: http::Uri = format!("http://10.0.0.1:80{path}").parse().unwrap();
+                proptest::prop_assert_eq!(uri.host(), Some("10.0.0.1"));
+                proptest::prop_assert_eq!(uri.path_and_query().unwrap().as_str(), path.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The project's own types and the rules on them. Pure: no AWS SDK, no clock, no I/O.
+//!
+//! | file | what it describes |
+//! | --- | --- |
+//! | `labels` | what a container's Docker labels ask for |
+//! | `network` | which addresses may be called |
+//! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
+//! | `delivery`, `outcome`, `cause` | one delivery: its state, how it ended, and why |
+//! | `progress` | what happens during a broadcast, as events |
+
+mod cause;
+mod delivery;
+mod fleet;
+pub mod labels;
+pub(crate) mod latency;
+pub mod network;
+mod outcome;
+mod progress;
+
+pub use cause::Cause;
+pub use delivery::Delivery;
+pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
+pub use outcome::{DeliveryResult, Outcome, Settled, Skipped};
+pub use progress::{Progress, Step};

@@ -1,0 +1,380 @@
+//! Which addresses may be called at all.
+//!
+//! The usual guard of a webhook sender, turned round: tasks live at *private* addresses, so those are allowed, and only
+//! inside the networks that the operator names. What no task can ever have is refused whatever the operator names:
+//! metadata services, link-local addresses, multicast. Pure: no sockets and no names, only addresses.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::base::text::quoted;
+
+/// The private networks that VPCs use: IPv4 (RFC 1918), shared address space (RFC 6598) and IPv6 (RFC 4193).
+///
+/// A VPC's public IPv6 range is one of many thousands: its owner names it.
+pub const DEFAULT: &str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7";
+
+/// AWS's own services on every instance: metadata at `::254`, DNS at `::253`, time at `::123`, EKS credentials at `::23`.
+///
+/// Refused as a whole, so that a service that AWS adds is covered too. No task can be missed by that: private IPv6
+/// ranges of a VPC come out of `fd80::/9`.
+///
+/// Source: Amazon EC2 user guide, "Instance Metadata Service"; Amazon VPC IPAM user guide, "private IPv6 addresses".
+const AWS_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32);
+const THIS_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8);
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+/// NAT64 with a prefix that each network chooses, so where the IPv4 address stands is not known (RFC 8215).
+const NAT64_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
+/// Teredo tunnels IPv6 through a server and a NAT, both at IPv4 addresses of the sender's choice (RFC 4380).
+const TEREDO: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
+
+/// Why an address must not be called. The text is the end of a sentence: "10.0.0.1 must not be called: …".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refused {
+    /// 169.254.0.0/16 or `fe80::/10`: metadata and credentials of hosts and tasks live here.
+    #[error("it is link-local")]
+    LinkLocal,
+    /// `fd00:ec2::/32`.
+    #[error("AWS keeps it for metadata, DNS and time")]
+    AwsLocal,
+    /// 127.0.0.0/8 or `::1`, and no allowed network names it.
+    #[error("it is loopback, which opens only when it is named itself")]
+    Loopback,
+    /// 224.0.0.0/4 or `ff00::/8`.
+    #[error("it is multicast")]
+    Multicast,
+    /// 255.255.255.255.
+    #[error("it is broadcast")]
+    Broadcast,
+    /// `::`, and all of 0.0.0.0/8, which some systems take for the machine itself.
+    #[error("it is unspecified")]
+    Unspecified,
+    /// An IPv6 address that leads to an IPv4 address that cannot be told from it.
+    #[error("it is an IPv6 tunnel to an unknown IPv4 address")]
+    Tunnel,
+    /// Everything else that the operator did not allow.
+    #[error("it is outside the allowed networks")]
+    Outside,
+}
+
+/// The networks that may be called, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Whether this address may be called.
+    ///
+    /// An IPv6 address that stands for an IPv4 address (mapped, compatible, translated, NAT64, 6to4) is judged as that
+    /// IPv4 address, so no spelling opens what another one closes. Loopback opens only by a network that lies inside
+    /// loopback: `0.0.0.0/0` does not open it.
+    ///
+    /// # Errors
+    ///
+    /// The rule that closes the address.
+    pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
+        let address = ipv4_inside(address).map_or(address, IpAddr::V4);
+        if let Some(refused) = always_refused(address) {
+            return Err(refused);
+        }
+        let mut named = self.0.iter().filter(|net| net.contains(&address));
+        if LOOPBACK.iter().any(|net| net.contains(&address)) {
+            let itself = |net: &IpNet| LOOPBACK.iter().any(|all| all.contains(net));
+            return if named.any(itself) { Ok(()) } else { Err(Refused::Loopback) };
+        }
+        named.next().map(|_| ()).ok_or(Refused::Outside)
+    }
+}
+
+impl Default for Networks {
+    /// [`DEFAULT`].
+    fn default() -> Self {
+        let v4 = |a, b, c, d, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix));
+        let v6 = |a, prefix| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, 0, 0, 0, 0, 0, 0, 0), prefix));
+        Self(vec![
+            v4(10, 0, 0, 0, 8),
+            v4(172, 16, 0, 0, 12),
+            v4(192, 168, 0, 0, 16),
+            v4(100, 64, 0, 0, 10),
+            v6(0xfc00, 7),
+        ])
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, net) in self.0.iter().enumerate() {
+            write!(f, "{}{net}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text does not name networks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworksError {
+    /// There is nothing between two commas, or nothing at all.
+    #[error("a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them")]
+    Missing,
+    /// This part is neither a network nor an address.
+    #[error("`{0}` is not a network such as `10.0.0.0/8`, nor an IP address")]
+    Syntax(String),
+    /// The address has bits beyond the prefix: one of the two is a mistake.
+    #[error("`{part}` is not the start of a network: did you mean `{network}`?")]
+    HostBits {
+        /// The part as it was written.
+        part: String,
+        /// The network that holds the address.
+        network: IpNet,
+    },
+    /// The network can never be called, so naming it is a mistake.
+    #[error("`{part}` can never be allowed: {refused}")]
+    Never {
+        /// The part as it was written.
+        part: String,
+        /// The rule that closes it.
+        refused: Refused,
+    },
+    /// IPv6 addresses that stand for IPv4 addresses are judged as those.
+    #[error("`{0}` stands for IPv4 addresses: name those")]
+    Ipv4Inside(String),
+}
+
+impl FromStr for Networks {
+    type Err = NetworksError;
+
+    /// Reads networks and single addresses with commas between them, for example `10.0.0.0/8, 192.0.2.7, fd00::/8`.
+    fn from_str(text: &str) -> Result<Self, NetworksError> {
+        text.split(',').map(|part| network(part.trim())).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn network(part: &str) -> Result<IpNet, NetworksError> {
+    if part.is_empty() {
+        return Err(NetworksError::Missing);
+    }
+    let net = part
+        .parse::<IpNet>()
+        .or_else(|_| part.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| NetworksError::Syntax(quoted(part)))?;
+    if net.addr() != net.network() {
+        return Err(NetworksError::HostBits { part: part.to_owned(), network: net.trunc() });
+    }
+    let (first, last) = (net.network(), net.broadcast());
+    match (always_refused(first), always_refused(last)) {
+        (Some(refused), Some(other)) if refused == other => {
+            return Err(NetworksError::Never { part: part.to_owned(), refused });
+        }
+        _ => {}
+    }
+    match (ipv4_inside(first), ipv4_inside(last)) {
+        (Some(_), Some(_)) => Err(NetworksError::Ipv4Inside(part.to_owned())),
+        _ => Ok(net),
+    }
+}
+
+/// The rule that closes this address whatever the operator allows.
+fn always_refused(address: IpAddr) -> Option<Refused> {
+    match address {
+        IpAddr::V4(v4) if THIS_NETWORK.contains(&v4) => Some(Refused::Unspecified),
+        IpAddr::V4(v4) if v4.is_link_local() => Some(Refused::LinkLocal),
+        IpAddr::V4(v4) if v4.is_broadcast() => Some(Refused::Broadcast),
+        IpAddr::V6(v6) if v6.is_unspecified() => Some(Refused::Unspecified),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(Refused::LinkLocal),
+        IpAddr::V6(v6) if AWS_LOCAL.contains(&v6) => Some(Refused::AwsLocal),
+        IpAddr::V6(v6) if NAT64_LOCAL.contains(&v6) || TEREDO.contains(&v6) => Some(Refused::Tunnel),
+        any if any.is_multicast() => Some(Refused::Multicast),
+        _ => None,
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for.
+fn ipv4_inside(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(v6) = address else { return None };
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
+    match v6.segments() {
+        // `::` and `::1` are addresses of their own.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        // Compatible and mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052), 6to4 (RFC 3056).
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn networks(text: &str) -> Networks {
+        text.parse().unwrap()
+    }
+
+    /// Every address of a text with spaces between them.
+    fn check(allowed: &str, addresses: &str, expected: Result<(), Refused>) {
+        let allowed = networks(allowed);
+        for address in addresses.split_whitespace() {
+            assert_eq!(allowed.check(address.parse().unwrap()), expected, "{address} with {allowed} allowed");
+        }
+    }
+
+    const EVERYTHING: &str = "0.0.0.0/0,::/0,127.0.0.0/8,::1";
+
+    #[test]
+    fn the_default_is_what_vpcs_use() {
+        assert_eq!(Networks::default(), networks(DEFAULT));
+        assert_eq!(Networks::default().to_string(), DEFAULT);
+        check(DEFAULT, "10.0.0.0 10.255.255.255 172.16.0.1 172.31.255.255 192.168.0.1 100.64.0.1", Ok(()));
+        check(DEFAULT, "100.127.255.255 fd80::1 fc00::1 fdff::1", Ok(()));
+        check(DEFAULT, "9.255.255.255 11.0.0.0 172.15.0.1 172.32.0.1 192.167.1.1", Err(Refused::Outside));
+        check(DEFAULT, "100.63.255.255 100.128.0.0 8.8.8.8 54.1.2.3 240.0.0.1", Err(Refused::Outside));
+        check(
+            DEFAULT,
+            "2600:1f18::1 2a05:d018::1 2001:db8::1 3fff::1 4000::1 1fff::1 fec0::1 100::1",
+            Err(Refused::Outside),
+        );
+    }
+
+    #[test]
+    fn what_no_task_can_have_is_refused_whatever_is_allowed() {
+        for allowed in [DEFAULT, EVERYTHING] {
+            check(
+                allowed,
+                "169.254.169.254 169.254.170.2 169.254.0.0 169.254.255.255",
+                Err(Refused::LinkLocal),
+            );
+            check(allowed, "fe80::1 febf::ffff", Err(Refused::LinkLocal));
+            check(allowed, "fd00:ec2::254 fd00:ec2::253 fd00:ec2::123 fd00:ec2::23", Err(Refused::AwsLocal));
+            check(allowed, "fd00:ec2:ffff::", Err(Refused::AwsLocal));
+            check(allowed, "224.0.0.1 239.255.255.255 ff02::1 ff00::", Err(Refused::Multicast));
+            check(allowed, "255.255.255.255", Err(Refused::Broadcast));
+            check(allowed, "0.0.0.0 0.1.2.3 ::", Err(Refused::Unspecified));
+            check(allowed, "2001::1 64:ff9b:1::a00:1 64:ff9b:1:a9fe:a9:fe00::", Err(Refused::Tunnel));
+        }
+        check(DEFAULT, "fd00:ec1::254 fd00:ec3::254", Ok(()));
+        check(EVERYTHING, "2001:1::1", Ok(()));
+    }
+
+    #[test]
+    fn loopback_opens_only_when_it_is_named_itself() {
+        for allowed in [DEFAULT, "0.0.0.0/0", "::/0", "0.0.0.0/0,::/0", "126.0.0.0/7"] {
+            check(allowed, "127.0.0.1 127.255.255.255 ::1 ::ffff:127.0.0.1", Err(Refused::Loopback));
+        }
+        check("127.0.0.0/8", "127.0.0.1 127.9.9.9 ::ffff:127.0.0.1", Ok(()));
+        check("127.0.0.0/8", "::1", Err(Refused::Loopback));
+        check("::1", "::1", Ok(()));
+        check("::1", "127.0.0.1", Err(Refused::Loopback));
+        check("127.0.1.0/24", "127.0.1.7", Ok(()));
+        check("127.0.1.0/24", "127.0.0.1", Err(Refused::Loopback));
+        check("127.0.0.0/8", "10.0.0.1", Err(Refused::Outside));
+    }
+
+    #[test]
+    fn an_ipv6_form_opens_nothing_that_the_ipv4_address_does_not() {
+        for allowed in [DEFAULT, EVERYTHING] {
+            let metadata = "::ffff:169.254.169.254 ::169.254.169.254 ::ffff:0:169.254.169.254 \
+                64:ff9b::169.254.169.254 2002:a9fe:a9fe:: 2002:a9fe:aa02:1::5";
+            check(allowed, metadata, Err(Refused::LinkLocal));
+            check(allowed, "::ffff:0.0.0.0 ::2 2002:: 64:ff9b::", Err(Refused::Unspecified));
+            check(allowed, "2002:e000:1:: ::ffff:224.0.0.1", Err(Refused::Multicast));
+            check(allowed, "2002:ffff:ffff::", Err(Refused::Broadcast));
+        }
+        check(DEFAULT, "2002:7f00:1:: 64:ff9b::127.0.0.1 ::127.0.0.1", Err(Refused::Loopback));
+        check(DEFAULT, "2002:808:808:: ::ffff:8.8.8.8", Err(Refused::Outside));
+        check("::/0", "::ffff:10.0.0.1", Err(Refused::Outside));
+        check(DEFAULT, "::ffff:10.0.0.1 2002:a00:1:: 64:ff9b::10.0.0.1", Ok(()));
+    }
+
+    #[test]
+    fn networks_are_read_with_spaces_and_single_addresses() {
+        assert_eq!(
+            networks(" 10.0.0.0/8 , 192.0.2.7,fd00::/8 ").to_string(),
+            "10.0.0.0/8,192.0.2.7/32,fd00::/8"
+        );
+        check("192.0.2.7", "192.0.2.7", Ok(()));
+        check("192.0.2.7", "192.0.2.8", Err(Refused::Outside));
+    }
+
+    #[test]
+    fn a_wrong_part_is_named() {
+        for (text, says) in [
+            ("\u{1b}[2J", "`\\u{1b}[2J` is not a network such as `10.0.0.0/8`, nor an IP address"),
+            ("", "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them"),
+            (
+                "10.0.0.0/8,",
+                "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them",
+            ),
+            ("10.0.0.0/8,vpc", "`vpc` is not a network such as `10.0.0.0/8`, nor an IP address"),
+            ("10.0.0.0/33", "`10.0.0.0/33` is not a network such as `10.0.0.0/8`, nor an IP address"),
+            (
+                "10.0.0.0/8 fd00::/8",
+                "`10.0.0.0/8 fd00::/8` is not a network such as `10.0.0.0/8`, nor an IP address",
+            ),
+            ("10.1.0.0/8", "`10.1.0.0/8` is not the start of a network: did you mean `10.0.0.0/8`?"),
+            ("169.254.0.0/16", "`169.254.0.0/16` can never be allowed: it is link-local"),
+            ("169.254.170.2", "`169.254.170.2` can never be allowed: it is link-local"),
+            (
+                "fd00:ec2::/64",
+                "`fd00:ec2::/64` can never be allowed: AWS keeps it for metadata, DNS and time",
+            ),
+            ("::ffff:10.0.0.0/104", "`::ffff:10.0.0.0/104` stands for IPv4 addresses: name those"),
+            ("2002::/16", "`2002::/16` stands for IPv4 addresses: name those"),
+        ] {
+            assert_eq!(text.parse::<Networks>().unwrap_err().to_string(), says, "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// An independent statement of the core rule, over the whole of IPv4.
+        #[test]
+        fn an_ipv4_address_is_callable_only_inside_a_private_range(
+            a in prop_oneof![Just(10_u8), Just(100), Just(172), Just(192), any::<u8>()],
+            b: u8,
+            rest: [u8; 2],
+        ) {
+            let private = matches!((a, b), (10, _) | (172, 16..=31) | (192, 168) | (100, 64..=127));
+            let address = IpAddr::from([a, b, rest[0], rest[1]]);
+            prop_assert_eq!(Networks::default().check(address).is_ok(), private);
+        }
+
+        #[test]
+        fn every_form_of_an_ipv4_address_gets_the_same_answer(bits: u32, tail: u128, allowed in "(0\\.0\\.0\\.0/0|10\\.0\\.0\\.0/8|::/0)") {
+            let allowed = networks(&allowed);
+            let v4 = u128::from(bits);
+            let answer = allowed.check(IpAddr::V4(bits.into()));
+            let mut forms = vec![
+                0xffff << 32 | v4,
+                0xffff << 48 | v4,
+                0x0064_ff9b << 96 | v4,
+                0x2002 << 112 | v4 << 80 | tail >> 48,
+            ];
+            if bits > 1 {
+                forms.push(v4);
+            }
+            for form in forms {
+                prop_assert_eq!(allowed.check(IpAddr::V6(form.into())), answer);
+            }
+        }
+
+        #[test]
+        fn what_is_read_is_what_is_written(nets in prop::collection::vec((0x0a00_0000_u32..0x0b00_0000, 8_u8..=32), 1..5)) {
+            let nets = nets.into_iter().map(|(bits, prefix)| Ipv4Net::new_assert(bits.into(), prefix).trunc().into());
+            let written = Networks(nets.collect());
+            prop_assert_eq!(networks(&written.to_string()), written);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[0-9a-f.:/, ]{0,40}") {
+            let _ = text.parse::<Networks>();
+        }
+    }
+}

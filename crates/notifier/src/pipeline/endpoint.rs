@@ -1,0 +1,103 @@
+//! An endpoint as a message of the tasks queue, and back.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+
+use wire::{Broadcast, TaskMessage};
+
+use crate::model::labels::{self, Target};
+use crate::model::{Endpoint, Member};
+
+/// What the tasks queue carries for this endpoint.
+pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
+    let Endpoint { member, address, target, is_starting } = endpoint;
+    TaskMessage {
+        task: member.task.clone(),
+        address: address.ip().to_string(),
+        port: address.port().to_string(),
+        path: target.path.clone(),
+        broadcast: Some(broadcast.clone()),
+        cluster: member.cluster.clone(),
+        service: member.service.clone(),
+        container: member.container.clone(),
+        task_definition: member.task_definition.clone(),
+        container_port: Some(target.port),
+        scheme: target.scheme,
+        method: target.method,
+        content_mode: target.content_mode,
+        server_name: target.server_name.clone(),
+        starting: *is_starting,
+    }
+}
+
+/// The endpoint that a message names; the error says which field is wrong.
+pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
+    let ip: IpAddr = message
+        .address
+        .parse()
+        .map_err(|_| format!("`notify_me_host_address` is not an IP address: {:?}", message.address))?;
+    let port: NonZeroU16 = message
+        .port
+        .parse()
+        .map_err(|_| format!("`notify_me_host_port` is not a port (1-65535): {:?}", message.port))?;
+    labels::check_path(&message.path).map_err(|wrong| format!("`notify_me_api_uri`: {wrong}"))?;
+    if let Some(name) = &message.server_name {
+        labels::check_server_name(name, message.scheme).map_err(|wrong| format!("`server_name`: {wrong}"))?;
+    }
+    if message.task.is_empty() {
+        return Err("`notify_task_arn` is empty".to_owned());
+    }
+    Ok(Endpoint {
+        member: Member {
+            cluster: message.cluster,
+            service: message.service,
+            task: message.task,
+            task_definition: message.task_definition,
+            container: message.container,
+        },
+        address: SocketAddr::new(ip, port.get()),
+        target: Target {
+            port: message.container_port.unwrap_or(port),
+            path: message.path,
+            scheme: message.scheme,
+            method: message.method,
+            content_mode: message.content_mode,
+            server_name: message.server_name,
+        },
+        is_starting: message.starting,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Message;
+
+    use super::*;
+
+    const LEAST: &str = r#"{"notify_task_arn":"arn:t","notify_me_host_address":"10.0.0.1","notify_me_host_port":"32768","notify_me_api_uri":"/n"}"#;
+
+    #[test]
+    fn a_message_of_the_proof_of_concept_names_an_endpoint() {
+        let found = endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap();
+        assert_eq!(found.address.to_string(), "10.0.0.1:32768");
+        assert_eq!((found.member.task.as_str(), found.target.path.as_str()), ("arn:t", "/n"));
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        for (from, to, says) in [
+            ("10.0.0.1", "evil.example", "`notify_me_host_address` is not an IP address: \"evil.example\""),
+            ("10.0.0.1", "10.0.0.1:80", "`notify_me_host_address` is not an IP address: \"10.0.0.1:80\""),
+            ("32768", "0", "`notify_me_host_port` is not a port (1-65535): \"0\""),
+            (
+                "\"/n\"",
+                "\"//evil\"",
+                "`notify_me_api_uri`: label NOTIFY_ME_API_URI: `//evil` starts with `//`",
+            ),
+            ("arn:t", "", "`notify_task_arn` is empty"),
+        ] {
+            let wrong = endpoint(TaskMessage::from_body(&LEAST.replace(from, to)).unwrap()).unwrap_err();
+            assert!(wrong.starts_with(says), "{wrong}");
+        }
+    }
+}

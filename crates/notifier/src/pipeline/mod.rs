@@ -1,0 +1,338 @@
+//! The three stages as functions of one message: what the daemon and the Lambda functions have in common.
+//!
+//! A stage reads a body, does its work, and answers with the bodies for the next queue. Who received the message, who
+//! publishes the answer and who acknowledges is not its business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use wire::{Broadcast, BroadcastId, Draft};
+
+use crate::base::Clock;
+use crate::deliver::{Deliverer, Unfinished};
+use crate::fleet::{Discovery, DiscoveryError};
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::Outcome;
+use crate::model::Progress;
+use crate::queue;
+
+pub mod direct;
+mod discovery;
+pub(crate) mod endpoint;
+pub(crate) mod failure;
+mod handler;
+mod keep_warm;
+mod notify;
+pub mod redrive;
+pub mod resend;
+mod senders;
+mod untrusted;
+mod work;
+
+pub use failure::{Failure, Verdict};
+pub use handler::{Handled, Handler, Stage};
+pub use senders::Senders;
+pub use work::{Burial, DEADLINE_SLACK, End, Work};
+
+/// Waits before a record of what was given up is tried again.
+const NOTE_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Everything that the stages need; made once per process and shared.
+#[derive(Debug)]
+pub struct Ctx {
+    /// Stages 1 and 2.
+    pub discovery: Arc<Discovery>,
+    /// Stage 3.
+    pub deliverer: Deliverer,
+    /// Where every outcome is kept.
+    pub ledger: Ledger,
+    /// Who is told what happens.
+    pub progress: Progress,
+    /// Who is believed on the inner queues.
+    pub senders: Senders,
+    /// Tells how old messages are.
+    pub clock: Clock,
+    /// Cancelled when [`direct`] is to call nobody else.
+    pub stop: CancellationToken,
+    /// Messages so far whose sender was not believed.
+    doubts: AtomicU64,
+}
+
+impl Ctx {
+    /// The stages on these parts. Whoever is called again is looked up by `discovery` first, and so is whoever a message
+    /// names that [nobody believed](Self::believing) sent.
+    #[must_use]
+    pub fn new(
+        discovery: Discovery,
+        deliverer: Deliverer,
+        ledger: Ledger,
+        progress: Progress,
+        clock: Clock,
+    ) -> Self {
+        let discovery = Arc::new(discovery);
+        let deliverer = deliverer.locating(Arc::clone(&discovery) as _);
+        Self {
+            discovery,
+            deliverer,
+            ledger,
+            progress,
+            senders: Senders::default(),
+            clock,
+            stop: CancellationToken::new(),
+            doubts: AtomicU64::new(0),
+        }
+    }
+
+    /// Believes what these send to the inner queues.
+    #[must_use]
+    pub fn believing(mut self, senders: Senders) -> Self {
+        self.senders = senders;
+        self
+    }
+
+    /// Calls nobody else once `stop` is cancelled: [`direct`] then ends within a short grace.
+    #[must_use]
+    pub fn until(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Counts a message whose sender is not believed, from 1.
+    fn count_doubt(&self) -> u64 {
+        self.doubts.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// One of the three stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StageName {
+    /// Stage 1, service discovery: reads the observer queue.
+    Services,
+    /// Stage 2, task discovery: reads the services queue.
+    Tasks,
+    /// Stage 3, notify: reads the tasks queue.
+    Notify,
+}
+
+impl StageName {
+    /// The stage's name in logs and settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::Tasks => "tasks",
+            Self::Notify => "notify",
+        }
+    }
+}
+
+/// One message as a stage receives it, from SQS or from a Lambda event.
+///
+/// What SQS says itself is true. What a message says of itself is only as true as its [sender](Senders::believe).
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The SQS message id, the same whenever the message is delivered again.
+    pub message_id: String,
+    /// The id that the message says it had first, for a dead letter that was sent back; else the SQS message id.
+    pub id: String,
+    /// The body.
+    pub body: String,
+    /// When the message says that it was first sent, for a dead letter that was sent back; else when it was sent.
+    pub sent: OffsetDateTime,
+    /// When it was put on this queue, as SQS says.
+    pub queued: OffsetDateTime,
+    /// How often it has been received, from 1.
+    pub receives: u32,
+    /// Who put it on this queue, as SQS says: the unique id of an AWS principal.
+    pub sender: Option<String>,
+    /// Who sent it before, with commas between them, as a dead letter that was sent back says.
+    pub senders_before: Option<String>,
+}
+
+impl Received {
+    /// A message with this SQS message id, sent at this time by nobody known, and received for the first time.
+    #[must_use]
+    pub fn new(message_id: String, body: String, queued: OffsetDateTime) -> Self {
+        let (id, sent) = (message_id.clone(), queued);
+        Self { message_id, id, body, sent, queued, receives: 1, sender: None, senders_before: None }
+    }
+
+    /// The same message without what it says of its past.
+    fn itself(&self) -> Self {
+        let (id, sent) = (self.message_id.clone(), self.queued);
+        Self { id, sent, ..self.clone() }
+    }
+}
+
+impl From<&queue::Message> for Received {
+    fn from(message: &queue::Message) -> Self {
+        Self {
+            message_id: message.message_id.clone(),
+            id: message.id.clone(),
+            body: message.body.clone(),
+            sent: message.sent,
+            queued: message.queued,
+            receives: message.receives,
+            sender: message.sender.clone(),
+            senders_before: message.senders_before.clone(),
+        }
+    }
+}
+
+/// Why a stage did not finish a message.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The body is not what the stage's queue carries.
+    #[error("the message cannot be read")]
+    Body(#[from] wire::BodyError),
+    /// The event cannot be told.
+    #[error("the event cannot be told")]
+    Event(#[from] wire::EventError),
+    /// The broadcast's id cannot be made from the id of the message.
+    #[error("the message id cannot be a broadcast's id")]
+    Id(#[from] wire::IdError),
+    /// A field of a message for the notify stage is wrong.
+    #[error("the message names no endpoint that may be called: {0}")]
+    Endpoint(String),
+    /// AWS could not be asked, or said no.
+    #[error("the fleet cannot be found")]
+    Discover(#[from] DiscoveryError),
+    /// The task said no, or the tries are used up. The outcome has been reported.
+    #[error("the task was not told: {}", reason.as_deref().unwrap_or(outcome.as_str()))]
+    NotTold {
+        /// [`Outcome::Rejected`] or [`Outcome::Failed`].
+        outcome: Outcome,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The delivery has not ended, and is to be tried again.
+    #[error(transparent)]
+    Unfinished(Unfinished),
+    /// The ledger does not answer. What happened may not be recorded, so the message stays.
+    #[error("the ledger cannot be used")]
+    Ledger(#[from] LedgerError),
+}
+
+impl StageError {
+    /// Whether the same message would fail again: it belongs into the dead letters, with the reason.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotTold { .. } => true,
+            Self::Discover(error) => error.is_final(),
+            Self::Unfinished(_) | Self::Ledger(_) => false,
+        }
+    }
+
+    /// When trying again makes sense, if the error tells.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unfinished(unfinished) => unfinished.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// A stable word for the kind of error, for scripts and alarms.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Body(_) => "body",
+            Self::Event(_) => "event",
+            Self::Id(_) => "id",
+            Self::Endpoint(_) => "endpoint",
+            Self::Discover(error) => error.code(),
+            Self::NotTold { outcome, .. } => outcome.as_str(),
+            Self::Unfinished(_) => "unfinished",
+            Self::Ledger(_) => "ledger",
+        }
+    }
+}
+
+/// Runs one message through one stage; the answer is the bodies for the next stage's queue, none after notify.
+///
+/// Running the same message again gives the same ids, so a repeat is recognisable all the way to the task. With a
+/// `deadline`, work that would pass it is handed back as [`StageError::Unfinished`].
+///
+/// # Errors
+///
+/// [`StageError`]; [`StageError::is_final`] tells a message that will never work from one to try again.
+pub async fn run(
+    ctx: &Ctx,
+    stage: StageName,
+    message: &Received,
+    deadline: Option<Instant>,
+) -> Result<Vec<String>, StageError> {
+    if keep_warm::is_keep_warm(&message.body) {
+        debug!(stage = stage.as_str(), message.id = message.id, "A message that keeps the stages warm");
+        let is_last = stage == StageName::Notify;
+        return Ok(if is_last { Vec::new() } else { vec![message.body.clone()] });
+    }
+    match stage {
+        StageName::Services => discovery::services(ctx, message).await,
+        StageName::Tasks => discovery::tasks(ctx, message).await,
+        StageName::Notify => notify::notify(ctx, message, deadline).await.map(|()| Vec::new()),
+    }
+}
+
+/// Records that these bodies, which followed from a message, are on the next queue: when the same message is received
+/// again, because its process was killed before it could be deleted, they are not queued a second time.
+///
+/// # Errors
+///
+/// When the ledger does not answer. Then they may be queued again.
+pub async fn published(
+    ctx: &Ctx,
+    stage: StageName,
+    message: &Received,
+    bodies: &[&str],
+) -> Result<(), StageError> {
+    match stage {
+        StageName::Tasks if ctx.ledger.is_kept() => discovery::queued(ctx, message, bodies).await,
+        _ => Ok(()),
+    }
+}
+
+/// Records that a message was given up, before it goes to the dead letters: whoever it was for was not told.
+///
+/// Tried a few times: nobody comes back to record it later, and a report would wait for it for ever.
+///
+/// # Errors
+///
+/// When the message does not say whom it was for, or the ledger does not answer.
+pub async fn given_up(
+    ctx: &Ctx,
+    stage: StageName,
+    message: &Received,
+    reason: &str,
+) -> Result<(), StageError> {
+    if !ctx.ledger.is_kept() {
+        return Ok(());
+    }
+    let mut waits = NOTE_AGAIN_AFTER.into_iter();
+    loop {
+        let noted = match stage {
+            StageName::Services => discovery::no_services(ctx, message, reason).await,
+            StageName::Tasks => discovery::no_tasks(ctx, message, reason).await,
+            StageName::Notify => notify::not_told(ctx, message, reason).await,
+        };
+        match (&noted, waits.next()) {
+            (Err(StageError::Ledger(error)), Some(wait)) if !error.is_final() => sleep(wait).await,
+            _ => return noted,
+        }
+    }
+}
+
+/// The broadcast that a message asks for. What its event does not say comes from the message itself, which is the same
+/// when it is received again.
+fn broadcast(draft: Draft, received: &Received) -> Result<Broadcast, StageError> {
+    let id = BroadcastId::try_from(received.id.clone())?;
+    let event = draft.complete(&id, received.sent)?;
+    Ok(Broadcast { id: event.id().clone(), event })
+}

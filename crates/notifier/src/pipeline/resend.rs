@@ -1,0 +1,262 @@
+//! A broadcast once more, to those of its containers that were not told.
+//!
+//! The broadcast keeps its id, and so do its deliveries. A delivery that failed was never accepted, so its receiver takes
+//! it; whoever did accept it and could not say so recognises the repeat. One report holds both rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use wire::{Broadcast, ContentMode, Method, ObserverMessage, PartId, Scheme};
+
+use super::Ctx;
+use super::direct::{self, SendError};
+use crate::fleet::{Locate as _, Recheck, RecheckError};
+use crate::ledger::{BroadcastRecord, Ledger, LedgerError, Recorded};
+use crate::model::Delivery;
+use crate::model::Step;
+use crate::model::labels::Target;
+use crate::model::{Cause, Outcome};
+use crate::model::{Endpoint, Fleet, Member};
+use crate::report::Report;
+
+/// Tasks that are looked up at the same time.
+const LOOKUPS_AT_ONCE: usize = 400;
+
+/// Whether a container is called once more: it has failed, rejected the event, or has no outcome. Whose dead letter was
+/// dropped is not.
+#[must_use]
+pub fn is_untold(entry: &Delivery) -> bool {
+    let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
+    may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
+}
+
+/// The scope of a broadcast, narrowed to the services that have somebody to call once more; `None` when nobody is.
+///
+/// For the observer queue, whose messages name services: with a ledger, nobody else of them is called who was told.
+#[must_use]
+pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessage> {
+    let services: BTreeSet<&str> = report
+        .entries()
+        .iter()
+        .filter(|entry| is_untold(entry))
+        .map(|entry| entry.member.service.as_str())
+        .collect();
+    let all = ObserverMessage {
+        cluster: record.cluster.clone(),
+        services: record.services.clone(),
+        standalone: record.standalone,
+        event: None,
+    };
+    // A message cannot name the groups of standalone tasks.
+    let is_named = |service: &&str| !service.is_empty() && !service.contains(':');
+    match services.is_empty() {
+        true => None,
+        false if !services.iter().all(is_named) => Some(all),
+        false => Some(ObserverMessage {
+            services: services.into_iter().map(str::to_owned).collect(),
+            standalone: false,
+            ..all
+        }),
+    }
+}
+
+/// Records that whoever was not told is asked for again, before the message for it is published: no outcome of the new
+/// round is overwritten, and whoever waits for the end waits for these.
+///
+/// # Errors
+///
+/// [`LedgerError`], when the store does not answer.
+pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
+    let pending = untold_tasks(report).map(|entry| Delivery {
+        outcome: None,
+        reason: Some("asked for again".to_owned()),
+        cause: None,
+        status: None,
+        ..entry.clone()
+    });
+    try_join_all(pending.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
+}
+
+/// Takes back what [`expect`] recorded, when the message could not be published.
+///
+/// # Errors
+///
+/// [`LedgerError`], when the store does not answer.
+pub async fn expect_no_more(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
+    let before = untold_tasks(report).cloned();
+    try_join_all(before.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
+}
+
+fn untold_tasks(report: &Report) -> impl Iterator<Item = &Delivery> {
+    report.entries().iter().filter(|entry| is_untold(entry) && !entry.member.task.is_empty())
+}
+
+/// Calls whoever of a broadcast was not told, where each is by now, and waits until each delivery has ended: what became
+/// of these.
+///
+/// # Errors
+///
+/// [`SendError`] when the broadcast was cancelled, the tasks cannot be found or the ledger not be used.
+pub async fn send(
+    ctx: &Ctx,
+    record: &BroadcastRecord,
+    recorded: &Recorded,
+    broadcast: &Broadcast,
+) -> Result<Report, SendError> {
+    direct::refuse_cancelled(ctx, broadcast).await?;
+    let (tasks, parts): (Vec<&Delivery>, Vec<&Delivery>) = recorded
+        .report
+        .entries()
+        .iter()
+        .filter(|entry| is_untold(entry))
+        .partition(|entry| !entry.member.task.is_empty());
+    let attempts = tasks.iter().filter_map(|entry| Some((entry.member.clone(), entry.attempts?))).collect();
+    let found: Vec<Rechecked> = stream::iter(tasks)
+        .map(|entry| locate(ctx, entry))
+        .buffered(LOOKUPS_AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(SendError::Locate)?;
+    let (mut endpoints, mut entries) = (Vec::new(), Vec::new());
+    for found in found {
+        match found {
+            Rechecked::At(endpoint) => endpoints.push(*endpoint),
+            Rechecked::Ended(entry) => entries.push(*entry),
+        }
+    }
+    for entry in &entries {
+        ctx.ledger.settle(&broadcast.id, entry.clone()).await?;
+    }
+    if !parts.is_empty() {
+        let Fleet { endpoints: more, skips, .. } = unseen(ctx, record, &recorded.report, &parts).await?;
+        endpoints.extend(more);
+        entries.extend(skips.iter().map(Delivery::from));
+        ctx.progress.skipped(&broadcast.id, skips);
+    }
+    announce(ctx, broadcast, &endpoints);
+    entries.extend(direct::deliver(ctx, broadcast, endpoints, &attempts).await?);
+    Ok(Report::new(broadcast.id.clone(), entries))
+}
+
+/// What became of a container between the rounds.
+enum Rechecked {
+    At(Box<Endpoint>),
+    Ended(Box<Delivery>),
+}
+
+async fn locate(ctx: &Ctx, entry: &Delivery) -> Result<Rechecked, RecheckError> {
+    let ended = |outcome, cause, reason| {
+        let entry =
+            Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..entry.clone() };
+        Rechecked::Ended(Box::new(entry))
+    };
+    Ok(match ctx.discovery.locate(&known(entry)).await? {
+        // Of one that is starting, ECS is asked again before it is called.
+        Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => Rechecked::At(Box::new(endpoint)),
+        Recheck::Stopped(why) => ended(Outcome::Gone, Cause::Stopped, why),
+        Recheck::Nowhere(why) => ended(Outcome::Failed, Cause::Nowhere, why),
+    })
+}
+
+/// So much of an endpoint as a lookup goes by, which is whose it is: its labels and its address are read anew.
+fn known(entry: &Delivery) -> Endpoint {
+    Endpoint {
+        member: entry.member.clone(),
+        address: entry.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+        target: Target {
+            port: NonZeroU16::MIN,
+            path: "/".to_owned(),
+            scheme: Scheme::default(),
+            method: Method::default(),
+            content_mode: ContentMode::default(),
+            server_name: None,
+        },
+        is_starting: false,
+    }
+}
+
+/// The fleet of the services whose tasks nobody knows, without those that were recorded.
+async fn unseen(
+    ctx: &Ctx,
+    record: &BroadcastRecord,
+    report: &Report,
+    parts: &[&Delivery],
+) -> Result<Fleet, SendError> {
+    let parts = parts.iter().map(|entry| (*entry).clone()).collect();
+    let Some(scope) = scope(record, &Report::new(record.id.clone(), parts)) else {
+        return Ok(Fleet::default());
+    };
+    let recorded: BTreeSet<(&str, &str)> =
+        report.entries().iter().map(|entry| container(&entry.member)).collect();
+    let mut fleet = ctx.discovery.fleet(&scope).await?;
+    fleet.endpoints.retain(|endpoint| !recorded.contains(&container(&endpoint.member)));
+    fleet.skips.retain(|skip| !recorded.contains(&container(&skip.member)));
+    Ok(fleet)
+}
+
+fn container(member: &Member) -> (&str, &str) {
+    (&member.task, &member.container)
+}
+
+/// Tells the listeners whom to expect.
+fn announce(ctx: &Ctx, broadcast: &Broadcast, endpoints: &[Endpoint]) {
+    let mut services = BTreeMap::<&str, Vec<Endpoint>>::new();
+    for endpoint in endpoints {
+        services.entry(&endpoint.member.service).or_default().push(endpoint.clone());
+    }
+    let part = |service: &str| PartId::derive([service, "again"]);
+    let parts = services.keys().map(|service| part(service)).collect();
+    let id = || broadcast.id.clone();
+    ctx.progress.tell(Step::Services { broadcast: id(), parts, not_targeted: Vec::new() });
+    for (service, endpoints) in services {
+        let (part, service) = (part(service), service.to_owned());
+        ctx.progress.tell(Step::Tasks {
+            broadcast: id(),
+            part,
+            service,
+            endpoints,
+            not_targeted: Vec::new(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(entries: &[(&str, Option<Outcome>, Option<Cause>)]) -> Report {
+        let entry = |(service, outcome, cause): &(&str, Option<Outcome>, Option<Cause>)| Delivery {
+            member: Member { service: (*service).to_owned(), task: "arn:t".to_owned(), ..Member::default() },
+            outcome: *outcome,
+            cause: *cause,
+            ..Delivery::default()
+        };
+        Report::new("b-1".to_owned().try_into().unwrap(), entries.iter().map(entry).collect())
+    }
+
+    fn again(entries: &[(&str, Option<Outcome>, Option<Cause>)]) -> Option<Vec<String>> {
+        let message = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
+        let id = wire::BroadcastId::try_from("b-1".to_owned()).unwrap();
+        let event = wire::Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
+        let broadcast = Broadcast { id, event };
+        let record = BroadcastRecord::new(&message, &broadcast, time::OffsetDateTime::UNIX_EPOCH, None);
+        scope(&record, &report(entries)).map(|message| message.services)
+    }
+
+    #[test]
+    fn only_services_with_somebody_to_call_are_asked_for_again() {
+        let told = ("told", Some(Outcome::Delivered), None);
+        let (gone, skipped) =
+            (("gone", Some(Outcome::Gone), None), ("skipped", Some(Outcome::Skipped), None));
+        let dropped = ("dropped", Some(Outcome::Failed), Some(Cause::Dropped));
+        assert_eq!(again(&[told, gone, skipped, dropped]), None);
+        let failed = ("failed", Some(Outcome::Failed), Some(Cause::TimedOut));
+        let (rejected, pending) = (("rejected", Some(Outcome::Rejected), None), ("pending", None, None));
+        assert_eq!(again(&[told, failed, rejected, pending]).unwrap(), ["failed", "pending", "rejected"]);
+        let standalone = ("family:migrate", Some(Outcome::Failed), None);
+        assert_eq!(again(&[failed, standalone]), Some(Vec::new()), "the whole scope");
+    }
+}

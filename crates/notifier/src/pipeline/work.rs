@@ -1,0 +1,163 @@
+//! One message of a queue: the stage's work, what follows on the next queue, and how it ends when it failed.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `mod` | the same for the daemon and for Lambda, which differ in who receives and who acknowledges |
+//! | `handler` | what is done with a message: a stage, or whatever a test wants |
+//! | `failure` | why a message was not done, and whether to try again |
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, warn};
+
+use super::{Failure, Handler, Received, StageName, Verdict};
+use crate::base::Rng;
+use crate::base::text::chain;
+use crate::queue::{DeadLetterError, DeadLetterReason, Message, Queue};
+
+/// What a handler gets beyond its deadline to say itself that it is late.
+pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
+
+/// Bodies that are published before the handler takes note: as few calls more as possible, and after a crash as few bodies
+/// again.
+const PUBLISHED_AT_ONCE: usize = 500;
+
+/// What is done with every message of a queue.
+#[derive(Debug)]
+pub struct Work<H> {
+    /// The stage.
+    pub stage: StageName,
+    /// The queue that it writes; the last stage has none.
+    pub next: Option<Queue>,
+    /// What it does.
+    pub handler: H,
+    /// Spreads waits.
+    pub rng: Rng,
+}
+
+/// What becomes of a message that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes back to its queue, to be delivered again after this long.
+    Back(Duration),
+    /// It goes to the dead letters.
+    Bury(Box<Burial>),
+}
+
+/// A message on its way to the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Burial {
+    /// The reason that goes with it.
+    pub letter: DeadLetterReason,
+    /// After how long it is delivered again where it cannot be buried.
+    pub wait: Duration,
+    id: String,
+    receives: u32,
+}
+
+impl<H: Handler> Work<H> {
+    /// Does what a message asks for, and puts what follows from it on the next queue.
+    ///
+    /// The handler is cut off [`DEADLINE_SLACK`] after the deadline. A panic of it is a failure like any other.
+    ///
+    /// # Errors
+    ///
+    /// The message is not done: [`after`](Self::after) says what becomes of it.
+    pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let received = Received::from(message);
+        // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
+        let handled =
+            AssertUnwindSafe(async { self.handler.handle(received, deadline).await }).catch_unwind();
+        let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
+            Ok(Ok(bodies)) => bodies?,
+            Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
+            Err(_elapsed) => return Err(Failure::late(limit)),
+        };
+        match &self.next {
+            _ if bodies.is_empty() => Ok(()),
+            Some(next) => self.publish(next, message, &bodies).await,
+            None => Err(Failure::no_next_queue(bodies.len())),
+        }
+    }
+
+    /// Puts bodies on the next queue, and lets the handler take note of those that are there. A body that is refused keeps
+    /// none of the others back.
+    async fn publish(&self, next: &Queue, message: &Message, bodies: &[String]) -> Result<(), Failure> {
+        let mut refused = None;
+        for bodies in bodies.chunks(PUBLISHED_AT_ONCE) {
+            let mut published: Vec<&str> = bodies.iter().map(String::as_str).collect();
+            if let Err(error) = next.publish(bodies, &message.trace).await {
+                let is_refused = |place| error.refused.iter().any(|one| one.index == place);
+                let mut places = 0..;
+                published.retain(|_| !places.next().is_some_and(is_refused));
+                refused.get_or_insert(error);
+            }
+            self.handler.published(Received::from(message), &published).await;
+        }
+        refused.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What becomes of a message that failed: it is buried if it would fail again, or if SQS would not deliver it again.
+    /// Before it is buried, the handler takes note.
+    pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> End {
+        let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
+        let Failure { code, reason, verdict, .. } = failure;
+        let wait = failure.wait(receives, self.rng.fraction());
+        let letter = DeadLetterReason::about(&message.body, stage, code, reason.clone());
+        if *verdict != Verdict::Final && !is_last_receive {
+            warn!(
+                stage,
+                message.id = id,
+                receives,
+                code,
+                reason,
+                broadcast = letter.broadcast,
+                task = letter.task,
+                ?wait,
+                "Message {id} failed and will be tried again"
+            );
+            return End::Back(wait);
+        }
+        self.handler.given_up(Received::from(message), failure).await;
+        End::Bury(Box::new(Burial { letter, wait, id: id.to_owned(), receives }))
+    }
+}
+
+impl Burial {
+    /// Says in the log whether it could be buried.
+    pub fn log(&self, buried: &Result<(), DeadLetterError>) {
+        let Self { letter, id, receives, .. } = self;
+        let DeadLetterReason { code, reason, stage, broadcast, task } = letter;
+        let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
+        match buried {
+            Ok(()) => warn!(
+                stage,
+                message.id = id,
+                receives,
+                code,
+                reason,
+                broadcast,
+                task,
+                "Message {id} failed for good and is in the dead letters"
+            ),
+            Err(cause) => {
+                let cause = chain(cause);
+                error!(
+                    stage,
+                    message.id = id,
+                    receives,
+                    code,
+                    reason,
+                    broadcast,
+                    task,
+                    cause,
+                    "Message {id} failed for good but stays on its queue"
+                );
+            }
+        }
+    }
+}

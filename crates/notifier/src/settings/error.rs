@@ -1,0 +1,117 @@
+//! What can be wrong with settings, always with the name that the user wrote.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::table::Setting;
+use crate::base::text::quoted;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command line, with its dashes.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// A key of the file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// Nobody set it.
+    Default(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
+            Self::File { path, key } => write!(f, "{} in {}", quoted(key), path.display()),
+            Self::Default(name) => write!(f, "the default of {name}"),
+        }
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// A value is not what the setting takes.
+    #[error("{origin}: `{value}` is not {expected}")]
+    Value {
+        /// Who said so.
+        origin: Origin,
+        /// What was said, made printable and shortened.
+        value: String,
+        /// What would have been right.
+        expected: String,
+    },
+    /// A value is well-formed and cannot be used.
+    #[error("{origin}: {problem}")]
+    Unusable {
+        /// Who said so.
+        origin: Origin,
+        /// Why not.
+        problem: String,
+    },
+    /// A setting that is needed has no value.
+    #[error("{} is not set, nor --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
+    Missing(&'static Setting),
+    /// The file has a key that is no setting.
+    #[error("{origin}: there is no such setting{}", did_you_mean(.likely.as_deref()))]
+    Unknown {
+        /// Where.
+        origin: Origin,
+        /// The setting that was likely meant.
+        likely: Option<String>,
+    },
+    /// The file cannot be used at all.
+    #[error("{origin}: {path} cannot be read: {problem}", path = .path.display())]
+    File {
+        /// Who named the file.
+        origin: Origin,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Setting {}
+
+fn what_to_set(setting: &Setting) -> &'static str {
+    if *setting == super::table::SIGNING_SECRET {
+        "; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"
+    } else {
+        ""
+    }
+}
+
+pub(super) fn did_you_mean(likely: Option<&str>) -> String {
+    likely.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+/// Every mistake that was found, in the order of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingErrors(pub Vec<SettingError>);
+
+impl fmt::Display for SettingErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => write!(f, "a setting is wrong: {one}"),
+            all => {
+                write!(f, "{} settings are wrong", all.len())?;
+                all.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for SettingErrors {}
