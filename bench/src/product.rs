@@ -1,9 +1,11 @@
-//! The notifier: `deliver_all`, as `send` uses it.
+//! The notifier's deliveries, as `send` makes them.
+
+use std::sync::Arc;
 
 use notifier::base::{Clock, Rng};
-use notifier::deliver::{Deliverer, DeliveryOptions};
-use notifier::model::Outcome;
+use notifier::deliver::{Deliverer, DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Progress;
+use tokio::task::JoinSet;
 
 use crate::load::{self, Load};
 use crate::process::Calls;
@@ -18,16 +20,25 @@ pub(crate) fn run(load: &Load) -> anyhow::Result<Calls> {
         ..DeliveryOptions::default()
     };
     let deliverer = Deliverer::new(&options, "127.0.0.0/8".parse()?, Clock::system(), Rng::from_entropy());
-    let broadcast = load::broadcast()?;
-    let endpoints = (0..load.count).map(|n| load.endpoint(n)).collect();
+    let broadcast = Arc::new(load::broadcast()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let settled = runtime.block_on(deliverer.deliver_all(&broadcast, endpoints, &Progress::default()));
-    let mut calls = Calls::default();
-    for settled in settled {
-        match settled.result.outcome {
-            Outcome::Delivered => calls.ok += 1,
-            _ => calls.errors += 1,
+    runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for n in 0..load.count {
+            let (deliverer, broadcast) = (deliverer.clone(), Arc::clone(&broadcast));
+            let mut job = DeliveryJob::new(load.endpoint(n));
+            tasks.spawn(async move {
+                let progress = Progress::default();
+                deliverer.deliver(&broadcast, &mut job, &progress, Round::default()).await
+            });
         }
-    }
-    Ok(calls)
+        let mut calls = Calls::default();
+        while let Some(delivered) = tasks.join_next().await {
+            match delivered? {
+                Ok(delivery) if delivery.is_notified() => calls.ok += 1,
+                _ => calls.errors += 1,
+            }
+        }
+        Ok(calls)
+    })
 }

@@ -15,7 +15,7 @@ pub(crate) const ONLY_SKIPS: &str = "--allow-skips forgives containers that cann
 
 /// `2 of 17 containers were not told`.
 pub(crate) fn not_told(counts: Counts) -> String {
-    let untold = counts.total() - counts.told();
+    let untold = counts.total() - counts.notified();
     let verb = if untold == 1 { "was" } else { "were" };
     format!("{} of {} {verb} not told", units::digits(untold), units::count(counts.total(), "container"))
 }

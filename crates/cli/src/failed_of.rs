@@ -50,15 +50,15 @@ impl FailedOf {
         };
         if let Some(cancel) = &recorded.cancelled {
             let reason = cancel.reason.clone();
-            return Err(notifier::pipeline::direct::SendError::Cancelled { reason }.into());
+            return Err(notifier::pipeline::send::SendError::Cancelled { reason }.into());
         }
-        let untold = recorded.report.entries().iter().filter(|entry| resend::is_untold(entry)).count();
-        if untold == 0 {
+        let due = recorded.report.entries().iter().filter(|entry| resend::is_due(entry)).count();
+        if due == 0 {
             console.say(&format!("broadcast {id} has no failed, rejected or pending container"));
             return Ok(Again::Nobody(recorded.report.counts()));
         }
         let broadcast = whole(&record, event)?;
-        console.say(&format!("sending broadcast {id} again to {}", count(untold, "container")));
+        console.say(&format!("sending broadcast {id} again to {}", count(due, "container")));
         Ok(Again::To(Box::new(Self { record, recorded, broadcast })))
     }
 

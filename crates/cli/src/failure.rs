@@ -8,7 +8,7 @@ use notifier::aws::LoadError;
 use notifier::aws::ecs::EcsError;
 use notifier::fleet::DiscoveryError;
 use notifier::ledger::LedgerError;
-use notifier::pipeline::direct::SendError;
+use notifier::pipeline::send::SendError;
 use notifier::queue::QueueError;
 use notifier::settings::{Origin, SettingError, SettingErrors};
 
@@ -159,7 +159,10 @@ impl From<SendError> for Failure {
         match error {
             SendError::Discover(error) => error.into(),
             SendError::Ledger(error) => error.into(),
-            SendError::Locate(ref cause) => Self::failed(error.to_string()).because(cause).advised(),
+            SendError::Recheck(ref cause) => Self::failed(error.to_string()).because(cause).advised(),
+            SendError::Incomplete { ref source, .. } => {
+                Self::failed(error.to_string()).because(source).advised()
+            }
             SendError::Cancelled { .. } => Self::not_told(error.to_string())
                 .hint("the same event with another --id is another broadcast"),
         }

@@ -87,7 +87,7 @@ impl End {
     /// `8 of 9 told, 1 failed`.
     fn text(&self) -> (Style, String) {
         let Self { counts, is_cancelled, .. } = *self;
-        let mut text = format!("{} of {} told", digits(counts.told()), digits(counts.total()));
+        let mut text = format!("{} of {} told", digits(counts.notified()), digits(counts.total()));
         let others = [Some(Outcome::Rejected), Some(Outcome::Failed), Some(Outcome::Skipped), None];
         for outcome in others.into_iter().filter(|outcome| counts.of(*outcome) > 0) {
             let word = outcome.map_or("pending", Outcome::as_str);

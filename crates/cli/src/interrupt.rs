@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use notifier::pipeline::direct::SendError;
+use notifier::pipeline::send::SendError;
 use notifier::report::Report;
 use tokio_util::sync::CancellationToken;
 
 use crate::conclusion;
+use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{Shared, locked};
 use crate::stop::Stop;
@@ -80,18 +81,23 @@ pub(crate) fn leave_at_the_next(mut signals: Stop) {
 }
 
 impl Ended {
-    /// The report, and whether the broadcast was interrupted before all had an outcome.
-    pub(crate) fn report(self, state: &Shared) -> Result<(Report, bool), Failure> {
-        match self {
-            Self::Done(done) => Ok((done?, false)),
-            Self::BeforeCalls => Err(Failure::not_told("interrupted: nobody was called")
-                .hint("the fleet was still being looked for; the same command starts anew")),
-            Self::Interrupted(done) => {
-                let report = done.unwrap_or_else(|| Ok(locked(state).report()))?;
-                let is_cut = report.counts().pending > 0;
-                Ok((report, is_cut))
+    /// The report, and whether the broadcast was interrupted before all had an outcome. Shows the report of a broadcast
+    /// that failed after some tasks were called.
+    pub(crate) fn report(self, state: &Shared, console: &mut Console) -> Result<(Report, bool), Failure> {
+        let (done, was_interrupted) = match self {
+            Self::Done(done) => (done, false),
+            Self::BeforeCalls => {
+                return Err(Failure::not_told("interrupted: no task was called")
+                    .hint("the fleet was still being discovered; the same command starts anew"));
             }
+            Self::Interrupted(done) => (done.unwrap_or_else(|| Ok(locked(state).report())), true),
+        };
+        if let Err(SendError::Incomplete { report, .. }) = &done {
+            conclusion::show(report, console)?;
         }
+        let report = done?;
+        let is_cut = was_interrupted && report.counts().pending > 0;
+        Ok((report, is_cut))
     }
 }
 
@@ -112,22 +118,20 @@ pub(crate) fn failure(report: &Report, is_recorded: bool) -> Failure {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use notifier::model::Step;
+    use notifier::model::ProgressEvent;
     use notifier::report::BroadcastState;
 
     use super::*;
 
-    fn state(steps: Vec<Step>) -> Shared {
+    fn state(events: Vec<ProgressEvent>) -> Shared {
         let mut state = BroadcastState::new("b-1".to_owned().try_into().unwrap());
-        for step in steps {
-            state.note(step);
-        }
+        events.iter().for_each(|event| state.note(event));
         Arc::new(Mutex::new(state))
     }
 
-    fn surveyed() -> Step {
+    fn surveyed() -> ProgressEvent {
         let broadcast = "b-1".to_owned().try_into().unwrap();
-        Step::Services { broadcast, parts: Vec::new(), not_targeted: Vec::new() }
+        ProgressEvent::Services { broadcast, parts: Vec::new(), not_targeted: Vec::new() }
     }
 
     #[tokio::test]

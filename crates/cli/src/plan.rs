@@ -55,7 +55,7 @@ pub(crate) async fn run(
     context::scope_in_region(&aws, &args.scope.cluster, &args.scope.services)?;
     let ctx = context::stages(&aws, &settings, Ledger::none(), Auth::default(), Progress::default());
     let scope = args.scope.message();
-    let fleet = context::patiently(notifier::pipeline::direct::plan(&ctx, &scope), &aws, console).await?;
+    let fleet = context::patiently(notifier::pipeline::send::plan(&ctx, &scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {

@@ -1,32 +1,48 @@
 //! How a broadcast goes, in the way that was asked for: drawn by `live`, as JSON lines, or not at all.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use notifier::base::Clock;
+use notifier::base::events::{Heard, WAITING_MAX};
 use notifier::ledger::Recorded;
 use notifier::model::Progress;
 use notifier::report::{Counts, Event, events};
 
 use crate::args::Progress as Shown;
 use crate::console::{Console, line};
+use crate::failure::Failure;
 use crate::live::{Shared, View, locked};
 use crate::render::report::total;
 
-/// Notes every step in the state, which `live` draws; where JSON lines are wanted, writes it before.
-///
-/// Whoever reads the lines slowly slows the broadcast: no event is dropped, and none is kept in memory.
-pub(crate) fn follow(state: &Shared, console: &Console) -> Progress {
+/// How long the end of a run waits for the reader of the lines.
+const FLUSH_MAX: Duration = Duration::from_secs(60);
+
+/// Notes every event in the state, which `live` draws. Where JSON lines are wanted, writes them on a thread of its own: a
+/// reader that is too slow misses events, and a line says how many.
+pub(crate) fn follow(state: &Shared, console: &Console) -> Result<Progress, Failure> {
     let state = Arc::clone(state);
-    let lines = (console.progress == Shown::Json).then(|| (console.talk(), Clock::system()));
-    Progress::new(move |step| {
-        if let Some((talk, clock)) = &lines {
-            let events = events(&step, Some(clock.now()));
-            // Together, so that a part's endpoints stand behind it.
-            talk.write(&events.iter().map(line).collect::<String>());
-        }
-        locked(&state).note_at(step, Instant::now());
-    })
+    let mut progress =
+        Progress::default().observed_by(move |event| locked(&state).note_at(event, Instant::now()));
+    if console.progress == Shown::Json {
+        let (talk, clock) = (console.talk(), Clock::system());
+        let write = move |heard| {
+            let now = Some(clock.now());
+            let lines = match &heard {
+                // Together, so that a part's endpoints stand behind it.
+                Heard::Event(event) => events(event, now).iter().map(line).collect(),
+                Heard::Missed(events) => line(&Event::missed(*events, now)),
+            };
+            talk.write(&lines);
+        };
+        progress.listen(WAITING_MAX).on_thread("progress", write).map_err(Failure::runtime)?;
+    }
+    Ok(progress)
+}
+
+/// Waits for the lines of the events so far.
+pub(crate) async fn finish(progress: &Progress) {
+    progress.flush(FLUSH_MAX).await;
 }
 
 /// A broadcast that is looked at in a ledger again and again.

@@ -67,7 +67,7 @@ impl Only {
             Self::Gone => entry.outcome == Some(Outcome::Gone),
             Self::Skipped => entry.outcome == Some(Outcome::Skipped),
             Self::Pending => entry.outcome.is_none(),
-            Self::Untold => !entry.is_told(),
+            Self::Untold => !entry.is_notified(),
         }
     }
 }

@@ -109,8 +109,9 @@ pub(crate) async fn run(
     };
     let state = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
     let stop = CancellationToken::new();
-    let ctx = context::stages(&aws, &settings, ledger, trust, progress::follow(&state, console))
-        .until(stop.clone());
+    let progress = progress::follow(&state, console)?;
+    let ctx = context::stages(&aws, &settings, ledger, trust, progress.clone()).until(stop.clone());
+    let ctx = Arc::new(ctx);
     let described = match again {
         None => scope.describe(),
         Some(_) => "those who were not told".to_owned(),
@@ -122,7 +123,7 @@ pub(crate) async fn run(
     let message = scope.message();
     let sending = async {
         match &again {
-            None => notifier::pipeline::direct::send(&ctx, &message, &broadcast, None).await,
+            None => notifier::pipeline::send::send(&ctx, &message, &broadcast, None).await,
             Some(again) => {
                 notifier::pipeline::resend::send(&ctx, &again.record, &again.recorded, &broadcast).await
             }
@@ -131,7 +132,8 @@ pub(crate) async fn run(
     let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &state);
     let ended = context::patiently(ended, &aws, console).await;
     live.finish().await;
-    let (report, is_cut) = ended.report(&state)?;
+    progress::finish(&progress).await;
+    let (report, is_cut) = ended.report(&state, console)?;
     conclusion::show(&report, console)?;
     if is_cut {
         return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
@@ -156,14 +158,14 @@ fn unknown_services(report: &Report) -> Vec<&str> {
 /// What to do when some were not told.
 fn hint(report: &Report, scope: &ScopeArgs, is_recorded: bool) -> String {
     let counts = report.counts();
-    if counts.skipped + counts.told() == counts.total() {
+    if counts.skipped + counts.notified() == counts.total() {
         return conclusion::ONLY_SKIPS.to_owned();
     }
     if is_recorded {
         let broadcast = report.broadcast();
         return format!("`ecs-task-notifier send --failed-of {broadcast}` tries them again, and nobody else");
     }
-    let failed = |counts: Counts| counts.total() - counts.told() - counts.skipped > 0;
+    let failed = |counts: Counts| counts.total() - counts.notified() - counts.skipped > 0;
     let services = report.services();
     let wrong: Vec<_> = services.iter().filter(|s| failed(s.counts)).map(|s| s.service).collect();
     // Tasks that no service started have a group with a colon instead of a service.

@@ -1,6 +1,7 @@
 //! `serve`: the three stages as one process on the three queues.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use notifier::base::Environment;
@@ -44,6 +45,9 @@ Examples:
   What it is up to:
     curl --fail http://127.0.0.1:8080/readyz";
 
+/// How long the end waits for the log.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+
 pub(crate) async fn run(
     global: &Global,
     args: ServeArgs,
@@ -70,7 +74,8 @@ pub(crate) async fn run(
     }
     let ledger = context::ledger(&aws, &settings).await?;
     let senders = context::senders(&aws, &settings).await;
-    let ctx = context::stages(&aws, &settings, ledger, trust, notifier::report::logged()).believing(senders);
+    let progress = notifier::report::logged().map_err(Failure::runtime)?;
+    let ctx = context::stages(&aws, &settings, ledger, trust, progress.clone()).believing(senders);
     let options = options(&settings, rng.clone());
     let shutdown = CancellationToken::new();
     let health = match settings.daemon.listen {
@@ -97,6 +102,7 @@ pub(crate) async fn run(
         drop(answers.await);
     }
     let Served { done, retried, buried, returned } = served.map_err(failure)?;
+    progress.flush(FLUSH_MAX).await;
     tracing::info!(done, retried, buried, returned, "Stopped");
     Ok(Exit::Done)
 }

@@ -25,6 +25,9 @@ use tracing_subscriber::EnvFilter;
 use crate::batch::Worker;
 use crate::record::Batch;
 
+/// How long an invocation waits for the log.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
 /// Runs one stage as a Lambda function, until Lambda ends the process.
 ///
 /// # Errors
@@ -66,12 +69,13 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     // Corrected, unlike Lambda's own below, in which deadlines are.
     let clock = aws.clock();
     let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), rng.clone(), ledger::Use::Call).await?;
+    let progress = report::logged()?;
     let ctx = Ctx::new(
         Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
         Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), rng.clone())
             .trusting(trust),
         ledger,
-        report::logged(),
+        progress.clone(),
         clock,
     );
     let ctx = Arc::new(ctx.believing(senders));
@@ -81,7 +85,10 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
         let left = Duration::try_from(left).unwrap_or_default();
-        Ok::<_, Error>(worker.run(&event.payload, Instant::now() + left).await?)
+        let answer = worker.run(&event.payload, Instant::now() + left).await?;
+        // Lambda freezes the process after the answer, and what is not written then may never be.
+        progress.flush(FLUSH_MAX).await;
+        Ok::<_, Error>(answer)
     }))
     .await
 }

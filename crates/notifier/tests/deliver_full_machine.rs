@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use notifier::base::{Clock, Rng};
-use notifier::deliver::{AttemptError, Deliverer, DeliveryOptions, Round};
+use notifier::deliver::{AttemptError, Deliverer, DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Progress;
 use notifier::model::labels::Target;
 use notifier::model::{Endpoint, Member};
@@ -36,7 +36,12 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     limit.current = Some(0);
     setrlimit(Resource::Nofile, limit).unwrap();
     let unfinished = deliverer
-        .deliver(&Broadcast { id, event }, &endpoint, &Progress::default(), Round::default())
+        .deliver(
+            &Broadcast { id, event },
+            &mut DeliveryJob::new(endpoint),
+            &Progress::default(),
+            Round::default(),
+        )
         .await
         .unwrap_err();
     assert_eq!(unfinished.attempts, 3);

@@ -26,7 +26,7 @@ use notifier::deliver::{self, Deliverer};
 use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
-use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, DeliveryState, Ledger, PartRecord};
+use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord};
 use notifier::model::Delivery;
 use notifier::model::Member;
 use notifier::model::Progress;
@@ -225,7 +225,7 @@ impl Book {
 
     /// Records what became of the delivery of `b-1` to a task.
     async fn settle(&self, task: usize, outcome: Outcome) {
-        let reason = (!outcome.is_told()).then(|| "answered 503".to_owned());
+        let reason = (!outcome.is_notified()).then(|| "answered 503".to_owned());
         let entry = Delivery {
             member: member(task),
             outcome: Some(outcome),
@@ -237,8 +237,8 @@ impl Book {
         self.ledger.settle(&id(), entry).await.unwrap();
     }
 
-    async fn standing(&self, task: usize) -> DeliveryState {
-        self.ledger.standing(&id(), &member(task)).await.unwrap()
+    async fn state(&self, task: usize) -> Delivery {
+        self.ledger.state(&id(), &member(task)).await.unwrap().unwrap()
     }
 }
 
@@ -271,10 +271,9 @@ async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
     let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
     assert_eq!(fates(&sorted), [("arn:1", &Fate::Redriven), ("arn:2", &Fate::Redriven)]);
     for (task, tries) in [(1, 3), (2, 0)] {
-        let standing = book.standing(task).await;
-        assert!(!standing.has_ended(), "{standing:?}");
-        assert_eq!(standing.attempts(), tries);
-        assert_eq!(standing.state.unwrap().reason.as_deref(), Some("sent back to work"));
+        let state = book.state(task).await;
+        assert_eq!((state.outcome, state.requests()), (None, tries));
+        assert_eq!(state.reason.as_deref(), Some("sent back to work"));
     }
     assert!(!book.ledger.read(&id()).await.unwrap().unwrap().is_complete);
 }
@@ -291,7 +290,7 @@ async fn what_is_dropped_keeps_its_outcome_with_the_reason_and_what_was_pending_
     for (task, outcome, reason) in
         [(1, Outcome::Rejected, "answered 503; dropped: retired"), (2, Outcome::Failed, "dropped: retired")]
     {
-        let state = book.standing(task).await.state.unwrap();
+        let state = book.state(task).await;
         assert_eq!((state.outcome, state.reason.as_deref()), (Some(outcome), Some(reason)));
         assert_eq!(state.cause, Some(Cause::Dropped));
     }
@@ -308,8 +307,8 @@ async fn the_letter_of_a_delivery_that_was_told_is_only_deleted() {
         let sorted = sort_with(&book.ledger, &queue, Filter::default(), action).await;
         assert_eq!(fates(&sorted), [("arn:1", &Fate::Told), ("arn:2", &Fate::Told)]);
         assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (0, 0)));
-        let told = (book.standing(1).await.told, book.standing(2).await.told);
-        assert_eq!(told, (Some(Outcome::Delivered), Some(Outcome::Gone)));
+        let outcomes = (book.state(1).await.outcome, book.state(2).await.outcome);
+        assert_eq!(outcomes, (Some(Outcome::Delivered), Some(Outcome::Gone)));
     }
 }
 
@@ -318,11 +317,11 @@ async fn what_its_queue_does_not_take_has_the_outcome_that_it_had() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
     let (queue, dead, _) = buried(&sqs, &letters(1)).await;
     book.settle(1, Outcome::Failed).await;
-    let before = book.standing(1).await;
+    let before = book.state(1).await;
     sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
     let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
     assert!(matches!(sorted.found[0].fate, Fate::Stayed(_)), "{sorted:?}");
-    assert_eq!((book.standing(1).await, sqs.depth(&dead).await), (before, (1, 0)));
+    assert_eq!((book.state(1).await, sqs.depth(&dead).await), (before, (1, 0)));
 }
 
 /// A store that never answers.

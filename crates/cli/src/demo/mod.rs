@@ -100,7 +100,8 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let broadcast = broadcast()?;
     introduce(&cast, &scene.sim, &broadcast, console);
     let state: Shared = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
-    let daemon = scene.serve(progress::follow(&state, console));
+    let progress = progress::follow(&state, console)?;
+    let daemon = scene.serve(progress.clone());
 
     let verdict = tokio::select! {
         verdict = perform(&cast, &scene, &broadcast, &state, console) => verdict,

@@ -75,7 +75,7 @@ fn total(view: &View, all: Counts) -> String {
     let retrying = (retrying > 0).then(|| format!(", {} retrying", digits(retrying)));
     format!(
         "{} of {} notified{}{}",
-        digits(all.told()),
+        digits(all.notified()),
         count(all.total(), "container"),
         troubles(all),
         retrying.unwrap_or_default()
@@ -187,7 +187,7 @@ fn bars(services: &[Service], columns: usize, lines_max: usize) -> Vec<String> {
 
 /// `12 of 14, 2 failed`.
 fn progress(counts: Counts) -> String {
-    format!("{} of {}{}", digits(counts.told()), digits(counts.total()), troubles(counts))
+    format!("{} of {}{}", digits(counts.notified()), digits(counts.total()), troubles(counts))
 }
 
 /// `31 services, all notified`.
@@ -196,7 +196,7 @@ fn fold(folded: &[&Service]) -> Option<String> {
     for service in folded {
         counts.merge(service.counts);
     }
-    let how = if counts.told() == counts.total() { "all notified".to_owned() } else { progress(counts) };
+    let how = if counts.notified() == counts.total() { "all notified".to_owned() } else { progress(counts) };
     (!folded.is_empty()).then(|| format!("{}, {how}", count(folded.len(), "service")))
 }
 
@@ -204,7 +204,7 @@ fn fold(folded: &[&Service]) -> Option<String> {
 /// Each has a sign of its own, so that it is clear without colour.
 fn bar(counts: Counts, columns: usize) -> String {
     let parts = [
-        (counts.told(), '█', GOOD),
+        (counts.notified(), '█', GOOD),
         (counts.failed + counts.rejected, 'x', BAD),
         (counts.skipped, '-', UNSURE),
         (counts.pending, '░', DIM),

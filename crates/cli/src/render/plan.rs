@@ -1,6 +1,8 @@
 //! A plan: whom a broadcast would call, and whom not and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use notifier::aws::calls::Count;
 use notifier::model::{Endpoint, Fleet, NotTargeted};
@@ -32,9 +34,9 @@ pub(crate) struct Planned<'a> {
     service: Option<&'a str>,
     task: Option<&'a str>,
     container: Option<&'a str>,
-    address: Option<String>,
+    address: Option<SocketAddr>,
     outcome: Option<&'static str>,
-    reason: Option<String>,
+    reason: Option<Cow<'a, str>>,
     attempts: Option<u32>,
     status: Option<u16>,
     latency_ms: Option<f64>,
@@ -111,7 +113,7 @@ pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
         ..Planned::new(Line::of_endpoint(endpoint), Decision::Call)
     });
     let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip), Decision::Skip));
-    let ignored = fleet.not_targeted.iter().map(|b| Planned::new(Line::of_bystander(b), Decision::Ignore));
+    let ignored = fleet.not_targeted.iter().map(|b| Planned::new(Line::of_not_targeted(b), Decision::Ignore));
     let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
     all.sort_by(|a, b| {
         (a.cluster, a.service, a.task, a.container).cmp(&(b.cluster, b.service, b.task, b.container))
@@ -172,7 +174,7 @@ impl Members<'_> {
         }
         if in_full {
             for not_targeted in &self.ignored {
-                let line = Line::of_bystander(not_targeted);
+                let line = Line::of_not_targeted(not_targeted);
                 row(("ignore", PLAIN), place(&line, true), not_targeted.reason.to_string());
             }
             return;

@@ -45,7 +45,7 @@ fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     let columns: Vec<_> = figures.iter().filter_map(|figure| column(figure, &services)).collect();
     let mut untold = BTreeMap::<&str, Vec<Line<'_>>>::new();
     for line in report.lines() {
-        if !line.is_told() {
+        if !line.outcome.is_some_and(Outcome::is_notified) {
             untold.entry(line.service.unwrap_or_default()).or_default().push(line);
         }
     }
@@ -70,7 +70,7 @@ fn trouble(counts: Counts) -> u8 {
 }
 
 fn headline(service: &ServiceReport<'_>) -> [Cell; 2] {
-    let (told, total) = (service.counts.told(), service.counts.total());
+    let (told, total) = (service.counts.notified(), service.counts.total());
     let name = if service.service.is_empty() { "(no service)" } else { service.service };
     let style = if told == total { GOOD } else { UNSURE };
     [Cell::new(name, BOLD), Cell::new(format!("{} of {} told", digits(told), digits(total)), style)]
@@ -174,9 +174,10 @@ fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
         _ => String::new(),
     };
     let (who, why) = who_and_why(lines, in_full);
+    let address = first.address.filter(|_| lines.len() == 1);
     vec![
         Cell::new(word(first.outcome), style::of(first.outcome)),
-        Cell::from(first.address.as_deref().filter(|_| lines.len() == 1).unwrap_or("-")),
+        Cell::from(address.map_or_else(|| "-".to_owned(), |address| address.to_string())),
         Cell::new(who, DIM),
         Cell::from(format!("{why}{tries}")),
     ]

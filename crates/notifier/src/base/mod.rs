@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod batcher;
 mod clock;
 mod environment;
+pub mod events;
 pub mod input;
 mod process;
 mod rng;

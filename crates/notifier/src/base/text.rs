@@ -1,5 +1,6 @@
 //! Texts of others as they may be shown. Pure.
 
+use std::any::Any;
 use std::error::Error;
 
 /// The most characters of a text that an error repeats.
@@ -73,6 +74,13 @@ pub fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     printable(&line, LINE_CHARS_MAX)
+}
+
+/// The text of a panic.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 
 use aws_sdk_ecs::types::Task;
+use tokio::sync::mpsc;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::classify::{self, Asked, Classified, OnHost};
@@ -71,7 +72,28 @@ impl Discovery {
         self.look(&ecs, asked, &meant, service_name(&message.service), arns).await
     }
 
-    /// Finds the fleet of a scope in one go: stages 1 and 2 for whoever needs no queue between them.
+    /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`scan`](Self::scan).
+    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
+        let (found, mut chunks) = mpsc::channel(1);
+        let collect = async {
+            let mut fleet = Fleet::default();
+            while let Some(chunk) = chunks.recv().await {
+                fleet.extend(chunk);
+            }
+            fleet
+        };
+        let (scanned, mut fleet) = tokio::join!(self.scan(scope, found), collect);
+        scanned?;
+        fleet.sort();
+        Ok(fleet)
+    }
+
+    /// Finds the fleet of a scope in one go: stages 1 and 2 where no queue stands between them. Sends up to 1,000 tasks at
+    /// a time to `found`, each task once, and stops early when nobody receives them.
     ///
     /// A whole cluster is listed as a whole: that takes two calls for each hundred tasks, where going from service to
     /// service takes more than two for each service. The tasks found are the same.
@@ -80,7 +102,11 @@ impl Discovery {
     ///
     /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A named service that the cluster does not
     /// have is a skip.
-    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
+    pub async fn scan(
+        &self,
+        scope: &ObserverMessage,
+        found: mpsc::Sender<Fleet>,
+    ) -> Result<(), DiscoveryError> {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
         let asked = Asked { cluster: &scope.cluster, share: &Share::All, labels: None };
@@ -100,10 +126,19 @@ impl Discovery {
             }
             (arns, Meant::named(&scope.services))
         };
-        let mut fleet = self.look(&ecs, asked, &meant, "", arns).await?;
-        fleet.skips.extend(skips);
-        fleet.sort();
-        Ok(fleet)
+        if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
+            return Ok(());
+        }
+        for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
+            let mut survey = Classified::default();
+            self.describe(&ecs, &mut survey, asked, &meant, "", arns).await?;
+            self.find_hosts(&ecs, &mut survey, asked.cluster).await?;
+            survey.fleet.sort();
+            if found.send(survey.fleet).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Describes the tasks and says what each means; in order.
@@ -113,33 +148,41 @@ impl Discovery {
         asked: Asked<'_>,
         meant: &Meant,
         service: &str,
-        mut arns: Vec<String>,
+        arns: Vec<String>,
     ) -> Result<Fleet, DiscoveryError> {
-        // A task may move from one page to another while the pages are turned.
-        let mut seen = HashSet::new();
-        arns.retain(|arn| seen.insert(arn.clone()));
-        drop(seen);
-
         let mut survey = Classified::default();
-        for arns in arns.chunks(TASKS_HELD_MAX) {
-            let Described { found, failed } = ecs.describe_tasks(asked.cluster, arns).await?;
-            // Each that was asked for, once: nobody else is called, nobody twice, and nobody is left out unsaid.
-            let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
-            let described =
-                found.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
-            let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
-            for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
-                match failed.get(arn) {
-                    Some(NotDescribed::Missing) => survey.vanished(arn, service, asked),
-                    Some(NotDescribed::Unexplained(why)) => survey.not_described(arn, service, why, asked),
-                    None => survey.not_described(arn, service, "it described another task", asked),
-                }
-            }
-            self.survey(ecs, &mut survey, &tasks, asked).await?;
+        for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
+            self.describe(ecs, &mut survey, asked, meant, service, arns).await?;
         }
         self.find_hosts(ecs, &mut survey, asked.cluster).await?;
         survey.fleet.sort();
         Ok(survey.fleet)
+    }
+
+    /// Describes some tasks, and classifies the containers of each.
+    async fn describe(
+        &self,
+        ecs: &Ecs,
+        survey: &mut Classified,
+        asked: Asked<'_>,
+        meant: &Meant,
+        service: &str,
+        arns: &[String],
+    ) -> Result<(), DiscoveryError> {
+        let Described { found, failed } = ecs.describe_tasks(asked.cluster, arns).await?;
+        // Each that was asked for, once: no other task is called, none twice, and none is left out silently.
+        let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
+        let described =
+            found.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
+        let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
+        for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
+            match failed.get(arn) {
+                Some(NotDescribed::Missing) => survey.vanished(arn, service, asked),
+                Some(NotDescribed::Unexplained(why)) => survey.not_described(arn, service, why, asked),
+                None => survey.not_described(arn, service, "it described another task", asked),
+            }
+        }
+        self.survey(ecs, survey, &tasks, asked).await
     }
 
     pub(super) async fn survey(
@@ -193,6 +236,13 @@ impl Discovery {
         }
         Ok(())
     }
+}
+
+/// Without repeats: a task may move from one page to another while the pages are turned.
+fn distinct(mut arns: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    arns.retain(|arn| seen.insert(arn.clone()));
+    arns
 }
 
 #[cfg(test)]

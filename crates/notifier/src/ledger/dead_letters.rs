@@ -4,9 +4,7 @@ use futures_util::future::try_join_all;
 use wire::BroadcastId;
 
 use super::{Ledger, LedgerError, PartRecord};
-use crate::model::Delivery;
-use crate::model::{Cause, Outcome};
-use crate::model::{Member, Skip, SkipReason};
+use crate::model::{Cause, Delivery, Member, Outcome, SkipReason};
 
 impl Ledger {
     /// Records that the message of a delivery was given up, and what its last try came to. Whoever was told stays told.
@@ -20,11 +18,11 @@ impl Ledger {
         expected: Delivery,
         reason: &str,
     ) -> Result<(), LedgerError> {
-        let standing = self.standing(broadcast, &expected.member).await?;
-        if standing.told.is_some() {
+        let state = self.state(broadcast, &expected.member).await?;
+        if state.as_ref().is_some_and(Delivery::is_notified) {
             return Ok(());
         }
-        self.settle(broadcast, given_up(expected, standing.state, reason)).await
+        self.settle(broadcast, given_up(expected, state, reason)).await
     }
 
     /// Records that nobody tries a delivery again, and why: its outcome stays, and one that was pending has failed.
@@ -41,18 +39,21 @@ impl Ledger {
         if !self.is_kept() {
             return Ok(());
         }
-        let known = self.standing(broadcast, member).await?.state;
+        let known = self.state(broadcast, member).await?;
         let known = known.unwrap_or_else(|| Delivery { member: member.clone(), ..Delivery::default() });
+        if known.is_notified() {
+            return Ok(());
+        }
         self.settle(broadcast, dropped(known, reason)).await
     }
 
-    /// Records that a part of a cancelled broadcast is not looked into. Whoever an earlier look found, and who has not
-    /// ended, is skipped; the answer is who.
+    /// Records that a part of a cancelled broadcast is not looked into. Returns the deliveries that are skipped now: those
+    /// that an earlier look expected and that have not ended.
     pub(crate) async fn cancel_part(
         &self,
         broadcast: &BroadcastId,
         record: &PartRecord,
-    ) -> Result<Vec<Member>, LedgerError> {
+    ) -> Result<Vec<Delivery>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
         if inner.write_part(broadcast, record, &[], true).await? {
             return Ok(Vec::new());
@@ -60,16 +61,28 @@ impl Ledger {
         let known = inner.read_part(broadcast, &record.id).await?;
         let rows = known.map(|(_, rows)| rows).unwrap_or_default();
         let skipped = rows.into_iter().filter(|row| row.outcome.is_none()).map(async |row| {
-            let standing = self.standing(broadcast, &row.member).await?;
-            if standing.has_ended() {
+            let state = self.state(broadcast, &row.member).await?;
+            if state.as_ref().is_some_and(|state| state.outcome.is_some()) {
                 return Ok(None);
             }
-            let attempts = Some(standing.attempts()).filter(|attempts| *attempts > 0);
-            let skip = Skip { member: row.member, reason: SkipReason::Cancelled };
-            let entry = Delivery { address: row.address, attempts, ..Delivery::from(&skip) };
-            self.settle(broadcast, entry).await.map(|()| Some(skip.member))
+            let skipped = cancelled(row, state.map_or(0, |state| state.requests()));
+            self.settle(broadcast, skipped.clone()).await.map(|()| Some(skipped))
         });
         Ok(try_join_all(skipped).await?.into_iter().flatten().collect())
+    }
+}
+
+/// An expected delivery that is not made, because its broadcast was cancelled after so many requests. Pure.
+pub(crate) fn cancelled(expected: Delivery, requests: u32) -> Delivery {
+    let reason = SkipReason::Cancelled;
+    Delivery {
+        outcome: Some(Outcome::Skipped),
+        reason: Some(reason.to_string()),
+        cause: Some(reason.cause()),
+        attempts: Some(requests).filter(|requests| *requests > 0),
+        status: None,
+        latency: None,
+        ..expected
     }
 }
 

@@ -48,13 +48,11 @@ use wire::{BroadcastId, DeliveryId, PartId};
 use crate::base::Clock;
 use crate::base::batcher::{BatchLimits, Batcher, NoAnswer};
 use crate::base::text::{self, printable};
-use crate::model::Delivery;
-use crate::model::Member;
-use crate::model::{Cause, Outcome};
-use record::{BroadcastRow, DeliveryRecord, millis};
+use crate::model::{Cause, Delivery, Member, Outcome};
+use record::{BroadcastRow, Stamped, millis};
 use store::{Item, Key, Store, StoreError};
 
-pub(crate) use dead_letters::given_up;
+pub(crate) use dead_letters::{cancelled, given_up};
 pub use open::{Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
@@ -133,29 +131,6 @@ impl From<NoAnswer<StoreError>> for LedgerError {
             NoAnswer::Failed(error) => Self::Store(error),
             NoAnswer::GivenUp => Self::Closed,
         }
-    }
-}
-
-/// What is known of a delivery before it is made.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DeliveryState {
-    /// How it ended, when it was told for good: then nobody is called any more.
-    pub told: Option<Outcome>,
-    /// What its last try came to; `None` when nothing was recorded but that it is expected, or that it was told.
-    pub state: Option<Delivery>,
-}
-
-impl DeliveryState {
-    /// Whether it has an outcome.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.told.is_some() || self.state.as_ref().is_some_and(|entry| entry.outcome.is_some())
-    }
-
-    /// HTTP requests that were made for it so far.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.state.as_ref().and_then(|entry| entry.attempts).unwrap_or_default()
     }
 }
 
@@ -249,22 +224,23 @@ impl Ledger {
         inner.write_broadcast(record, rows_of(parts, &[]), true).await
     }
 
-    /// Records a part: whom to expect and who cannot be called. Whom of the expected to call is the answer: those that
-    /// have not been told yet.
+    /// Records a part: the expected deliveries, and the containers that cannot be called. Returns the expected
+    /// deliveries that still need a call: those that have not ended well.
     ///
     /// When the part was recorded before, by a run of the stage that did not end or twice for one message, both records
-    /// are joined. Whoever was expected then and is not found now has stopped in between, and is gone if nobody told it.
+    /// are joined. A task that was expected then and is not found now has stopped in between: its delivery is gone,
+    /// unless it was made before.
     pub async fn part(
         &self,
         broadcast: &BroadcastId,
         record: &PartRecord,
         expected: &[Delivery],
         skips: &[Delivery],
-    ) -> Result<Vec<bool>, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(vec![true; expected.len()]) };
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(expected.to_vec()) };
         let mut rows: Vec<Delivery> = expected.iter().chain(skips).cloned().collect();
         if inner.write_part(broadcast, record, &rows, true).await? {
-            return Ok(vec![true; expected.len()]);
+            return Ok(expected.to_vec());
         }
         let found: BTreeSet<_> = rows.iter().map(|row| row.member.clone()).collect();
         let known = inner.read_part(broadcast, &record.id).await?;
@@ -274,15 +250,14 @@ impl Ledger {
         if known.is_none_or(|known| known != (record.clone(), rows.clone())) {
             inner.write_part(broadcast, record, &rows, false).await?;
         }
-        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(|row| Delivery {
-            outcome: Some(Outcome::Gone),
-            reason: Some("the task stopped before it was called".to_owned()),
-            cause: Some(Cause::Stopped),
-            ..row
+        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(stopped);
+        try_join_all(stopped.map(|delivery| self.settle(broadcast, delivery))).await?;
+        let due = expected.iter().map(async |delivery| {
+            let state = self.state(broadcast, &delivery.member).await?;
+            let is_notified = state.is_some_and(|state| state.is_notified());
+            Ok::<_, LedgerError>((!is_notified).then(|| delivery.clone()))
         });
-        try_join_all(stopped.map(|entry| self.settle(broadcast, entry))).await?;
-        let standings = expected.iter().map(|entry| self.standing(broadcast, &entry.member));
-        Ok(try_join_all(standings).await?.into_iter().map(|standing| standing.told.is_none()).collect())
+        Ok(try_join_all(due).await?.into_iter().flatten().collect())
     }
 
     /// Records a part of which nothing is known yet, such as why it could not be looked at; does nothing when something is.
@@ -295,22 +270,19 @@ impl Ledger {
         inner.write_part(broadcast, record, &[], true).await.map(drop)
     }
 
-    /// What is known of a delivery.
-    pub async fn standing(
+    /// What is recorded of a delivery itself; `None` when nothing was recorded but that it is expected.
+    ///
+    /// A delivery that has ended well stays so, whatever was recorded later.
+    pub async fn state(
         &self,
         broadcast: &BroadcastId,
         member: &Member,
-    ) -> Result<DeliveryState, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(DeliveryState::default()) };
-        let id = delivery(broadcast, member);
+    ) -> Result<Option<Delivery>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let id = delivery_id(broadcast, member);
         let keys = [key::told(broadcast, &id), key::state(broadcast, &id)];
-        let [told, state] =
-            inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<DeliveryRecord>));
-        let (told, state) = (told.transpose()?, state.transpose()?);
-        Ok(DeliveryState {
-            told: told.and_then(|record| record.entry.outcome),
-            state: state.map(|record| record.entry),
-        })
+        let [ended, state] = inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<Stamped>));
+        Ok(ended.or(state).transpose()?.map(|record| record.entry))
     }
 
     /// Records what became of a delivery, or without an outcome how it stands.
@@ -318,9 +290,9 @@ impl Ledger {
     /// Told is told: nothing takes that back, and of two ends the better one counts. Of anything else the last counts.
     pub async fn settle(&self, broadcast: &BroadcastId, entry: Delivery) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        let id = delivery(broadcast, &entry.member);
+        let id = delivery_id(broadcast, &entry.member);
         let outcome = entry.outcome;
-        let record = DeliveryRecord { entry, at: millis(inner.clock.now()) };
+        let record = Stamped { entry, at: millis(inner.clock.now()) };
         match outcome {
             Some(Outcome::Delivered) => {
                 let item = inner.item(key::told(broadcast, &id), &record)?;
@@ -435,7 +407,7 @@ fn rows_of(parts: &[(PartId, String)], skips: &[Delivery]) -> Vec<BroadcastRow> 
     parts.chain(skips.iter().cloned().map(BroadcastRow::Skip)).collect()
 }
 
-fn delivery(broadcast: &BroadcastId, member: &Member) -> DeliveryId {
+fn delivery_id(broadcast: &BroadcastId, member: &Member) -> DeliveryId {
     DeliveryId::derive(broadcast, &member.task, &member.container)
 }
 
@@ -457,4 +429,10 @@ fn unreadable(key: &Key, error: &serde_json::Error) -> LedgerError {
 fn sortable(millis: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
     time.ok().and_then(|time| time.format(&Iso8601::DEFAULT).ok()).unwrap_or_default()
+}
+
+/// An expected delivery whose task has stopped before a call.
+pub(crate) fn stopped(expected: Delivery) -> Delivery {
+    let reason = Some("the task stopped before it was called".to_owned());
+    Delivery { outcome: Some(Outcome::Gone), reason, cause: Some(Cause::Stopped), ..expected }
 }

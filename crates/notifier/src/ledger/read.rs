@@ -7,9 +7,9 @@ use futures_util::stream::{self, TryStreamExt as _};
 use time::OffsetDateTime;
 use wire::{BroadcastId, PartId};
 
-use super::record::{BroadcastRecord, BroadcastRow, Cancel, DeliveryRecord, PartRecord};
+use super::record::{BroadcastRecord, BroadcastRow, Cancel, PartRecord, Stamped};
 use super::store::{Item, Range};
-use super::{Inner, Ledger, LedgerError, chunk, decode, delivery, key, unreadable};
+use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreadable};
 use crate::model::Delivery;
 use crate::model::Member;
 use crate::model::{Cause, Outcome};
@@ -222,11 +222,11 @@ impl Records {
             self.sheets(broadcast, sheets)?;
         }
         if let Some(id) = sort.strip_prefix(key::TOLD) {
-            let record: DeliveryRecord = decode(&item)?;
+            let record: Stamped = decode(&item)?;
             self.heard = self.heard.max(record.at);
             self.note(id.to_owned(), Weight::Told, record.entry);
         } else if let Some(id) = sort.strip_prefix(key::STATE) {
-            let record: DeliveryRecord = decode(&item)?;
+            let record: Stamped = decode(&item)?;
             self.heard = self.heard.max(record.at);
             self.note(id.to_owned(), Weight::State, record.entry);
         } else if part_of(sort).is_some() {
@@ -249,7 +249,7 @@ impl Records {
             if row.outcome == Some(Outcome::Skipped) {
                 self.skips.insert(row.member.clone(), row);
             } else {
-                self.note(delivery(broadcast, &row.member).to_string(), Weight::Expected, row);
+                self.note(delivery_id(broadcast, &row.member).to_string(), Weight::Expected, row);
             }
         }
         if let Some(failure) = record.failure {

@@ -163,10 +163,10 @@ pub struct PartRecord {
     pub failure: Option<String>,
 }
 
-/// What is known of one delivery.
+/// A delivery with the time of its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct DeliveryRecord {
-    /// Who, and what became of it; without an outcome it is still being tried.
+pub(super) struct Stamped {
+    /// The delivery; without an outcome it is still being made.
     pub(super) entry: Delivery,
     /// When this was written, in milliseconds since 1970.
     pub(super) at: i64,

@@ -1,4 +1,4 @@
-//! One opted-in container of a broadcast, and what became of it.
+//! One delivery: the one record of it, from its last attempt to the ledger and the report.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,18 +6,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::latency;
-use super::{Cause, Outcome, Settled};
-use super::{Endpoint, Member, Skip};
+use super::{Cause, Endpoint, Member, Outcome, Skip};
 
-/// One opted-in container of a broadcast, and what became of it. What is not known is `None`.
+/// The delivery of a broadcast to one opted-in container, as far as it is known. What is not known is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Who.
+    /// The container.
     pub member: Member,
     /// Where it listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
-    /// What became of it; `None` when nothing has yet.
+    /// How it ended; `None` while it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// Why it was not told, or not yet.
@@ -38,25 +37,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether the container was told, or had nobody left to tell.
+    /// Whether it has ended well: the container accepted the event, or its task had stopped.
     #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.outcome.is_some_and(Outcome::is_told)
+    pub fn is_notified(&self) -> bool {
+        self.outcome.is_some_and(Outcome::is_notified)
     }
-}
 
-impl From<&Settled> for Delivery {
-    fn from(Settled { endpoint, result, .. }: &Settled) -> Self {
-        Self {
-            member: endpoint.member.clone(),
-            address: Some(endpoint.address),
-            outcome: Some(result.outcome),
-            reason: result.reason.clone(),
-            cause: result.cause,
-            attempts: Some(result.attempts),
-            status: result.status,
-            latency: Some(result.latency),
-        }
+    /// The HTTP requests that were made for it, 0 where nothing is known.
+    #[must_use]
+    pub fn requests(&self) -> u32 {
+        self.attempts.unwrap_or_default()
     }
 }
 

@@ -20,5 +20,5 @@ mod progress;
 pub use cause::Cause;
 pub use delivery::Delivery;
 pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
-pub use outcome::{DeliveryResult, Outcome, Settled, Skipped};
-pub use progress::{Progress, Step};
+pub use outcome::Outcome;
+pub use progress::{Progress, ProgressEvent};

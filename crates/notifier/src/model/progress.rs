@@ -1,23 +1,23 @@
-//! What happens during a broadcast, as typed steps: one source for live text, logs, reports and JSON lines alike
-//! ([`events`](crate::report::events)).
+//! What happens during a broadcast, as events: the source of live display, log and JSON lines.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{BroadcastId, PartId};
 
-use super::{Endpoint, NotTargeted, Skip};
-use super::{Settled, Skipped};
+use super::{Delivery, Endpoint, NotTargeted};
+use crate::base::events::Events;
+
+/// The stream of a process's progress events.
+pub type Progress = Events<ProgressEvent>;
 
 /// One thing that happened in a broadcast.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Stage 1 is done: so many parts of the scope go on to stage 2.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProgressEvent {
+    /// Stage 1 is done.
     Services {
         /// The broadcast.
         broadcast: BroadcastId,
-        /// What stage 2 looks at, part by part.
+        /// The parts of the scope whose tasks stage 2 looks up.
         parts: Vec<PartId>,
         /// Services without an opted-in container.
         not_targeted: Vec<NotTargeted>,
@@ -30,63 +30,46 @@ pub enum Step {
         part: PartId,
         /// The part's service.
         service: String,
-        /// Whom stage 3 calls.
+        /// The endpoints that stage 3 calls.
         endpoints: Vec<Endpoint>,
-        /// Who is not called, because nobody asked.
+        /// Containers and tasks that are not targeted.
         not_targeted: Vec<NotTargeted>,
     },
     /// An opted-in container is not called.
-    Skipped(Skipped),
+    Skipped {
+        /// The broadcast.
+        broadcast: BroadcastId,
+        /// The container, and why.
+        delivery: Delivery,
+    },
     /// An attempt failed, and another follows.
     Retrying {
         /// The broadcast.
         broadcast: BroadcastId,
-        /// Whom.
-        endpoint: Endpoint,
-        /// The attempt that failed, from 1.
-        attempt: u32,
-        /// What went wrong.
-        reason: String,
-        /// How long until the next one.
+        /// The delivery after this attempt: no outcome yet, the requests made, and what went wrong.
+        delivery: Delivery,
+        /// How long until the next attempt.
         wait: Duration,
     },
     /// A delivery ended.
-    Settled(Settled),
+    Settled {
+        /// The broadcast.
+        broadcast: BroadcastId,
+        /// The delivery with its outcome.
+        delivery: Delivery,
+    },
 }
 
-/// Where steps go. Cloning it is cheap; the default drops them.
-///
-/// A listener is called from many tasks at once and must not block.
-#[derive(Clone)]
-pub struct Progress(Arc<dyn Fn(Step) + Send + Sync>);
-
-impl Progress {
-    /// Sends every step to `listener`.
-    pub fn new(listener: impl Fn(Step) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
-    }
-
-    /// Tells the listener.
-    pub fn tell(&self, step: Step) {
-        (self.0)(step);
-    }
-
-    /// Tells the listener of skips.
-    pub fn skipped(&self, broadcast: &BroadcastId, skips: Vec<Skip>) {
-        for skip in skips {
-            self.tell(Step::Skipped(Skipped { broadcast: broadcast.clone(), skip }));
+impl ProgressEvent {
+    /// The broadcast in which it happened.
+    #[must_use]
+    pub fn broadcast(&self) -> &BroadcastId {
+        match self {
+            Self::Services { broadcast, .. }
+            | Self::Tasks { broadcast, .. }
+            | Self::Skipped { broadcast, .. }
+            | Self::Retrying { broadcast, .. }
+            | Self::Settled { broadcast, .. } => broadcast,
         }
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new(|_| ())
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Progress(..)")
     }
 }

@@ -1,4 +1,4 @@
-//! Stages 1 and 2 on one message: whom to tell, recorded before anybody is asked to tell them.
+//! Stages 1 and 2 on one message: what is found is recorded before anything is queued.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,8 @@ use serde::Deserialize;
 use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
 use super::{Ctx, Received, StageError, broadcast, endpoint, untrusted};
-use crate::ledger::{BroadcastRecord, PartRecord};
-use crate::model::Delivery;
-use crate::model::Step;
-use crate::model::{Fleet, Member, Skip, SkipReason};
+use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
+use crate::model::{Delivery, Endpoint, Fleet, Member, NotTargeted, ProgressEvent};
 
 /// Finds the services of the scope: a body for each part that stage 2 looks at.
 pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
@@ -26,8 +24,8 @@ pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<Strin
     let skips: Vec<_> = found.skips.iter().map(Delivery::from).collect();
     record.not_targeted = found.not_targeted.len();
     ctx.ledger.broadcast(record, &parts, &skips).await?;
-    ctx.progress.skipped(&broadcast.id, found.skips);
-    ctx.progress.tell(Step::Services {
+    tell_skipped(ctx, &broadcast.id, skips);
+    ctx.progress.tell(ProgressEvent::Services {
         broadcast: broadcast.id,
         parts: parts.into_iter().map(|(part, _)| part).collect(),
         not_targeted: found.not_targeted,
@@ -44,24 +42,20 @@ pub(super) async fn no_services(ctx: &Ctx, received: &Received, reason: &str) ->
     Ok(ctx.ledger.broadcast_unless_known(record, &[]).await?)
 }
 
-/// Finds the tasks of one part of the scope: a body for each endpoint that has not been told.
+/// Finds the tasks of one part of the scope: a body for each endpoint that has not been notified.
 pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let part = message.part();
     let record = part_record(&message, &part, None);
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
-        let members = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
-        let skip = |member| Skip { member, reason: SkipReason::Cancelled };
-        ctx.progress.skipped(&broadcast.id, members.into_iter().map(skip).collect());
-        tell(ctx, broadcast, part, message.service, Fleet::default());
+        let skipped = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
+        tell_skipped(ctx, &broadcast.id, skipped);
+        tell(ctx, &broadcast.id, record, Vec::new(), Vec::new());
         return Ok(Vec::new());
     }
-    let Fleet { mut endpoints, skips, not_targeted } = ctx.discovery.tasks(&message).await?;
-    let expected: Vec<_> = endpoints.iter().map(Delivery::from).collect();
-    let skipped: Vec<_> = skips.iter().map(Delivery::from).collect();
-    let mut untold = ctx.ledger.part(&broadcast.id, &record, &expected, &skipped).await?.into_iter();
-    endpoints.retain(|_| untold.next().unwrap_or(true));
-    // Only a run before this one can have queued anything.
+    let fleet = ctx.discovery.tasks(&message).await?;
+    let endpoints = record_part(ctx, &broadcast, record, fleet, |_| false).await?;
+    // Only an earlier run for this message can have queued anything.
     let queued = match received.receives {
         0 | 1 => BTreeSet::new(),
         _ => ctx.ledger.queued(&broadcast.id, &part, &received.message_id).await?,
@@ -75,9 +69,29 @@ pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>,
         .filter(|endpoint| !is_queued(&endpoint.member))
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
-    ctx.progress.skipped(&broadcast.id, skips);
-    tell(ctx, broadcast, part, message.service, Fleet { endpoints, not_targeted, ..Fleet::default() });
     Ok(bodies)
+}
+
+/// Records what was found of one part of a broadcast, and tells the listeners. Returns the endpoints that still need a
+/// call: those that neither the ledger nor `is_notified` knows as notified.
+pub(super) async fn record_part(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    part: PartRecord,
+    fleet: Fleet,
+    is_notified: impl Fn(&Member) -> bool,
+) -> Result<Vec<Endpoint>, LedgerError> {
+    let Fleet { mut endpoints, skips, not_targeted } = fleet;
+    let skipped: Vec<_> = skips.iter().map(Delivery::from).collect();
+    if ctx.ledger.is_kept() {
+        let expected: Vec<_> = endpoints.iter().map(Delivery::from).collect();
+        let due = ctx.ledger.part(&broadcast.id, &part, &expected, &skipped).await?;
+        let due: BTreeSet<_> = due.into_iter().map(|delivery| delivery.member).collect();
+        endpoints.retain(|endpoint| due.contains(&endpoint.member) && !is_notified(&endpoint.member));
+    }
+    tell_skipped(ctx, &broadcast.id, skipped);
+    tell(ctx, &broadcast.id, part, endpoints.clone(), not_targeted);
+    Ok(endpoints)
 }
 
 /// What a body of the tasks queue says of its delivery.
@@ -106,10 +120,24 @@ pub(super) async fn queued(ctx: &Ctx, received: &Received, bodies: &[&str]) -> R
     Ok(ctx.ledger.note_queued(&broadcast, &part, &received.message_id, &ids).await?)
 }
 
-/// Tells that a part was looked at, and whom it has.
-fn tell(ctx: &Ctx, broadcast: Broadcast, part: PartId, service: String, fleet: Fleet) {
-    let Fleet { endpoints, not_targeted, .. } = fleet;
-    ctx.progress.tell(Step::Tasks { broadcast: broadcast.id, part, service, endpoints, not_targeted });
+/// Tells the listeners what was found of a part.
+fn tell(
+    ctx: &Ctx,
+    broadcast: &BroadcastId,
+    part: PartRecord,
+    endpoints: Vec<Endpoint>,
+    not_targeted: Vec<NotTargeted>,
+) {
+    let PartRecord { id: part, service, .. } = part;
+    let broadcast = broadcast.clone();
+    ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
+}
+
+/// Tells the listeners of containers that are not called.
+pub(super) fn tell_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl IntoIterator<Item = Delivery>) {
+    for delivery in skipped {
+        ctx.progress.tell(ProgressEvent::Skipped { broadcast: broadcast.clone(), delivery });
+    }
 }
 
 /// Records that a part of the scope could not be looked at.

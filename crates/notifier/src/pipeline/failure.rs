@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::StageError;
 use crate::base::Backoff;
-use crate::base::text::chain;
+use crate::base::text::{chain, panic_text};
 use crate::queue::PublishError;
 
 /// Waits before a message is delivered again. A task's address is reused within minutes, so retries do not wait longer.
@@ -52,11 +52,7 @@ impl Failure {
     /// and buried when its tries are used up.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+        let text = panic_text(panic);
         let reason = format!("the stage panicked: {text}");
         Self { code: "panic", reason, verdict: Verdict::Again(None), is_recorded: false }
     }
@@ -90,7 +86,7 @@ impl Failure {
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(error.retry_after()) };
-        let is_recorded = matches!(error, StageError::NotTold { .. });
+        let is_recorded = matches!(error, StageError::NotNotified { .. });
         Self { code: error.code(), reason: chain(&error), verdict, is_recorded }
     }
 }
@@ -181,7 +177,7 @@ mod tests {
     fn every_code_of_a_dead_letter_is_documented_and_no_other() {
         let sources = [include_str!("mod.rs"), include_str!("../fleet/mod.rs"), include_str!("failure.rs")];
         let mut written: BTreeSet<&str> = sources.into_iter().flat_map(codes).collect();
-        // Outcomes that end in the dead letters: `StageError::NotTold`.
+        // Outcomes that end in the dead letters: `StageError::NotNotified`.
         written.extend(["rejected", "failed"]);
         assert!(written.len() > 15, "the words were not found: {written:?}");
         let document = include_str!("../../../../docs/operate.md");

@@ -21,15 +21,16 @@ use crate::model::Outcome;
 use crate::model::Progress;
 use crate::queue;
 
-pub mod direct;
 mod discovery;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
 mod handler;
 mod keep_warm;
+pub mod memory;
 mod notify;
 pub mod redrive;
 pub mod resend;
+pub mod send;
 mod senders;
 mod untrusted;
 mod work;
@@ -58,7 +59,7 @@ pub struct Ctx {
     pub senders: Senders,
     /// Tells how old messages are.
     pub clock: Clock,
-    /// Cancelled when [`direct`] is to call nobody else.
+    /// Cancelled when [`send`] is to call nobody else.
     pub stop: CancellationToken,
     /// Messages so far whose sender was not believed.
     doubts: AtomicU64,
@@ -96,7 +97,7 @@ impl Ctx {
         self
     }
 
-    /// Calls nobody else once `stop` is cancelled: [`direct`] then ends within a short grace.
+    /// Calls nobody else once `stop` is cancelled: [`send`] then ends within a short grace.
     #[must_use]
     pub fn until(mut self, stop: CancellationToken) -> Self {
         self.stop = stop;
@@ -204,8 +205,8 @@ pub enum StageError {
     #[error("the fleet cannot be found")]
     Discover(#[from] DiscoveryError),
     /// The task said no, or the tries are used up. The outcome has been reported.
-    #[error("the task was not told: {}", reason.as_deref().unwrap_or(outcome.as_str()))]
-    NotTold {
+    #[error("the task was not notified: {}", reason.as_deref().unwrap_or(outcome.as_str()))]
+    NotNotified {
         /// [`Outcome::Rejected`] or [`Outcome::Failed`].
         outcome: Outcome,
         /// Why.
@@ -224,7 +225,9 @@ impl StageError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotTold { .. } => true,
+            Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotNotified { .. } => {
+                true
+            }
             Self::Discover(error) => error.is_final(),
             Self::Unfinished(_) | Self::Ledger(_) => false,
         }
@@ -248,7 +251,7 @@ impl StageError {
             Self::Id(_) => "id",
             Self::Endpoint(_) => "endpoint",
             Self::Discover(error) => error.code(),
-            Self::NotTold { outcome, .. } => outcome.as_str(),
+            Self::NotNotified { outcome, .. } => outcome.as_str(),
             Self::Unfinished(_) => "unfinished",
             Self::Ledger(_) => "ledger",
         }
@@ -320,7 +323,7 @@ pub async fn given_up(
         let noted = match stage {
             StageName::Services => discovery::no_services(ctx, message, reason).await,
             StageName::Tasks => discovery::no_tasks(ctx, message, reason).await,
-            StageName::Notify => notify::not_told(ctx, message, reason).await,
+            StageName::Notify => notify::given_up(ctx, message, reason).await,
         };
         match (&noted, waits.next()) {
             (Err(StageError::Ledger(error)), Some(wait)) if !error.is_final() => sleep(wait).await,

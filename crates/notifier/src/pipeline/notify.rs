@@ -1,4 +1,4 @@
-//! Stage 3 on one message: one delivery, asked of the ledger before and recorded after.
+//! Stage 3: one delivery. The ledger is asked before it, and told after it.
 
 use std::time::Duration;
 
@@ -8,11 +8,9 @@ use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
 use super::{Ctx, Received, StageError, broadcast, discovery, endpoint, untrusted};
 use crate::base::text::chain;
-use crate::deliver::{Round, Unfinished};
-use crate::model::Delivery;
-use crate::model::Step;
-use crate::model::{DeliveryResult, Outcome, Skipped};
-use crate::model::{Endpoint, Skip, SkipReason};
+use crate::deliver::{DeliveryJob, Next, Round, Unfinished};
+use crate::ledger::{self, LedgerError};
+use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
 
 /// An address that ECS named longer ago may be another task's by now.
 const ADDRESS_FRESH: Duration = Duration::from_secs(60);
@@ -26,45 +24,84 @@ pub(super) async fn notify(
     let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
     let more = age < ctx.deliverer.horizon();
     let Job { endpoint, broadcast, looked_up } = read(ctx, received, !more).await?;
-    let standing = ctx.ledger.standing(&broadcast.id, &endpoint.member).await?;
-    if let Some(outcome) = standing.told {
+    let state = ctx.ledger.state(&broadcast.id, &endpoint.member).await?;
+    if let Some(outcome) = state.as_ref().filter(|state| state.is_notified()).and_then(|state| state.outcome)
+    {
         let (broadcast, task) = (broadcast.id.as_str(), endpoint.member.task.as_str());
-        debug!(broadcast, task, outcome = outcome.as_str(), "Told before; not called again");
+        debug!(broadcast, task, outcome = outcome.as_str(), "Notified before; not called again");
         return Ok(());
     }
-    if ctx.ledger.is_cancelled(&broadcast.id).await? {
-        return cancelled(ctx, broadcast, endpoint, standing.attempts()).await;
-    }
-    let again = match looked_up {
+    let requests = state.as_ref().map_or(0, Delivery::requests);
+    let rechecks = match looked_up {
         LookedUp::Found => false,
         LookedUp::Nowhere => true,
         LookedUp::No => {
-            received.receives > 1
-                || received.queued > received.sent
-                || standing.attempts() > 0
-                || age > ADDRESS_FRESH
+            received.receives > 1 || received.queued > received.sent || requests > 0 || age > ADDRESS_FRESH
         }
     };
-    let round = Round { again, more, deadline };
-    match ctx.deliverer.deliver(&broadcast, &endpoint, &ctx.progress, round).await {
-        Ok(mut settled) => {
-            settled.result.attempts += standing.attempts();
-            ctx.ledger.settle(&broadcast.id, Delivery::from(&settled)).await?;
-            let DeliveryResult { outcome, reason, .. } = settled.result.clone();
-            ctx.progress.tell(Step::Settled(settled));
-            // A container that stays without a health status is skipped as at discovery: nothing to send back.
-            let has_ended = outcome.is_told() || outcome == Outcome::Skipped;
-            if has_ended { Ok(()) } else { Err(StageError::NotTold { outcome, reason }) }
+    let mut job = DeliveryJob::new(endpoint).after_requests(requests).rechecked(rechecks);
+    let delivered = match cancelled(ctx, &broadcast, &job).await? {
+        Some(skipped) => Ok(skipped),
+        None => ctx.deliverer.deliver(&broadcast, &mut job, &ctx.progress, Round { more, deadline }).await,
+    };
+    match delivered {
+        Ok(delivery) => {
+            settle(ctx, &broadcast, delivery.clone()).await?;
+            let Delivery { outcome, reason, .. } = delivery;
+            match outcome {
+                // A container that stays without a health status is skipped as at discovery: nothing to send back.
+                Some(outcome @ (Outcome::Rejected | Outcome::Failed)) => {
+                    Err(StageError::NotNotified { outcome, reason })
+                }
+                _ => Ok(()),
+            }
         }
         Err(unfinished) => {
-            later(ctx, &broadcast, endpoint, standing.attempts(), &unfinished).await;
+            later(ctx, &broadcast, &job, requests, &unfinished).await;
             Err(StageError::Unfinished(unfinished))
         }
     }
 }
 
+/// Makes the next attempt of a delivery, unless its broadcast was cancelled.
+pub(super) async fn advance(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    job: &mut DeliveryJob,
+    round: Round,
+) -> Result<Next, LedgerError> {
+    match cancelled(ctx, broadcast, job).await? {
+        Some(skipped) => Ok(Next::Settle(skipped)),
+        None => Ok(ctx.deliverer.advance(broadcast, job, &ctx.progress, round).await),
+    }
+}
+
+/// The skip of a delivery whose broadcast was cancelled; `None` when it was not.
+async fn cancelled(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    job: &DeliveryJob,
+) -> Result<Option<Delivery>, LedgerError> {
+    let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
+    Ok(is_cancelled.then(|| ledger::cancelled(Delivery::from(job.endpoint()), job.pending().requests())))
+}
+
+/// Records a delivery that ended, or was interrupted, and tells the listeners of its end.
+pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery) -> Result<(), LedgerError> {
+    ctx.ledger.settle(&broadcast.id, delivery.clone()).await?;
+    let broadcast = broadcast.id.clone();
+    match delivery.outcome {
+        Some(Outcome::Skipped) if delivery.latency.is_none() => {
+            ctx.progress.tell(ProgressEvent::Skipped { broadcast, delivery });
+        }
+        Some(_) => ctx.progress.tell(ProgressEvent::Settled { broadcast, delivery }),
+        None => {}
+    }
+    Ok(())
+}
+
 /// Records that a delivery was given up.
-pub(super) async fn not_told(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+pub(super) async fn given_up(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
     let Job { endpoint, broadcast, .. } = read(ctx, received, true).await?;
     Ok(ctx.ledger.give_up(&broadcast.id, Delivery::from(&endpoint), reason).await?)
 }
@@ -130,38 +167,20 @@ async fn own(
     Ok(broadcast)
 }
 
-/// Nobody is called any more.
-async fn cancelled(
-    ctx: &Ctx,
-    broadcast: Broadcast,
-    endpoint: Endpoint,
-    attempts: u32,
-) -> Result<(), StageError> {
-    let address = Some(endpoint.address);
-    let skip = Skip { member: endpoint.member, reason: SkipReason::Cancelled };
-    let attempts = (attempts > 0).then_some(attempts);
-    ctx.ledger.settle(&broadcast.id, Delivery { address, attempts, ..Delivery::from(&skip) }).await?;
-    ctx.progress.tell(Step::Skipped(Skipped { broadcast: broadcast.id, skip }));
-    Ok(())
-}
-
-/// Records how a delivery stands that is to be tried again; only a report would miss it.
-async fn later(ctx: &Ctx, broadcast: &Broadcast, endpoint: Endpoint, attempts: u32, unfinished: &Unfinished) {
+/// Records how a delivery stands that goes back to the queue; without it, only a report lacks something.
+async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, before: u32, unfinished: &Unfinished) {
     let Some(last) = &unfinished.last else { return };
-    let reason = last.reason();
-    let attempts = attempts + unfinished.attempts;
-    let entry = Delivery {
-        reason: Some(reason.clone()),
+    let delivery = Delivery {
+        reason: Some(last.reason()),
         cause: Some(last.cause()),
-        attempts: Some(attempts),
+        attempts: Some(before + unfinished.attempts),
         status: last.status().map(|status| status.as_u16()),
-        ..Delivery::from(&endpoint)
+        ..Delivery::from(job.endpoint())
     };
-    if let Err(error) = ctx.ledger.settle(&broadcast.id, entry).await {
+    if let Err(error) = ctx.ledger.settle(&broadcast.id, delivery.clone()).await {
         let (broadcast, error) = (broadcast.id.as_str(), chain(&error));
-        warn!(broadcast, error, "The ledger did not take note of a try");
+        warn!(broadcast, error, "The ledger did not record an attempt");
     }
     let wait = unfinished.retry_after().unwrap_or_default();
-    let broadcast = broadcast.id.clone();
-    ctx.progress.tell(Step::Retrying { broadcast, endpoint, attempt: attempts, reason, wait });
+    ctx.progress.tell(ProgressEvent::Retrying { broadcast: broadcast.id.clone(), delivery, wait });
 }

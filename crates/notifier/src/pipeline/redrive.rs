@@ -358,9 +358,7 @@ impl Desk<'_> {
             return None;
         }
         let (broadcast, expected) = delivery(letter)?;
-        let standing = self.ledger.standing(&broadcast, &expected.member).await.ok()?;
-        let told = standing.told.map(|told| Delivery { outcome: Some(told), ..expected });
-        told.or(standing.state)
+        self.ledger.state(&broadcast, &expected.member).await.ok()?
     }
 
     /// Tells the ledger what happens next to a letter's delivery.
@@ -370,12 +368,12 @@ impl Desk<'_> {
             return Ok(Prepared::Ready(None));
         }
         let Some((broadcast, entry)) = delivery(letter) else { return Ok(Prepared::Ready(None)) };
-        let standing = ledger.standing(&broadcast, &entry.member).await?;
-        if standing.told.is_some() {
+        let state = ledger.state(&broadcast, &entry.member).await?;
+        if state.as_ref().is_some_and(Delivery::is_notified) {
             return Ok(Prepared::Told);
         }
         // Whoever wrote the letter may have named a broadcast that is still to come.
-        if standing.state.is_none() && !ledger.has(&broadcast).await? {
+        if state.is_none() && !ledger.has(&broadcast).await? {
             return Ok(Prepared::Ready(None));
         }
         if let Action::Drop { reason } = self.action {
@@ -383,9 +381,10 @@ impl Desk<'_> {
             return Ok(Prepared::Ready(None));
         }
         let reason = Some("sent back to work".to_owned());
-        let pending = Delivery { reason, attempts: Some(standing.attempts()), ..entry };
+        let pending =
+            Delivery { reason, attempts: Some(state.as_ref().map_or(0, Delivery::requests)), ..entry };
         ledger.settle(&broadcast, pending).await?;
-        Ok(Prepared::Ready(standing.state.map(|before| Box::new((broadcast, before)))))
+        Ok(Prepared::Ready(state.map(|before| Box::new((broadcast, before)))))
     }
 
     /// Sends letters to their queue; the answer is those that are there.

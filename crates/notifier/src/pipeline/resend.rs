@@ -1,4 +1,4 @@
-//! A broadcast once more, to those of its containers that were not told.
+//! A broadcast once more, to those of its containers that were not notified.
 //!
 //! The broadcast keeps its id, and so do its deliveries. A delivery that failed was never accepted, so its receiver takes
 //! it; whoever did accept it and could not say so recognises the repeat. One report holds both rounds.
@@ -6,20 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use wire::{Broadcast, ContentMode, Method, ObserverMessage, PartId, Scheme};
 
-use super::Ctx;
-use super::direct::{self, SendError};
+use super::send::{self, SendError};
+use super::{Ctx, discovery};
+use crate::deliver::DeliveryJob;
 use crate::fleet::{Locate as _, Recheck, RecheckError};
 use crate::ledger::{BroadcastRecord, Ledger, LedgerError, Recorded};
-use crate::model::Delivery;
-use crate::model::Step;
 use crate::model::labels::Target;
-use crate::model::{Cause, Outcome};
-use crate::model::{Endpoint, Fleet, Member};
+use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
 
 /// Tasks that are looked up at the same time.
@@ -28,7 +27,7 @@ const LOOKUPS_AT_ONCE: usize = 400;
 /// Whether a container is called once more: it has failed, rejected the event, or has no outcome. Whose dead letter was
 /// dropped is not.
 #[must_use]
-pub fn is_untold(entry: &Delivery) -> bool {
+pub fn is_due(entry: &Delivery) -> bool {
     let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
     may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
 }
@@ -41,7 +40,7 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
     let services: BTreeSet<&str> = report
         .entries()
         .iter()
-        .filter(|entry| is_untold(entry))
+        .filter(|entry| is_due(entry))
         .map(|entry| entry.member.service.as_str())
         .collect();
     let all = ObserverMessage {
@@ -70,7 +69,7 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
 ///
 /// [`LedgerError`], when the store does not answer.
 pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
-    let pending = untold_tasks(report).map(|entry| Delivery {
+    let pending = due_tasks(report).map(|entry| Delivery {
         outcome: None,
         reason: Some("asked for again".to_owned()),
         cause: None,
@@ -86,76 +85,87 @@ pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError>
 ///
 /// [`LedgerError`], when the store does not answer.
 pub async fn expect_no_more(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
-    let before = untold_tasks(report).cloned();
+    let before = due_tasks(report).cloned();
     try_join_all(before.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
 }
 
-fn untold_tasks(report: &Report) -> impl Iterator<Item = &Delivery> {
-    report.entries().iter().filter(|entry| is_untold(entry) && !entry.member.task.is_empty())
+fn due_tasks(report: &Report) -> impl Iterator<Item = &Delivery> {
+    report.entries().iter().filter(|entry| is_due(entry) && !entry.member.task.is_empty())
 }
 
-/// Calls whoever of a broadcast was not told, where each is by now, and waits until each delivery has ended: what became
-/// of these.
+/// Calls the containers of a broadcast that were not notified, where each is by now, and waits until each delivery has
+/// ended. The report is about these.
 ///
 /// # Errors
 ///
 /// [`SendError`] when the broadcast was cancelled, the tasks cannot be found or the ledger not be used.
 pub async fn send(
-    ctx: &Ctx,
+    ctx: &Arc<Ctx>,
     record: &BroadcastRecord,
     recorded: &Recorded,
     broadcast: &Broadcast,
 ) -> Result<Report, SendError> {
-    direct::refuse_cancelled(ctx, broadcast).await?;
+    send::refuse_cancelled(ctx, broadcast).await?;
     let (tasks, parts): (Vec<&Delivery>, Vec<&Delivery>) = recorded
         .report
         .entries()
         .iter()
-        .filter(|entry| is_untold(entry))
-        .partition(|entry| !entry.member.task.is_empty());
-    let attempts = tasks.iter().filter_map(|entry| Some((entry.member.clone(), entry.attempts?))).collect();
+        .filter(|delivery| is_due(delivery))
+        .partition(|delivery| !delivery.member.task.is_empty());
     let found: Vec<Rechecked> = stream::iter(tasks)
-        .map(|entry| locate(ctx, entry))
+        .map(|delivery| recheck(ctx, delivery))
         .buffered(LOOKUPS_AT_ONCE)
         .try_collect()
         .await
-        .map_err(SendError::Locate)?;
-    let (mut endpoints, mut entries) = (Vec::new(), Vec::new());
-    for found in found {
-        match found {
-            Rechecked::At(endpoint) => endpoints.push(*endpoint),
-            Rechecked::Ended(entry) => entries.push(*entry),
+        .map_err(SendError::Recheck)?;
+    let unseen = match parts.is_empty() {
+        true => Fleet::default(),
+        false => unseen(ctx, record, &recorded.report, &parts).await?,
+    };
+    let (mut transport, delivering) = send::transport(ctx, broadcast);
+    let skipped = unseen.skips.iter().map(Delivery::from);
+    let ended =
+        found.iter().filter_map(|found| if let Rechecked::Ended(ended) = found { Some(ended) } else { None });
+    skipped
+        .clone()
+        .chain(ended.clone().map(|ended| (**ended).clone()))
+        .for_each(|known| transport.done(known));
+    for delivery in ended {
+        ctx.ledger.settle(&broadcast.id, (**delivery).clone()).await?;
+    }
+    discovery::tell_skipped(ctx, &broadcast.id, skipped);
+    let again =
+        found.into_iter().filter_map(|found| if let Rechecked::At(job) = found { Some(*job) } else { None });
+    let jobs: Vec<_> = again.chain(unseen.endpoints.into_iter().map(DeliveryJob::new)).collect();
+    announce(ctx, broadcast, &jobs);
+    let handing = async {
+        for job in jobs {
+            transport.send(job).await;
         }
-    }
-    for entry in &entries {
-        ctx.ledger.settle(&broadcast.id, entry.clone()).await?;
-    }
-    if !parts.is_empty() {
-        let Fleet { endpoints: more, skips, .. } = unseen(ctx, record, &recorded.report, &parts).await?;
-        endpoints.extend(more);
-        entries.extend(skips.iter().map(Delivery::from));
-        ctx.progress.skipped(&broadcast.id, skips);
-    }
-    announce(ctx, broadcast, &endpoints);
-    entries.extend(direct::deliver(ctx, broadcast, endpoints, &attempts).await?);
-    Ok(Report::new(broadcast.id.clone(), entries))
+        transport.close();
+    };
+    let ((), delivered) = tokio::join!(handing, delivering);
+    delivered?;
+    Ok(transport.report(broadcast))
 }
 
 /// What became of a container between the rounds.
 enum Rechecked {
-    At(Box<Endpoint>),
+    At(Box<DeliveryJob>),
     Ended(Box<Delivery>),
 }
 
-async fn locate(ctx: &Ctx, entry: &Delivery) -> Result<Rechecked, RecheckError> {
+async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckError> {
     let ended = |outcome, cause, reason| {
-        let entry =
-            Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..entry.clone() };
-        Rechecked::Ended(Box::new(entry))
+        let ended =
+            Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..delivery.clone() };
+        Rechecked::Ended(Box::new(ended))
     };
-    Ok(match ctx.discovery.locate(&known(entry)).await? {
-        // Of one that is starting, ECS is asked again before it is called.
-        Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => Rechecked::At(Box::new(endpoint)),
+    Ok(match ctx.discovery.locate(&known(delivery)).await? {
+        // A container that is starting is looked up again before it is called.
+        Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => {
+            Rechecked::At(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))
+        }
         Recheck::Stopped(why) => ended(Outcome::Gone, Cause::Stopped, why),
         Recheck::Nowhere(why) => ended(Outcome::Failed, Cause::Nowhere, why),
     })
@@ -201,25 +211,24 @@ fn container(member: &Member) -> (&str, &str) {
     (&member.task, &member.container)
 }
 
-/// Tells the listeners whom to expect.
-fn announce(ctx: &Ctx, broadcast: &Broadcast, endpoints: &[Endpoint]) {
+/// Tells the listeners which deliveries to expect.
+fn announce(ctx: &Ctx, broadcast: &Broadcast, jobs: &[DeliveryJob]) {
     let mut services = BTreeMap::<&str, Vec<Endpoint>>::new();
-    for endpoint in endpoints {
+    for endpoint in jobs.iter().map(DeliveryJob::endpoint) {
         services.entry(&endpoint.member.service).or_default().push(endpoint.clone());
     }
     let part = |service: &str| PartId::derive([service, "again"]);
     let parts = services.keys().map(|service| part(service)).collect();
-    let id = || broadcast.id.clone();
-    ctx.progress.tell(Step::Services { broadcast: id(), parts, not_targeted: Vec::new() });
+    let (broadcast, not_targeted) = (&broadcast.id, Vec::new);
+    ctx.progress.tell(ProgressEvent::Services {
+        broadcast: broadcast.clone(),
+        parts,
+        not_targeted: not_targeted(),
+    });
     for (service, endpoints) in services {
         let (part, service) = (part(service), service.to_owned());
-        ctx.progress.tell(Step::Tasks {
-            broadcast: id(),
-            part,
-            service,
-            endpoints,
-            not_targeted: Vec::new(),
-        });
+        let (broadcast, not_targeted) = (broadcast.clone(), not_targeted());
+        ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
     }
 }
 

@@ -80,8 +80,8 @@ pub(super) async fn with_member(
     }
     for claim in claims {
         let Some(known) = ctx.ledger.known(&claim).await? else { continue };
-        let standing = ctx.ledger.standing(&claim.id, member).await?;
-        if standing.told.is_some() || standing.state.is_some() || is_found && known.has_member(member) {
+        let is_recorded = ctx.ledger.state(&claim.id, member).await?.is_some();
+        if is_recorded || is_found && known.has_member(member) {
             return Ok(Some(claim));
         }
     }

@@ -69,7 +69,7 @@ impl Counts {
 
     /// Those that were told, or had nobody left to tell.
     #[must_use]
-    pub fn told(self) -> usize {
+    pub fn notified(self) -> usize {
         self.delivered + self.gone
     }
 
@@ -77,7 +77,7 @@ impl Counts {
     #[must_use]
     pub fn verdict(self, allow_skips: bool) -> Verdict {
         let forgiven = if allow_skips { self.skipped } else { 0 };
-        match self.told() {
+        match self.notified() {
             told if told + forgiven < self.total() => Verdict::Missed,
             0 => Verdict::Nobody,
             _ => Verdict::Notified,

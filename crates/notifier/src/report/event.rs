@@ -7,10 +7,8 @@ use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimeP
 use time::{OffsetDateTime, UtcOffset};
 
 use super::{Counts, Line, Report};
-use crate::model::Delivery;
-use crate::model::Step;
+use crate::model::ProgressEvent;
 use crate::model::latency::millis;
-use crate::model::{Settled, Skipped};
 
 /// Times to the millisecond: all of the same length, so that they sort as text.
 const MILLIS: EncodedConfig =
@@ -66,7 +64,12 @@ pub enum What<'a> {
     },
     /// A delivery ended.
     Settled(Line<'a>),
-    /// How a broadcast stands, for whoever reads it out of a ledger.
+    /// Events that are not among the lines, because they were read too slowly.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+    /// How a broadcast stands, as read from a ledger.
     Counts {
         /// The broadcast.
         broadcast: &'a str,
@@ -87,6 +90,12 @@ impl<'a> Event<'a> {
         Self { time, what }
     }
 
+    /// So many events are not among the lines.
+    #[must_use]
+    pub fn missed(events: u64, time: Option<OffsetDateTime>) -> Self {
+        Self::new(What::Missed { events }, time)
+    }
+
     /// How a broadcast stands.
     #[must_use]
     pub fn counts(report: &'a Report, complete: bool, time: Option<OffsetDateTime>) -> Self {
@@ -95,17 +104,17 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A step as events, in the order in which they are to be written: one, and one more for each endpoint that is expected.
+/// A progress event as lines, in the order in which they are written: one, and one more for each expected endpoint.
 #[must_use]
-pub fn events(step: &Step, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
-    let event = |what| Event::new(what, time);
-    match step {
-        Step::Services { broadcast, parts, not_targeted } => vec![event(What::Services {
+pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
+    let line = |what| Event::new(what, time);
+    match event {
+        ProgressEvent::Services { broadcast, parts, not_targeted } => vec![line(What::Services {
             broadcast: broadcast.as_str(),
             parts: parts.len(),
             not_targeted: not_targeted.len(),
         })],
-        Step::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
+        ProgressEvent::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
             let found = What::Tasks {
                 broadcast: broadcast.as_str(),
                 service,
@@ -115,23 +124,18 @@ pub fn events(step: &Step, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
             let expected = endpoints.iter().map(|endpoint| {
                 What::Expected(Line { broadcast: Some(broadcast.as_str()), ..Line::of_endpoint(endpoint) })
             });
-            std::iter::once(found).chain(expected).map(event).collect()
+            std::iter::once(found).chain(expected).map(line).collect()
         }
-        Step::Skipped(Skipped { broadcast, skip }) => {
-            vec![event(What::Skipped(Line::new(&Delivery::from(skip), &skip.member, Some(broadcast))))]
+        ProgressEvent::Skipped { broadcast, delivery } => {
+            vec![line(What::Skipped(Line::of_delivery(delivery, broadcast)))]
         }
-        Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
-            let entry = Delivery {
-                reason: Some(reason.clone()),
-                attempts: Some(*attempt),
-                ..Delivery::from(endpoint)
-            };
-            let line = Line::new(&entry, &endpoint.member, Some(broadcast));
-            vec![event(What::Retrying { line, wait_ms: millis(*wait) })]
+        ProgressEvent::Retrying { broadcast, delivery, wait } => {
+            let retry =
+                What::Retrying { line: Line::of_delivery(delivery, broadcast), wait_ms: millis(*wait) };
+            vec![line(retry)]
         }
-        Step::Settled(settled) => {
-            let Settled { broadcast, endpoint, .. } = settled;
-            vec![event(What::Settled(Line::new(&Delivery::from(settled), &endpoint.member, Some(broadcast))))]
+        ProgressEvent::Settled { broadcast, delivery } => {
+            vec![line(What::Settled(Line::of_delivery(delivery, broadcast)))]
         }
     }
 }

@@ -1,5 +1,8 @@
 //! One opted-in container as scripts read it: the names and their order are promises.
 
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
 use serde::Serialize;
 use wire::BroadcastId;
 
@@ -23,11 +26,11 @@ pub struct Line<'a> {
     /// Name of the container.
     pub container: Option<&'a str>,
     /// Host address and host port.
-    pub address: Option<String>,
+    pub address: Option<SocketAddr>,
     /// What became of it; `None` when nothing has yet.
     pub outcome: Option<Outcome>,
     /// Why it was not told.
-    pub reason: Option<String>,
+    pub reason: Option<Cow<'a, str>>,
     /// HTTP requests made.
     pub attempts: Option<u32>,
     /// Status of the last answer.
@@ -41,60 +44,57 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// What is known of a container.
+    /// What is known of a delivery of this broadcast.
     #[must_use]
-    pub fn of_entry(entry: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
-        Self::new(entry, &entry.member, Some(broadcast))
-    }
-
-    /// What is known of this member.
-    pub(super) fn new(entry: &Delivery, member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
+    pub fn of_delivery(delivery: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
         Self {
-            address: entry.address.map(|address| address.to_string()),
-            outcome: entry.outcome,
-            reason: entry.reason.clone(),
-            attempts: entry.attempts,
-            status: entry.status,
-            latency_ms: entry.latency.map(millis),
-            cause: entry.cause,
-            advice: advice(entry),
-            ..Self::of_member(member, broadcast)
+            broadcast: Some(broadcast.as_str()),
+            address: delivery.address,
+            outcome: delivery.outcome,
+            reason: delivery.reason.as_deref().map(Cow::Borrowed),
+            attempts: delivery.attempts,
+            status: delivery.status,
+            latency_ms: delivery.latency.map(millis),
+            cause: delivery.cause,
+            advice: advice(delivery),
+            ..Self::of_member(&delivery.member)
         }
     }
 
     /// A container that cannot be called.
     #[must_use]
     pub fn of_skip(skip: &'a Skip) -> Self {
-        Self::new(&Delivery::from(skip), &skip.member, None)
+        let delivery = Delivery::from(skip);
+        Self {
+            outcome: delivery.outcome,
+            cause: delivery.cause,
+            advice: advice(&delivery),
+            reason: delivery.reason.map(Cow::Owned),
+            ..Self::of_member(&skip.member)
+        }
     }
 
     /// An endpoint of which nothing more is known.
     #[must_use]
     pub fn of_endpoint(endpoint: &'a Endpoint) -> Self {
-        Self { address: Some(endpoint.address.to_string()), ..Self::of_member(&endpoint.member, None) }
+        Self { address: Some(endpoint.address), ..Self::of_member(&endpoint.member) }
     }
 
-    /// A container or task that nobody asked to call.
+    /// A container or task that is not targeted.
     #[must_use]
-    pub fn of_bystander(not_targeted: &'a NotTargeted) -> Self {
-        Self { reason: Some(not_targeted.reason.to_string()), ..Self::of_member(&not_targeted.member, None) }
+    pub fn of_not_targeted(not_targeted: &'a NotTargeted) -> Self {
+        let reason = Some(Cow::Owned(not_targeted.reason.to_string()));
+        Self { reason, ..Self::of_member(&not_targeted.member) }
     }
 
-    fn of_member(member: &'a Member, broadcast: Option<&'a BroadcastId>) -> Self {
+    fn of_member(member: &'a Member) -> Self {
         let known = |text: &'a String| (!text.is_empty()).then_some(text.as_str());
         Self {
-            broadcast: broadcast.map(BroadcastId::as_str),
             cluster: known(&member.cluster),
             service: known(&member.service),
             task: known(&member.task),
             container: known(&member.container),
             ..Self::default()
         }
-    }
-
-    /// Whether the container was told, or had nobody left to tell.
-    #[must_use]
-    pub fn is_told(&self) -> bool {
-        self.outcome.is_some_and(Outcome::is_told)
     }
 }

@@ -1,47 +1,54 @@
-//! What becomes of each task, in the log: without a ledger the only place where a process without a terminal keeps it.
+//! Progress events in the log: without a ledger the only record that a process without a terminal keeps.
 //!
-//! Fields are escaped where they are written; what others named is made printable in the messages.
+//! Values are escaped where they are written as fields; names from outside are made printable in messages.
+
+use std::io;
 
 use tracing::{debug, info, warn};
+use wire::BroadcastId;
 
+use crate::base::events::{Heard, WAITING_MAX};
 use crate::base::text::quoted;
-use crate::model::Member;
-use crate::model::{Cause, Outcome, Settled, Skipped};
-use crate::model::{Progress, Step};
+use crate::model::latency::millis;
+use crate::model::{Cause, Delivery, Member, Outcome, Progress, ProgressEvent};
 
-/// Writes every step of a broadcast to the log: retries at level debug, whoever was not told as a warning, the rest at level info.
-#[must_use]
-pub fn logged() -> Progress {
-    Progress::new(log)
+/// Writes every event to the log: retries at level debug, containers that were not notified as warnings, the rest at
+/// level info. The log is written on a thread of its own.
+///
+/// # Errors
+///
+/// When the system starts no thread.
+pub fn logged() -> io::Result<Progress> {
+    let mut progress = Progress::default();
+    progress.listen(WAITING_MAX).on_thread("log", |heard| match heard {
+        Heard::Event(event) => write(&event),
+        Heard::Missed(missed) => warn!(missed, "The log was too slow: {missed} events are not in it"),
+    })?;
+    Ok(progress)
 }
 
-fn log(step: Step) {
-    match step {
-        Step::Services { broadcast, parts, not_targeted } => {
-            let (broadcast, parts, not_targeted) = (broadcast.as_str(), parts.len(), not_targeted.len());
-            info!(
-                broadcast,
-                parts,
-                bystanders = not_targeted,
-                "Found {parts} parts of the scope to look into"
-            );
+fn write(event: &ProgressEvent) {
+    match event {
+        ProgressEvent::Services { broadcast, parts, not_targeted } => {
+            let (broadcast, parts, bystanders) = (broadcast.as_str(), parts.len(), not_targeted.len());
+            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope to look into");
         }
-        Step::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
-            let (broadcast, endpoints, not_targeted) =
-                (broadcast.as_str(), endpoints.len(), not_targeted.len());
+        ProgressEvent::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
+            let (broadcast, endpoints) = (broadcast.as_str(), endpoints.len());
+            let bystanders = not_targeted.len();
             info!(
                 broadcast,
                 service,
                 endpoints,
-                bystanders = not_targeted,
+                bystanders,
                 "Found {endpoints} endpoints of {}",
-                quoted(&service)
+                quoted(service)
             );
         }
-        Step::Skipped(skipped) => skip(&skipped),
-        Step::Retrying { broadcast, endpoint, attempt, reason, wait } => {
-            let broadcast = broadcast.as_str();
-            let (task, address) = (endpoint.member.task, endpoint.address.to_string());
+        ProgressEvent::Retrying { broadcast, delivery, wait } => {
+            let (broadcast, task) = (broadcast.as_str(), delivery.member.task.as_str());
+            let (address, attempt) = (address(delivery), delivery.requests());
+            let reason = delivery.reason.as_deref().unwrap_or_default();
             debug!(
                 broadcast,
                 task,
@@ -52,14 +59,20 @@ fn log(step: Step) {
                 "Attempt {attempt} at {address} failed: {reason}"
             );
         }
-        Step::Settled(settled) => end(settled),
+        ProgressEvent::Skipped { broadcast, delivery } => skipped(broadcast, delivery),
+        ProgressEvent::Settled { broadcast, delivery } => settled(broadcast, delivery),
     }
 }
 
-fn skip(Skipped { broadcast, skip }: &Skipped) {
-    let Member { cluster, service, task, container, .. } = &skip.member;
-    let (broadcast, reason) = (broadcast.as_str(), skip.reason.to_string());
-    let (outcome, code) = (Outcome::Skipped.as_str(), skip.reason.code());
+fn address(delivery: &Delivery) -> String {
+    delivery.address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+fn skipped(broadcast: &BroadcastId, delivery: &Delivery) {
+    let Member { cluster, service, task, container, .. } = &delivery.member;
+    let broadcast = broadcast.as_str();
+    let reason = delivery.reason.as_deref().unwrap_or_default();
+    let (outcome, code) = (Outcome::Skipped.as_str(), delivery.cause.map(Cause::as_str));
     warn!(
         broadcast,
         cluster,
@@ -74,12 +87,12 @@ fn skip(Skipped { broadcast, skip }: &Skipped) {
     );
 }
 
-fn end(Settled { broadcast, endpoint, result }: Settled) {
-    let Member { cluster, service, task, container, .. } = &endpoint.member;
-    let (broadcast, address) = (broadcast.as_str(), endpoint.address.to_string());
-    let outcome = result.outcome.as_str();
-    let latency_ms = crate::model::latency::millis(result.latency);
-    let code = result.cause.map(Cause::as_str);
+fn settled(broadcast: &BroadcastId, delivery: &Delivery) {
+    let Member { cluster, service, task, container, .. } = &delivery.member;
+    let (broadcast, address) = (broadcast.as_str(), address(delivery));
+    let outcome = delivery.outcome.map_or("pending", Outcome::as_str);
+    let latency_ms = delivery.latency.map(millis);
+    let code = delivery.cause.map(Cause::as_str);
     // A level is a constant of the place that logs.
     macro_rules! log {
         ($level:ident) => {
@@ -92,16 +105,16 @@ fn end(Settled { broadcast, endpoint, result }: Settled) {
                 address,
                 outcome,
                 code,
-                reason = result.reason,
-                attempts = result.attempts,
-                status = result.status,
+                reason = delivery.reason,
+                attempts = delivery.attempts,
+                status = delivery.status,
                 latency_ms,
                 "Task of {} at {address}: {outcome}",
                 quoted(service)
             )
         };
     }
-    if result.outcome.is_told() {
+    if delivery.is_notified() {
         log!(info);
     } else {
         log!(warn);

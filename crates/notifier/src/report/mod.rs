@@ -130,7 +130,7 @@ impl Report {
     /// A line for each opted-in container, in the order of cluster, service, task and container.
     #[must_use]
     pub fn lines(&self) -> Vec<Line<'_>> {
-        self.entries.iter().map(|entry| Line::of_entry(entry, &self.broadcast)).collect()
+        self.entries.iter().map(|entry| Line::of_delivery(entry, &self.broadcast)).collect()
     }
 
     /// The line that closes it.

@@ -6,26 +6,23 @@ use std::time::Instant;
 use wire::{BroadcastId, PartId};
 
 use super::{Counts, Report};
-use crate::model::Delivery;
-use crate::model::Step;
-use crate::model::{Endpoint, Member, NotTargeted};
-use crate::model::{Outcome, Settled, Skipped};
+use crate::model::{Delivery, Endpoint, Member, NotTargeted, Outcome, ProgressEvent};
 
-/// What is known of one broadcast so far, and when that is everything.
+/// What is known of one broadcast so far, and whether that is everything.
 ///
-/// Steps may come in any order and more than once, as a queue that delivers at least once makes them: a container counts
-/// once, and of two ends of one delivery the better one counts. Holds every endpoint of the fleet in memory.
+/// Events may come in any order and more than once, as from a queue that delivers at least once: a container counts once,
+/// and of two outcomes of one delivery the better one counts. Holds a record of every container in memory.
 #[derive(Clone, Debug)]
 pub struct BroadcastState {
     broadcast: BroadcastId,
-    /// The parts that stage 1 made; `None` before it is done.
+    /// The parts that stage 1 found; `None` before it is done.
     parts: Option<BTreeSet<PartId>>,
     parts_seen: BTreeSet<PartId>,
-    /// Whoever is expected and has no outcome.
-    pending: BTreeMap<Member, Endpoint>,
-    settled: BTreeMap<Member, Settled>,
-    skipped: BTreeMap<Member, Skipped>,
-    /// Whoever of them waits for another attempt, or is in it, and when that is or was due; `None` when nobody knows.
+    /// Every opted-in container; without an outcome while its delivery has not ended.
+    deliveries: BTreeMap<Member, Delivery>,
+    /// How many of them have no outcome.
+    pending: usize,
+    /// Deliveries that wait for another attempt or are in it, and when that is or was due; `None` where no time is known.
     retrying: BTreeMap<Member, Option<Instant>>,
     not_targeted: Vec<NotTargeted>,
     services: BTreeMap<String, Counts>,
@@ -39,89 +36,83 @@ impl BroadcastState {
             broadcast,
             parts: None,
             parts_seen: BTreeSet::new(),
-            pending: BTreeMap::new(),
-            settled: BTreeMap::new(),
-            skipped: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            pending: 0,
             retrying: BTreeMap::new(),
             not_targeted: Vec::new(),
             services: BTreeMap::new(),
         }
     }
 
-    /// Takes note of a step; those of other broadcasts are ignored.
-    pub fn note(&mut self, step: Step) {
-        self.note_of(step, None);
+    /// Takes note of an event; those of other broadcasts are ignored.
+    pub fn note(&mut self, event: &ProgressEvent) {
+        self.note_of(event, None);
     }
 
-    /// The same for a step that happened just now, so that it is known when a retry is [due](Self::retry_due).
-    pub fn note_at(&mut self, step: Step, now: Instant) {
-        self.note_of(step, Some(now));
+    /// The same for an event that happened just now, so that it is known when a retry is [due](Self::retry_due).
+    pub fn note_at(&mut self, event: &ProgressEvent, now: Instant) {
+        self.note_of(event, Some(now));
     }
 
-    fn note_of(&mut self, step: Step, now: Option<Instant>) {
-        match step {
-            Step::Services { broadcast, parts, not_targeted } if broadcast == self.broadcast => {
-                let repeated = self.parts.replace(parts.into_iter().collect()).is_some();
-                self.not_targeted.extend(not_targeted.into_iter().filter(|_| !repeated));
-            }
-            Step::Tasks { broadcast, part, endpoints, not_targeted, .. } if broadcast == self.broadcast => {
-                if self.parts_seen.insert(part) {
-                    self.not_targeted.extend(not_targeted);
-                }
-                for endpoint in endpoints {
-                    self.expect(endpoint);
+    fn note_of(&mut self, event: &ProgressEvent, now: Option<Instant>) {
+        if *event.broadcast() != self.broadcast {
+            return;
+        }
+        match event {
+            ProgressEvent::Services { parts, not_targeted, .. } => {
+                if self.parts.replace(parts.iter().cloned().collect()).is_none() {
+                    self.not_targeted.extend(not_targeted.iter().cloned());
                 }
             }
-            Step::Skipped(skipped) if skipped.broadcast == self.broadcast => self.skip(skipped),
-            Step::Settled(settled) if settled.broadcast == self.broadcast => self.settle(settled),
-            Step::Retrying { broadcast, endpoint, wait, .. }
-                if broadcast == self.broadcast && self.is_pending(&endpoint.member) =>
-            {
-                self.retrying.insert(endpoint.member, now.and_then(|now| now.checked_add(wait)));
+            ProgressEvent::Tasks { part, endpoints, not_targeted, .. } => {
+                if self.parts_seen.insert(part.clone()) {
+                    self.not_targeted.extend(not_targeted.iter().cloned());
+                }
+                endpoints.iter().for_each(|endpoint| self.expect(endpoint));
             }
+            ProgressEvent::Skipped { delivery, .. } | ProgressEvent::Settled { delivery, .. } => {
+                self.settle(delivery);
+            }
+            ProgressEvent::Retrying { delivery, wait, .. } => {
+                if let Some(known) = self.deliveries.get_mut(&delivery.member)
+                    && known.outcome.is_none()
+                {
+                    known.clone_from(delivery);
+                    let due = now.and_then(|now| now.checked_add(*wait));
+                    self.retrying.insert(delivery.member.clone(), due);
+                }
+            }
+        }
+    }
+
+    fn expect(&mut self, endpoint: &Endpoint) {
+        if !self.deliveries.contains_key(&endpoint.member) {
+            self.deliveries.insert(endpoint.member.clone(), Delivery::from(endpoint));
+            self.pending += 1;
+            self.count(&endpoint.member).add(None);
+        }
+    }
+
+    fn settle(&mut self, delivery: &Delivery) {
+        let before = self.deliveries.get(&delivery.member).map(|known| known.outcome);
+        // A skip counts only for a container that is not called, or no longer: the broadcast was cancelled.
+        let is_skip = delivery.outcome == Some(Outcome::Skipped);
+        match before.flatten() {
+            Some(known) if known.is_notified() || is_skip => return,
             _ => {}
         }
-    }
-
-    fn is_pending(&self, member: &Member) -> bool {
-        self.pending.contains_key(member)
-    }
-
-    fn expect(&mut self, endpoint: Endpoint) {
-        let member = endpoint.member.clone();
-        if self.skipped.contains_key(&member) || self.settled.contains_key(&member) {
-            return;
+        if let Some(before) = before {
+            self.count(&delivery.member).remove(before);
         }
-        if self.pending.insert(member.clone(), endpoint).is_none() {
-            self.count(&member).add(None);
+        if before == Some(None) {
+            self.pending -= 1;
         }
-    }
-
-    fn skip(&mut self, skipped: Skipped) {
-        let member = skipped.skip.member.clone();
-        if self.pending.remove(&member).is_some() {
-            // The broadcast was cancelled.
-            self.retrying.remove(&member);
-            self.count(&member).remove(None);
+        self.count(&delivery.member).add(delivery.outcome);
+        if delivery.outcome.is_none() {
+            self.pending += 1;
         }
-        if self.skipped.insert(member.clone(), skipped).is_none() {
-            self.count(&member).add(Some(Outcome::Skipped));
-        }
-    }
-
-    fn settle(&mut self, settled: Settled) {
-        let member = settled.endpoint.member.clone();
-        let outcome = settled.result.outcome;
-        let before = self.settled.get(&member).map(|s| s.result.outcome);
-        if before.is_some_and(Outcome::is_told) {
-            return;
-        }
-        if self.pending.remove(&member).is_some() || before.is_some() {
-            self.count(&member).remove(before);
-        }
-        self.count(&member).add(Some(outcome));
-        self.retrying.remove(&member);
-        self.settled.insert(member, settled);
+        self.retrying.remove(&delivery.member);
+        self.deliveries.insert(delivery.member.clone(), delivery.clone());
     }
 
     fn count(&mut self, member: &Member) -> &mut Counts {
@@ -137,7 +128,7 @@ impl BroadcastState {
     /// Whether every part of the scope was looked at and every delivery has ended.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen)) && self.pending.is_empty()
+        self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen)) && self.pending == 0
     }
 
     /// How many containers of each service came to what so far, in the order of names.
@@ -145,12 +136,19 @@ impl BroadcastState {
         self.services.iter().map(|(service, counts)| (service.as_str(), *counts))
     }
 
-    /// Who has no outcome yet, in order.
+    /// The containers without an outcome, in order.
     pub fn pending(&self) -> impl Iterator<Item = &Member> {
-        self.pending.keys()
+        let pending = self.deliveries.values().filter(|delivery| delivery.outcome.is_none());
+        pending.map(|delivery| &delivery.member)
     }
 
-    /// Whose delivery waits for another attempt, or is in it, in order.
+    /// How many containers have no outcome.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.pending
+    }
+
+    /// The containers whose delivery waits for another attempt, or is in it, in order.
     #[must_use]
     pub fn retrying(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.retrying.keys()
@@ -162,7 +160,7 @@ impl BroadcastState {
         self.retrying.values().flatten().copied().filter(|due| *due > now).min()
     }
 
-    /// Who was looked at and not called, because nobody asked.
+    /// Containers and tasks that are not targeted.
     #[must_use]
     pub fn not_targeted(&self) -> &[NotTargeted] {
         &self.not_targeted
@@ -171,9 +169,6 @@ impl BroadcastState {
     /// What is known so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let settled = self.settled.values().map(Delivery::from);
-        let skipped = self.skipped.values().map(|skipped| Delivery::from(&skipped.skip));
-        let pending = self.pending.values().map(Delivery::from);
-        Report::new(self.broadcast.clone(), settled.chain(skipped).chain(pending).collect())
+        Report::new(self.broadcast.clone(), self.deliveries.values().cloned().collect())
     }
 }

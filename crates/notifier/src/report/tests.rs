@@ -1,4 +1,4 @@
-//! Reports and tallies of small broadcasts.
+//! Reports and states of small broadcasts.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use wire::{ContentMode, Method, PartId, Scheme};
 
 use super::*;
-use crate::model::Step;
 use crate::model::labels::Target;
-use crate::model::{Cause, DeliveryResult, Settled, Skipped};
-use crate::model::{Endpoint, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
+use crate::model::{
+    Cause, Endpoint, Member, NotTargeted, NotTargetedReason, ProgressEvent, Skip, SkipReason,
+};
 
 fn id(text: &str) -> BroadcastId {
     BroadcastId::try_from(text.to_owned()).unwrap()
@@ -39,49 +39,66 @@ fn endpoint(task: &str) -> Endpoint {
     Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target, is_starting: false }
 }
 
-fn settled(task: &str, outcome: Outcome, millis: u64) -> Settled {
+/// The delivery of broadcast `b` to this task, which has ended.
+fn delivery(task: &str, outcome: Outcome, millis: u64) -> Delivery {
     let reason = (outcome != Outcome::Delivered).then(|| "answered 503".to_owned());
-    let cause = reason.is_some().then_some(Cause::Answered);
-    let status = Some(if outcome == Outcome::Delivered { 204 } else { 503 });
-    let latency = Duration::from_millis(millis);
-    let result = DeliveryResult { outcome, reason, cause, attempts: 2, status, latency };
-    Settled { broadcast: id("b"), endpoint: endpoint(task), result }
-}
-
-fn skipped(task: &str) -> Skipped {
-    Skipped { broadcast: id("b"), skip: Skip { member: member(task), reason: SkipReason::NoNetwork } }
-}
-
-fn retrying(broadcast: &str, task: &str) -> Step {
-    let (broadcast, endpoint) = (id(broadcast), endpoint(task));
-    Step::Retrying {
-        broadcast,
-        endpoint,
-        attempt: 1,
-        reason: "answered 503".to_owned(),
-        wait: Duration::from_millis(150),
+    Delivery {
+        outcome: Some(outcome),
+        cause: reason.is_some().then_some(Cause::Answered),
+        reason,
+        attempts: Some(2),
+        status: Some(if outcome == Outcome::Delivered { 204 } else { 503 }),
+        latency: Some(Duration::from_millis(millis)),
+        ..Delivery::from(&endpoint(task))
     }
+}
+
+fn settled(task: &str, outcome: Outcome, millis: u64) -> ProgressEvent {
+    ProgressEvent::Settled { broadcast: id("b"), delivery: delivery(task, outcome, millis) }
+}
+
+fn skip(task: &str) -> Delivery {
+    Delivery::from(&Skip { member: member(task), reason: SkipReason::NoNetwork })
+}
+
+fn skipped(task: &str) -> ProgressEvent {
+    ProgressEvent::Skipped { broadcast: id("b"), delivery: skip(task) }
+}
+
+fn retrying(broadcast: &str, task: &str) -> ProgressEvent {
+    let delivery = Delivery {
+        reason: Some("answered 503".to_owned()),
+        attempts: Some(1),
+        ..Delivery::from(&endpoint(task))
+    };
+    ProgressEvent::Retrying { broadcast: id(broadcast), delivery, wait: Duration::from_millis(150) }
 }
 
 fn part(name: &str) -> PartId {
     PartId::derive([name])
 }
 
-fn services(parts: &[&str]) -> Step {
+fn services(parts: &[&str]) -> ProgressEvent {
     let parts = parts.iter().map(|name| part(name)).collect();
-    Step::Services { broadcast: id("b"), parts, not_targeted: Vec::new() }
+    ProgressEvent::Services { broadcast: id("b"), parts, not_targeted: Vec::new() }
 }
 
 /// Part `name` has these tasks.
-fn tasks(name: &str, tasks: &[&str]) -> Step {
+fn tasks(name: &str, tasks: &[&str]) -> ProgressEvent {
     let endpoints = tasks.iter().map(|task| endpoint(task)).collect();
     let service = name.to_owned();
-    Step::Tasks { broadcast: id("b"), part: part(name), service, endpoints, not_targeted: Vec::new() }
+    ProgressEvent::Tasks {
+        broadcast: id("b"),
+        part: part(name),
+        service,
+        endpoints,
+        not_targeted: Vec::new(),
+    }
 }
 
-fn state(steps: impl IntoIterator<Item = Step>) -> BroadcastState {
+fn state(events: impl IntoIterator<Item = ProgressEvent>) -> BroadcastState {
     let mut state = BroadcastState::new(id("b"));
-    steps.into_iter().for_each(|step| state.note(step));
+    events.into_iter().for_each(|event| state.note(&event));
     state
 }
 
@@ -90,17 +107,17 @@ fn a_report_counts_each_service_by_itself() {
     let report = Report::new(
         id("b"),
         vec![
-            Delivery::from(&settled("web/2", Outcome::Delivered, 30)),
-            Delivery::from(&settled("web/1", Outcome::Delivered, 10)),
-            Delivery::from(&settled("api/1", Outcome::Failed, 900)),
-            Delivery::from(&skipped("web/3").skip),
+            delivery("web/2", Outcome::Delivered, 30),
+            delivery("web/1", Outcome::Delivered, 10),
+            delivery("api/1", Outcome::Failed, 900),
+            skip("web/3"),
             Delivery::from(&endpoint("api/2")),
         ],
     );
     let services: Vec<_> = report
         .services()
         .into_iter()
-        .map(|s| (s.service, s.counts.told(), s.counts.total(), s.latency.map(|l| l.max.as_millis())))
+        .map(|s| (s.service, s.counts.notified(), s.counts.total(), s.latency.map(|l| l.max.as_millis())))
         .collect();
     assert_eq!(services, [("api", 0, 2, None), ("web", 2, 3, Some(30))]);
     assert_eq!(
@@ -111,8 +128,8 @@ fn a_report_counts_each_service_by_itself() {
 
 #[test]
 fn lines_are_what_scripts_read_with_null_for_the_unknown() {
-    let skip = Delivery::from(&skipped("web/3").skip);
-    let report = Report::new(id("b"), vec![skip, Delivery::from(&settled("web/1", Outcome::Delivered, 10))]);
+    let skip = skip("web/3");
+    let report = Report::new(id("b"), vec![skip, delivery("web/1", Outcome::Delivered, 10)]);
     let json: Vec<_> = report.lines().iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     assert_eq!(
         json,
@@ -150,16 +167,15 @@ fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifie
 
 #[test]
 fn a_broadcast_is_complete_when_all_parts_were_seen_and_all_deliveries_ended() {
-    let mut state =
-        state([tasks("web", &["web/1", "web/2"]), Step::Settled(settled("web/1", Outcome::Gone, 1))]);
+    let mut state = state([tasks("web", &["web/1", "web/2"]), settled("web/1", Outcome::Gone, 1)]);
     assert!(!state.is_complete(), "stage 1 has not told how many parts there are");
-    state.note(services(&["web", "api"]));
+    state.note(&services(&["web", "api"]));
     assert!(!state.is_complete(), "a part is missing");
-    state.note(tasks("web", &[]));
+    state.note(&tasks("web", &[]));
     assert!(!state.is_complete(), "the repeat of one part is not the other part");
-    state.note(tasks("api", &[]));
+    state.note(&tasks("api", &[]));
     assert!(!state.is_complete(), "a delivery is missing");
-    state.note(Step::Settled(settled("web/2", Outcome::Rejected, 1)));
+    state.note(&settled("web/2", Outcome::Rejected, 1));
     assert!(state.is_complete());
     assert_eq!(state.report().counts(), Counts { gone: 1, rejected: 1, ..Counts::default() });
 }
@@ -176,11 +192,11 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
         services(&["web", "api"]),
         tasks("web", &["web/1"]),
         tasks("web", &["web/1"]),
-        Step::Skipped(skipped("api/1")),
-        Step::Skipped(skipped("api/1")),
-        Step::Settled(settled("web/1", Outcome::Failed, 1)),
-        Step::Settled(settled("web/1", Outcome::Delivered, 1)),
-        Step::Settled(settled("web/1", Outcome::Failed, 1)),
+        skipped("api/1"),
+        skipped("api/1"),
+        settled("web/1", Outcome::Failed, 1),
+        settled("web/1", Outcome::Delivered, 1),
+        settled("web/1", Outcome::Failed, 1),
     ]);
     assert!(!state.is_complete(), "the repeat of one part is not the other part");
     let expected = Counts { delivered: 1, skipped: 1, ..Counts::default() };
@@ -196,9 +212,9 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
 }
 
 #[test]
-fn a_delivery_that_ends_before_its_part_is_told_counts_once() {
+fn a_delivery_that_ends_before_its_part_is_known_counts_once() {
     let state = state([
-        Step::Settled(settled("web/1", Outcome::Delivered, 1)),
+        settled("web/1", Outcome::Delivered, 1),
         tasks("web", &["web/1", "web/2"]),
         services(&["web"]),
     ]);
@@ -212,10 +228,10 @@ fn retries_are_counted_while_they_wait() {
     let retry = retrying("b", "web/1");
     let mut state = state([retry.clone(), tasks("web", &["web/1"]), retry.clone(), retry.clone()]);
     assert_eq!(state.retrying().len(), 1);
-    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
-    state.note(retry);
-    state.note(tasks("web", &["web/2"]));
-    state.note(retrying("other", "web/2"));
+    state.note(&settled("web/1", Outcome::Delivered, 1));
+    state.note(&retry);
+    state.note(&tasks("web", &["web/2"]));
+    state.note(&retrying("other", "web/2"));
     assert_eq!(state.retrying().len(), 0);
 }
 
@@ -223,15 +239,15 @@ fn retries_are_counted_while_they_wait() {
 fn the_next_retry_is_due_after_its_wait_until_it_is_made() {
     let now = std::time::Instant::now();
     let mut state = state([tasks("web", &["web/1", "web/2"])]);
-    state.note_at(retrying("b", "web/1"), now);
-    state.note_at(retrying("b", "web/2"), now + Duration::from_millis(100));
+    state.note_at(&retrying("b", "web/1"), now);
+    state.note_at(&retrying("b", "web/2"), now + Duration::from_millis(100));
     let due = |state: &BroadcastState, millis| {
         state.retry_due(now + Duration::from_millis(millis)).map(|due| (due - now).as_millis())
     };
     assert_eq!(due(&state, 0), Some(150));
     assert_eq!(due(&state, 150), Some(250), "the first is being made");
     assert_eq!(due(&state, 250), None);
-    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
+    state.note(&settled("web/1", Outcome::Delivered, 1));
     assert_eq!(due(&state, 0), Some(250));
     let pending: Vec<_> = state.pending().map(|member| member.task.as_str()).collect();
     assert_eq!(pending, ["arn:web/2"]);
@@ -240,19 +256,24 @@ fn the_next_retry_is_due_after_its_wait_until_it_is_made() {
 #[test]
 fn a_container_that_is_not_called_any_more_is_skipped_and_no_longer_waited_for() {
     let mut state = state([services(&["web"]), tasks("web", &["web/1", "web/2"])]);
-    state.note(Step::Settled(settled("web/1", Outcome::Delivered, 1)));
-    state.note(Step::Skipped(skipped("web/2")));
+    state.note(&settled("web/1", Outcome::Delivered, 1));
+    state.note(&skipped("web/2"));
     assert!(state.is_complete());
     assert_eq!(state.report().counts(), Counts { delivered: 1, skipped: 1, ..Counts::default() });
 }
 
 #[test]
 fn other_broadcasts_are_none_of_its_business() {
-    let other = Settled { broadcast: id("other"), ..settled("web/1", Outcome::Delivered, 1) };
+    let delivery = delivery("web/1", Outcome::Delivered, 1);
+    let other = ProgressEvent::Settled { broadcast: id("other"), delivery };
     let not_targeted = NotTargeted { member: member("web/1"), reason: NotTargetedReason::NotOptedIn };
     let state = state([
-        Step::Settled(other),
-        Step::Services { broadcast: id("other"), parts: Vec::new(), not_targeted: vec![not_targeted] },
+        other,
+        ProgressEvent::Services {
+            broadcast: id("other"),
+            parts: Vec::new(),
+            not_targeted: vec![not_targeted],
+        },
     ]);
     assert!(!state.is_complete());
     assert!(state.not_targeted().is_empty());
@@ -261,17 +282,15 @@ fn other_broadcasts_are_none_of_its_business() {
 
 #[test]
 fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
-    let tried = |task: &str, outcome, attempts| Delivery {
-        attempts: Some(attempts),
-        ..Delivery::from(&settled(task, outcome, 1))
-    };
+    let tried =
+        |task: &str, outcome, attempts| Delivery { attempts: Some(attempts), ..delivery(task, outcome, 1) };
     let report = Report::new(
         id("b"),
         vec![
             tried("web/1", Outcome::Delivered, 1),
             tried("web/2", Outcome::Delivered, 1),
             tried("web/3", Outcome::Failed, 9),
-            Delivery::from(&skipped("web/4").skip),
+            skip("web/4"),
             tried("api/1", Outcome::Rejected, 2),
             Delivery::from(&endpoint("idle/1")),
         ],
@@ -284,7 +303,7 @@ fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
 }
 
 /// The events of a step as JSON lines.
-fn lines(step: &Step) -> Vec<String> {
+fn lines(step: &ProgressEvent) -> Vec<String> {
     let time = time::OffsetDateTime::UNIX_EPOCH + Duration::from_millis(1_795_512_600_042);
     events(step, Some(time)).iter().map(|event| serde_json::to_string(event).unwrap()).collect()
 }
@@ -312,13 +331,13 @@ fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
 
 #[test]
 fn events_of_one_container_have_the_names_of_the_report() {
-    let settled = settled("web/1", Outcome::Failed, 3);
-    let of_report = serde_json::to_string(&Line::of_entry(&Delivery::from(&settled), &id("b"))).unwrap();
-    let [event] = lines(&Step::Settled(settled)).try_into().unwrap();
+    let failed = delivery("web/1", Outcome::Failed, 3);
+    let of_report = serde_json::to_string(&Line::of_delivery(&failed, &id("b"))).unwrap();
+    let [event] = lines(&settled("web/1", Outcome::Failed, 3)).try_into().unwrap();
     let (_, rest) = event.split_once(r#""kind":"settled","#).unwrap();
     assert_eq!(format!("{{{rest}"), of_report);
 
-    let [event] = lines(&Step::Skipped(skipped("web/3"))).try_into().unwrap();
+    let [event] = lines(&skipped("web/3")).try_into().unwrap();
     assert!(event.contains(r#""kind":"skipped","broadcast":"b","#), "{event}");
     assert!(event.contains(r#""outcome":"skipped","#) && event.contains(r#""cause":"network-mode-none""#));
 

@@ -3,22 +3,20 @@
 use std::error::Error;
 use std::time::Duration;
 
-use notifier::deliver::{AttemptError, DeliveryOptions, Round, Unfinished};
+use notifier::deliver::{AttemptError, DeliveryJob, DeliveryOptions, Round, Unfinished};
 use notifier::model::Progress;
-use notifier::model::{DeliveryResult, Outcome};
+use notifier::model::{Delivery, Outcome};
 use tokio::time::Instant;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliverer, endpoint, ms, patient};
 
-async fn deliver(
-    options: &DeliveryOptions,
-    server: &Server,
-    time: Duration,
-) -> Result<DeliveryResult, Unfinished> {
+async fn deliver(options: &DeliveryOptions, server: &Server, time: Duration) -> Result<Delivery, Unfinished> {
     let (endpoint, progress) = (endpoint(server.address), Progress::default());
-    let settled = deliverer(options).deliver(&broadcast(), &endpoint, &progress, within(time)).await;
-    settled.map(|settled| settled.result)
+    let settled = deliverer(options)
+        .deliver(&broadcast(), &mut DeliveryJob::new(endpoint.clone()), &progress, within(time))
+        .await;
+    settled
 }
 
 fn within(time: Duration) -> Round {
@@ -29,7 +27,7 @@ fn within(time: Duration) -> Round {
 async fn a_delivery_with_time_enough_ends_as_without_a_deadline() {
     let server = Server::playing(vec![reply("503 x", ""), reply("200 OK", "")]).await;
     let result = deliver(&patient(), &server, Duration::from_secs(20)).await.unwrap();
-    assert_eq!((result.outcome, result.attempts), (Outcome::Delivered, 2));
+    assert_eq!((result.outcome, result.attempts), (Some(Outcome::Delivered), Some(2)));
 }
 
 #[tokio::test]
@@ -76,9 +74,11 @@ async fn a_delivery_that_finds_no_free_slot_in_time_is_handed_back() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
     let deliverer = deliverer(&DeliveryOptions { concurrency: 1, ..patient() });
     let (broadcast, endpoint, progress) = (broadcast(), endpoint(server.address), Progress::default());
+    let mut jobs = [endpoint.clone(), endpoint].map(DeliveryJob::new);
+    let [one, other] = &mut jobs;
     let (first, second) = tokio::join!(
-        deliverer.deliver(&broadcast, &endpoint, &progress, within(ms(600))),
-        deliverer.deliver(&broadcast, &endpoint, &progress, within(ms(300))),
+        deliverer.deliver(&broadcast, one, &progress, within(ms(600))),
+        deliverer.deliver(&broadcast, other, &progress, within(ms(300))),
     );
     assert_eq!((first.unwrap_err().attempts, second.unwrap_err().attempts), (1, 0));
 }
@@ -88,6 +88,6 @@ async fn a_final_answer_is_final_with_a_deadline_too() {
     for (head, outcome) in [("404 x", Outcome::Rejected), ("410 x", Outcome::Gone)] {
         let server = Server::answering(head).await;
         let result = deliver(&patient(), &server, Duration::from_secs(20)).await.unwrap();
-        assert_eq!(result.outcome, outcome);
+        assert_eq!(result.outcome, Some(outcome));
     }
 }

@@ -5,17 +5,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
-use notifier::deliver::{DeliveryOptions, Round};
+use notifier::deliver::{DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Endpoint;
-use notifier::model::{Cause, Outcome, Settled};
-use notifier::model::{Progress, Step};
+use notifier::model::{Cause, Delivery, Outcome};
+use notifier::model::{Progress, ProgressEvent};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::{Act, Server, reply};
-use crate::support::{broadcast, deliverer, deliverer_at, deserted, endpoint, hasty, ms, patient, recorder};
+use crate::support::{
+    broadcast, deliver_all, deliver_until, deliverer, deliverer_at, deserted, endpoint, hasty, ms, patient,
+    recorder,
+};
 
-fn outcomes(settled: &[Settled]) -> Vec<Outcome> {
-    settled.iter().map(|settled| settled.result.outcome).collect()
+fn outcomes(settled: &[Delivery]) -> Vec<Outcome> {
+    settled.iter().map(|settled| settled.outcome.unwrap()).collect()
+}
+
+/// The delivery whose end this event is.
+fn ended(event: &ProgressEvent) -> Option<&Delivery> {
+    if let ProgressEvent::Settled { delivery, .. } = event { Some(delivery) } else { None }
 }
 
 /// So many tasks behind one server, told apart by their ARN.
@@ -37,7 +45,7 @@ fn slowly(head: &str, pause: Duration) -> Vec<Act> {
 
 #[tokio::test]
 async fn nobody_to_tell_is_told_at_once() {
-    assert_eq!(deliverer(&patient()).deliver_all(&broadcast(), vec![], &Progress::default()).await, []);
+    assert_eq!(deliver_all(&deliverer(&patient()), &broadcast(), vec![], &Progress::default()).await, []);
 }
 
 #[tokio::test]
@@ -51,7 +59,7 @@ async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
             .map(endpoint)
             .into();
     let (progress, steps) = recorder();
-    let settled = deliverer(&patient()).deliver_all(&broadcast(), endpoints.clone(), &progress).await;
+    let settled = deliver_all(&deliverer(&patient()), &broadcast(), endpoints.clone(), &progress).await;
     let expected = [
         Outcome::Delivered,
         Outcome::Rejected,
@@ -61,14 +69,13 @@ async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
         Outcome::Delivered,
     ];
     assert_eq!(outcomes(&settled), expected);
-    assert_eq!(settled.iter().map(|s| s.endpoint.clone()).collect::<Vec<_>>(), endpoints);
-    assert!(settled.iter().all(|s| s.broadcast == broadcast().id));
+    let addresses: Vec<_> = settled.iter().map(|delivery| delivery.address.unwrap()).collect();
+    assert_eq!(addresses, endpoints.iter().map(|endpoint| endpoint.address).collect::<Vec<_>>());
 
     let steps = steps.lock().unwrap();
-    let retries = steps.iter().filter(|step| matches!(step, Step::Retrying { .. })).count();
+    let retries = steps.iter().filter(|step| matches!(step, ProgressEvent::Retrying { .. })).count();
     assert_eq!(retries, 4, "two for each that failed");
-    let told: Vec<_> =
-        steps.iter().filter_map(|s| if let Step::Settled(s) = s { Some(s) } else { None }).collect();
+    let told: Vec<_> = steps.iter().filter_map(ended).collect();
     assert_eq!(told.len(), settled.len());
     assert!(settled.iter().all(|settled| told.contains(&settled)));
 }
@@ -77,7 +84,7 @@ async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
 async fn the_limit_of_concurrency_is_used_and_never_exceeded() {
     let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
     let deliverer = deliverer(&DeliveryOptions { concurrency: 7, ..patient() });
-    let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 100), &Progress::default()).await;
+    let settled = deliver_all(&deliverer, &broadcast(), tasks(&server, 100), &Progress::default()).await;
     assert!(outcomes(&settled).iter().all(|outcome| *outcome == Outcome::Delivered));
     assert_eq!((server.seen().len(), server.most_open()), (100, 7));
     let ids: HashSet<_> =
@@ -92,11 +99,11 @@ async fn clones_and_single_deliveries_share_one_limit() {
     let (broadcast, progress, other) = (broadcast(), Progress::default(), deliverer.clone());
     let single = endpoint(server.address);
     let (one, two, three) = tokio::join!(
-        deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress),
-        other.deliver_all(&broadcast, tasks(&server, 20), &progress),
-        other.deliver(&broadcast, &single, &progress, Round::default()),
+        deliver_all(&deliverer, &broadcast, tasks(&server, 20), &progress),
+        deliver_all(&other, &broadcast, tasks(&server, 20), &progress),
+        other.deliver(&broadcast, &mut DeliveryJob::new(single.clone()), &progress, Round::default()),
     );
-    assert_eq!((one.len(), two.len(), three.unwrap().result.outcome), (20, 20, Outcome::Delivered));
+    assert_eq!((one.len(), two.len(), three.unwrap().outcome), (20, 20, Some(Outcome::Delivered)));
     assert_eq!(server.most_open(), 3);
 }
 
@@ -115,7 +122,7 @@ async fn when_nobody_else_is_to_be_called_whoever_is_being_called_may_still_answ
     let (deliverer, stop, broadcast) = (deliverer(&options), CancellationToken::new(), broadcast());
     let progress = Progress::default();
     let (ended, ()) = tokio::join!(
-        deliverer.deliver_until(&broadcast, tasks(&server, 2), &progress, &stop),
+        deliver_until(&deliverer, &broadcast, tasks(&server, 2), &progress, &stop),
         stop_when(&stop, || !server.seen().is_empty()),
     );
     let (settled, unsettled) = ended;
@@ -137,7 +144,7 @@ async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_h
     let (progress, steps) = recorder();
     let endpoints = vec![endpoint(silent.address), endpoint(failing.address)];
     let (ended, ()) = tokio::join!(
-        deliverer.deliver_until(&broadcast, endpoints, &progress, &stop),
+        deliver_until(&deliverer, &broadcast, endpoints, &progress, &stop),
         stop_when(&stop, || !silent.seen().is_empty() && !steps.lock().unwrap().is_empty()),
     );
     let (settled, unsettled) = ended;
@@ -171,8 +178,8 @@ async fn everybody_is_called_once_before_anybody_is_called_again() {
         ..patient()
     };
     let settled =
-        deliverer(&options).deliver_all(&broadcast(), tasks(&server, 30), &Progress::default()).await;
-    assert!(settled.iter().all(|settled| settled.result.attempts == 3));
+        deliver_all(&deliverer(&options), &broadcast(), tasks(&server, 30), &Progress::default()).await;
+    assert!(settled.iter().all(|settled| settled.attempts == Some(3)));
     let ids: Vec<_> =
         server.seen().iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 90);
@@ -187,7 +194,7 @@ async fn a_delivery_that_waits_holds_no_slot() {
     let deliverer = deliverer(&DeliveryOptions { concurrency: 1, ..patient() });
     let mut endpoints = vec![endpoint(busy.address)];
     endpoints.extend(tasks(&fine, 10));
-    let settled = deliverer.deliver_all(&broadcast(), endpoints, &Progress::default()).await;
+    let settled = deliver_all(&deliverer, &broadcast(), endpoints, &Progress::default()).await;
     assert!(outcomes(&settled).iter().all(|outcome| *outcome == Outcome::Delivered));
     let second_try = busy.seen()[1].at;
     assert!(fine.seen().iter().all(|seen| seen.at < second_try));
@@ -195,11 +202,13 @@ async fn a_delivery_that_waits_holds_no_slot() {
     let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
     let (first, second) = (endpoint(busy.address), endpoint(fine.address));
     let (broadcast, progress) = (broadcast(), Progress::default());
-    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, &first, &progress, Round::default()), async {
+    let mut jobs = [first, second].map(DeliveryJob::new);
+    let [first, second] = &mut jobs;
+    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, first, &progress, Round::default()), async {
         while busy.seen().is_empty() {
             tokio::time::sleep(ms(1)).await;
         }
-        deliverer.deliver(&broadcast, &second, &progress, Round::default()).await
+        deliverer.deliver(&broadcast, second, &progress, Round::default()).await
     });
     assert!(fine.seen()[10].at < busy.seen()[1].at);
 }
@@ -212,16 +221,11 @@ async fn tasks_that_hang_cost_their_neighbours_nothing() {
     let mut endpoints = tasks(&hung, 4);
     endpoints.extend(tasks(&fine, 40));
     let (progress, steps) = recorder();
-    let settled = deliverer.deliver_all(&broadcast(), endpoints, &progress).await;
+    let settled = deliver_all(&deliverer, &broadcast(), endpoints, &progress).await;
     assert_eq!(outcomes(&settled[..4]), [Outcome::Failed; 4]);
     assert_eq!(outcomes(&settled[4..]), [Outcome::Delivered; 40]);
     let steps = steps.lock().unwrap();
-    let order: Vec<_> = steps
-        .iter()
-        .filter_map(
-            |step| if let Step::Settled(settled) = step { Some(settled.result.outcome) } else { None },
-        )
-        .collect();
+    let order: Vec<_> = steps.iter().filter_map(|event| ended(event)?.outcome).collect();
     assert_eq!(order[40..], [Outcome::Failed; 4], "the slots beside the hung ones serve everybody else");
 }
 
@@ -234,11 +238,11 @@ async fn an_attempt_that_panics_fails_alone() {
         SystemTime::UNIX_EPOCH
     });
     let deliverer = deliverer_at(&DeliveryOptions { concurrency: 1, ..patient() }, clock);
-    let settled = deliverer.deliver_all(&broadcast(), tasks(&server, 5), &Progress::default()).await;
+    let settled = deliver_all(&deliverer, &broadcast(), tasks(&server, 5), &Progress::default()).await;
     let mut expected = [Outcome::Delivered; 5];
     expected[2] = Outcome::Failed;
     assert_eq!(outcomes(&settled), expected);
-    assert_eq!(settled[2].result.reason.as_deref(), Some("a fault in the notifier: the clock stopped"));
+    assert_eq!(settled[2].reason.as_deref(), Some("a fault in the notifier: the clock stopped"));
     assert_eq!(server.seen().len(), 4);
 }
 
@@ -247,14 +251,14 @@ async fn dropping_the_broadcast_ends_its_attempts() {
     let server = Server::playing(vec![vec![Act::Read, Act::Hang]]).await;
     let deliverer = deliverer(&DeliveryOptions { concurrency: 5, ..patient() });
     let (broadcast, progress) = (broadcast(), Progress::default());
-    let running = deliverer.deliver_all(&broadcast, tasks(&server, 20), &progress);
+    let running = deliver_all(&deliverer, &broadcast, tasks(&server, 20), &progress);
     tokio::select! {
         _ = running => panic!("nobody answered"),
         () = async { while server.seen().len() < 5 { tokio::time::sleep(ms(1)).await } } => {}
     }
     // The slots are free again, and nobody else was called.
     let fine = Server::answering("200 OK").await;
-    let settled = deliverer.deliver_all(&broadcast, tasks(&fine, 20), &progress).await;
+    let settled = deliver_all(&deliverer, &broadcast, tasks(&fine, 20), &progress).await;
     assert_eq!(outcomes(&settled), [Outcome::Delivered; 20]);
     assert_eq!(server.connections(), 5);
 }

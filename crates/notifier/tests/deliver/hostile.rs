@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use notifier::base::Rng;
-use notifier::deliver::{Deliverer, DeliveryOptions, Round};
+use notifier::deliver::{Deliverer, DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
-use notifier::model::{DeliveryResult, Outcome};
+use notifier::model::{Delivery, Outcome};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::server::{Act, Server, reply};
 use crate::support::{broadcast, deliver, endpoint, fixed_clock, hasty, ms, patient};
 
-async fn meets(options: &DeliveryOptions, script: Vec<Act>) -> DeliveryResult {
+async fn meets(options: &DeliveryOptions, script: Vec<Act>) -> Delivery {
     let server = Server::playing(vec![script]).await;
     let started = Instant::now();
     let result = deliver(options, server.address).await;
@@ -23,7 +23,7 @@ async fn meets(options: &DeliveryOptions, script: Vec<Act>) -> DeliveryResult {
 
 async fn check(options: &DeliveryOptions, script: Vec<Act>, outcome: Outcome, reason: &str) {
     let result = meets(options, script).await;
-    assert_eq!((result.outcome, result.reason.as_deref().unwrap_or_default()), (outcome, reason));
+    assert_eq!((result.outcome, result.reason.as_deref().unwrap_or_default()), (Some(outcome), reason));
 }
 
 /// All at the same time, because most of them take as long as they may.
@@ -50,7 +50,7 @@ async fn a_host_that_never_completes_the_connection_is_given_up_in_time() {
     }
     let options = DeliveryOptions { connect_timeout: ms(200), ..hasty() };
     let result = deliver(&options, address).await;
-    assert_eq!(result.outcome, Outcome::Failed);
+    assert_eq!(result.outcome, Some(Outcome::Failed));
     assert_eq!(result.reason.unwrap(), "no connection within 200ms");
 }
 
@@ -99,7 +99,7 @@ async fn the_status_counts_whatever_becomes_of_the_body() {
 async fn a_no_with_a_body_without_end_is_a_no_with_the_start_of_it() {
     let no = "HTTP/1.1 403 Forbidden\r\n\r\n";
     let result = meets(&patient(), vec![Act::Read, write(no), Act::Flood(b"word ".repeat(1000))]).await;
-    assert_eq!(result.outcome, Outcome::Rejected);
+    assert_eq!(result.outcome, Some(Outcome::Rejected));
     assert_eq!(result.reason.unwrap(), format!("answered 403 Forbidden: {}…", "word ".repeat(40)));
 
     let script = vec![Act::Read, write(no), write("because"), Act::Hang];
@@ -146,7 +146,7 @@ async fn what_is_not_http_is_tried_again() {
     ] {
         let server = Server::playing(vec![vec![Act::Read, write(garbage)], reply("200 OK", "")]).await;
         let result = deliver(&patient(), server.address).await;
-        assert_eq!((result.outcome, result.attempts), (Outcome::Delivered, 2), "{garbage:?}");
+        assert_eq!((result.outcome, result.attempts), (Some(Outcome::Delivered), Some(2)), "{garbage:?}");
     }
     let options = DeliveryOptions { attempts: 1, ..patient() };
     let result = meets(&options, vec![Act::Read, write("SSH-2.0-OpenSSH_9.2\r\n")]).await;
@@ -170,9 +170,16 @@ async fn a_closed_address_is_never_connected_to() {
     let server = Server::answering("200 OK").await;
     let deliverer = Deliverer::new(&patient(), Networks::default(), fixed_clock(), Rng::seeded(1));
     let endpoint = endpoint(server.address);
-    let result = deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
-    let result = result.unwrap().result;
-    assert_eq!((result.outcome, result.attempts), (Outcome::Failed, 1));
+    let result = deliverer
+        .deliver(
+            &broadcast(),
+            &mut DeliveryJob::new(endpoint.clone()),
+            &Progress::default(),
+            Round::default(),
+        )
+        .await;
+    let result = result.unwrap();
+    assert_eq!((result.outcome, result.attempts), (Some(Outcome::Failed), Some(1)));
     assert_eq!(
         result.reason.unwrap(),
         "its address must not be called: it is loopback, which opens only when it is named itself"

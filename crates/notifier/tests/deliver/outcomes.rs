@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use notifier::deliver::{DeliveryOptions, Round};
+use notifier::deliver::{DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Outcome;
-use notifier::model::Step;
+use notifier::model::ProgressEvent;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{NOW, broadcast, deliver, deliverer, deserted, endpoint, ms, patient, recorder, waits};
@@ -15,7 +15,7 @@ async fn check(head: &str, body: &str, outcome: Outcome, reason: Option<&str>, a
     let result = deliver(&patient(), server.address).await;
     let status = head.split(' ').next().unwrap().parse().ok();
     let found = (result.outcome, result.reason.as_deref(), result.attempts, result.status);
-    assert_eq!(found, (outcome, reason, attempts, status), "{head}");
+    assert_eq!(found, (Some(outcome), reason, Some(attempts), status), "{head}");
     assert_eq!(server.seen().len(), usize::try_from(attempts).unwrap(), "{head}");
 }
 
@@ -72,7 +72,7 @@ async fn a_redirect_is_a_no_and_is_not_followed() {
         let head = format!("{status}\r\nlocation: http://{}/v1.0/notify", elsewhere.address);
         let server = Server::answering(&head).await;
         let result = deliver(&patient(), server.address).await;
-        assert_eq!((result.outcome, result.attempts), (Outcome::Rejected, 1), "{status}");
+        assert_eq!((result.outcome, result.attempts), (Some(Outcome::Rejected), Some(1)), "{status}");
         assert_eq!(elsewhere.connections(), 0, "{status}");
     }
 }
@@ -83,19 +83,21 @@ async fn failing_twice_and_then_working_is_delivered() {
     let server = Server::playing(vec![failing.clone(), failing, reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
     let result = deliverer(&patient())
-        .deliver(&broadcast(), &endpoint(server.address), &progress, Round::default())
+        .deliver(&broadcast(), &mut DeliveryJob::new(endpoint(server.address)), &progress, Round::default())
         .await;
-    let result = result.unwrap().result;
+    let result = result.unwrap();
     assert_eq!(
         (result.outcome, result.reason, result.attempts, result.status),
-        (Outcome::Delivered, None, 3, Some(200))
+        (Some(Outcome::Delivered), None, Some(3), Some(200))
     );
     let told: Vec<_> = steps
         .lock()
         .unwrap()
         .iter()
         .map(|step| match step {
-            Step::Retrying { attempt, reason, .. } => (*attempt, reason.clone()),
+            ProgressEvent::Retrying { delivery, .. } => {
+                (delivery.requests(), delivery.reason.clone().unwrap())
+            }
             other => panic!("{other:?}"),
         })
         .collect();
@@ -106,7 +108,7 @@ async fn failing_twice_and_then_working_is_delivered() {
 #[tokio::test]
 async fn nobody_listening_is_tried_again() {
     let result = deliver(&patient(), deserted()).await;
-    assert_eq!((result.outcome, result.attempts, result.status), (Outcome::Failed, 3, None));
+    assert_eq!((result.outcome, result.attempts, result.status), (Some(Outcome::Failed), Some(3), None));
     let reason = result.reason.unwrap();
     assert!(reason.starts_with("cannot connect: Connection refused"), "{reason}");
 }
@@ -122,21 +124,21 @@ async fn a_broken_connection_is_tried_again() {
     ];
     let server = Server::playing(scripts).await;
     let result = deliver(&DeliveryOptions { attempts: 5, ..patient() }, server.address).await;
-    assert_eq!((result.outcome, result.attempts), (Outcome::Delivered, 5));
+    assert_eq!((result.outcome, result.attempts), (Some(Outcome::Delivered), Some(5)));
 }
 
 #[tokio::test]
 async fn the_status_is_that_of_the_last_attempt() {
     let server = Server::playing(vec![reply("503 x", ""), vec![Act::Read, Act::Reset]]).await;
     let result = deliver(&DeliveryOptions { attempts: 2, ..patient() }, server.address).await;
-    assert_eq!((result.outcome, result.status), (Outcome::Failed, None));
+    assert_eq!((result.outcome, result.status), (Some(Outcome::Failed), None));
     assert!(result.reason.unwrap().starts_with("the connection broke off: "));
 }
 
 #[tokio::test]
 async fn retry_after_in_seconds_is_waited_for() {
     let server = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
-    assert_eq!(deliver(&patient(), server.address).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&patient(), server.address).await.outcome, Some(Outcome::Delivered));
     let seen = server.seen();
     let gap = seen[1].at - seen[0].at;
     assert!(gap >= Duration::from_secs(1), "{gap:?}");
@@ -149,7 +151,7 @@ async fn wait_after(retry_after: &str, retry_after_most: Duration) -> Duration {
     let (progress, steps) = recorder();
     let options = DeliveryOptions { retry_after_most, ..patient() };
     deliverer(&options)
-        .deliver(&broadcast(), &endpoint(server.address), &progress, Round::default())
+        .deliver(&broadcast(), &mut DeliveryJob::new(endpoint(server.address)), &progress, Round::default())
         .await
         .unwrap();
     waits(&steps)[0]
@@ -181,7 +183,7 @@ async fn the_latency_is_that_of_the_last_attempt() {
     };
     let server = Server::playing(vec![slow("503 x", ms(500)), slow("200 OK", ms(100))]).await;
     let started = Instant::now();
-    let latency = deliver(&patient(), server.address).await.latency;
+    let latency = deliver(&patient(), server.address).await.latency.unwrap();
     assert!(latency >= ms(100), "{latency:?}");
     assert!(latency + ms(500) <= started.elapsed(), "{latency:?} of {:?}", started.elapsed());
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
-use notifier::deliver::Round;
+use notifier::deliver::{DeliveryJob, Round};
 use notifier::model::Endpoint;
 use notifier::model::Outcome;
 use notifier::model::Progress;
@@ -17,9 +17,15 @@ use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient}
 async fn sent(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Seen {
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
-    let result =
-        deliverer(&patient()).deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await;
-    assert_eq!(result.unwrap().result.outcome, Outcome::Delivered);
+    let result = deliverer(&patient())
+        .deliver(
+            &broadcast(),
+            &mut DeliveryJob::new(endpoint.clone()),
+            &Progress::default(),
+            Round::default(),
+        )
+        .await;
+    assert_eq!(result.unwrap().outcome, Some(Outcome::Delivered));
     server.seen().pop().unwrap()
 }
 
@@ -96,7 +102,12 @@ async fn every_attempt_has_the_same_id_and_body_and_its_own_time() {
     });
     let deliverer = deliverer_at(&patient(), clock);
     deliverer
-        .deliver(&broadcast(), &endpoint(server.address), &Progress::default(), Round::default())
+        .deliver(
+            &broadcast(),
+            &mut DeliveryJob::new(endpoint(server.address)),
+            &Progress::default(),
+            Round::default(),
+        )
         .await
         .unwrap();
     let seen = server.seen();
@@ -125,9 +136,10 @@ async fn the_largest_event_that_the_queues_carry_arrives_whole() {
     let draft = Draft { data: Some(wire::Data::from_json(data).unwrap()), ..Draft::default() };
     large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH.into()).unwrap();
     let endpoint = endpoint(server.address);
-    let result =
-        deliverer(&patient()).deliver(&large, &endpoint, &Progress::default(), Round::default()).await;
-    assert_eq!(result.unwrap().result.outcome, Outcome::Delivered);
+    let result = deliverer(&patient())
+        .deliver(&large, &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
+        .await;
+    assert_eq!(result.unwrap().outcome, Some(Outcome::Delivered));
     let envelope: Envelope = serde_json::from_slice(&server.seen()[0].body).unwrap();
     assert_eq!(envelope.event, large.event);
 }

@@ -16,7 +16,7 @@ use notifier::base::Environment;
 use notifier::deliver::{Auth, AuthSettings, Deliverer, DeliveryOptions, Signing};
 use notifier::model::Endpoint;
 use notifier::model::Progress;
-use notifier::model::{Outcome, Settled};
+use notifier::model::{Delivery, Outcome};
 use notifier::secrets::{SecretRef, Vault};
 use receiver::{Identity, Notification, Receiver, on_event};
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ use wire::signature::VerifyingKeys;
 use crate::boto::{Boto, ministack};
 use crate::emulator::Emulator;
 use crate::signed::{NEW, OLD};
-use crate::support::{NOW, broadcast, deliverer, endpoint, patient};
+use crate::support::{NOW, broadcast, deliver_all, deliverer, endpoint, patient};
 
 const TASKS: usize = 300;
 /// Attempts under way at the same time, and so at the gate.
@@ -158,14 +158,14 @@ impl Fleet {
         self.boto.rotate(SECRET, key).await;
     }
 
-    fn tell(&self, endpoints: Vec<Endpoint>) -> JoinHandle<Vec<Settled>> {
+    fn tell(&self, endpoints: Vec<Endpoint>) -> JoinHandle<Vec<Delivery>> {
         let deliverer = self.deliverer.clone();
         tokio::spawn(
-            async move { deliverer.deliver_all(&broadcast(), endpoints, &Progress::default()).await },
+            async move { deliver_all(&deliverer, &broadcast(), endpoints, &Progress::default()).await },
         )
     }
 
-    fn tell_all(&self) -> JoinHandle<Vec<Settled>> {
+    fn tell_all(&self) -> JoinHandle<Vec<Delivery>> {
         self.tell(self.endpoints.clone())
     }
 
@@ -235,8 +235,8 @@ where
     }
 }
 
-fn count(told: &[Settled], outcome: Outcome) -> usize {
-    told.iter().filter(|settled| settled.result.outcome == outcome).count()
+fn count(told: &[Delivery], outcome: Outcome) -> usize {
+    told.iter().filter(|settled| settled.outcome == Some(outcome)).count()
 }
 
 #[tokio::test]
@@ -300,14 +300,14 @@ async fn before_the_notifier_has_the_new_key_tasks_without_the_old_one_refuse_an
     fleet.tasks_know(NEW);
     let told = fleet.tell_all().await.unwrap();
     assert_eq!(count(&told, Outcome::Rejected), TASKS);
-    let settled = &told[0].result;
-    assert_eq!((settled.status, settled.attempts), (Some(401), 1));
+    let settled = &told[0];
+    assert_eq!((settled.status, settled.attempts), (Some(401), Some(1)));
     assert!(fleet.handled.lock().unwrap().is_empty());
 
     // As redrive makes them again, with the ids that they had.
     fleet.notifier_gets(NEW).await;
     sleep(REFRESH).await;
-    let told = fleet.tell(told.into_iter().map(|settled| settled.endpoint).collect()).await.unwrap();
+    let told = fleet.tell_all().await.unwrap();
     assert_eq!(count(&told, Outcome::Delivered), TASKS);
     fleet.each_task_handled_it_once();
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifier::deliver::{Auth, AuthSettings, DeliveryOptions, Round};
+use notifier::deliver::{Auth, AuthSettings, DeliveryJob, DeliveryOptions, Round};
 use notifier::model::Progress;
-use notifier::model::{DeliveryResult, Outcome};
+use notifier::model::{Delivery, Outcome};
 use notifier::secrets::SecretRef;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
@@ -114,7 +114,7 @@ async fn trusting(authority: &Authority, client: Option<&Pair>) -> Auth {
     trust(options, &variables).await
 }
 
-async fn call(trust: Auth, address: std::net::SocketAddr, name: Option<&str>) -> DeliveryResult {
+async fn call(trust: Auth, address: std::net::SocketAddr, name: Option<&str>) -> Delivery {
     call_with(
         &DeliveryOptions {
             timeout: Duration::from_secs(20),
@@ -133,19 +133,27 @@ async fn call_with(
     trust: Auth,
     address: std::net::SocketAddr,
     name: Option<&str>,
-) -> DeliveryResult {
+) -> Delivery {
     let mut endpoint = endpoint(address);
     endpoint.target.scheme = Scheme::Https;
     endpoint.target.server_name = name.map(str::to_owned);
     let deliverer = deliverer(options).trusting(trust);
-    deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await.unwrap().result
+    deliverer
+        .deliver(
+            &broadcast(),
+            &mut DeliveryJob::new(endpoint.clone()),
+            &Progress::default(),
+            Round::default(),
+        )
+        .await
+        .unwrap()
 }
 
 /// The task was not called, and the reason says why.
 #[track_caller]
-fn check_refused(result: &DeliveryResult, task: &Task, says: &str) {
+fn check_refused(result: &Delivery, task: &Task, says: &str) {
     let reason = result.reason.as_deref().unwrap_or_default();
-    assert_eq!(result.outcome, Outcome::Failed, "{reason}");
+    assert_eq!(result.outcome, Some(Outcome::Failed), "{reason}");
     assert!(reason.contains(says), "{reason}");
     assert_eq!(task.requests.load(Ordering::SeqCst), 0, "the event left this machine");
 }
@@ -155,11 +163,11 @@ async fn a_task_is_believed_by_its_address_or_by_the_name_of_its_label() {
     let authority = Authority::new();
     let by_address = Task::start(&authority.issue("127.0.0.1", |_| ()), None).await;
     let result = call(trusting(&authority, None).await, by_address.address, None).await;
-    assert_eq!((result.outcome, result.status), (Outcome::Delivered, Some(202)), "{result:?}");
+    assert_eq!((result.outcome, result.status), (Some(Outcome::Delivered), Some(202)), "{result:?}");
 
     let by_name = Task::start(&authority.issue("web.internal", |_| ()), None).await;
     let result = call(trusting(&authority, None).await, by_name.address, Some("web.internal")).await;
-    assert_eq!(result.outcome, Outcome::Delivered, "{result:?}");
+    assert_eq!(result.outcome, Some(Outcome::Delivered), "{result:?}");
     assert_eq!(by_name.requests.load(Ordering::SeqCst), 1);
 }
 
@@ -203,14 +211,14 @@ async fn a_task_that_asks_who_calls_is_shown_a_certificate() {
 
     let client = clients.issue("notifier", |_| ());
     let result = call(trusting(&authority, Some(&client)).await, task.address, None).await;
-    assert_eq!(result.outcome, Outcome::Delivered, "{result:?}");
+    assert_eq!(result.outcome, Some(Outcome::Delivered), "{result:?}");
 }
 
 #[tokio::test]
 async fn there_is_no_way_back_to_plain_http() {
     let plain = Server::answering("202 Accepted").await;
     let result = call(trusting(&Authority::new(), None).await, plain.address, None).await;
-    assert_eq!(result.outcome, Outcome::Failed);
+    assert_eq!(result.outcome, Some(Outcome::Failed));
     assert!(plain.seen().is_empty(), "nothing readable was sent");
 
     let unset = call(Auth::default(), deserted(), None).await;

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use notifier::base::Clock;
 use notifier::base::Environment;
-use notifier::deliver::{Auth, AuthSettings, Deliverer, Round, Signing};
+use notifier::deliver::{Auth, AuthSettings, Deliverer, DeliveryJob, Round, Signing};
 use notifier::model::Outcome;
 use notifier::model::Progress;
 use notifier::secrets::{SecretRef, Vault};
@@ -22,7 +22,7 @@ use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys, key_pair};
 use wire::{Broadcast, ContentMode, Data, Draft, Method};
 
 use crate::server::{Seen, Server, reply};
-use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient};
+use crate::support::{NOW, broadcast, deliver_all, deliverer, deliverer_at, endpoint, patient};
 
 pub(crate) const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -53,8 +53,11 @@ async fn sent(trust: Auth, change: impl FnOnce(&mut notifier::model::Endpoint)) 
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
     let deliverer = deliverer(&patient()).trusting(trust);
-    let result = deliverer.deliver(&rich(), &endpoint, &Progress::default(), Round::default()).await.unwrap();
-    assert_eq!(result.result.outcome, Outcome::Delivered, "{result:?}");
+    let result = deliverer
+        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
+        .await
+        .unwrap();
+    assert_eq!(result.outcome, Some(Outcome::Delivered), "{result:?}");
     server.seen().pop().unwrap()
 }
 
@@ -122,9 +125,12 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
     let server = Server::playing(vec![reply("403 Forbidden", echo)]).await;
     let deliverer = deliverer(&patient()).trusting(trust);
     let endpoint = endpoint(server.address);
-    let result = deliverer.deliver(&rich(), &endpoint, &Progress::default(), Round::default()).await.unwrap();
+    let result = deliverer
+        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
+        .await
+        .unwrap();
     let reason = "answered 403 Forbidden: DEBUG = True; authorization: [secret]";
-    assert_eq!(result.result.reason.as_deref(), Some(reason));
+    assert_eq!(result.reason.as_deref(), Some(reason));
 }
 
 #[tokio::test]
@@ -147,10 +153,13 @@ async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let mut endpoint = endpoint(server.address);
     binary(&mut endpoint);
     let deliverer = deliverer(&patient()).trusting(trust(by("env:K"), &[("K", NEW)]).await);
-    let result = deliverer.deliver(&rich(), &endpoint, &Progress::default(), Round::default()).await.unwrap();
-    assert_eq!(result.result.outcome, Outcome::Failed);
+    let result = deliverer
+        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
+        .await
+        .unwrap();
+    assert_eq!(result.outcome, Some(Outcome::Failed));
     let reason = "an event in binary mode cannot be signed: its attributes would not be";
-    assert_eq!((result.result.reason.as_deref(), server.connections()), (Some(reason), 0));
+    assert_eq!((result.reason.as_deref(), server.connections()), (Some(reason), 0));
 }
 
 /// A request as the scripts in `python/` take it, to be judged by this key.
@@ -190,7 +199,7 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let deliverer = deliverer_at(&patient(), Clock::system());
     deliverer
         .trusting(keys)
-        .deliver(&rich(), &endpoint, &Progress::default(), Round::default())
+        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
         .await
         .unwrap();
     let signed = server.seen().pop().unwrap();
@@ -319,8 +328,8 @@ async fn calls_during(deliverer: &Deliverer, receiver: &Receiver, rotate: impl F
     loop {
         tokio::select! {
             () = &mut rotate => return calls,
-            result = deliverer.deliver_all(&broadcast, vec![endpoint(receiver.address); 20], &progress) => {
-                assert!(result.iter().all(|settled| settled.result.outcome == Outcome::Delivered), "{result:?}");
+            result = deliver_all(&deliverer, &broadcast, vec![endpoint(receiver.address); 20], &progress) => {
+                assert!(result.iter().all(|settled| settled.outcome == Some(Outcome::Delivered)), "{result:?}");
                 calls += 20;
             }
         }
@@ -355,18 +364,21 @@ async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
     let (_directory, path, deliverer, receiver) = by_file().await;
     let endpoint = endpoint(receiver.address);
     let (broadcast, progress) = (broadcast(), Progress::default());
-    let tell = || deliverer.deliver(&broadcast, &endpoint, &progress, Round::default());
-    assert_eq!(tell().await.unwrap().result.outcome, Outcome::Delivered);
+    let tell = async || {
+        let mut job = DeliveryJob::new(endpoint.clone());
+        deliverer.deliver(&broadcast, &mut job, &progress, Round::default()).await
+    };
+    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     // Read as old, and rotated before the second is over.
-    assert_eq!(tell().await.unwrap().result.outcome, Outcome::Delivered);
+    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
     std::fs::write(&path, NEW).unwrap();
     *receiver.key.lock().unwrap() = NEW;
     let result = tell().await.unwrap();
     // Asked in vain: the keys were read less than a second ago, and nobody makes the notifier read in a loop.
-    assert_eq!((result.result.outcome, result.result.status), (Outcome::Rejected, Some(401)));
+    assert_eq!((result.outcome, result.status), (Some(Outcome::Rejected), Some(401)));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    assert_eq!(tell().await.unwrap().result.outcome, Outcome::Delivered);
+    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
 }
 
 #[tokio::test]
@@ -379,9 +391,16 @@ async fn keys_that_cannot_be_read_again_stay_in_use() {
             Some(text) => std::fs::write(&path, text).unwrap(),
         }
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        let result =
-            deliverer.deliver(&broadcast(), &endpoint, &Progress::default(), Round::default()).await.unwrap();
-        assert_eq!(result.result.outcome, Outcome::Delivered, "{broken:?}");
+        let result = deliverer
+            .deliver(
+                &broadcast(),
+                &mut DeliveryJob::new(endpoint.clone()),
+                &Progress::default(),
+                Round::default(),
+            )
+            .await
+            .unwrap();
+        assert_eq!(result.outcome, Some(Outcome::Delivered), "{broken:?}");
     }
 }
 
@@ -395,7 +414,12 @@ async fn every_attempt_has_a_signature_of_its_own_time() {
     });
     let deliverer = deliverer_at(&patient(), clock).trusting(trust(by("env:K"), &[("K", NEW)]).await);
     deliverer
-        .deliver(&rich(), &endpoint(server.address), &Progress::default(), Round::default())
+        .deliver(
+            &rich(),
+            &mut DeliveryJob::new(endpoint(server.address)),
+            &Progress::default(),
+            Round::default(),
+        )
         .await
         .unwrap();
     let seen = server.seen();

@@ -5,13 +5,16 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use notifier::base::{Clock, Rng};
-use notifier::deliver::{Deliverer, DeliveryOptions, Round};
-use notifier::model::DeliveryResult;
+use notifier::deliver::{Deliverer, DeliveryJob, DeliveryOptions, Next, Round};
 use notifier::model::labels::Target;
 use notifier::model::network::Networks;
-use notifier::model::{Endpoint, Member};
-use notifier::model::{Progress, Step};
+use notifier::model::{Delivery, Endpoint, Member, Progress, ProgressEvent};
+use notifier::pipeline::memory::{self, Steps, Workers};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, ContentMode, Draft, Method, Scheme};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -79,10 +82,78 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 }
 
 /// A delivery without a deadline.
-pub(crate) async fn deliver(options: &DeliveryOptions, address: SocketAddr) -> DeliveryResult {
-    let progress = Progress::default();
+pub(crate) async fn deliver(options: &DeliveryOptions, address: SocketAddr) -> Delivery {
+    let mut job = DeliveryJob::new(endpoint(address));
     let round = Round::default();
-    deliverer(options).deliver(&broadcast(), &endpoint(address), &progress, round).await.unwrap().result
+    deliverer(options).deliver(&broadcast(), &mut job, &Progress::default(), round).await.unwrap()
+}
+
+/// Deliveries to all endpoints on the in-memory transport, in the order of the endpoints.
+pub(crate) async fn deliver_all(
+    deliverer: &Deliverer,
+    broadcast: &Broadcast,
+    endpoints: Vec<Endpoint>,
+    progress: &Progress,
+) -> Vec<Delivery> {
+    deliver_until(deliverer, broadcast, endpoints, progress, &CancellationToken::new()).await.0
+}
+
+/// The same until `stop`: the deliveries that ended, and those that have no outcome.
+pub(crate) async fn deliver_until(
+    deliverer: &Deliverer,
+    broadcast: &Broadcast,
+    endpoints: Vec<Endpoint>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> (Vec<Delivery>, Vec<Delivery>) {
+    let deliveries = Deliveries {
+        deliverer: deliverer.clone(),
+        broadcast: broadcast.clone(),
+        progress: progress.clone(),
+        ended: Mutex::default(),
+    };
+    let deliveries = Arc::new(deliveries);
+    let workers =
+        Workers { concurrency: deliverer.concurrency(), grace: deliverer.grace(), stop: stop.clone() };
+    let (jobs, waiting) = mpsc::channel(endpoints.len().max(1));
+    let order: Vec<_> = endpoints.iter().map(Delivery::from).collect();
+    for endpoint in endpoints {
+        jobs.send(DeliveryJob::new(endpoint)).await.unwrap();
+    }
+    drop(jobs);
+    memory::run(workers, waiting, Arc::clone(&deliveries)).await.unwrap();
+    let mut ended = std::mem::take(&mut *deliveries.ended.lock().unwrap());
+    ended.sort_by_key(|delivery| {
+        let is_same = |one: &Delivery| (&one.member, one.address) == (&delivery.member, delivery.address);
+        order.iter().position(is_same)
+    });
+    ended.into_iter().partition(|delivery| delivery.outcome.is_some())
+}
+
+/// Deliveries without a ledger.
+struct Deliveries {
+    deliverer: Deliverer,
+    broadcast: Broadcast,
+    progress: Progress,
+    ended: Mutex<Vec<Delivery>>,
+}
+
+impl Steps for Deliveries {
+    type Error = std::convert::Infallible;
+
+    fn advance<'a>(&'a self, job: &'a mut DeliveryJob) -> BoxFuture<'a, Result<Next, Self::Error>> {
+        let Self { deliverer, broadcast, progress, .. } = self;
+        deliverer.advance(broadcast, job, progress, Round::default()).map(Ok).boxed()
+    }
+
+    fn settle(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), Self::Error>> {
+        if delivery.outcome.is_some() {
+            let broadcast = self.broadcast.id.clone();
+            self.progress.tell(ProgressEvent::Settled { broadcast, delivery: delivery.clone() });
+        }
+        self.ended.lock().unwrap().push(delivery);
+        std::future::ready(Ok(())).boxed()
+    }
 }
 
 /// An address where nobody listens.
@@ -90,18 +161,21 @@ pub(crate) fn deserted() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// A listener, and the steps that it has heard.
-pub(crate) fn recorder() -> (Progress, Arc<Mutex<Vec<Step>>>) {
-    let steps = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&steps);
-    (Progress::new(move |step| heard.lock().unwrap().push(step)), steps)
+/// The events of a broadcast, and all that have happened.
+pub(crate) fn recorder() -> (Progress, Arc<Mutex<Vec<ProgressEvent>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let progress = Progress::default()
+        .observed_by(move |event: &ProgressEvent| heard.lock().unwrap().push(event.clone()));
+    (progress, events)
 }
 
 /// The waits of all retries, in order.
-pub(crate) fn waits(steps: &Mutex<Vec<Step>>) -> Vec<Duration> {
-    let steps = steps.lock().unwrap();
-    steps
-        .iter()
-        .filter_map(|step| if let Step::Retrying { wait, .. } = step { Some(*wait) } else { None })
-        .collect()
+pub(crate) fn waits(events: &Mutex<Vec<ProgressEvent>>) -> Vec<Duration> {
+    let events = events.lock().unwrap();
+    let wait = |event: &ProgressEvent| match event {
+        ProgressEvent::Retrying { wait, .. } => Some(*wait),
+        _ => None,
+    };
+    events.iter().filter_map(wait).collect()
 }

@@ -33,8 +33,8 @@ impl Notes {
     /// Notes every step, and panics with one now and then.
     pub(crate) fn progress(&self) -> Progress {
         let notes = self.clone();
-        Progress::new(move |step| {
-            let text = format!("{step:?}");
+        Progress::default().observed_by(move |event| {
+            let text = format!("{event:?}");
             notes.add(&text);
             let number = notes.steps.fetch_add(1, Ordering::Relaxed) + 1;
             assert!(!number.is_multiple_of(PANIC_EVERY), "{text}");

@@ -87,15 +87,14 @@ impl Broadcast {
         let skip = Delivery { member: wrong, outcome: Some(Outcome::Skipped), reason, ..Delivery::default() };
         let (id, service) = (part(n), service(n));
         let record = PartRecord { id, cluster: "production".to_owned(), service, failure: None };
-        let untold = self.ledger.part(&Self::id(), &record, &expected, &[skip]).await.unwrap();
-        assert_eq!(untold, vec![true; expected.len()]);
+        let due = self.ledger.part(&Self::id(), &record, &expected, &[skip]).await.unwrap();
+        assert_eq!(due, expected);
     }
 
     /// Stage 3 for one task: asked before, recorded after.
     async fn notify(&self, n: usize) {
         let entry = expected(n);
-        let standing = self.ledger.standing(&Self::id(), &entry.member).await.unwrap();
-        assert_eq!((standing.told, standing.attempts()), (None, 0));
+        assert_eq!(self.ledger.state(&Self::id(), &entry.member).await.unwrap(), None);
         if is_retried(n) {
             let reason = Some("answered 503 Service Unavailable".to_owned());
             let tried = Delivery { reason, attempts: Some(3), status: Some(503), ..entry.clone() };

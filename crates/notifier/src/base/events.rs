@@ -1,0 +1,222 @@
+//! One stream of events with several listeners. No listener slows the sender: one that is too slow misses events, and
+//! knows how many.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Events that wait for a listener, unless it needs another limit.
+pub const WAITING_MAX: usize = 16_384;
+
+/// Where events go. Cloning it is cheap; the default drops them.
+pub struct Events<T> {
+    observers: Vec<Arc<dyn Fn(&T) + Send + Sync>>,
+    listeners: Vec<Sender<T>>,
+}
+
+/// The sending side of a listener.
+struct Sender<T> {
+    events: mpsc::Sender<Message<T>>,
+    missed: Arc<AtomicU64>,
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self { events: self.events.clone(), missed: Arc::clone(&self.missed) }
+    }
+}
+
+impl<T> Clone for Events<T> {
+    fn clone(&self) -> Self {
+        Self { observers: self.observers.clone(), listeners: self.listeners.clone() }
+    }
+}
+
+impl<T> Default for Events<T> {
+    fn default() -> Self {
+        Self { observers: Vec::new(), listeners: Vec::new() }
+    }
+}
+
+enum Message<T> {
+    Event(Arc<T>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl<T> Events<T> {
+    /// Calls `observer` for every event, in the sender's place: it must only note the event, and never wait.
+    #[must_use]
+    pub fn observed_by(mut self, observer: impl Fn(&T) + Send + Sync + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Adds a listener, for which up to `waiting_max` events wait.
+    pub fn listen(&mut self, waiting_max: usize) -> Listener<T> {
+        let (events, receiver) = mpsc::channel(waiting_max.max(1));
+        let missed = Arc::new(AtomicU64::new(0));
+        self.listeners.push(Sender { events, missed: Arc::clone(&missed) });
+        Listener { events: receiver, missed }
+    }
+
+    /// Hands an event to every observer and listener. Never waits.
+    pub fn tell(&self, event: T) {
+        for observer in &self.observers {
+            observer(&event);
+        }
+        if self.listeners.is_empty() {
+            return;
+        }
+        let event = Arc::new(event);
+        for listener in &self.listeners {
+            if listener.events.try_send(Message::Event(Arc::clone(&event))).is_err() {
+                listener.missed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until every listener has handled the events so far, up to `limit`: before a process is frozen or ends.
+    pub async fn flush(&self, limit: Duration) {
+        let flush = async |listener: &Sender<T>| {
+            let (done, is_done) = oneshot::channel();
+            if listener.events.send(Message::Flush(done)).await.is_ok() {
+                // An error is a listener that has ended: nobody is left to handle anything.
+                let _ = is_done.await;
+            }
+        };
+        let all = futures_util::future::join_all(self.listeners.iter().map(flush));
+        // A listener that is too slow loses the rest, as it would without a flush.
+        let _ = timeout(limit, all).await;
+    }
+}
+
+impl<T> fmt::Debug for Events<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("observers", &self.observers.len())
+            .field("listeners", &self.listeners.len())
+            .finish()
+    }
+}
+
+/// The receiving side of the events.
+pub struct Listener<T> {
+    events: mpsc::Receiver<Message<T>>,
+    missed: Arc<AtomicU64>,
+}
+
+impl<T> fmt::Debug for Listener<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("missed", &self.missed).finish_non_exhaustive()
+    }
+}
+
+/// What a listener receives.
+#[derive(Clone, Debug)]
+pub enum Heard<T> {
+    /// An event.
+    Event(Arc<T>),
+    /// So many events were dropped, because too many were waiting.
+    Missed(u64),
+}
+
+impl<T> Listener<T> {
+    /// The next event, or how many were missed; `None` when no other follows.
+    pub async fn next(&mut self) -> Option<Heard<T>> {
+        loop {
+            if let Some(missed) = self.missed() {
+                return Some(missed);
+            }
+            match self.events.recv().await {
+                Some(Message::Event(event)) => return Some(Heard::Event(event)),
+                // Its sender may have given up.
+                Some(Message::Flush(done)) => drop(done.send(())),
+                None => return self.missed(),
+            }
+        }
+    }
+
+    fn missed(&self) -> Option<Heard<T>> {
+        let missed = self.missed.swap(0, Ordering::Relaxed);
+        (missed > 0).then_some(Heard::Missed(missed))
+    }
+}
+
+impl<T: Send + Sync + 'static> Listener<T> {
+    /// Hands every event to `handle` on a thread of its own, which ends with the events: for what may block, as a write
+    /// to a terminal or a pipe does.
+    ///
+    /// # Errors
+    ///
+    /// When the system starts no thread.
+    pub fn on_thread(
+        mut self,
+        name: &str,
+        mut handle: impl FnMut(Heard<T>) + Send + 'static,
+    ) -> io::Result<()> {
+        let listen = move || {
+            loop {
+                if let Some(missed) = self.missed() {
+                    handle(missed);
+                }
+                match self.events.blocking_recv() {
+                    Some(Message::Event(event)) => handle(Heard::Event(event)),
+                    Some(Message::Flush(done)) => drop(done.send(())),
+                    None => break,
+                }
+            }
+            self.missed().map(handle);
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(listen).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn heard(listener: &mut Listener<u32>) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(heard) = listener.next().await {
+            all.push(match heard {
+                Heard::Event(event) => event.to_string(),
+                Heard::Missed(events) => format!("missed {events}"),
+            });
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_does_not_listen_delays_nobody_and_knows_how_much_it_missed() {
+        let mut events = Events::default();
+        let (mut slow, mut fast) = (events.listen(2), events.listen(100));
+        (0..5).for_each(|number| events.tell(number));
+        drop(events);
+        assert_eq!(heard(&mut fast).await, ["0", "1", "2", "3", "4"]);
+        assert_eq!(heard(&mut slow).await, ["missed 3", "0", "1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_waits_for_every_listener_but_not_for_one_that_hangs() {
+        let mut events = Events::default();
+        let mut listener = events.listen(100);
+        events.tell(1);
+        let listening = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            heard(&mut listener).await
+        });
+        events.flush(Duration::from_secs(60)).await;
+        let hanging = events.listen(100);
+        let started = tokio::time::Instant::now();
+        events.flush(Duration::from_secs(60)).await;
+        assert_eq!(started.elapsed().as_secs(), 60);
+        drop((events, hanging));
+        assert_eq!(listening.await.unwrap(), ["1"]);
+    }
+}

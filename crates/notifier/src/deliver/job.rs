@@ -1,0 +1,259 @@
+//! One delivery while it is being made, and what follows from an attempt. Pure: attempts are made elsewhere.
+
+use std::any::Any;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use tokio::time::Instant;
+
+use super::error::{AttemptError, Then, Unfinished};
+use super::retry_policy::Schedule;
+use crate::base::text::panic_text;
+use crate::model::{Cause, Delivery, Endpoint, Outcome};
+
+/// Waits before the health of a starting container is looked up again, where no queue waits instead: a minute in all,
+/// because Docker's first check comes after 30 s unless the task definition says otherwise.
+const HEALTH_AGAIN_AFTER: [Duration; 6] = [
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(15),
+    Duration::from_secs(25),
+];
+
+/// A delivery that has not ended: where its task was found last, and what its attempts came to.
+#[derive(Debug)]
+pub struct DeliveryJob {
+    pub(super) endpoint: Endpoint,
+    /// Whether the task is looked up again before the next attempt.
+    pub(super) rechecks: bool,
+    /// Whether the attempt under way has come to its request.
+    pub(super) is_called: bool,
+    /// HTTP requests that were made before this job.
+    before: u32,
+    /// HTTP requests that this job made.
+    requests: u32,
+    /// Attempts that count towards the limit.
+    attempts: u32,
+    /// Lookups of a container that was starting.
+    lookups: usize,
+    /// Why the last attempt failed, and how long it took.
+    last: Option<AttemptError>,
+    latency: Duration,
+}
+
+/// How one attempt went.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) latency: Duration,
+    pub(super) result: Result<StatusCode, AttemptError>,
+}
+
+/// When a delivery may go on after its attempts here are used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Another round may follow: when the attempts are used up, the delivery is unfinished rather than failed.
+    pub more: bool,
+    /// No attempt begins after this, and one under way ends here.
+    pub deadline: Option<Instant>,
+}
+
+/// What follows from an attempt.
+#[derive(Debug)]
+pub enum Next {
+    /// The delivery has ended.
+    Settle(Delivery),
+    /// Another attempt follows after this wait.
+    Retry(Duration),
+    /// The delivery has not ended, and no attempt follows in this round.
+    Return(Unfinished),
+}
+
+impl DeliveryJob {
+    /// A delivery to an endpoint whose address ECS named just now.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            rechecks: false,
+            is_called: false,
+            before: 0,
+            requests: 0,
+            attempts: 0,
+            lookups: 0,
+            last: None,
+            latency: Duration::ZERO,
+        }
+    }
+
+    /// The same delivery after earlier rounds, in which so many requests were made.
+    #[must_use]
+    pub fn after_requests(self, before: u32) -> Self {
+        Self { before, ..self }
+    }
+
+    /// The same delivery to an address that is no longer fresh: the task is looked up before the first attempt too.
+    #[must_use]
+    pub fn rechecked(self, rechecks: bool) -> Self {
+        Self { rechecks, ..self }
+    }
+
+    /// Where the task was found last.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// How it stands: no outcome, the requests made, and why the last attempt failed.
+    #[must_use]
+    pub fn pending(&self) -> Delivery {
+        let last = self.last.as_ref();
+        Delivery {
+            reason: last.map(AttemptError::reason),
+            cause: last.map(AttemptError::cause),
+            status: last.and_then(AttemptError::status).map(|status| status.as_u16()),
+            attempts: Some(self.before + self.requests).filter(|requests| *requests > 0),
+            ..Delivery::from(&self.endpoint)
+        }
+    }
+
+    /// How it stands when nobody goes on with it; `in_attempt` when it was cut off in one.
+    #[must_use]
+    pub fn interrupted(&self, in_attempt: bool) -> Delivery {
+        let is_called = in_attempt && self.is_called;
+        let pending = self.pending();
+        let requests = pending.requests() + u32::from(is_called);
+        let reason = match (is_called, &pending.reason) {
+            (true, _) => "interrupted before it answered: it may have taken the event".to_owned(),
+            (false, Some(why)) => format!("interrupted before another attempt: {why}"),
+            (false, None) => "interrupted before it was called".to_owned(),
+        };
+        let attempts = Some(requests).filter(|requests| *requests > 0);
+        Delivery { reason: Some(reason), cause: Some(Cause::Interrupted), attempts, ..pending }
+    }
+
+    /// The end of a delivery whose attempt panicked.
+    #[must_use]
+    pub fn panicked(&self, panic: &(dyn Any + Send)) -> Delivery {
+        Delivery {
+            outcome: Some(Outcome::Failed),
+            reason: Some(format!("a fault in the notifier: {}", panic_text(panic))),
+            cause: Some(Cause::Fault),
+            attempts: Some(self.before + self.requests),
+            status: None,
+            latency: Some(Duration::ZERO),
+            ..Delivery::from(&self.endpoint)
+        }
+    }
+
+    /// The end of a delivery that cannot go back to a queue.
+    #[must_use]
+    pub fn failed(&self, unfinished: &Unfinished) -> Delivery {
+        let last = unfinished.last.as_ref();
+        let status = last.and_then(AttemptError::status);
+        self.settled(Outcome::Failed, last, status)
+    }
+
+    /// That no attempt was made, because the time ran out before.
+    pub(super) fn late(&mut self) -> Unfinished {
+        Unfinished { attempts: self.requests, wait: None, last: self.last.take() }
+    }
+
+    /// What follows from an attempt. `spread`, from 0.0 to 1.0, picks a point of the wait; `can_move` tells whether a
+    /// task can be looked up again.
+    pub(super) fn note(
+        &mut self,
+        attempt: Attempt,
+        round: Round,
+        policy: &Schedule,
+        spread: f64,
+        can_move: bool,
+    ) -> Next {
+        self.rechecks = true;
+        self.latency = attempt.latency;
+        let error = match attempt.result {
+            Ok(status) => {
+                self.requests += 1;
+                return Next::Settle(self.settled(Outcome::Delivered, None, Some(status)));
+            }
+            Err(error) => error,
+        };
+        self.requests += u32::from(error.was_attempted());
+        if error.is_starting() {
+            self.lookups += 1;
+        } else {
+            self.attempts += 1;
+        }
+        let asked = match error.then() {
+            Then::Settle(outcome) => return self.ended(outcome, &error),
+            // The same stranger would answer again.
+            Then::Again(_) if error.is_misdirected() && !can_move => {
+                return self.ended(Outcome::Failed, &error);
+            }
+            Then::Again(asked) => asked,
+        };
+        match self.wait(&error, asked, round, policy, spread) {
+            Some(wait) if round.deadline.is_some_and(|end| Instant::now() + wait >= end) => {
+                Next::Return(Unfinished { attempts: self.requests, wait: Some(wait), last: Some(error) })
+            }
+            Some(wait) => {
+                self.last = Some(error);
+                Next::Retry(wait)
+            }
+            None if round.more || error.is_ours() => {
+                Next::Return(Unfinished { attempts: self.requests, wait: asked, last: Some(error) })
+            }
+            None => {
+                let outcome = if error.is_starting() { Outcome::Skipped } else { Outcome::Failed };
+                self.ended(outcome, &error)
+            }
+        }
+    }
+
+    /// How long to wait before another attempt; `None` when the attempts of this round are used up. Where more rounds may
+    /// follow, a longer wait that the task asks for is left to them. The queue waits for a starting container, if there is one.
+    fn wait(
+        &self,
+        error: &AttemptError,
+        asked: Option<Duration>,
+        round: Round,
+        policy: &Schedule,
+        spread: f64,
+    ) -> Option<Duration> {
+        if error.is_starting() {
+            let waits = if round.is_queued() { &[][..] } else { &HEALTH_AGAIN_AFTER };
+            return waits.get(self.lookups.saturating_sub(1)).copied();
+        }
+        let wait = policy.wait_before(self.attempts + 1, asked, spread)?;
+        (!round.more || asked <= Some(policy.asked_most)).then_some(wait)
+    }
+
+    fn ended(&self, outcome: Outcome, error: &AttemptError) -> Next {
+        Next::Settle(self.settled(outcome, Some(error), error.status()))
+    }
+
+    fn settled(
+        &self,
+        outcome: Outcome,
+        error: Option<&AttemptError>,
+        status: Option<StatusCode>,
+    ) -> Delivery {
+        Delivery {
+            outcome: Some(outcome),
+            reason: error.map(AttemptError::reason),
+            cause: error.map(AttemptError::cause),
+            attempts: Some(self.before + self.requests),
+            status: status.map(|status| status.as_u16()),
+            latency: Some(self.latency),
+            ..Delivery::from(&self.endpoint)
+        }
+    }
+}
+
+impl Round {
+    /// Whether the delivery can go back to a queue.
+    fn is_queued(self) -> bool {
+        self.more || self.deadline.is_some()
+    }
+}
