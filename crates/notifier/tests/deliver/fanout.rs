@@ -97,11 +97,11 @@ async fn clones_and_single_deliveries_share_one_limit() {
     let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
     let deliverer = deliverer(&DeliveryOptions { concurrency: 3, ..patient() });
     let (broadcast, progress, other) = (broadcast(), Progress::default(), deliverer.clone());
-    let single = endpoint(server.address);
+    let mut single = DeliveryJob::new(endpoint(server.address));
     let (one, two, three) = tokio::join!(
         deliver_all(&deliverer, &broadcast, tasks(&server, 20), &progress),
         deliver_all(&other, &broadcast, tasks(&server, 20), &progress),
-        other.deliver(&broadcast, &mut DeliveryJob::new(single.clone()), &progress, Round::default()),
+        other.deliver(&broadcast, &mut single, &progress, Round::default()),
     );
     assert_eq!((one.len(), two.len(), three.unwrap().outcome), (20, 20, Some(Outcome::Delivered)));
     assert_eq!(server.most_open(), 3);
