@@ -23,7 +23,7 @@ if uri := os.environ.get("ECS_CONTAINER_METADATA_URI_V4"):
 
 
 def is_signed(delivery, timestamp, signatures, body):
-    """Whether one of the keys made one of the signatures within the last five minutes."""
+    """Returns whether one of the keys made one of the signatures within the last five minutes."""
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > AGE_SECONDS_MAX:
         return False
     signed = f"{delivery}.{timestamp}.".encode() + body
@@ -33,7 +33,7 @@ def is_signed(delivery, timestamp, signatures, body):
 
 
 def accept(delivery, event):
-    """Queues an event that was not seen before; returns the status to answer."""
+    """Queues a new event; returns the status to answer."""
     now = time.monotonic()
     with lock:
         while seen and (len(seen) >= SEEN_MAX or now - next(iter(seen.values())) > SEEN_SECONDS):
@@ -49,7 +49,7 @@ def accept(delivery, event):
 
 
 class Notify(BaseHTTPRequestHandler):
-    timeout = BODY_SECONDS_MAX  # For one read, the head's included.
+    timeout = BODY_SECONDS_MAX  # For each read, also of the head.
 
     def answer(self):
         self.reply(self.judge())
@@ -57,7 +57,7 @@ class Notify(BaseHTTPRequestHandler):
     do_POST = do_GET = do_PUT = do_PATCH = do_DELETE = answer
 
     def judge(self):
-        """The status to answer. The body is read first: closing a connection before that may lose the answer."""
+        """Returns the status to answer. Reads the body first: closing a connection before that may lose the answer."""
         length = self.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             return 413
@@ -85,7 +85,7 @@ class Notify(BaseHTTPRequestHandler):
         return accept(delivery, event)
 
     def read(self, length):
-        """The body, or TimeoutError when it has not come after five seconds, however it trickles."""
+        """Returns the body; raises TimeoutError when it is not complete after five seconds."""
         until, body = time.monotonic() + BODY_SECONDS_MAX, b""
         while len(body) < length:
             left = until - time.monotonic()
