@@ -1,11 +1,11 @@
-//! A complete service that accepts the events of ecs-task-notifier: it keeps prices in a cache, and drops what an event
-//! names.
+//! A complete service that accepts the events of ecs-task-notifier. It keeps prices in a cache, and drops the prices
+//! of the articles in an event.
 //!
-//! | variable | holds |
+//! | variable | content |
 //! | --- | --- |
 //! | `NOTIFIER_VERIFYING_KEYS` | one or more keys, `whsec_…` or `whpk_…`, separated by white space |
 //! | `ECS_CONTAINER_METADATA_URI_V4` | set by ECS; without it, events for any task are accepted |
-//! | `LISTEN` | where to listen; `127.0.0.1:8080` when not set |
+//! | `LISTEN` | address and port to listen on; default `127.0.0.1:8080` |
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,24 +21,24 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-/// ECS kills a container 30 seconds after it asked it to stop, unless the task definition says otherwise.
+/// By default ECS kills a container 30 seconds after SIGTERM; the task definition can change this.
 const GRACE: Duration = Duration::from_secs(20);
 
 type Prices = Arc<RwLock<HashMap<String, u32>>>;
 
-/// What the events of type `com.example.prices.changed` carry.
+/// Data of the events of type `com.example.prices.changed`.
 #[derive(serde::Deserialize)]
 struct Changed {
     articles: Vec<String>,
 }
 
-/// The Notify API. An error would make the notifier's next attempt reach this function again.
+/// The Notify API. After an error, the notifier's next attempt calls this function again.
 async fn changed(
     State(prices): State<Prices>,
     notification: Notification,
 ) -> Result<(), (StatusCode, String)> {
     let event = notification.event();
-    info!(event.id = event.id().as_str(), "Told of {}", event.kind());
+    info!(event.id = event.id().as_str(), "Received {}", event.kind());
     if event.kind() != "com.example.prices.changed" {
         return Ok(());
     }
@@ -52,7 +52,7 @@ async fn changed(
     Ok(())
 }
 
-/// What everybody else asks this service for.
+/// The service's own API: returns the price of an article.
 async fn price(State(prices): State<Prices>, Path(article): Path<String>) -> String {
     let cached = prices.read().ok().and_then(|prices| prices.get(&article).copied());
     let price = cached.unwrap_or_else(|| 100 + u32::try_from(article.len()).unwrap_or_default());
@@ -63,7 +63,7 @@ async fn price(State(prices): State<Prices>, Path(article): Path<String>) -> Str
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "the one place of this service that reads its environment")]
+#[expect(clippy::disallowed_methods, reason = "the only place in this service that reads its environment")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let keys: VerifyingKeys = std::env::var("NOTIFIER_VERIFYING_KEYS")?.parse()?;

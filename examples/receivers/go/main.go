@@ -26,10 +26,10 @@ var (
 	task    struct{ TaskARN string } // Empty outside ECS.
 	waiting = make(chan event, 100)
 	mutex   sync.Mutex
-	seen    = map[string]bool{} // What was accepted in the last hour.
+	seen    = map[string]bool{} // Ids accepted in the last hour.
 )
 
-// accept queues an event that was not seen before, and says how to answer.
+// accept queues a new event, and returns the status to answer.
 func accept(id string, e event) int {
 	mutex.Lock()
 	defer mutex.Unlock()
@@ -46,12 +46,12 @@ func accept(id string, e event) int {
 	}
 }
 
-// judge says how to answer a request with this body.
+// judge returns the status to answer to a request with this body.
 func judge(body []byte, header http.Header) int {
 	var e event
 	signed := func(key *standardwebhooks.Webhook) bool { return key.Verify(body, header) == nil }
 	switch {
-	case !slices.ContainsFunc(keys, signed): // By one of the keys, within the last five minutes.
+	case !slices.ContainsFunc(keys, signed): // Signed by none of the keys within the last five minutes.
 		return http.StatusUnauthorized
 	case json.Unmarshal(body, &e) != nil:
 		return http.StatusBadRequest
@@ -95,7 +95,7 @@ func main() {
 			log.Printf("%s: %s", e.Type, e.Data)
 		}
 	}()
-	http.HandleFunc("POST /v1.0/notify", notify) // Any other method is answered 405.
+	http.HandleFunc("POST /v1.0/notify", notify) // The server answers 405 to any other method.
 	address := "127.0.0.1:" + cmp.Or(os.Getenv("PORT"), "8080")
 	must(0, (&http.Server{Addr: address, ReadTimeout: 5 * time.Second}).ListenAndServe())
 }

@@ -11,7 +11,7 @@ const waitingMost = 100;
 const seen = new Map(); // A Map keeps the order of insertion: the oldest comes first.
 let waiting = 0;
 
-/** The ARN of this task, or undefined outside ECS. */
+/** Returns the ARN of this task, or undefined outside ECS. */
 async function ownTask() {
   const uri = process.env.ECS_CONTAINER_METADATA_URI_V4;
   if (uri === undefined) return undefined;
@@ -19,18 +19,18 @@ async function ownTask() {
   return (await answer.json()).TaskARN;
 }
 
-/** The event, when one of the keys signed this body within the last five minutes. */
+/** Returns the event if one of the keys signed this body within the last five minutes. */
 function verified(request) {
   for (const key of keys) {
     try {
       return key.verify(request.body.toString(), request.headers);
     } catch (error) {
-      if (error instanceof SyntaxError) throw error; // The signature fits, but the body is no JSON.
-    } // The library throws several kinds for a malformed header; all of them mean no.
+      if (error instanceof SyntaxError) throw error; // The signature matches, but the body is not JSON.
+    } // The library throws several types for a malformed header; all of them mean: not verified.
   }
 }
 
-/** Whether this delivery was not seen before. Forgets the old ones. */
+/** Returns whether this delivery is new. Forgets old deliveries. */
 function first(delivery) {
   for (const [id, at] of seen) {
     if (seen.size < rememberMost && Date.now() - at <= rememberMs) break;
@@ -64,6 +64,6 @@ app.post("/v1.0/notify", (request, response) => {
   response.status(202).send("accepted\n");
 });
 app.all("/v1.0/notify", (_, response) => response.status(405).set("Allow", "POST").send("only POST is accepted here\n"));
-// Node waits five minutes for a request that never ends, and looks twice a minute, unless told otherwise.
+// By default Node waits five minutes for an unfinished request, and checks twice a minute.
 const limits = { requestTimeout: 5000, connectionsCheckingInterval: 1000 };
 createServer(limits, app).listen(Number(process.env.PORT ?? 8080), "127.0.0.1");

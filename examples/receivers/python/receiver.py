@@ -23,19 +23,19 @@ if uri := os.environ.get("ECS_CONTAINER_METADATA_URI_V4"):
 
 
 def verified(body: bytes) -> dict:
-    """The event, when one of the keys signed this body within the last five minutes."""
+    """Returns the event if one of the keys signed this body within the last five minutes."""
     for key in keys:
         try:
             return key.verify(body, dict(request.headers))
-        except json.JSONDecodeError:  # The signature fits, and the library parses the body only after that.
+        except json.JSONDecodeError:  # The signature matches: the library parses the body only after that.
             abort(400, "not JSON")
-        except Exception:  # The library raises several kinds for a malformed header; all of them mean no.
+        except Exception:  # The library raises several types for a malformed header; all of them mean: not verified.
             continue
     abort(401, "no signature matches")
 
 
 def first(delivery: str) -> bool:
-    """Whether this delivery was not seen in the last hour, nor among the last 10,000."""
+    """Returns whether this delivery is new. Remembers at most 10,000 deliveries of the last hour."""
     now = time.monotonic()
     with lock:
         while seen and (len(seen) >= 10_000 or now - next(iter(seen.values())) > 3600):
@@ -67,5 +67,5 @@ def notify():
 
 
 if __name__ == "__main__":
-    WSGIRequestHandler.timeout = 5  # Seconds of silence after which a request is given up.
+    WSGIRequestHandler.timeout = 5  # Ends a request after so many seconds without data.
     app.run("127.0.0.1", int(os.environ.get("PORT", "8080")), threaded=True)

@@ -32,14 +32,14 @@ public class Receiver {
         if (uri != null) task = JSON.readTree(URI.create(uri + "/task").toURL()).get("TaskARN").asText();
     }
 
-    /** Whether one of the keys signed this body within the last five minutes. */
+    /** Returns whether one of the keys signed this body within the last five minutes. */
     private boolean verified(String body, Map<String, List<String>> headers) {
         HttpHeaders read = HttpHeaders.of(headers, (name, value) -> true);
         for (Webhook key : keys) {
             try {
                 key.verify(body, read);
                 return true;
-            } catch (Exception no) { // Several kinds for a malformed header; all of them mean no.
+            } catch (Exception no) { // Several types for a malformed header; all of them mean: not verified.
             }
         }
         return false;
