@@ -1,4 +1,4 @@
-"""Tests target/dist as a user takes it: `make test-release`.
+"""Tests target/dist as a user would: `make test-release`.
 
 Files for this machine's processor are installed and run; those for others are only inspected.
 """
@@ -23,7 +23,7 @@ ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
 
 
 def elf(content):
-    """The processor of an ELF program, and whether it needs a dynamic loader."""
+    """Returns the processor of an ELF program, and whether it needs a dynamic loader."""
     assert content[:5] == b"\x7fELF\x02", "not a 64-bit ELF program"
     (machine,) = struct.unpack_from("<H", content, 18)
     (offset,) = struct.unpack_from("<Q", content, 32)
@@ -40,7 +40,7 @@ def check_sums(directory):
 
 
 def check_program(path, target, scratch):
-    """The archive as docs/install.md says to take it."""
+    """Unpacks and runs the archive as docs/install.md describes."""
     with tarfile.open(path) as archive:
         archive.extractall(scratch)
     folder = scratch / path.name.removesuffix(".tar.gz")
@@ -64,7 +64,7 @@ def check_function(path, architecture):
 
 
 def check_wheel(path, scratch):
-    """Installed into an environment with nothing in it, and run as `uvx` does."""
+    """Installs the wheel into an empty environment, and runs it as `uvx` does."""
     subprocess.run([sys.executable, "-m", "venv", scratch / "fresh"], check=True)
     pip = [scratch / "fresh" / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "install", "--no-index", path], check=True)
@@ -80,7 +80,7 @@ def demo(command, environment):
 
 
 def check_image(path, targets):
-    """An index with one image for each program that was built, whose only program is that one."""
+    """Checks the index: one image for each built program, with the right platform and configuration."""
     with tarfile.open(path) as archive:
         blob = lambda digest: json.load(archive.extractfile(f"blobs/{digest.replace(':', '/')}"))
         index = json.load(archive.extractfile("index.json"))
@@ -104,11 +104,11 @@ def check_bill_of_materials(path):
     document = json.loads(text)
     names = {component["name"] for component in document["components"]}
     assert {"tokio", "rustls", "aws-sdk-sqs", "lambda_runtime", "sqlite"} <= names, "crates are missing"
-    assert not names & {"proptest", "clap_derive", "cc"}, "tools of the build are listed as if they were linked"
+    assert not names & {"proptest", "clap_derive", "cc"}, "the bill lists build tools as linked"
 
 
 def check_binstall():
-    """The addresses that `cargo binstall` makes are those of a release's files."""
+    """Checks that `cargo binstall` computes the URLs of the release's files."""
     text = (dist.ROOT / "crates" / "cli" / "Cargo.toml").read_text()
     binstall = dict(re.findall(r'^(pkg-url|bin-dir) = "(.+)"$', text, re.MULTILINE))
     target = "x86_64-unknown-linux-musl"
@@ -120,7 +120,7 @@ def check_binstall():
 
 
 def check_strictness():
-    """A machine that lacks something says so, and with --strict fails."""
+    """Checks that a missing tool is reported, and is an error with --strict."""
     release = [sys.executable, dist.ROOT / "packaging" / "release.py", "programs", "--targets", "aarch64-apple-darwin"]
     plain = subprocess.run(release, capture_output=True, text=True)
     strict = subprocess.run([*release, "--strict"], capture_output=True, text=True)
@@ -163,7 +163,7 @@ def main():
         check_image(dist.DIST / dist.image_archive(), targets)
         done.append("image")
     assert targets, "target/dist holds no program: run `make release` first"
-    print(f"good: {', '.join(done)}, bill of materials, checksums, the names for `cargo binstall`")
+    print(f"good: {', '.join(done)}, bill of materials, checksums, URLs of `cargo binstall`")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a release consists of: file names, which are promises, and archives that come out the same twice."""
+"""The files of a release: their names, which users rely on, and reproducible archives."""
 
 import gzip
 import hashlib
@@ -15,25 +15,25 @@ DIST = ROOT / "target" / "dist"
 NAME = "ecs-task-notifier"
 SUMS = "SHA256SUMS"
 
-# Rust's targets, and the platforms that Python's wheels and container images name for them. The Linux programs are
-# static, so one wheel serves glibc and musl.
+# Rust targets, and their platform tags in Python wheels. The Linux programs are static, so one wheel serves glibc and
+# musl.
 WHEEL_PLATFORMS = {
     "x86_64-unknown-linux-musl": "manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_1_x86_64",
     "aarch64-unknown-linux-musl": "manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64",
     "x86_64-apple-darwin": "macosx_10_12_x86_64",
     "aarch64-apple-darwin": "macosx_11_0_arm64",
 }
-# The processors of the functions, as AWS Lambda names them, and Rust's targets.
+# Processors of the functions in AWS Lambda's names, and their Rust targets.
 FUNCTION_TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
 
 def version():
-    """The workspace's version, from Cargo.toml."""
+    """Returns the version of the workspace, from Cargo.toml."""
     return re.search(r'^version = "([^"]+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
 
 
 def functions():
-    """The names of the Lambda functions, from the Terraform module."""
+    """Returns the names of the Lambda functions, from the Terraform module."""
     stages = json.loads((ROOT / "infra" / "terraform" / "stages.json").read_text())
     return [stage["function"] for stage in stages.values()]
 
@@ -59,13 +59,13 @@ def bill_of_materials():
 
 
 def timestamp():
-    """Seconds since 1970 that every archive carries: those of the commit."""
+    """Returns the timestamp of every archive, in seconds since 1970: the time of the commit."""
     shown = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
     return int(shown.stdout or 0)
 
 
 def write_tar_gz(path, folder, files):
-    """Packs `files`, pairs of name and (bytes, mode), below `folder`."""
+    """Packs `files`, a map of name to (bytes, mode), into a tar archive below `folder`."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, (content, mode) in sorted(files.items()):
@@ -76,7 +76,7 @@ def write_tar_gz(path, folder, files):
 
 
 def write_zip(path, files):
-    """Packs `files`, pairs of name and (bytes, mode)."""
+    """Packs `files`, a map of name to (bytes, mode), into a zip archive."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (content, mode) in files.items():
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

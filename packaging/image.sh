@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the daemon's image from the release's static programs, writes it to an OCI archive, and runs it where it can.
-#   packaging/image.sh ARCHIVE PROCESSOR...     processors: x86_64 aarch64; one that was not built is an error
+# Builds the daemon's image from the release's static programs, writes it to an OCI archive, and runs it if this machine can.
+#   packaging/image.sh ARCHIVE PROCESSOR...     processors: x86_64 aarch64; a missing program is an error
 # `IMAGE` names the image. Needs buildah, or docker with buildx.
 set -eu
 cd "$(dirname "$0")/.."
@@ -27,7 +27,7 @@ done
 
 rm -f "$archive"
 if command -v buildah >/dev/null; then
-    # Neither a daemon nor more privileges than the build itself has.
+    # Needs no daemon and no further privileges.
     export STORAGE_DRIVER=vfs
     buildah manifest rm "$image" >/dev/null 2>&1 || buildah rmi "$image" >/dev/null 2>&1 || true
     buildah build --quiet --isolation chroot --platform "$platforms" --manifest "$image" .

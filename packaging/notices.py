@@ -1,4 +1,4 @@
-"""The licence texts of everything that is linked into the program, which its licences ask to come along."""
+"""Collects the licence texts of all linked crates, which their licences require with the program."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice)", re.IGNORECASE)
 
 
 def text():
-    """Each text once, after the crates that it belongs to."""
+    """Returns each text once, after the names of its crates."""
     folders = {(one["name"], one["version"]): pathlib.Path(one["manifest_path"]).parent for one in sbom.packages()}
     _, licences = sbom.linked()
     owners = {}
@@ -20,7 +20,7 @@ def text():
     named = {owner for all in owners.values() for owner in all}
     lines = [f"{name} {version}: {licences[name, version]}" for name, version in sorted(licences)]
     bare = [line for line in lines if line.split(":")[0] not in named]
-    parts = ["The program links these crates. Those without a text of their own below give their licence by name:"]
+    parts = ["The program links these crates. The following have no licence text below, only the name of a licence:"]
     parts += ["\n".join(bare)] if bare else []
     parts += ["\n".join([", ".join(dict.fromkeys(crates)), "", licence]) for licence, crates in owners.items()]
     return f"\n\n{'-' * 80}\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""Draws docs/demo.svg from what `demo` prints; with --check says whether the picture still shows that.
+"""Draws docs/demo.svg from the output of `demo`; with --check verifies that the picture matches the output.
 
     python3 packaging/picture.py target/debug/ecs-task-notifier [--check]
 """
@@ -18,12 +18,12 @@ text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 .b { font-weight: bold } .d { fill: #8b929e } .r { fill: #f07178 } .g { fill: #a5d076 } .y { fill: #e6c067 }"""
 CLASSES = {"1": "b", "2": "d", "31": "r", "32": "g", "33": "y"}
 SEQUENCE = re.compile(r"\x1b\[([\d;]*)m")
-# What differs from run to run: latencies, the loopback network, and with them the columns' widths.
+# Values that differ from run to run: latencies, the loopback network, and so the widths of the columns.
 CHANCE = [(r"\d+(\.\d+)? m?s\b", "TIME"), (r"127\.\d+\.", "127.N."), (r"\s+", " ")]
 
 
 def end_of_demo(program):
-    """The report up to its totals, and the demo's own verdict."""
+    """Returns the report up to its totals, and the last line of the demo."""
     environment = os.environ | {"COLUMNS": str(COLUMNS)}
     command = [program, "demo", "--color", "always"]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -37,7 +37,7 @@ def draw(lines):
     height = 2 * MARGIN_PX + LINE_PX * (len(lines) + 1)
     width = 2 * MARGIN_PX + CHARACTER_PX * COLUMNS
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" role="img">'
-    yield f"<title>What `ecs-task-notifier demo` prints at its end</title>\n<style>\n{STYLE}\n</style>"
+    yield f"<title>The last lines of `ecs-task-notifier demo`</title>\n<style>\n{STYLE}\n</style>"
     yield f'<rect width="{width:g}" height="{height}" rx="8" fill="#1e2229"/>'
     for number, line in enumerate(["$ uvx ecs-task-notifier demo", *lines], 1):
         yield f'<text x="{MARGIN_PX}" y="{MARGIN_PX + LINE_PX * number - 5}" xml:space="preserve">{spans(line)}</text>'
@@ -56,7 +56,7 @@ def spans(line):
 
 
 def said(svg):
-    """The words of a picture without what chance decides."""
+    """Returns the words of a picture without the values that differ from run to run."""
     lines = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in re.findall(r"<text.*?</text>", svg)]
     for pattern, instead in CHANCE:
         lines = [re.sub(pattern, instead, line).strip() for line in lines]
@@ -68,7 +68,7 @@ def main():
     drawn = "\n".join(draw(end_of_demo(program))) + "\n"
     if flags == ["--check"]:
         if said(PICTURE.read_text()) != said(drawn):
-            sys.exit(f"{PICTURE} does not show what the demo prints: run `make picture`")
+            sys.exit(f"{PICTURE} does not match the output of the demo: run `make picture`")
     else:
         PICTURE.write_text(drawn)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copies the release's image, every platform of it, into a registry, and says its digest to a workflow of GitHub.
+# Copies the release's image for every platform into a registry, and passes its digest to a GitHub workflow.
 #   packaging/push-image.sh REPOSITORY     REGISTRY_USER and REGISTRY_PASSWORD are its credentials
 set -eu
 cd "$(dirname "$0")/.."

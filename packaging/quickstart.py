@@ -1,6 +1,6 @@
-"""Plays the quickstart of docs/deploy.md on emulators, its file and its commands word for word: `make test-quickstart`.
+"""Runs the quickstart of docs/deploy.md on emulators, its file and its commands word for word: `make test-quickstart`.
 
-MiniStack stands for AWS, the simulator for ECS and the tasks, `TF` for terraform, target/dist for what was released.
+MiniStack replaces AWS, the simulator replaces ECS and the tasks, `TF` names terraform, and target/dist replaces the release.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ name = "app"
 ports = [8080]
 labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }
 """
-# What the emulators need, and no account: Terraform merges it into the file of the guide.
+# Settings that only the emulators need. Terraform merges them into the file of the guide.
 OVERRIDE = """
 module "notifier" {{
   architecture       = "{architecture}"
@@ -50,7 +50,7 @@ module "notifier" {{
 
 
 def guide():
-    """The file and the commands of the section, as a reader would copy them."""
+    """Returns the file and the commands of the section, as a reader would copy them."""
     text = (dist.ROOT / "docs" / "deploy.md").read_text()
     section = re.split(r"^## Quickstart.*\n", text, flags=re.MULTILINE)[1].split("\n## ")[0]
     (file,) = re.findall(r"```hcl\n(.*?)```", section, re.DOTALL)
@@ -67,7 +67,7 @@ def free_port():
 
 @contextlib.contextmanager
 def running(port, command, environment):
-    """A server that listens on `port` as long as the block lasts."""
+    """Runs a server that listens on `port` for the duration of the block."""
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + SECONDS_MAX
@@ -83,7 +83,7 @@ def running(port, command, environment):
 
 
 def publish_module(home):
-    """A repository that stands for the published one, with the module as it is here under the version's tag."""
+    """Creates a stand-in for the published repository, with the current module under the version's tag."""
     published = home / "published"
     shutil.copytree(
         dist.ROOT / "infra" / "terraform",
@@ -97,13 +97,13 @@ def publish_module(home):
 
 
 def environment(home):
-    """Tools, caches and configuration below `home`; nothing of this machine's account."""
+    """Returns an environment with tools, caches and configuration below `home`, and no account of this machine."""
     tools = home / "tools"
     tools.mkdir()
     (tools / "uv").symlink_to(dist.ROOT / ".venv-release" / "bin" / "uv")
     (tools / "aws").symlink_to(dist.ROOT / ".venv-release" / "bin" / "aws")
     terraform = shutil.which(os.environ.get("TF", "terraform"))
-    # A stand-in for terraform looks for the real one on PATH, and must not find itself.
+    # A stand-in for terraform searches PATH for the real terraform, and must not find itself.
     (tools / "terraform").write_text(f'#!/bin/sh\nPATH="{os.environ["PATH"]}" exec "{os.path.realpath(terraform)}" "$@"\n')
     (tools / "terraform").chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if name.startswith("TF_OFFLINE") or name == "XDG_CACHE_HOME"}
@@ -125,7 +125,7 @@ def environment(home):
 
 
 def play(command, folder, variables):
-    """Runs one command as it stands; whoever is asked says yes. Returns what it printed."""
+    """Runs one command unchanged and answers its questions with yes. Returns its output."""
     print(f"$ {command}", flush=True)
     shown = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -150,7 +150,7 @@ def main():
         program = home / released.removesuffix(".tar.gz") / dist.NAME
         port = free_port()
         simulate = [program, "simulate", "--fleet", home / "fleet.toml", "--listen", f"127.0.0.1:{port}"]
-        # It is killed in the end: what it keeps for its users goes with `home`.
+        # It is killed in the end, so its temporary files must be below `home`.
         ecs = servers.enter_context(running(port, simulate, variables | {"TMPDIR": str(home)}))
         port = free_port()
         ministack = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}

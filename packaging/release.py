@@ -1,6 +1,7 @@
-"""Builds what a release consists of into target/dist: `make release`.
+"""Builds the files of a release into target/dist: `make release`.
 
-Each step builds what this machine can, and says what it left out and why. With --strict anything left out is a failure.
+Each step builds the files that this machine can build, and lists what it left out and why. With --strict anything left
+out is an error.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def leave_out(what, why):
 
 
 def has_target(target):
-    """Whether Rust can build for the target, which rustup adds where it may."""
+    """Returns whether Rust can build for the target, after rustup has tried to add it."""
     shown = subprocess.run(["rustc", "--print", "target-libdir", "--target", target], capture_output=True, text=True)
     if shown.returncode == 0 and any(pathlib.Path(shown.stdout.strip()).glob("libstd-*")):
         return True
@@ -45,7 +46,7 @@ def target_directory():
 
 
 def build_program(target):
-    """Builds the program for one target; returns its path, or None where this machine cannot."""
+    """Builds the program for one target; returns its path, or None if this machine cannot build it."""
     if target.endswith("apple-darwin") and platform.system() != "Darwin":
         return leave_out(f"the program for {target}", "it is built on macOS")
     if not has_target(target):
@@ -62,7 +63,7 @@ def runs_here(target):
 
 
 def extras(program):
-    """What `program`, which runs here, says about itself: completions and manual pages."""
+    """Returns the completions and manual pages that `program` prints; it must run on this machine."""
     files = {}
     for shell, name in SHELLS.items():
         shown = subprocess.run([program, "completions", shell], check=True, capture_output=True).stdout
@@ -75,7 +76,7 @@ def extras(program):
 
 
 def programs(targets):
-    """Archives and wheels of the program."""
+    """Builds the archives and wheels of the program."""
     built = {target: program for target in targets if (program := build_program(target))}
     if not built:
         return
@@ -93,7 +94,7 @@ def programs(targets):
 
 
 def functions(architectures):
-    """The Lambda functions' archives."""
+    """Builds the archives of the Lambda functions."""
     for architecture in architectures:
         if not has_target(dist.FUNCTION_TARGETS[architecture]):
             leave_out(f"the functions for {architecture}", f"Rust lacks {dist.FUNCTION_TARGETS[architecture]}")
@@ -105,7 +106,7 @@ def functions(architectures):
 
 
 def image(targets):
-    """The container image, from the programs that were built."""
+    """Builds the container image from the built programs."""
     architectures = [target.split("-")[0] for target in targets if target.endswith("linux-musl")]
     if not has_image_builder():
         return leave_out("the image", "it needs buildah or a running docker (Debian: `apt-get install buildah`)")
@@ -113,7 +114,7 @@ def image(targets):
 
 
 def has_image_builder():
-    """Whether buildah is here, or docker with a daemon that answers."""
+    """Returns whether buildah is installed, or docker with a running daemon."""
     if shutil.which("buildah"):
         return True
     docker = ["docker", "info"]
@@ -121,7 +122,7 @@ def has_image_builder():
 
 
 def sums():
-    """SHA256SUMS over everything else, and notes that name its own checksum, which the Terraform module asks for."""
+    """Writes SHA256SUMS over all other files, and release notes with its own checksum, which the Terraform module needs."""
     files = sorted(path for path in dist.DIST.iterdir() if path.name != dist.SUMS)
     (dist.DIST / dist.SUMS).write_text("".join(f"{dist.sha256(path)}  {path.name}\n" for path in files))
     archives = f'archives = {{ version = "{dist.version()}", sha256 = "{dist.sha256(dist.DIST / dist.SUMS)}" }}'
@@ -130,7 +131,7 @@ def sums():
 
 
 def words(known):
-    """Reads words of one argument, each of which must be known."""
+    """Returns a parser of one argument with several words, which must all be known."""
 
     def read(text):
         if unknown := [word for word in text.split() if word not in known]:
@@ -144,7 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     steps = ["programs", "functions", "image", "sbom", "sums"]
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {' '.join(steps)}; without one, all of them")
-    parser.add_argument("--strict", action="store_true", help="fail when anything was left out")
+    parser.add_argument("--strict", action="store_true", help="fail if anything was left out")
     parser.add_argument("--tag", help="fail unless this is the version's tag")
     parser.add_argument("--targets", type=words(dist.WHEEL_PLATFORMS), default=PROGRAM_TARGETS, help="of the program")
     parser.add_argument("--architectures", type=words(dist.FUNCTION_TARGETS), default=list(dist.FUNCTION_TARGETS))

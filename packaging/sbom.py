@@ -1,4 +1,4 @@
-"""The release's bill of materials in CycloneDX JSON: every crate that is linked into the program or the functions."""
+"""Writes the release's bill of materials in CycloneDX JSON: every crate linked into the program or the functions."""
 
 import json
 import pathlib
@@ -47,7 +47,7 @@ def write():
 
 
 def linked():
-    """What cargo would link: crates with their dependencies, and their licences. Build tools and macros are left out."""
+    """Returns the linked crates with their dependencies, and their licences. Build tools and macros are left out."""
     graph, licences, above = {}, {}, []
     for package in PACKAGES:
         command = ["cargo", "tree", "--locked", "--package", package, "--target", TARGET, "--prefix", "depth"]
@@ -65,7 +65,7 @@ def linked():
 
 
 def checksums():
-    """The registry's hash of each crate, from Cargo.lock."""
+    """Returns the registry's hash of each crate, from Cargo.lock."""
     entry = re.compile(r'name = "([^"]+)"\nversion = "([^"]+)"\nsource = "[^"]+"\nchecksum = "([^"]+)"')
     return {(name, version): sum for name, version, sum in entry.findall((dist.ROOT / "Cargo.lock").read_text())}
 
@@ -89,14 +89,14 @@ def component(key, licence, checksum):
 
 
 def packages():
-    """Every package of the workspace's graph, as cargo describes it."""
+    """Returns every package of the workspace's graph, in cargo's format."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1"]
     shown = subprocess.run(command, cwd=dist.ROOT, check=True, capture_output=True, text=True).stdout
     return json.loads(shown)["packages"]
 
 
 def sqlite():
-    """SQLite itself, which libsqlite3-sys compiles into the program."""
+    """Returns the entry of SQLite, which libsqlite3-sys compiles into the program."""
     package = next(one for one in packages() if one["name"] == "libsqlite3-sys")
     header = (pathlib.Path(package["manifest_path"]).parent / "sqlite3" / "sqlite3.h").read_text()
     version = re.search(r'#define SQLITE_VERSION\s+"([^"]+)"', header).group(1)

@@ -1,4 +1,4 @@
-"""A Python wheel that holds the program, so that `uvx` and `pipx run` fetch and start it."""
+"""Builds a Python wheel around the program, so that `uvx` and `pipx run` can fetch and start it."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ METADATA = """\
 Metadata-Version: 2.4
 Name: {name}
 Version: {version}
-Summary: Tells every running task of an Amazon ECS fleet something, and reports for each one whether it heard
+Summary: Notifies every running task of an Amazon ECS fleet, and reports the outcome for each one
 License-Expression: Apache-2.0
 License-File: LICENSE
 License-File: THIRD-PARTY-LICENSES.txt
@@ -17,12 +17,12 @@ Project-URL: Repository, https://github.com/ecs-task-notifier/ecs-task-notifier
 Requires-Python: >=3.8
 Description-Content-Type: text/markdown
 
-A load balancer hands a request to one replica. ecs-task-notifier tells **every** running task on Amazon ECS, and reports
-for each one whether it heard. This package holds the program, nothing in Python:
+A load balancer sends a request to one replica. ecs-task-notifier calls **every** running task on Amazon ECS, and reports
+the outcome for each one. This package contains the program, and no Python code:
 
     uvx {name} demo
 
-shows a whole broadcast on this machine, without an AWS account (Linux). See the
+runs a whole broadcast on this machine, without an AWS account (Linux). See the
 [repository](https://github.com/ecs-task-notifier/ecs-task-notifier).
 """
 
@@ -49,5 +49,5 @@ def write(target, program, notices):
 
 
 def digest(content):
-    """A hash as RECORD writes it."""
+    """Returns the hash in the format of RECORD."""
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
