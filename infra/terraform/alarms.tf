@@ -1,10 +1,10 @@
-# What somebody must look at. Alarms on queues serve the daemon too; those on functions come with the functions.
+# Alarms. Those on queues are for the daemon too; those on functions exist only with the functions.
 
 locals {
   function_alarms = var.create_alarms ? local.functions : {}
   ledger_alarms   = var.create_alarms ? local.ledger_count : 0
 
-  # Metrics that an alarm adds up.
+  # Metrics whose sum an alarm compares.
   messages = ["ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesVisible"]
   polls    = ["NumberOfEmptyReceives", "NumberOfMessagesReceived"]
   ledger_throttles = [
@@ -16,7 +16,7 @@ locals {
     { metric = "SystemErrors", operation = trimprefix(operation, "dynamodb:") }
   ]
 
-  # SQS and DynamoDB publish nothing while nothing happens: that is 0.
+  # SQS and DynamoDB publish no values while nothing happens: that counts as 0.
   sums = {
     for name, metrics in {
       messages = local.messages, polls = local.polls, throttles = local.ledger_throttles, errors = local.ledger_errors,
@@ -27,19 +27,19 @@ locals {
 check "alarms_reach_somebody" {
   assert {
     condition     = !var.create || !var.create_alarms || length(var.alarm_topic_arns) > 0
-    error_message = "alarm_topic_arns is empty: alarms go off and nobody is told. Name an SNS topic, or set create_alarms = false."
+    error_message = "alarm_topic_arns is empty, so alarms notify nobody. Set an SNS topic, or create_alarms = false."
   }
 }
 
-# How many letters came, not how many lie there: a letter that comes while others wait for somebody is told as well.
-# CloudWatch fills the newest minute, which has no data yet, with 0; and the metrics of a queue that was idle come up to
-# 15 minutes late. So one growing minute of the last 20 counts.
+# The growth of the number of dead letters, not the number: a new dead letter must notify even if older ones are there.
+# CloudWatch fills the newest minute, which has no data yet, with 0. The metrics of an idle queue come up to 15 minutes
+# late. So one minute with growth among the last 20 triggers the alarm.
 # Source: Amazon SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_dead_letters"
-  alarm_description   = "Stage ${each.key}: messages were given up in the last minutes. OK means that no more came, not that none are there. docs/operate.md, \"Dead letters\", says what to do"
+  alarm_description   = "Stage ${each.key}: messages were moved to the dead letters in the last minutes. OK means that no new ones came, not that none are there. See docs/operate.md, \"Dead letters\""
   evaluation_periods  = 20
   datapoints_to_alarm = 1
   threshold           = 0
@@ -50,7 +50,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
   metric_query {
     id          = "growth"
-    label       = "Dead letters that came"
+    label       = "New dead letters"
     expression  = "DIFF(${local.sums.messages})"
     return_data = true
   }
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_metric_alarm" "age" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_age"
-  alarm_description   = "Stage ${each.key}: the oldest message has waited too long. docs/operate.md, \"Old messages\", says what to do"
+  alarm_description   = "Stage ${each.key}: the oldest message has waited too long. See docs/operate.md, \"Old messages\""
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.this[each.key].name }
@@ -91,14 +91,14 @@ resource "aws_cloudwatch_metric_alarm" "age" {
   tags                = local.tags
 }
 
-# A message that was received three times no longer counts for the age of the oldest. A queue that is never empty for
-# twice as long shows messages that are tried again and again. SQS says how many are in work only while some are, and says
-# nothing yet about the newest minute: both count as 0, so two minutes may be empty. An alarm looks back for a day at most.
+# The age of the oldest message excludes messages that were received three times. If a queue is not empty for twice as long,
+# messages are retried again and again. SQS publishes the number in work only while it is not 0, and has no value for the
+# newest minute: both count as 0, so two minutes may be empty. An alarm looks back for a day at most.
 resource "aws_cloudwatch_metric_alarm" "retries" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_retries"
-  alarm_description   = "Stage ${each.key}: the queue has not been empty for a long time, so messages are tried again and again. docs/operate.md, \"Old messages\", says what to do"
+  alarm_description   = "Stage ${each.key}: the queue has not been empty for a long time, so messages are retried again and again. See docs/operate.md, \"Old messages\""
   evaluation_periods  = min(1440, ceil(each.value.age_alarm_s / 30) + 2)
   datapoints_to_alarm = min(1438, ceil(each.value.age_alarm_s / 30))
   threshold           = 0
@@ -132,13 +132,13 @@ resource "aws_cloudwatch_metric_alarm" "retries" {
   }
 }
 
-# An event source mapping and a daemon ask a queue all the time, also an empty one. Nobody asks: a mapping is disabled,
-# a function inactive, or the daemon is gone.
+# An event source mapping and a daemon poll a queue all the time, also an empty one. Without polls, the event source mapping
+# is disabled, the function is inactive, or the daemon does not run.
 resource "aws_cloudwatch_metric_alarm" "unread" {
   for_each = local.alarms
 
   alarm_name          = "${each.value.queue}_unread"
-  alarm_description   = "Stage ${each.key}: nobody receives from the queue. docs/operate.md, \"Unread queues\", says what to do"
+  alarm_description   = "Stage ${each.key}: nothing receives from the queue. See docs/operate.md, \"Unread queues\""
   evaluation_periods  = 15
   threshold           = 1
   comparison_operator = "LessThanThreshold"
@@ -171,12 +171,12 @@ resource "aws_cloudwatch_metric_alarm" "unread" {
   }
 }
 
-# One failed invocation may run for minutes before it fails, so two failures rarely fall into neighbouring minutes.
+# An invocation may run for minutes before it fails, so two failures are rarely in consecutive minutes: one is enough.
 resource "aws_cloudwatch_metric_alarm" "errors" {
   for_each = local.function_alarms
 
   alarm_name          = "${each.value.function}_${local.region}_errors"
-  alarm_description   = "Stage ${each.key}: a whole invocation failed. docs/operate.md, \"Errors\", says what to do"
+  alarm_description   = "Stage ${each.key}: a whole invocation failed. See docs/operate.md, \"Errors\""
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.this[each.key].function_name }
@@ -195,7 +195,7 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   for_each = local.function_alarms
 
   alarm_name          = "${each.value.function}_${local.region}_throttles"
-  alarm_description   = "Stage ${each.key}: the account has no concurrency left for the function. docs/operate.md, \"Throttles\", says what to do"
+  alarm_description   = "Stage ${each.key}: the account has no concurrency left for the function. See docs/operate.md, \"Throttles\""
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = aws_lambda_function.this[each.key].function_name }
@@ -210,12 +210,12 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
   tags                = local.tags
 }
 
-# A new table, or a wave of outcomes, is throttled for a moment and loses nothing; minutes of it slow every call down.
+# A short throttle of a new table, or of many outcomes at once, loses nothing. Throttles for minutes slow every call down.
 resource "aws_cloudwatch_metric_alarm" "ledger" {
   for_each = local.ledger_alarms > 0 ? { throttles = local.ledger_throttles, errors = local.ledger_errors } : {}
 
   alarm_name          = "${aws_dynamodb_table.ledger[0].name}_${local.region}_ledger_${each.key}"
-  alarm_description   = "The ledger's table answers with ${each.key}, and nobody is called without a record. docs/operate.md, \"The ledger\", says what to do"
+  alarm_description   = "The ledger's table returns ${each.key}, and no task is called without a record. See docs/operate.md, \"The ledger\""
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   threshold           = 0

@@ -1,11 +1,11 @@
-# Where the functions' code comes from: a folder, a release that is downloaded, or a release that lies in a bucket.
+# The source of the functions' code: a folder, a release to download, or a release in a bucket.
 
 locals {
   from_s3      = var.archives.s3 != null
   from_release = var.archives.version != null && !local.from_s3
 
   bucket_full = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
-  # S3 takes 63 characters. A hash of the full name stands for account and region where it is longer.
+  # S3 allows 63 characters. In a longer name, a hash of the full name replaces account and region.
   bucket       = length(local.bucket_full) <= 63 ? local.bucket_full : "${var.name_prefix}ecs-task-notifier-lambdas-${substr(sha256(local.bucket_full), 0, 12)}${var.name_suffix}"
   bucket_count = length(local.functions) > 0 && !local.from_s3 ? 1 : 0
 
@@ -21,7 +21,7 @@ locals {
   }
 
   files_dir = coalesce(var.archives.files, "${path.module}/../../target/lambda/${var.architecture}")
-  # A folder may hold a release's archives instead of those that `make lambda` builds.
+  # A folder may contain a release's archives instead of those from `make lambda`.
   released = {
     for stage, it in local.functions :
     stage => tolist(fileset(local.files_dir, "ecs-task-notifier-*-lambda-${var.architecture}-${it.binary}.zip"))
@@ -32,7 +32,7 @@ locals {
     }"
   }
 
-  # What Lambda is given.
+  # The location of the code for Lambda.
   code = {
     for stage in keys(local.functions) : stage => local.from_s3 ? {
       bucket  = var.archives.s3.bucket
@@ -46,7 +46,7 @@ locals {
   }
 }
 
-# Downloads a release whenever something changes that makes Terraform upload its archives again.
+# Downloads a release whenever Terraform must upload its archives again.
 resource "terraform_data" "release" {
   count = local.from_release ? local.bucket_count : 0
 
@@ -67,9 +67,9 @@ resource "terraform_data" "release" {
 }
 
 resource "aws_s3_bucket" "archives" {
-  #checkov:skip=CKV_AWS_18:Only Lambda reads the bucket, and CloudTrail records who writes it
+  #checkov:skip=CKV_AWS_18:Only Lambda reads the bucket, and CloudTrail records its writers
   #checkov:skip=CKV_AWS_144:The archives can be built again
-  #checkov:skip=CKV2_AWS_62:Nobody waits for a new archive
+  #checkov:skip=CKV2_AWS_62:Nothing depends on notifications of new archives
 
   count = local.bucket_count
 
@@ -134,7 +134,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "archives" {
 
     filter {}
 
-    # Long enough to roll back to an archive of a few releases ago.
+    # Long enough for a rollback to an archive of a few releases ago.
     noncurrent_version_expiration {
       noncurrent_days = 90
     }
@@ -185,13 +185,13 @@ resource "aws_s3_object" "archive" {
   key    = "${each.value.binary}/${var.architecture}.zip"
   source = local.from_release ? "${local.release_dir}/${local.release_names[each.key]}" : local.files[each.key]
 
-  # A release's file is not there before it is downloaded; its checksum is known.
+  # The file of a release does not exist before the download, but its checksum is known.
   source_hash = (
     local.from_release ? "${var.archives.version} ${var.archives.sha256}" :
     fileexists(local.files[each.key]) ? filemd5(local.files[each.key]) : null
   )
 
-  # An object takes ten tags, everything else fifty: with the default tags of the user's provider it may have too many.
+  # An object may have ten tags, other resources fifty. With the default tags of the user's provider it might have too many.
   override_provider {
     default_tags {
       tags = {}
@@ -201,18 +201,18 @@ resource "aws_s3_object" "archive" {
   lifecycle {
     precondition {
       condition     = local.from_release || fileexists(local.files[each.key])
-      error_message = "${local.files[each.key]} is missing. `make lambda` builds the functions' archives; without a build, `archives` names a release."
+      error_message = "${local.files[each.key]} is missing. `make lambda` builds the functions' archives. Without a build, set `archives` to a release."
     }
 
     precondition {
       condition     = local.from_release || length(local.released[each.key]) <= 1
-      error_message = "${local.files_dir} holds several versions of ${each.value.binary}: keep one."
+      error_message = "${local.files_dir} contains several versions of ${each.value.binary}: keep one."
     }
   }
 
   depends_on = [
     terraform_data.release,
-    # A version of an object written before versioning began could not be named.
+    # An object that is uploaded before versioning is enabled has no version id.
     aws_s3_bucket_versioning.archives,
     aws_s3_bucket_server_side_encryption_configuration.archives,
   ]

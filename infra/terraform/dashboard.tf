@@ -1,5 +1,5 @@
 locals {
-  # From left to right as a broadcast runs.
+  # From left to right, in the order of a broadcast.
   dashboard_stages = [for name in ["services", "tasks", "notify"] : name if contains(keys(local.queues), name)]
 
   dashboard_widgets = flatten([

@@ -1,5 +1,5 @@
 locals {
-  # Nothing here may depend on an ARN: it may be unknown in a plan, and Terraform must know the keys of `for_each`.
+  # These values must not depend on an ARN: it may be unknown during plan, and Terraform must know the keys of `for_each`.
   has_secrets       = !var.unsigned || length(var.secret_arns) > 0
   interface_wanted  = concat(var.vpc_endpoint_services, local.has_secrets ? var.secret_stores : [])
   endpoint_services = setsubtract(var.create && var.create_vpc_endpoints ? local.interface_wanted : [], var.existing_vpc_endpoints)
@@ -21,7 +21,7 @@ locals {
     )
   }
 
-  # Every network that asks the VPC's DNS, and so is sent to the endpoints.
+  # Every network that uses the VPC's DNS, which resolves these names to the endpoints.
   endpoint_networks = distinct(concat(
     flatten([
       for vpc in data.aws_vpc.endpoints : concat(
@@ -47,7 +47,7 @@ data "aws_vpc" "endpoints" {
 
     postcondition {
       condition     = self.enable_dns_support != false && self.enable_dns_hostnames != false
-      error_message = "The VPC of vpc_id needs DNS support and DNS hostnames (enableDnsSupport, enableDnsHostnames), or AWS refuses endpoints with private DNS."
+      error_message = "The VPC of vpc_id needs DNS support and DNS hostnames (enableDnsSupport, enableDnsHostnames). Without them AWS refuses endpoints with private DNS."
     }
   }
 }
@@ -59,7 +59,7 @@ resource "aws_security_group" "endpoints" {
   description = "VPC endpoints that ecs-task-notifier calls"
   vpc_id      = var.vpc_id
 
-  # In the group itself, because how many networks there are may be unknown in a plan.
+  # Inline rules, because the number of networks may be unknown during plan.
   ingress {
     description      = "HTTPS from everything that uses the DNS of this VPC"
     protocol         = "tcp"
@@ -84,18 +84,18 @@ resource "aws_vpc_endpoint" "this" {
   tags                = merge(local.tags, { Name = "${var.name_prefix}ecs-task-notifier-${each.value}${var.name_suffix}" })
 
   lifecycle {
-    # Only now the ARNs are surely known. Whoever reads a secret must reach the service that keeps it.
+    # The ARNs are known here at the latest. The notify function must reach the services that store its secrets.
     precondition {
       condition = alltrue([
         for arn in concat(var.secret_arns, var.signing_secret_arn == null ? [] : [var.signing_secret_arn]) :
         contains(concat(var.secret_stores, var.existing_vpc_endpoints), split(":", arn)[2])
       ])
-      error_message = "A secret is kept by a service that secret_stores does not name, so the notify function could not reach it."
+      error_message = "A secret is in a service that secret_stores does not contain, so the notify function could not reach it."
     }
   }
 }
 
-# A gateway endpoint is a route, and free.
+# A gateway endpoint is a route, and has no cost.
 resource "aws_vpc_endpoint" "dynamodb" {
   count = local.gateway_count
 
@@ -108,7 +108,7 @@ resource "aws_vpc_endpoint" "dynamodb" {
   lifecycle {
     precondition {
       condition     = length(var.route_table_ids) > 0
-      error_message = "create_vpc_endpoints needs route_table_ids, or the ledger cannot be reached from the subnets. If they have a route to DynamoDB, name `dynamodb` in existing_vpc_endpoints."
+      error_message = "create_vpc_endpoints needs route_table_ids, so that the subnets can reach the ledger. If the route tables already have a route to DynamoDB, add `dynamodb` to existing_vpc_endpoints."
     }
   }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Downloads a release's archives into the folder $1, or ends with an error and leaves the folder as it was.
-# RELEASE_URL, RELEASE_FILES (names with a space between) and RELEASE_SHA256, the SHA-256 of the release's SHA256SUMS,
-# say what. Needs curl, and sha256sum or shasum.
+# Downloads a release's archives into the folder $1. After an error the folder is unchanged.
+# Parameters: RELEASE_URL, RELEASE_FILES (names separated by spaces), and RELEASE_SHA256, the SHA-256 of the release's
+# SHA256SUMS. Needs curl, and sha256sum or shasum.
 set -eu
 
 folder=$1
@@ -35,12 +35,12 @@ found=$(sha256 "$new/SHA256SUMS")
   fail "SHA256SUMS of ${RELEASE_URL%/} has the SHA-256 $found, not $RELEASE_SHA256: nothing was changed"
 
 for file in $RELEASE_FILES; do
-  # A name may have a `*` before it: that is how sha256sum marks a binary file.
+  # sha256sum may write a `*` before the name of a binary file.
   expected=$(awk -v file="$file" '$2 == file || $2 == "*" file { print $1 }' "$new/SHA256SUMS")
   [ -n "$expected" ] || fail "the release has no $file"
   download "$file"
   found=$(sha256 "$new/$file")
-  [ "$found" = "$expected" ] || fail "$file has the SHA-256 $found, its release says $expected: nothing was changed"
+  [ "$found" = "$expected" ] || fail "$file has the SHA-256 $found, not $expected as its release says: nothing was changed"
 done
 
 for file in $RELEASE_FILES; do

@@ -1,5 +1,5 @@
 locals {
-  # Each function knows the queue that it works through and the one that it publishes to, and no other.
+  # Each function knows only the queue that it processes and the queue that it publishes to.
   queue_variables = {
     services = "NOTIFIER_OBSERVER_QUEUE_URL"
     tasks    = "NOTIFIER_SERVICES_QUEUE_URL"
@@ -25,14 +25,14 @@ locals {
         NOTIFIER_AWS_BUDGET_PERCENT = tostring(local.budget_percent[stage])
       },
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
-      # Anybody may write to the queue of the first stage, so it has nobody to trust.
+      # The first stage trusts no sender, because any publisher may write to its queue.
       contains(keys(local.previous), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
       var.environment,
     )
   }
 
-  # AWS counts the calls of an account and region, but each process knows only its own: the installation's share is divided
-  # among as many processes as Lambda may run at once. In hundredths, rounded down; the setting takes nothing below one.
+  # AWS counts the calls of an account and region, but each process knows only its own calls. So the share of the installation
+  # is divided among the processes that Lambda may run at once. In hundredths, rounded down; the setting's minimum is 0.01.
   budget_percent = {
     for stage, it in local.functions : stage => max(
       0.01,
@@ -40,7 +40,7 @@ locals {
     )
   }
 
-  # Lambda drops lines below these levels before CloudWatch sees them.
+  # Lambda drops log lines below these levels before they reach CloudWatch.
   log_levels = {
     error = { application = "ERROR", system = "WARN" }
     warn  = { application = "WARN", system = "WARN" }
@@ -49,13 +49,13 @@ locals {
     trace = { application = "TRACE", system = "DEBUG" }
   }
 
-  # The service that keeps the secret: `secretsmanager` or `ssm`.
+  # The service that stores the secret: `secretsmanager` or `ssm`.
   secret_keeper  = var.signing_secret_arn == null ? null : split(":", var.signing_secret_arn)[2]
   signing_secret = var.signing_secret_arn == null ? "none" : "${local.secret_keeper}:${var.signing_secret_arn}"
 }
 
 resource "aws_cloudwatch_log_group" "function" {
-  #checkov:skip=CKV_AWS_338:The user chooses the retention: the log is for operating, not an archive
+  #checkov:skip=CKV_AWS_338:The user sets the retention: the log is for operation, not an archive
 
   for_each = local.functions
 
@@ -66,9 +66,9 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:The event source mapping limits the concurrency; reserving some would take it from the account
-  #checkov:skip=CKV_AWS_116:Dead letters belong to the queue that the function reads; the function is never invoked asynchronously
-  #checkov:skip=CKV_AWS_272:The archives are built here, or compared with a release's checksums, and go through a bucket of this account
+  #checkov:skip=CKV_AWS_115:The event source mapping limits the concurrency; reserved concurrency would reduce the account's
+  #checkov:skip=CKV_AWS_116:The queue of the function has a dead-letter queue; the function is never invoked asynchronously
+  #checkov:skip=CKV_AWS_272:The archives are built locally, or compared with a release's checksums, and uploaded through a bucket of this account
   #checkov:skip=CKV_AWS_50:The functions carry W3C trace context and write no X-Ray segments
 
   for_each = local.functions
@@ -114,16 +114,16 @@ resource "aws_lambda_function" "this" {
   lifecycle {
     precondition {
       condition     = length(var.subnet_ids) > 0 && length(var.security_group_ids) > 0
-      error_message = "The notify function needs subnet_ids and security_group_ids: it calls tasks by their private addresses."
+      error_message = "The notify function needs subnet_ids and security_group_ids, because it calls tasks at their private addresses."
     }
 
     precondition {
       condition     = (var.signing_secret_arn != null) != var.unsigned
-      error_message = "Requests are signed by the keys of signing_secret_arn; unsigned = true sends them without. One of the two."
+      error_message = "Set either signing_secret_arn, with the keys that sign requests, or unsigned = true."
     }
   }
 
-  # A function without its role's permissions fails from its first message on.
+  # A function without its role's permissions would fail at its first message.
   depends_on = [aws_iam_role_policy.function]
 }
 
@@ -140,7 +140,7 @@ resource "aws_lambda_event_source_mapping" "this" {
     maximum_concurrency = each.value.concurrency_max
   }
 
-  # Outside the commercial regions AWS refuses tags of a mapping, or forgets them, so each plan would add them again.
+  # Outside the commercial regions AWS refuses tags of an event source mapping, or loses them, so each plan would add them again.
   # Source: hashicorp/terraform-provider-aws#40755 and aws/aws-cdk#31532.
   tags = local.partition == "aws" ? merge(local.tags, { Stage = each.key }) : null
 

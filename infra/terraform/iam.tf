@@ -1,11 +1,11 @@
 locals {
   ecs = "arn:${local.partition}:ecs:${local.region}:${local.account}"
 
-  # What each action can be limited to, and whether the condition key `ecs:cluster` applies.
+  # The resources of each action, and whether the condition key `ecs:cluster` applies.
   # Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container
-  # Service" and "… for Amazon EC2". Those with `*` support no resource. `ecs:ListTasks` is among them although the
+  # Service" and "… for Amazon EC2". Actions with `*` support no resource. `ecs:ListTasks` has `*` although the
   # reference names container instances: AWS checks a call without the filter `containerInstance` against `*`, and
-  # refuses it where only container instances are allowed.
+  # refuses it if only container instances are allowed.
   scopes = {
     "ec2:DescribeInstances"          = { resources = ["*"], cluster = false }
     "ecs:DescribeContainerInstances" = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
@@ -18,7 +18,7 @@ locals {
 
   dns_suffix = data.aws_partition.current.dns_suffix
 
-  # Values of `kms:ViaService`. AWS documents them with this suffix, and not what they are in China.
+  # Values of `kms:ViaService`. AWS documents them with the first suffix, and does not document them for China.
   via = {
     for service in ["dynamodb", "secretsmanager", "sqs", "ssm"] : service => distinct([
       "${service}.${local.region}.amazonaws.com",
@@ -26,13 +26,13 @@ locals {
     ])
   }
 
-  # What DynamoDB does with a customer's key in the name of whoever uses the table.
+  # Actions that DynamoDB performs with a customer-managed key on behalf of the table's user.
   # Source: DynamoDB Developer Guide, "DynamoDB encryption at rest: Usage notes".
   ledger_key_actions = [
     "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*",
   ]
 
-  # What the notify function reads besides the signing secret, by the service that keeps it.
+  # Secrets that the notify function reads besides the signing secret, by the service that stores them.
   more_secrets = {
     ReadSecrets    = { action = "secretsmanager:GetSecretValue", arns = [for arn in var.secret_arns : arn if can(regex("^arn:[^:]+:secretsmanager:", arn))] }
     ReadParameters = { action = "ssm:GetParameter", arns = [for arn in var.secret_arns : arn if can(regex("^arn:[^:]+:ssm:", arn))] }
@@ -41,8 +41,8 @@ locals {
   # The stage that publishes to a stage's queue.
   previous = { for stage, next in local.next : next => stage }
 
-  # Whose messages a stage believes without asking ECS first, by the unique ids that SQS reports as `SenderId`. A dead
-  # letter that is sent back was sent by the stage itself before, which can send nowhere but to its dead letters.
+  # The trusted senders of each stage, by the unique ids that SQS reports as `SenderId`. They include the stage itself,
+  # because it is a sender of a dead letter that is sent back. It can send only to its own dead-letter queue.
   trusted_senders = {
     for stage, previous in local.previous : stage => join(",", concat(
       [for key, role in aws_iam_role.function : role.unique_id if key == previous || key == stage],
@@ -68,9 +68,9 @@ data "aws_iam_policy_document" "assume" {
 resource "aws_iam_role" "function" {
   for_each = local.functions
 
-  # A role's name is one for all regions.
+  # The name of a role is unique across regions.
   name                 = "${each.value.function}_${local.region}"
-  description          = "What the function ${each.value.function} of ${local.region} may do"
+  description          = "Permissions of the function ${each.value.function} in ${local.region}"
   assume_role_policy   = data.aws_iam_policy_document.assume[each.key].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = merge(local.tags, { Stage = each.key })
@@ -84,10 +84,10 @@ resource "aws_iam_role_policy" "function" {
   policy = data.aws_iam_policy_document.function[each.key].json
 
   lifecycle {
-    # IAM does not count white space. Source: IAM User Guide, "IAM and AWS STS quotas".
+    # IAM does not count whitespace. Source: IAM User Guide, "IAM and AWS STS quotas".
     precondition {
       condition     = length(jsonencode(jsondecode(data.aws_iam_policy_document.function[each.key].json))) <= 10240
-      error_message = "Stage ${each.key}: the policy of its role has more than the 10,240 characters that IAM takes. Name fewer cluster_arns and secret_arns; a `*` in the ARN of a cluster stands for several."
+      error_message = "Stage ${each.key}: the policy of its role exceeds IAM's limit of 10,240 characters. Set fewer cluster_arns and secret_arns; the ARN of a cluster may contain `*`."
     }
   }
 }
@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "function" {
   for_each = local.functions
 
   statement {
-    sid = "WorkThroughQueue"
+    sid = "ProcessQueue"
     actions = [
       "sqs:ChangeMessageVisibility",
       "sqs:DeleteMessage",
@@ -107,7 +107,7 @@ data "aws_iam_policy_document" "function" {
   }
 
   statement {
-    sid       = "BuryDeadLetters"
+    sid       = "SendDeadLetters"
     actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
     resources = [aws_sqs_queue.dead_letters[each.key].arn]
   }
@@ -230,8 +230,8 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
-  # Lambda itself makes these calls with the function's role, to put the function into the VPC. The actions that create
-  # and delete are checked before the interface exists, so no narrower resource is known.
+  # Lambda itself makes these calls with the function's role, to attach the function to the VPC. AWS checks the actions
+  # before the interface exists, so no narrower resource is possible.
   # Source: AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
   dynamic "statement" {
     for_each = contains(local.in_vpc, each.key) ? [true] : []
@@ -250,12 +250,12 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
-  # The code in the function must not make them.
+  # The code of the function must not make these calls.
   dynamic "statement" {
     for_each = contains(local.in_vpc, each.key) ? [true] : []
 
     content {
-      sid    = "CodeLeavesVpcAlone"
+      sid    = "DenyVpcActionsToCode"
       effect = "Deny"
       actions = [
         "ec2:AssignPrivateIpAddresses",

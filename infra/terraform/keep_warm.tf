@@ -1,5 +1,5 @@
 # AWS sets a function in a VPC to `Inactive` after weeks without a call. A message that notifies nobody keeps all three
-# in use. Scheduler has a role of its own, so that neither the queue's policy nor a key's policy need name a service.
+# active. Scheduler has its own role, so neither the queue's policy nor the key's policy must name a service.
 
 locals {
   keep_warm_count = length(local.functions) > 0 && var.keep_warm_schedule != null ? 1 : 0
@@ -48,7 +48,7 @@ resource "aws_iam_role" "keep_warm" {
   count = local.keep_warm_count
 
   name                 = "${var.name_prefix}ecs-task-notifier-keep-warm_${local.region}${var.name_suffix}"
-  description          = "Lets a schedule send to the observer queue of ${local.region}"
+  description          = "Allows a schedule to send to the observer queue in ${local.region}"
   assume_role_policy   = data.aws_iam_policy_document.keep_warm_assume[0].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = local.tags
@@ -63,12 +63,12 @@ resource "aws_iam_role_policy" "keep_warm" {
 }
 
 resource "aws_scheduler_schedule" "keep_warm" {
-  #checkov:skip=CKV_AWS_297:The schedule holds nothing secret
+  #checkov:skip=CKV_AWS_297:The schedule contains no secret
 
   count = local.keep_warm_count
 
   name                = "${var.name_prefix}ecs-task-notifier-keep-warm${var.name_suffix}"
-  description         = "Keeps the functions of ecs-task-notifier from becoming inactive"
+  description         = "Keeps the functions of ecs-task-notifier active"
   schedule_expression = var.keep_warm_schedule
 
   flexible_time_window {

@@ -1,15 +1,15 @@
 locals {
   ledger_count = var.create && var.create_ledger ? 1 : 0
 
-  # Where outcomes are kept, as the setting `NOTIFIER_LEDGER` says it.
+  # Value of the setting `NOTIFIER_LEDGER`.
   ledger = local.ledger_count > 0 ? "dynamodb:${aws_dynamodb_table.ledger[0].name}" : "none"
 }
 
-# What the items mean is the code's business. It spreads a broadcast over partitions, so on-demand capacity suffices.
+# The code defines the items. It spreads a broadcast over several partitions, so on-demand capacity suffices.
 resource "aws_dynamodb_table" "ledger" {
-  #checkov:skip=CKV_AWS_119:AWS's own key unless the user names one; a key costs a request for each use
-  #checkov:skip=CKV2_AWS_16:Capacity is on demand, which needs no scaling
-  #checkov:skip=CKV_AWS_28:The user decides; on by default
+  #checkov:skip=CKV_AWS_119:AWS's own key unless the user sets one; each use of a key costs a request
+  #checkov:skip=CKV2_AWS_16:On-demand capacity needs no scaling
+  #checkov:skip=CKV_AWS_28:A variable sets it; on by default
 
   count = local.ledger_count
 
@@ -39,8 +39,8 @@ resource "aws_dynamodb_table" "ledger" {
     enabled = var.ledger_point_in_time_recovery
   }
 
-  # Without a key of the user's own, the table is encrypted with the key of DynamoDB, which is free. The block is always
-  # there: whether a key is given may be unknown until another resource of the same configuration is created.
+  # Without a customer-managed key, DynamoDB encrypts the table with its own key, which is free. The block is always
+  # present, because during plan it may be unknown whether a key is set.
   server_side_encryption {
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn

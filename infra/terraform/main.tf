@@ -7,12 +7,12 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.region
 
-  # What the code was written for, with what the user changes. A test of the functions compares the file with the code.
+  # The values that the code was written for, with the user's changes. A test compares the file with the code of the functions.
   defaults = jsondecode(file("${path.module}/stages.json"))
   all_stages = {
     for name, stage in local.defaults : name => merge(
       stage,
-      # The daemon extends a message's visibility while it works on it, so a short one suffices.
+      # The daemon extends the visibility timeout of a message while it works on it, so a short one suffices.
       var.create_functions ? {} : { visibility_s = 60 },
       { for key, value in try(var.stages[name], {}) : key => value if value != null },
       {
@@ -23,7 +23,7 @@ locals {
     )
   }
 
-  # Each of these is what a `for_each` runs over.
+  # Values for `for_each`.
   queues    = var.create ? local.all_stages : {}
   functions = var.create && var.create_functions ? local.all_stages : {}
   alarms    = var.create_alarms ? local.queues : {}

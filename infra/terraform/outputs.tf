@@ -1,5 +1,5 @@
 locals {
-  # What a person's shell needs. The values come from AWS, and none has a quotation mark.
+  # Settings for a person's shell. The values come from AWS, and none contains a quotation mark.
   shell_settings = !var.create ? {} : {
     AWS_REGION                  = local.region
     NOTIFIER_LEDGER             = local.ledger
@@ -10,7 +10,7 @@ locals {
 }
 
 output "queue_urls" {
-  description = "URLs of the queues by the stage that works through them, not by the names of the settings: `services` is the observer queue, where broadcasts are asked for"
+  description = "URLs of the queues by the stage that processes them, not by the names of the settings: `services` is the observer queue, which receives requests for broadcasts"
   value       = { for stage, queue in aws_sqs_queue.this : stage => queue.url }
 }
 
@@ -20,22 +20,22 @@ output "queue_arns" {
 }
 
 output "observer_queue_url" {
-  description = "URL of the queue where broadcasts are asked for, for `NOTIFIER_OBSERVER_QUEUE_URL`"
+  description = "URL of the queue that receives requests for broadcasts, for `NOTIFIER_OBSERVER_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["services"].url, null)
 }
 
 output "services_queue_url" {
-  description = "URL of the queue from which the stage `tasks` takes services, for `NOTIFIER_SERVICES_QUEUE_URL`"
+  description = "URL of the queue of services, which the stage `tasks` processes, for `NOTIFIER_SERVICES_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["tasks"].url, null)
 }
 
 output "tasks_queue_url" {
-  description = "URL of the queue from which the stage `notify` takes tasks, for `NOTIFIER_TASKS_QUEUE_URL`"
+  description = "URL of the queue of tasks, which the stage `notify` processes, for `NOTIFIER_TASKS_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["notify"].url, null)
 }
 
 output "environment_file" {
-  description = "Region, queues and ledger as settings, to write into a file and `source`: `terraform output -raw environment_file`"
+  description = "Region, queues and ledger as shell variables. Write them into a file and `source` it: `terraform output -raw environment_file`"
   value       = join("", [for name, value in local.shell_settings : "export ${name}='${value}'\n"])
 }
 
@@ -65,17 +65,17 @@ output "role_arns" {
 }
 
 output "role_ids" {
-  description = "Unique ids of the functions' roles by stage: what a daemon on the same queues needs in `NOTIFIER_TRUSTED_SENDERS`"
+  description = "Unique ids of the functions' roles by stage. A daemon on the same queues needs them in `NOTIFIER_TRUSTED_SENDERS`"
   value       = { for stage, role in aws_iam_role.function : stage => role.unique_id }
 }
 
 output "policies" {
-  description = "IAM policies (JSON) for people and pipelines, by what they do: `plan`, `publish`, `report`, `redrive`, `cancel`"
+  description = "IAM policies (JSON) for people and pipelines, by command: `plan`, `publish`, `report`, `redrive`, `cancel`"
   value       = { for task, document in data.aws_iam_policy_document.people : task => document.json }
 }
 
 output "kms_key_policy" {
-  description = "Statements (JSON) that the policy of `kms_key_arn` needs besides the account's own, for `source_policy_documents`"
+  description = "Statements (JSON) that the policy of `kms_key_arn` needs in addition to the account's own, for `source_policy_documents`"
   value       = one(data.aws_iam_policy_document.key[*].json)
 }
 
@@ -85,22 +85,22 @@ output "log_group_names" {
 }
 
 output "ledger" {
-  description = "Where outcomes are kept, for `NOTIFIER_LEDGER`: `dynamodb:TABLE` or `none`"
+  description = "Value of `NOTIFIER_LEDGER`: `dynamodb:TABLE` or `none`"
   value       = local.ledger
 }
 
 output "ledger_arn" {
-  description = "ARN of the ledger's table, null without one"
+  description = "ARN of the ledger's table; null without a ledger"
   value       = one(aws_dynamodb_table.ledger[*].arn)
 }
 
 output "dynamodb_prefix_list_id" {
-  description = "What the notify function's security group must let out, on port 443, to reach DynamoDB by the gateway endpoint; null without one"
+  description = "Prefix list of DynamoDB's gateway endpoint: the notify function's security group must allow egress to it on port 443; null without this endpoint"
   value       = one(aws_vpc_endpoint.dynamodb[*].prefix_list_id)
 }
 
 output "bucket" {
-  description = "Name of the bucket of the function archives"
+  description = "Name of the bucket with the function archives"
   value       = one(aws_s3_bucket.archives[*].id)
 }
 
@@ -110,11 +110,11 @@ output "dashboard_name" {
 }
 
 output "discovery_actions" {
-  description = "The ECS and EC2 actions that the three stages together call, for the role of a daemon"
+  description = "ECS and EC2 actions of the three stages together, for the role of a daemon"
   value       = local.discovery_actions
 }
 
 output "ledger_actions" {
-  description = "The DynamoDB actions that the three stages together call, for the role of a daemon"
+  description = "DynamoDB actions of the three stages together, for the role of a daemon"
   value       = sort(distinct(flatten([for stage in local.all_stages : stage.ledger_actions])))
 }

@@ -1,4 +1,4 @@
-# What people and pipelines may do, for the policies of their own roles. Nothing here is attached to anything.
+# Policies for people and pipelines. The module attaches them to no role.
 
 locals {
   people = {
@@ -48,7 +48,7 @@ data "aws_iam_policy_document" "people" {
     }
   }
 
-  # What was given up is known only to the dead letters, which the queues name. To look at one hides it from others for a while.
+  # Messages that SQS moved are recorded only in the dead-letter queues, which the queues name. Reading one hides it for a while.
   dynamic "statement" {
     for_each = each.value.looks ? [true] : []
 
@@ -63,7 +63,7 @@ data "aws_iam_policy_document" "people" {
     for_each = each.value.looks ? [true] : []
 
     content {
-      sid = "LookAtDeadLetters"
+      sid = "ReadDeadLetters"
       actions = [
         "sqs:ChangeMessageVisibility",
         "sqs:GetQueueAttributes",
@@ -88,7 +88,7 @@ data "aws_iam_policy_document" "people" {
     for_each = each.value.redrives ? [true] : []
 
     content {
-      sid       = "TakeDeadLettersAway"
+      sid       = "DeleteDeadLetters"
       actions   = ["sqs:DeleteMessage"]
       resources = [for queue in aws_sqs_queue.dead_letters : queue.arn]
     }

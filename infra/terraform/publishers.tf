@@ -1,8 +1,8 @@
-# Who asks for broadcasts from outside: principals, services of AWS, and what their key must allow for it.
+# Publishers from outside: principals, AWS services, and the key permissions that they need.
 
 locals {
-  # S3 names a bucket without its account, so the account must be there. Other sources name it in their ARN already, and
-  # not every service says it once more: where it does, it must be the right one.
+  # The ARN of a bucket has no account, so S3 must send the account. Other ARNs contain the account, and not every service
+  # sends it in addition: if it does, it must match.
   publisher_services = {
     for index, publisher in var.publisher_services : "PublisherService${index + 1}" => {
       service        = publisher.service
@@ -13,8 +13,8 @@ locals {
   }
 }
 
-# What the policy of `kms_key_arn` must allow besides the account's own use by IAM. It depends on nothing that the key
-# encrypts, so a key of the same configuration can have it.
+# Statements that the policy of `kms_key_arn` needs in addition to the account's own. They depend on no resource that the
+# key encrypts, so a key of the same configuration can use them.
 data "aws_iam_policy_document" "key" {
   count = var.create ? 1 : 0
 
@@ -42,7 +42,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # SQS encrypts what a service sends with the service's permissions.
+  # SQS encrypts the messages of a service with the permissions of that service.
   dynamic "statement" {
     for_each = local.publisher_services
 

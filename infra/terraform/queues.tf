@@ -21,11 +21,11 @@ resource "aws_sqs_queue" "this" {
   lifecycle {
     precondition {
       condition     = !var.create_functions || each.value.visibility_s >= 6 * each.value.timeout_s + each.value.batching_window_s
-      error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s plus the batching window. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
+      error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s, plus batching_window_s. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
     }
     precondition {
       condition     = each.key != "services" || !var.create_functions || sum([for stage in local.queues : stage.budget_share_percent]) <= 100
-      error_message = "budget_share_percent of the three stages together is more than 100: the functions would take more than aws_budget_percent of AWS's request rate."
+      error_message = "The sum of budget_share_percent of the three stages exceeds 100: the functions would use more than aws_budget_percent of AWS's request rate."
     }
   }
 }
@@ -98,7 +98,7 @@ data "aws_iam_policy_document" "queue" {
         values   = statement.value
       }
 
-      # No statement lets an AWS service in, so this opens nothing. It leaves alone what SQS does itself.
+      # Excludes calls by SQS itself. This allows nothing more, because no statement allows an AWS service.
       condition {
         test     = "Bool"
         variable = "aws:PrincipalIsAWSService"
@@ -191,7 +191,7 @@ data "aws_iam_policy_document" "dead_letters" {
         values   = statement.value
       }
 
-      # As above: messages that SQS itself moves here after their last receive must not be refused.
+      # As above: SQS itself must be able to move messages here after their last receive.
       condition {
         test     = "Bool"
         variable = "aws:PrincipalIsAWSService"
@@ -214,7 +214,7 @@ resource "aws_sqs_queue_policy" "this" {
         length(jsonencode(jsondecode(data.aws_iam_policy_document.queue[each.key].json))) <= 8192 &&
         length(jsondecode(data.aws_iam_policy_document.queue[each.key].json).Statement) <= 20
       )
-      error_message = "Stage ${each.key}: the queue's policy has more than the 8,192 characters or 20 statements that SQS takes. Name fewer publishers, workers and redrivers; one entry of publisher_services takes several source_arns, and a `*` in an ARN stands for several."
+      error_message = "Stage ${each.key}: the queue's policy exceeds SQS's limit of 8,192 characters or 20 statements. Set fewer publishers, workers and redrivers; one entry of publisher_services may have several source_arns, and an ARN may contain `*`."
     }
   }
 }

@@ -1,8 +1,8 @@
-# Who may send to which queue. The policies of the queues come on top of the permissions in IAM.
+# The allowed senders of each queue. The policies of the queues apply in addition to the permissions in IAM.
 
 locals {
-  # The inner queues say which task is called, where and how. So only the stage before them may write to them, whatever
-  # IAM allows to others. A queue without an entry takes what IAM allows.
+  # Messages of the inner queues set the task, the address and the method of a call. So only the previous stage may send to
+  # them, even if IAM allows others. A queue without an entry accepts every sender that IAM allows.
   inner_senders = {
     for stage, senders in {
       for stage, previous in local.previous : stage => concat(
@@ -12,7 +12,7 @@ locals {
     } : stage => concat(senders, var.redriver_arns) if length(senders) > 0
   }
 
-  # The same for the dead letters: their codes and reasons are the stage's own words.
+  # The same for the dead letters: only their stage writes codes and reasons.
   dead_letter_senders = {
     for stage, senders in {
       for stage in keys(local.queues) : stage => concat(
@@ -26,6 +26,6 @@ locals {
 check "inner_queues_have_known_senders" {
   assert {
     condition     = !var.create || var.create_functions || length(var.worker_role_arns) > 0
-    error_message = "Without functions and worker_role_arns, everybody whom IAM allows may send to the inner queues. Name the daemon's role in worker_role_arns."
+    error_message = "Without functions and worker_role_arns, every principal that IAM allows may send to the inner queues. Add the daemon's role to worker_role_arns."
   }
 }

@@ -1,4 +1,4 @@
-# What the alarms look at.
+# Metrics and conditions of the alarms.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -12,16 +12,16 @@ variables {
   unsigned           = true
 }
 
-run "one_failed_invocation_is_told" {
+run "one_failed_invocation_triggers_the_alarm" {
   command = plan
 
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.errors : alarm.evaluation_periods == 1 && alarm.threshold == 0])
-    error_message = "A failure must repeat within a minute to be seen."
+    error_message = "One failed invocation does not trigger the alarm."
   }
 }
 
-run "a_letter_is_told_while_others_lie_there" {
+run "a_new_dead_letter_triggers_the_alarm_while_older_ones_are_there" {
   command = plan
 
   assert {
@@ -31,24 +31,24 @@ run "a_letter_is_told_while_others_lie_there" {
       toset([for query in alarm.metric_query : one(query.metric).metric_name if length(query.metric) > 0]) ==
       toset(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"])
     ])
-    error_message = "Letters that lie there hide those that come, or a look at them counts as a letter."
+    error_message = "Old dead letters hide new ones, or reading them counts as a new one."
   }
 
-  # The metrics of an idle queue come up to 15 minutes late: an alarm on the newest minutes alone would not see the first letter.
+  # The metrics of an idle queue come up to 15 minutes late: an alarm on the newest minutes alone would miss the first dead letter.
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.datapoints_to_alarm == 1 && alarm.evaluation_periods > 15
     ])
-    error_message = "A minute whose data come late is not looked at again."
+    error_message = "A minute whose data come late is not evaluated again."
   }
 
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letters : length(coalesce(alarm.ok_actions, [])) == 0])
-    error_message = "People are told that all is well while letters lie there."
+    error_message = "The alarm sends an OK while dead letters are still there."
   }
 }
 
-run "messages_that_age_no_more_are_told_by_a_queue_that_is_never_empty" {
+run "a_queue_that_is_never_empty_triggers_the_alarm_on_retries" {
   command = plan
 
   variables {
@@ -59,10 +59,10 @@ run "messages_that_age_no_more_are_told_by_a_queue_that_is_never_empty" {
     condition = {
       for stage, alarm in aws_cloudwatch_metric_alarm.retries : stage => "${alarm.datapoints_to_alarm} of ${alarm.evaluation_periods}"
     } == { services = "30 of 32", tasks = "30 of 32", notify = "2 of 4" }
-    error_message = "A queue that is never empty is told too early, too late or not at all."
+    error_message = "A queue that is never empty triggers the alarm too early, too late or not at all."
   }
 
-  # Without the filling, a minute in which nothing is in work has no sum, and counts as a queue that is empty.
+  # Without FILL, a minute with no message in work has no sum, and counts as an empty queue.
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.retries :
@@ -72,7 +72,7 @@ run "messages_that_age_no_more_are_told_by_a_queue_that_is_never_empty" {
   }
 }
 
-run "a_queue_that_nobody_reads_is_told_with_the_daemon_too" {
+run "an_unread_queue_triggers_the_alarm_with_the_daemon_too" {
   command = plan
 
   variables {
@@ -85,11 +85,11 @@ run "a_queue_that_nobody_reads_is_told_with_the_daemon_too" {
       for alarm in aws_cloudwatch_metric_alarm.unread :
       alarm.treat_missing_data == "breaching" && alarm.comparison_operator == "LessThanThreshold"
     ])
-    error_message = "A disabled mapping, or a daemon that is gone, is not noticed."
+    error_message = "A disabled event source mapping, or a missing daemon, does not trigger the alarm."
   }
 }
 
-run "the_ledger_is_watched" {
+run "the_ledger_has_alarms" {
   command = plan
 
   assert {
@@ -102,11 +102,11 @@ run "the_ledger_is_watched" {
       throttles = ["ReadThrottleEvents -", "WriteThrottleEvents -"]
       errors    = [for operation in ["BatchGetItem", "BatchWriteItem", "PutItem", "Query"] : "SystemErrors ${operation}"]
     })
-    error_message = "Throttles or errors of the table are not seen."
+    error_message = "Throttles or errors of the table do not trigger an alarm."
   }
 }
 
-run "without_a_ledger_nothing_watches_it" {
+run "without_a_ledger_there_is_no_alarm_on_it" {
   command = plan
 
   variables {
@@ -115,11 +115,11 @@ run "without_a_ledger_nothing_watches_it" {
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.ledger) == 0
-    error_message = "An alarm watches a table that is not there."
+    error_message = "There is an alarm on a table that does not exist."
   }
 }
 
-run "alarms_without_a_topic_are_warned_of" {
+run "alarms_without_a_topic_cause_a_warning" {
   command = plan
 
   variables {
@@ -129,7 +129,7 @@ run "alarms_without_a_topic_are_warned_of" {
   expect_failures = [check.alarms_reach_somebody]
 }
 
-run "without_alarms_nothing_is_warned_of" {
+run "without_alarms_there_is_no_warning" {
   command = plan
 
   variables {
@@ -144,6 +144,6 @@ run "without_alarms_nothing_is_warned_of" {
       length(aws_cloudwatch_metric_alarm.errors), length(aws_cloudwatch_metric_alarm.throttles),
       length(aws_cloudwatch_metric_alarm.ledger),
     ]) == 0
-    error_message = "An alarm is created all the same."
+    error_message = "An alarm is created despite create_alarms = false."
   }
 }

@@ -1,4 +1,4 @@
-# Where the functions' code comes from. Applied on a mocked provider: the release is really downloaded.
+# The source of the functions' code. Applied on a mocked provider; the download of the release is real.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -29,7 +29,7 @@ run "a_release_is_downloaded_and_uploaded_without_a_build" {
       for object in aws_s3_object.archive :
       filesha256(object.source) == filesha256("tests/release/${basename(object.source)}")
     ])
-    error_message = "Other archives are uploaded than those of the release."
+    error_message = "The uploaded archives are not those of the release."
   }
 
   assert {
@@ -38,11 +38,11 @@ run "a_release_is_downloaded_and_uploaded_without_a_build" {
       tasks    = "ecs-task-notifier-9.9.9-lambda-arm64-ecs_service_task_discovery.zip"
       notify   = "ecs-task-notifier-9.9.9-lambda-arm64-ecs_service_task_notify.zip"
     }
-    error_message = "A function gets another one's archive, or one for another processor."
+    error_message = "A function gets the archive of another function or processor."
   }
 }
 
-run "a_release_may_lie_in_a_folder" {
+run "a_release_may_be_in_a_folder" {
   command = plan
 
   variables {
@@ -54,11 +54,11 @@ run "a_release_may_lie_in_a_folder" {
       for object in aws_s3_object.archive :
       startswith(basename(object.source), "ecs-task-notifier-9.9.9-lambda-arm64-") && object.source_hash == filemd5(object.source)
     ])
-    error_message = "The release's archives are not found, or a change of them is not seen."
+    error_message = "The release's archives are not found, or a change of them is not detected."
   }
 }
 
-run "a_release_may_lie_in_a_bucket" {
+run "a_release_may_be_in_a_bucket" {
   command = plan
 
   variables {
@@ -72,12 +72,12 @@ run "a_release_may_lie_in_a_bucket" {
       tasks    = "ours/releases/ecs-task-notifier-9.9.9-lambda-x86_64-ecs_service_task_discovery.zip"
       notify   = "ours/releases/ecs-task-notifier-9.9.9-lambda-x86_64-ecs_service_task_notify.zip"
     }
-    error_message = "A function's code is looked for elsewhere."
+    error_message = "A function's code has the wrong location."
   }
 
   assert {
     condition     = length(aws_s3_bucket.archives) == 0 && length(aws_s3_object.archive) == 0 && length(terraform_data.release) == 0
-    error_message = "A bucket of our own is made as well."
+    error_message = "The module creates a bucket too."
   }
 }
 

@@ -1,4 +1,4 @@
-# The VPC endpoints, and that a plan needs to know no ARN.
+# The VPC endpoints, and plans with unknown ARNs.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -35,7 +35,7 @@ variables {
   route_table_ids      = ["rtb-1"]
 }
 
-run "endpoints_let_the_whole_vpc_in" {
+run "endpoints_accept_the_whole_vpc" {
   command = plan
 
   variables {
@@ -56,7 +56,7 @@ run "endpoints_let_the_whole_vpc_in" {
   }
 }
 
-run "endpoints_that_exist_are_left_alone" {
+run "existing_endpoints_are_not_created_again" {
   command = plan
 
   variables {
@@ -81,7 +81,7 @@ run "a_vpc_where_all_exist_needs_nothing" {
 
   assert {
     condition     = length(aws_vpc_endpoint.this) + length(aws_vpc_endpoint.dynamodb) + length(aws_security_group.endpoints) == 0
-    error_message = "Something is created all the same."
+    error_message = "The module creates an endpoint or a security group."
   }
 }
 
@@ -110,7 +110,7 @@ run "china_has_other_names" {
       "cn.com.amazonaws.cn-north-1.ec2", "cn.com.amazonaws.cn-north-1.ecs", "cn.com.amazonaws.cn-north-1.sqs",
       "com.amazonaws.cn-north-1.secretsmanager", "com.amazonaws.cn-north-1.dynamodb",
     ])
-    error_message = "AWS has no service of such a name."
+    error_message = "AWS has no service with this name."
   }
 }
 
@@ -145,7 +145,7 @@ run "a_parameter_store_can_be_reached" {
 
   assert {
     condition     = toset(keys(aws_vpc_endpoint.this)) == toset(["ec2", "ecs", "sqs", "ssm"])
-    error_message = "The notify function cannot reach Systems Manager, or an endpoint is paid for that nobody needs."
+    error_message = "The notify function cannot reach Systems Manager, or there is an endpoint without a use."
   }
 }
 

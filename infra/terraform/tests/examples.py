@@ -1,7 +1,7 @@
-"""Validates each example, and runs the tests that it has, with terraform or $TF: python3 examples.py FOLDER...
+"""Validates each example, and runs its tests, with terraform or $TF: python3 examples.py FOLDER...
 
-A stand-in for the provider may not know all types of the real one. An example with such a type, and no other mistake,
-is skipped aloud; the real provider knows them all, so nothing is skipped there.
+A stand-in for the provider may not know all types of the real one. An example with such a type, and no other error,
+is skipped with a message. The real provider knows all types, so it skips nothing.
 """
 
 import json

@@ -1,4 +1,4 @@
-# What the examples promise. Each is planned on a mocked provider.
+# The examples, each planned on a mocked provider.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -41,11 +41,11 @@ run "functions_reach_every_network_of_the_vpc" {
       [for rule in aws_vpc_security_group_egress_rule.ipv4 : "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}"],
       [for rule in aws_vpc_security_group_egress_rule.ipv6 : "${rule.cidr_ipv6} ${rule.from_port}-${rule.to_port}"],
     )) == toset(["10.0.0.0/16 1-65535", "100.64.0.0/16 1-65535", "2001:db8::/56 1-65535"])
-    error_message = "Tasks on some port or in some network cannot be reached."
+    error_message = "The functions cannot reach tasks on some port or in some network."
   }
 }
 
-run "the_daemon_looks_only_into_its_clusters" {
+run "the_daemon_reads_only_its_clusters" {
   command = plan
 
   module {
@@ -65,21 +65,21 @@ run "the_daemon_looks_only_into_its_clusters" {
       [for condition in statement.condition : "${condition.variable} ${join(",", condition.values)}"]
       if length(setintersection(statement.actions, ["ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListTasks"])) > 0
     ]) == tolist([["ecs:cluster ${var.cluster_arn}"]])
-    error_message = "The daemon may look into other clusters."
+    error_message = "The daemon may read other clusters."
   }
 
   assert {
     condition     = one(aws_ecs_service.daemon.deployment_circuit_breaker).enable && one(aws_ecs_service.daemon.deployment_circuit_breaker).rollback
-    error_message = "A deployment that does not become healthy stays."
+    error_message = "A deployment that does not become healthy is not rolled back."
   }
 
   assert {
     condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "ARM64"
-    error_message = "The daemon runs on another processor than the setting says."
+    error_message = "The daemon runs on the wrong processor."
   }
 }
 
-run "the_examples_take_the_other_processor" {
+run "the_examples_support_the_other_processor" {
   command = plan
 
   module {
@@ -96,6 +96,6 @@ run "the_examples_take_the_other_processor" {
 
   assert {
     condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "X86_64"
-    error_message = "The setting does not choose the processor."
+    error_message = "The variable does not set the processor."
   }
 }

@@ -1,6 +1,6 @@
-"""A release whose files are not those that its checksum promises is never uploaded, and the folder stays as it was.
+"""Tests that a release whose files do not match its checksums is never uploaded, and that the folder stays unchanged.
 
-Runs fetch_release.sh on made-up releases, and the module with terraform (or $TF) on a mocked provider.
+Runs fetch_release.sh on test releases, and the module with terraform (or $TF) on a mocked provider.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ SECONDS_MAX = 300
 
 
 def copy(folder):
-    """The release in a folder of its own, to be changed."""
+    """Copies the release into a folder where tests can change it."""
     for name in [*FILES, "SHA256SUMS"]:
         (folder / name).write_bytes((RELEASE / name).read_bytes())
 
 
 def fetch(release, checksum=CHECKSUM, files=FILES):
-    """Exit status, what was said, and the files that are there afterwards; an older file was there before."""
+    """Returns exit status, stderr, and the files afterwards; an older file existed before."""
     with tempfile.TemporaryDirectory() as folder:
         target = pathlib.Path(folder) / "target"
         target.mkdir()
@@ -79,7 +79,7 @@ run "apply" {{
 
 
 def the_module(copied, archives, said):
-    """`terraform test`, which applies the module, fails with these words. The copy is initialised already."""
+    """Checks that `terraform test`, which applies the module, fails with this message. The copy is already initialised."""
     path = copied / "tests" / "refused.tftest.hcl"
     path.write_text(TEST.format(archives=archives))
     try:

@@ -1,4 +1,4 @@
-# What AWS would refuse is refused before AWS is asked, by name.
+# The module refuses values that AWS would refuse, by name, before any call.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -12,7 +12,7 @@ variables {
   unsigned           = true
 }
 
-run "names_that_aws_keeps_for_itself_are_refused" {
+run "names_that_aws_reserves_are_refused" {
   command = plan
 
   variables {
@@ -64,7 +64,7 @@ run "an_alarm_without_a_minute_is_refused" {
   expect_failures = [var.stages]
 }
 
-run "shares_of_the_budget_are_not_more_than_the_budget" {
+run "the_sum_of_the_shares_must_not_exceed_the_budget" {
   command = plan
 
   variables {
@@ -74,7 +74,7 @@ run "shares_of_the_budget_are_not_more_than_the_budget" {
   expect_failures = [aws_sqs_queue.this["services"]]
 }
 
-run "the_whole_budget_can_be_divided_otherwise" {
+run "the_budget_can_be_divided_differently" {
   command = plan
 
   variables {
@@ -83,11 +83,11 @@ run "the_whole_budget_can_be_divided_otherwise" {
 
   assert {
     condition     = aws_lambda_function.this["tasks"].environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"] == "15"
-    error_message = "The share that was set is not the one that the function gets."
+    error_message = "The function does not get the configured share."
   }
 }
 
-run "more_publishers_than_a_queue_takes_are_refused" {
+run "too_many_publishers_for_a_queue_are_refused" {
   command = plan
 
   variables {
@@ -100,12 +100,12 @@ run "more_publishers_than_a_queue_takes_are_refused" {
   expect_failures = [var.publisher_arns, var.publisher_services]
 }
 
-# Policies name queues, so they are known in a plan only once the queues are there.
-run "queues_are_there" {
+# Policies name queues, so a plan knows them only after the queues exist.
+run "queues_exist" {
   command = apply
 }
 
-run "more_statements_than_a_queue_takes_are_refused" {
+run "too_many_statements_for_a_queue_are_refused" {
   command = plan
 
   override_data {
@@ -116,7 +116,7 @@ run "more_statements_than_a_queue_takes_are_refused" {
   expect_failures = [aws_sqs_queue_policy.this["services"]]
 }
 
-run "a_longer_policy_than_iam_takes_is_refused" {
+run "a_policy_too_long_for_iam_is_refused" {
   command = plan
 
   override_data {
@@ -134,26 +134,26 @@ run "archives_have_no_tags" {
     tags = { for number in range(10) : "tag${number}" => "value" }
   }
 
-  # AWS takes ten tags of an object, and fifty of everything else.
+  # AWS allows ten tags of an object, and fifty of other resources.
   assert {
     condition = alltrue([
       for object in aws_s3_object.archive :
       length(coalesce(object.tags, {})) == 0 && length(one(one(object.override_provider).default_tags).tags) == 0
     ])
-    error_message = "S3 refuses an archive when the user has tags of his own."
+    error_message = "S3 refuses an archive if the user has many tags."
   }
 }
 
-run "mappings_have_tags_where_aws_takes_them" {
+run "event_source_mappings_have_tags_where_aws_supports_them" {
   command = plan
 
   assert {
     condition     = alltrue([for mapping in aws_lambda_event_source_mapping.this : mapping.tags["Application"] == "ecs-task-notifier"])
-    error_message = "A mapping has no tags."
+    error_message = "An event source mapping has no tags."
   }
 }
 
-run "mappings_have_no_tags_elsewhere" {
+run "event_source_mappings_have_no_tags_elsewhere" {
   command = plan
 
   override_data {
@@ -163,6 +163,6 @@ run "mappings_have_no_tags_elsewhere" {
 
   assert {
     condition     = alltrue([for mapping in aws_lambda_event_source_mapping.this : mapping.tags == null])
-    error_message = "AWS refuses the mapping, or each plan changes it again."
+    error_message = "AWS refuses the event source mapping, or each plan changes it again."
   }
 }

@@ -1,4 +1,4 @@
-# The module's promises, checked on a plan: no account is needed.
+# The properties of the module, checked on a plan without an account.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -21,7 +21,7 @@ run "names_are_those_of_the_proof_of_concept" {
       tasks    = "ecs_service_eu-west-1"
       notify   = "ecs_service_task_eu-west-1"
     }
-    error_message = "A queue has another name."
+    error_message = "A queue has the wrong name."
   }
 
   assert {
@@ -30,16 +30,16 @@ run "names_are_those_of_the_proof_of_concept" {
       tasks    = "ecs_service_task_discovery"
       notify   = "ecs_service_task_notify"
     }
-    error_message = "A function has another name."
+    error_message = "A function has the wrong name."
   }
 
   assert {
     condition     = aws_s3_bucket.archives[0].bucket == "ecs-task-notifier-lambdas-111122223333-eu-west-1"
-    error_message = "The bucket has another name."
+    error_message = "The bucket has the wrong name."
   }
 }
 
-run "prefix_and_suffix_stand_in_every_name" {
+run "every_name_has_prefix_and_suffix" {
   command = plan
 
   variables {
@@ -67,11 +67,11 @@ run "prefix_and_suffix_stand_in_every_name" {
         ],
       ) : startswith(name, "blue-") && strcontains(name, "-2")
     ])
-    error_message = "A name is the same in two stacks."
+    error_message = "Two stacks would have the same name."
   }
 }
 
-run "messages_survive_what_may_go_wrong" {
+run "no_message_is_lost_or_processed_too_early" {
   command = plan
 
   assert {
@@ -79,12 +79,12 @@ run "messages_survive_what_may_go_wrong" {
       for stage, queue in aws_sqs_queue.this :
       queue.visibility_timeout_seconds >= 6 * aws_lambda_function.this[stage].timeout
     ])
-    error_message = "A message may come back while it is still worked on."
+    error_message = "A message may come back while it is still in work."
   }
 
   assert {
     condition     = alltrue([for queue in aws_sqs_queue.this : queue.max_message_size == 1048576])
-    error_message = "A queue takes less than the program sends."
+    error_message = "A queue accepts smaller messages than the program sends."
   }
 
   assert {
@@ -92,7 +92,7 @@ run "messages_survive_what_may_go_wrong" {
       for stage, queue in aws_sqs_queue.dead_letters :
       queue.message_retention_seconds > aws_sqs_queue.this[stage].message_retention_seconds
     ])
-    error_message = "A dead letter may be gone as soon as it arrives."
+    error_message = "A dead letter may expire as soon as it arrives."
   }
 
   assert {
@@ -100,7 +100,7 @@ run "messages_survive_what_may_go_wrong" {
       for mapping in aws_lambda_event_source_mapping.this :
       mapping.function_response_types == toset(["ReportBatchItemFailures"]) && mapping.scaling_config[0].maximum_concurrency >= 2
     ])
-    error_message = "One failure would bring a whole batch back, or nothing limits the functions."
+    error_message = "One failure would return a whole batch, or the number of functions has no limit."
   }
 }
 
@@ -113,7 +113,7 @@ run "the_ledger_has_the_keys_that_the_code_writes" {
       { for attribute in aws_dynamodb_table.ledger[0].attribute : attribute.name => attribute.type } == { pk = "S", sk = "S" } &&
       one(aws_dynamodb_table.ledger[0].ttl).attribute_name == "expires" && one(aws_dynamodb_table.ledger[0].ttl).enabled
     )
-    error_message = "The code would not find its records, or they would never go."
+    error_message = "The code would not find its records, or they would never expire."
   }
 
   assert {
@@ -130,7 +130,7 @@ run "the_ledger_has_the_keys_that_the_code_writes" {
       for function in aws_lambda_function.this :
       function.environment[0].variables["NOTIFIER_LEDGER"] == "dynamodb:ecs-task-notifier"
     ])
-    error_message = "A function does not keep the ledger."
+    error_message = "A function does not use the ledger."
   }
 }
 
@@ -148,11 +148,11 @@ run "the_ledger_can_be_left_out" {
       length(aws_dynamodb_table.ledger) == 0 && length(aws_vpc_endpoint.dynamodb) == 0 &&
       alltrue([for function in aws_lambda_function.this : function.environment[0].variables["NOTIFIER_LEDGER"] == "none"])
     )
-    error_message = "A table is created, or looked for, all the same."
+    error_message = "The table is created or used despite create_ledger = false."
   }
 }
 
-run "the_ledger_can_be_kept_from_harm" {
+run "the_ledger_can_be_protected_from_deletion" {
   command = plan
 
   variables {
@@ -173,7 +173,7 @@ run "all_functions_together_stay_within_the_budget" {
       for stage, function in aws_lambda_function.this :
       stage => function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]
     } == { services = "10", tasks = "10", notify = "1" }
-    error_message = "A function takes another share of AWS's request rate."
+    error_message = "A function has the wrong share of AWS's request rate."
   }
 
   assert {
@@ -182,7 +182,7 @@ run "all_functions_together_stay_within_the_budget" {
       tonumber(function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]) *
       aws_lambda_event_source_mapping.this[stage].scaling_config[0].maximum_concurrency
     ]) <= var.aws_budget_percent
-    error_message = "All functions together take more than the installation may."
+    error_message = "All functions together exceed the budget."
   }
 }
 
@@ -199,7 +199,7 @@ run "more_functions_get_smaller_shares" {
       for stage, function in aws_lambda_function.this :
       stage => function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"]
     } == { services = "4", tasks = "2.66", notify = "0.01" }
-    error_message = "A share is not divided, or is one that the setting does not take."
+    error_message = "A share is not divided, or is a value that the setting refuses."
   }
 }
 
@@ -215,7 +215,7 @@ run "a_small_broadcast_does_not_wait_for_a_batch" {
   }
 }
 
-run "logs_reach_cloudwatch_at_the_level_that_was_asked_for" {
+run "logs_reach_cloudwatch_at_the_configured_level" {
   command = plan
 
   variables {
@@ -227,16 +227,16 @@ run "logs_reach_cloudwatch_at_the_level_that_was_asked_for" {
       for function in aws_lambda_function.this :
       function.logging_config[0].application_log_level == "DEBUG" && function.logging_config[0].system_log_level == "DEBUG"
     ])
-    error_message = "Lambda drops lines that were asked for."
+    error_message = "Lambda drops lines of the configured level."
   }
 }
 
-run "functions_are_kept_warm_only_when_asked" {
+run "functions_are_kept_warm_only_with_a_schedule" {
   command = plan
 
   assert {
     condition     = length(aws_scheduler_schedule.keep_warm) == 0 && length(aws_iam_role.keep_warm) == 0
-    error_message = "Messages are sent that nobody asked for."
+    error_message = "The module sends messages without a schedule."
   }
 }
 
@@ -252,16 +252,16 @@ run "a_schedule_keeps_the_functions_warm" {
       aws_scheduler_schedule.keep_warm[0].schedule_expression == "rate(1 day)" &&
       jsondecode(one(aws_scheduler_schedule.keep_warm[0].target).input) == { keep_warm = true }
     )
-    error_message = "The message is not the one that the functions pass on."
+    error_message = "The message is not the one that the functions expect."
   }
 
   assert {
     condition     = data.aws_iam_policy_document.keep_warm[0].statement[0].actions == toset(["sqs:SendMessage"])
-    error_message = "The schedule may do more than send."
+    error_message = "The schedule has more permissions than sending."
   }
 }
 
-run "only_notify_is_in_the_vpc_unless_asked" {
+run "only_notify_is_in_the_vpc_by_default" {
   command = plan
 
   assert {
@@ -279,7 +279,7 @@ run "discovery_can_be_in_the_vpc_too" {
 
   assert {
     condition     = alltrue([for function in aws_lambda_function.this : length(function.vpc_config) == 1])
-    error_message = "A function stays outside."
+    error_message = "A function is not in the VPC."
   }
 }
 
@@ -295,11 +295,11 @@ run "each_function_knows_only_its_own_queues" {
       tasks    = ["NOTIFIER_SERVICES_QUEUE_URL", "NOTIFIER_TASKS_QUEUE_URL"]
       notify   = ["NOTIFIER_TASKS_QUEUE_URL"]
     }
-    error_message = "A function is told of a queue that is not its business, or misses one."
+    error_message = "A function has the URL of a queue that it does not use, or lacks one."
   }
 }
 
-run "encryption_is_aws_own_unless_a_key_is_given" {
+run "encryption_uses_aws_keys_by_default" {
   command = plan
 
   assert {
@@ -323,7 +323,7 @@ run "a_key_encrypts_everything" {
       [for it in aws_lambda_function.this : it.kms_key_arn == var.kms_key_arn],
       [one(aws_dynamodb_table.ledger[0].server_side_encryption).kms_key_arn == var.kms_key_arn],
     ))
-    error_message = "Something is not encrypted with the key."
+    error_message = "A resource is not encrypted with the key."
   }
 }
 
@@ -342,12 +342,12 @@ run "without_functions_the_queues_are_for_the_daemon" {
       length(aws_sqs_queue.this) == 3 && length(aws_dynamodb_table.ledger) == 1 &&
       length(aws_lambda_function.this) == 0 && length(aws_s3_bucket.archives) == 0
     )
-    error_message = "The daemon misses a queue, or gets what it does not need."
+    error_message = "A resource that the daemon needs is missing, or there is one that it does not need."
   }
 
   assert {
     condition     = alltrue([for queue in aws_sqs_queue.this : queue.visibility_timeout_seconds == 60])
-    error_message = "What a daemon had when it crashed stays hidden for longer than needed."
+    error_message = "After a crash of a daemon, its messages stay invisible for too long."
   }
 }
 
@@ -368,7 +368,7 @@ run "create_false_creates_nothing" {
       length(aws_dynamodb_table.ledger), length(aws_vpc_endpoint.dynamodb), length(aws_scheduler_schedule.keep_warm),
       length(aws_cloudwatch_metric_alarm.ledger), length(terraform_data.release),
     ]) == 0
-    error_message = "Something is created all the same."
+    error_message = "A resource is created despite create = false."
   }
 }
 
@@ -391,7 +391,7 @@ run "endpoints_replace_nat" {
 
   assert {
     condition     = aws_vpc_endpoint.dynamodb[0].route_table_ids == toset(["rtb-1"])
-    error_message = "Nothing leads to the ledger."
+    error_message = "There is no route to the ledger."
   }
 }
 
@@ -416,7 +416,7 @@ run "notify_needs_a_network" {
   expect_failures = [aws_lambda_function.this]
 }
 
-run "a_short_visibility_is_refused" {
+run "a_short_visibility_timeout_is_refused" {
   command = plan
 
   variables {
@@ -493,7 +493,7 @@ run "only_notify_knows_where_the_keys_are" {
       tasks    = "not set"
       notify   = "secretsmanager:arn:aws:secretsmanager:eu-west-1:111122223333:secret:notifier-AbCdEf"
     }
-    error_message = "Another function knows of the secret, or notify does not."
+    error_message = "Another function has the secret's ARN, or notify does not."
   }
 
   assert {

@@ -1,4 +1,4 @@
-# Names and outputs. The provider is mocked whole.
+# Names and outputs, with a mocked provider.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -39,7 +39,7 @@ run "the_longest_names_fit" {
     keep_warm_schedule = "rate(1 day)"
   }
 
-  # No region has a longer name.
+  # The region with the longest name.
   override_data {
     target = data.aws_region.current
     values = { region = "us-isof-south-1" }
@@ -60,11 +60,11 @@ run "the_longest_names_fit" {
 
   assert {
     condition     = can(regex("^a2345678901-ecs-task-notifier-lambdas-[0-9a-f]{12}-2345678$", aws_s3_bucket.archives[0].bucket))
-    error_message = "The bucket's name says nothing, or is the same in another account or region."
+    error_message = "The bucket's name is not recognisable, or is the same in another account or region."
   }
 }
 
-run "outputs_are_named_as_the_settings_are" {
+run "outputs_have_the_names_of_the_settings" {
   command = apply
 
   assert {
@@ -73,7 +73,7 @@ run "outputs_are_named_as_the_settings_are" {
       output.services_queue_url == "https://sqs/services" &&
       output.tasks_queue_url == "https://sqs/tasks"
     )
-    error_message = "`redrive` would look at the queue of another stage."
+    error_message = "`redrive` would read the queue of another stage."
   }
 
   assert {
@@ -84,11 +84,11 @@ run "outputs_are_named_as_the_settings_are" {
       export NOTIFIER_SERVICES_QUEUE_URL='https://sqs/services'
       export NOTIFIER_TASKS_QUEUE_URL='https://sqs/tasks'
     EOT
-    error_message = "The file for the shell misses a setting, or says something else."
+    error_message = "A setting is missing or wrong in the file for the shell."
   }
 }
 
-run "people_may_do_what_their_task_takes_and_no_more" {
+run "policies_for_people_allow_only_what_the_command_needs" {
   command = apply
 
   assert {
@@ -103,25 +103,25 @@ run "people_may_do_what_their_task_takes_and_no_more" {
       }
       plan = {}
       publish = {
-        FindDeadLetters   = ["sqs:GetQueueAttributes"]
-        LookAtDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
-        Publish           = ["sqs:GetQueueUrl", "sqs:SendMessage"]
-        UseLedger         = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+        FindDeadLetters = ["sqs:GetQueueAttributes"]
+        ReadDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        Publish         = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+        UseLedger       = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       }
       redrive = {
-        FindDeadLetters     = ["sqs:GetQueueAttributes"]
-        LookAtDeadLetters   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
-        SendBack            = ["sqs:SendMessage"]
-        TakeDeadLettersAway = ["sqs:DeleteMessage"]
-        UseLedger           = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
+        FindDeadLetters   = ["sqs:GetQueueAttributes"]
+        ReadDeadLetters   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        SendBack          = ["sqs:SendMessage"]
+        DeleteDeadLetters = ["sqs:DeleteMessage"]
+        UseLedger         = ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:Query"]
       }
       report = {
-        FindDeadLetters   = ["sqs:GetQueueAttributes"]
-        LookAtDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
-        UseLedger         = ["dynamodb:BatchGetItem", "dynamodb:Query"]
+        FindDeadLetters = ["sqs:GetQueueAttributes"]
+        ReadDeadLetters = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"]
+        UseLedger       = ["dynamodb:BatchGetItem", "dynamodb:Query"]
       }
     })
-    error_message = "A policy for people allows more or less than the command calls."
+    error_message = "A policy for people allows more or less than the command needs."
   }
 
   assert {
@@ -130,18 +130,18 @@ run "people_may_do_what_their_task_takes_and_no_more" {
         for statement in document.statement : statement.actions if contains(["Ec2", "Ecs"], substr(statement.sid, 0, 3))
       ])) if task == "plan"
     } == { plan = output.discovery_actions }
-    error_message = "`plan` is refused, or may look at more."
+    error_message = "The policy `plan` allows more or less than the command needs."
   }
 
   assert {
     condition = [
       for statement in data.aws_iam_policy_document.people["publish"].statement : one(statement.resources) if statement.sid == "Publish"
     ] == ["arn:aws:sqs:eu-west-1:111122223333:observer"]
-    error_message = "Whoever publishes may write to another queue."
+    error_message = "The policy `publish` allows sending to another queue."
   }
 }
 
-run "people_use_the_key_by_the_service_that_needs_it" {
+run "people_use_the_key_only_through_the_service_that_needs_it" {
   command = apply
 
   variables {
@@ -161,6 +161,6 @@ run "people_use_the_key_by_the_service_that_needs_it" {
       redrive = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
       report  = ["UseKeyForQueues sqs.eu-west-1.amazonaws.com", "UseKeyForLedger dynamodb.eu-west-1.amazonaws.com"]
     })
-    error_message = "A person cannot read what is encrypted, or may decrypt elsewhere."
+    error_message = "A person cannot read encrypted messages or items, or may decrypt other data."
   }
 }

@@ -1,4 +1,4 @@
-"""Who is let in where IAM is enforced: the module applied to MiniStack, and `ecs-task-notifier` run with each policy for people.
+"""Tests the policies with IAM enforced: applies the module to MiniStack, and runs `ecs-task-notifier` with each policy for people.
 
     .venv/bin/python infra/terraform/tests/people.py target/debug/ecs-task-notifier    (TF names another terraform)
 """
@@ -20,8 +20,8 @@ MODULE = pathlib.Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 START_S = 60
 
-# MiniStack speaks no TLS, wants a permission of its own for each batch, does not know `aws:PrincipalIsAWSService`, and takes
-# the ARN of a session for `aws:PrincipalArn`, where AWS takes the ARN of its role.
+# MiniStack has no TLS, requires a separate permission for each batch action, and does not know `aws:PrincipalIsAWSService`.
+# Its `aws:PrincipalArn` is the ARN of the session; in AWS it is the ARN of the role.
 BATCHES = [(f'"sqs:{action}"', f'"sqs:{action}", "sqs:{action}Batch"') for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")]
 SESSION = '"${replace(replace(arn, ":iam:", ":sts:"), ":role/", ":assumed-role/")}/*"'
 CHANGES = {
@@ -54,7 +54,7 @@ resource "aws_ecs_cluster" "prod" {
 }
 
 locals {
-  # Somebody who may do everything with queues and the ledger, as far as IAM goes.
+  # All permissions in IAM for queues and the ledger.
   administrator = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Action = ["sqs:*", "dynamodb:*"], Resource = "*" }]
@@ -100,8 +100,8 @@ COMMANDS = {
     "cancel": ["cancel", "0197fb1c-5c1e-7d3a-9d53-0d5f3c0b2c11", "--before-it-begins"],
 }
 
-# Whoever may write to the ledger may cancel, and whoever sends back to the observer queue may publish. An administrator may not
-# send to the tasks queue, so nothing is redriven.
+# Permission to write to the ledger includes `cancel`, and permission to send to the observer queue includes `publish`. An
+# administrator may not send to the tasks queue, so `redrive` fails.
 ALLOWED = {
     "plan": {"plan"},
     "publish": {"publish", "history"},
@@ -113,7 +113,7 @@ ALLOWED = {
 
 
 def copy(folder):
-    """The module, changed where MiniStack differs from AWS."""
+    """Copies the module, with changes where MiniStack differs from AWS."""
     module = folder / "module"
     shutil.copytree(MODULE, module, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "examples"))
     for name, changes in CHANGES.items():
@@ -164,7 +164,7 @@ def client(url, service, session=None):
 
 
 def sendable(sqs, queues):
-    """Which queues take a message."""
+    """Returns the queues that accept a message."""
     taken = set()
     for name, queue in queues.items():
         try:
@@ -215,11 +215,11 @@ def main(program):
             check("daemon sends to", sendable(daemon, queues), set(queues))
             for person, allowed in ALLOWED.items():
                 session = assume(person)
-                # A letter for whoever redrives.
-                daemon.send_message(QueueUrl=outputs["dead_letter_queue_urls"]["notify"], MessageBody="letter")
+                # A dead letter for `redrive`.
+                daemon.send_message(QueueUrl=outputs["dead_letter_queue_urls"]["notify"], MessageBody="dead letter")
                 ran = set()
                 for command, args in COMMANDS.items():
-                    # As a person would: the file is sourced.
+                    # As a person would: source the file.
                     shell = f". {folder}/notifier.env && exec \"$0\" \"$@\""
                     minimal = {"PATH": os.environ["PATH"], "HOME": name, "AWS_ENDPOINT_URL": url, **credentials(session)}
                     done = subprocess.run(["sh", "-c", shell, program, *args], env=minimal, capture_output=True, text=True, timeout=120)

@@ -1,4 +1,4 @@
-"""Writes the tables of the module's README from its variables and outputs, or with --check says whether they differ."""
+"""Writes the tables of the module's README from its variables and outputs; with --check fails if they differ."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ BLOCK = re.compile(r'^(variable|output) "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re
 
 
 def attribute(body, name):
-    """The text of an attribute that may span lines, or None."""
+    """Returns the text of an attribute, which may span lines, or None."""
     found = re.search(rf"^  {name} += (.*?)(?=^  \w+ +=|^\n|^  validation|\Z)", body, re.MULTILINE | re.DOTALL)
     if not found:
         return None

@@ -1,5 +1,4 @@
-# What the roles allow, read from the statements that the policies are made of. The provider is mocked whole: applying
-# calls nobody.
+# The permissions of the roles, read from the statements of their policies. The provider is mocked: apply makes no calls.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -28,11 +27,11 @@ run "each_role_has_the_actions_of_its_stage_and_no_more" {
         "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:SendMessage",
       ]))
     }
-    error_message = "A role allows more or less than its stage calls."
+    error_message = "A role allows more or less than its stage needs."
   }
 }
 
-run "without_a_ledger_no_role_may_touch_a_table" {
+run "without_a_ledger_no_role_may_use_a_table" {
   command = apply
 
   variables {
@@ -45,7 +44,7 @@ run "without_a_ledger_no_role_may_touch_a_table" {
         for statement in document.statement : [for action in statement.actions : !startswith(action, "dynamodb:")]
       ]
     ]))
-    error_message = "A role allows what nobody calls."
+    error_message = "A role allows actions that are not needed."
   }
 }
 
@@ -60,33 +59,33 @@ run "the_ledger_is_the_only_table" {
         if statement.sid == "KeepLedger"
       ]
     ]))
-    error_message = "A role may write other tables."
+    error_message = "A role may use other tables."
   }
 }
 
-run "everything_is_allowed_only_where_aws_knows_no_resource" {
+run "all_resources_are_allowed_only_if_the_action_supports_none" {
   command = apply
 
   assert {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.function : [
         for statement in document.statement :
-        contains(["EcsListServices", "EcsListTasks", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "CodeLeavesVpcAlone"], statement.sid)
+        contains(["EcsListServices", "EcsListTasks", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "DenyVpcActionsToCode"], statement.sid)
         if contains(statement.resources, "*")
       ]
     ]))
-    error_message = "A statement could name its resources."
+    error_message = "A statement allows all resources, although its action supports narrower ones."
   }
 }
 
-run "tasks_may_be_listed_as_aws_checks_it" {
+run "list_tasks_is_allowed_in_the_form_that_aws_checks" {
   command = apply
 
   variables {
     cluster_arns = ["arn:aws:ecs:eu-west-1:111122223333:cluster/prod"]
   }
 
-  # AWS answers "not authorized to perform: ecs:ListTasks on resource: *" where only container instances are allowed.
+  # AWS answers "not authorized to perform: ecs:ListTasks on resource: *" if only container instances are allowed.
   assert {
     condition = [
       for statement in data.aws_iam_policy_document.function["tasks"].statement :
@@ -97,19 +96,19 @@ run "tasks_may_be_listed_as_aws_checks_it" {
   }
 }
 
-run "no_function_joins_the_vpc_by_its_own_code" {
+run "the_code_of_a_function_may_not_change_its_network" {
   command = apply
 
   assert {
     condition = [
       for statement in data.aws_iam_policy_document.function["notify"].statement :
-      one(one(statement.condition).values) if statement.sid == "CodeLeavesVpcAlone"
+      one(one(statement.condition).values) if statement.sid == "DenyVpcActionsToCode"
     ] == ["arn:aws:lambda:eu-west-1:111122223333:function:ecs_service_task_notify"]
     error_message = "The code of the notify function may create network interfaces."
   }
 }
 
-run "clusters_can_be_named" {
+run "clusters_can_be_limited" {
   command = apply
 
   variables {
@@ -124,7 +123,7 @@ run "clusters_can_be_named" {
         if contains(["EcsListServices", "EcsDescribeServices", "EcsListTasks", "EcsDescribeTasks", "EcsDescribeContainerInstances"], statement.sid)
       ]
     ]))
-    error_message = "A stage may look into other clusters."
+    error_message = "A stage may read other clusters."
   }
 }
 
@@ -171,7 +170,7 @@ run "without_a_ledger_nobody_uses_the_key_for_one" {
     condition = !anytrue(flatten([
       for document in data.aws_iam_policy_document.function : [for statement in document.statement : statement.sid == "UseKeyForLedger"]
     ]))
-    error_message = "A role may create grants for a table that is not there."
+    error_message = "A role may create grants for a table that does not exist."
   }
 }
 
@@ -209,7 +208,7 @@ run "notify_may_read_its_other_secrets" {
       for statement in data.aws_iam_policy_document.function["notify"].statement : join(" ", one(statement.condition).values)
       if statement.sid == "DecryptSecrets"
     ] == ["secretsmanager.eu-west-1.amazonaws.com ssm.eu-west-1.amazonaws.com"]
-    error_message = "The function may decrypt more than secrets."
+    error_message = "The function may decrypt data other than secrets."
   }
 }
 
@@ -236,6 +235,6 @@ run "only_notify_may_read_the_signing_secret_and_nothing_else" {
         "kms:Decrypt arn:aws:kms:eu-west-1:111122223333:key/s",
       ]
     }
-    error_message = "A function may read more, or notify may not read its keys."
+    error_message = "A function may read other secrets, or notify may not read its keys."
   }
 }

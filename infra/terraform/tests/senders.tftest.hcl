@@ -1,10 +1,10 @@
-# Who may send to which queue, read from the statements of the queues' policies. The provider is mocked whole.
+# The allowed senders of each queue, read from the statements of the queues' policies, with a mocked provider.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-# Mocked resources are all alike, so the roles of the stages are told apart here.
+# Mocked resources are all alike, so the roles of the stages get different values here.
 override_resource {
   target = aws_iam_role.function["services"]
   values = { arn = "arn:aws:iam::111122223333:role/services", unique_id = "AROASERVICES" }
@@ -46,7 +46,7 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       tasks    = [{ effect = "Deny", actions = ["sqs:SendMessage"], who = "*", unless = ["arn:aws:iam::111122223333:role/services"] }]
       notify   = [{ effect = "Deny", actions = ["sqs:SendMessage"], who = "*", unless = ["arn:aws:iam::111122223333:role/tasks"] }]
     })
-    error_message = "Somebody else may write to an inner queue, or the observer queue takes nothing."
+    error_message = "Another sender may write to an inner queue, or the observer queue refuses senders."
   }
 
   assert {
@@ -61,10 +61,10 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       tasks    = [["arn:aws:iam::111122223333:role/tasks"]]
       notify   = [["arn:aws:iam::111122223333:role/notify"]]
     })
-    error_message = "Somebody else may write dead letters."
+    error_message = "Another sender may write dead letters."
   }
 
-  # What SQS moves itself, after the last receive, has no role.
+  # SQS itself, which moves messages after the last receive, has no role.
   assert {
     condition = alltrue(flatten([
       for document in merge(data.aws_iam_policy_document.queue, { for stage, document in data.aws_iam_policy_document.dead_letters : "${stage}_dead_letters" => document }) : [
@@ -87,7 +87,7 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       tasks    = "AROASERVICES,AROATASKS"
       notify   = "AROANOTIFY,AROATASKS"
     })
-    error_message = "A stage believes whoever writes to its queue, or neither the stage before it nor itself."
+    error_message = "A stage trusts the wrong senders, or does not trust the previous stage or itself."
   }
 }
 
@@ -120,12 +120,12 @@ run "redrivers_and_daemons_can_be_named" {
       one([for condition in statement.condition : condition.values if condition.variable == "aws:PrincipalArn"])
       if statement.sid == "OnlyFromItsStage"
     ]) == jsonencode([["arn:aws:iam::111122223333:role/notify", "arn:aws:iam::111122223333:role/daemon"]])
-    error_message = "A daemon cannot bury, or a redriver can write dead letters."
+    error_message = "A daemon cannot write dead letters, or a redriver can."
   }
 
   assert {
     condition     = aws_lambda_function.this["notify"].environment[0].variables["NOTIFIER_TRUSTED_SENDERS"] == "AROANOTIFY,AROATASKS,AROADAEMON,AIDAPERSON"
-    error_message = "The function does not believe whom it is told to believe."
+    error_message = "The function does not trust the configured senders."
   }
 }
 
@@ -151,7 +151,7 @@ run "without_functions_only_the_daemon_writes_to_inner_queues" {
   }
 }
 
-run "a_daemon_that_nobody_named_is_a_warning" {
+run "a_missing_worker_role_causes_a_warning" {
   command = plan
 
   variables {
@@ -163,7 +163,7 @@ run "a_daemon_that_nobody_named_is_a_warning" {
   expect_failures = [check.inner_queues_have_known_senders]
 }
 
-run "publishers_are_let_in_for_their_own_resources" {
+run "publishers_are_allowed_for_their_own_resources" {
   command = apply
 
   variables {
@@ -205,12 +205,12 @@ run "publishers_are_let_in_for_their_own_resources" {
         }
       }
     })
-    error_message = "A publisher is refused, or a service may publish for somebody else's resources."
+    error_message = "A publisher is refused, or a service may publish for the resources of others."
   }
 
   assert {
     condition     = [for stage, document in data.aws_iam_policy_document.queue : stage if try(length(document.source_policy_documents), 0) > 0] == ["services"]
-    error_message = "The documents of publishers are not in the observer queue's policy, or are in another's."
+    error_message = "The documents of publishers are not in the observer queue's policy, or are in the policy of another queue."
   }
 
   assert {
@@ -242,11 +242,11 @@ run "publishers_are_let_in_for_their_own_resources" {
         "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_service_discovery",
         "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_service_task_discovery",
     ]]])
-    error_message = "CloudWatch Logs cannot use the key, or for other logs too."
+    error_message = "CloudWatch Logs cannot use the key, or may use it for other logs."
   }
 }
 
-run "careless_senders_are_refused_by_name" {
+run "invalid_senders_are_refused_by_name" {
   command = plan
 
   variables {

@@ -16,12 +16,12 @@ data "aws_vpc" "this" {
 }
 
 locals {
-  # A VPC may have several ranges; tasks may be in any of them.
+  # A VPC may have several ranges, and tasks may be in any of them.
   ipv4_networks = [for it in data.aws_vpc.this.cidr_block_associations : it.cidr_block if it.state == "associated"]
   ipv6_networks = var.ipv6 ? [data.aws_vpc.this.ipv6_cidr_block] : []
 }
 
-# The tasks' own security groups must let this group in, on the ports that their labels name.
+# The tasks' security groups must allow ingress from this group, on the ports in their labels.
 resource "aws_security_group" "notify" {
   name_prefix = "ecs-task-notifier-"
   description = "The notify function of ecs-task-notifier"
@@ -32,7 +32,7 @@ resource "aws_security_group" "notify" {
   }
 }
 
-# From port 1: a label may name any port, and bridge mode gives host ports by chance. The endpoints' port is among them.
+# From port 1: a label may name any port, and bridge mode assigns random host ports. This includes the endpoints' port.
 resource "aws_vpc_security_group_egress_rule" "ipv4" {
   for_each = toset(local.ipv4_networks)
 

@@ -1,4 +1,4 @@
 output "observer_queue_url" {
-  description = "Where `ecs-task-notifier publish` sends to"
+  description = "URL of the queue for `ecs-task-notifier publish`"
   value       = module.notifier.observer_queue_url
 }

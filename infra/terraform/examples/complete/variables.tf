@@ -1,5 +1,5 @@
 variable "vpc_id" {
-  description = "The VPC that the tasks are in"
+  description = "VPC of the tasks"
   type        = string
 }
 
@@ -9,22 +9,22 @@ variable "subnet_ids" {
 }
 
 variable "route_table_ids" {
-  description = "The route tables of these subnets"
+  description = "Route tables of these subnets"
   type        = list(string)
 }
 
 variable "signing_secret_arn" {
-  description = "The secret with the keys that `ecs-task-notifier keygen` made"
+  description = "ARN of the secret with the keys from `ecs-task-notifier keygen`"
   type        = string
 }
 
 variable "mail" {
-  description = "Who is told of alarms"
+  description = "Mail address that alarms notify"
   type        = string
 }
 
 variable "ipv6" {
-  description = "Whether tasks are called by IPv6 too. The VPC and the subnets must be dual-stack"
+  description = "Whether tasks are also called over IPv6. The VPC and the subnets must be dual-stack"
   type        = bool
   default     = false
 }
@@ -36,7 +36,7 @@ variable "architecture" {
 }
 
 variable "archives" {
-  description = "Where the functions' archives come from, as the module takes it"
+  description = "Source of the functions' archives, in the form of the module's variable"
   type        = any
   default     = {}
 }

@@ -1,4 +1,4 @@
-# The daemon of `ecs-daemon`, with more tasks while many messages wait and one again when none do.
+# The daemon of `ecs-daemon`, with more tasks while many messages wait, and with one again when none wait.
 
 terraform {
   required_version = ">= 1.5"
@@ -28,7 +28,7 @@ module "daemon" {
 }
 
 locals {
-  # Of the three queues together: waiting, and in work.
+  # Messages of the three queues together: waiting, and in work.
   depths = {
     for index, it in setproduct(module.daemon.queue_names, ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"]) :
     "m${index}" => { queue = it[0], metric = it[1] }
@@ -95,7 +95,7 @@ resource "aws_cloudwatch_metric_alarm" "depth" {
   }
 
   alarm_name          = "ecs-task-notifier-${each.key}"
-  alarm_description   = "Not for people: scales the daemon of ecs-task-notifier"
+  alarm_description   = "Scales the daemon of ecs-task-notifier; needs no action"
   evaluation_periods  = each.value.minutes
   threshold           = each.value.threshold
   comparison_operator = each.value.operator

@@ -1,4 +1,4 @@
-# What the daemon may do, and what ECS may do for it.
+# Permissions of the daemon, and of ECS on its behalf.
 
 data "aws_partition" "current" {}
 
@@ -18,16 +18,16 @@ data "aws_iam_policy_document" "assume" {
   }
 }
 
-# What the daemon itself may do.
+# Permissions of the daemon itself.
 resource "aws_iam_role" "daemon" {
   name_prefix        = "ecs-task-notifier-"
   assume_role_policy = data.aws_iam_policy_document.assume.json
 }
 
 data "aws_iam_policy_document" "daemon" {
-  #checkov:skip=CKV_AWS_356:These actions know no resource, or are limited by a condition
+  #checkov:skip=CKV_AWS_356:These actions support no resource, or are limited by a condition
   statement {
-    sid       = "LookIntoClusters"
+    sid       = "ReadClusters"
     actions   = setsubtract(module.notifier.discovery_actions, local.without_cluster)
     resources = ["*"]
 
@@ -39,7 +39,7 @@ data "aws_iam_policy_document" "daemon" {
   }
 
   statement {
-    sid       = "LookUpDefinitionsAndHosts"
+    sid       = "ReadDefinitionsAndHosts"
     actions   = local.without_cluster
     resources = ["*"]
   }
@@ -57,7 +57,7 @@ data "aws_iam_policy_document" "daemon" {
   }
 
   statement {
-    sid = "WorkThroughQueues"
+    sid = "ProcessQueues"
     actions = [
       "sqs:ChangeMessageVisibility",
       "sqs:DeleteMessage",
@@ -74,7 +74,7 @@ data "aws_iam_policy_document" "daemon" {
   }
 
   statement {
-    sid       = "BuryDeadLetters"
+    sid       = "SendDeadLetters"
     actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
     resources = [for stage in local.stages : module.notifier.dead_letter_queue_arns[stage]]
   }
@@ -86,7 +86,7 @@ resource "aws_iam_role_policy" "daemon" {
   policy = data.aws_iam_policy_document.daemon.json
 }
 
-# What ECS does on the daemon's behalf before it runs: pull the image, open the log.
+# Permissions of ECS before the daemon runs: pull the image, open the log.
 resource "aws_iam_role" "execution" {
   name_prefix        = "ecs-task-notifier-run-"
   assume_role_policy = data.aws_iam_policy_document.assume.json

@@ -1,4 +1,4 @@
-# The daemon instead of the functions: an ECS service on Fargate that works through the same queues.
+# The daemon instead of the functions: an ECS service on Fargate that processes the same queues.
 
 terraform {
   required_version = ">= 1.5"
@@ -21,14 +21,14 @@ module "notifier" {
   source = "../.."
 
   create_functions = false
-  # The inner queues take messages from the daemon alone.
+  # The inner queues accept messages only from the daemon.
   worker_role_arns = [aws_iam_role.daemon.arn]
   alarm_topic_arns = var.alarm_topic_arns
 }
 
 resource "aws_cloudwatch_log_group" "daemon" {
   #checkov:skip=CKV_AWS_158:CloudWatch's own encryption suffices for an example
-  #checkov:skip=CKV_AWS_338:A month is enough for operating
+  #checkov:skip=CKV_AWS_338:A month is enough for operation
   name              = "/ecs/ecs-task-notifier"
   retention_in_days = 30
 }
@@ -53,9 +53,9 @@ resource "aws_ecs_task_definition" "daemon" {
     command                = ["serve"]
     essential              = true
     readonlyRootFilesystem = true
-    # Longer than the grace time of `serve`, so that what is in flight is finished or handed back.
+    # Longer than the grace time of `serve`, so that messages in work are finished or handed back.
     stopTimeout = 60
-    # The image has no shell and no curl: the program asks itself.
+    # The image has no shell and no curl, so the program itself makes the request.
     healthCheck = {
       command     = ["CMD", "/ecs-task-notifier", "health"]
       interval    = 30
@@ -72,7 +72,7 @@ resource "aws_ecs_task_definition" "daemon" {
         NOTIFIER_LEDGER             = module.notifier.ledger
         NOTIFIER_LOG_FORMAT         = "json"
         NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
-        # Each task knows only its own calls, so they divide what all may take.
+        # Each task counts only its own calls, so the tasks divide the budget of all.
         NOTIFIER_AWS_BUDGET_PERCENT = floor(var.aws_budget_percent * 100 / var.tasks_max) / 100
       } : { name = name, value = tostring(value) }
     ]
@@ -94,11 +94,11 @@ resource "aws_ecs_service" "daemon" {
   desired_count   = 1
   launch_type     = "FARGATE"
 
-  # Two at a time do no harm: each message is worked on by one of them.
+  # Two daemons at a time do no harm: each message is received by one of them.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
 
-  # A deployment whose tasks do not become healthy is undone.
+  # A deployment whose tasks do not become healthy is rolled back.
   deployment_circuit_breaker {
     enable   = true
     rollback = true
@@ -110,10 +110,10 @@ resource "aws_ecs_service" "daemon" {
   }
 
   lifecycle {
-    # For whoever scales it, as `ecs-daemon-scaling` does.
+    # Autoscaling, as in `ecs-daemon-scaling`, changes the count.
     ignore_changes = [desired_count]
   }
 
-  # The daemon ends at the start when it may not read its queues.
+  # The daemon ends at its start if it has no permission to read its queues.
   depends_on = [aws_iam_role_policy.daemon]
 }

@@ -1,16 +1,16 @@
-# Where the daemon may connect to.
+# Networks that the daemon may connect to.
 
 data "aws_vpc" "this" {
   id = var.vpc_id
 }
 
 locals {
-  # A VPC may have several ranges; tasks may be in any of them.
+  # A VPC may have several ranges, and tasks may be in any of them.
   ipv4_networks = [for it in data.aws_vpc.this.cidr_block_associations : it.cidr_block if it.state == "associated"]
   ipv6_networks = var.ipv6 ? [data.aws_vpc.this.ipv6_cidr_block] : []
 }
 
-# The tasks' own security groups must let this group in, on the ports that their labels name.
+# The tasks' security groups must allow ingress from this group, on the ports in their labels.
 resource "aws_security_group" "daemon" {
   name_prefix = "ecs-task-notifier-"
   description = "The daemon of ecs-task-notifier"
@@ -21,7 +21,7 @@ resource "aws_security_group" "daemon" {
   }
 }
 
-# From port 1: a label may name any port, and bridge mode gives host ports by chance.
+# From port 1: a label may name any port, and bridge mode assigns random host ports.
 resource "aws_vpc_security_group_egress_rule" "ipv4" {
   for_each = toset(local.ipv4_networks)
 

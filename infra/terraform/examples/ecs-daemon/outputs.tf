@@ -1,5 +1,5 @@
 output "observer_queue_url" {
-  description = "Where `ecs-task-notifier publish` sends to"
+  description = "URL of the queue for `ecs-task-notifier publish`"
   value       = module.notifier.observer_queue_url
 }
 
@@ -9,6 +9,6 @@ output "service_name" {
 }
 
 output "queue_names" {
-  description = "Names of the three queues, as a broadcast runs"
+  description = "Names of the three queues, in the order of a broadcast"
   value       = [for stage in local.stages : element(split(":", module.notifier.queue_arns[stage]), 5)]
 }

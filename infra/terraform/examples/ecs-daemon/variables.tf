@@ -1,16 +1,16 @@
 variable "cluster_arn" {
-  description = "The cluster that the daemon runs in"
+  description = "ARN of the daemon's cluster"
   type        = string
 }
 
 variable "cluster_arns" {
-  description = "The clusters whose tasks it may notify; the one that it runs in when empty"
+  description = "ARNs of the clusters whose tasks it may notify. Default: the daemon's cluster"
   type        = list(string)
   default     = []
 }
 
 variable "image" {
-  description = "The image that `make image` builds, in a registry that the cluster can pull from, by digest"
+  description = "Image from `make image`, by digest, in a registry that the cluster can pull from"
   type        = string
 }
 
@@ -21,17 +21,17 @@ variable "architecture" {
 
   validation {
     condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture is `arm64` or `x86_64`."
+    error_message = "architecture must be `arm64` or `x86_64`."
   }
 }
 
 variable "signing_secret_arn" {
-  description = "The secret with the keys that `ecs-task-notifier keygen` made"
+  description = "ARN of the secret with the keys from `ecs-task-notifier keygen`"
   type        = string
 }
 
 variable "vpc_id" {
-  description = "The VPC that the tasks are in"
+  description = "VPC of the tasks"
   type        = string
 }
 
@@ -41,19 +41,19 @@ variable "subnet_ids" {
 }
 
 variable "ipv6" {
-  description = "Whether tasks are called by IPv6 too. The VPC and the subnets must be dual-stack"
+  description = "Whether tasks are also called over IPv6. The VPC and the subnets must be dual-stack"
   type        = bool
   default     = false
 }
 
 variable "tasks_max" {
-  description = "How many tasks of the daemon may run at most: all of them share `aws_budget_percent`"
+  description = "Maximum number of the daemon's tasks. All of them share `aws_budget_percent`"
   type        = number
   default     = 1
 }
 
 variable "aws_budget_percent" {
-  description = "How much of the account's ECS and EC2 request rate all tasks of the daemon together may use, in percent"
+  description = "Share of the account's ECS and EC2 request rate that all tasks of the daemon together may use, in percent"
   type        = number
   default     = 50
 }

@@ -1,4 +1,4 @@
-# One account and region for every test: nothing is asked of AWS.
+# One account and region for every test, without calls to AWS.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "111122223333" }

@@ -1,11 +1,11 @@
-# A release that lies beside this file: made-up archives for the tests.
+# A test release beside this file.
 
 output "url" {
-  description = "Where the release is"
+  description = "URL of the release"
   value       = "file://${abspath(path.module)}/"
 }
 
 output "sha256" {
-  description = "What its checksums are known by"
+  description = "SHA-256 of its SHA256SUMS"
   value       = filesha256("${path.module}/SHA256SUMS")
 }

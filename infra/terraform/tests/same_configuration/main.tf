@@ -1,5 +1,5 @@
-# A configuration that creates the secret, the key and the network in the same run as the module: their ARNs and ids are
-# unknown in its first plan.
+# A configuration that creates the secret, the key and the network in the same run as the module, so that their ARNs and
+# ids are unknown in its first plan.
 
 terraform {
   required_version = ">= 1.5"
@@ -16,7 +16,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:A key's policy is for this key, which `*` stands for
+  #checkov:skip=CKV_AWS_109:In a key's policy `*` means this key
   #checkov:skip=CKV_AWS_111:As above
   #checkov:skip=CKV_AWS_356:As above
   source_policy_documents = [module.notifier.kms_key_policy]
@@ -40,7 +40,7 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_secretsmanager_secret" "this" {
-  #checkov:skip=CKV2_AWS_57:Made for a test
+  #checkov:skip=CKV2_AWS_57:Only for a test
   for_each = toset(["signing", "authority"])
 
   name       = "notifier-${each.key}"

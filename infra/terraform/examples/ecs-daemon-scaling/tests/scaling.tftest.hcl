@@ -21,7 +21,7 @@ run "depth_scales_the_daemon" {
       aws_appautoscaling_target.daemon.resource_id == "service/prod/ecs-task-notifier" &&
       aws_appautoscaling_target.daemon.min_capacity == 1 && aws_appautoscaling_target.daemon.max_capacity == var.tasks_max
     )
-    error_message = "Another service is scaled, or to another size."
+    error_message = "The wrong service is scaled, or to the wrong size."
   }
 
   assert {
@@ -29,6 +29,6 @@ run "depth_scales_the_daemon" {
       for alarm in aws_cloudwatch_metric_alarm.depth :
       length([for query in alarm.metric_query : query if length(query.metric) > 0]) == 6
     ])
-    error_message = "Messages of a stage, waiting or in work, do not count."
+    error_message = "The waiting messages, or those in work, of a stage do not count."
   }
 }
