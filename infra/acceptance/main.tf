@@ -1,4 +1,4 @@
-# What the acceptance run makes: a small VPC without NAT, a cluster with a host, sample services, and the module on them.
+# Resources of the acceptance run: a small VPC without NAT, a cluster with a host, sample services, and the module.
 
 terraform {
   required_version = ">= 1.5"
@@ -26,26 +26,26 @@ locals {
 }
 
 resource "aws_ecs_cluster" "this" {
-  #checkov:skip=CKV_AWS_65:It lives for an hour
+  #checkov:skip=CKV_AWS_65:It exists for an hour
   name = local.name
 }
 
-# Nobody may look into this one.
+# The policies of this run allow no access to this cluster.
 resource "aws_ecs_cluster" "other" {
-  #checkov:skip=CKV_AWS_65:It lives for an hour
+  #checkov:skip=CKV_AWS_65:It exists for an hour
   name = "${local.name}-other"
 }
 
-# For the services with Service Connect, so that broadcasts to the first cluster do not concern them.
+# For the services with Service Connect, so that broadcasts to the first cluster do not target them.
 resource "aws_ecs_cluster" "connected" {
-  #checkov:skip=CKV_AWS_65:It lives for an hour
+  #checkov:skip=CKV_AWS_65:It exists for an hour
   name = "${local.name}-connected"
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:A key's policy is about that key, and without its account nobody could manage it
-  #checkov:skip=CKV_AWS_111:A key's policy is about that key, and without its account nobody could manage it
-  #checkov:skip=CKV_AWS_356:A key's policy is about that key, and without its account nobody could manage it
+  #checkov:skip=CKV_AWS_109:A key's policy applies to that key alone, and without its account nobody could manage it
+  #checkov:skip=CKV_AWS_111:A key's policy applies to that key alone, and without its account nobody could manage it
+  #checkov:skip=CKV_AWS_356:A key's policy applies to that key alone, and without its account nobody could manage it
   statement {
     actions   = ["kms:*"]
     resources = ["*"]
@@ -74,9 +74,9 @@ resource "aws_kms_key" "this" {
   policy                  = data.aws_iam_policy_document.key.json
 }
 
-# Its value is written by run.py, so that it is in no state.
+# run.py writes its value, so that no state contains it.
 resource "aws_secretsmanager_secret" "signing" {
-  #checkov:skip=CKV2_AWS_57:It lives for an hour
+  #checkov:skip=CKV2_AWS_57:It exists for an hour
   name                    = local.name
   kms_key_id              = aws_kms_key.this.arn
   recovery_window_in_days = 0
@@ -103,7 +103,7 @@ module "notifier" {
   route_table_ids      = [aws_route_table.this.id]
   create_vpc_endpoints = true
 
-  # A task that does not answer is given up within minutes, while somebody waits.
+  # A delivery to a task that does not answer ends within minutes, because a user waits.
   horizon_minutes  = 2
   log_level        = "debug"
   create_alarms    = false
@@ -111,7 +111,7 @@ module "notifier" {
   stages           = { notify = { batching_window_s = var.batching_window_s, visibility_s = 400 } }
 }
 
-# Somebody of the account with every permission to send, but none of the module's roles.
+# A principal of the account with permissions to send to every queue, but without a role of the module.
 data "aws_iam_policy_document" "assume" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -146,7 +146,7 @@ resource "aws_iam_role_policy" "stranger" {
   policy = data.aws_iam_policy_document.stranger.json
 }
 
-# A person who may plan, by the policy that the module gives for it.
+# A person with the module's policy `plan`.
 resource "aws_iam_role" "planner" {
   name               = "${local.name}-planner"
   assume_role_policy = data.aws_iam_policy_document.assume.json

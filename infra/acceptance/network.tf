@@ -1,8 +1,8 @@
-# Public subnets: the sample tasks fetch their image from the internet. The notify function has no way there but the
+# Public subnets: the sample tasks pull their image from the internet. The notify function reaches AWS only through the
 # module's endpoints.
 
 resource "aws_vpc" "this" {
-  #checkov:skip=CKV2_AWS_11:It lives for an hour
+  #checkov:skip=CKV2_AWS_11:It exists for an hour
   #checkov:skip=CKV2_AWS_12:Nothing uses the default group
   cidr_block           = "10.77.0.0/16"
   enable_dns_support   = true
@@ -23,7 +23,7 @@ resource "aws_route_table" "this" {
 }
 
 data "aws_availability_zones" "this" {
-  #checkov:skip=CKV_AWS_394:Any two zones will do for an hour
+  #checkov:skip=CKV_AWS_394:Any two zones suffice for an hour
   state = "available"
 }
 
@@ -73,9 +73,9 @@ resource "aws_security_group" "tasks" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "tasks" {
-  #checkov:skip=CKV_AWS_24:Only the notify function's group is let in
-  #checkov:skip=CKV_AWS_25:Only the notify function's group is let in
-  #checkov:skip=CKV_AWS_260:Only the notify function's group is let in
+  #checkov:skip=CKV_AWS_24:Only the notify function's group is allowed
+  #checkov:skip=CKV_AWS_25:Only the notify function's group is allowed
+  #checkov:skip=CKV_AWS_260:Only the notify function's group is allowed
   security_group_id            = aws_security_group.tasks.id
   description                  = "Notifications"
   referenced_security_group_id = aws_security_group.notify.id

@@ -4,7 +4,7 @@ output "environment_file" {
 }
 
 output "facts" {
-  description = "What the steps look at"
+  description = "Values for the steps"
   value = {
     cluster           = aws_ecs_cluster.this.name
     other_cluster     = aws_ecs_cluster.other.name

@@ -1,7 +1,7 @@
-"""A sample task: answers notifications and says in its log, one JSON object a line, what it received and answered.
+"""A sample task: answers notifications, and logs each request and its answer as one JSON object a line.
 
-The path /refuse-once refuses each notification the first time that it sees its id, and takes it the second time. Arguments:
-address and port to listen at; else port 8080 of every address.
+The path /refuse-once refuses the first request with each id, and accepts the next one. Arguments: address and port to
+listen on; default: port 8080 of every address.
 """
 
 import http.server
@@ -25,7 +25,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         status = 404 if refused else 204
         self.send_response(status)
         self.end_headers()
-        # The sample tasks started before there was a key, so whoever reads the log checks the signature.
+        # The sample tasks start before the key exists, so the reader of the log verifies the signature.
         print(json.dumps({
             "received": notification,
             "status": status,

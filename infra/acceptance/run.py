@@ -1,6 +1,6 @@
-"""Tries ecs-task-notifier on a real account, in one command, and takes everything down again: see README.md.
+"""Tests ecs-task-notifier on a real account with one command, and destroys everything afterwards: see README.md.
 
-This file is the frame: what it costs, the question, apply, steps, destroy, report. What is looked at is in steps.py.
+This file has the frame: cost, confirmation, apply, steps, destroy, report. steps.py has the steps.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from steps import All, Result, operator_arn
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 HOURS = 2
-# USD an hour in us-east-1; other regions cost up to half as much again.
+# USD an hour in us-east-1; other regions cost up to 50 % more.
 PRICES = {
     "8 interface endpoints in zones (ec2, ecs, sqs, secretsmanager; two zones)": 8 * 0.01,
     "5 sample tasks on Fargate (0.25 vCPU, 0.5 GB) and 6 public addresses": 5 * 0.0124 + 6 * 0.005,
@@ -37,11 +37,11 @@ DESTROY_WAIT_S = 60
 
 
 class Stopped(Exception):
-    """Somebody pressed Ctrl-C, or the machine stops."""
+    """A signal stopped the run: Ctrl-C, or a shutdown of the machine."""
 
 
 def refuse(sentence):
-    """Ends the program, with what is wrong and what to do."""
+    """Ends the program with an error and its remedy."""
     sys.exit(f"error: {sentence}")
 
 
@@ -50,29 +50,29 @@ def cost():
 
 
 def announce(account, region, run):
-    lines = [f"account {account}, region {region}, everything is called acc-{run}-… and tagged AcceptanceRun={run}"]
+    lines = [f"account {account}, region {region}, every name begins with acc-{run}-, every tag is AcceptanceRun={run}"]
     lines += [f"  {1.5 * HOURS * price:6.2f} USD  {what}" for what, price in PRICES.items()]
-    lines += [f"  {cost():6.2f} USD  together at most, for {HOURS} hours: AWS may take one of them to release network interfaces"]
+    lines += [f"  {cost():6.2f} USD  in total at most, for {HOURS} hours: AWS may take one of them to release network interfaces"]
     print("\n".join(lines))
 
 
 def afford(budget):
     if cost() > budget:
-        refuse(f"the run may cost {cost():.2f} USD, more than the budget of {budget:.2f}: allow more with --budget or BUDGET=")
+        refuse(f"the run may cost {cost():.2f} USD, more than the budget of {budget:.2f}: raise --budget or BUDGET=")
 
 
 def agree(account, arguments):
-    """Ends the program unless somebody says yes."""
+    """Ends the program unless the user confirms."""
     try:
-        if arguments.yes or input(f"type the account's number to go on ({account}): ").strip() == account:
+        if arguments.yes or input(f"type the account's number to continue ({account}): ").strip() == account:
             return
     except (EOFError, KeyboardInterrupt):
         print()
-    sys.exit("nothing was done")
+    sys.exit("stopped: nothing was created")
 
 
 class Terraform:
-    """Terraform on a state of its own for each run, so that a run that was cut off can be destroyed by --destroy."""
+    """Terraform with a separate state for each run, so that --destroy can remove the rest of an interrupted run."""
 
     def __init__(self, program, folder, run, variables, root=HERE):
         self.program, self.folder, self.run, self.root = program, folder, run, root
@@ -85,8 +85,8 @@ class Terraform:
     def call(self, *arguments, capture=False):
         environment = os.environ | {"TF_DATA_DIR": str(self.folder / "terraform"), "TF_IN_AUTOMATION": "1"}
         command = [self.program, f"-chdir={self.root}", *arguments]
-        # In a session of its own: Ctrl-C reaches this program alone, which asks terraform to end what it began, so that
-        # its state knows everything that there is.
+        # In a separate session, so that Ctrl-C reaches only this program. It then interrupts terraform, which finishes its
+        # current work and writes a complete state.
         out = subprocess.PIPE if capture else None
         options = {"env": environment, "text": True, "start_new_session": True, "stdout": out}
         with interrupt.held(), subprocess.Popen(command, **options) as process:
@@ -116,7 +116,7 @@ class Terraform:
         return {name: it["value"] for name, it in found.items()}
 
     def destroy(self):
-        """Whether everything is gone. AWS releases interfaces late, so it is tried again."""
+        """Returns whether everything is destroyed. Retries, because AWS releases network interfaces late."""
         for attempt in range(1, DESTROY_TRIES + 1):
             try:
                 self.call("destroy", "-auto-approve", "-input=false", self.state(), *self.variables)
@@ -131,8 +131,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupt:
-    """What a signal does: the first one raises Stopped, and later ones are ignored, so that what is under way ends in order.
-    While it is held, a signal waits until it is released: a program that is just being started could not be ended."""
+    """The signal handler. The first signal raises Stopped, and later ones are ignored, so that current work ends in order.
+    While it is held, a signal waits until the release: a process that is just being started could not be interrupted."""
 
     def __init__(self):
         self.reset()
@@ -166,11 +166,11 @@ interrupt = Interrupt()
 
 
 def patience(*_):
-    print("everything is being destroyed already: what is left when this ends costs money", file=sys.stderr)
+    print("already destroying everything: please wait, because everything that is left costs money", file=sys.stderr)
 
 
 def perform(terraform, steps, results):
-    """Applies and takes the steps; whatever happens, everything is destroyed. Appends to `results` as it goes."""
+    """Applies, runs the steps, and destroys everything in any case. Appends each result to `results`."""
     interrupt.reset()
     for number in SIGNALS:
         signal.signal(number, interrupt)
@@ -181,93 +181,93 @@ def perform(terraform, steps, results):
                 results.append(step())
             except Stopped:
                 raise
-            except Exception as error:  # one step's mistake must not hide the others' answers
+            except Exception as error:  # an error in one step must not prevent the others
                 results.append(Result(step.__name__, "failed", f"{type(error).__name__}: {error}"))
             print(f"{results[-1].verdict:7} {results[-1].name}: {results[-1].detail}")
-    except Exception as error:  # it belongs into the report, and nothing may prevent that everything is destroyed
+    except Exception as error:  # goes into the report; nothing may prevent the destruction
         results.append(Result("the run itself", "failed", f"{type(error).__name__}: {error}"))
     finally:
         for number in SIGNALS:
             signal.signal(number, patience)
         interrupt.reset()
-        print("destroying everything; this may take up to an hour")
+        print("destroying everything, which may take up to an hour")
         gone = terraform.destroy()
-        detail = "nothing is left in the state" if gone else f"run again with --destroy {terraform.run}: something is left"
+        detail = "the state is empty" if gone else f"some resources are left: run again with --destroy {terraform.run}"
         results.append(Result("destroy", "held" if gone else "failed", detail))
 
 
 def cell(text):
-    """A text that stays within its cell of a table."""
+    """Returns the text escaped for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def report(results, region, run, account):
-    """The result as Markdown, without the account's number."""
+    """Returns the results as Markdown, without the account's number."""
     rows = "\n".join(f"| {it.name} | {it.verdict} | {cell(it.detail)} |".replace(account, "ACCOUNT") for it in results)
-    return f"# Acceptance run {run}, {region}\n\n| step | verdict | what was seen |\n| --- | --- | --- |\n{rows}\n"
+    return f"# Acceptance run {run}, {region}\n\n| step | verdict | observation |\n| --- | --- | --- |\n{rows}\n"
 
 
 def usd(text):
     amount = float(text) if text else math.nan
     if not (math.isfinite(amount) and amount >= 0):
-        raise argparse.ArgumentTypeError(f"`{text}` is no amount: name what the run may cost in USD, such as 5 (BUDGET=5 for make)")
+        raise argparse.ArgumentTypeError(f"`{text}` is not an amount: set the maximum cost of the run in USD, such as 5 (BUDGET=5 for make)")
     return amount
 
 
 def run_name(text):
     if not re.fullmatch("[a-z0-9]{%d}" % RUN_LETTERS, text):
-        raise argparse.ArgumentTypeError(f"`{text}` is no name of a run: it is {RUN_LETTERS} lower-case letters or digits")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a valid name of a run: use {RUN_LETTERS} lower-case letters or digits")
     return text
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--region", required=True, help="AWS region; none is taken from the environment")
-    parser.add_argument("--budget", type=usd, help="USD that the run may cost at most; not needed with --destroy")
+    parser.add_argument("--region", required=True, help="AWS region; the environment's is not used")
+    parser.add_argument("--budget", type=usd, help="maximum cost of the run in USD; not needed with --destroy")
     parser.add_argument("--architecture", default="arm64", choices=["arm64", "x86_64"])
-    parser.add_argument("--archives", type=json.loads, default=None, help="as the module takes it, in JSON; what `make lambda` built without it")
-    parser.add_argument("--program", default="ecs-task-notifier", help="the program")
+    parser.add_argument("--archives", type=json.loads, default=None, help="the module's variable `archives` in JSON; default: the output of `make lambda`")
+    parser.add_argument("--program", default="ecs-task-notifier", help="path of ecs-task-notifier")
     parser.add_argument("--terraform", default=os.environ.get("TF", "terraform"))
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target" / "acceptance")
-    parser.add_argument("--dry-run", action="store_true", help="say in which account, what it costs and what is wrong; make nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--run", type=run_name, help="what the run is called, in four lower-case letters or digits; drawn without it")
-    parser.add_argument("--destroy", metavar="RUN", type=run_name, help="only take down what this run left")
+    parser.add_argument("--dry-run", action="store_true", help="show account, cost and errors; create nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument("--run", type=run_name, help="name of the run: four lower-case letters or digits; default: random")
+    parser.add_argument("--destroy", metavar="RUN", type=run_name, help="only destroy the rest of this run")
     found = parser.parse_args(arguments)
     if found.budget is None and not found.destroy:
-        parser.error("--budget is missing: name what the run may cost in USD, such as --budget 5")
+        parser.error("--budget is missing: set the maximum cost of the run in USD, such as --budget 5")
     return found
 
 
 def look(arguments, archives):
-    """Ends the program when something is missing on this machine, before anything is made."""
+    """Ends the program if something is missing on this machine, before anything is created."""
     if shutil.which(arguments.terraform) is None:
-        refuse(f"there is no program `{arguments.terraform}`: install Terraform, or name it with --terraform or TF=")
+        refuse(f"the program `{arguments.terraform}` was not found: install Terraform, or set --terraform or TF=")
     if arguments.destroy or arguments.dry_run:
         return
     if shutil.which(arguments.program) is None:
-        refuse(f"there is no program `{arguments.program}`: build it with `make acceptance`, or name it with --program")
+        refuse(f"the program `{arguments.program}` was not found: build it with `make acceptance`, or set --program")
     files = archives.get("files")
     if files and not pathlib.Path(files).is_dir():
-        refuse(f"there are no archives of the functions in {files}: build them with `make lambda ARCH={arguments.architecture}`")
+        refuse(f"the folder {files} with the functions' archives does not exist: build them with `make lambda ARCH={arguments.architecture}`")
 
 
 def enter(region):
-    """A session in this region and who it belongs to; ends the program when there is none."""
+    """Returns a session in this region and its identity; ends the program if there is none."""
     try:
-        import boto3  # here, so that the frame can be tested without it
+        import boto3  # here, so that tests of the frame do not need it
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
     except ImportError:
-        refuse("Python has no boto3: use `make acceptance`, or install it with `pip install boto3`")
+        refuse("boto3 is not installed: use `make acceptance`, or run `pip install boto3`")
     try:
         session = boto3.Session(region_name=region)
         if not any(region in session.get_available_regions("ecs", partition) for partition in session.get_available_partitions()):
-            refuse(f"there is no region `{region}`: name one such as eu-west-1 with --region or REGION=")
+            refuse(f"the region `{region}` does not exist: set one such as eu-west-1 with --region or REGION=")
         return session, session.client("sts").get_caller_identity()
     except NoCredentialsError:
-        refuse("there are no AWS credentials: sign in with `aws sso login` or `aws login`, or set AWS_PROFILE, and try again")
+        refuse("there are no AWS credentials: sign in with `aws sso login` or `aws login`, or set AWS_PROFILE")
     except (BotoCoreError, ClientError) as error:
-        refuse(f"AWS does not say whose account this is ({cell(str(error))}): look at the credentials, and whether the region is enabled")
+        refuse(f"AWS did not return the account ({cell(str(error))}): check the credentials, and whether the region is enabled")
 
 
 def main(arguments, root=HERE):
@@ -281,7 +281,7 @@ def main(arguments, root=HERE):
     variables = {"run": run, "architecture": arguments.architecture, "archives": archives}
     terraform = Terraform(arguments.terraform, folder, run, variables, root)
     if arguments.destroy and not terraform.state_file().exists():
-        refuse(f"{folder} holds no state of a run `{run}`: name a run whose state is on this machine")
+        refuse(f"{folder} has no state of a run `{run}`: use a run whose state is on this machine")
     os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = arguments.region
     session, identity = enter(arguments.region)
     if arguments.destroy:
@@ -302,7 +302,7 @@ def main(arguments, root=HERE):
     finally:
         text = report(results, arguments.region, run, account)
         (folder / "report.md").write_text(text)
-        print(f"\n{text}\nalso in {folder / 'report.md'}")
+        print(f"\n{text}\nThis report is also in {folder / 'report.md'}")
     return 1 if any(it.verdict == "failed" for it in results) else 0
 
 

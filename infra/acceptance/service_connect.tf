@@ -1,7 +1,7 @@
-# Services with Service Connect and TLS, for the last step: what happens when such a task is called directly.
+# Services with Service Connect and TLS, for the last step: a direct call to such a task.
 
-# The authority issues certificates of at most seven days. AWS deletes none at once: disabled, it can be restored for a
-# week, and costs nothing meanwhile.
+# The authority issues certificates of at most seven days. AWS deletes no authority at once: it is disabled and can be
+# restored for a week, without cost.
 resource "aws_acmpca_certificate_authority" "this" {
   count = var.service_connect ? 1 : 0
 
@@ -65,7 +65,7 @@ resource "aws_iam_role_policy_attachment" "service_connect" {
 }
 
 resource "aws_ecs_service" "connected" {
-  #checkov:skip=CKV_AWS_333:Without NAT, a task fetches its image by an address of its own
+  #checkov:skip=CKV_AWS_333:Without NAT, a task needs a public address to pull its image
   for_each = var.service_connect ? local.connected : {}
 
   name                  = each.key

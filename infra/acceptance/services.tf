@@ -1,4 +1,4 @@
-# The sample services, and the host of those in bridge mode.
+# The sample services, and the host of the tasks in bridge mode.
 
 data "aws_iam_policy_document" "assume_service" {
   for_each = toset(["ecs.amazonaws.com", "ecs-tasks.amazonaws.com", "ec2.amazonaws.com"])
@@ -58,7 +58,7 @@ resource "aws_ecs_task_definition" "sample" {
 }
 
 resource "aws_ecs_service" "sample" {
-  #checkov:skip=CKV_AWS_333:Without NAT, a task fetches its image by an address of its own
+  #checkov:skip=CKV_AWS_333:Without NAT, a task needs a public address to pull its image
   for_each = local.services
 
   name                  = each.key
@@ -101,8 +101,8 @@ resource "aws_iam_instance_profile" "host" {
 }
 
 resource "aws_instance" "host" {
-  #checkov:skip=CKV_AWS_88:Without NAT, the host reaches ECS by an address of its own; its group lets only notifications in
-  #checkov:skip=CKV_AWS_126:It lives for an hour
+  #checkov:skip=CKV_AWS_88:Without NAT, the host needs a public address to reach ECS; its group allows only notifications
+  #checkov:skip=CKV_AWS_126:It exists for an hour
   #checkov:skip=CKV_AWS_8:The image's own volume suffices for an hour
   #checkov:skip=CKV_AWS_135:The instance type is optimised for EBS by default
 

@@ -1,5 +1,5 @@
-"""What an acceptance run looks at. Each step is a function that returns a Result; a doubt that only an account can
-settle is a step too."""
+"""The steps of an acceptance run. Each step is a function that returns a Result. Every question that only an account can
+answer is a step too."""
 
 import base64
 import collections
@@ -19,14 +19,14 @@ MAPPING_WAIT_S = 180
 MAPPING_POLL_S = 5
 BATCHING_WINDOW_S = 1
 TYPE = "com.example.acceptance"
-# How Service Connect may treat a call that goes past it: AWS documents that its proxy listens at the container's port,
-# and at another one where `ingressPortOverride` says so. It does not document what the proxy does with plain HTTP.
+# Possible outcomes of a call that does not use Service Connect. AWS documents that the proxy listens at the container's port,
+# or at the port of `ingressPortOverride`. It does not document the proxy's answer to plain HTTP.
 ENDED = ("delivered", "rejected", "failed")
 
 
 @dataclasses.dataclass
 class Result:
-    """How one step ended: `held`, `failed`, or `open` where this run could not settle it."""
+    """The result of one step: `held`, `failed`, or `open` if this run could not answer the question."""
 
     name: str
     verdict: str
@@ -34,7 +34,7 @@ class Result:
 
 
 def operator_arn(session, identity):
-    """Role or user that runs this, as queue policies name it; None for an account's root."""
+    """Returns the ARN of the role or user that runs this, in the form of queue policies; None for an account's root."""
     arn = identity["Arn"]
     if ":assumed-role/" in arn:
         return session.client("iam").get_role(RoleName=arn.split("/")[1])["Role"]["Arn"]
@@ -46,7 +46,7 @@ def held(name, condition, detail):
 
 
 def is_signed(secret, received):
-    """Whether a request that a sample task logged bears a signature by this secret, after Standard Webhooks."""
+    """Returns whether a logged request of a sample task has a signature by this secret, by Standard Webhooks."""
     content = f"{received['received']}.{received['timestamp']}.{received['body']}".encode()
     mac = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), content, hashlib.sha256).digest()
     wanted = f"v1,{base64.b64encode(mac).decode()}"
@@ -54,14 +54,14 @@ def is_signed(secret, received):
 
 
 class All:
-    """The steps of one run, in order: later ones use what earlier ones published."""
+    """The steps of one run, in order: later steps use the messages of earlier ones."""
 
     def __init__(self, session, program):
         self.session, self.program = session, program
         self.env = {}
 
     def after(self, terraform):
-        """The steps, once everything has been applied."""
+        """Returns the steps, after everything has been applied."""
         self.terraform = terraform
         outputs = terraform.outputs()
         self.facts = outputs["facts"]
@@ -90,12 +90,12 @@ class All:
         return done
 
     def rows(self, *arguments, codes=(0, 1)):
-        """The containers of a report in JSON, without its summary."""
+        """Returns the rows of a report in JSON, without its summary."""
         lines = [json.loads(line) for line in self.run(*arguments, "--format", "json", codes=codes).stdout.splitlines()]
         return [line for line in lines if "outcome" in line]
 
     def publish(self, cluster="cluster"):
-        """Publishes and waits; returns the rows of the report and the seconds that it took."""
+        """Publishes and waits; returns the rows of the report and the elapsed seconds."""
         begin = time.monotonic()
         rows = self.rows("publish", "--cluster", self.facts[cluster], "--type", TYPE, "--wait=600")
         return rows, time.monotonic() - begin
@@ -109,8 +109,8 @@ class All:
                                    aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
 
     def logged(self, group, pattern, fits, count):
-        """The JSON lines of a log group that fit: so many, or all that it has in time. CloudWatch may answer with an empty
-        page before a full one."""
+        """Returns the JSON lines of a log group that fit, once there are `count` or the time is over. CloudWatch may return an
+        empty page before a full one."""
         logs, until = self.client("logs"), time.monotonic() + LOG_WAIT_S
         while True:
             pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, filterPattern=pattern)
@@ -132,7 +132,7 @@ class All:
         return held("publish: ListTasks with ecs:cluster, endpoints, bridge mode", outcomes == wanted, f"{detail} after {seconds:.0f} s")
 
     def received(self, status, count):
-        """What the sample tasks say that they received, with this answer: so many, or all that their logs have in time."""
+        """Returns the requests in the sample tasks' logs with this status, once there are `count` or the time is over."""
         return self.logged(self.facts["samples_log"], f"{{ $.status = {status} }}", lambda it: it.get("status") == status, count)
 
     def report_and_receivers_agree(self):
@@ -140,7 +140,7 @@ class All:
         took, turned = self.received(204, wanted), self.received(404, 1)
         signed = all(is_signed(self.secret, it) for it in took + turned)
         right = len(took) == wanted and len(turned) == 1 and signed
-        return held("the receivers' logs", right, f"{len(took)} took it, {len(turned)} refused it, all signed: {signed}")
+        return held("the receivers' logs", right, f"{len(took)} accepted it, {len(turned)} refused it, all signed: {signed}")
 
     def redrive_reaches_who_refused(self):
         dry = self.run("redrive", "--stage", "notify", "--dry-run")
@@ -181,18 +181,18 @@ class All:
             if got.get("Messages"):
                 break
         else:
-            return held("SenderId", False, "the message did not come back")
+            return held("SenderId", False, "the message was not received")
         sender = got["Messages"][0]["Attributes"]["SenderId"]
         return held("SenderId", sender == f"{self.facts['stranger_id']}:acceptance", "the role's unique id, a colon, the session" if ":" in sender else sender)
 
     def debug_logs_arrive(self):
-        """A message that keeps the functions warm notifies nobody, and each of them logs it at this level."""
+        """Sends a keep-warm message. It notifies nobody, and each function logs it at level debug."""
         self.client("sqs").send_message(QueueUrl=self.env["NOTIFIER_OBSERVER_QUEUE_URL"], MessageBody='{"keep_warm": true}')
         found = self.logged(self.facts["notify_log"], '{ $.level = "DEBUG" }', lambda it: it.get("level") == "DEBUG", 1)
-        return held("debug logs in CloudWatch", bool(found), f"{len(found)} lines when it looked")
+        return held("debug logs in CloudWatch", bool(found), f"{len(found)} lines found")
 
     def window(self):
-        """The notify function's batching window, once AWS has put it into force."""
+        """Returns the notify function's batching window, after AWS has applied it."""
         until = time.monotonic() + MAPPING_WAIT_S
         while True:
             calls = self.client("lambda").list_event_source_mappings(FunctionName=self.facts["notify_function"])
@@ -209,7 +209,7 @@ class All:
         return held("batching window", (before, after) == (0, BATCHING_WINDOW_S), detail)
 
     def service_connect_with_tls(self):
-        """What happens when such a task is called directly is a question: whatever ends it is an answer."""
+        """Calls such a task directly. The outcome is unknown in advance, so any end of the delivery is a result."""
         self.terraform.apply(service_connect=True)
         rows, seconds = self.publish("connected_cluster")
         seen = {row["service"]: row for row in rows}
@@ -222,7 +222,7 @@ class All:
 
 
 def as_json(line):
-    """The object that a line of a log is; an empty one for any other line."""
+    """Returns the JSON object of a log line; an empty one for any other line."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -231,7 +231,7 @@ def as_json(line):
 
 
 def refused(call, **arguments):
-    """The code of AWS's refusal; None when it allowed the call."""
+    """Returns the code of AWS's refusal; None if AWS allowed the call."""
     from botocore.exceptions import ClientError
     try:
         call(**arguments)

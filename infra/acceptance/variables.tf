@@ -1,15 +1,15 @@
 variable "run" {
-  description = "What the run is called: it stands in every name and tag"
+  description = "Name of the run, part of every name and tag"
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9]{4}$", var.run))
-    error_message = "run is four lower-case letters or digits: names have room for no more."
+    error_message = "run must be four lower-case letters or digits: names have no room for more."
   }
 }
 
 variable "operator_arn" {
-  description = "The role or user that runs this, who may redrive"
+  description = "Role or user that runs this and may redrive"
   type        = string
   default     = null
 }
@@ -20,18 +20,18 @@ variable "architecture" {
 }
 
 variable "archives" {
-  description = "Where the functions' archives come from, as the module takes it"
+  description = "Source of the functions' archives, in the form of the module's variable"
   type        = any
 }
 
 variable "batching_window_s" {
-  description = "The batching window of the notify stage"
+  description = "Batching window of the notify stage"
   type        = number
   default     = 0
 }
 
 variable "service_connect" {
-  description = "Whether there are a private certificate authority and the services with Service Connect and TLS"
+  description = "Whether to create a private certificate authority and the services with Service Connect and TLS"
   type        = bool
   default     = false
 }

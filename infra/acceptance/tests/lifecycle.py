@@ -1,7 +1,7 @@
-"""Whatever happens to an acceptance run, everything is destroyed and a report is written; and whoever starts it wrongly is
-told in a sentence what to do. No account, no terraform: `make test-acceptance`.
+"""Tests that an acceptance run always destroys everything and writes a report, and that a wrong start ends with an error and
+a remedy. Needs no account and no terraform: `make test-acceptance`.
 
-A shell script stands in for terraform; signals are real.
+A shell script replaces terraform; signals are real.
 """
 
 import os
@@ -22,7 +22,7 @@ from steps import Result, is_signed  # noqa: E402
 
 run.DESTROY_WAIT_S = 0
 ACCOUNT = "111122223333"
-# `apply` hangs where a file `hang` is; `destroy` fails as often as the file `failures` has lines.
+# `apply` hangs if a file `hang` exists; `destroy` fails as often as the file `failures` has lines.
 TERRAFORM = """#!/bin/sh
 cd "$(dirname "$0")"
 echo "$2" >> calls
@@ -40,7 +40,7 @@ esac
 
 
 def perform(steps, hang=False, failures=0, on_hang=None):
-    """Results, and what terraform was called for; `steps` returns the steps."""
+    """Returns the results and the terraform commands; `steps` returns the steps."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         program = folder / "terraform-stub"
@@ -76,7 +76,7 @@ def stop_when_it_hangs(folder):
 
 
 class PopenThatIsStopped(subprocess.Popen):
-    """Signals come before whoever starts the program knows it."""
+    """Sends signals before the caller has the started process."""
 
     def __init__(self, command, **arguments):
         super().__init__(command, **arguments)
@@ -106,7 +106,7 @@ def no_steps():
 
 
 def in_order():
-    """What ends a run, and that everything is destroyed all the same."""
+    """Checks each way in which a run can end, and that everything is destroyed."""
     ends = ("destroy", "held")
     expect("steps", perform(list_of(good)), ([("good", "held"), ends], ["init", "apply", "destroy"]))
     expect("a step that fails", perform(list_of(broken, good)),
@@ -124,7 +124,7 @@ def in_order():
 
 
 def start(*arguments, folder, **environment):
-    """What somebody sees who starts the program: exit status and the last line of stderr."""
+    """Starts the program; returns exit status and the last line of stderr."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}
     done = subprocess.run([sys.executable, run.__file__, *arguments], env=kept | environment, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL)
@@ -137,7 +137,7 @@ def says(claim, got, status, sentence):
 
 
 def wrong_starts():
-    """Each is a sentence that says what to do."""
+    """Checks that each wrong start ends with an error and a remedy."""
     with tempfile.TemporaryDirectory() as folder:
         files = f'{{"files": "{folder}"}}'
         right = ["--region", "eu-west-1", "--budget", "5", "--terraform", "true", "--program", "true", "--archives", files, "--folder", folder]
@@ -146,24 +146,24 @@ def wrong_starts():
             return start(*right, *more, folder=folder, **environment)
 
         assert start("--help", folder=folder)[0] == 0
-        says("no budget", start("--region", "eu-west-1", folder=folder), 2, "--budget is missing: name what the run may cost")
-        says("an empty budget", given("--budget", ""), 2, "name what the run may cost in USD")
-        says("a budget that is no number", given("--budget", "nan"), 2, "name what the run may cost in USD")
-        says("too small a budget", given("--budget", "0.1"), 1, "more than the budget of 0.10: allow more with --budget")
-        says("no region", given("--region", ""), 1, "there is no region ``: name one such as eu-west-1")
-        says("a wrong region", given("--region", "eu-west-9"), 1, "there is no region `eu-west-9`: name one such as eu-west-1")
+        says("no budget", start("--region", "eu-west-1", folder=folder), 2, "--budget is missing: set the maximum cost")
+        says("an empty budget", given("--budget", ""), 2, "set the maximum cost of the run in USD")
+        says("a budget that is no number", given("--budget", "nan"), 2, "set the maximum cost of the run in USD")
+        says("too small a budget", given("--budget", "0.1"), 1, "more than the budget of 0.10: raise --budget")
+        says("no region", given("--region", ""), 1, "the region `` does not exist: set one such as eu-west-1")
+        says("a wrong region", given("--region", "eu-west-9"), 1, "the region `eu-west-9` does not exist: set one such as eu-west-1")
         says("no credentials", given(), 1, "there are no AWS credentials: sign in")
-        says("a wrong profile", given(AWS_PROFILE="nobody"), 1, "look at the credentials")
+        says("a wrong profile", given(AWS_PROFILE="nobody"), 1, "check the credentials")
         says("no AWS", given(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1"),
-             1, "look at the credentials")
-        says("no terraform", given("--terraform", "nope"), 1, "there is no program `nope`: install Terraform")
-        says("no program", given("--program", "nope"), 1, "there is no program `nope`: build it")
+             1, "check the credentials")
+        says("no terraform", given("--terraform", "nope"), 1, "the program `nope` was not found: install Terraform")
+        says("no program", given("--program", "nope"), 1, "the program `nope` was not found: build it")
         says("no archives", given("--archives", '{"files": "/nowhere"}'), 1, "build them with `make lambda ARCH=arm64`")
         # Before anything was built.
         unbuilt = ["--archives", '{"files": "/nowhere"}', "--program", "nope", "--dry-run"]
         says("a dry run without credentials", given(*unbuilt), 1, "there are no AWS credentials: sign in")
-        says("a run that nobody made", given("--destroy", "nope"), 1, "holds no state of a run `nope`")
-        says("what is no run", given("--destroy", "../x"), 2, "is no name of a run")
+        says("an unknown run", given("--destroy", "nope"), 1, "has no state of a run `nope`")
+        says("an invalid name of a run", given("--destroy", "../x"), 2, "is not a valid name of a run")
         assert os.listdir(folder) == [], "a wrong start leaves something"
 
 
@@ -173,7 +173,7 @@ def reports():
 
 
 def rehearsed():
-    """What the rehearsal complains of."""
+    """Checks the complaints of the rehearsal."""
     rows = {name: ("held", "") for name in rehearsal.SETTLED} | {name: (verdict, "") for name, (verdict, _) in rehearsal.UNSETTLED.items()}
     nothing, something = {"queue": set(), "role": {"operator"}}, {"queue": {"q"}, "role": {"operator", "r"}}
 
@@ -187,7 +187,7 @@ def rehearsed():
     settled, unsettled = "redrive", "SenderId"
     assert complaints() == [], complaints()
     complains("a step that failed", complaints({settled: ("failed", "")}), "step `redrive` failed, and should have held")
-    complains("a step that holds at last", complaints({unsettled: ("held", "")}), "step `SenderId` held, and should have failed (MiniStack")
+    complains("a step that now holds", complaints({unsettled: ("held", "")}), "step `SenderId` held, and should have failed (MiniStack")
     complains("a step that did not run", complaints({settled: None}), "step `redrive` is missing")
     complains("a step of no table", complaints({"new": ("held", "")}), "step `new` is in neither table")
     complains("a run that left something", complaints(after=something | {"queue": set()}), "left over: role r")
@@ -198,7 +198,7 @@ def rehearsed():
 
 
 def signatures():
-    """The vector of the Standard Webhooks specification, and what differs from it."""
+    """Checks the vector of the Standard Webhooks specification, and changes of it."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     line = {
         "received": "msg_p5jXN8AQM9LWM0D4loKWxJek", "timestamp": "1614265330", "body": '{"test": 2432232314}',

@@ -1,4 +1,4 @@
-# What there is before and after the last step. Planned on a mocked provider, which needs the real one's schema.
+# The resources before and after the last step. Planned on a mocked provider, which needs the real one's schema.
 
 mock_provider "aws" {
   source = "../terraform/tests/mocks"
@@ -22,7 +22,7 @@ variables {
   archives     = { files = "../terraform/tests/archives" }
 }
 
-run "nothing_costs_before_its_step" {
+run "the_authority_exists_only_for_its_step" {
   command = plan
 
   assert {
@@ -46,7 +46,7 @@ run "one_proxy_at_the_container_port_and_one_beside_it" {
       aws_acmpca_certificate_authority.this[0].permanent_deletion_time_in_days == 7 &&
       aws_acmpca_certificate_authority.this[0].tags["AmazonECSManaged"] == "true"
     )
-    error_message = "The authority is dear, is deleted late, or ECS may not use it."
+    error_message = "The authority is too expensive, is deleted too late, or ECS may not use it."
   }
 
   assert {
@@ -54,7 +54,7 @@ run "one_proxy_at_the_container_port_and_one_beside_it" {
       for name, port in { proxied = null, bypassed = 8443 } :
       aws_ecs_service.connected[name].service_connect_configuration[0].service[0].ingress_port_override == port
     ])
-    error_message = "The proxies do not listen where the step thinks."
+    error_message = "The proxies do not listen at the ports that the step expects."
   }
 
   assert {
@@ -64,6 +64,6 @@ run "one_proxy_at_the_container_port_and_one_beside_it" {
         service.service_connect_configuration[0].service[0].port_name,
       )
     ])
-    error_message = "Service Connect names a port that the task definition does not."
+    error_message = "Service Connect names a port that the task definition does not have."
   }
 }

@@ -1,7 +1,7 @@
-"""Plays the acceptance run on emulators, run.py and steps.py as they are: `make test-acceptance`.
+"""Runs the acceptance run on emulators, with run.py and steps.py unchanged: `make test-acceptance`.
 
-MiniStack stands for AWS and enforces IAM; the simulator stands for ECS and EC2. At the addresses of its tasks the real
-receiver.py listens, and what it prints goes into the log group that the steps read.
+MiniStack replaces AWS and enforces IAM; the simulator replaces ECS and EC2. The real receiver.py listens at the addresses
+of the tasks, and its output goes into the log group that the steps read.
 
     .venv/bin/python infra/acceptance/tests/rehearsal.py target/debug/ecs-task-notifier    (TF names another terraform)
 """
@@ -33,7 +33,7 @@ END_S = 30
 LOG_LINES_SHOWN = 400
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
-# What the emulators settle as AWS would.
+# Steps with the same result on the emulators as on AWS.
 SETTLED = {
     "plan",
     "the receivers' logs",
@@ -41,15 +41,15 @@ SETTLED = {
     "queue policy of the tasks queue",
     "destroy",
 }
-# How every other step ends here, and why that says nothing of AWS.
+# The result of every other step here, and why it says nothing about AWS.
 UNSETTLED = {
-    "publish: ListTasks with ecs:cluster, endpoints, bridge mode": ("held", "the simulator knows no IAM, and there is no VPC"),
-    "DynamoDB under a customer's key": ("held", "MiniStack notes the key and encrypts nothing"),
-    "ecs:cluster in each call": ("failed", "the simulator knows no IAM"),
-    "SenderId": ("failed", "MiniStack names the account as the sender of every message"),
+    "publish: ListTasks with ecs:cluster, endpoints, bridge mode": ("held", "the simulator has no IAM, and there is no VPC"),
+    "DynamoDB under a customer's key": ("held", "MiniStack stores the key's ARN and encrypts nothing"),
+    "ecs:cluster in each call": ("failed", "the simulator has no IAM"),
+    "SenderId": ("failed", "MiniStack reports the account as the sender of every message"),
     "debug logs in CloudWatch": ("held", "MiniStack does not filter by application_log_level"),
-    "batching window": ("held", "MiniStack keeps the window and does not wait for it"),
-    "Service Connect with TLS": ("held", "a listener that speaks only TLS stands for the proxy of Service Connect"),
+    "batching window": ("held", "MiniStack stores the window and does not wait for it"),
+    "Service Connect with TLS": ("held", "a listener that accepts only TLS replaces the proxy of Service Connect"),
 }
 
 FLEET = """
@@ -67,7 +67,7 @@ name = "acc-{run}-other"
 name = "acc-{run}-connected"
 {connected}
 """
-# Nothing of the simulator listens: receiver.py does.
+# The simulator's tasks do not listen; receiver.py listens instead.
 SERVICE = """
 [[cluster.service]]
 name = "{name}"
@@ -80,15 +80,15 @@ refuse = true
 labels = {{ NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "{path}" }}
 """
 
-# The configuration without what needs a VPC, hosts or a certificate authority.
+# The configuration without the parts that need a VPC, hosts or a certificate authority.
 FILES = ["main.tf", "samples.tf", "outputs.tf", "variables.tf"]
 OVERRIDE = """
 provider "aws" {{
-  # MiniStack's root: a stand-in for the provider knows no session tokens.
+  # MiniStack's root user: a stand-in for the provider does not support session tokens.
   access_key = "test"
   secret_key = "test"
 
-  # MiniStack keeps the clusters' names, although AWS_ENDPOINT_URL_ECS names the simulator.
+  # MiniStack stores the clusters' names, although AWS_ENDPOINT_URL_ECS points to the simulator.
   endpoints {{
     ecs = "{aws}"
   }}
@@ -101,7 +101,7 @@ module "notifier" {{
   route_table_ids      = []
   create_vpc_endpoints = false
   allow_networks       = ["127.0.0.0/8"]
-  # A task behind a proxy that refuses it is given up at once.
+  # A delivery through a proxy that refuses it ends at once.
   horizon_minutes      = 0
 
   environment = {{
@@ -111,14 +111,14 @@ module "notifier" {{
   }}
 }}
 """
-# MiniStack begins a secret with an empty version, which would become the previous key; AWS begins it with none.
+# A new secret of MiniStack has an empty version, which would become the previous key. A new secret of AWS has none.
 ADDED = """
 resource "aws_secretsmanager_secret_version" "first" {
   secret_id     = aws_secretsmanager_secret.signing.id
   secret_string = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 }
 """
-# Beside those of people.py, which concern persons: the functions' own permissions for batches.
+# In addition to the changes of people.py for people: the functions' own permissions for batches.
 CHANGES = people.CHANGES | {"iam.tf": people.BATCHES}
 OPERATOR = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 ASSUME = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::%s:root"}}]}' % ACCOUNT
@@ -131,7 +131,7 @@ def free_port():
 
 
 def samples(name):
-    """The sample services of one local of samples.tf, by name."""
+    """Returns the sample services of one local value of samples.tf, by name."""
     block = re.search(rf"^  {name} = {{\n(.*?)^  }}", (ACCEPTANCE / "samples.tf").read_text(), re.DOTALL | re.MULTILINE)[1]
     rows = re.findall(r"^    (\w+) += {(.*)}$", block, re.MULTILINE)
     assert rows, f"samples.tf has no {name}"
@@ -147,7 +147,7 @@ def fleet():
 
 
 def configuration(folder, aws, ecs):
-    """The root and the module beside it, changed where emulators differ from AWS; returns the root."""
+    """Copies the root and the module, with changes where emulators differ from AWS; returns the root."""
     root, module = folder / "acceptance", folder / "terraform"
     shutil.copytree(MODULE, module, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "examples", "tests"))
     for name, changes in CHANGES.items():
@@ -166,7 +166,7 @@ def configuration(folder, aws, ecs):
 
 @contextlib.contextmanager
 def quiet(log):
-    """Whatever this process and its children write to stdout and stderr goes into this file."""
+    """Redirects stdout and stderr of this process and its children into this file."""
     sys.stdout.flush()
     kept = [os.dup(number) for number in (1, 2)]
     with open(log, "w") as file:
@@ -203,7 +203,7 @@ def simulator(program, folder):
 
 
 def listeners(url, cluster):
-    """The service of each task of a cluster, and the address and port that its container would listen at."""
+    """Yields the service of each task of a cluster, and the address and port of its container."""
     ecs, ec2 = (boto3.client(name, endpoint_url=url, region_name=REGION, **KEYS) for name in ("ecs", "ec2"))
     tasks = ecs.describe_tasks(cluster=cluster, tasks=ecs.list_tasks(cluster=cluster)["taskArns"])["tasks"]
     for task in tasks:
@@ -218,7 +218,7 @@ def listeners(url, cluster):
 
 
 def refuse_plain_text(listener):
-    """Answers whoever does not begin a TLS handshake as a TLS server does: by an alert, and the end of the connection."""
+    """Behaves as a TLS server to plain text: sends an alert and closes the connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     while True:
         connection, _ = listener.accept()
@@ -228,8 +228,8 @@ def refuse_plain_text(listener):
 
 
 class Samples:
-    """The receivers of the sample tasks; what they print goes into the log group. Remembers what there was on
-    MiniStack when the first of them was called."""
+    """The receivers of the sample tasks. Their output goes into the log group. Stores the inventory of MiniStack at the time
+    of the first call."""
 
     def __init__(self, aws, inventory):
         self.logs = boto3.client("logs", endpoint_url=aws, region_name=REGION, **KEYS)
@@ -262,7 +262,7 @@ class Samples:
 
 
 class Inventory:
-    """What there is on MiniStack: sets of names, by kind."""
+    """The resources on MiniStack: sets of names, by kind."""
 
     def __init__(self, aws):
         names = ["sqs", "lambda", "dynamodb", "secretsmanager", "logs", "iam", "s3", "ecs", "kms"]
@@ -288,7 +288,7 @@ class Inventory:
 
 
 def sign_in(aws):
-    """The environment of somebody with a role that may do everything, as whoever runs the real thing has."""
+    """Returns the environment of a role with all permissions, as for a real run."""
     iam, sts = (boto3.client(name, endpoint_url=aws, region_name=REGION, **KEYS) for name in ("iam", "sts"))
     role = iam.create_role(RoleName="operator", AssumeRolePolicyDocument=ASSUME)["Role"]["Arn"]
     iam.put_role_policy(RoleName="operator", PolicyName="everything", PolicyDocument=OPERATOR)
@@ -297,19 +297,19 @@ def sign_in(aws):
 
 
 def table(text):
-    """Verdict and detail of each step, by name, as the report has them."""
+    """Returns verdict and detail of each step in the report, by name."""
     rows = re.findall(r"^\| (.+?) \| (held|failed|open) \| (.*) \|$", text, re.MULTILINE)
     return {name: (verdict, detail) for name, verdict, detail in rows}
 
 
 def differences(text, before, seen, after):
-    """Why the rehearsal is not as it should be, one sentence each."""
+    """Yields each difference from the expected rehearsal as a sentence."""
     found = table(text)
     wanted = {name: "held" for name in SETTLED} | {name: verdict for name, (verdict, _) in UNSETTLED.items()}
     readme = (ACCEPTANCE / "README.md").read_text()
     for name, (_, why) in UNSETTLED.items():
         if f"| {name} | {why} |" not in readme:
-            yield f"README.md does not say that step `{name}` stays open, because {why}"
+            yield f"README.md lacks the row of step `{name}`: {why}"
     for name in wanted.keys() - found.keys():
         yield f"step `{name}` is missing from the report"
     for name, (verdict, detail) in found.items():
@@ -319,10 +319,10 @@ def differences(text, before, seen, after):
             reason = f" ({UNSETTLED[name][1]})" if name in UNSETTLED else ""
             yield f"step `{name}` {verdict}, and should have {wanted[name]}{reason}: {detail}"
     if ACCOUNT in text or "ACCOUNT" not in text:
-        yield "the report has the account's number, or never had one to leave out"
+        yield "the report contains the account's number, or never contained one"
     for kind, names in (seen or {kind: set() for kind in before}).items():
         if not names - before[kind]:
-            yield f"the run had no {kind} when it published, so nothing shows that it was destroyed"
+            yield f"the run had no {kind} when it published, so its destruction is not tested"
     for kind, names in after.items():
         if names - before[kind]:
             yield f"left over: {kind} {', '.join(sorted(names - before[kind]))}"
@@ -347,18 +347,18 @@ def main(program):
                 receivers.start(stack, number, service, address, port)
         arguments = ["--region", REGION, "--budget", "5", "--run", RUN, "--yes", "--architecture", "x86_64"]
         arguments += ["--program", program, "--folder", str(folder / "runs")]
-        print("the run is played; terraform's lines are shown if it goes wrong", flush=True)
-        run.DESTROY_WAIT_S = 0  # MiniStack has no interfaces that it releases late
+        print("running; terraform's output is shown after an error", flush=True)
+        run.DESTROY_WAIT_S = 0  # MiniStack has no network interfaces to wait for
         with quiet(folder / "log"):
             run.main(arguments, root)
         text = (folder / "runs" / RUN / "report.md").read_text()
         wrong = list(differences(text, before, receivers.seen, inventory()))
         print("\n".join((folder / "log").read_text().splitlines()[-LOG_LINES_SHOWN:]) if wrong else text)
     for name, (verdict, why) in UNSETTLED.items():
-        print(f"not settled here, {verdict}: {name}: {why}")
+        print(f"open, {verdict} here: {name}: {why}")
     if wrong:
         sys.exit("\n".join(wrong))
-    print(f"good: {len(SETTLED)} steps hold on emulators, {len(UNSETTLED)} are run and not settled, and nothing is left")
+    print(f"good: {len(SETTLED)} steps hold on emulators, {len(UNSETTLED)} ran but stay open, and nothing is left")
 
 
 if __name__ == "__main__":
