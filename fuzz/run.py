@@ -1,7 +1,7 @@
-"""Runs every fuzz target for a while, starting from the corpus of `tests/hostile`, and says how often each was executed.
+"""Runs every fuzz target on the corpus of `tests/hostile`, and prints the number of executions of each.
 
-Needs cargo-fuzz (`cargo install cargo-fuzz`) and a nightly compiler. Arguments: seconds of each target at most (60), runs of
-each at most (200,000), and names of targets (all). Ends with 1 when one of them found something.
+Needs cargo-fuzz (`cargo install cargo-fuzz`) and a nightly compiler. Arguments: maximum seconds of each target (60), maximum
+executions of each (200,000), and names of targets (default: all). Ends with 1 if a target has a finding.
 """
 
 import json
@@ -19,7 +19,7 @@ INPUT_BYTES_MAX = 16_384
 
 
 def seeds(target):
-    """A new directory with a file for each case of the corpus."""
+    """Writes each case of the corpus into a file of the target's directory."""
     directory = HERE / "corpus" / target
     directory.mkdir(parents=True, exist_ok=True)
     for number, (text, _verdict) in enumerate(json.loads((CORPUS / f"{target}.json").read_text())):
@@ -32,7 +32,7 @@ def cargo_fuzz(*arguments):
 
 
 def found(output):
-    """What is to be known of a finding: why it is one, and how to see it again; else the end of the output."""
+    """Returns the panic of a finding and the command that reproduces it; else the end of the output."""
     why = re.search(r"panicked at .*\n.*", output)
     again = re.search(r"cargo fuzz run .*", output)
     return f"  {why[0]}\n  {again[0]}" if why and again else output[-4000:]
@@ -50,7 +50,7 @@ def run(target, seconds, runs):
 
 
 def main(seconds="60", runs="200000", *targets):
-    # The versions that are shipped, and not newer ones.
+    # Same dependency versions as the release.
     shutil.copy(HERE.parent / "Cargo.lock", HERE / "Cargo.lock")
     built = cargo_fuzz("build")
     if built.returncode != 0:

@@ -1,4 +1,4 @@
-//! Parsers that are nobody else's business, which `notifier` opens for this crate alone.
+//! Internal parsers of `notifier`, exported only for this crate.
 
 use notifier::fuzz;
 
@@ -19,22 +19,22 @@ pub(crate) fn settings(bytes: &[u8]) -> String {
     fuzz::settings_file(&String::from_utf8_lossy(bytes))
 }
 
-/// A cluster as ECS and EC2 describe it: lines of `Operation [status] body`.
+/// A cluster in the responses of ECS and EC2: lines of `Operation [status] body`.
 pub(crate) fn ecs(bytes: &[u8]) -> String {
     fuzz::discovered(bytes)
 }
 
-/// A queue as SQS describes it, and its messages: lines of `Operation [status] body`.
+/// A queue in SQS's responses, and its messages: lines of `Operation [status] body`.
 pub(crate) fn sqs(bytes: &[u8]) -> String {
     fuzz::inbox(bytes)
 }
 
-/// What the two keepers of secrets answer: lines of `Operation [status] body`.
+/// Responses of the two secret stores: lines of `Operation [status] body`.
 pub(crate) fn secret_answers(bytes: &[u8]) -> String {
     fuzz::secrets(bytes)
 }
 
-/// A broadcast's items in the ledger: a line `sort-key body` for each.
+/// A broadcast's items in the ledger: one line `sort-key body` each.
 pub(crate) fn ledger_items(bytes: &[u8]) -> String {
     fuzz::recorded(bytes)
 }

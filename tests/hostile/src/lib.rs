@@ -1,8 +1,8 @@
-//! Every parser of outside input behind one name each: bytes in, a verdict in words out.
+//! Every parser of outside input as a named target: bytes in, a verdict as text out.
 //!
 //! The same targets run on a corpus with expected verdicts, on mutations of that corpus (`tests/`), and under cargo-fuzz
-//! (`fuzz/` at the root of the repository). A verdict is what a person would be told, so each is held to the same rules:
-//! it is short, and cannot write to a terminal ([`Target::check`]).
+//! (`fuzz/` at the root of the repository). A verdict is text that a user would see, so every verdict must be short and
+//! without terminal control sequences ([`Target::check`]).
 
 use std::ops::RangeInclusive;
 
@@ -14,9 +14,9 @@ mod requests;
 /// A parser of outside input.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: of its corpus `corpus/NAME.json`, and of its fuzz target.
+    /// Name of the target, of its corpus `corpus/NAME.json`, and of its fuzz target.
     pub name: &'static str,
-    /// Says what the parser makes of the bytes.
+    /// Parses the bytes; returns the verdict.
     pub run: fn(&[u8]) -> String,
     /// Whether AWS's SDK reads the input first.
     pub through_sdk: bool,
@@ -66,47 +66,47 @@ targets! {
     settings: inside::settings;
 }
 
-/// What turns the direction of text round. Source: Unicode Technical Report 36, "Bidirectional Text Spoofing".
+/// Characters that change the direction of text. Source: Unicode Technical Report 36, "Bidirectional Text Spoofing".
 const TURNS: RangeInclusive<char> = '\u{202a}'..='\u{202e}';
 
-/// The most characters of a verdict: a line or two of a log.
+/// Maximum number of characters of a verdict: a line or two of a log.
 const VERDICT_CHARS_MAX: usize = 8 * 1024;
 
 impl Target {
-    /// The target with this name.
+    /// Returns the target with this name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         TARGETS.iter().find(|target| target.name == name)
     }
 
-    /// The corpus: each input with its verdict.
+    /// Returns the corpus: each input with its verdict.
     ///
     /// # Panics
     ///
-    /// When the file is no list of pairs.
+    /// If the file is not a list of pairs.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a corpus that cannot be read is a mistake in this crate")]
+    #[expect(clippy::expect_used, reason = "an unreadable corpus is a bug in this crate")]
     pub fn cases(&self) -> Vec<(String, String)> {
         serde_json::from_str(self.corpus).expect("pairs of input and verdict")
     }
 
-    /// Runs the parser on these bytes, and checks what holds for every input.
+    /// Runs the parser on these bytes, and checks the rules for every verdict.
     ///
     /// # Panics
     ///
-    /// When the parser does, or when its verdict could fill or command a log.
+    /// If the parser panics, or if its verdict is too long or contains terminal control sequences.
     pub fn check(&self, bytes: &[u8]) {
         let verdict = (self.run)(bytes);
-        assert!(verdict.chars().count() <= VERDICT_CHARS_MAX, "{}: a verdict without bound", self.name);
-        // A name that was given, or a line of a file, may be repeated; it must neither move a cursor nor turn text round.
-        // What was accepted is shown as JSON here, which leaves DEL and the directions of a text as they are, and as a cell
-        // of a table elsewhere.
+        assert!(verdict.chars().count() <= VERDICT_CHARS_MAX, "{}: the verdict is too long", self.name);
+        // A verdict may repeat a name or a line of a file. It must neither move a cursor nor change the direction of text.
+        // Accepted input is shown as JSON here, which does not escape DEL and direction characters. Tables escape them
+        // separately.
         let is_json = verdict.starts_with('{');
         let commands = verdict.chars().any(|c| match c {
             '\u{1b}' | '\0' | '\u{9b}' => true,
             _ => !is_json && (c.is_control() && c != '\n' || TURNS.contains(&c)),
         });
-        assert!(!commands, "{}: a verdict that commands a terminal: {verdict:?}", self.name);
+        assert!(!commands, "{}: the verdict has terminal control sequences: {verdict:?}", self.name);
     }
 }
 
@@ -114,8 +114,8 @@ impl Target {
 ///
 /// # Panics
 ///
-/// When there is no such target, and as [`Target::check`] does.
-#[expect(clippy::expect_used, reason = "the names stand in this repository")]
+/// If there is no such target, and as [`Target::check`] does.
+#[expect(clippy::expect_used, reason = "the names are constants of this repository")]
 pub fn fuzz(name: &str, bytes: &[u8]) {
     Target::find(name).expect("a target of this name").check(bytes);
 }

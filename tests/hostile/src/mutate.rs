@@ -1,13 +1,13 @@
-//! Changes of bytes that lead parsers astray, drawn from a seed: the same seed, the same changes.
+//! Mutations of bytes that often expose parser bugs. The same seed makes the same mutations.
 
 use fastrand::Rng;
 
-/// The most changes of one input.
+/// Maximum number of changes of one input.
 const CHANGES_MAX: usize = 8;
-/// The most bytes of a mutated input.
+/// Maximum size of a mutated input, in bytes.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// What some parser takes for more than it is.
+/// Byte sequences with a special meaning for some parser.
 const TOKENS: [&[u8]; 32] = [
     b"\"",
     b"\\",
@@ -43,7 +43,7 @@ const TOKENS: [&[u8]; 32] = [
     b"9999999999",
 ];
 
-/// A mutation of one of the seeds.
+/// Returns a mutation of one of the seeds.
 #[must_use]
 pub fn mutated(seeds: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
     let pick = |rng: &mut Rng| seeds.get(rng.usize(..seeds.len().max(1))).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The parsers that anybody may call.
+//! The public parsers.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use wire::signature::{SigningKeys, VerifyingKeys};
 use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, ServiceMessage, TaskMessage};
 
-/// An error with its causes.
+/// Returns the error with its causes.
 pub(crate) fn wrong(error: &(dyn Error + 'static)) -> String {
     let mut text = format!("error: {error}");
     let mut next = error.source();
@@ -50,7 +50,7 @@ pub(crate) fn labels(bytes: &[u8]) -> String {
     match labels::target(&found) {
         Ok(None) => "not opted in".to_owned(),
         Ok(Some(target)) => {
-            // Whatever was accepted stays on the host that it is sent to.
+            // An accepted path must not change the host of the request.
             let uri: http::Uri = target.path.parse().unwrap_or_default();
             assert!(uri.authority().is_none() && uri.path().starts_with('/'), "{}", target.path);
             format!("{} {}:{}{}", target.method.as_str(), target.scheme.as_str(), target.port, target.path)
@@ -59,7 +59,7 @@ pub(crate) fn labels(bytes: &[u8]) -> String {
     }
 }
 
-/// An address, judged by the networks that are allowed when nobody says otherwise.
+/// An address, checked against the default networks.
 pub(crate) fn addresses(bytes: &[u8]) -> String {
     match text(bytes).parse::<IpAddr>() {
         Err(_) => "no address".to_owned(),
@@ -74,7 +74,7 @@ pub(crate) fn networks(bytes: &[u8]) -> String {
     said(text(bytes).parse::<Networks>())
 }
 
-/// Reads a body, and says how it would be written again, or what a log and a dead letter say of it.
+/// Reads a body; returns it as it would be written again, or the error for the log and the dead letter.
 fn body<M: Message>(bytes: &[u8]) -> String {
     match M::from_body(&text(bytes)) {
         Err(error) => format!("error: {}", notifier::base::text::chain(&error)),
@@ -94,7 +94,7 @@ pub(crate) fn task_message(bytes: &[u8]) -> String {
     body::<TaskMessage>(bytes)
 }
 
-/// An event as its sender wrote it, completed.
+/// A publisher's event, completed.
 pub(crate) fn event(bytes: &[u8]) -> String {
     let draft: Draft = match serde_json::from_slice(bytes) {
         Ok(draft) => draft,
@@ -108,7 +108,7 @@ pub(crate) fn event(bytes: &[u8]) -> String {
     }
 }
 
-/// The body of a request to a task; what it says again must read as the same.
+/// The body of a request to a task; it must be the same after writing and reading.
 pub(crate) fn envelope(bytes: &[u8]) -> String {
     match serde_json::from_slice::<Envelope>(bytes) {
         Err(error) => wrong(&error),
@@ -140,12 +140,12 @@ pub(crate) fn secret_reference(bytes: &[u8]) -> String {
 pub(crate) fn fleet(bytes: &[u8]) -> String {
     match Fleet::from_toml(&text(bytes)) {
         Ok(fleet) => format!("{} clusters", fleet.clusters.len()),
-        // Its messages quote the file, which is the reader's own: not repeated here.
+        // Its messages quote the user's own file, so they are not part of the verdict.
         Err(_) => "error".to_owned(),
     }
 }
 
-/// An answer of the task metadata endpoint.
+/// A response of the task metadata endpoint.
 pub(crate) fn task_metadata(bytes: &[u8]) -> String {
     Identity::from_task_metadata(bytes).map_or_else(|error| wrong(&error), |_| "a task".to_owned())
 }
@@ -155,7 +155,7 @@ fn short(id: &str) -> String {
     id.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
-/// An invocation of a Lambda function, as the event source mapping makes it.
+/// An invocation of a Lambda function by the event source mapping.
 pub(crate) fn records(bytes: &[u8]) -> String {
     let batch: Batch = match serde_json::from_slice(bytes) {
         Ok(batch) => batch,

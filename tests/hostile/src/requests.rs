@@ -1,4 +1,4 @@
-//! What strangers send to a receiver: headers and bodies.
+//! Requests of attackers to a receiver: headers and bodies.
 
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
@@ -32,7 +32,7 @@ pub(crate) fn signature(bytes: &[u8]) -> String {
         .and_then(|signed| KEYS.verify(&signed, BODY.as_bytes()));
     match verdict {
         Ok(()) => {
-            // The only triple that a holder of the key ever signed.
+            // The only signed triple.
             assert_eq!((id, timestamp), ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"));
             "accepted".to_owned()
         }
@@ -56,7 +56,7 @@ pub(crate) fn request(bytes: &[u8]) -> String {
     let body = Bytes::copy_from_slice(body.get(2..).unwrap_or_default());
     let Ok(request) = request.body(Full::new(body)) else { return "not HTTP".to_owned() };
     let (status, handled) = send(request);
-    // Nobody here knows how to sign an envelope with the key: whatever it is, it stays out.
+    // No input has a valid signature of an envelope, so the receiver must refuse each.
     assert!(!handled && (status.is_client_error() || status.is_server_error()), "{status}");
     status.to_string()
 }
@@ -65,7 +65,7 @@ pub(crate) fn request(bytes: &[u8]) -> String {
 fn send(request: Request<Full<Bytes>>) -> (StatusCode, bool) {
     static RUNTIME: LazyLock<Runtime> =
         LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
-    let handle: Handler = |_| panic!("a stranger's request reached the handler");
+    let handle: Handler = |_| panic!("an unsigned request reached the handler");
     let receiver = Receiver::builder(KEYS.clone(), Identity::task("arn:aws:ecs:eu-west-1:1:task/prod/a"))
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
         .build();

@@ -1,4 +1,4 @@
-//! Mutations of the corpus: the same ones in every run, so that whatever is found is found again.
+//! Mutations of the corpus: the same ones in every run, so that every finding is reproducible.
 
 use std::time::Instant;
 
@@ -6,9 +6,9 @@ use fastrand::Rng;
 use hostile::mutate::mutated;
 use hostile::{TARGETS, Target};
 
-/// Mutations of each target in one run. `docs/security.md` says so.
+/// Mutations of each target in one run, as `docs/security.md` says.
 const MUTATIONS: u32 = 20_000;
-/// Of those that go through AWS's SDK, which is a hundred times slower.
+/// The same for targets behind AWS's SDK, which are a hundred times slower.
 const MUTATIONS_THROUGH_SDK: u32 = 3_000;
 const SEED: u64 = 0x0005_ec5a_55e5;
 
@@ -28,7 +28,7 @@ fn meets_mutations(target: &Target) {
 }
 
 #[test]
-fn no_mutation_of_the_corpus_leads_a_parser_astray() {
+fn every_parser_handles_every_mutation_of_the_corpus() {
     let started = Instant::now();
     std::thread::scope(|scope| {
         for target in TARGETS {
@@ -40,7 +40,7 @@ fn no_mutation_of_the_corpus_leads_a_parser_astray() {
 }
 
 #[test]
-fn every_target_is_there_for_cargo_fuzz_too() {
+fn every_target_exists_for_cargo_fuzz_too() {
     let manifest = include_str!("../../../fuzz/Cargo.toml");
     let targets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/targets");
     for target in TARGETS {
