@@ -69,8 +69,8 @@ class All:
         self.secret = self.run("keygen", "--quiet").stdout.strip()
         self.session.client("secretsmanager").put_secret_value(SecretId=self.facts["secret_arn"], SecretString=self.secret)
         return [
-            self.plan_finds_every_task, self.publish_reaches_who_does_not_refuse, self.report_and_receivers_agree,
-            self.redrive_reaches_who_refused, self.kms_and_ledger_work_together, self.conditions_limit_clusters,
+            self.plan_finds_every_task, self.publish_reaches_every_accepting_task, self.report_and_receivers_agree,
+            self.redrive_reaches_the_refusing_task, self.kms_and_ledger_work_together, self.conditions_limit_clusters,
             self.inner_queues_refuse_strangers, self.sender_id_is_the_role, self.debug_logs_arrive,
             self.a_batching_window_costs_time, self.service_connect_with_tls,
         ]
@@ -124,7 +124,7 @@ class All:
         called = [line for line in map(json.loads, done.stdout.splitlines()) if line.get("decision") == "call"]
         return held("plan", len(called) == self.facts["tasks"], f"{len(called)} of {self.facts['tasks']} tasks, Fargate and EC2")
 
-    def publish_reaches_who_does_not_refuse(self):
+    def publish_reaches_every_accepting_task(self):
         rows, seconds = self.publish()
         outcomes = collections.Counter(row["outcome"] for row in rows)
         wanted = {"delivered": self.facts["tasks"] - 1, "rejected": 1}
@@ -142,11 +142,11 @@ class All:
         right = len(took) == wanted and len(turned) == 1 and signed
         return held("the receivers' logs", right, f"{len(took)} accepted it, {len(turned)} refused it, all signed: {signed}")
 
-    def redrive_reaches_who_refused(self):
+    def redrive_reaches_the_refusing_task(self):
         dry = self.run("redrive", "--stage", "notify", "--dry-run")
         self.run("redrive", "--stage", "notify")
-        told = self.received(204, self.facts["tasks"])
-        return held("redrive", len(told) == self.facts["tasks"], f"{len(told)} told; dry run: {' '.join(dry.stdout.strip().splitlines()[-1:])}")
+        notified = self.received(204, self.facts["tasks"])
+        return held("redrive", len(notified) == self.facts["tasks"], f"{len(notified)} notified; dry run: {' '.join(dry.stdout.strip().splitlines()[-1:])}")
 
     def kms_and_ledger_work_together(self):
         table = self.env["NOTIFIER_LEDGER"].removeprefix("dynamodb:")
