@@ -1,21 +1,16 @@
-//! From arguments to what the library needs: settings, AWS clients, the stages.
+//! From arguments to what the library needs: settings, AWS clients, secrets, the ledger.
 
 use std::time::Duration;
 
 use notifier::aws::budget::Budget;
-use notifier::aws::{self, Aws, LoadError, identity, region_of};
+use notifier::aws::{self, Aws, LoadError, region_of};
 use notifier::base::Environment;
-use notifier::base::Rng;
-use notifier::base::text::chain;
 use notifier::base::text::printable;
-use notifier::deliver::{Auth, Deliverer};
-use notifier::fleet::Discovery;
-use notifier::ledger::{self, Ledger, LedgerError};
-use notifier::model::Progress;
-use notifier::pipeline::{Ctx, Senders};
+use notifier::deliver::Auth;
+use notifier::ledger::{self, Ledger, Location};
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
-use notifier::settings::{Flags, Place, QueueUrls, Settings, Sources};
+use notifier::settings::{Flags, QueueUrls, Settings, Sources};
 
 use crate::args::Global;
 use crate::console::Console;
@@ -92,14 +87,10 @@ pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Fail
     [observer, services, tasks].into_iter().flatten().try_for_each(|url| in_region(aws, "queue", url))
 }
 
-/// The secrets by which requests prove themselves. That there are none is a warning to whoever listens.
-pub(crate) async fn trust(
-    aws: &Aws,
-    settings: &Settings,
-    environment: &Environment,
-) -> Result<Auth, Failure> {
+/// The secrets that sign requests.
+pub(crate) async fn auth(aws: &Aws, settings: &Settings, environment: &Environment) -> Result<Auth, Failure> {
     let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
-    Auth::load(&settings.trust, &vault)
+    Auth::load(&settings.auth, &vault)
         .await
         .map_err(|error| {
             let what = "a secret cannot be read";
@@ -131,9 +122,7 @@ pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Led
 }
 
 async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Result<Ledger, Failure> {
-    let rng = Rng::from_entropy();
-    let opened = ledger::open(&settings.ledger, aws, aws.clock(), rng, purpose).await;
-    opened.map_err(|error| LedgerError::from(error).into())
+    Ok(notifier::open_ledger(settings, aws, purpose).await?)
 }
 
 /// The ledger for a command that works on nothing else.
@@ -155,7 +144,7 @@ pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Resul
     let aws = load(global, settings, true).await?;
     let QueueUrls { observer, services, tasks } = &settings.queues;
     let has_queues = [observer, services, tasks].into_iter().any(Option::is_some);
-    let is_table = matches!(settings.ledger.place, Place::DynamoDb(_));
+    let is_table = matches!(settings.ledger.location, Location::DynamoDb(_));
     Ok(if is_table || has_queues { aws.in_region()? } else { aws })
 }
 
@@ -171,33 +160,6 @@ pub(crate) fn kept(ledger: Ledger) -> Result<Ledger, Failure> {
     }
     Err(Failure::usage("no ledger is named, so nothing was recorded")
         .hint("name the one that the daemon or the functions write: --ledger dynamodb:TABLE or sqlite:PATH, or NOTIFIER_LEDGER"))
-}
-
-/// Who is believed on the inner queues: whom the settings name, and this process itself.
-pub(crate) async fn senders(aws: &Aws, settings: &Settings) -> Senders {
-    let mut senders = settings.trusted_senders.clone();
-    match identity::unique_id(aws).await {
-        Ok(id) => senders.add(id),
-        Err(error) => tracing::warn!(
-            error = chain(&error),
-            "This process does not know who it is, so it does not believe its own messages: ECS is asked before every \
-             call. NOTIFIER_TRUSTED_SENDERS names whom to believe"
-        ),
-    }
-    senders
-}
-
-/// The three stages on these clients.
-pub(crate) fn stages(aws: &Aws, settings: &Settings, ledger: Ledger, trust: Auth, progress: Progress) -> Ctx {
-    let networks = settings.allow_networks.clone();
-    let clock = aws.clock();
-    Ctx::new(
-        Discovery::new(aws, settings.health, networks.clone()),
-        Deliverer::new(&settings.delivery, networks, clock.clone(), Rng::from_entropy()).trusting(trust),
-        ledger,
-        progress,
-        clock,
-    )
 }
 
 /// Waits for work that asks AWS, and says so when it takes long: requests to an AWS that cannot be reached are tried

@@ -4,10 +4,8 @@ use std::io::Write;
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::deliver::Auth;
-use notifier::ledger::Ledger;
-use notifier::model::Progress;
 use notifier::model::{Skip, SkipReason};
+use notifier::{Notifier, Parts};
 
 use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags};
 use crate::console::Console;
@@ -53,9 +51,9 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::scope_in_region(&aws, &args.scope.cluster, &args.scope.services)?;
-    let ctx = context::stages(&aws, &settings, Ledger::none(), Auth::default(), Progress::default());
+    let notifier = Notifier::new(settings, aws.clone(), Parts::default());
     let scope = args.scope.message();
-    let fleet = context::patiently(notifier::pipeline::send::plan(&ctx, &scope), &aws, console).await?;
+    let fleet = context::patiently(notifier.plan(&scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
@@ -68,7 +66,7 @@ pub(crate) async fn run(
     let unknown = |skip: &&Skip| matches!(skip.reason, SkipReason::NoSuchService);
     let unknown: Vec<_> =
         fleet.skips.iter().filter(unknown).map(|skip| skip.member.service.as_str()).collect();
-    services::refuse_unknown(&unknown, &args.scope.cluster, &ctx.discovery).await?;
+    services::refuse_unknown(&unknown, &args.scope.cluster, &notifier.ctx().discovery).await?;
     if fleet.endpoints.is_empty() && fleet.skips.is_empty() {
         console.warn(&format!(
             "nobody opted in: no running container in {} has the labels",

@@ -10,6 +10,7 @@ use notifier::model::Cause;
 use notifier::model::Delivery;
 use notifier::report::{BroadcastState, Counts, Report};
 use notifier::settings::Settings;
+use notifier::{Notifier, Parts};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{
@@ -83,11 +84,11 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
-    let (place, trust) = tokio::join!(
+    let (place, auth) = tokio::join!(
         place::describe(&aws, &scope.cluster, console),
-        context::trust(&aws, &settings, environment)
+        context::auth(&aws, &settings, environment)
     );
-    let trust = trust?;
+    let auth = auth?;
     warn_of_unsigned(&settings, console);
     let ledger = match audience.failed_of {
         None => context::ledger(&aws, &settings).await?,
@@ -110,11 +111,12 @@ pub(crate) async fn run(
     let state = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
     let stop = CancellationToken::new();
     let progress = progress::follow(&state, console)?;
-    let ctx = context::stages(&aws, &settings, ledger, trust, progress.clone()).until(stop.clone());
-    let ctx = Arc::new(ctx);
+    let parts = Parts { auth, ledger, progress: progress.clone(), stop: stop.clone(), ..Parts::default() };
+    let notifier = Notifier::new(settings, aws.clone(), parts);
+    let ctx = notifier.ctx();
     let described = match again {
         None => scope.describe(),
-        Some(_) => "those who were not told".to_owned(),
+        Some(_) => "the containers that were not notified".to_owned(),
     };
     let signals = Stop::listen()?;
     console.say(&format!("broadcast {} to {described}{place}", broadcast.id));
@@ -123,10 +125,8 @@ pub(crate) async fn run(
     let message = scope.message();
     let sending = async {
         match &again {
-            None => notifier::pipeline::send::send(&ctx, &message, &broadcast, None).await,
-            Some(again) => {
-                notifier::pipeline::resend::send(&ctx, &again.record, &again.recorded, &broadcast).await
-            }
+            None => notifier.send(&message, &broadcast).await,
+            Some(again) => notifier.resend(&again.record, &again.recorded, &broadcast).await,
         }
     };
     let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &state);
@@ -144,7 +144,7 @@ pub(crate) async fn run(
 }
 
 fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
-    if settings.trust.signing == Signing::Undecided {
+    if settings.auth.signing == Signing::Undecided {
         console.warn(context::UNSIGNED);
     }
 }

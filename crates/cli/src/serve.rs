@@ -1,15 +1,14 @@
 //! `serve`: the three stages as one process on the three queues.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::base::Rng;
-use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
+use notifier::daemon::{self, DaemonError, Health, Served};
 use notifier::deliver::Signing;
-use notifier::queue::Queue;
-use notifier::settings::{Settings, table};
+use notifier::pipeline::QueueName;
+use notifier::settings::table;
+use notifier::{Notifier, Parts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -54,31 +53,26 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let [observer, services, tasks] = table::QUEUES;
-    // Whoever calls tasks unattended says by which keys, or that there are none.
-    let needed = [observer, services, tasks, &table::SIGNING_SECRET];
+    // A process that calls tasks unattended is told which keys sign, or that there are none.
+    let needed: Vec<_> =
+        QueueName::ALL.map(table::queue).into_iter().chain([&table::SIGNING_SECRET]).collect();
     let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::unattended_aws(global, &settings).await?;
     context::queues_in_region(&aws, &settings.queues)?;
-    let rng = Rng::from_entropy();
-    let queue = |url: &Option<String>| url.as_ref().map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
-    let queues = Queues {
-        observer: queue(&settings.queues.observer),
-        services: queue(&settings.queues.services),
-        tasks: queue(&settings.queues.tasks),
-    };
-    let trust = context::trust(&aws, &settings, environment).await?;
-    if settings.trust.signing == Signing::Off {
+    let auth = context::auth(&aws, &settings, environment).await?;
+    if settings.auth.signing == Signing::Off {
         tracing::warn!("{}", context::UNSIGNED);
     }
     let ledger = context::ledger(&aws, &settings).await?;
-    let senders = context::senders(&aws, &settings).await;
+    let senders = notifier::senders(&settings, &aws).await;
     let progress = notifier::report::logged().map_err(Failure::runtime)?;
-    let ctx = context::stages(&aws, &settings, ledger, trust, progress.clone()).believing(senders);
-    let options = options(&settings, rng.clone());
+    let listen = settings.daemon.listen;
+    let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
+    let notifier = Notifier::new(settings, aws, parts);
+    let health = Health::default();
     let shutdown = CancellationToken::new();
-    let health = match settings.daemon.listen {
+    let listener = match listen {
         None => None,
         Some(address) => {
             let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -90,12 +84,11 @@ pub(crate) async fn run(
         }
     };
     let answering = CancellationToken::new();
-    let answers = health.map(|listener| {
-        tokio::spawn(daemon::http::serve(listener, options.health.clone(), answering.clone()))
-    });
+    let answers = listener
+        .map(|listener| tokio::spawn(daemon::http::serve(listener, health.clone(), answering.clone())));
     tokio::spawn(stop_when_asked(Stop::listen()?, shutdown.clone()));
     tracing::info!("Serving");
-    let served = daemon::serve(Arc::new(ctx), queues, options, shutdown).await;
+    let served = notifier.run(health, shutdown).await;
     answering.cancel();
     if let Some(answers) = answers {
         // It ends by being told to; there is nothing to learn from how.
@@ -111,14 +104,6 @@ async fn stop_when_asked(stop: Stop, shutdown: CancellationToken) {
     let signal = stop.asked().await;
     tracing::info!("Stopping after {signal}");
     shutdown.cancel();
-}
-
-fn options(settings: &Settings, rng: Rng) -> daemon::DaemonOptions {
-    daemon::DaemonOptions {
-        notify: Some(StageOptions::new(settings.delivery.concurrency)),
-        grace: settings.daemon.grace,
-        ..daemon::DaemonOptions::new(rng)
-    }
 }
 
 fn failure(error: DaemonError) -> Failure {

@@ -1,24 +1,18 @@
 //! One function: settings, clients and log once, then invocation after invocation.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notifier::aws::budget::Budget;
-use notifier::aws::{self, Aws};
-use notifier::base::Environment;
+use notifier::aws::{Aws, AwsOptions};
 use notifier::base::text::chain;
-use notifier::base::{Clock, Rng};
-use notifier::deliver::{Auth, Deliverer, Signing};
-use notifier::fleet::Discovery;
-use notifier::ledger;
-use notifier::pipeline::{Ctx, StageName};
-use notifier::pipeline::{Stage, Work};
-use notifier::queue::{EventSourceMapping, Queue};
-use notifier::report;
+use notifier::base::{Clock, Environment};
+use notifier::deliver::{Auth, Signing};
+use notifier::pipeline::{QueueName, StageName};
+use notifier::queue::EventSourceMapping;
 use notifier::secrets::Vault;
-use notifier::settings::table::{self, Setting};
-use notifier::settings::{Flags, Settings, Sources};
+use notifier::settings::{Flags, Settings, Sources, table};
+use notifier::{Notifier, Parts, ledger, report};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -39,10 +33,11 @@ pub fn run(stage: StageName) -> Result<(), Error> {
 
 async fn serve(stage: StageName) -> Result<(), Error> {
     let environment = Environment::of_process();
-    let [own, next] = queues(stage);
-    // Whoever calls tasks unattended says by which keys, or that there are none.
-    let signing = (stage == StageName::Notify).then_some(&table::SIGNING_SECRET);
-    let needed: Vec<_> = [own, next, signing].into_iter().flatten().collect();
+    let spec = stage.stage();
+    let queues = [Some(spec.source), spec.next].into_iter().flatten().map(table::queue);
+    // A process that calls tasks unattended is told which keys sign, or that there are none.
+    let signing = spec.calls_tasks.then_some(&table::SIGNING_SECRET);
+    let needed: Vec<_> = queues.chain(signing).collect();
     let sources =
         Sources { flags: &Flags::default(), config: None, environment: &environment, needed: &needed };
     let settings = Settings::load(sources);
@@ -52,35 +47,20 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         tracing::warn!("{warning}");
     }
     let senders = settings.trusted_senders.clone();
-    if senders.is_empty() && stage != StageName::Services {
+    if senders.is_empty() && spec.source != QueueName::Observer {
         // A function's own identity would not help: the stage before it has another.
         tracing::warn!(
-            "NOTIFIER_TRUSTED_SENDERS names nobody, so no message is believed: ECS is asked before every call"
+            "NOTIFIER_TRUSTED_SENDERS names nobody, so no message is trusted: ECS is asked before every call"
         );
     }
     let budget = Budget::percent(settings.aws_budget_percent);
-    let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
-    let trust = match stage {
-        StageName::Notify => trust(&settings, &aws, environment).await?,
-        StageName::Services | StageName::Tasks => Auth::default(),
-    };
-    let rng = Rng::from_entropy();
-    let (source, next) = open(stage, &settings, &aws, &rng).ok_or("a queue has no URL")?;
-    // Corrected, unlike Lambda's own below, in which deadlines are.
-    let clock = aws.clock();
-    let ledger = ledger::open(&settings.ledger, &aws, clock.clone(), rng.clone(), ledger::Use::Call).await?;
+    let aws = Aws::load(AwsOptions { budget, ..AwsOptions::default() }).await?.in_region()?;
+    let auth = if spec.calls_tasks { auth(&settings, &aws, environment).await? } else { Auth::default() };
+    let ledger = notifier::open_ledger(&settings, &aws, ledger::Use::Call).await?;
     let progress = report::logged()?;
-    let ctx = Ctx::new(
-        Discovery::new(&aws, settings.health, settings.allow_networks.clone()),
-        Deliverer::new(&settings.delivery, settings.allow_networks, clock.clone(), rng.clone())
-            .trusting(trust),
-        ledger,
-        progress.clone(),
-        clock,
-    );
-    let ctx = Arc::new(ctx.believing(senders));
-    let handler = Stage { ctx, name: stage };
-    let worker = &Worker { work: Work { stage, next, handler, rng }, source };
+    let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
+    let (source, work) = Notifier::new(settings, aws, parts).stage(stage).ok_or("a queue has no URL")?;
+    let worker = &Worker { work, source: EventSourceMapping::new(source) };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
@@ -93,41 +73,14 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     .await
 }
 
-/// The secrets by which requests prove themselves; without them the function does not start.
-async fn trust(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Auth, Error> {
-    if settings.trust.signing == Signing::Off {
+/// The secrets that sign requests; without them the function does not start.
+async fn auth(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Auth, Error> {
+    if settings.auth.signing == Signing::Off {
         tracing::warn!("Requests are not signed: tasks cannot tell them from anybody else's");
     }
     let vault = Vault::new(environment, Some(aws.secrets.clone()));
-    let trust = Auth::load(&settings.trust, &vault).await;
-    Ok(trust.inspect_err(|error| tracing::error!("{}", chain(error)))?)
-}
-
-/// The settings of the queues that a stage reads and writes.
-fn queues(stage: StageName) -> [Option<&'static Setting>; 2] {
-    let [observer, services, tasks] = table::QUEUES;
-    match stage {
-        StageName::Services => [Some(observer), Some(services)],
-        StageName::Tasks => [Some(services), Some(tasks)],
-        StageName::Notify => [Some(tasks), None],
-    }
-}
-
-fn open(
-    stage: StageName,
-    settings: &Settings,
-    aws: &Aws,
-    rng: &Rng,
-) -> Option<(EventSourceMapping, Option<Queue>)> {
-    let queue = |url: &Option<String>| Some(Queue::at(aws.sqs.clone(), url.clone()?, rng.clone()));
-    let urls = &settings.queues;
-    Some(match stage {
-        StageName::Services => {
-            (EventSourceMapping::new(queue(&urls.observer)?), Some(queue(&urls.services)?))
-        }
-        StageName::Tasks => (EventSourceMapping::new(queue(&urls.services)?), Some(queue(&urls.tasks)?)),
-        StageName::Notify => (EventSourceMapping::new(queue(&urls.tasks)?), None),
-    })
+    let auth = Auth::load(&settings.auth, &vault).await;
+    Ok(auth.inspect_err(|error| tracing::error!("{}", chain(error)))?)
 }
 
 /// One JSON object a line, as Lambda's JSON log format takes it. Lambda adds neither colour nor time to it.

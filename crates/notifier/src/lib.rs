@@ -26,8 +26,11 @@ pub mod fleet;
 pub mod fuzz;
 pub mod ledger;
 pub mod model;
+mod notifier;
 pub mod pipeline;
 pub mod queue;
 pub mod report;
 pub mod secrets;
 pub mod settings;
+
+pub use notifier::{Notifier, Parts, StartError, open_ledger, senders};

@@ -34,7 +34,7 @@ use notifier::model::Outcome;
 use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::pipeline::redrive::{self, Action, Filter};
-use notifier::pipeline::{self, Ctx, Senders, StageName};
+use notifier::pipeline::{self, Ctx, QueueName, Senders, StageName};
 use notifier::queue::Queue;
 use notifier::secrets::{SecretRef, Vault};
 use serde_json::{Value, json};
@@ -118,19 +118,19 @@ impl Setup {
         let ctx = Ctx::new(
             Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
             Deliverer::new(&deliver::DeliveryOptions::default(), networks, clock.clone(), Rng::seeded(1))
-                .trusting(secrets().await),
+                .with_auth(secrets().await),
             ledger.clone(),
             Progress::default(),
             clock,
         )
-        .believing(Senders::new([own]));
+        .trusting(Senders::new([own]));
         let sqs = Sqs::of(sim);
         let (tasks, dead) = sqs.with_dead_letters("tasks", 5, 10).await;
-        let queues = Queues {
-            observer: Some(sqs.with_dead_letters("observer", 5, 10).await.0),
-            services: Some(sqs.with_dead_letters("services", 5, 10).await.0),
-            tasks: Some(tasks),
-        };
+        let queues = Queues::from([
+            (QueueName::Observer, sqs.with_dead_letters("observer", 5, 10).await.0),
+            (QueueName::Services, sqs.with_dead_letters("services", 5, 10).await.0),
+            (QueueName::Tasks, tasks),
+        ]);
         Self { sqs, queues, dead, ctx: Arc::new(ctx), ledger, _directory: directory }
     }
 
@@ -139,13 +139,7 @@ impl Setup {
     }
 
     fn queue(&self, stage: StageName) -> &Queue {
-        let Queues { observer, services, tasks } = &self.queues;
-        let queue = match stage {
-            StageName::Services => observer,
-            StageName::Tasks => services,
-            StageName::Notify => tasks,
-        };
-        queue.as_ref().unwrap()
+        &self.queues[&stage.stage().source]
     }
 
     /// A stranger sends these to the queue of a stage, and the daemon runs until no queue has a message.
@@ -466,8 +460,8 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
         Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), rng);
     let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
     let ctx =
-        Ctx::new(discovery, deliverer.trusting(secrets().await), Ledger::none(), Progress::default(), clock);
-    let ctx = ctx.believing(senders.clone());
+        Ctx::new(discovery, deliverer.with_auth(secrets().await), Ledger::none(), Progress::default(), clock);
+    let ctx = ctx.trusting(senders.clone());
     let task =
         setup.sim().tasks().into_iter().find(|task| task.service.as_deref() == Some("checkout")).unwrap();
     let more = json!({ "container": "app", "cluster": "prod", "broadcast": to_come() });

@@ -27,7 +27,7 @@ use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::model::{Cause, Outcome};
-use notifier::pipeline::{Ctx, Senders};
+use notifier::pipeline::{Ctx, QueueName, Senders, StageName};
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
 use simulator::faults::{Fault, When};
@@ -88,13 +88,13 @@ impl Setup {
             Progress::default(),
             clock,
         )
-        .believing(Senders::new([simulator::user_id("simulator")]));
+        .trusting(Senders::new([simulator::user_id("simulator")]));
         let sqs = Sqs::of(sim);
-        let queues = Queues {
-            observer: Some(sqs.with_dead_letters("observer", 5, 10).await.0),
-            services: Some(sqs.with_dead_letters("services", 5, 10).await.0),
-            tasks: Some(sqs.with_dead_letters("tasks", 5, 10).await.0),
-        };
+        let queues = Queues::from([
+            (QueueName::Observer, sqs.with_dead_letters("observer", 5, 10).await.0),
+            (QueueName::Services, sqs.with_dead_letters("services", 5, 10).await.0),
+            (QueueName::Tasks, sqs.with_dead_letters("tasks", 5, 10).await.0),
+        ]);
         Self { sqs, queues, ctx: Arc::new(ctx), ledger, _directory: directory }
     }
 
@@ -112,7 +112,7 @@ impl Setup {
             Progress::default(),
             clock,
         );
-        self.ctx = Arc::new(ctx.believing(Senders::new([simulator::user_id("simulator")])));
+        self.ctx = Arc::new(ctx.trusting(Senders::new([simulator::user_id("simulator")])));
     }
 
     fn sim(&self) -> &Simulator {
@@ -120,7 +120,7 @@ impl Setup {
     }
 
     async fn publish(&self, body: &str) {
-        self.queues.observer.as_ref().unwrap().publish(&[body.to_owned()], &Trace::default()).await.unwrap();
+        self.queues[&QueueName::Observer].publish(&[body.to_owned()], &Trace::default()).await.unwrap();
     }
 
     async fn recorded(&self) -> Option<Recorded> {
@@ -153,9 +153,8 @@ impl Setup {
     }
 
     async fn is_drained(&self) -> bool {
-        let Queues { observer, services, tasks } = &self.queues;
-        for queue in [observer, services, tasks] {
-            if self.sqs.depth(queue.as_ref().unwrap()).await != (0, 0) {
+        for queue in self.queues.values() {
+            if self.sqs.depth(queue).await != (0, 0) {
                 return false;
             }
         }
@@ -199,8 +198,9 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
 async fn messages_of_a_broadcast_are_a_group_on_the_inner_queues() {
     let setup = Setup::new(&[service("checkout", 2, "")]).await;
     setup.publish(ASK).await;
-    let only_first = daemon::DaemonOptions { notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
-    let tasks = setup.queues.tasks.as_ref().unwrap();
+    let only_first =
+        daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services, StageName::Tasks]);
+    let tasks = &setup.queues[&QueueName::Tasks];
     setup.run_until(only_first, async || setup.sqs.depth(tasks).await == (2, 0)).await;
     let call = setup.sqs.client.receive_message().queue_url(tasks.url()).max_number_of_messages(10);
     let call = call.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
@@ -250,21 +250,12 @@ async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
 async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
     let setup = Setup::new(&[service("checkout", 7, "")]).await;
     setup.publish(ASK).await;
-    let only = |services, tasks, notify| {
-        let all = daemon::DaemonOptions::new(Rng::seeded(1));
-        daemon::DaemonOptions {
-            services: all.services.filter(|_| services),
-            tasks: all.tasks.filter(|_| tasks),
-            notify: all.notify.filter(|_| notify),
-            ..all
-        }
-    };
-    let Queues { services, tasks, .. } = &setup.queues;
-    let (services, tasks) = (services.as_ref().unwrap(), tasks.as_ref().unwrap());
-    setup.run_until(only(true, false, false), async || setup.sqs.depth(services).await == (1, 0)).await;
+    let only = |stage| daemon::DaemonOptions::new(Rng::seeded(1)).only(&[stage]);
+    let [services, tasks] = [QueueName::Services, QueueName::Tasks].map(|name| &setup.queues[&name]);
+    setup.run_until(only(StageName::Services), async || setup.sqs.depth(services).await == (1, 0)).await;
     // No delete is ever answered, as if the process were killed before each.
     setup.sim().faults().order("DeleteMessageBatch", When::Every(1), Fault::Delay(Duration::from_hours(1)));
-    setup.run_until(only(false, true, false), async || setup.sqs.depth(tasks).await == (7, 0)).await;
+    setup.run_until(only(StageName::Tasks), async || setup.sqs.depth(tasks).await == (7, 0)).await;
     setup.sim().faults().clear();
     let is_back = async || setup.sqs.depth(services).await == (1, 0);
     let until = Instant::now() + SOON;
@@ -272,7 +263,7 @@ async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
         assert!(Instant::now() < until, "the message did not come back");
         sleep(Duration::from_millis(50)).await;
     }
-    setup.run_until(only(false, true, false), async || setup.sqs.depth(services).await == (0, 0)).await;
+    setup.run_until(only(StageName::Tasks), async || setup.sqs.depth(services).await == (0, 0)).await;
     assert_eq!(setup.sqs.depth(tasks).await, (7, 0), "each task has one message");
     // Whoever asks for the broadcast again means it: those who were not told are called.
     setup.sqs.drain(tasks).await;
@@ -335,9 +326,8 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     let sim = setup.sim();
     setup.publish(ASK).await;
     // Stage 1 has recorded the broadcast, and stage 2 has not looked at it yet.
-    let services = setup.queues.services.as_ref().unwrap();
-    let first =
-        daemon::DaemonOptions { tasks: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
+    let services = &setup.queues[&QueueName::Services];
+    let first = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services]);
     setup.run_until(first, async || setup.sqs.depth(services).await == (1, 0)).await;
 
     let task = sim.tasks().remove(0).arn;
@@ -347,14 +337,10 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
         "notify_me_host_address": "10.0.0.1", "notify_me_host_port": "1", "notify_me_api_uri": "/x",
         "broadcast": { "id": "b-1", "event": event },
     });
-    let url = setup.queues.tasks.as_ref().unwrap().url();
+    let url = &setup.queues[&QueueName::Tasks].url();
     let message = serde_json::json!({ "QueueUrl": url, "MessageBody": message.to_string() });
     sim.sqs("SendMessage", message).await.unwrap();
-    let third = || daemon::DaemonOptions {
-        services: None,
-        tasks: None,
-        ..daemon::DaemonOptions::new(Rng::seeded(1))
-    };
+    let third = || daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Notify]);
     setup.run_until(third(), async || sim.count("DescribeTasks") > 1).await;
     assert_eq!(sim.received().len(), 0, "nobody knows yet whether it is healthy");
     sim.set_health(&task, HealthStatus::Healthy).unwrap();
@@ -403,8 +389,8 @@ async fn a_cancelled_broadcast_calls_nobody_any_more() {
     let setup = Setup::new(&[service("checkout", 3, "")]).await;
     // Stages 1 and 2 find the fleet, then somebody changes their mind.
     setup.publish(ASK).await;
-    let first_two = daemon::DaemonOptions { notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
-    let tasks: &Queue = setup.queues.tasks.as_ref().unwrap();
+    let first_two = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services, StageName::Tasks]);
+    let tasks: &Queue = &setup.queues[&QueueName::Tasks];
     setup.run_until(first_two, async || setup.sqs.depth(tasks).await == (3, 0)).await;
     assert!(!setup.recorded().await.unwrap().is_complete);
     assert!(setup.ledger.cancel(&id(), "wrong cache".to_owned()).await.unwrap());

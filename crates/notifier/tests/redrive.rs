@@ -376,7 +376,7 @@ fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
         Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), Rng::seeded(1));
     let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
     let ctx = Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock);
-    ctx.believing(Senders::new([STAGE]))
+    ctx.trusting(Senders::new([STAGE]))
 }
 
 /// Who sends messages to the inner queues here.

@@ -1,21 +1,16 @@
 //! What the demo runs: the simulated AWS, and the daemon of `serve` on its queues.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use notifier::aws::{Aws, identity};
-use notifier::base::Environment;
-use notifier::base::{Clock, Rng};
-use notifier::daemon::{self, DaemonError, Queues, Served, StageOptions};
-use notifier::deliver::{self, Auth, AuthSettings, Deliverer, Signing};
-use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::base::Rng;
+use notifier::daemon::{DaemonError, Health, Served};
+use notifier::deliver::Auth;
 use notifier::ledger::Ledger;
 use notifier::model::Progress;
-use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, Senders};
+use notifier::pipeline::Senders;
 use notifier::queue::Queue;
-use notifier::secrets::{SecretError, SecretRef, Vault};
-use notifier::settings::QueueUrls;
+use notifier::secrets::Vault;
+use notifier::settings::{QueueUrls, Settings};
+use notifier::{Notifier, Parts};
 use simulator::{Fleet, Options, Simulator};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +33,8 @@ pub(super) struct Scene {
     url: String,
     urls: QueueUrls,
     aws: Aws,
-    trust: Auth,
-    networks: Networks,
+    settings: Settings,
+    auth: Auth,
     senders: Senders,
     ledger: Ledger,
 }
@@ -65,21 +60,19 @@ impl Scene {
         let key = trial::key()?;
         let wrong = |error: &dyn std::error::Error| Failure::failed("the demo has no key").because(error);
         let keys = VerifyingKeys::parse(&key.public).map_err(|error| wrong(&error))?;
-        let trust = trust(&key).await.map_err(|error| wrong(&error))?;
         let own = identity::unique_id(&aws)
             .await
             .map_err(|error| Failure::failed("the demo's daemon does not know who it is").because(&error))?;
-        // The only form in which loopback may be called.
-        let networks = trial::NETWORKS
-            .parse()
-            .map_err(|error| Failure::failed("loopback cannot be allowed").because(&error))?;
+        let (settings, environment) = trial::settings(&urls, &key.private)?;
+        let vault = Vault::new(environment, None);
+        let auth = Auth::load(&settings.auth, &vault).await.map_err(|error| wrong(&error))?;
         let ledger = match folder {
             Some(folder) => folder.open_ledger(&aws).await?,
             None => Ledger::none(),
         };
         // Whoever redrives from another terminal sends to the inner queues.
         let senders = Senders::new([own, simulator::user_id(trial::ACCESS_KEY)]);
-        Ok(Self { sim, observer, keys, key, region, url, urls, aws, trust, networks, senders, ledger })
+        Ok(Self { sim, observer, keys, key, region, url, urls, aws, settings, auth, senders, ledger })
     }
 
     /// What a command in another terminal must know.
@@ -88,34 +81,19 @@ impl Scene {
         Simulated { url, region, queues: urls, key: &key.private }
     }
 
-    /// Starts the daemon, which tells of every step.
+    /// Starts the daemon, which sends its progress here.
     pub(super) fn serve(&self, progress: Progress) -> Daemon {
-        let Self { observer, aws, urls, networks, .. } = self;
-        // Nobody wants to wait minutes for the task that refuses on purpose.
-        let options =
-            deliver::DeliveryOptions { horizon: Duration::ZERO, ..deliver::DeliveryOptions::default() };
-        let clock = Clock::system();
-        let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Rng::from_entropy());
-        let ctx = Ctx::new(
-            Discovery::new(aws, HealthPolicy::Detect, networks.clone()),
-            deliverer.trusting(self.trust.clone()),
-            self.ledger.clone(),
+        let parts = Parts {
+            auth: self.auth.clone(),
+            ledger: self.ledger.clone(),
+            senders: self.senders.clone(),
             progress,
-            clock,
-        );
-        let queues = Queues {
-            observer: Some(observer.clone()),
-            services: queue(aws, urls.services.as_ref()),
-            tasks: queue(aws, urls.tasks.as_ref()),
+            ..Parts::default()
         };
-        let options = daemon::DaemonOptions {
-            notify: Some(StageOptions::new(deliver::DeliveryOptions::default().concurrency)),
-            grace: Duration::from_secs(2),
-            ..daemon::DaemonOptions::new(Rng::from_entropy())
-        };
+        let notifier = Notifier::new(self.settings.clone(), self.aws.clone(), parts);
         let shutdown = CancellationToken::new();
-        let ctx = Arc::new(ctx.believing(self.senders.clone()));
-        let running = tokio::spawn(daemon::serve(ctx, queues, options, shutdown.clone()));
+        let stop = shutdown.clone();
+        let running = tokio::spawn(async move { notifier.run(Health::default(), stop).await });
         Daemon { running, shutdown }
     }
 }
@@ -144,11 +122,4 @@ async fn start(fleet: Fleet, cast: &[Role]) -> Result<Simulator, Failure> {
 
 fn queue(aws: &Aws, url: Option<&String>) -> Option<Queue> {
     url.map(|url| Queue::at(aws.sqs.clone(), url, Rng::from_entropy()))
-}
-
-async fn trust(key: &KeyPair) -> Result<Auth, SecretError> {
-    let environment: Environment = [(trial::KEY_VARIABLE, key.private.as_str())].into_iter().collect();
-    let signing = Signing::By(vec![SecretRef::Env(trial::KEY_VARIABLE.to_owned())]);
-    let options = AuthSettings { signing, ..AuthSettings::default() };
-    Auth::load(&options, &Vault::new(environment, None)).await
 }

@@ -14,9 +14,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use notifier::aws::Aws;
-use notifier::base::{self, Rng};
-use notifier::ledger::{self, Ledger, LedgerError, Use};
-use notifier::settings::{self, Place};
+use notifier::base::{self, Environment, Rng};
+use notifier::ledger::{self, Ledger, LedgerError, LedgerOptions, Location, Use};
+use notifier::pipeline::QueueName;
+use notifier::settings::{Flags, QueueUrls, Settings, Sources, table};
 use tempfile::TempDir;
 use wire::signature::{KeyPair, key_pair};
 
@@ -26,6 +27,8 @@ use env_file::{EnvFile, Variables, quoted};
 
 /// The variable that holds the private key. It is no setting: `NOTIFIER_SIGNING_SECRET` names it.
 pub(crate) const KEY_VARIABLE: &str = "TRIAL_SIGNING_KEY";
+/// How `NOTIFIER_SIGNING_SECRET` names it.
+const KEY_REFERENCE: &str = "env:TRIAL_SIGNING_KEY";
 /// The access key of the commands in the other terminal. The simulator accepts any.
 pub(crate) const ACCESS_KEY: &str = "trial";
 /// The only networks in which a trial calls anybody.
@@ -57,8 +60,8 @@ impl Folder {
 
     /// Makes the ledger of the trial, or opens it.
     pub(crate) async fn open_ledger(&self, aws: &Aws) -> Result<Ledger, Failure> {
-        let settings = settings::Ledger { place: Place::Sqlite(self.ledger()), days: LEDGER_DAYS };
-        let opened = ledger::open(&settings, aws, aws.clock(), Rng::from_entropy(), Use::Call).await;
+        let options = LedgerOptions { location: Location::Sqlite(self.ledger()), days: LEDGER_DAYS };
+        let opened = ledger::open(&options, &aws.dynamodb, aws.clock(), Rng::from_entropy(), Use::Call).await;
         opened.map_err(|error| LedgerError::from(error).into())
     }
 
@@ -89,9 +92,27 @@ pub(crate) struct Simulated<'a> {
     /// The endpoint of all of AWS.
     pub(crate) url: &'a str,
     pub(crate) region: &'a str,
-    pub(crate) queues: &'a settings::QueueUrls,
+    pub(crate) queues: &'a QueueUrls,
     /// The private key that signs.
     pub(crate) key: &'a str,
+}
+
+/// The settings of the demo's daemon, and the environment with its key. The same as in the file to `source`, but for the
+/// ledger: only here may loopback be called, and a delivery ends after its quick attempts.
+pub(crate) fn settings(queues: &QueueUrls, key: &str) -> Result<(Settings, Environment), Failure> {
+    let urls =
+        QueueName::ALL.map(|name| (table::queue(name).variable(), queues.get(name).unwrap_or_default()));
+    let other = [
+        (table::ALLOW_NETWORKS.variable(), NETWORKS),
+        (table::HORIZON_MINUTES.variable(), "0"),
+        (table::GRACE_MS.variable(), "2000"),
+        (table::SIGNING_SECRET.variable(), KEY_REFERENCE),
+        (KEY_VARIABLE.to_owned(), key),
+    ];
+    let environment: Environment = urls.into_iter().chain(other).collect();
+    let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
+    let (settings, _) = Settings::load(sources)?;
+    Ok((settings, environment))
 }
 
 /// A key that signs the requests of one trial and of no other.

@@ -132,8 +132,8 @@ fn during_discovery_it_ends_at_once_and_nobody_was_called() {
     exit 1
     --- stdout
     --- stderr
-    error: interrupted: nobody was called
-    hint: the fleet was still being looked for; the same command starts anew
+    error: interrupted: no task was called
+    hint: the fleet was still being discovered; the same command starts anew
     "#);
 }
 

@@ -169,7 +169,7 @@ fn a_broadcast_that_was_cancelled_calls_nobody_when_it_is_sent() {
     let sent = sim.notifier(&format!("send -c prod --id b-1 {ledger}")).run();
     assert_eq!(sent.code, 1, "{sent}");
     assert!(
-        sent.stderr.contains("error: the broadcast was cancelled (oops), so nobody was called"),
+        sent.stderr.contains("error: the broadcast was cancelled (oops), so no task was called"),
         "{sent}"
     );
     assert_eq!(

@@ -266,7 +266,7 @@ fn waiting_for_the_budget_of_aws_requests_is_said_and_ctrl_c_ends_it() {
     let run = sim.notifier("send --cluster prod --aws-budget-percent 0.01").env("TERM", "xterm-256color");
     let watched = USUAL.interrupt(run, Shown::Stderr, "1 request to AWS waits for the request budget");
     assert_eq!((watched.code, watched.piped.as_str()), (1, ""), "{watched:#?}");
-    assert!(watched.last().contains("error: interrupted: nobody was called"), "{watched:#?}");
+    assert!(watched.last().contains("error: interrupted: no task was called"), "{watched:#?}");
     assert!(!is_live(watched.last()), "{watched:#?}");
 }
 

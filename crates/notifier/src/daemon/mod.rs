@@ -19,6 +19,7 @@ pub mod http;
 mod intake;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,58 +29,52 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Rng;
 use crate::pipeline::{Ctx, StageName};
-use crate::pipeline::{Stage, Work};
+use crate::pipeline::{QueueName, STAGES, StageHandler, Work};
 use crate::queue::{Queue, QueueError};
 
 pub use counters::Served;
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
 pub use worker::Worker;
 
-/// The pipeline's queues. A stage needs its own queue and the next stage's.
-#[derive(Clone, Debug, Default)]
-pub struct Queues {
-    /// Read by stage 1.
-    pub observer: Option<Queue>,
-    /// Written by stage 1, read by stage 2.
-    pub services: Option<Queue>,
-    /// Written by stage 2, read by stage 3.
-    pub tasks: Option<Queue>,
-}
+/// The pipeline's queues, by name. A stage needs the queue that it reads and the one that it writes.
+pub type Queues = BTreeMap<QueueName, Queue>;
 
 /// How the daemon works.
 #[derive(Clone, Debug)]
 pub struct DaemonOptions {
-    /// Stage 1; `None` when another process runs it.
-    pub services: Option<StageOptions>,
-    /// Stage 2; `None` when another process runs it.
-    pub tasks: Option<StageOptions>,
-    /// Stage 3; `None` when another process runs it.
-    pub notify: Option<StageOptions>,
-    /// How long messages in work get to finish after a shutdown was asked for. If SQS is slow, handing the rest back takes
+    /// The stages that run here; another process may run the others.
+    pub stages: BTreeMap<StageName, StageOptions>,
+    /// How long messages in work get to finish after a shutdown was asked for. If SQS is slow, returning the rest takes
     /// up to twice [`FLUSH_TIME_MAX`] more; ECS kills a task 30 seconds after it asked, unless told otherwise.
     pub grace: Duration,
-    /// Where the daemon says how it is; [`http::serve`] tells others.
+    /// Receives the daemon's health; [`http::serve`] answers with it.
     pub health: Health,
     /// Spreads waits.
     pub rng: Rng,
 }
 
-/// Messages of the observer queue in work at once. Only those take turns at the budget of AWS requests: a broadcast that is
-/// still on the queue waits for others to end.
-const BROADCASTS_AT_ONCE: usize = 16;
-
 impl DaemonOptions {
-    /// All three stages with the usual limits.
+    /// All stages with the usual limits.
     #[must_use]
     pub fn new(rng: Rng) -> Self {
-        Self {
-            services: Some(StageOptions::new(BROADCASTS_AT_ONCE)),
-            tasks: Some(StageOptions::new(8)),
-            notify: Some(StageOptions::new(256)),
-            grace: Duration::from_secs(20),
-            health: Health::default(),
-            rng,
+        let stages = STAGES.iter().map(|stage| (stage.name, StageOptions::new(stage.concurrency)));
+        Self { stages: stages.collect(), grace: Duration::from_secs(20), health: Health::default(), rng }
+    }
+
+    /// The same with these stages alone.
+    #[must_use]
+    pub fn only(mut self, stages: &[StageName]) -> Self {
+        self.stages.retain(|name, _| stages.contains(name));
+        self
+    }
+
+    /// The same with so many messages of a stage in work at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, stage: StageName, concurrency: usize) -> Self {
+        if let Some(options) = self.stages.get_mut(&stage) {
+            *options = StageOptions::new(concurrency);
         }
+        self
     }
 }
 
@@ -151,7 +146,7 @@ pub async fn serve(
     for Plan { stage, source, next, options: stage_options } in plans {
         let ctx = Arc::clone(&ctx);
         let worker = Worker {
-            work: Work { stage, next, handler: Stage { ctx, name: stage }, rng: options.rng.clone() },
+            work: Work { stage, next, handler: StageHandler { ctx, name: stage }, rng: options.rng.clone() },
             source,
             options: stage_options,
             grace: options.grace,
@@ -186,20 +181,15 @@ struct Plan {
 }
 
 fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonError> {
-    let Queues { observer, services, tasks } = queues;
-    let (observer, services, tasks) = (("observer", observer), ("services", services), ("tasks", tasks));
-    let stages = [
-        (StageName::Services, options.services, observer, Some(services)),
-        (StageName::Tasks, options.tasks, services, Some(tasks)),
-        (StageName::Notify, options.notify, tasks, None),
-    ];
     let mut plans = Vec::new();
-    for (stage, options, source, next) in stages {
-        let Some(options) = options else { continue };
-        let need = |(name, queue): (&'static str, &Option<Queue>)| {
-            queue.clone().ok_or(DaemonError::MissingQueue { stage, queue: name })
+    for stage in &STAGES {
+        let Some(options) = options.stages.get(&stage.name) else { continue };
+        let need = |name: QueueName| {
+            let missing = || DaemonError::MissingQueue { stage: stage.name, queue: name.as_str() };
+            queues.get(&name).cloned().ok_or_else(missing)
         };
-        plans.push(Plan { stage, source: need(source)?, next: next.map(need).transpose()?, options });
+        let (source, next) = (need(stage.source)?, stage.next.map(need).transpose()?);
+        plans.push(Plan { stage: stage.name, source, next, options: *options });
     }
     if plans.is_empty() { Err(DaemonError::Idle) } else { Ok(plans) }
 }
@@ -208,11 +198,13 @@ fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonEr
 mod tests {
     use super::*;
 
-    #[expect(clippy::unnecessary_wraps, reason = "`Queues` holds options")]
-    fn queue(name: &str) -> Option<Queue> {
-        let config = aws_sdk_sqs::Config::builder().behavior_version_latest().build();
-        let url = format!("http://127.0.0.1/1/{name}");
-        Some(Queue::at(aws_sdk_sqs::Client::from_conf(config), url, Rng::seeded(1)))
+    fn queues(names: &[QueueName]) -> Queues {
+        let queue = |name: &QueueName| {
+            let config = aws_sdk_sqs::Config::builder().behavior_version_latest().build();
+            let url = format!("http://127.0.0.1/1/{}", name.as_str());
+            (*name, Queue::at(aws_sdk_sqs::Client::from_conf(config), url, Rng::seeded(1)))
+        };
+        names.iter().map(queue).collect()
     }
 
     fn planned(queues: &Queues, options: &DaemonOptions) -> Result<Vec<String>, String> {
@@ -225,26 +217,27 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
+    fn options(stages: &[StageName]) -> DaemonOptions {
+        DaemonOptions::new(Rng::seeded(1)).only(stages)
+    }
+
     #[test]
     fn each_stage_reads_its_queue_and_writes_the_next() {
-        let all = Queues { observer: queue("o"), services: queue("s"), tasks: queue("t") };
-        let mut options = DaemonOptions::new(Rng::seeded(1));
-        let planned_all = planned(&all, &options).unwrap();
-        assert_eq!(planned_all, ["services o s", "tasks s t", "notify t -"]);
-        (options.services, options.notify) = (None, None);
-        assert_eq!(planned(&all, &options).unwrap(), ["tasks s t"]);
+        let all = queues(&QueueName::ALL);
+        let planned_all = planned(&all, &DaemonOptions::new(Rng::seeded(1))).unwrap();
+        assert_eq!(planned_all, ["services observer services", "tasks services tasks", "notify tasks -"]);
+        assert_eq!(planned(&all, &options(&[StageName::Tasks])).unwrap(), ["tasks services tasks"]);
     }
 
     #[test]
     fn a_missing_queue_is_named_with_the_stage_that_needs_it() {
-        let mut options = DaemonOptions::new(Rng::seeded(1));
-        let queues = Queues { services: queue("s"), tasks: queue("t"), ..Queues::default() };
-        assert_eq!(planned(&queues, &options), Err("stage services needs the observer queue".to_owned()));
-        options.services = None;
-        assert_eq!(planned(&queues, &options).unwrap().len(), 2);
-        let queues = Queues { services: queue("s"), ..Queues::default() };
-        assert_eq!(planned(&queues, &options), Err("stage tasks needs the tasks queue".to_owned()));
-        (options.tasks, options.notify) = (None, None);
-        assert_eq!(planned(&queues, &options), Err("no stage is to run".to_owned()));
+        let (inner, services) =
+            (queues(&[QueueName::Services, QueueName::Tasks]), queues(&[QueueName::Services]));
+        let all = DaemonOptions::new(Rng::seeded(1));
+        assert_eq!(planned(&inner, &all), Err("stage services needs the observer queue".to_owned()));
+        let last_two = options(&[StageName::Tasks, StageName::Notify]);
+        assert_eq!(planned(&inner, &last_two).unwrap().len(), 2);
+        assert_eq!(planned(&services, &last_two), Err("stage tasks needs the tasks queue".to_owned()));
+        assert_eq!(planned(&services, &options(&[])), Err("no stage is to run".to_owned()));
     }
 }

@@ -51,8 +51,8 @@ const OTHER_FILES: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Deliverer {
     inner: Arc<Inner>,
-    /// What requests are proved by.
-    trust: Auth,
+    /// Signs requests.
+    auth: Auth,
     /// Knows where tasks are by now; without it, every attempt goes where the first went.
     locate: Option<Arc<dyn Locate>>,
 }
@@ -106,15 +106,15 @@ impl Deliverer {
                 grace: options.grace,
                 local_failures: AtomicU64::new(0),
             }),
-            trust: Auth::default(),
+            auth: Auth::default(),
             locate: None,
         }
     }
 
-    /// Proves requests by these secrets, and asks tasks for these certificates. Without it, nothing is signed.
+    /// Signs requests with these secrets, and checks tasks against these certificates. Without it, nothing is signed.
     #[must_use]
-    pub fn trusting(mut self, trust: Auth) -> Self {
-        self.trust = trust;
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
         self
     }
 

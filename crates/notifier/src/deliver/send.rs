@@ -19,11 +19,11 @@ impl Deliverer {
         call: &Call,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
-        let proof = self.trust.proof(&call.service).await;
+        let proof = self.auth.proof(&call.service).await;
         let result = self.send_with(call, &proof, deadline).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
-                match self.trust.newer(&call.service, proof).await {
+                match self.auth.newer(&call.service, proof).await {
                     Some(newer) => self.send_with(call, &newer, deadline).await,
                     None => result,
                 }
@@ -44,7 +44,7 @@ impl Deliverer {
         let secured = match call.scheme {
             Scheme::Http => None,
             Scheme::Https => {
-                let config = self.trust.tls().await.ok_or(AttemptError::NoTls)?;
+                let config = self.auth.tls().await.ok_or(AttemptError::NoTls)?;
                 Some(Secured::new(config, call.server_name.as_deref(), call.address.ip())?)
             }
         };

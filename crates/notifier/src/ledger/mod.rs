@@ -53,7 +53,7 @@ use record::{BroadcastRow, Stamped, millis};
 use store::{Item, Key, Store, StoreError};
 
 pub(crate) use dead_letters::{cancelled, given_up};
-pub use open::{Use, open};
+pub use open::{LedgerOptions, Location, Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 

@@ -1,49 +1,69 @@
-//! The ledger that the settings name.
+//! Where a ledger is, and how it is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Ledger;
 use super::store::{Store, StoreError};
-use crate::aws::Aws;
 use crate::base::{Clock, Rng};
-use crate::settings::{self, Place};
+
+/// Where outcomes are recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Location {
+    /// Nowhere: they are only reported.
+    #[default]
+    None,
+    /// In the DynamoDB table of this name.
+    DynamoDb(String),
+    /// In this file.
+    Sqlite(PathBuf),
+}
+
+/// Where outcomes are recorded, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerOptions {
+    /// Where.
+    pub location: Location,
+    /// How long, in days.
+    pub days: u32,
+}
 
 /// What a process does with a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It calls tasks and records what becomes of them: a file that is not there is made.
+    /// It calls tasks and records the outcomes. A missing file is created.
     Call,
-    /// It calls tasks of a broadcast that the ledger has already: a file that is not there is an error.
+    /// It calls tasks of a broadcast that is recorded already. A missing file is an error.
     CallAgain,
-    /// It looks things up: a file that is not there is an error, because whoever calls uses another one.
+    /// It reads. A missing file is an error, because the processes that call tasks use another one.
     Read,
 }
 
-/// Opens the ledger that the settings name. A table is not asked yet.
+/// Opens a ledger. A table is not asked yet.
 ///
 /// # Errors
 ///
 /// [`StoreError`], when the file cannot be used or this build has no such store.
 pub async fn open(
-    settings: &settings::Ledger,
-    aws: &Aws,
+    options: &LedgerOptions,
+    dynamodb: &aws_sdk_dynamodb::Client,
     clock: Clock,
     rng: Rng,
     purpose: Use,
 ) -> Result<Ledger, StoreError> {
-    let store: Arc<dyn Store> = match &settings.place {
-        Place::None => return Ok(Ledger::none()),
-        Place::DynamoDb(table) => {
-            Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), rng))
+    let store: Arc<dyn Store> = match &options.location {
+        Location::None => return Ok(Ledger::none()),
+        Location::DynamoDb(table) => {
+            Arc::new(super::dynamodb::DynamoDb::new(dynamodb.clone(), table.clone(), rng))
         }
         #[cfg(feature = "sqlite")]
-        Place::Sqlite(path) => Arc::new(match purpose {
+        Location::Sqlite(path) => Arc::new(match purpose {
             Use::Call => super::sqlite::Sqlite::open(path, clock.clone()).await?,
             Use::CallAgain => super::sqlite::Sqlite::reopen(path, clock.clone()).await?,
             Use::Read => super::sqlite::Sqlite::open_existing(path, clock.clone()).await?,
         }),
         #[cfg(not(feature = "sqlite"))]
-        Place::Sqlite(path) => {
+        Location::Sqlite(path) => {
             let _ = purpose;
             return Err(StoreError::Refused {
                 store: format!("sqlite:{}", path.display()),
@@ -52,5 +72,5 @@ pub async fn open(
             });
         }
     };
-    Ok(Ledger::new(store, clock, settings.days))
+    Ok(Ledger::new(store, clock, options.days))
 }

@@ -45,14 +45,14 @@ where
 
 /// A stage of the pipeline as a handler.
 #[derive(Clone, Debug)]
-pub struct Stage {
+pub struct StageHandler {
     /// What it needs.
     pub ctx: Arc<Ctx>,
     /// Which stage.
     pub name: StageName,
 }
 
-impl Handler for Stage {
+impl Handler for StageHandler {
     fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
         async move { super::run(&self.ctx, self.name, &message, Some(deadline)).await.map_err(Failure::from) }
             .boxed()

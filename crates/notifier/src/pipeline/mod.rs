@@ -32,12 +32,14 @@ pub mod redrive;
 pub mod resend;
 pub mod send;
 mod senders;
+mod stages;
 mod untrusted;
 mod work;
 
 pub use failure::{Failure, Verdict};
-pub use handler::{Handled, Handler, Stage};
+pub use handler::{Handled, Handler, StageHandler};
 pub use senders::Senders;
+pub use stages::{QueueName, STAGES, Stage, StageName};
 pub use work::{Burial, DEADLINE_SLACK, End, Work};
 
 /// Waits before a record of what was given up is tried again.
@@ -53,21 +55,21 @@ pub struct Ctx {
     pub deliverer: Deliverer,
     /// Where every outcome is kept.
     pub ledger: Ledger,
-    /// Who is told what happens.
+    /// Receives what happens.
     pub progress: Progress,
-    /// Who is believed on the inner queues.
+    /// The trusted senders of the inner queues.
     pub senders: Senders,
     /// Tells how old messages are.
     pub clock: Clock,
-    /// Cancelled when [`send`] is to call nobody else.
+    /// When cancelled, [`send`] begins no attempt.
     pub stop: CancellationToken,
-    /// Messages so far whose sender was not believed.
-    doubts: AtomicU64,
+    /// Messages so far from senders that are not trusted.
+    untrusted: AtomicU64,
 }
 
 impl Ctx {
-    /// The stages on these parts. Whoever is called again is looked up by `discovery` first, and so is whoever a message
-    /// names that [nobody believed](Self::believing) sent.
+    /// The stages on these parts. A task is looked up by `discovery` before it is called again, and before its first call
+    /// when no [trusted sender](Self::trusting) sent the message.
     #[must_use]
     pub fn new(
         discovery: Discovery,
@@ -86,50 +88,27 @@ impl Ctx {
             senders: Senders::default(),
             clock,
             stop: CancellationToken::new(),
-            doubts: AtomicU64::new(0),
+            untrusted: AtomicU64::new(0),
         }
     }
 
-    /// Believes what these send to the inner queues.
+    /// Trusts what these send to the inner queues.
     #[must_use]
-    pub fn believing(mut self, senders: Senders) -> Self {
+    pub fn trusting(mut self, senders: Senders) -> Self {
         self.senders = senders;
         self
     }
 
-    /// Calls nobody else once `stop` is cancelled: [`send`] then ends within a short grace.
+    /// Begins no attempt once `stop` is cancelled: [`send`] then ends within a short grace.
     #[must_use]
     pub fn until(mut self, stop: CancellationToken) -> Self {
         self.stop = stop;
         self
     }
 
-    /// Counts a message whose sender is not believed, from 1.
-    fn count_doubt(&self) -> u64 {
-        self.doubts.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// One of the three stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StageName {
-    /// Stage 1, service discovery: reads the observer queue.
-    Services,
-    /// Stage 2, task discovery: reads the services queue.
-    Tasks,
-    /// Stage 3, notify: reads the tasks queue.
-    Notify,
-}
-
-impl StageName {
-    /// The stage's name in logs and settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Services => "services",
-            Self::Tasks => "tasks",
-            Self::Notify => "notify",
-        }
+    /// Counts a message from a sender that is not trusted, from 1.
+    fn count_untrusted(&self) -> u64 {
+        self.untrusted.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -274,14 +253,9 @@ pub async fn run(
 ) -> Result<Vec<String>, StageError> {
     if keep_warm::is_keep_warm(&message.body) {
         debug!(stage = stage.as_str(), message.id = message.id, "A message that keeps the stages warm");
-        let is_last = stage == StageName::Notify;
-        return Ok(if is_last { Vec::new() } else { vec![message.body.clone()] });
+        return Ok(stage.stage().next.map(|_| message.body.clone()).into_iter().collect());
     }
-    match stage {
-        StageName::Services => discovery::services(ctx, message).await,
-        StageName::Tasks => discovery::tasks(ctx, message).await,
-        StageName::Notify => notify::notify(ctx, message, deadline).await.map(|()| Vec::new()),
-    }
+    (stage.stage().run)(ctx, message, deadline).await
 }
 
 /// Records that these bodies, which followed from a message, are on the next queue: when the same message is received
@@ -296,8 +270,8 @@ pub async fn published(
     message: &Received,
     bodies: &[&str],
 ) -> Result<(), StageError> {
-    match stage {
-        StageName::Tasks if ctx.ledger.is_kept() => discovery::queued(ctx, message, bodies).await,
+    match stage.stage().published {
+        Some(published) if ctx.ledger.is_kept() => published(ctx, message, bodies).await,
         _ => Ok(()),
     }
 }
@@ -320,11 +294,7 @@ pub async fn given_up(
     }
     let mut waits = NOTE_AGAIN_AFTER.into_iter();
     loop {
-        let noted = match stage {
-            StageName::Services => discovery::no_services(ctx, message, reason).await,
-            StageName::Tasks => discovery::no_tasks(ctx, message, reason).await,
-            StageName::Notify => notify::given_up(ctx, message, reason).await,
-        };
+        let noted = (stage.stage().given_up)(ctx, message, reason).await;
         match (&noted, waits.next()) {
             (Err(StageError::Ledger(error)), Some(wait)) if !error.is_final() => sleep(wait).await,
             _ => return noted,

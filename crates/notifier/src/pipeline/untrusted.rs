@@ -16,7 +16,7 @@ const ARN_BYTES_MAX: usize = 512;
 
 /// Says in the log that a message is not believed: each doubling of their number, not each message.
 pub(super) fn tell(ctx: &Ctx, received: &Received) {
-    let messages = ctx.count_doubt();
+    let messages = ctx.count_untrusted();
     let id = received.message_id.as_str();
     let sender = received.sender.as_deref().unwrap_or("unknown");
     let before = received.senders_before.as_deref();

@@ -9,14 +9,15 @@ mod parse;
 pub mod table;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::base::Environment;
 use crate::deliver;
 use crate::fleet::HealthPolicy;
+use crate::ledger::LedgerOptions;
 use crate::model::network::Networks;
-use crate::pipeline::Senders;
+use crate::pipeline::{QueueName, Senders};
 use layers::{File, Layers};
 use parse::Reader;
 use table::Setting;
@@ -32,7 +33,7 @@ pub struct Settings {
     /// Who is believed on the inner queues.
     pub trusted_senders: Senders,
     /// Where outcomes are kept.
-    pub ledger: Ledger,
+    pub ledger: LedgerOptions,
     /// Which containers are ready to be called.
     pub health: HealthPolicy,
     /// How much of the account's AWS request rate may be used, from 0.01 to 100.
@@ -41,8 +42,8 @@ pub struct Settings {
     pub allow_networks: Networks,
     /// How tasks are called.
     pub delivery: deliver::DeliveryOptions,
-    /// By which secrets requests prove themselves, and whom they believe.
-    pub trust: deliver::AuthSettings,
+    /// The secrets that sign requests, and the certificates to trust.
+    pub auth: deliver::AuthSettings,
     /// How the daemon runs.
     pub daemon: Daemon,
 }
@@ -58,25 +59,17 @@ pub struct QueueUrls {
     pub tasks: Option<String>,
 }
 
-/// Where outcomes are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Place {
-    /// Nowhere: they are only reported.
-    #[default]
-    None,
-    /// In the DynamoDB table of this name.
-    DynamoDb(String),
-    /// In this file.
-    Sqlite(PathBuf),
-}
-
-/// Where outcomes are kept, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    /// Where.
-    pub place: Place,
-    /// How long, in days.
-    pub days: u32,
+impl QueueUrls {
+    /// The URL of a queue; `None` where none is set.
+    #[must_use]
+    pub fn get(&self, name: QueueName) -> Option<&str> {
+        let url = match name {
+            QueueName::Observer => &self.observer,
+            QueueName::Services => &self.services,
+            QueueName::Tasks => &self.tasks,
+        };
+        url.as_deref()
+    }
 }
 
 /// How the daemon runs.
@@ -151,16 +144,19 @@ impl Settings {
             tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
         };
         let urls = [&queues.observer, &queues.services, &queues.tasks].map(Option::as_deref);
-        reader.distinct(table::QUEUES, urls);
+        reader.distinct(QueueName::ALL.map(table::queue), urls);
         let settings = Self {
             queues,
             trusted_senders: reader.principals(&table::TRUSTED_SENDERS),
-            ledger: Ledger { place: reader.ledger(&table::LEDGER), days: reader.number(&table::LEDGER_DAYS) },
+            ledger: LedgerOptions {
+                location: reader.ledger(&table::LEDGER),
+                days: reader.number(&table::LEDGER_DAYS),
+            },
             health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
             aws_budget_percent: reader.percent(&table::AWS_BUDGET_PERCENT),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
             delivery: delivery(&mut reader),
-            trust: trust(&mut reader),
+            auth: auth(&mut reader),
             daemon: Daemon {
                 listen: reader.listen(&table::LISTEN),
                 grace: reader.millis(&table::GRACE_MS),
@@ -189,7 +185,7 @@ fn delivery(reader: &mut Reader<'_>) -> deliver::DeliveryOptions {
     }
 }
 
-fn trust(reader: &mut Reader<'_>) -> deliver::AuthSettings {
+fn auth(reader: &mut Reader<'_>) -> deliver::AuthSettings {
     let (certificate, key) = (reader.secret(&table::TLS_CERTIFICATE), reader.secret(&table::TLS_KEY));
     match (&certificate, &key) {
         (Some(_), None) => reader.need(&table::TLS_KEY),

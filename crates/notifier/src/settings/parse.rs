@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Settings;
 use super::error::{Origin, SettingError, SettingErrors};
 use super::layers::Layers;
 use super::table::{Kind, Setting};
-use super::{Place, Settings};
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
 use crate::deliver::Signing;
+use crate::ledger::Location;
 use crate::model::network::{Networks, NetworksError};
 use crate::pipeline::Senders;
 use crate::secrets::{REFERENCES_MAX, SecretRef};
@@ -130,11 +131,11 @@ impl Reader<'_> {
         senders.unwrap_or_default()
     }
 
-    pub(super) fn ledger(&mut self, setting: &'static Setting) -> Place {
+    pub(super) fn ledger(&mut self, setting: &'static Setting) -> Location {
         let place = self.read(setting, |text| match text.split_once(':') {
-            None if text == "none" => Ok(Place::None),
-            Some(("dynamodb", table)) if !table.is_empty() => Ok(Place::DynamoDb(table.to_owned())),
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Place::Sqlite(path.into())),
+            None if text == "none" => Ok(Location::None),
+            Some(("dynamodb", table)) if !table.is_empty() => Ok(Location::DynamoDb(table.to_owned())),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Location::Sqlite(path.into())),
             _ => Err(Wrong::Kind),
         });
         place.unwrap_or_default()

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::model::network;
+use crate::pipeline::QueueName;
 
 /// What every environment variable of this product begins with.
 pub const PREFIX: &str = "NOTIFIER_";
@@ -154,8 +155,15 @@ pub static ALL: [&Setting; 28] = [
     &LOG_LEVEL,
 ];
 
-/// What the daemon cannot do without.
-pub static QUEUES: [&Setting; 3] = [&OBSERVER_QUEUE_URL, &SERVICES_QUEUE_URL, &TASKS_QUEUE_URL];
+/// The setting with the URL of a queue.
+#[must_use]
+pub fn queue(name: QueueName) -> &'static Setting {
+    match name {
+        QueueName::Observer => &OBSERVER_QUEUE_URL,
+        QueueName::Services => &SERVICES_QUEUE_URL,
+        QueueName::Tasks => &TASKS_QUEUE_URL,
+    }
+}
 
 /// The setting with this name.
 #[must_use]
@@ -229,7 +237,8 @@ pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
     "50",
     "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
 );
-pub(super) static ALLOW_NETWORKS: Setting = setting(
+/// The only networks that may be called.
+pub static ALLOW_NETWORKS: Setting = setting(
     Group::Discovery,
     "allow_networks",
     Kind::Networks,
@@ -285,7 +294,8 @@ pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
     "10000",
     "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer",
 );
-pub(super) static HORIZON_MINUTES: Setting = setting(
+/// How long a queued delivery is retried.
+pub static HORIZON_MINUTES: Setting = setting(
     Group::Delivery,
     "horizon_minutes",
     number(0, 60),
@@ -349,7 +359,8 @@ pub(super) static LISTEN: Setting = setting(
     "127.0.0.1:8080",
     "Where the daemon answers /healthz and /readyz",
 );
-pub(super) static GRACE_MS: Setting = setting(
+/// How long the daemon finishes after a signal.
+pub static GRACE_MS: Setting = setting(
     Group::Daemon,
     "grace_ms",
     number(0, 600_000),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::layers::unknown_variables;
 use super::*;
 use crate::deliver::Signing;
+use crate::ledger::Location;
 use crate::secrets::SecretRef;
 
 fn flags(pairs: &[(&'static str, &str)]) -> Flags {
@@ -111,10 +112,10 @@ fn the_defaults_are_those_of_the_library() {
 
 #[test]
 fn a_ledger_is_a_table_a_file_or_none() {
-    let of = |value| load(&flags(&[]), &[("NOTIFIER_LEDGER", value)], "").unwrap().ledger.place;
-    assert_eq!(of("none"), Place::None);
-    assert_eq!(of("dynamodb:notifications"), Place::DynamoDb("notifications".to_owned()));
-    assert_eq!(of("sqlite:/var/lib/n.db"), Place::Sqlite("/var/lib/n.db".into()));
+    let of = |value| load(&flags(&[]), &[("NOTIFIER_LEDGER", value)], "").unwrap().ledger.location;
+    assert_eq!(of("none"), Location::None);
+    assert_eq!(of("dynamodb:notifications"), Location::DynamoDb("notifications".to_owned()));
+    assert_eq!(of("sqlite:/var/lib/n.db"), Location::Sqlite("/var/lib/n.db".into()));
     for value in ["dynamodb:", "redis:x", "sqlite"] {
         assert_eq!(
             complaint("NOTIFIER_LEDGER", value),
@@ -134,7 +135,7 @@ fn what_is_needed_and_missing_is_named_with_both_its_names() {
     let (file, _) = File::read(PathBuf::new(), toml::Table::new());
     let flags = flags(&[("tasks_queue_url", "http://127.0.0.1/1/tasks")]);
     let layers = Layers { flags: &flags, environment: &Environment::default(), file: &file };
-    let errors = Settings::resolve(&layers, &table::QUEUES, Vec::new()).unwrap_err();
+    let errors = Settings::resolve(&layers, &QueueName::ALL.map(table::queue), Vec::new()).unwrap_err();
     assert_eq!(
         errors.to_string(),
         "2 settings are wrong\n  \
@@ -294,7 +295,7 @@ fn each_service_may_have_secrets_of_its_own() {
         ("NOTIFIER_SIGNING_SECRET", "file:/a, env:B"),
         ("NOTIFIER_SIGNING_SECRETS", "web=env:C, api=ssm:/d,web=file:/e"),
     ];
-    let trust = load(&flags(&[]), &variables, "").unwrap().trust;
+    let trust = load(&flags(&[]), &variables, "").unwrap().auth;
     let text =
         |references: &[SecretRef]| references.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let Signing::By(signing) = trust.signing else { panic!("{trust:?}") };
@@ -302,9 +303,9 @@ fn each_service_may_have_secrets_of_its_own() {
     let services: Vec<_> =
         trust.signing_of_services.iter().map(|(name, all)| (name.as_str(), text(all))).collect();
     assert_eq!(services, [("api", "ssm:/d".to_owned()), ("web", "env:C file:/e".to_owned())]);
-    let unsigned = load(&flags(&[]), &[("NOTIFIER_SIGNING_SECRET", "none")], "").unwrap().trust;
+    let unsigned = load(&flags(&[]), &[("NOTIFIER_SIGNING_SECRET", "none")], "").unwrap().auth;
     assert_eq!(unsigned.signing, Signing::Off);
-    assert_eq!(load(&flags(&[]), &[], "").unwrap().trust.signing, Signing::Undecided);
+    assert_eq!(load(&flags(&[]), &[], "").unwrap().auth.signing, Signing::Undecided);
 }
 
 #[test]

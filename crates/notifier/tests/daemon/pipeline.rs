@@ -12,7 +12,7 @@ use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::Ledger;
 use notifier::model::Progress;
 use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, Senders};
+use notifier::pipeline::{Ctx, QueueName, Senders, StageName};
 use notifier::queue::Trace;
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
@@ -61,13 +61,13 @@ impl Setup {
             Progress::default(),
             clock,
         )
-        .believing(Senders::new([simulator::user_id("simulator")]));
+        .trusting(Senders::new([simulator::user_id("simulator")]));
         let sqs = Sqs::of(sim);
-        let queues = Queues {
-            observer: Some(sqs.queue("observer", &[]).await),
-            services: Some(sqs.queue("services", &[]).await),
-            tasks: Some(sqs.queue("tasks", &[]).await),
-        };
+        let queues = Queues::from([
+            (QueueName::Observer, sqs.queue("observer", &[]).await),
+            (QueueName::Services, sqs.queue("services", &[]).await),
+            (QueueName::Tasks, sqs.queue("tasks", &[]).await),
+        ]);
         Self { sqs, queues, ctx: Arc::new(ctx) }
     }
 
@@ -93,7 +93,7 @@ impl Setup {
 #[tokio::test]
 async fn one_message_with_only_a_cluster_reaches_every_task() {
     let setup = Setup::new().await;
-    let observer = setup.queues.observer.as_ref().unwrap();
+    let observer = &setup.queues[&QueueName::Observer];
     let served = setup.calls(observer, &json!({"cluster": "prod"}), 2).await;
     assert_eq!(served, Served { done: 4, ..Served::default() });
     let received = setup.sqs.simulator().received();
@@ -109,8 +109,8 @@ async fn a_clock_that_is_a_day_ahead_of_awss_ends_no_retry() {
     let fleet = format!("{FLEET}\nanswers = [{}{{ status = 200 }}]", "{ status = 503 }, ".repeat(3));
     let mut setup = Setup::of(&fleet, options, Budget::unlimited(), Aws::clock).await;
     // What is given up goes there, and calls nobody any more.
-    setup.queues.tasks = Some(setup.sqs.with_dead_letters("retried", 5, 10).await.0);
-    let observer = setup.queues.observer.as_ref().unwrap();
+    setup.queues.insert(QueueName::Tasks, setup.sqs.with_dead_letters("retried", 5, 10).await.0);
+    let observer = &setup.queues[&QueueName::Observer];
     setup.calls(observer, &json!({"cluster": "prod"}), 8).await;
     let answered = setup.sqs.simulator().received();
     assert_eq!(answered.len(), 8, "four calls for each of two tasks");
@@ -121,7 +121,7 @@ async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_thei
     const BEFORE: usize = 8;
     const NAMES: usize = 1_000;
     let setup = Setup::of(FLEET, Options::default(), Budget::percent(100), |_| Clock::system()).await;
-    let observer = setup.queues.observer.as_ref().unwrap();
+    let observer = &setup.queues[&QueueName::Observer];
     let names: Vec<_> = (0..NAMES).map(|n| format!("invented-{n}")).collect();
     let body = json!({"cluster": "prod", "services": names}).to_string();
     let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
@@ -148,7 +148,7 @@ async fn messages_of_the_proof_of_concept_are_understood_on_the_inner_queues() {
         "notify_me_container_port": "8080",
         "notify_me_api_uri": "/v1.0/notify",
     });
-    let served = setup.calls(setup.queues.services.as_ref().unwrap(), &body, 2).await;
+    let served = setup.calls(&setup.queues[&QueueName::Services], &body, 2).await;
     assert_eq!(served, Served { done: 3, ..Served::default() });
 
     let setup = Setup::new().await;
@@ -160,20 +160,17 @@ async fn messages_of_the_proof_of_concept_are_understood_on_the_inner_queues() {
         "notify_me_host_port": address.port().to_string(),
         "notify_me_api_uri": "/v1.0/notify",
     });
-    let served = setup.calls(setup.queues.tasks.as_ref().unwrap(), &body, 1).await;
+    let served = setup.calls(&setup.queues[&QueueName::Tasks], &body, 1).await;
     assert_eq!(served, Served { done: 1, ..Served::default() });
 }
 
 #[tokio::test]
 async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     let setup = Setup::new().await;
-    let Queues { observer, services, tasks } = &setup.queues;
-    let (observer, services, tasks) =
-        (observer.as_ref().unwrap(), services.as_ref().unwrap(), tasks.as_ref().unwrap());
+    let [observer, services, tasks] = QueueName::ALL.map(|name| &setup.queues[&name]);
     observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
 
-    let only_first =
-        daemon::DaemonOptions { tasks: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
+    let only_first = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services]);
     let (served, shutdown) = setup.serve(only_first);
     eventually("message", async || setup.sqs.depth(services).await == (1, 0)).await;
     shutdown.cancel();
@@ -184,8 +181,7 @@ async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     let known = ["cluster", "service", "notify_me_container_port", "notify_me_api_uri"];
     assert_eq!(known.map(|name| body[name].as_str().unwrap()), ["prod", "checkout", "8080", "/v1.0/notify"]);
 
-    let only_second =
-        daemon::DaemonOptions { services: None, notify: None, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
+    let only_second = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Tasks]);
     let (served, shutdown) = setup.serve(only_second);
     eventually("messages", async || setup.sqs.depth(tasks).await == (2, 0)).await;
     shutdown.cancel();
@@ -213,9 +209,11 @@ fn listener(task: &simulator::TaskView) -> [String; 4] {
 #[tokio::test]
 async fn one_wrong_queue_stops_the_daemon_and_is_named() {
     let mut setup = Setup::new().await;
-    let url = format!("{}-gone", setup.queues.services.as_ref().unwrap().url());
-    setup.queues.services =
-        Some(notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Rng::seeded(1)));
+    let url = format!("{}-gone", &setup.queues[&QueueName::Services].url());
+    setup.queues.insert(
+        QueueName::Services,
+        notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Rng::seeded(1)),
+    );
     let (served, _shutdown) = setup.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "stage tasks cannot work through its queue");

@@ -106,7 +106,8 @@ impl Fleet {
         let options = AuthSettings { signing, refresh: REFRESH, ..AuthSettings::default() };
         let vault = Vault::new(Environment::default(), Some(aws.secrets));
         let trust = Auth::load(&options, &vault).await.unwrap();
-        let deliverer = deliverer(&DeliveryOptions { concurrency: CONCURRENCY, ..patient() }).trusting(trust);
+        let deliverer =
+            deliverer(&DeliveryOptions { concurrency: CONCURRENCY, ..patient() }).with_auth(trust);
         let mut fleet = Self {
             receivers: Vec::new(),
             endpoints: Vec::new(),

@@ -137,7 +137,7 @@ async fn call_with(
     let mut endpoint = endpoint(address);
     endpoint.target.scheme = Scheme::Https;
     endpoint.target.server_name = name.map(str::to_owned);
-    let deliverer = deliverer(options).trusting(trust);
+    let deliverer = deliverer(options).with_auth(trust);
     deliverer
         .deliver(
             &broadcast(),

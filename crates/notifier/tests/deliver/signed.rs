@@ -52,7 +52,7 @@ async fn sent(trust: Auth, change: impl FnOnce(&mut notifier::model::Endpoint)) 
     let server = Server::answering("202 Accepted").await;
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
-    let deliverer = deliverer(&patient()).trusting(trust);
+    let deliverer = deliverer(&patient()).with_auth(trust);
     let result = deliverer
         .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
         .await
@@ -123,7 +123,7 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
     let trust = trust(options, &[("H", "Authorization: Bearer t0ken-of-the-team")]).await;
     let echo = "DEBUG = True; authorization: Bearer t0ken-of-the-team";
     let server = Server::playing(vec![reply("403 Forbidden", echo)]).await;
-    let deliverer = deliverer(&patient()).trusting(trust);
+    let deliverer = deliverer(&patient()).with_auth(trust);
     let endpoint = endpoint(server.address);
     let result = deliverer
         .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
@@ -152,7 +152,7 @@ async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let server = Server::answering("202 Accepted").await;
     let mut endpoint = endpoint(server.address);
     binary(&mut endpoint);
-    let deliverer = deliverer(&patient()).trusting(trust(by("env:K"), &[("K", NEW)]).await);
+    let deliverer = deliverer(&patient()).with_auth(trust(by("env:K"), &[("K", NEW)]).await);
     let result = deliverer
         .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
         .await
@@ -198,7 +198,7 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let endpoint = endpoint(server.address);
     let deliverer = deliverer_at(&patient(), Clock::system());
     deliverer
-        .trusting(keys)
+        .with_auth(keys)
         .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
         .await
         .unwrap();
@@ -316,7 +316,7 @@ async fn by_file() -> (tempfile::TempDir, std::path::PathBuf, Deliverer, Receive
     let path = directory.path().join("keys");
     std::fs::write(&path, OLD).unwrap();
     let keys = trust(by(&format!("file:{}", path.display())), &[]).await;
-    let deliverer = deliverer(&patient()).trusting(keys);
+    let deliverer = deliverer(&patient()).with_auth(keys);
     (directory, path, deliverer, Receiver::start(OLD).await)
 }
 
@@ -412,7 +412,7 @@ async fn every_attempt_has_a_signature_of_its_own_time() {
         let seconds = NOW + 60 * read.fetch_add(1, Ordering::SeqCst) as u64;
         std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     });
-    let deliverer = deliverer_at(&patient(), clock).trusting(trust(by("env:K"), &[("K", NEW)]).await);
+    let deliverer = deliverer_at(&patient(), clock).with_auth(trust(by("env:K"), &[("K", NEW)]).await);
     deliverer
         .deliver(
             &rich(),

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
-use notifier::daemon::{self, DaemonError, Queues, Served};
+use notifier::daemon::{self, DaemonError, Served};
 use notifier::deliver::{self, Auth, Deliverer};
 use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::store::Store;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, Senders};
+use notifier::pipeline::{Ctx, QueueName, Senders};
 use notifier::queue::Queue;
 use serde_json::json;
 use simulator::fleet::TaskStatus;
@@ -292,11 +292,10 @@ impl Run {
         let urls = QUEUES.map(|name| self.url(name));
         let served = lane.handle.spawn(async move {
             let aws = aws();
-            let [observer, services, tasks] =
-                urls.map(|url| Some(Queue::at(aws.sqs.clone(), url, rng.clone())));
+            let queues = urls.map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
+            let queues = QueueName::ALL.into_iter().zip(queues).collect();
             let options = daemon::DaemonOptions::new(rng);
-            daemon::serve(Arc::new(ctx(&aws)), Queues { observer, services, tasks }, options, asked_to_end)
-                .await
+            daemon::serve(Arc::new(ctx(&aws)), queues, options, asked_to_end).await
         });
         Daemon { lane, shutdown, served }
     }
@@ -435,12 +434,12 @@ pub(crate) fn ctx(
     let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
     let ctx = Ctx::new(
         Discovery::new(aws, HealthPolicy::Detect, networks),
-        if world.is_signed { deliverer.trusting(ground.trust.clone()) } else { deliverer },
+        if world.is_signed { deliverer.with_auth(ground.trust.clone()) } else { deliverer },
         ledger,
         ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),
         clock,
     )
-    .believing(Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]));
+    .trusting(Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]));
     if let Some(notes) = &ground.notes {
         notes.add(&format!("{ctx:?}\n{:?}", ground.trust));
     }

@@ -1,0 +1,191 @@
+//! The facade: the whole notifier, put together from settings in one place.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use wire::{Broadcast, ObserverMessage};
+
+use crate::aws::{self, Aws, LoadError, budget::Budget, identity};
+use crate::base::text::chain;
+use crate::base::{Environment, Rng};
+use crate::daemon::{self, DaemonError, DaemonOptions, Health, Served};
+use crate::deliver::{Auth, Deliverer};
+use crate::fleet::{Discovery, DiscoveryError};
+use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
+use crate::model::{Fleet, Progress};
+use crate::pipeline::resend;
+use crate::pipeline::send::{self, SendError};
+use crate::pipeline::{Ctx, QueueName, Senders, Stage, StageHandler, StageName, Work};
+use crate::queue::Queue;
+use crate::report::Report;
+use crate::secrets::{SecretError, Vault};
+use crate::settings::Settings;
+
+/// What a notifier uses besides its settings and AWS clients. The default signs nothing and keeps no ledger.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Signs requests, and checks certificates.
+    pub auth: Auth,
+    /// Records every outcome.
+    pub ledger: Ledger,
+    /// The trusted senders of the inner queues.
+    pub senders: Senders,
+    /// Receives progress events.
+    pub progress: Progress,
+    /// When cancelled, [`Notifier::send`] begins no attempt.
+    pub stop: CancellationToken,
+}
+
+/// Why a notifier cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The AWS clients cannot be set up.
+    #[error(transparent)]
+    Aws(#[from] LoadError),
+    /// A secret cannot be read.
+    #[error("a secret cannot be read")]
+    Secret(#[from] SecretError),
+    /// The ledger cannot be opened.
+    #[error("the ledger cannot be used")]
+    Ledger(#[from] LedgerError),
+}
+
+/// The notifier: finds the running tasks of a scope, calls each, and records what became of it. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Notifier {
+    ctx: Arc<Ctx>,
+    aws: Aws,
+    settings: Settings,
+    rng: Rng,
+}
+
+impl Notifier {
+    /// A notifier with the AWS clients, secrets and ledger that the settings and the environment name.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], when a profile, region or endpoint is wrong, a secret cannot be read, or the ledger not be opened.
+    pub async fn from_settings(settings: Settings, environment: &Environment) -> Result<Self, StartError> {
+        let budget = Budget::percent(settings.aws_budget_percent);
+        let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
+        let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
+        let auth = Auth::load(&settings.auth, &vault).await?;
+        let ledger = open_ledger(&settings, &aws, ledger::Use::Call).await?;
+        let senders = senders(&settings, &aws).await;
+        Ok(Self::new(settings, aws, Parts { auth, ledger, senders, ..Parts::default() }))
+    }
+
+    /// A notifier of these parts.
+    #[must_use]
+    pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
+        let Parts { auth, ledger, senders, progress, stop } = parts;
+        let (clock, rng) = (aws.clock(), Rng::from_entropy());
+        let networks = settings.allow_networks.clone();
+        let discovery = Discovery::new(&aws, settings.health, networks.clone());
+        let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
+        let ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
+        let ctx = Arc::new(ctx.trusting(senders).until(stop));
+        Self { ctx, aws, settings, rng }
+    }
+
+    /// What the stages of this notifier share.
+    #[must_use]
+    pub fn ctx(&self) -> &Arc<Ctx> {
+        &self.ctx
+    }
+
+    /// The fleet that a broadcast to this scope would call now, and what is skipped and why. Calls no task.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster.
+    pub async fn plan(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
+        self.ctx.discovery.fleet(scope).await
+    }
+
+    /// Calls every opted-in container of the scope, and waits until each delivery has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when the fleet cannot be found or the ledger not be used.
+    pub async fn send(&self, scope: &ObserverMessage, broadcast: &Broadcast) -> Result<Report, SendError> {
+        send::send(&self.ctx, scope, broadcast, None).await
+    }
+
+    /// Calls the containers of an earlier broadcast that were not notified.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when the broadcast was cancelled, the tasks cannot be found or the ledger not be used.
+    pub async fn resend(
+        &self,
+        record: &BroadcastRecord,
+        recorded: &Recorded,
+        broadcast: &Broadcast,
+    ) -> Result<Report, SendError> {
+        resend::send(&self.ctx, record, recorded, broadcast).await
+    }
+
+    /// Runs every stage on the queues of the settings until `shutdown`, then finishes or returns what is in work.
+    ///
+    /// # Errors
+    ///
+    /// [`DaemonError`]: a queue is missing, does not exist, or may not be used.
+    pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
+        let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
+        let options = DaemonOptions {
+            health,
+            grace: self.settings.daemon.grace,
+            ..DaemonOptions::new(self.rng.clone())
+        }
+        .with_concurrency(StageName::Notify, self.settings.delivery.concurrency);
+        daemon::serve(Arc::clone(&self.ctx), queues, options, shutdown).await
+    }
+
+    /// The work of one stage and the queue that it reads; `None` when the settings lack a queue of it.
+    #[must_use]
+    pub fn stage(&self, name: StageName) -> Option<(Queue, Work<StageHandler>)> {
+        let stage: &Stage = name.stage();
+        let next = match stage.next {
+            Some(next) => Some(self.queue(next)?),
+            None => None,
+        };
+        let handler = StageHandler { ctx: Arc::clone(&self.ctx), name };
+        Some((self.queue(stage.source)?, Work { stage: name, next, handler, rng: self.rng.clone() }))
+    }
+
+    /// The queue of this name, where the settings have its URL.
+    #[must_use]
+    pub fn queue(&self, name: QueueName) -> Option<Queue> {
+        let url = self.settings.queues.get(name)?;
+        Some(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
+    }
+}
+
+/// The ledger that the settings name. A table is not asked yet.
+///
+/// # Errors
+///
+/// [`LedgerError`], when the file cannot be used or this build has no such store.
+pub async fn open_ledger(
+    settings: &Settings,
+    aws: &Aws,
+    purpose: ledger::Use,
+) -> Result<Ledger, LedgerError> {
+    Ok(ledger::open(&settings.ledger, &aws.dynamodb, aws.clock(), Rng::from_entropy(), purpose).await?)
+}
+
+/// The trusted senders of the inner queues: those of the settings, and this process itself.
+pub async fn senders(settings: &Settings, aws: &Aws) -> Senders {
+    let mut senders = settings.trusted_senders.clone();
+    match identity::unique_id(aws).await {
+        Ok(id) => senders.add(id),
+        Err(error) => tracing::warn!(
+            error = chain(&error),
+            "This process does not know its own identity, so it does not trust its own messages: ECS is asked before \
+             every call. NOTIFIER_TRUSTED_SENDERS names the senders to trust"
+        ),
+    }
+    senders
+}
