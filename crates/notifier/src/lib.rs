@@ -15,7 +15,39 @@
 //! | [`secrets`] | reads signing keys and headers by reference, and reloads them |
 //! | [`aws`] | AWS clients, their budget, retries and errors |
 //! | [`model`] | the project's own types and pure rules |
-//! | [`base`] | time, random numbers, text, backoff, batches |
+//! | [`base`] | time, random numbers, text, backoff, batches, event streams |
+//!
+//! # Example
+//!
+//! A whole broadcast against the simulator. On AWS, [`Notifier::from_settings`] takes the place of [`Notifier::new`].
+//!
+//! ```
+//! use notifier::aws::Aws;
+//! use notifier::settings::{Flags, Settings, Sources};
+//! use notifier::{Notifier, Parts};
+//! use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let fleet = "[[cluster]]\nname = 'prod'\n[[cluster.service]]\nname = 'web'\nlaunch_type = 'FARGATE'\ntasks = 3\n\
+//! #     [[cluster.service.container]]\nname = 'app'\nports = [8080]\n\
+//! #     labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/notify' }";
+//! # let fleet = simulator::Fleet::from_toml(fleet)?;
+//! let simulator = simulator::Simulator::start(fleet, simulator::Options::default()).await?;
+//! // Only loopback may be called, where the simulator's tasks listen.
+//! let environment = [("NOTIFIER_ALLOW_NETWORKS", "127.0.0.0/8")].into_iter().collect();
+//! let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
+//! let (settings, _warnings) = Settings::load(sources)?;
+//! let notifier = Notifier::new(settings, Aws::at(&simulator.url(), "us-east-1"), Parts::default());
+//!
+//! let scope = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
+//! let id = BroadcastId::try_from("cache-cleared-1".to_owned())?;
+//! let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH)?;
+//! let report = notifier.send(&scope, &Broadcast { id, event }).await?;
+//! assert_eq!(report.counts().delivered, 3);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod aws;
 pub mod base;

@@ -113,7 +113,7 @@ pub(crate) fn text(message: &Message, name: &str) -> String {
 
 /// Messages as Lambda's event source mapping hands them over.
 /// Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
-fn records(messages: &[Message]) -> (Batch, Vec<String>) {
+pub(crate) fn records(messages: &[Message]) -> (Batch, Vec<String>) {
     let ids = messages.iter().map(|message| message.message_id.clone().unwrap()).collect();
     let records: Vec<Value> = messages.iter().map(record).collect();
     (serde_json::from_value(json!({ "Records": records })).unwrap(), ids)

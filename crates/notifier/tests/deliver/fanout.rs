@@ -49,15 +49,16 @@ async fn nobody_to_tell_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn every_endpoint_has_its_own_end_in_the_order_of_the_list() {
+async fn every_endpoint_has_its_own_end() {
     let slow = Server::playing(vec![slowly("200 OK", ms(150))]).await;
     let refusing = Server::answering("400 Bad Request").await;
     let gone = Server::answering("410 Gone").await;
     let failing = Server::answering("500 x").await;
-    let endpoints: Vec<_> =
+    let mut endpoints: Vec<_> =
         [slow.address, refusing.address, deserted(), gone.address, failing.address, slow.address]
             .map(endpoint)
             .into();
+    endpoints[5].member.task.push_str("-other");
     let (progress, steps) = recorder();
     let settled = deliver_all(&deliverer(&patient()), &broadcast(), endpoints.clone(), &progress).await;
     let expected = [
