@@ -11,22 +11,36 @@ help: ## List the commands
 demo: ## A whole broadcast on loopback: no AWS account, no set-up
 	cargo run --quiet -- demo
 
+# The nextest of .venv, or the machine's, or as a last resort the one that is installed into .venv.
+NEXTEST := $(if $(shell PATH="$(TOOLS)/bin:$$PATH" command -v cargo-nextest),,$(TOOLS)/.rust-tools)
+
+.PHONY: check
+check: $(NEXTEST) ## Formatting, lints and unit tests, in under a minute after a small change
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- --deny warnings
+	$(CARGO_TOOL) nextest run --workspace --all-features --lib --bins --profile check
+
+TESTS := --workspace --all-targets --all-features
 .PHONY: test
 test: test-tools ## Run every test
-	$(CARGO_TOOL) nextest run --workspace --all-targets --all-features
+	$(CARGO_TOOL) nextest run $(TESTS)
 	cargo test --workspace --all-features --doc --quiet
+
+.PHONY: build-tests
+build-tests: test-tools ## Compile the tests and the program
+	$(CARGO_TOOL) nextest run $(TESTS) --no-run
 
 SEEDS ?= 5000
 .PHONY: faults
 faults: test-tools ## Worlds in which everything goes wrong: SEEDS=5000 of them, or the one of SEED=N again
 	FAULT_SEEDS=$(SEEDS) FAULT_SEED=$(SEED) MALLOC_ARENA_MAX=2 $(CARGO_TOOL) nextest run --workspace --all-features --test faults \
-		--no-capture --filterset 'test(whatever_goes_wrong)'
+		--profile faults --no-capture --filterset 'test(whatever_goes_wrong)'
 
 .PHONY: lint
 lint: test-tools ## Formatting, lints, documentation, dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --all-features --no-deps --quiet
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --all-features --lib --bins --examples --no-deps --quiet
 	cargo fetch --quiet # of every platform: a build fetches only what this one needs
 	$(CARGO_TOOL) deny --offline check bans licenses sources
 
@@ -45,7 +59,12 @@ bench: ## Compare a broadcast with the smallest client that could make it (Linux
 .PHONY: test-tools
 test-tools: $(TOOLS)/.installed examples/receivers/node/node_modules/.package-lock.json ## Install what the tests need
 
-$(TOOLS)/.installed: tests/requirements.txt
+$(TOOLS)/.rust-tools: tests/rust-tools.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(TOOLS)/.installed: tests/requirements.txt tests/rust-tools.txt
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
@@ -53,6 +72,11 @@ $(TOOLS)/.installed: tests/requirements.txt
 # npm writes this file itself, last.
 examples/receivers/node/node_modules/.package-lock.json: examples/receivers/node/package-lock.json
 	npm ci --prefix $(dir $<) --ignore-scripts --no-audit --no-fund --silent
+
+# The program as the tests build it. `--examples` adds the dependencies of tests, and so their features: with other features
+# Cargo would compile the AWS SDK once more.
+PROGRAM := target/debug/ecs-task-notifier
+BUILD_PROGRAM := cargo build --workspace --all-features --bin ecs-task-notifier --examples
 
 # The functions' processor: arm64 or x86_64.
 ARCH ?= arm64
@@ -120,16 +144,16 @@ acceptance: test-tools ## Try everything on a real account, REGION=... BUDGET=US
 .PHONY: test-deployed
 test-deployed: test-tools ## The module applied to an emulator: the functions running, and people with its policies (needs terraform or TF=...)
 	$(MAKE) lambda ARCH=x86_64
-	TF=$(TF) $(CARGO_TOOL) nextest run --package lambdas --test deployed --run-ignored only
-	cargo build --package ecs-task-notifier
-	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/people.py target/debug/ecs-task-notifier
+	TF=$(TF) $(CARGO_TOOL) nextest run --workspace --all-features --test deployed --run-ignored only
+	$(BUILD_PROGRAM)
+	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/people.py $(PROGRAM)
 
 .PHONY: test-acceptance
 test-acceptance: test-tools ## `make acceptance` rehearsed on emulators, and what it does when it is cut off (needs terraform or TF=...)
 	$(MAKE) lambda ARCH=x86_64
-	cargo build --package ecs-task-notifier
+	$(BUILD_PROGRAM)
 	$(TOOLS)/bin/python infra/acceptance/tests/lifecycle.py
-	TF=$(TF) $(TOOLS)/bin/python infra/acceptance/tests/rehearsal.py target/debug/ecs-task-notifier
+	TF=$(TF) $(TOOLS)/bin/python infra/acceptance/tests/rehearsal.py $(PROGRAM)
 
 .PHONY: cold-start
 cold-start: ## Zip size, and time from process start to ready, of the functions built for this machine (ARCH=x86_64)
@@ -170,13 +194,13 @@ image: release-tools ## The daemon's container image for both processors, as `ec
 
 .PHONY: picture
 picture: ## Draw docs/demo.svg anew from what the demo prints
-	cargo build --quiet
-	python3 packaging/picture.py target/debug/ecs-task-notifier
+	$(BUILD_PROGRAM)
+	python3 packaging/picture.py $(PROGRAM)
 
 .PHONY: test-picture
 test-picture: ## Whether docs/demo.svg shows what the demo prints
-	cargo build --quiet
-	python3 packaging/picture.py target/debug/ecs-task-notifier --check
+	$(BUILD_PROGRAM)
+	python3 packaging/picture.py $(PROGRAM) --check
 
 .PHONY: push-image
 push-image: ## The release's image to REPOSITORY, by its version (needs skopeo, REGISTRY_USER and REGISTRY_PASSWORD)
