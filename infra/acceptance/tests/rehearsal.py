@@ -124,12 +124,6 @@ OPERATOR = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 ASSUME = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::%s:root"}}]}' % ACCOUNT
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def samples(name):
     """Returns the sample services of one local value of samples.tf, by name."""
     block = re.search(rf"^  {name} = {{\n(.*?)^  }}", (ACCEPTANCE / "samples.tf").read_text(), re.DOTALL | re.MULTILINE)[1]
@@ -331,7 +325,7 @@ def differences(text, before, seen, after):
 def main(program):
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         folder = pathlib.Path(scratch)
-        aws, process = people.ministack(free_port())
+        aws, process = people.ministack(people.free_port())
         stack.enter_context(ended(process))
         ecs = stack.enter_context(simulator(program, folder))
         root = configuration(folder, aws, ecs)

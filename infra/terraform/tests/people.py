@@ -3,9 +3,11 @@
     .venv/bin/python infra/terraform/tests/people.py target/debug/ecs-task-notifier    (TF names another terraform)
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -125,6 +127,14 @@ def copy(folder):
     (folder / "main.tf").write_text(MAIN)
 
 
+def free_port():
+    """Returns a free port below those that the system assigns: other tests that run now could be assigned one of those."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 def ministack(port):
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -183,10 +193,7 @@ def main(program):
         if found != expected:
             failures.append(f"{what}: {sorted(found)}, not {sorted(expected)}")
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url, emulator = ministack(port)
+    url, emulator = ministack(free_port())
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
