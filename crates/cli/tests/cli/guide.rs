@@ -1,4 +1,4 @@
-//! docs/receivers.md: what it says is enough to write a receiver.
+//! docs/receivers.md is enough to write a receiver, and CONTRIBUTING.md names commands and files that exist.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -97,4 +97,23 @@ fn the_test_vectors_of_the_page_are_signed_and_accepted() {
     )
     .unwrap();
     assert!(ours["ecstask"].is_string(), "the second vector is a notification: {ours}");
+}
+
+#[test]
+fn what_the_page_for_contributors_names_exists() {
+    let page = include_str!("../../../../CONTRIBUTING.md");
+    let makefile = include_str!("../../../../Makefile");
+    let name = |text: &'static str| text.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap();
+    let targets: Vec<_> = page.split("`make ").skip(1).chain(page.split("$ make ").skip(1)).map(name).collect();
+    assert!(targets.len() > 10, "{targets:?}");
+    for target in targets {
+        assert!(makefile.contains(&format!("\n{target}:")), "the Makefile has no `{target}`");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let spans = page.split('`').skip(1).step_by(2);
+    let paths: Vec<_> = spans.filter(|span| span.contains('/') && !span.contains([' ', '*'])).collect();
+    assert!(paths.len() > 8, "{paths:?}");
+    for path in paths {
+        assert!(root.join(path).exists(), "there is no {path}");
+    }
 }
