@@ -16,7 +16,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use receiver::{Identity, IdentityError, Notification, Receiver, VerifyingKeys};
+use ecs_task_notifier_receiver::{Identity, IdentityError, Notification, Receiver, VerifyingKeys};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};

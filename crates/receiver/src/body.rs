@@ -12,49 +12,50 @@ use tokio::time::timeout;
 
 use crate::refusal::Refusal;
 
-/// How much of a body is accepted, and how long it may take.
+/// The limits for reading a body.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of one body.
+    /// The maximum size of one body.
     pub bytes: usize,
-    /// Until a body is complete.
+    /// The maximum time until a body is complete.
     pub time: Duration,
-    /// Bytes of all bodies that are held at the same time, one permit each.
-    pub room: Arc<Semaphore>,
+    /// The memory for all bodies together: one permit per byte.
+    pub memory: Arc<Semaphore>,
 }
 
-/// A body, and the room that it takes for as long as this lives.
+/// A body and the memory permits that it holds.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ReceivedBody {
     pub bytes: Bytes,
-    pub room: Option<OwnedSemaphorePermit>,
+    pub memory: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads the whole body.
 ///
-/// Room is taken as bytes arrive, not as they are announced: whoever wants to use it up has to send them.
-pub(crate) async fn read<B: Body>(body: B, limits: &Limits) -> Result<Held, Refusal> {
+/// Permits are acquired for the bytes that arrive, not for the announced length: an attacker must send the bytes to use
+/// up the memory.
+pub(crate) async fn read<B: Body>(body: B, limits: &Limits) -> Result<ReceivedBody, Refusal> {
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(Refusal::TooLarge(limits.bytes));
     }
     timeout(limits.time, collect(body, limits)).await.unwrap_or(Err(Refusal::TooSlow(limits.time)))
 }
 
-async fn collect<B: Body>(body: B, limits: &Limits) -> Result<Held, Refusal> {
+async fn collect<B: Body>(body: B, limits: &Limits) -> Result<ReceivedBody, Refusal> {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
-    let mut room: Option<OwnedSemaphorePermit> = None;
+    let mut memory: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {
-        // Trailers say nothing that is signed.
-        let Ok(mut data) = frame.map_err(|_| Refusal::BrokenOff)?.into_data() else { continue };
+        // Trailers are ignored, because they are not signed.
+        let Ok(mut data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() else { continue };
         if data.remaining() > limits.bytes - bytes.len() {
             return Err(Refusal::TooLarge(limits.bytes));
         }
         let permits = u32::try_from(data.remaining()).map_err(|_| Refusal::TooLarge(limits.bytes))?;
-        let more = Arc::clone(&limits.room).try_acquire_many_owned(permits).map_err(|_| Refusal::Busy)?;
-        match &mut room {
-            Some(room) => room.merge(more),
-            None => room = Some(more),
+        let more = Arc::clone(&limits.memory).try_acquire_many_owned(permits).map_err(|_| Refusal::Busy)?;
+        match &mut memory {
+            Some(memory) => memory.merge(more),
+            None => memory = Some(more),
         }
         while data.has_remaining() {
             let chunk = data.chunk();
@@ -63,5 +64,5 @@ async fn collect<B: Body>(body: B, limits: &Limits) -> Result<Held, Refusal> {
             data.advance(read);
         }
     }
-    Ok(Held { bytes: bytes.into(), room })
+    Ok(ReceivedBody { bytes: bytes.into(), memory })
 }

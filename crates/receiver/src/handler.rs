@@ -1,4 +1,4 @@
-//! A function as the service behind the layer, for servers without a router.
+//! A function as the handler, for servers without a router.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -9,23 +9,23 @@ use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
 use crate::notification::Notification;
-use crate::payload::Whole;
-use crate::refusal::answer;
+use crate::payload::FullBody;
+use crate::refusal::respond;
 
-/// Makes a service of a function that handles a notification. An error of the function is answered as 500 with its text.
+/// Turns a function into a service that handles notifications. An error of the function becomes a 500 with its text.
 ///
 /// ```
-/// # use receiver::{Identity, Receiver, on_event};
-/// # let keys = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse()?;
+/// use ecs_task_notifier_receiver::{Identity, Receiver, on_event};
 /// use tower_layer::Layer;
 ///
+/// let keys = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse()?;
 /// let receiver = Receiver::builder(keys, Identity::unchecked()).build();
 /// let service = receiver.layer(on_event(|notification| async move {
 ///     println!("{}", notification.event().kind());
 ///     Ok::<_, std::io::Error>(())
 /// }));
 /// # let _ = service;
-/// # Ok::<_, receiver::KeyError>(())
+/// # Ok::<_, ecs_task_notifier_receiver::KeyError>(())
 /// ```
 pub fn on_event<F, Fut, E>(handle: F) -> OnEvent<F>
 where
@@ -35,7 +35,7 @@ where
     OnEvent(handle)
 }
 
-/// See [`on_event`].
+/// The service that [`on_event`] returns.
 #[derive(Clone, Copy, Debug)]
 pub struct OnEvent<F>(F);
 
@@ -45,7 +45,7 @@ where
     Fut: Future<Output = Result<(), E>> + Send + 'static,
     E: Display,
 {
-    type Response = Response<Whole>;
+    type Response = Response<FullBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -58,11 +58,11 @@ where
         Box::pin(async move {
             Ok(match handled {
                 None => {
-                    answer(StatusCode::INTERNAL_SERVER_ERROR, "no notification in the request\n".to_owned())
+                    respond(StatusCode::INTERNAL_SERVER_ERROR, "no notification in the request\n".to_owned())
                 }
                 Some(handled) => match handled.await {
-                    Ok(()) => Response::new(Whole::default()),
-                    Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+                    Ok(()) => Response::new(FullBody::default()),
+                    Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
                 },
             })
         })

@@ -1,4 +1,4 @@
-//! Which task this process runs in, so that it can tell its own events from those of a task that had its address before.
+//! The task of this process. Addresses are reused, so a request may be addressed to a task that had the address before.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::refusal::Refusal;
 
-/// A text that does not name a task as the task metadata endpoint does.
+/// The response of the task metadata endpoint contains no task ARN.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer of the task metadata endpoint does not name the task")]
-pub struct NoTask(#[source] serde_json::Error);
+#[error("the response of the task metadata endpoint contains no task ARN")]
+pub struct TaskMetadataError(#[source] serde_json::Error);
 
 #[derive(Deserialize)]
 struct Task {
@@ -22,7 +22,7 @@ fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String
     if text.is_empty() { Err(serde::de::Error::custom("`TaskARN` is empty")) } else { Ok(text) }
 }
 
-/// The task that this process is part of.
+/// The task of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity(Option<Arc<str>>);
 
@@ -33,35 +33,35 @@ impl Identity {
         Self(Some(arn.into()))
     }
 
-    /// The task that an answer of the task metadata endpoint (version 4, path `/task`) names, for whoever asks it with an
-    /// HTTP client of their own. `Identity::on_ecs` asks by itself.
+    /// The task in a response of the task metadata endpoint (version 4, path `/task`), for services that use their own
+    /// HTTP client. `Identity::on_ecs` makes the request itself.
     ///
     /// # Errors
     ///
-    /// When the answer is no JSON object with a `TaskARN` in it.
-    pub fn from_task_metadata(answer: &[u8]) -> Result<Self, NoTask> {
-        let task: Task = serde_json::from_slice(answer).map_err(NoTask)?;
+    /// Fails if the response is not a JSON object with a `TaskARN`.
+    pub fn from_task_metadata(response: &[u8]) -> Result<Self, TaskMetadataError> {
+        let task: Task = serde_json::from_slice(response).map_err(TaskMetadataError)?;
         Ok(Self::task(&task.arn))
     }
 
-    /// No task in particular: events for whichever task are accepted.
-    ///
-    /// For a machine outside ECS. On ECS it gives up the promise that no task accepts what was meant for another.
+    /// Accepts events for any task. Use it outside ECS only: on ECS, a task could accept an event for another task.
     #[must_use]
     pub fn unchecked() -> Self {
         Self(None)
     }
 
-    /// The task's ARN; `None` when any task's events are accepted.
+    /// The ARN of the task; `None` if events for any task are accepted.
     pub(crate) fn arn(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
-    /// Whether an event for the task with this ARN is for this process.
+    /// Checks that an event for the task with this ARN is addressed to this process.
     pub(crate) fn check(&self, task: &str) -> Result<(), Refusal> {
         match &self.0 {
             None => Ok(()),
-            Some(_) if task.is_empty() => Err(Refusal::Malformed("the event names no task".to_owned())),
+            Some(_) if task.is_empty() => {
+                Err(Refusal::Malformed("the event has no attribute `ecstask`".to_owned()))
+            }
             Some(own) if **own == *task => Ok(()),
             Some(_) => Err(Refusal::OtherTask),
         }
@@ -73,18 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_events_for_this_very_task_are_for_it() {
+    fn only_events_for_the_own_task_are_accepted() {
         let own = Identity::task("arn:aws:ecs:eu-west-1:1:task/prod/a");
         assert!(own.check("arn:aws:ecs:eu-west-1:1:task/prod/a").is_ok());
         for other in ["arn:aws:ecs:eu-west-1:1:task/prod/b", "arn:aws:ecs:eu-west-1:1:task/prod/A", "a"] {
             assert!(matches!(own.check(other), Err(Refusal::OtherTask)), "{other}");
         }
         assert!(matches!(own.check(""), Err(Refusal::Malformed(_))));
-        assert!(Identity::unchecked().check("whichever").is_ok());
+        assert!(Identity::unchecked().check("any").is_ok());
     }
 
     #[test]
-    fn an_answer_without_a_task_names_none() {
+    fn a_response_without_a_task_arn_is_an_error() {
         let named = Identity::from_task_metadata(br#"{"TaskARN":"arn:a","Family":"f"}"#);
         assert_eq!(named.unwrap(), Identity::task("arn:a"));
         for answer in ["", "{}", "[]", r#"{"TaskARN":null}"#, r#"{"TaskARN":7}"#, r#"{"TaskARN":""}"#] {

@@ -1,4 +1,4 @@
-//! Asks ECS which task this is: one request to the task metadata endpoint, version 4.
+//! Reads the ARN of the own task from the task metadata endpoint, version 4.
 //!
 //! Source: Amazon ECS developer guide, "Task metadata endpoint version 4"; agents from 1.39.0, Fargate from 1.4.0.
 
@@ -13,78 +13,78 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::identity::{Identity, NoTask};
+use crate::identity::{Identity, TaskMetadataError};
 
-/// The variable by which ECS tells a container where its metadata is.
+/// The environment variable with the URI of the task metadata endpoint. ECS sets it.
 pub const METADATA_URI: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
-/// The longest that one try may take. The endpoint is on the same host.
-const TRY_TIMEOUT: Duration = Duration::from_secs(2);
-const TRIES: u32 = 4;
-/// Between tries: the endpoint answers 404 or throttles for a moment while a task starts.
-const TRY_WAIT: Duration = Duration::from_millis(500);
-/// Ten containers with all their labels stay far below.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// The time limit of one attempt. The endpoint is on the same host.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPTS_MAX: u32 = 4;
+/// The wait between attempts. While a task starts, the endpoint may answer 404 or throttle for a moment.
+const ATTEMPT_WAIT: Duration = Duration::from_millis(500);
+/// Far more than the response for ten containers with all their labels.
+const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Why it is not known which task this is.
+/// Why the own task is unknown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// There is no metadata endpoint: this is not a container on ECS.
-    #[error("{METADATA_URI} is not set: not on ECS, or on an agent before 1.39.0")]
+    /// The environment variable is not set: the process does not run on ECS.
+    #[error("{METADATA_URI} is not set: not on ECS, or the ECS agent is older than 1.39.0")]
     NotOnEcs,
-    /// The variable is not an `http` URI.
+    /// The URI of the endpoint is not an `http` URI.
     #[error("{METADATA_URI} is not an http URI: {0}")]
     Uri(String),
-    /// No connection.
+    /// The connection failed.
     #[error("cannot connect to the task metadata endpoint")]
     Unreachable(#[from] io::Error),
-    /// No answer in time.
-    #[error("no answer from the task metadata endpoint within {TRY_TIMEOUT:?}")]
+    /// The endpoint did not respond in time.
+    #[error("no response from the task metadata endpoint within {ATTEMPT_TIMEOUT:?}")]
     TimedOut,
-    /// The connection broke, or the answer is not HTTP.
-    #[error("the task metadata endpoint broke off")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Another status than 200.
-    #[error("the task metadata endpoint answered {0}")]
+    /// The connection was interrupted, or the response is not HTTP.
+    #[error("the connection to the task metadata endpoint was interrupted")]
+    Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The status of the response is not 200.
+    #[error("the task metadata endpoint responded with {0}")]
     Status(StatusCode),
-    /// The answer's body broke off or is too large.
-    #[error("the answer of the task metadata endpoint cannot be read")]
+    /// The body of the response is incomplete or too large.
+    #[error("cannot read the response of the task metadata endpoint")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer has no `TaskARN`.
+    /// The response contains no task ARN.
     #[error(transparent)]
-    Answer(#[from] NoTask),
+    Response(#[from] TaskMetadataError),
 }
 
 impl Identity {
-    /// The task that ECS says this container is part of. Call it once, when the process starts.
+    /// Reads the task of this container from the task metadata endpoint. Call it once, at start.
     ///
-    /// Tries for about ten seconds at most.
+    /// It retries for about ten seconds at most.
     ///
     /// # Errors
     ///
-    /// When the environment names no metadata endpoint, or the last try failed.
+    /// Fails if the environment variable [`METADATA_URI`] is not set, or if the last attempt failed.
     pub async fn on_ecs() -> Result<Self, IdentityError> {
-        #[expect(clippy::disallowed_methods, reason = "ECS tells a container this way, and no other")]
+        #[expect(clippy::disallowed_methods, reason = "ECS passes the URI in no other way")]
         let uri = std::env::var(METADATA_URI).map_err(|_| IdentityError::NotOnEcs)?;
         Self::from_metadata(&uri).await
     }
 
-    /// The task that the metadata endpoint at this URI names. [`on_ecs`](Self::on_ecs) reads the URI from the environment.
+    /// Reads the task from the metadata endpoint at this URI. [`on_ecs`](Self::on_ecs) takes the URI from the environment.
     ///
     /// # Errors
     ///
-    /// When the last try failed.
+    /// Fails if the URI is invalid or the last attempt failed.
     pub async fn from_metadata(uri: &str) -> Result<Self, IdentityError> {
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
-            match timeout(TRY_TIMEOUT, read(uri)).await.unwrap_or(Err(IdentityError::TimedOut)) {
+            match timeout(ATTEMPT_TIMEOUT, read(uri)).await.unwrap_or(Err(IdentityError::TimedOut)) {
                 Ok(identity) => return Ok(identity),
                 Err(error @ IdentityError::Uri(_)) => return Err(error),
-                Err(error) if tries == TRIES => return Err(error),
-                Err(_) => tries += 1,
+                Err(error) if attempts == ATTEMPTS_MAX => return Err(error),
+                Err(_) => attempts += 1,
             }
-            sleep(TRY_WAIT).await;
+            sleep(ATTEMPT_WAIT).await;
         }
     }
 }
@@ -93,7 +93,7 @@ async fn read(uri: &str) -> Result<Identity, IdentityError> {
     let wrong = || IdentityError::Uri(uri.to_owned());
     let uri: Uri = format!("{}/task", uri.trim_end_matches('/')).parse().map_err(|_| wrong())?;
     let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
-    // A URI keeps the brackets of an IPv6 address, which no resolver takes.
+    // The host of a URI has brackets around an IPv6 address, which the resolver does not accept.
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
     let request = Request::get(uri.path())
@@ -102,21 +102,23 @@ async fn read(uri: &str) -> Result<Identity, IdentityError> {
         .map_err(|_| wrong())?;
 
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // Ends with the connection, which ends when `sender` and the answer's body are dropped.
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(interrupted)?;
+    // The task ends with the connection: when `sender` and the body of the response are dropped.
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    if answer.status() != StatusCode::OK {
-        return Err(IdentityError::Status(answer.status()));
+    let response = sender.send_request(request).await.map_err(interrupted)?;
+    if response.status() != StatusCode::OK {
+        return Err(IdentityError::Status(response.status()));
     }
-    let body =
-        Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(IdentityError::Body)?;
+    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(IdentityError::Body)?;
     connection.abort();
     Ok(Identity::from_task_metadata(&body.to_bytes())?)
 }
 
-fn broken(error: hyper::Error) -> IdentityError {
-    IdentityError::Broken(error.into())
+fn interrupted(error: hyper::Error) -> IdentityError {
+    IdentityError::Interrupted(error.into())
 }
 
 #[cfg(test)]
@@ -133,35 +135,35 @@ mod tests {
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     }
 
-    /// Answers one connection after the other with these bytes; ends with what was asked for last.
+    /// Answers one connection after the other with these bytes, and returns the last request.
     async fn endpoint(answers: Vec<String>) -> (String, tokio::task::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}/v4/abc", listener.local_addr().unwrap());
-        let asked = tokio::spawn(async move {
-            let mut asked = String::new();
+        let requests = tokio::spawn(async move {
+            let mut request = String::new();
             for answer in answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut buffer = [0; 1024];
                 let read = stream.read(&mut buffer).await.unwrap();
-                asked = String::from_utf8_lossy(&buffer[..read]).into_owned();
-                // A reader that has had enough may hang up first.
+                request = String::from_utf8_lossy(&buffer[..read]).into_owned();
+                // The client may close the connection early.
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
-            asked
+            request
         });
-        (uri, asked)
+        (uri, requests)
     }
 
     #[tokio::test]
-    async fn the_task_is_what_the_endpoint_says() {
-        let (uri, asked) = endpoint(vec![ok(TASK)]).await;
+    async fn the_task_comes_from_the_endpoint() {
+        let (uri, requests) = endpoint(vec![ok(TASK)]).await;
         let found = Identity::from_metadata(&uri).await.unwrap();
         assert_eq!(found, Identity::task("arn:aws:ecs:eu-west-1:1:task/prod/a"));
-        assert!(asked.await.unwrap().starts_with("GET /v4/abc/task HTTP/1.1\r\n"));
+        assert!(requests.await.unwrap().starts_with("GET /v4/abc/task HTTP/1.1\r\n"));
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_is_not_ready_is_asked_again() {
+    async fn an_endpoint_that_is_not_ready_is_retried() {
         let chunked = format!(
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{TASK}\r\n0\r\n\r\n",
             TASK.len()
@@ -172,15 +174,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_is_said() {
+    async fn each_failure_has_its_error() {
         for uri in ["", "169.254.170.2", "https://169.254.170.2/v4", "http:///v4"] {
             let error = Identity::from_metadata(uri).await.unwrap_err();
             assert!(matches!(error, IdentityError::Uri(_)), "{uri}: {error}");
         }
-        let huge = ok(&format!(r#"{{"x":"{}"}}"#, "y".repeat(ANSWER_BYTES_MAX)));
-        let (uri, _) = endpoint(vec![huge; TRIES as usize]).await;
+        let huge = ok(&format!(r#"{{"x":"{}"}}"#, "y".repeat(RESPONSE_BYTES_MAX)));
+        let (uri, _) = endpoint(vec![huge; ATTEMPTS_MAX as usize]).await;
         assert!(matches!(Identity::from_metadata(&uri).await.unwrap_err(), IdentityError::Body(_)));
-        let (uri, _) = endpoint(vec![ok("{}"); TRIES as usize]).await;
-        assert!(matches!(Identity::from_metadata(&uri).await.unwrap_err(), IdentityError::Answer(_)));
+        let (uri, _) = endpoint(vec![ok("{}"); ATTEMPTS_MAX as usize]).await;
+        assert!(matches!(Identity::from_metadata(&uri).await.unwrap_err(), IdentityError::Response(_)));
     }
 }

@@ -1,13 +1,14 @@
-//! What a handler is given.
+//! The notification that a handler receives.
 
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use wire::{Audience, Envelope, Event};
 
-/// An event that was verified to come from a holder of the keys, recently, for this task, and for the first time.
+/// A verified event: signed by one of the keys, recent, addressed to this task, and not handled before.
 ///
-/// It is in the request's extensions. With the feature `axum` a handler takes it as an argument. Cloning it is cheap.
+/// The extensions of the request contain it. With the feature `axum`, a handler can take it as an argument. Cloning is
+/// cheap.
 #[derive(Clone, Debug)]
 pub struct Notification(Arc<Inner>);
 
@@ -23,45 +24,46 @@ impl Notification {
         Self(Arc::new(Inner { envelope, id, attempted_at }))
     }
 
-    /// The id of the delivery, `webhook-id`: the same over all attempts.
+    /// The id of the delivery, `webhook-id`: the same in all attempts.
     #[must_use]
     pub fn delivery_id(&self) -> &str {
         &self.0.id
     }
 
-    /// What happened. Its id is that of the broadcast, the same for every task of the fleet.
+    /// The event. Its id is the id of the broadcast, the same for every task of the fleet.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.0.envelope.event
     }
 
-    /// The event's payload, read as `T`; without a payload, what `T` reads from `null`.
+    /// Deserializes the payload of the event. A missing payload counts as `null`.
     ///
     /// # Errors
     ///
-    /// When the payload is not a `T`.
+    /// Fails if the payload is not a `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.event().data().map_or("null", |data| data.as_json()))
     }
 
-    /// Whom the event was sent to: task, container, service and cluster. Of a signed `GET` task and container;
-    /// empty for an unsigned one.
+    /// The recipient of the event: task, container, service and cluster. A signed `GET` contains task and container only,
+    /// an unsigned one nothing.
     #[must_use]
     pub fn audience(&self) -> &Audience {
         &self.0.envelope.audience
     }
 
-    /// When this attempt was made, by the sender's clock, in seconds since 1970-01-01 UTC.
+    /// The time of this attempt by the clock of the sender, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn attempted_at(&self) -> i64 {
         self.0.attempted_at
     }
 }
 
-/// The request did not pass through a [`Receiver`](crate::Receiver): the route lacks the layer.
+/// The route has no [`Receiver`](crate::Receiver) layer, so there is no notification in the request.
 #[cfg(feature = "axum")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no notification in the request: the route lacks the layer `receiver::Receiver`")]
+#[error("no notification in the request: add the layer `Receiver` to the route")]
+#[non_exhaustive]
 pub struct NoNotification;
 
 #[cfg(feature = "axum")]

@@ -1,4 +1,5 @@
-//! The bodies of the public interface: types of our own, so that no other crate's release is a breaking one of ours.
+//! The body types of the public interface. They are our own, so that a breaking release of another crate does not break
+//! ours.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -9,17 +10,17 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 
-/// A body that is all there: that of a request which was let through, and of an answer of the receiver's own.
+/// A body that is completely in memory: the body of an accepted request, or of a response of the receiver itself.
 #[derive(Clone, Debug, Default)]
-pub struct Whole(Full<Bytes>);
+pub struct FullBody(Full<Bytes>);
 
-impl<T: Into<Bytes>> From<T> for Whole {
+impl<T: Into<Bytes>> From<T> for FullBody {
     fn from(bytes: T) -> Self {
         Self(Full::new(bytes.into()))
     }
 }
 
-impl Body for Whole {
+impl Body for FullBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -40,11 +41,11 @@ impl Body for Whole {
 }
 
 pin_project_lite::pin_project! {
-    /// The body of an answer: of the handler, or of the receiver itself.
+    /// The body of a response, either of the handler or of the receiver itself.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
-        body: Either<B, Whole>,
+        body: Either<B, FullBody>,
     }
 }
 
@@ -53,7 +54,7 @@ impl<B> ResponseBody<B> {
         Self { body: Either::Left(body) }
     }
 
-    pub(crate) fn own(body: Whole) -> Self {
+    pub(crate) fn own(body: FullBody) -> Self {
         Self { body: Either::Right(body) }
     }
 }

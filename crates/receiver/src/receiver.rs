@@ -1,4 +1,4 @@
-//! The receiver: its settings, and the checks that every request goes through.
+//! The receiver: its settings and the checks of every request.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,44 +8,43 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
-use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use wire::signature::{SignatureError, Signed, TOLERANCE, VerifyingKeys};
+use wire::signature::{SignatureError, SignatureHeaders, TOLERANCE, VerifyingKeys};
 use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope};
 
 use crate::body::{self, Limits};
+use crate::capacity::{Capacity, Slot};
+use crate::dedup::{Claim, DedupStore, MemoryStore};
 use crate::identity::Identity;
 use crate::notification::Notification;
-use crate::payload::Whole;
+use crate::payload::FullBody;
 use crate::refusal::Refusal;
-use crate::seen::{Claim, Memory, Seen};
-use crate::work::{Place, Work};
 
-/// What a receiver does with a `GET` without a body, as the proof of concept sent it and `NOTIFY_ME_METHOD=GET` asks for.
+/// How a receiver handles a `GET` without a body, which a task requests with the label `NOTIFY_ME_METHOD=GET`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Get {
-    /// Refused with 405.
+pub enum GetPolicy {
+    /// Refuses it with 405.
     #[default]
     Refuse,
-    /// Accepted with a valid signature of the empty body and an id that was made for this task.
+    /// Accepts it with a valid signature and a delivery id that belongs to this task.
     Signed,
-    /// Accepted from anybody who reaches the port, as often as they like.
+    /// Accepts it without any check and without deduplication. Everybody who can reach the port can call the handler.
     Unsigned,
 }
 
-/// When a sender is answered.
+/// When the receiver responds to an accepted request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ResponseMode {
     #[default]
-    AtOnce,
+    Immediate,
     AfterHandler,
 }
 
-/// A layer that lets only true notifications through to a handler, each once.
+/// A layer that passes only authentic notifications to a handler, each of them once.
 ///
-/// Cloning it is cheap, and clones share their limits: make one per process.
+/// Cloning is cheap, and all clones share their limits and their [`DedupStore`]. Create one receiver per process.
 #[derive(Clone)]
 pub struct Receiver(pub(crate) Arc<Inner>);
 
@@ -53,208 +52,217 @@ pub(crate) struct Inner {
     keys: RwLock<Arc<VerifyingKeys>>,
     identity: Identity,
     tolerance: Duration,
-    get: Get,
+    get_policy: GetPolicy,
     limits: Limits,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
-    pub(crate) answer: Answer,
-    pub(crate) seen: Arc<dyn Seen>,
-    pub(crate) work: Work,
+    pub(crate) response_mode: ResponseMode,
+    pub(crate) dedup_store: Arc<dyn DedupStore>,
+    pub(crate) capacity: Capacity,
 }
 
-/// Settings of a [`Receiver`]. The defaults suit a service that is told a few things an hour.
+/// The settings of a [`Receiver`]. The defaults suit a service that receives a few events an hour.
 #[must_use]
-pub struct Builder {
+pub struct ReceiverBuilder {
     keys: VerifyingKeys,
     identity: Identity,
     tolerance: Duration,
-    get: Get,
-    answer: Answer,
+    get_policy: GetPolicy,
+    response_mode: ResponseMode,
     body_bytes_max: usize,
     body_timeout: Duration,
     memory_bytes_max: usize,
     concurrency: usize,
     waiting_max: usize,
-    seen: Option<Arc<dyn Seen>>,
+    dedup_store: Option<Arc<dyn DedupStore>>,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-/// How many deliveries are remembered. Default of [`Builder::seen`].
+/// How many delivery ids are kept. Default of [`ReceiverBuilder::dedup_store`].
 const IDS_MAX: usize = 16 * 1024;
-/// How long a delivery is remembered. Default of [`Builder::seen`].
-const KEEP: Duration = Duration::from_hours(1);
+/// How long a delivery id is kept. Default of [`ReceiverBuilder::dedup_store`].
+const KEEP: Duration = Duration::from_secs(60 * 60);
 
-impl Builder {
-    /// How far the time of an attempt may be from now. Default: 5 minutes.
+impl ReceiverBuilder {
+    /// The maximum difference between the timestamp of a request and now. Default: 5 minutes.
     pub fn tolerance(self, tolerance: Duration) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// What to do with a `GET`. Default: refuse it.
-    pub fn get(self, get: Get) -> Self {
-        Self { get, ..self }
+    /// How to handle a `GET`. Default: refuse it.
+    pub fn get_policy(self, get_policy: GetPolicy) -> Self {
+        Self { get_policy, ..self }
     }
 
-    /// Answers when the handler is done, with what it answers, instead of at once with 202.
+    /// Sends the response of the handler when it is done, instead of an immediate 202.
     ///
-    /// The sender then learns whether it worked, and tries again if not; but it waits for 3 seconds only, unless it is told
-    /// otherwise. A handler always runs to its end, even if the sender has hung up.
-    pub fn answer_after_handler(self) -> Self {
-        Self { answer: Answer::AfterHandler, ..self }
+    /// The sender then learns whether the handler succeeded, and tries again if not. By default the sender waits only
+    /// 3 seconds for a response. A handler always runs to its end, even if the sender has closed the connection.
+    pub fn respond_after_handler(self) -> Self {
+        Self { response_mode: ResponseMode::AfterHandler, ..self }
     }
 
-    /// The most bytes of one body. Default: 1 MiB, more than any event has.
+    /// The maximum size of one body in bytes. Default: 1 MiB, more than the largest event.
     pub fn body_bytes_max(self, body_bytes_max: usize) -> Self {
         Self { body_bytes_max, ..self }
     }
 
-    /// The longest that a body may take to arrive. Default: 5 s.
+    /// The maximum time until a body is complete. Default: 5 s.
     pub fn body_timeout(self, body_timeout: Duration) -> Self {
         Self { body_timeout, ..self }
     }
 
-    /// The most bytes of all bodies that are being read, wait, or are handled. Default: 32 MiB.
+    /// The maximum size of all bodies in memory together: being read, waiting or being handled. Default: 32 MiB.
     pub fn memory_bytes_max(self, memory_bytes_max: usize) -> Self {
         Self { memory_bytes_max, ..self }
     }
 
-    /// Notifications handled at the same time. Default: 8.
+    /// How many notifications are handled at the same time. Default: 8.
     pub fn concurrency(self, concurrency: usize) -> Self {
         Self { concurrency, ..self }
     }
 
-    /// Notifications that are accepted and wait to be handled; beyond, the answer is 503. Default: 256.
+    /// How many accepted notifications may wait for the handler. The receiver refuses more with 503. Default: 256.
     pub fn waiting_max(self, waiting_max: usize) -> Self {
         Self { waiting_max, ..self }
     }
 
-    /// Where handled deliveries are remembered. Default: [`Memory`], 16,384 of them for an hour.
-    pub fn seen(self, seen: Arc<dyn Seen>) -> Self {
-        Self { seen: Some(seen), ..self }
+    /// The store of handled deliveries. Default: a [`MemoryStore`] of 16,384 ids, each kept for an hour.
+    pub fn dedup_store(self, store: Arc<dyn DedupStore>) -> Self {
+        Self { dedup_store: Some(store), ..self }
     }
 
-    /// Where the time of day comes from. Default: the system.
+    /// The clock. Default: the system clock.
     pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self { clock: Box::new(clock), ..self }
     }
 
-    /// The receiver.
+    /// Builds the receiver.
     #[must_use]
     pub fn build(self) -> Receiver {
-        // Before and after now: a recorded request is accepted for as long as that.
+        // A timestamp may be before or after now, so a recorded request is valid for twice the tolerance.
         let replay_window = self.tolerance * 2;
         Receiver(Arc::new(Inner {
             keys: RwLock::new(Arc::new(self.keys)),
             identity: self.identity,
             tolerance: self.tolerance,
-            get: self.get,
+            get_policy: self.get_policy,
             limits: Limits {
                 bytes: self.body_bytes_max,
                 time: self.body_timeout,
-                room: Arc::new(Semaphore::new(self.memory_bytes_max.min(Semaphore::MAX_PERMITS))),
+                memory: Arc::new(Semaphore::new(self.memory_bytes_max.min(Semaphore::MAX_PERMITS))),
             },
             clock: self.clock,
-            answer: self.answer,
-            seen: self.seen.unwrap_or_else(|| Arc::new(Memory::new(IDS_MAX, KEEP, replay_window))),
-            work: Work::new(self.concurrency, self.waiting_max),
+            response_mode: self.response_mode,
+            dedup_store: self
+                .dedup_store
+                .unwrap_or_else(|| Arc::new(MemoryStore::new(IDS_MAX, KEEP, replay_window))),
+            capacity: Capacity::new(self.concurrency, self.waiting_max),
         }))
     }
 }
 
-/// A request that passed every check, and what it holds while it is handled.
-pub(crate) struct Admitted {
+/// A request that passed every check, and its slot.
+pub(crate) struct Accepted {
     pub notification: Notification,
-    pub request: Request<Whole>,
-    pub place: Place,
-    /// Bare requests of strangers are not remembered: they have no id.
+    pub request: Request<FullBody>,
+    pub slot: Slot,
+    /// Whether the delivery was claimed. An unsigned `GET` has no delivery id to claim.
     pub claimed: bool,
 }
 
 impl Receiver {
-    /// A receiver of events that are signed with one of these keys and meant for this task.
-    pub fn builder(keys: VerifyingKeys, identity: Identity) -> Builder {
-        Builder {
+    /// Starts a receiver that accepts events signed with one of these keys and addressed to this task.
+    pub fn builder(keys: VerifyingKeys, identity: Identity) -> ReceiverBuilder {
+        ReceiverBuilder {
             keys,
             identity,
             tolerance: TOLERANCE,
-            get: Get::default(),
-            answer: Answer::default(),
+            get_policy: GetPolicy::default(),
+            response_mode: ResponseMode::default(),
             body_bytes_max: wire::MESSAGE_BYTES_MAX,
             body_timeout: Duration::from_secs(5),
             memory_bytes_max: 32 * 1024 * 1024,
             concurrency: 8,
             waiting_max: 256,
-            seen: None,
+            dedup_store: None,
             #[expect(
                 clippy::disallowed_methods,
-                reason = "the default of a setting: whoever tests passes a clock"
+                reason = "the default of a setting: tests pass their own clock"
             )]
             clock: Box::new(SystemTime::now),
         }
     }
 
-    /// Uses these keys from now on. While keys rotate, they are the old and the new ones together.
+    /// Replaces the keys. During a key rotation, pass the old and the new keys together.
     pub fn replace_keys(&self, keys: VerifyingKeys) {
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
-    /// Refuses new events (503, so that they are tried again) and waits until those accepted are handled, at most for
-    /// `grace`. How many are then still not handled is returned: they are lost when the process ends.
+    /// Refuses new events with 503, and waits at most `grace` until the accepted events are handled.
     ///
-    /// Call it when the process is told to stop, after the server has stopped accepting connections or beside it.
+    /// Returns the number of events that are not handled yet. They are lost when the process ends. Call it at shutdown,
+    /// during or after the shutdown of the server.
     pub async fn drain(&self, grace: Duration) -> usize {
-        self.0.work.drain(grace).await
+        self.0.capacity.drain(grace).await
     }
 
-    /// Every check, cheapest first: nothing of a body is read before the headers could be ours, and nothing of it is
-    /// parsed before it is known to be.
-    pub(crate) async fn admit<B: Body>(&self, request: Request<B>) -> Result<Admitted, Refusal> {
+    /// Makes every check, cheapest first: the body is read after the headers are checked, and parsed after the signature
+    /// is verified.
+    pub(crate) async fn accept<B: Body>(&self, request: Request<B>) -> Result<Accepted, Refusal> {
         let inner = &*self.0;
-        if inner.work.is_closed() {
+        if inner.capacity.is_closed() {
             return Err(Refusal::ShuttingDown);
         }
         let (mut parts, body) = request.into_parts();
-        let is_get = match (&parts.method, inner.get) {
+        let is_get = match (&parts.method, inner.get_policy) {
             (&Method::POST, _) => false,
-            (&Method::GET, Get::Signed | Get::Unsigned) => true,
-            (_, Get::Refuse) => return Err(Refusal::Method("POST")),
+            (&Method::GET, GetPolicy::Signed | GetPolicy::Unsigned) => true,
+            (_, GetPolicy::Refuse) => return Err(Refusal::Method("POST")),
             _ => return Err(Refusal::Method("GET, POST")),
         };
         let now = (inner.clock)();
-        if is_get && inner.get == Get::Unsigned {
-            let (notification, place) = (unsigned(now)?, inner.work.place(None)?);
+        if is_get && inner.get_policy == GetPolicy::Unsigned {
+            let (notification, slot) = (unsigned_get(now)?, inner.capacity.reserve(None)?);
             parts.extensions.insert(notification.clone());
-            let request = Request::from_parts(parts, Whole::default());
-            return Ok(Admitted { notification, request, place, claimed: false });
+            let request = Request::from_parts(parts, FullBody::default());
+            return Ok(Accepted { notification, request, slot, claimed: false });
         }
-        let signed = signed(&parts, now, inner.tolerance)?;
-        let (id, at) = (signed.id().to_owned(), signed.seconds());
+        let headers = signature_headers(&parts, now, inner.tolerance)?;
+        let (id, timestamp) = (headers.id().to_owned(), headers.timestamp());
         if !is_get && !is_cloud_event(&parts) {
             return Err(Refusal::MediaType);
         }
-        let held = body::read(body, &inner.limits).await?;
+        let body = body::read(body, &inner.limits).await?;
         let keys = Arc::clone(&inner.keys.read().unwrap_or_else(PoisonError::into_inner));
-        keys.verify(&signed, &held.bytes)?;
+        keys.verify(&headers, &body.bytes)?;
 
-        let envelope = if is_get { bound(&parts, &inner.identity, &id, at)? } else { envelope(&held.bytes)? };
-        if !is_get {
+        let envelope = if is_get {
+            signed_get(&parts, &inner.identity, &id, timestamp)?
+        } else {
+            let envelope = envelope(&body.bytes)?;
             inner.identity.check(&envelope.audience.task)?;
-        }
-        // A place first: what is claimed is handled.
-        let place = inner.work.place(held.room)?;
-        match (inner.seen.claim(&id).await, inner.answer) {
+            envelope
+        };
+        // Before the claim, so that every claimed delivery is handled.
+        let slot = inner.capacity.reserve(body.memory)?;
+        match (inner.dedup_store.claim(&id).await, inner.response_mode) {
             (Claim::First, _) => {}
-            (Claim::Done, _) | (Claim::InProgress, Answer::AtOnce) => return Err(Refusal::Repeat),
-            (Claim::InProgress, Answer::AfterHandler) => return Err(Refusal::InProgress),
+            (Claim::Done, _) | (Claim::InProgress, ResponseMode::Immediate) => return Err(Refusal::Repeat),
+            (Claim::InProgress, ResponseMode::AfterHandler) => return Err(Refusal::InProgress),
             (Claim::Unknown, _) => return Err(Refusal::Busy),
         }
-        let notification = Notification::new(envelope, id, at);
+        let notification = Notification::new(envelope, id, timestamp);
         parts.extensions.insert(notification.clone());
-        let request = Request::from_parts(parts, held.bytes.into());
-        Ok(Admitted { notification, request, place, claimed: true })
+        let request = Request::from_parts(parts, body.bytes.into());
+        Ok(Accepted { notification, request, slot, claimed: true })
     }
 }
 
-fn signed(parts: &Parts, now: SystemTime, tolerance: Duration) -> Result<Signed<'_>, SignatureError> {
+fn signature_headers(
+    parts: &Parts,
+    now: SystemTime,
+    tolerance: Duration,
+) -> Result<SignatureHeaders<'_>, SignatureError> {
     let value = |header| {
         parts
             .headers
@@ -263,14 +271,14 @@ fn signed(parts: &Parts, now: SystemTime, tolerance: Duration) -> Result<Signed<
             .ok_or(SignatureError::Header { header, rule: "is missing" })
     };
     let (id, timestamp) = (value(WEBHOOK_ID)?, value(WEBHOOK_TIMESTAMP)?);
-    Signed::read(id, timestamp, value(WEBHOOK_SIGNATURE)?, unix(now), tolerance)
+    SignatureHeaders::parse(id, timestamp, value(WEBHOOK_SIGNATURE)?, unix_seconds(now), tolerance)
 }
 
-fn unix(now: SystemTime) -> i64 {
+fn unix_seconds(now: SystemTime) -> i64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Structured mode, one event. Parameters such as `charset` follow after a semicolon.
+/// Whether the content type is one CloudEvent in structured JSON, with or without parameters such as `charset`.
 fn is_cloud_event(parts: &Parts) -> bool {
     let Some(Ok(value)) = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
@@ -278,44 +286,46 @@ fn is_cloud_event(parts: &Parts) -> bool {
 }
 
 fn envelope(body: &[u8]) -> Result<Envelope, Refusal> {
-    // The body is signed, so its sender may be told what is wrong with it.
+    // The body is signed, so the sender may see the details of the error.
     serde_json::from_slice(body).map_err(|error| Refusal::Malformed(format!("not a CloudEvent: {error}")))
 }
 
-/// The event that a signed `GET` stands for, if it is for this task.
+/// The event of a signed `GET`, if the `GET` is addressed to this task.
 ///
-/// A `GET` has no body that says so, and its signature covers no header but the id. The id is derived from the broadcast,
-/// the task and the container: what the headers say of the first and the last must lead to it with this task.
-fn bound(parts: &Parts, identity: &Identity, id: &str, at: i64) -> Result<Envelope, Refusal> {
-    let Some(task) = identity.arn() else { return bare(id, at) };
+/// A `GET` has no body, and its signature covers only the delivery id and the timestamp. The delivery id is a hash of
+/// broadcast, task and container, so it must equal the hash of the two headers and the own task.
+fn signed_get(parts: &Parts, identity: &Identity, id: &str, timestamp: i64) -> Result<Envelope, Refusal> {
+    let Some(task) = identity.arn() else { return default_event(id, timestamp) };
     let value = |header: &'static str| {
         let value = parts.headers.get(header).and_then(|value| value.to_str().ok());
         value.ok_or_else(|| Refusal::Malformed(format!("header `{header}` is missing")))
     };
     let (broadcast, container) = (value(GET_BROADCAST)?, value(GET_CONTAINER)?);
-    let envelope = bare(broadcast, at)?;
+    let mut envelope = default_event(broadcast, timestamp)?;
     if DeliveryId::derive(envelope.event.id(), task, container).as_str() != id {
         return Err(Refusal::OtherTask);
     }
-    let (task, container, delivery) = (task.to_owned(), container.to_owned(), id.to_owned());
-    let audience = Audience { task, container, delivery, ..Audience::default() };
-    Ok(Envelope { audience, ..envelope })
+    envelope.audience = Audience::new(task, container);
+    id.clone_into(&mut envelope.audience.delivery);
+    Ok(envelope)
 }
 
-/// The event that a `GET` stands for: one of the default type, without data.
-fn bare(id: &str, at: i64) -> Result<Envelope, Refusal> {
-    let wrong = |error: &dyn fmt::Display| Refusal::Malformed(error.to_string());
-    let id = BroadcastId::try_from(id.to_owned()).map_err(|error| wrong(&error))?;
-    let time = OffsetDateTime::from_unix_timestamp(at).map_err(|error| wrong(&error))?;
-    let event = Draft::default().complete(&id, time).map_err(|error| wrong(&error))?;
-    Ok(Envelope { event, audience: Audience::default() })
+/// An event of the default type without data, which is what a `GET` means.
+fn default_event(id: &str, timestamp: i64) -> Result<Envelope, Refusal> {
+    let malformed = |error: &dyn fmt::Display| Refusal::Malformed(error.to_string());
+    let id: BroadcastId = id.parse().map_err(|error| malformed(&error))?;
+    let time = UNIX_EPOCH
+        .checked_add(Duration::from_secs(timestamp.unsigned_abs()))
+        .ok_or_else(|| Refusal::Malformed("the timestamp is too large".to_owned()))?;
+    let event = Draft::default().complete(&id, time).map_err(|error| malformed(&error))?;
+    Ok(Envelope::new(event, Audience::default()))
 }
 
-/// The notification of somebody who did not say who they are.
-fn unsigned(now: SystemTime) -> Result<Notification, Refusal> {
+/// The notification of an unsigned `GET`, with a new id.
+fn unsigned_get(now: SystemTime) -> Result<Notification, Refusal> {
     let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let (id, at) = (format!("get-{nanos}"), unix(now));
-    Ok(Notification::new(bare(&id, at)?, id, at))
+    let (id, timestamp) = (format!("get-{nanos}"), unix_seconds(now));
+    Ok(Notification::new(default_event(&id, timestamp)?, id, timestamp))
 }
 
 impl fmt::Debug for Receiver {
@@ -324,8 +334,8 @@ impl fmt::Debug for Receiver {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for ReceiverBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("ReceiverBuilder").field("identity", &self.identity).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request does not reach the handler, and what it is answered.
+//! Requests that do not reach the handler, and their responses.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use wire::signature::SignatureError;
 
-use crate::payload::Whole;
+use crate::payload::FullBody;
 
-/// What a sender that comes too early is asked to wait, in seconds.
+/// How long a sender should wait before the next attempt, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request does not reach the handler. Its text is the answer's body.
+/// Why a request does not reach the handler. The text is the body of the response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("only {0} is accepted here")]
+    #[error("only {0} is allowed")]
     Method(&'static str),
     #[error("the body must be application/cloudevents+json")]
     MediaType,
@@ -22,17 +22,17 @@ pub(crate) enum Refusal {
     Malformed(String),
     #[error(transparent)]
     Unauthentic(#[from] SignatureError),
-    #[error("the event is for another task")]
+    #[error("the event is addressed to another task")]
     OtherTask,
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
     #[error("the body did not arrive within {0:?}")]
     TooSlow(Duration),
-    #[error("the body broke off")]
-    BrokenOff,
-    #[error("handled before")]
+    #[error("the body ended early")]
+    Interrupted,
+    #[error("already handled")]
     Repeat,
-    #[error("this event is being handled")]
+    #[error("this delivery is being handled")]
     InProgress,
     #[error("busy")]
     Busy,
@@ -41,8 +41,8 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// What of it is in the outcome table of ecs-task-notifier: a request that would fail again is `rejected`, one that
-    /// came at a bad moment is tried again, and one for another task makes the notifier look where that task is.
+    /// The status of the response. It makes the notifier stop (4xx), try again later (408, 503), or look up the address
+    /// of the task again (421).
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -51,19 +51,19 @@ impl Refusal {
             Self::Unauthentic(_) => StatusCode::UNAUTHORIZED,
             Self::OtherTask => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow(_) | Self::BrokenOff => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow(_) | Self::Interrupted => StatusCode::REQUEST_TIMEOUT,
             Self::Repeat => StatusCode::OK,
-            // Not 410 when shutting down: the process may end without its task, and then the event is still due.
+            // Not 410 during shutdown: the task may outlive this process and must still receive the event.
             Self::InProgress | Self::Busy | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    pub(crate) fn response(&self) -> Response<Whole> {
-        let mut response = answer(self.status(), format!("{self}\n"));
+    pub(crate) fn response(&self) -> Response<FullBody> {
+        let mut response = respond(self.status(), format!("{self}\n"));
         let extra: Option<(HeaderName, HeaderValue)> = match self {
             Self::Method(allowed) => Some((ALLOW, HeaderValue::from_static(allowed))),
             _ => match self.status() {
-                // RFC 9110, section 15.5.2: a 401 names the scheme that it would accept.
+                // RFC 9110, section 15.5.2: a 401 must name an accepted scheme.
                 StatusCode::UNAUTHORIZED => {
                     Some((WWW_AUTHENTICATE, HeaderValue::from_static("Standard-Webhooks")))
                 }
@@ -76,9 +76,9 @@ impl Refusal {
     }
 }
 
-/// An answer with a line of text.
-pub(crate) fn answer(status: StatusCode, text: String) -> Response<Whole> {
-    let mut response = Response::new(Whole::from(text));
+/// A response with a line of text.
+pub(crate) fn respond(status: StatusCode, text: String) -> Response<FullBody> {
+    let mut response = Response::new(FullBody::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

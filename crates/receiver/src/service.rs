@@ -1,4 +1,4 @@
-//! The service that the layer makes: checks, answers, and runs the handler behind.
+//! The service of the layer: checks a request, responds, and runs the handler.
 
 use std::fmt::Display;
 use std::mem;
@@ -11,11 +11,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{debug, warn};
 
-use crate::payload::{ResponseBody, Whole};
-use crate::receiver::{Admitted, Answer, Receiver};
-use crate::refusal::answer;
+use crate::payload::{FullBody, ResponseBody};
+use crate::receiver::{Accepted, Receiver, ResponseMode};
+use crate::refusal::respond;
 
-/// The service that [`Receiver`] makes as a layer.
+/// The service that the layer [`Receiver`] puts around a handler.
 #[derive(Clone, Debug)]
 pub struct ReceiverService<S> {
     receiver: Receiver,
@@ -32,7 +32,7 @@ impl<S> Layer<S> for Receiver {
 
 impl<S, B, R> Service<Request<B>> for ReceiverService<S>
 where
-    S: Service<Request<Whole>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<FullBody>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Display + Send + 'static,
     R: Send + 'static,
@@ -48,27 +48,27 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The handler that is ready goes with this request, a clone of it stays for the next.
-        let spare = self.handler.clone();
-        let handler = mem::replace(&mut self.handler, spare);
+        // `poll_ready` prepared this handler, not a clone of it: use it for this request and keep a clone for the next.
+        let clone = self.handler.clone();
+        let handler = mem::replace(&mut self.handler, clone);
         let receiver = self.receiver.clone();
         Box::pin(async move {
-            let admitted = match receiver.admit(request).await {
-                Ok(admitted) => admitted,
+            let accepted = match receiver.accept(request).await {
+                Ok(accepted) => accepted,
                 Err(refusal) => {
-                    // Strangers cause this at will: nothing that a busy log would show.
-                    debug!(status = refusal.status().as_u16(), "Not handled: {refusal}");
+                    // At debug level, because unauthenticated requests could flood the log.
+                    debug!(status = refusal.status().as_u16(), "Refused a request: {refusal}");
                     return Ok(own(refusal.response()));
                 }
             };
-            let when = receiver.0.answer;
-            let handling = tokio::spawn(handle(receiver, handler, admitted));
-            match when {
-                Answer::AtOnce => Ok(own(answer(StatusCode::ACCEPTED, "accepted\n".to_owned()))),
-                Answer::AfterHandler => match handling.await {
+            let mode = receiver.0.response_mode;
+            let handling = tokio::spawn(handle(receiver, handler, accepted));
+            match mode {
+                ResponseMode::Immediate => Ok(own(respond(StatusCode::ACCEPTED, "accepted\n".to_owned()))),
+                ResponseMode::AfterHandler => match handling.await {
                     Ok(Some(result)) => result.map(|response| response.map(ResponseBody::of_handler)),
                     Ok(None) | Err(_) => {
-                        Ok(own(answer(StatusCode::INTERNAL_SERVER_ERROR, "the handler failed\n".to_owned())))
+                        Ok(own(respond(StatusCode::INTERNAL_SERVER_ERROR, "the handler failed\n".to_owned())))
                     }
                 },
             }
@@ -76,42 +76,42 @@ where
     }
 }
 
-fn own<R>(response: Response<Whole>) -> Response<ResponseBody<R>> {
+fn own<R>(response: Response<FullBody>) -> Response<ResponseBody<R>> {
     response.map(ResponseBody::own)
 }
 
-/// Runs the handler when its turn comes, and remembers how it went. `None` when it panicked.
+/// Runs the handler within the concurrency limit and records its result. Returns `None` if it panicked.
 async fn handle<S, R>(
     receiver: Receiver,
     mut handler: S,
-    admitted: Admitted,
+    accepted: Accepted,
 ) -> Option<Result<Response<R>, S::Error>>
 where
-    S: Service<Request<Whole>, Response = Response<R>> + Send + 'static,
+    S: Service<Request<FullBody>, Response = Response<R>> + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Display + Send + 'static,
     R: Send + 'static,
 {
-    let Admitted { notification, request, place, claimed } = admitted;
-    // Only a closed semaphore has no turns, and this one is never closed.
-    let _turn = place.turn().await;
-    // A task of its own, so that a panic ends here.
+    let Accepted { notification, request, slot, claimed } = accepted;
+    // Only a closed semaphore returns an error, and this one is never closed.
+    let _permit = slot.run_permit().await;
+    // In a separate task, to catch a panic.
     let result = tokio::spawn(async move { handler.call(request).await }).await.ok();
     let failure = match &result {
         Some(Ok(response)) if response.status().is_success() => None,
-        Some(Ok(response)) => Some(format!("it answered {}", response.status())),
+        Some(Ok(response)) => Some(format!("status {}", response.status())),
         Some(Err(error)) => Some(error.to_string()),
-        None => Some("it panicked".to_owned()),
+        None => Some("panicked".to_owned()),
     };
     let id = notification.delivery_id();
-    let seen = &receiver.0.seen;
+    let store = &receiver.0.dedup_store;
     if let Some(failure) = failure {
         warn!(delivery.id = id, "The handler failed for delivery {id}: {failure}");
         if claimed {
-            seen.release(id).await;
+            store.release(id).await;
         }
     } else if claimed {
-        seen.done(id).await;
+        store.done(id).await;
     }
     result
 }

@@ -1,4 +1,4 @@
-//! What the layer lets through, what it refuses, and with which answer.
+//! Which requests the layer accepts and refuses, and its responses.
 
 mod support;
 
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ecs_task_notifier_receiver::{GetPolicy, Identity, MemoryStore, Receiver};
 use http::{Method, StatusCode};
 use http_body_util::channel::Channel;
 use http_body_util::{Empty, Full};
 use proptest::prelude::*;
-use receiver::{Get, Identity, Memory};
-use support::{DeadLetter, Fault, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
+use support::{EventRequest, Fault, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
 use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::VerifyingKeys;
 use wire::{BroadcastId, DeliveryId};
 
 #[tokio::test]
-async fn a_true_event_is_accepted_and_reaches_the_handler_whole() {
+async fn an_authentic_event_is_accepted_and_reaches_the_handler_unchanged() {
     let bench = bench(builder());
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     let answer = bench.send(&sent).await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::ACCEPTED, "accepted"));
     bench.handled(1).await;
@@ -33,15 +33,15 @@ async fn a_true_event_is_accepted_and_reaches_the_handler_whole() {
 }
 
 #[tokio::test]
-async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
-    let ours = || DeadLetter::default().sign();
+async fn invalid_requests_are_refused() {
+    let ours = || EventRequest::default().sign();
     let body = |json: &str| sign(SECRET, "dlv_1", NOW, Method::POST, json.to_owned());
     let not_post = |method| Sent { method, ..ours() };
     let changed = Sent { body: Bytes::from_static(b"{}"), ..ours() };
     let cases: Vec<(Sent, u16, &str)> = vec![
-        (not_post(Method::GET), 405, "only POST is accepted here"),
-        (not_post(Method::PUT), 405, "only POST is accepted here"),
-        (not_post(Method::OPTIONS), 405, "only POST is accepted here"),
+        (not_post(Method::GET), 405, "only POST is allowed"),
+        (not_post(Method::PUT), 405, "only POST is allowed"),
+        (not_post(Method::OPTIONS), 405, "only POST is allowed"),
         (ours().without("content-type"), 415, "the body must be application/cloudevents+json"),
         (
             ours().with("content-type", "application/json"),
@@ -72,29 +72,29 @@ async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
         (ours().with(WEBHOOK_SIGNATURE, ""), 401, "no signature matches"),
         (changed, 401, "no signature matches"),
         (
-            DeadLetter { secret: OTHER_SECRET.into(), ..DeadLetter::default() }.sign(),
+            EventRequest { secret: OTHER_SECRET.into(), ..EventRequest::default() }.sign(),
             401,
             "no signature matches",
         ),
         (
-            DeadLetter { at: NOW - 301, ..DeadLetter::default() }.sign(),
+            EventRequest { at: NOW - 301, ..EventRequest::default() }.sign(),
             401,
-            "the request was signed 301 s ago, longer than allowed",
+            "the request was signed 301 s ago, which is longer than allowed",
         ),
         (
-            DeadLetter { at: NOW + 301, ..DeadLetter::default() }.sign(),
+            EventRequest { at: NOW + 301, ..EventRequest::default() }.sign(),
             401,
-            "the request was signed 301 s in the future, further than allowed",
+            "the request was signed 301 s in the future, which is further than allowed",
         ),
         (body("{"), 400, "not a CloudEvent: EOF while parsing an object at line 1 column 1"),
         (body("[]"), 400, "not a CloudEvent: invalid type: sequence, expected a map at line 1 column 0"),
         (body("{}"), 400, "not a CloudEvent: missing field `id`"),
         (body(r#"{"id":"b","ecstask":7}"#), 400, "not a CloudEvent: event member `ecstask` must be text"),
-        (body(r#"{"id":"b"}"#), 400, "the event names no task"),
+        (body(r#"{"id":"b"}"#), 400, "the event has no attribute `ecstask`"),
         (
-            DeadLetter { task: format!("{TASK}b"), ..DeadLetter::default() }.sign(),
+            EventRequest { task: format!("{TASK}b"), ..EventRequest::default() }.sign(),
             421,
-            "the event is for another task",
+            "the event is addressed to another task",
         ),
     ];
     let bench = bench(builder());
@@ -114,22 +114,22 @@ async fn whatever_is_not_ours_now_and_for_this_task_is_refused() {
 #[tokio::test]
 async fn a_replay_is_answered_and_not_handled_again() {
     let bench = bench(builder());
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     assert_eq!(bench.send(&sent).await.status, StatusCode::ACCEPTED);
     bench.handled(1).await;
     for _ in 0..3 {
         let answer = bench.send(&sent).await;
-        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "handled before"));
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "already handled"));
     }
-    let later_attempt = DeadLetter { at: NOW - 60, ..DeadLetter::default() }.sign();
+    let later_attempt = EventRequest { at: NOW - 60, ..EventRequest::default() }.sign();
     assert_eq!(bench.send(&later_attempt).await.status, StatusCode::OK);
     bench.handled(1).await;
 }
 
 #[tokio::test]
-async fn of_many_equal_requests_at_once_one_is_handled() {
+async fn one_of_many_concurrent_repeats_is_handled() {
     let bench = Arc::new(bench(builder()));
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     let all = (0..50).map(|_| {
         let (bench, sent) = (Arc::clone(&bench), sent.clone());
         tokio::spawn(async move { bench.send(&sent).await.status })
@@ -147,7 +147,7 @@ async fn a_handler_that_failed_is_called_again() {
     for fault in [Fault::Error, Fault::Panic] {
         let bench = bench(builder());
         bench.notes.fail.lock().unwrap().push(fault);
-        let sent = DeadLetter::default().sign();
+        let sent = EventRequest::default().sign();
         for count in [1, 2] {
             assert_eq!(bench.send(&sent).await.status, StatusCode::ACCEPTED);
             bench.handled(count).await;
@@ -157,12 +157,12 @@ async fn a_handler_that_failed_is_called_again() {
 }
 
 #[tokio::test]
-async fn by_choice_the_answer_is_the_handlers_own() {
-    let bench = bench(builder().answer_after_handler());
+async fn the_response_can_be_the_handlers() {
+    let bench = bench(builder().respond_after_handler());
     bench.notes.fail.lock().unwrap().extend([Fault::Panic, Fault::Error]);
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     for (status, text) in
-        [(500, "no such cache"), (500, "the handler failed"), (200, ""), (200, "handled before")]
+        [(500, "no such cache"), (500, "the handler failed"), (200, ""), (200, "already handled")]
     {
         let answer = bench.send(&sent).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (status, text));
@@ -171,14 +171,14 @@ async fn by_choice_the_answer_is_the_handlers_own() {
 }
 
 #[tokio::test]
-async fn a_handler_ends_although_its_sender_hung_up_and_an_impatient_one_is_put_off() {
-    let bench = Arc::new(bench(builder().answer_after_handler()));
+async fn a_handler_finishes_after_its_sender_disconnects_and_a_concurrent_repeat_gets_503() {
+    let bench = Arc::new(bench(builder().respond_after_handler()));
     let gate = bench.notes.shut();
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     let hanging_up = tokio::time::timeout(Duration::from_millis(50), bench.send(&sent)).await;
     assert!(hanging_up.is_err());
     let answer = bench.send(&sent).await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "this event is being handled"));
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "this delivery is being handled"));
     assert_eq!(answer.headers["retry-after"], "1");
     gate.add_permits(1);
     bench.handled(1).await;
@@ -186,10 +186,10 @@ async fn a_handler_ends_although_its_sender_hung_up_and_an_impatient_one_is_put_
 }
 
 #[tokio::test]
-async fn more_than_there_is_room_for_is_put_off_and_forgotten() {
+async fn events_beyond_the_queue_get_503_and_can_be_sent_again() {
     let bench = bench(builder().concurrency(1).waiting_max(1));
     let gate = bench.notes.shut();
-    let send = async |id: &str| bench.send(&DeadLetter::of(id).sign()).await;
+    let send = async |id: &str| bench.send(&EventRequest::of(id).sign()).await;
     assert_eq!(send("1").await.status, StatusCode::ACCEPTED);
     assert_eq!(send("2").await.status, StatusCode::ACCEPTED);
     let answer = send("3").await;
@@ -202,24 +202,24 @@ async fn more_than_there_is_room_for_is_put_off_and_forgotten() {
 }
 
 #[tokio::test]
-async fn when_ids_would_have_to_be_forgotten_too_early_events_are_put_off() {
-    let window = Duration::from_mins(10);
-    let bench = bench(builder().seen(Arc::new(Memory::new(2, window, window))));
+async fn events_get_503_while_the_dedup_store_is_full() {
+    let window = Duration::from_secs(600);
+    let bench = bench(builder().dedup_store(Arc::new(MemoryStore::new(2, window, window))));
     for id in ["1", "2"] {
-        assert_eq!(bench.send(&DeadLetter::of(id).sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&EventRequest::of(id).sign()).await.status, StatusCode::ACCEPTED);
     }
-    assert_eq!(bench.send(&DeadLetter::of("3").sign()).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(bench.send(&EventRequest::of("3").sign()).await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
-async fn draining_waits_for_what_was_accepted_and_refuses_the_rest() {
+async fn draining_waits_for_accepted_events_and_refuses_new_ones() {
     let bench = Arc::new(bench(builder().concurrency(2)));
     let gate = bench.notes.shut();
     for id in ["1", "2", "3"] {
-        assert_eq!(bench.send(&DeadLetter::of(id).sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&EventRequest::of(id).sign()).await.status, StatusCode::ACCEPTED);
     }
     assert_eq!(bench.receiver.drain(Duration::from_millis(20)).await, 3);
-    let answer = bench.send(&DeadLetter::of("4").sign()).await;
+    let answer = bench.send(&EventRequest::of("4").sign()).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (503, "shutting down"));
     assert_eq!(answer.headers["retry-after"], "1");
     gate.add_permits(3);
@@ -228,7 +228,7 @@ async fn draining_waits_for_what_was_accepted_and_refuses_the_rest() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_whether_or_not_it_says_so() {
+async fn a_too_large_body_is_refused_with_or_without_its_length() {
     let bench = bench(builder().body_bytes_max(1000));
     let sent = sign(SECRET, "dlv_1", NOW, Method::POST, vec![b' '; 1001]);
     let declared = bench.send(&sent).await;
@@ -250,9 +250,9 @@ async fn a_body_that_is_too_large_is_refused_whether_or_not_it_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_ends_costs_its_limit_of_time_and_gives_its_room_back() {
+async fn an_endless_body_times_out_and_frees_its_memory() {
     let bench = Arc::new(bench(builder().memory_bytes_max(2000)));
-    let sent = DeadLetter::default().sign();
+    let sent = EventRequest::default().sign();
     let (mut sender, body) = Channel::<Bytes>::new(1);
     let slow = tokio::spawn({
         let (bench, request) = (Arc::clone(&bench), sent.request(body));
@@ -268,21 +268,23 @@ async fn a_body_that_never_ends_costs_its_limit_of_time_and_gives_its_room_back(
 }
 
 #[tokio::test]
-async fn a_bare_get_is_allowed_only_by_choice() {
+async fn a_get_is_handled_by_the_policy() {
     let signed = get(TASK);
     let forged = signed.clone().with(WEBHOOK_SIGNATURE, "v1,AAAA");
     let bare = Sent { headers: std::collections::BTreeMap::new(), ..signed.clone() };
-    for (get, expected) in
-        [(Get::Refuse, [405, 405, 405]), (Get::Signed, [202, 401, 400]), (Get::Unsigned, [202, 202, 202])]
-    {
-        let bench = bench(builder().get(get));
+    for (policy, expected) in [
+        (GetPolicy::Refuse, [405, 405, 405]),
+        (GetPolicy::Signed, [202, 401, 400]),
+        (GetPolicy::Unsigned, [202, 202, 202]),
+    ] {
+        let bench = bench(builder().get_policy(policy));
         for (sent, status) in [&signed, &forged, &bare].into_iter().zip(expected) {
             let answer = bench.call(sent.request(Empty::<Bytes>::new())).await;
-            assert_eq!(answer.status.as_u16(), status, "{get:?} {sent:?}");
+            assert_eq!(answer.status.as_u16(), status, "{policy:?} {sent:?}");
         }
-        assert_eq!(bench.send(&DeadLetter::default().sign()).await.status, StatusCode::ACCEPTED);
+        assert_eq!(bench.send(&EventRequest::default().sign()).await.status, StatusCode::ACCEPTED);
     }
-    let bench = bench(builder().get(Get::Signed));
+    let bench = bench(builder().get_policy(GetPolicy::Signed));
     bench.send(&signed).await;
     assert_eq!(bench.send(&signed).await.status, StatusCode::OK);
     bench.handled(1).await;
@@ -301,8 +303,8 @@ fn get(task: &str) -> Sent {
 }
 
 #[tokio::test]
-async fn a_signed_get_for_another_task_is_refused_whatever_its_headers_say() {
-    let bench = bench(builder().get(Get::Signed));
+async fn a_signed_get_for_another_task_is_refused_with_any_headers() {
+    let bench = bench(builder().get_policy(GetPolicy::Signed));
     for (sent, status) in [
         (get("arn:aws:ecs:eu-west-1:111122223333:task/prod/b"), 421),
         (get(TASK).with(GET_BROADCAST, "b-2"), 421),
@@ -326,8 +328,9 @@ async fn keys_rotate_under_load_without_a_refused_event() {
         let bench = Arc::clone(&bench);
         tokio::spawn(async move {
             for n in 0..200 {
-                let letter = DeadLetter { secret: secret.clone(), ..DeadLetter::of(format!("{step}-{n}")) };
-                assert_eq!(bench.send(&letter.sign()).await.status, StatusCode::ACCEPTED);
+                let event =
+                    EventRequest { secret: secret.clone(), ..EventRequest::of(format!("{step}-{n}")) };
+                assert_eq!(bench.send(&event.sign()).await.status, StatusCode::ACCEPTED);
             }
         })
     };
@@ -340,22 +343,21 @@ async fn keys_rotate_under_load_without_a_refused_event() {
     two.await.unwrap();
     bench.receiver.replace_keys(keys(OTHER_SECRET));
     new.await.unwrap();
-    let stale = DeadLetter { secret: SECRET.to_owned(), ..DeadLetter::of("stale") };
+    let stale = EventRequest { secret: SECRET.to_owned(), ..EventRequest::of("stale") };
     assert_eq!(bench.send(&stale.sign()).await.status, StatusCode::UNAUTHORIZED);
     bench.handled(600).await;
 }
 
 #[tokio::test]
 async fn outside_ecs_events_for_any_task_can_be_accepted() {
-    let receiver = receiver::Receiver::builder(VerifyingKeys::parse(SECRET).unwrap(), Identity::unchecked());
+    let receiver = Receiver::builder(VerifyingKeys::parse(SECRET).unwrap(), Identity::unchecked());
     let bench = bench(receiver.clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs())));
-    let answer =
-        bench.send(&DeadLetter { task: "arn:whichever".into(), ..DeadLetter::default() }.sign()).await;
+    let answer = bench.send(&EventRequest { task: "arn:any".into(), ..EventRequest::default() }.sign()).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
 }
 
 #[test]
-fn nothing_tells_the_keys() {
+fn debug_never_shows_the_keys() {
     let shown = format!("{:?} {:?}", bench(builder()).receiver, builder());
     assert!(!shown.contains("MfKQ") && shown.contains(TASK), "{shown}");
 }
@@ -363,9 +365,9 @@ fn nothing_tells_the_keys() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Whatever a stranger sends, the handler is not called and the process lives.
+    /// No unauthenticated request calls the handler or crashes the process.
     #[test]
-    fn no_request_of_a_stranger_is_handled(
+    fn no_unauthenticated_request_is_handled(
         method in "GET|POST|PUT|[A-Z]{1,8}",
         headers in proptest::collection::vec(
             ("webhook-id|webhook-timestamp|webhook-signature|content-type|[a-z-]{1,12}", "[ -~]{0,60}"), 0..8),
@@ -373,7 +375,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let bench = bench(builder().get(Get::Signed));
+            let bench = bench(builder().get_policy(GetPolicy::Signed));
             let mut request = http::Request::builder().method(method.as_str());
             for (name, value) in &headers {
                 request = request.header(name.as_str(), value);

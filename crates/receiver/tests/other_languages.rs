@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::Method;
-use support::{DeadLetter, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
+use support::{EventRequest, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -96,19 +96,23 @@ impl Running {
 
     async fn judge(&self) {
         let now = unix_now();
-        let ours = |broadcast: &str| DeadLetter { at: now, ..DeadLetter::of(broadcast) };
+        let ours = |broadcast: &str| EventRequest { at: now, ..EventRequest::of(broadcast) };
         let good = ours("1").sign();
         assert_eq!(self.send(&good).await, 202);
         assert_eq!(self.send(&good).await, 200, "a replay");
-        assert_eq!(self.send(&DeadLetter { at: now - 2, ..ours("1") }.sign()).await, 200, "a later attempt");
-        let rotated = DeadLetter { secret: format!("{OTHER_SECRET} {SECRET}"), ..ours("2") };
+        assert_eq!(
+            self.send(&EventRequest { at: now - 2, ..ours("1") }.sign()).await,
+            200,
+            "a later attempt"
+        );
+        let rotated = EventRequest { secret: format!("{OTHER_SECRET} {SECRET}"), ..ours("2") };
         assert_eq!(self.send(&rotated.sign()).await, 202, "two signatures");
 
         let unknown = "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB".to_owned();
-        assert_eq!(self.send(&DeadLetter { secret: unknown, ..ours("3") }.sign()).await, 401, "a forgery");
-        assert_eq!(self.send(&DeadLetter { at: now - 400, ..ours("3") }.sign()).await, 401, "an old one");
+        assert_eq!(self.send(&EventRequest { secret: unknown, ..ours("3") }.sign()).await, 401, "a forgery");
+        assert_eq!(self.send(&EventRequest { at: now - 400, ..ours("3") }.sign()).await, 401, "an old one");
         assert_eq!(
-            self.send(&DeadLetter { at: now + 400, ..ours("3") }.sign()).await,
+            self.send(&EventRequest { at: now + 400, ..ours("3") }.sign()).await,
             401,
             "one of tomorrow"
         );
@@ -118,7 +122,7 @@ impl Running {
             assert_eq!(self.send(&ours("3").sign().with(header, value)).await, 401, "{header}: {value}");
         }
         assert_eq!(self.send(&ours("3").sign().without(WEBHOOK_SIGNATURE)).await, 401);
-        let elsewhere = DeadLetter { task: format!("{TASK}b"), ..ours("3") };
+        let elsewhere = EventRequest { task: format!("{TASK}b"), ..ours("3") };
         assert_eq!(self.send(&elsewhere.sign()).await, 421, "another task's");
         assert_eq!(self.send(&ours("3").sign().with("content-type", "text/plain")).await, 415);
         assert_eq!(self.send(&Sent { method: Method::GET, ..ours("3").sign() }).await, 405);

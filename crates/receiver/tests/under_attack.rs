@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::post;
-use receiver::{Notification, Receiver};
-use support::{DeadLetter, Notes, OTHER_SECRET, Sent, builder, sign, system_clock, unix_now};
+use ecs_task_notifier_receiver::{Notification, Receiver};
+use support::{EventRequest, Notes, OTHER_SECRET, Sent, builder, sign, system_clock, unix_now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -107,15 +107,15 @@ async fn nothing_of_a_stranger_gets_through_and_memory_is_bounded() {
     let started = Instant::now();
 
     let forged =
-        DeadLetter { at: unix_now(), secret: OTHER_SECRET.to_owned(), ..DeadLetter::default() }.sign();
+        EventRequest { at: unix_now(), secret: OTHER_SECRET.to_owned(), ..EventRequest::default() }.sign();
     assert_eq!(storm(address, 5_000, |_| forged.clone()).await, [(401, 5_000)]);
 
-    let ours = DeadLetter { at: unix_now(), ..DeadLetter::of("once") }.sign();
+    let ours = EventRequest { at: unix_now(), ..EventRequest::of("once") }.sign();
     assert_eq!(send(address, &ours).await, 202);
     assert_eq!(storm(address, 2_000, |_| ours.clone()).await, [(200, 2_000)]);
 
     let misdirected =
-        DeadLetter { at: unix_now(), task: "arn:other".to_owned(), ..DeadLetter::default() }.sign();
+        EventRequest { at: unix_now(), task: "arn:other".to_owned(), ..EventRequest::default() }.sign();
     assert_eq!(storm(address, 1_000, |_| misdirected.clone()).await, [(421, 1_000)]);
 
     let huge = sign(OTHER_SECRET, "dlv_huge", unix_now(), http::Method::POST, vec![b'x'; 2 * 1024 * 1024]);
@@ -144,7 +144,7 @@ async fn nothing_of_a_stranger_gets_through_and_memory_is_bounded() {
     // And now ours again, each of them.
     let at = unix_now();
     let accepted =
-        storm(address, 500, |n| DeadLetter { at, ..DeadLetter::of(format!("after-{n}")) }.sign()).await;
+        storm(address, 500, |n| EventRequest { at, ..EventRequest::of(format!("after-{n}")) }.sign()).await;
     assert_eq!(accepted, [(202, 500)]);
     assert_eq!(target.receiver.drain(Duration::from_secs(10)).await, 0);
     assert_eq!(target.notes.count(), 501);
@@ -175,7 +175,8 @@ async fn a_trickle_does_not_keep_true_events_out() {
     let at = unix_now();
     let started = Instant::now();
     let accepted =
-        storm(target.address, 100, |n| DeadLetter { at, ..DeadLetter::of(format!("b-{n}")) }.sign()).await;
+        storm(target.address, 100, |n| EventRequest { at, ..EventRequest::of(format!("b-{n}")) }.sign())
+            .await;
     assert_eq!(accepted, [(202, 100)]);
     println!("100 true events in {:?} beside 200 connections that trickle", started.elapsed());
     for stream in hanging {

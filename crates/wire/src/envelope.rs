@@ -1,6 +1,7 @@
-//! The body of the request that one task receives: the event, and whom it is for.
+//! The body of the request to one task: the event and its recipient.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
@@ -10,33 +11,64 @@ use serde_json::value::RawValue;
 use crate::event::{AUDIENCE, Draft, Event, ReadError, text};
 use crate::id::{BroadcastId, DeliveryId};
 
-/// Whom one delivery is for. Each field is an extension attribute of the CloudEvent, so a signature of the body covers
-/// it: what was signed for one task is worth nothing at another.
+/// The recipient of one delivery.
+///
+/// Each field is an extension attribute of the CloudEvent, so the signature of the body covers it: a request that was
+/// signed for one task is not valid for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Audience {
     /// `ecstask`: ARN of the task.
     pub task: String,
     /// `ecscontainer`: name of the container; empty when unknown.
     pub container: String,
-    /// `ecsservice`: the task's service or group; empty when unknown.
+    /// `ecsservice`: service or group of the task; empty when unknown.
     pub service: String,
     /// `ecscluster`: name or ARN of the cluster; empty when unknown.
     pub cluster: String,
-    /// `deliveryid`: the same over all attempts.
+    /// `deliveryid`: the same in all attempts.
     pub delivery: String,
 }
 
+impl Audience {
+    /// The container with this name in the task with this ARN. The other fields are empty.
+    #[must_use]
+    pub fn new(task: impl Into<String>, container: impl Into<String>) -> Self {
+        Self { task: task.into(), container: container.into(), ..Self::default() }
+    }
+}
+
 /// One event for one container of one task: a CloudEvent 1.0.2 in structured JSON.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use ecs_task_notifier_wire::{Audience, Draft, Envelope};
+///
+/// let event = Draft::new("com.example.cache.clear").complete(&"b-1".parse()?, SystemTime::UNIX_EPOCH)?;
+/// let mut envelope = Envelope::new(event, Audience::new("arn:aws:ecs:eu-west-1:1:task/prod/a", "web"));
+/// envelope.audience.delivery = envelope.delivery_id().to_string();
+/// let body = serde_json::to_string(&envelope)?;
+/// assert_eq!(serde_json::from_str::<Envelope>(&body)?, envelope);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Envelope {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// Whom it is told.
+    /// The recipient.
     pub audience: Audience,
 }
 
 impl Envelope {
-    /// The id of this delivery.
+    /// An event for this recipient.
+    #[must_use]
+    pub fn new(event: Event, audience: Audience) -> Self {
+        Self { event, audience }
+    }
+
+    /// Derives the id of this delivery from event, task and container.
     #[must_use]
     pub fn delivery_id(&self) -> DeliveryId {
         DeliveryId::derive(self.event.id(), &self.audience.task, &self.audience.container)
@@ -48,7 +80,7 @@ impl Serialize for Envelope {
         let mut map = serializer.serialize_map(None)?;
         let Audience { task, container, service, cluster, delivery } = &self.audience;
         for (name, value) in AUDIENCE.iter().zip([delivery, cluster, container, service, task]) {
-            // CloudEvents knows no empty attribute.
+            // An attribute of a CloudEvent must not be empty.
             if !value.is_empty() {
                 map.serialize_entry(name, value)?;
             }
@@ -75,7 +107,7 @@ impl<'de> Deserialize<'de> for Envelope {
         let draft = Draft::read(members).map_err(D::Error::custom)?;
         let id = draft.id.clone().ok_or_else(|| D::Error::missing_field("id"))?;
         let id = BroadcastId::try_from(id).map_err(D::Error::custom)?;
-        let event = draft.complete(&id, time::OffsetDateTime::UNIX_EPOCH).map_err(D::Error::custom)?;
+        let event = draft.complete(&id, SystemTime::UNIX_EPOCH).map_err(D::Error::custom)?;
         Ok(Self { event, audience })
     }
 }
@@ -85,13 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_is_a_cloud_event_that_names_its_task() {
+    fn the_body_is_a_cloud_event_that_names_the_task() {
         let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
         let event = Draft { id: Some("b-1".into()), ..Draft::default() }
-            .complete(&id, time::OffsetDateTime::UNIX_EPOCH)
+            .complete(&id, SystemTime::UNIX_EPOCH)
             .unwrap();
-        let audience = Audience { task: "arn:task".into(), container: "web".into(), ..Audience::default() };
-        let mut envelope = Envelope { event, audience };
+        let mut envelope = Envelope::new(event, Audience::new("arn:task", "web"));
         envelope.audience.delivery = envelope.delivery_id().to_string();
         let json = serde_json::to_string(&envelope).unwrap();
         assert_eq!(

@@ -1,57 +1,57 @@
 //! The event that a broadcast carries: a CloudEvent 1.0.2 in JSON.
 //!
-//! Whoever asks for a broadcast may leave most of it out ([`Draft`]); from the first stage on it is whole
-//! ([`Event`]). `data` keeps its bytes from the sender to the task: it is never parsed into numbers that could lose
-//! digits, nor written anew.
+//! The sender of a broadcast may omit every attribute ([`Draft`]). The first stage completes the event ([`Event`]).
+//! `data` keeps its exact bytes from the sender to the task, so numbers lose no digits.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::id::{BroadcastId, IdError};
+use crate::rfc3339;
 
-/// The `type` of an event whose sender named none.
+/// The `type` of an event whose sender set none.
 pub const TYPE_DEFAULT: &str = "com.ecs-task-notifier.notify";
-/// The `source` of an event whose sender named none.
+/// The `source` of an event whose sender set none.
 pub const SOURCE_DEFAULT: &str = "ecs-task-notifier";
-/// The most bytes of one attribute's text.
+/// The maximum length of an attribute's text in bytes.
 pub const ATTRIBUTE_BYTES_MAX: usize = 2048;
-/// The most bytes of a whole event as JSON: what an SQS message holds, less room for what is said of one task.
+/// The maximum size of an event as JSON in bytes: an SQS message, less room for the fields of one task.
 pub const EVENT_BYTES_MAX: usize = crate::MESSAGE_BYTES_MAX - 64 * 1024;
-/// The most characters of a name that an error repeats.
+/// How many characters of a name an error repeats.
 const SHOWN_CHARS_MAX: usize = 80;
-/// Attributes that say whom an event is for: only the notifier sets them.
+/// The attributes of the recipient, which only the notifier may set.
 pub(crate) const AUDIENCE: [&str; 5] = ["deliveryid", "ecscluster", "ecscontainer", "ecsservice", "ecstask"];
 
-/// What is wrong with an event.
+/// Why an event is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EventError {
-    /// The `id` cannot be an id.
+    /// The `id` is not a valid id.
     #[error("event attribute `id`: {0}")]
     Id(#[from] IdError),
-    /// An attribute's value breaks its rule.
+    /// An attribute is invalid.
     #[error("event attribute `{name}` {rule}")]
     Attribute {
-        /// The attribute.
+        /// The name of the attribute.
         name: String,
-        /// What it must be, as the end of a sentence.
+        /// The rule that it breaks, as the end of a sentence.
         rule: &'static str,
     },
-    /// The whole event would not fit into the message for a task.
-    #[error("the event has {bytes} bytes of JSON, but at most {max} reach a task", max = EVENT_BYTES_MAX)]
+    /// The event would not fit into the message for a task.
+    #[error("the event has {bytes} bytes of JSON, but at most {max} are allowed", max = EVENT_BYTES_MAX)]
     TooLarge {
-        /// The size of the event.
+        /// The size of the event in bytes.
         bytes: usize,
     },
 }
 
-/// The payload of an event, exactly as its sender wrote it.
+/// The payload of an event: JSON text, exactly as the sender wrote it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Data(Box<RawValue>);
@@ -63,11 +63,11 @@ impl Data {
         self.0.get()
     }
 
-    /// Takes JSON text as a payload.
+    /// Uses this JSON text as the payload.
     ///
     /// # Errors
     ///
-    /// When the text is not one JSON value.
+    /// Fails if the text is not one JSON value.
     pub fn from_json(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(Self)
     }
@@ -79,42 +79,55 @@ impl PartialEq for Data {
     }
 }
 
-/// The value of an extension attribute. CloudEvents knows more types; in JSON all of them are one of these.
+/// The value of an extension attribute. In JSON, every type of CloudEvents is one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Extension {
     /// `true` or `false`.
     Boolean(bool),
-    /// A whole number of 32 bits.
+    /// A 32-bit integer.
     Integer(i32),
     /// Any other value.
     Text(String),
 }
 
-/// An event as its sender wrote it: everything may be missing.
+/// An event as its sender wrote it. Every attribute is optional.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use ecs_task_notifier_wire::Draft;
+///
+/// let mut draft = Draft::new("com.example.cache.clear");
+/// draft.subject = Some("prices".to_owned());
+/// let event = draft.complete(&"release-42".parse()?, SystemTime::UNIX_EPOCH)?;
+/// assert_eq!((event.id().as_str(), event.time()), ("release-42", "1970-01-01T00:00:00Z"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Draft {
-    /// Tells this event from every other one; becomes the broadcast's id.
+    /// The unique id of the event, which becomes the id of the broadcast.
     pub id: Option<String>,
-    /// What happened where, as a URI reference.
+    /// `source`: where the event happened, as a URI reference.
     pub source: Option<String>,
-    /// What kind of thing happened.
+    /// `type`: the kind of event, for example `com.example.cache.clear`.
     pub kind: Option<String>,
-    /// When, in RFC 3339.
+    /// When the event happened, in RFC 3339.
     pub time: Option<String>,
-    /// What it happened to.
+    /// What the event is about, within its source.
     pub subject: Option<String>,
-    /// The media type of `data`; without it, JSON.
+    /// The media type of `data`. Default: JSON.
     pub datacontenttype: Option<String>,
     /// The schema of `data`, as a URI.
     pub dataschema: Option<String>,
     /// The payload.
     pub data: Option<Data>,
-    /// Every other attribute.
+    /// All other attributes.
     pub extensions: BTreeMap<String, Extension>,
 }
 
-/// A whole event: valid, with an id, a source, a type and a time.
+/// A complete and valid event, with an id, a source, a type and a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     id: BroadcastId,
@@ -125,26 +138,36 @@ pub struct Event {
 }
 
 impl Draft {
-    /// The whole event: what the sender left out is taken from `id`, `time` and the defaults.
+    /// A draft of this type, without any other attribute.
+    #[must_use]
+    pub fn new(kind: impl Into<String>) -> Self {
+        Self { kind: Some(kind.into()), ..Self::default() }
+    }
+
+    /// Completes the event: missing attributes come from `id`, `time` and the defaults.
     ///
-    /// The caller passes what stays the same when the same message is handled again, so that a repeat is a repeat.
+    /// `id` and `time` must be the same each time a message is handled, so that a repeat produces the same event.
     ///
     /// # Errors
     ///
-    /// The first attribute that breaks a rule of CloudEvents or of this contract.
-    pub fn complete(mut self, id: &BroadcastId, time: OffsetDateTime) -> Result<Event, EventError> {
+    /// Returns the first attribute that breaks a rule of CloudEvents or of this contract.
+    pub fn complete(mut self, id: &BroadcastId, time: impl Into<SystemTime>) -> Result<Event, EventError> {
         let id = self.id.take().map(BroadcastId::try_from).transpose()?.unwrap_or_else(|| id.clone());
         let source = self.source.take().unwrap_or_else(|| SOURCE_DEFAULT.to_owned());
         let kind = self.kind.take().unwrap_or_else(|| TYPE_DEFAULT.to_owned());
         let time = match self.time.take() {
-            Some(text) if OffsetDateTime::parse(&text, &Rfc3339).is_ok() => text,
-            Some(_) => return Err(wrong("time", "must be a time as in RFC 3339, 2026-11-24T09:30:00Z")),
-            None => time.format(&Rfc3339).map_err(|_| wrong("time", "is outside the years 0 to 9999"))?,
+            Some(text) if rfc3339::is_timestamp(&text) => text,
+            Some(_) => {
+                return Err(wrong("time", "must be a time in RFC 3339, for example 2026-11-24T09:30:00Z"));
+            }
+            None => {
+                rfc3339::format(time.into()).ok_or_else(|| wrong("time", "is outside the years 0 to 9999"))?
+            }
         };
         let text = |name: &str, value: &str, legal: fn(char) -> bool| match value {
             "" => Err(wrong(name, "must not be empty")),
             _ if value.len() > ATTRIBUTE_BYTES_MAX => Err(wrong(name, "is longer than 2048 bytes")),
-            _ if !value.chars().all(legal) => Err(wrong(name, "has a character that is not allowed there")),
+            _ if !value.chars().all(legal) => Err(wrong(name, "contains a character that is not allowed")),
             _ => Ok(()),
         };
         text("source", &source, |c| c.is_ascii_graphic())?;
@@ -171,31 +194,31 @@ impl Draft {
 }
 
 impl Event {
-    /// The event's id, which is the broadcast's.
+    /// The id of the event, which is also the id of the broadcast.
     #[must_use]
     pub fn id(&self) -> &BroadcastId {
         &self.id
     }
 
-    /// What happened where.
+    /// `source`: where the event happened.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What kind of thing happened.
+    /// `type`: the kind of event.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// When, in RFC 3339.
+    /// When the event happened, in RFC 3339.
     #[must_use]
     pub fn time(&self) -> &str {
         &self.time
     }
 
-    /// What it happened to.
+    /// What the event is about, within its source.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.rest.subject.as_deref()
@@ -207,13 +230,13 @@ impl Event {
         self.rest.data.as_ref()
     }
 
-    /// The attributes that CloudEvents does not define.
+    /// The extension attributes: all that CloudEvents does not define.
     #[must_use]
     pub fn extensions(&self) -> &BTreeMap<String, Extension> {
         &self.rest.extensions
     }
 
-    /// Writes the event's members into a JSON object that more members may follow.
+    /// Writes the members of the event into a JSON object. The caller may add more members.
     pub(crate) fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("specversion", "1.0")?;
         map.serialize_entry("id", self.id.as_str())?;
@@ -225,7 +248,7 @@ impl Event {
 }
 
 impl From<Event> for Draft {
-    /// The event as somebody may send it again, with nothing left out.
+    /// A draft with all attributes of the event, to send it again.
     fn from(Event { id, source, kind, time, rest }: Event) -> Self {
         Self { id: Some(id.into()), source: Some(source), kind: Some(kind), time: Some(time), ..rest }
     }
@@ -252,12 +275,11 @@ impl Draft {
         self.data.as_ref().map_or(Ok(()), |data| map.serialize_entry("data", data))
     }
 
-    /// Takes the members of a JSON object apart.
+    /// Reads a draft from the members of a JSON object.
     pub(crate) fn read(mut members: BTreeMap<String, Box<RawValue>>) -> Result<Self, ReadError> {
-        if let Some(version) = text(&mut members, "specversion")?
-            && version != "1.0"
-        {
-            return Err(ReadError::Version(shown(&version)));
+        match text(&mut members, "specversion")?.as_deref() {
+            None | Some("1.0") => {}
+            Some(other) => return Err(ReadError::Version(shown(other))),
         }
         if members.contains_key("data_base64") {
             return Err(ReadError::Binary);
@@ -273,7 +295,7 @@ impl Draft {
             data: members.remove("data").map(Data),
             extensions: BTreeMap::new(),
         };
-        // `null` is how some writers say that an attribute is not there.
+        // Some writers set a missing attribute to `null`.
         members.retain(|_, value| value.get() != "null");
         let extensions = members
             .into_iter()
@@ -296,11 +318,11 @@ pub(crate) enum ReadError {
     Member { name: String, expected: &'static str },
     #[error("event member `specversion` must be `1.0`, not `{0}`")]
     Version(String),
-    #[error("event member `data_base64` is not supported: put the text into `data`")]
+    #[error("event member `data_base64` is not supported; use `data`")]
     Binary,
 }
 
-/// Takes the member out of the object; `null` is the same as not there.
+/// Removes the member from the object and returns its text. `null` counts as missing.
 pub(crate) fn text(
     members: &mut BTreeMap<String, Box<RawValue>>,
     name: &str,
@@ -315,12 +337,12 @@ fn wrong(name: &str, rule: &'static str) -> EventError {
     EventError::Attribute { name: shown(name), rule }
 }
 
-/// A text from outside as an error may repeat it: printable, and not longer than a line.
+/// Escapes and shortens untrusted text for an error message.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
-/// The rule of CloudEvents 1.0.2 for attribute names, and that nobody but the notifier says whom an event is for.
+/// Checks an attribute name by the rules of CloudEvents 1.0.2. The attributes of the recipient are reserved.
 fn check_name(name: &str) -> Result<(), EventError> {
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
         return Err(wrong(name, "must have a name of lower-case letters and digits"));
@@ -329,7 +351,7 @@ fn check_name(name: &str) -> Result<(), EventError> {
         return Err(wrong(name, "has a name of more than 64 characters"));
     }
     if AUDIENCE.contains(&name) {
-        return Err(wrong(name, "is set by the notifier itself"));
+        return Err(wrong(name, "is reserved: the notifier sets it"));
     }
     Ok(())
 }
@@ -356,7 +378,7 @@ impl<'de> Deserialize<'de> for Event {
             return Err(D::Error::missing_field("time"));
         }
         let id = BroadcastId::try_from(id).map_err(D::Error::custom)?;
-        draft.complete(&id, OffsetDateTime::UNIX_EPOCH).map_err(D::Error::custom)
+        draft.complete(&id, SystemTime::UNIX_EPOCH).map_err(D::Error::custom)
     }
 }
 

@@ -1,36 +1,46 @@
-//! The ids that make a repeat recognisable.
+//! The ids of broadcasts, of their parts, and of deliveries.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Why a text is not an id.
+/// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdError {
-    /// The text has no characters.
+    /// The text is empty.
     #[error("an id must not be empty")]
     Empty,
     /// The text has more than [`BroadcastId::BYTES_MAX`] bytes.
     #[error("an id of {0} bytes is longer than the {max} allowed", max = BroadcastId::BYTES_MAX)]
     TooLong(usize),
-    /// The text has a character that logs, headers or tables cannot carry.
-    #[error("an id must be printable ASCII without spaces, but has {0:?}")]
+    /// The text contains a character that is not printable ASCII, or a space.
+    #[error("an id must be printable ASCII without spaces, but contains {0:?}")]
     Character(char),
 }
 
 /// The id of one broadcast: one event addressed to a fleet.
 ///
-/// It is the event's own id where the sender gave one, else the id of the SQS message that asked for the broadcast.
-/// Everything downstream is idempotent by it, so two events must not share one, whoever sent them.
+/// It is the id of the event if the sender set one, otherwise the id of the SQS message that started the broadcast.
+/// Later stages use it to detect repeats, so two events must never have the same id.
+///
+/// ```
+/// use ecs_task_notifier_wire::BroadcastId;
+///
+/// let id: BroadcastId = "release-42".parse()?;
+/// assert_eq!(id.as_str(), "release-42");
+/// # Ok::<_, ecs_task_notifier_wire::IdError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BroadcastId(String);
 
 impl BroadcastId {
-    /// The most bytes an id may have: it is repeated in every message, log line and ledger record.
+    /// The maximum length of an id in bytes. Every message, log line and ledger record repeats the id.
     pub const BYTES_MAX: usize = 256;
 
     /// The id as text.
@@ -57,6 +67,14 @@ impl TryFrom<String> for BroadcastId {
     }
 }
 
+impl FromStr for BroadcastId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
 impl From<BroadcastId> for String {
     fn from(id: BroadcastId) -> Self {
         id.0
@@ -69,17 +87,18 @@ impl fmt::Display for BroadcastId {
     }
 }
 
-/// The id of one delivery: one broadcast to one container of one task. It travels as `webhook-id`.
+/// The id of one delivery: one broadcast to one container of one task. The header `webhook-id` carries it.
 ///
-/// Derived from what it identifies, so a stage that runs again after a crash comes to the same id, and a receiver
-/// recognises the repeat.
+/// The id is a hash of broadcast, task and container. A stage that runs again after a crash therefore uses the same id,
+/// and the receiver detects the repeat.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId(String);
 
 impl DeliveryId {
-    /// The id of the delivery of `broadcast` to `container` of the task with this ARN.
+    /// Returns the id of the delivery of `broadcast` to `container` of the task with this ARN.
     ///
-    /// `dlv_` and 27 URL-safe characters: the first 160 bits of a SHA-256, enough that no two deliveries ever meet.
+    /// The id is `dlv_` and 27 URL-safe characters: the first 160 bits of a SHA-256, which makes collisions practically
+    /// impossible.
     #[must_use]
     pub fn derive(broadcast: &BroadcastId, task_arn: &str, container: &str) -> Self {
         Self(format!("dlv_{}", digest::<20>([broadcast.as_str(), task_arn, container])))
@@ -98,14 +117,15 @@ impl fmt::Display for DeliveryId {
     }
 }
 
-/// The id of one part of a broadcast's scope: what one message of the services queue stands for.
+/// The id of one part of a broadcast's scope: the endpoints that one message of the services queue covers.
 ///
-/// Derived, like a delivery's, so a stage that runs again comes to the same id.
+/// Like a [`DeliveryId`] it is a hash, so a stage that runs again uses the same id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartId(String);
 
 impl PartId {
-    /// The id of the part that these texts describe: 16 URL-safe characters, so that 5,000 fit into one record.
+    /// Returns the id of the part that these texts describe: 16 URL-safe characters, so that 5,000 ids fit into one
+    /// ledger record.
     #[must_use]
     pub fn derive<const N: usize>(parts: [&str; N]) -> Self {
         Self(digest::<12>(parts))
@@ -124,12 +144,12 @@ impl fmt::Display for PartId {
     }
 }
 
-/// The first `BYTES` of a SHA-256 over these texts, as URL-safe characters.
+/// Returns the first `BYTES` of a SHA-256 over these texts, as URL-safe characters.
 fn digest<const BYTES: usize>(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         let part = part.as_ref();
-        // The length first: otherwise ("ab", "c") and ("a", "bc") would be one id.
+        // With its length, so that ("ab", "c") and ("a", "bc") have different ids.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -161,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_id_is_the_same_for_the_same_delivery_for_ever() {
+    fn a_delivery_id_never_changes() {
         let id = DeliveryId::derive(&broadcast("b-1"), "arn:aws:ecs:eu-west-1:1:task/prod/a", "web");
         assert_eq!(id.as_str(), "dlv_tYUAFf71dSt1KX3fdxhe5CHIndM");
     }
 
     #[test]
-    fn a_delivery_id_tells_all_its_parts_apart() {
+    fn a_delivery_id_depends_on_each_part() {
         let of = |b, t, c| DeliveryId::derive(&broadcast(b), t, c);
         let all = [of("b", "t", "c"), of("bt", "", "c"), of("b", "tc", ""), of("b", "c", "t")];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();

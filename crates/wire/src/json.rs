@@ -5,26 +5,27 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The most bytes of one SQS message, and of one batch of messages together: 1 MiB.
+/// The maximum size of one SQS message in bytes, and of one batch of messages together: 1 MiB.
 ///
 /// Source: Amazon SQS developer guide, message quotas.
 pub const MESSAGE_BYTES_MAX: usize = 1_048_576;
 
 /// Why a queue body cannot be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BodyError {
-    /// The text is not the JSON that this queue carries; the source names the field and the place.
-    #[error("the message body is not what this queue carries")]
+    /// The text is not JSON of the expected shape. The source names the field and the position.
+    #[error("the message body is not valid for this queue")]
     Json(#[from] serde_json::Error),
-    /// The message would be too large for SQS.
-    #[error("the message has {bytes} bytes, but SQS carries at most {max}", max = MESSAGE_BYTES_MAX)]
+    /// The message is too large for SQS.
+    #[error("the message has {bytes} bytes, but SQS accepts at most {max}", max = MESSAGE_BYTES_MAX)]
     TooLarge {
-        /// The size of the body.
+        /// The size of the body in bytes.
         bytes: usize,
     },
 }
 
-/// Reads a body. Unknown fields are ignored, so that a newer sender can add some.
+/// Reads a body. Unknown fields are ignored, so that newer senders can add fields.
 pub(crate) fn decode<T: DeserializeOwned>(body: &str) -> Result<T, BodyError> {
     if body.len() > MESSAGE_BYTES_MAX {
         return Err(BodyError::TooLarge { bytes: body.len() });
@@ -32,7 +33,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &str) -> Result<T, BodyError> {
     Ok(serde_json::from_str(body)?)
 }
 
-/// Writes a body: compact JSON, with the few characters that SQS refuses written as escapes.
+/// Writes a body: compact JSON, with escapes for the characters that SQS refuses.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Result<String, BodyError> {
     let body = escape(serde_json::to_string(message)?);
     if body.len() > MESSAGE_BYTES_MAX {
@@ -41,9 +42,10 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Result<String, BodyError> {
     Ok(body)
 }
 
-/// SQS takes only characters that are legal in XML 1.0. Of those that it refuses, JSON text can hold U+007F..=U+009F
-/// never (they are legal), the controls below U+0020 only as white space between tokens (legal) or already escaped, and
-/// U+FFFE and U+FFFF raw inside strings: these two are escaped here, which means the same to every reader.
+/// Escapes U+FFFE and U+FFFF, which JSON allows unescaped but SQS refuses.
+///
+/// SQS accepts the characters of XML 1.0. JSON itself escapes the other characters that SQS refuses, the controls below
+/// U+0020.
 fn escape(json: String) -> String {
     let refused = |c: char| matches!(c, '\u{fffe}' | '\u{ffff}');
     if !json.contains(refused) {
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_sqs_refuses_are_escaped_and_mean_the_same() {
+    fn characters_that_sqs_refuses_are_escaped_and_read_back() {
         let text = "a\u{ffff}b\u{fffe}\u{1}é";
         let body = encode(&text).unwrap();
         assert_eq!(body, r#""a\uffffb\ufffe\u0001é""#);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_past_the_limit_is_refused_in_both_directions() {
+    fn a_body_over_the_limit_is_refused_in_both_directions() {
         let text = "x".repeat(MESSAGE_BYTES_MAX);
         assert!(matches!(encode(&text), Err(BodyError::TooLarge { bytes }) if bytes == text.len() + 2));
         assert!(matches!(decode::<String>(&format!("\"{text}\"")), Err(BodyError::TooLarge { .. })));

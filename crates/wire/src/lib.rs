@@ -1,17 +1,16 @@
-//! The contract of ecs-task-notifier, and nothing else: what stands in its queues, what a task receives, and the ids that
-//! make repeats recognisable.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
 //!
-//! | module | what it holds |
+//! # Modules
+//!
+//! | module | contents |
 //! | --- | --- |
-//! | [`message`] | the bodies of the three queues, readable by the proof of concept and the other way round |
-//! | [`event`] | the event that a broadcast carries, in CloudEvents 1.0 terms |
+//! | [`message`] | the bodies of the three queues |
+//! | [`event`] | the event of a broadcast, in CloudEvents 1.0 terms |
 //! | [`envelope`] | the body of the HTTP request that one task receives |
-//! | [`headers`] | the names of that request's headers |
-//! | [`id`] | the ids of a broadcast and of a delivery |
-//! | [`signature`] | what proves that a request is ours |
-//!
-//! There is no I/O here, no clock and no chance: whoever needs a time or an id passes it in. A receiver can depend on
-//! this crate without getting a runtime or an AWS SDK.
+//! | [`headers`] | the header names of that request |
+//! | [`id`] | the ids of broadcasts and deliveries |
+//! | [`signature`] | signing and verifying requests |
 
 pub mod envelope;
 pub mod event;
@@ -19,6 +18,7 @@ pub mod headers;
 pub mod id;
 mod json;
 pub mod message;
+mod rfc3339;
 pub mod signature;
 
 pub use envelope::{Audience, Envelope};

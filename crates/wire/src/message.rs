@@ -1,8 +1,9 @@
 //! The bodies of the three queues.
 //!
-//! A proof of concept in Go fixed the first fields of each body, their names and that all of them are strings. Those
-//! never change. Everything else is optional on the way in, and ignored by a consumer that does not know it.
+//! A proof of concept in Go defined the first fields of each body. Their names never change, and all of them are strings.
+//! All other fields are optional, and consumers ignore fields that they do not know.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
@@ -18,13 +19,13 @@ mod sealed {
     impl Sealed for super::TaskMessage {}
 }
 
-/// One of the three queue bodies.
+/// The body of a queue message. Only the three types of this module implement it.
 pub trait Message: Serialize + serde::de::DeserializeOwned + sealed::Sealed {
-    /// Reads a body; unknown fields are ignored.
+    /// Reads a body. Unknown fields are ignored.
     ///
     /// # Errors
     ///
-    /// [`BodyError`] when the text is not JSON of this shape, or larger than SQS carries.
+    /// Fails if the text is not JSON of this shape, or too large for SQS.
     fn from_body(body: &str) -> Result<Self, BodyError> {
         json::decode(body)
     }
@@ -33,7 +34,7 @@ pub trait Message: Serialize + serde::de::DeserializeOwned + sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// [`BodyError::TooLarge`] when SQS would not carry it.
+    /// Returns [`BodyError::TooLarge`] if the body is too large for SQS.
     fn to_body(&self) -> Result<String, BodyError> {
         json::encode(self)
     }
@@ -43,58 +44,92 @@ impl Message for ObserverMessage {}
 impl Message for ServiceMessage {}
 impl Message for TaskMessage {}
 
-/// A body of the observer queue: tell the fleet of this scope.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A body of the observer queue: starts a broadcast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ObserverMessage {
     /// Name or ARN of the cluster.
     pub cluster: String,
-    /// Names of services that narrow the scope; empty means every service of the cluster.
+    /// Names of the services to notify. Empty: every service of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
-    /// Also tell tasks that no service started. Has no effect beside `services`.
+    /// Also notify tasks that no service started. Ignored if `services` is not empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standalone: bool,
-    /// What happened. Without it the tasks are told an event of the default type and no data.
+    /// The event. Default: an event of the default type without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Draft>,
 }
 
-/// A broadcast as the two inner queues carry it.
+impl ObserverMessage {
+    /// Notifies every service of this cluster, with an event of the default type.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Self { cluster: cluster.into(), services: Vec::new(), standalone: false, event: None }
+    }
+}
+
+/// A broadcast in the messages of the two inner queues.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Broadcast {
-    /// Makes everything downstream idempotent.
+    /// The id of the broadcast: the id of its event.
     pub id: BroadcastId,
-    /// What every task of the fleet is told.
+    /// The event that every task receives.
     pub event: Event,
 }
 
-/// A body of the services queue: tell the tasks of this service.
+impl Broadcast {
+    /// The broadcast of this event. It has the id of the event.
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        Self { id: event.id().clone(), event }
+    }
+}
+
+/// A body of the services queue: notifies the tasks of one service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ServiceMessage {
     /// Name or ARN of the cluster.
     pub cluster: String,
-    /// Name of the service. Empty with `standalone`.
+    /// Name of the service. Empty if `standalone` is set.
     pub service: String,
-    /// The container port, as the label says it: not yet known to be a port.
+    /// The label with the container port, not yet validated.
     #[serde(rename = "notify_me_container_port")]
     pub port: String,
-    /// The request path, as the label says it: not yet known to be a path.
+    /// The label with the request path, not yet validated.
     #[serde(rename = "notify_me_api_uri")]
     pub path: String,
-    /// The broadcast; absent in a message of the proof of concept.
+    /// The broadcast. Messages of the proof of concept have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<Broadcast>,
-    /// Which of the service's endpoints this message stands for.
+    /// Which endpoints of the service this message covers.
     #[serde(default, skip_serializing_if = "Share::is_all")]
     pub share: Share,
-    /// The message stands for the cluster's tasks that no service started.
+    /// The message covers the tasks of the cluster that no service started.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standalone: bool,
 }
 
 impl ServiceMessage {
-    /// Which part of the broadcast's scope the message stands for: the same for the same message, and different for two
-    /// messages of one broadcast.
+    /// Notifies all tasks of this service, without a broadcast as in the proof of concept.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>, service: impl Into<String>, labels: Labels) -> Self {
+        let (cluster, service) = (cluster.into(), service.into());
+        let Labels { port, path } = labels;
+        Self { cluster, service, port, path, broadcast: None, share: Share::All, standalone: false }
+    }
+
+    /// Notifies the tasks of this cluster that no service started, without a broadcast.
+    #[must_use]
+    pub fn standalone(cluster: impl Into<String>) -> Self {
+        Self { standalone: true, ..Self::new(cluster, "", Labels::new("", "")) }
+    }
+
+    /// The id of the part of the broadcast's scope that this message covers.
+    ///
+    /// A repeated message has the same id; two messages of one broadcast have different ids.
     #[must_use]
     pub fn part(&self) -> PartId {
         let share = match &self.share {
@@ -107,19 +142,19 @@ impl ServiceMessage {
     }
 }
 
-/// Which of a service's endpoints one message stands for, when the service has a message for each of several targets.
+/// Which endpoints of a service one message covers, if the containers of the service have several pairs of labels.
 ///
-/// The first message takes everything that no other message takes, so a task of a revision that appeared after the
-/// service was looked at belongs to exactly one of them.
+/// There is one message for each pair. The first message covers all endpoints that no other message covers, so a task of
+/// a revision that appears after service discovery belongs to exactly one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
     /// Every endpoint of the service.
     #[default]
     All,
-    /// Every endpoint but those whose labels are one of these: they have messages of their own.
+    /// All endpoints except those with one of these pairs of labels, which have their own messages.
     Except(Vec<Labels>),
-    /// Only the endpoints whose labels are those of this message.
+    /// Only the endpoints with the labels of this message.
     Only,
 }
 
@@ -129,17 +164,27 @@ impl Share {
     }
 }
 
-/// The two labels that opt a container in, word for word.
+/// The text of the two labels that opt a container in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Labels {
-    /// The text of `NOTIFY_ME_CONTAINER_PORT`; empty when the label is missing.
+    /// The text of `NOTIFY_ME_CONTAINER_PORT`; empty if the label is missing.
     pub port: String,
-    /// The text of `NOTIFY_ME_API_URI`; empty when the label is missing.
+    /// The text of `NOTIFY_ME_API_URI`; empty if the label is missing.
     pub path: String,
 }
 
-/// A body of the tasks queue: call this endpoint.
+impl Labels {
+    /// The texts of `NOTIFY_ME_CONTAINER_PORT` and `NOTIFY_ME_API_URI`.
+    #[must_use]
+    pub fn new(port: impl Into<String>, path: impl Into<String>) -> Self {
+        Self { port: port.into(), path: path.into() }
+    }
+}
+
+/// A body of the tasks queue: notifies one endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TaskMessage {
     /// ARN of the task.
     #[serde(rename = "notify_task_arn")]
@@ -153,42 +198,66 @@ pub struct TaskMessage {
     /// Absolute path of the Notify API.
     #[serde(rename = "notify_me_api_uri")]
     pub path: String,
-    /// The broadcast; absent in a message of the proof of concept.
+    /// The broadcast. Messages of the proof of concept have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<Broadcast>,
-    /// Name or ARN of the task's cluster; empty when unknown.
+    /// Name or ARN of the task's cluster; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cluster: String,
-    /// The task's service, or its group when no service started it; empty when unknown.
+    /// Service of the task, or its group if no service started it; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub service: String,
-    /// Name of the container; empty when unknown.
+    /// Name of the container; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub container: String,
-    /// ARN of the task-definition revision that the task runs; empty when unknown.
+    /// ARN of the task definition revision of the task; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub task_definition: String,
-    /// The labelled port inside the container.
+    /// The port inside the container, from its label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_port: Option<NonZeroU16>,
-    /// How the request travels.
+    /// The scheme of the request.
     #[serde(default)]
     pub scheme: Scheme,
-    /// The request's method.
+    /// The method of the request.
     #[serde(default)]
     pub method: Method,
-    /// How the event is written into the request.
+    /// The content mode of the request.
     #[serde(default, skip_serializing_if = "ContentMode::is_default")]
     pub content_mode: ContentMode,
-    /// The name that the task's certificate must have; without it, its address.
+    /// The name that the certificate of the task must have. Default: its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
-    /// The container's health check had not said anything at discovery: it is asked for again before the call.
+    /// The health of the container was unknown at discovery. It is checked again before the call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub starting: bool,
 }
 
-/// How a request travels.
+impl TaskMessage {
+    /// Notifies the task with this ARN at this address and path, without a broadcast as in the proof of concept.
+    #[must_use]
+    pub fn new(task: impl Into<String>, address: SocketAddr, path: impl Into<String>) -> Self {
+        Self {
+            task: task.into(),
+            address: address.ip().to_string(),
+            port: address.port().to_string(),
+            path: path.into(),
+            broadcast: None,
+            cluster: String::new(),
+            service: String::new(),
+            container: String::new(),
+            task_definition: String::new(),
+            container_port: None,
+            scheme: Scheme::default(),
+            method: Method::default(),
+            content_mode: ContentMode::default(),
+            server_name: None,
+            starting: false,
+        }
+    }
+}
+
+/// The scheme of a request to a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -200,7 +269,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme as it stands in a URL.
+    /// The scheme as in a URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -217,12 +286,12 @@ pub enum Method {
     /// The event is the body.
     #[default]
     Post,
-    /// No body: the call itself is the message, as in the proof of concept.
+    /// The request has no body, as in the proof of concept.
     Get,
 }
 
 impl Method {
-    /// The method as it stands in a request line.
+    /// The method as in a request line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -232,14 +301,14 @@ impl Method {
     }
 }
 
-/// How an event is written into a request: the content modes of CloudEvents' HTTP binding.
+/// How a request contains the event: the content modes of the CloudEvents HTTP binding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentMode {
-    /// The body is the whole event.
+    /// The body is the event.
     #[default]
     Structured,
-    /// The body is the event's data, and headers are its attributes. A signature covers the body alone.
+    /// The body is the data of the event, and headers are its attributes. A signature covers the body only.
     Binary,
 }
 
@@ -249,7 +318,7 @@ impl ContentMode {
         *self == Self::default()
     }
 
-    /// The mode as a label says it.
+    /// The mode as in a label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -266,7 +335,7 @@ mod tests {
     #[test]
     fn messages_of_the_proof_of_concept_are_read() {
         let observer = ObserverMessage::from_body(r#"{"cluster":"prod"}"#).unwrap();
-        assert_eq!(observer, ObserverMessage { cluster: "prod".into(), ..ObserverMessage::default() });
+        assert_eq!(observer, ObserverMessage::new("prod"));
 
         let service = ServiceMessage::from_body(
             r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n"}"#,
@@ -284,21 +353,15 @@ mod tests {
 
     #[test]
     fn our_messages_hold_the_fields_of_the_proof_of_concept_as_strings() {
-        let service = ServiceMessage {
-            cluster: "prod".into(),
-            service: "web".into(),
-            port: "8080".into(),
-            path: "/n".into(),
-            broadcast: None,
-            share: Share::All,
-            standalone: false,
-        };
+        let service = ServiceMessage::new("prod", "web", Labels::new("8080", "/n"));
         assert_eq!(
             service.to_body().unwrap(),
             r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n"}"#
         );
-        let observer = ObserverMessage { cluster: "prod".into(), ..ObserverMessage::default() };
-        assert_eq!(observer.to_body().unwrap(), r#"{"cluster":"prod"}"#);
+        assert_eq!(ObserverMessage::new("prod").to_body().unwrap(), r#"{"cluster":"prod"}"#);
+        let task = TaskMessage::new("arn", SocketAddr::from(([10, 0, 0, 1], 32768)), "/n").to_body().unwrap();
+        let poc = r#"{"notify_task_arn":"arn","notify_me_host_address":"10.0.0.1","notify_me_host_port":"32768","notify_me_api_uri":"/n","#;
+        assert!(task.starts_with(poc), "{task}");
     }
 
     #[test]
@@ -310,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn each_message_of_a_broadcast_is_a_part_of_its_own() {
+    fn each_message_of_a_broadcast_has_its_own_part_id() {
         let of = |json: &str| ServiceMessage::from_body(json).unwrap().part();
         let web =
             r#"{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n"}"#;
@@ -330,8 +393,8 @@ mod tests {
     }
 
     #[test]
-    fn a_share_reads_as_it_was_written() {
-        let labels = Labels { port: "80".into(), path: "/".into() };
+    fn a_share_reads_back_unchanged() {
+        let labels = Labels::new("80", "/");
         for (share, json) in [
             (Share::All, r#""all""#),
             (Share::Only, r#""only""#),

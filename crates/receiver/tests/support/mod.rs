@@ -1,4 +1,4 @@
-//! Requests as the notifier makes them, a clock that stands still, and a handler that takes notes.
+//! Signed requests, a fixed clock, and a handler that records its calls.
 
 #![allow(
     dead_code,
@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use ecs_task_notifier_receiver::{
+    FullBody, Identity, Notification, Receiver, ReceiverBuilder, ReceiverService, on_event,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use receiver::{Builder, Identity, Notification, Receiver, ReceiverService, on_event};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -34,7 +36,7 @@ pub(crate) struct Sent {
 }
 
 /// What is signed: change it, then sign it.
-pub(crate) struct DeadLetter {
+pub(crate) struct EventRequest {
     pub(crate) secret: String,
     pub(crate) broadcast: String,
     pub(crate) task: String,
@@ -42,7 +44,7 @@ pub(crate) struct DeadLetter {
     pub(crate) data: String,
 }
 
-impl Default for DeadLetter {
+impl Default for EventRequest {
     fn default() -> Self {
         Self {
             secret: SECRET.to_owned(),
@@ -54,7 +56,7 @@ impl Default for DeadLetter {
     }
 }
 
-impl DeadLetter {
+impl EventRequest {
     pub(crate) fn of(broadcast: impl Into<String>) -> Self {
         Self { broadcast: broadcast.into(), ..Self::default() }
     }
@@ -62,16 +64,13 @@ impl DeadLetter {
     pub(crate) fn sign(&self) -> Sent {
         let broadcast = BroadcastId::try_from(self.broadcast.clone()).unwrap();
         let draft: Draft = serde_json::from_str(&format!(r#"{{"data":{}}}"#, self.data)).unwrap();
-        let event = draft.complete(&broadcast, time::OffsetDateTime::UNIX_EPOCH).unwrap();
+        let event = draft.complete(&broadcast, UNIX_EPOCH).unwrap();
         let id = DeliveryId::derive(&broadcast, &self.task, "web");
-        let audience = Audience {
-            task: self.task.clone(),
-            container: "web".into(),
-            service: "shop".into(),
-            cluster: "prod".into(),
-            delivery: id.to_string(),
-        };
-        let body = serde_json::to_vec(&Envelope { event, audience }).unwrap();
+        let mut audience = Audience::new(&self.task, "web");
+        audience.service = "shop".into();
+        audience.cluster = "prod".into();
+        audience.delivery = id.to_string();
+        let body = serde_json::to_vec(&Envelope::new(event, audience)).unwrap();
         sign(&self.secret, id.as_str(), self.at, Method::POST, body)
     }
 }
@@ -150,7 +149,7 @@ impl Notes {
     }
 }
 
-pub(crate) fn builder() -> Builder {
+pub(crate) fn builder() -> ReceiverBuilder {
     Receiver::builder(VerifyingKeys::parse(SECRET).unwrap(), Identity::task(TASK))
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
 }
@@ -165,13 +164,13 @@ pub(crate) struct Bench<S> {
 #[derive(Clone)]
 pub(crate) struct Noted(pub(crate) Notes);
 
-pub(crate) fn bench(builder: Builder) -> Bench<Noted> {
+pub(crate) fn bench(builder: ReceiverBuilder) -> Bench<Noted> {
     let (receiver, notes) = (builder.build(), Notes::default());
     Bench { service: receiver.layer(Noted(notes.clone())), receiver, notes }
 }
 
 impl<B: Send + 'static> Service<Request<B>> for Noted {
-    type Response = Response<receiver::Whole>;
+    type Response = Response<FullBody>;
     type Error = std::convert::Infallible;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

@@ -1,26 +1,32 @@
-//! Signatures by Standard Webhooks 1.0.0: who sent a request, when, and that nothing in it was changed.
+//! Signatures by Standard Webhooks 1.0.0. They prove who sent a request and when, and that nobody changed it.
 //!
-//! What is signed is `{id}.{timestamp}.{body}`. Two schemes exist: `v1`, HMAC-SHA256, where both sides hold one secret
-//! (`whsec_…`); and `v1a`, Ed25519, where the sender holds a private key (`whsk_…`) and receivers a public one
-//! (`whpk_…`). With `v1`, every task that can check an event could also forge one for another task; with `v1a` none can.
+//! The signed text is `{id}.{timestamp}.{body}`. There are two schemes:
 //!
-//! A request carries one signature per key of the sender, and a receiver accepts a signature of any key it knows, so
-//! keys rotate without a moment in which the two disagree: give receivers the new key beside the old one, then the
-//! sender, then take the old one away, receivers last.
+//! | scheme | algorithm | sender's key | receiver's key |
+//! | --- | --- | --- | --- |
+//! | `v1` | HMAC-SHA256 | one shared secret, `whsec_…` | the same secret |
+//! | `v1a` | Ed25519, feature `ed25519` | private key, `whsk_…` | public key, `whpk_…` |
 //!
-//! Pure: the time comes in, and so does the chance from which a key is made. Keys never appear in `Debug` or in an error,
-//! and their memory is overwritten when they are dropped.
+//! With `v1`, every task that can verify a request could also forge one for another task. With `v1a`, no task can.
+//!
+//! A request has one signature per key of the sender, and a receiver accepts a signature of any of its keys. To rotate a
+//! key without an interruption: add the new key to the receivers, then to the sender; remove the old key from the
+//! sender, then from the receivers.
+//!
+//! The caller passes in the time and the random bytes of new keys. Keys never appear in `Debug` output or in errors, and
+//! their memory is overwritten when they are dropped.
 //!
 //! ```
-//! use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys};
+//! use ecs_task_notifier_wire::signature::{SignatureHeaders, SigningKeys, TOLERANCE, VerifyingKeys};
 //!
 //! let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 //! let (id, body, now) = ("msg_1", br#"{"n":1}"#, 1_614_265_330);
-//! let header = SigningKeys::parse(secret)?.sign(id, now, body);
+//! let signature = SigningKeys::parse(secret)?.sign(id, now, body);
 //!
-//! let signed = Signed::read(id, "1614265330", &header, now + 20, TOLERANCE)?;
-//! VerifyingKeys::parse(secret)?.verify(&signed, body)?;
-//! assert!(VerifyingKeys::parse(secret)?.verify(&signed, br#"{"n":2}"#).is_err());
+//! let headers = SignatureHeaders::parse(id, "1614265330", &signature, now + 20, TOLERANCE)?;
+//! let keys = VerifyingKeys::parse(secret)?;
+//! assert!(keys.verify(&headers, body).is_ok());
+//! assert!(keys.verify(&headers, br#"{"n":2}"#).is_err());
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
@@ -32,11 +38,11 @@ pub use key::{HMAC_KEY_PREFIX, KEYS_MAX, KeyError, PRIVATE_KEY_PREFIX, PUBLIC_KE
 #[cfg(feature = "ed25519")]
 pub use key::{KeyPair, key_pair};
 pub use sign::SigningKeys;
-pub use verify::{SIGNATURES_MAX, SignatureError, Signed, TOLERANCE, VerifyingKeys};
+pub use verify::{SIGNATURES_MAX, SignatureError, SignatureHeaders, TOLERANCE, VerifyingKeys};
 
-/// The scheme's name in the header: HMAC-SHA256.
+/// The name of HMAC-SHA256 in the header.
 const HMAC: &str = "v1";
-/// The scheme's name in the header: Ed25519.
+/// The name of Ed25519 in the header.
 #[cfg(feature = "ed25519")]
 const ED25519: &str = "v1a";
 

@@ -1,6 +1,7 @@
-//! The side that signs.
+//! Signing: the keys of the sender.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +14,7 @@ use super::HMAC;
 use super::key::{Key, KeyError, read, split};
 use super::verify::{Verifier, VerifyingKeys};
 
-/// The keys of a sender. Each request carries a signature of every one of them.
+/// The keys of a sender. Each request has one signature of each key.
 #[derive(Clone)]
 pub struct SigningKeys(Vec<Signer>);
 
@@ -29,23 +30,22 @@ impl SigningKeys {
     ///
     /// # Errors
     ///
-    /// The first key that is none, by its place.
+    /// Returns the first invalid key, by its position.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let signer = |(place, text)| match read(place, text, "`whsec_` or `whsk_`")? {
+        let signer = |(position, text)| match read(position, text, "`whsec_` or `whsk_`")? {
             Key::Hmac(mac) => Ok(Signer::Hmac(mac)),
             #[cfg(feature = "ed25519")]
             Key::Private(key) => Ok(Signer::Ed25519(key)),
             #[cfg(feature = "ed25519")]
-            Key::Public(_) => Err(KeyError::Public(place)),
+            Key::Public(_) => Err(KeyError::Public { position }),
         };
         split(text)?.map(signer).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The value of the header `webhook-signature` for a request with this id, time of the attempt (in whole seconds since
-    /// 1970-01-01 UTC) and body.
+    /// Returns the header `webhook-signature` for a request with this id, timestamp and body.
     ///
-    /// The id must not contain a full stop, as no [`DeliveryId`](crate::DeliveryId) does: a receiver could otherwise not
-    /// tell where it ends.
+    /// The timestamp is the time of the attempt, in whole seconds since 1970-01-01 UTC. The id must not contain a full
+    /// stop, because a full stop ends the id in the signed text. A [`DeliveryId`](crate::DeliveryId) never contains one.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let head = format!("{id}.{timestamp}.");
@@ -70,7 +70,7 @@ impl SigningKeys {
         header
     }
 
-    /// What a receiver of these keys' signatures needs.
+    /// Returns the keys that verify the signatures of these keys.
     #[must_use]
     pub fn verifying_keys(&self) -> VerifyingKeys {
         let verifier = |signer: &Signer| match signer {
@@ -79,6 +79,14 @@ impl SigningKeys {
             Signer::Ed25519(key) => Verifier::Ed25519(Box::new(key.verifying_key())),
         };
         VerifyingKeys(self.0.iter().map(verifier).collect())
+    }
+}
+
+impl FromStr for SigningKeys {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
     }
 }
 

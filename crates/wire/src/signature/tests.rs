@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The vector of the specification's own tests.
+/// The test vector of the specification.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 const AT: i64 = 1_614_265_330;
@@ -27,8 +27,8 @@ fn verifying(text: &str) -> VerifyingKeys {
 
 fn accepts(keys: &VerifyingKeys, header: &str, body: &[u8]) -> bool {
     let at = AT.to_string();
-    let signed = Signed::read(ID, &at, header, AT, TOLERANCE).unwrap();
-    keys.verify(&signed, body).is_ok()
+    let headers = SignatureHeaders::parse(ID, &at, header, AT, TOLERANCE).unwrap();
+    keys.verify(&headers, body).is_ok()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_published_vector_is_signed_and_accepted() {
     assert!(accepts(&verifying(SECRET), HEADER, BODY));
 }
 
-/// The other published vector: the one by which the authors of the standard test `v1a` in their own server.
+/// The test vector for `v1a` that the authors of the standard use in their own server.
 #[cfg(feature = "ed25519")]
 #[test]
 fn the_published_vector_of_ed25519_is_signed_and_accepted() {
@@ -62,7 +62,7 @@ fn a_key_pair_made_here_signs_and_verifies() {
     assert!(accepts(&signing(&pair.private).verifying_keys(), &header, BODY));
 }
 
-/// The library insists on its own clock, hence the only time of day in these tests.
+/// The library reads the system clock, so this test does too.
 #[test]
 fn the_reference_library_accepts_a_request_of_ours_with_two_keys() {
     let at = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -75,7 +75,7 @@ fn the_reference_library_accepts_a_request_of_ours_with_two_keys() {
 }
 
 #[test]
-fn while_keys_rotate_every_step_is_accepted() {
+fn every_step_of_a_key_rotation_is_accepted() {
     let (old, new) = (hmac_secret(1), hmac_secret(2));
     let both = format!("{new},{old}");
     for (sender, receiver) in [
@@ -94,7 +94,7 @@ fn while_keys_rotate_every_step_is_accepted() {
 }
 
 #[test]
-fn what_nobody_knows_is_passed_over_and_matches_nothing() {
+fn unknown_schemes_and_malformed_signatures_are_ignored() {
     let keys = verifying(SECRET);
     let known = HEADER.strip_prefix("v1,").unwrap();
     assert!(accepts(&keys, &format!("v2,{known} v1,x {HEADER}"), BODY));
@@ -115,8 +115,10 @@ fn what_nobody_knows_is_passed_over_and_matches_nothing() {
 }
 
 #[test]
-fn an_attempt_counts_only_about_now() {
-    let read = |now| Signed::read(ID, "1614265330", HEADER, now, TOLERANCE).map(|signed| signed.seconds());
+fn the_timestamp_must_be_within_the_tolerance() {
+    let read = |now| {
+        SignatureHeaders::parse(ID, "1614265330", HEADER, now, TOLERANCE).map(|headers| headers.timestamp())
+    };
     for away in [0, 1, 300] {
         assert_eq!(read(AT + away), Ok(AT));
         assert_eq!(read(AT - away), Ok(AT));
@@ -127,7 +129,7 @@ fn an_attempt_counts_only_about_now() {
 }
 
 #[test]
-fn malformed_headers_are_refused_by_name() {
+fn malformed_headers_are_refused_with_their_name() {
     let many = "v1,x ".repeat(SIGNATURES_MAX + 1);
     let long = "x".repeat(4096);
     for (id, timestamp, signature, says) in [
@@ -145,13 +147,13 @@ fn malformed_headers_are_refused_by_name() {
         (ID, "1", &many, "header `webhook-signature` has more than 16 signatures"),
         (ID, "1", &long, "header `webhook-signature` has more than 16 signatures"),
     ] {
-        let error = Signed::read(id, timestamp, signature, 1, TOLERANCE).unwrap_err();
+        let error = SignatureHeaders::parse(id, timestamp, signature, 1, TOLERANCE).unwrap_err();
         assert_eq!(error.to_string(), says);
     }
 }
 
 #[test]
-fn a_text_that_is_no_key_is_refused_by_its_place_and_never_repeated() {
+fn an_invalid_key_is_refused_by_its_position_and_never_repeated() {
     let short = format!("whsec_{}", BASE64_STANDARD.encode([1; 23]));
     let long = format!("whsec_{}", BASE64_STANDARD.encode([1; 65]));
     let many = format!("{SECRET} ").repeat(KEYS_MAX + 1);
@@ -159,11 +161,14 @@ fn a_text_that_is_no_key_is_refused_by_its_place_and_never_repeated() {
         ("", KeyError::None),
         (" ,\n", KeyError::None),
         (many.as_str(), KeyError::TooMany),
-        ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", KeyError::Prefix(1, "`whsec_` or `whsk_`")),
-        (&format!("{SECRET} whsec_!"), KeyError::Base64(2)),
-        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", KeyError::Base64(1)),
-        (&short, KeyError::Length(1, 23, "24 to 64")),
-        (&long, KeyError::Length(1, 65, "24 to 64")),
+        (
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            KeyError::Prefix { position: 1, expected: "`whsec_` or `whsk_`" },
+        ),
+        (&format!("{SECRET} whsec_!"), KeyError::Base64 { position: 2 }),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", KeyError::Base64 { position: 1 }),
+        (&short, KeyError::Length { position: 1, bytes: 23, expected: "24 to 64" }),
+        (&long, KeyError::Length { position: 1, bytes: 65, expected: "24 to 64" }),
     ] {
         assert_eq!(SigningKeys::parse(text).unwrap_err(), error);
         assert!(VerifyingKeys::parse(text).is_err());
@@ -173,29 +178,29 @@ fn a_text_that_is_no_key_is_refused_by_its_place_and_never_repeated() {
 
 #[cfg(feature = "ed25519")]
 #[test]
-fn a_key_of_the_other_side_or_of_no_worth_is_refused() {
+fn a_key_of_the_wrong_side_and_a_weak_key_are_refused() {
     let pair = key_pair(&[7; 32]);
-    assert_eq!(SigningKeys::parse(&pair.public).unwrap_err(), KeyError::Public(1));
-    assert_eq!(VerifyingKeys::parse(&pair.private).unwrap_err(), KeyError::Private(1));
+    assert_eq!(SigningKeys::parse(&pair.public).unwrap_err(), KeyError::Public { position: 1 });
+    assert_eq!(VerifyingKeys::parse(&pair.private).unwrap_err(), KeyError::Private { position: 1 });
     let public = |bytes: &[u8]| VerifyingKeys::parse(&format!("whpk_{}", BASE64_STANDARD.encode(bytes)));
     let mut neutral = [0; 32];
     neutral[0] = 1;
-    assert_eq!(public(&neutral).unwrap_err(), KeyError::NotEd25519(1));
-    assert_eq!(public(&[1; 31]).unwrap_err(), KeyError::Length(1, 31, "32"));
+    assert_eq!(public(&neutral).unwrap_err(), KeyError::NotEd25519 { position: 1 });
+    assert_eq!(public(&[1; 31]).unwrap_err(), KeyError::Length { position: 1, bytes: 31, expected: "32" });
     let mixed = [[1; 32], [2; 32]].concat();
     let mixed = SigningKeys::parse(&format!("whsk_{}", BASE64_STANDARD.encode(mixed)));
-    assert_eq!(mixed.unwrap_err(), KeyError::NotEd25519(1));
+    assert_eq!(mixed.unwrap_err(), KeyError::NotEd25519 { position: 1 });
 }
 
 #[cfg(not(feature = "ed25519"))]
 #[test]
-fn without_the_feature_ed25519_says_so() {
+fn without_the_feature_an_ed25519_key_is_refused() {
     let key = format!("whpk_{}", BASE64_STANDARD.encode([1; 32]));
-    assert_eq!(VerifyingKeys::parse(&key).unwrap_err(), KeyError::NoEd25519(1));
+    assert_eq!(VerifyingKeys::parse(&key).unwrap_err(), KeyError::NoEd25519 { position: 1 });
 }
 
 #[test]
-fn debug_tells_the_schemes_and_nothing_of_the_keys() {
+fn debug_shows_the_schemes_but_not_the_keys() {
     let keys = format!("{SECRET} {}", hmac_secret(9));
     assert_eq!(format!("{:?}", signing(&keys)), r#"SigningKeys["v1", "v1"]"#);
     assert_eq!(format!("{:?}", verifying(&keys)), r#"VerifyingKeys["v1", "v1"]"#);
@@ -211,7 +216,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_signed_is_accepted_and_any_change_is_not(
+    fn a_signed_request_is_accepted_and_any_change_is_refused(
         id in "[!-\\-/-~]{1,40}",
         at in 0_i64..99_999_999_999,
         body: Vec<u8>,
@@ -222,8 +227,8 @@ proptest! {
         let header = signing(SECRET).sign(&id, at, &body);
         let check = |id: &str, at: i64, header: &str, body: &[u8]| {
             let text = at.to_string();
-            let signed = Signed::read(id, &text, header, at, Duration::ZERO).unwrap();
-            keys.verify(&signed, body).is_ok()
+            let headers = SignatureHeaders::parse(id, &text, header, at, Duration::ZERO).unwrap();
+            keys.verify(&headers, body).is_ok()
         };
         prop_assert!(check(&id, at, &header, &body));
         prop_assert_eq!(check(&id, other_at, &header, &body), at == other_at);
@@ -238,8 +243,8 @@ proptest! {
 
     #[test]
     fn no_header_makes_the_parser_panic(id: String, at: String, header: String, now: i64, body: Vec<u8>) {
-        let accepted = Signed::read(&id, &at, &header, now, TOLERANCE)
-            .is_ok_and(|signed| verifying(SECRET).verify(&signed, &body).is_ok());
+        let accepted = SignatureHeaders::parse(&id, &at, &header, now, TOLERANCE)
+            .is_ok_and(|headers| verifying(SECRET).verify(&headers, &body).is_ok());
         prop_assert!(!accepted);
     }
 

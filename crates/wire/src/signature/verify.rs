@@ -1,4 +1,4 @@
-//! The side that verifies.
+//! Verifying: the keys of a receiver.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,67 +16,67 @@ use super::key::{Key, KeyError, read, split};
 use crate::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use crate::id::BroadcastId;
 
-/// How far the time of an attempt may be from now, before or after: what the reference libraries allow.
-pub const TOLERANCE: Duration = Duration::from_mins(5);
-/// The most signatures that one request may carry: what bounds the work that a stranger can ask for.
+/// The maximum difference between the timestamp and now: 5 minutes, as in the reference libraries.
+pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// The maximum number of signatures in one request. It bounds the work that an unauthenticated request can cause.
 pub const SIGNATURES_MAX: usize = 16;
 
-/// The most digits of a timestamp: enough for 30,000 years.
+/// The maximum number of digits in a timestamp: enough for 30,000 years.
 const TIMESTAMP_DIGITS_MAX: usize = 12;
-/// The most bytes of one signature as text; those of Ed25519, the longest known, have 92.
+/// The maximum length of a signature in bytes. The longest known ones, of Ed25519, have 92.
 const SIGNATURE_BYTES_MAX: usize = 128;
 
-/// Why a request is not accepted as coming from a holder of the keys.
+/// Why a request could not be authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// A header is not what Standard Webhooks says it is.
+    /// A header is missing or malformed.
     #[error("header `{header}` {rule}")]
     Header {
-        /// The header's name.
+        /// The name of the header.
         header: &'static str,
         /// What is wrong with it, as the end of a sentence.
         rule: &'static str,
     },
-    /// The attempt was made too long ago: a replay, or clocks that disagree.
-    #[error("the request was signed {seconds} s ago, longer than allowed")]
+    /// The timestamp is too old: a replay, or the clocks differ.
+    #[error("the request was signed {seconds} s ago, which is longer than allowed")]
     TooOld {
-        /// Since when, in seconds.
+        /// The age of the timestamp in seconds.
         seconds: u64,
     },
-    /// The attempt will be made: clocks disagree.
-    #[error("the request was signed {seconds} s in the future, further than allowed")]
+    /// The timestamp is in the future: the clocks differ.
+    #[error("the request was signed {seconds} s in the future, which is further than allowed")]
     TooNew {
-        /// Until then, in seconds.
+        /// How far the timestamp is in the future, in seconds.
         seconds: u64,
     },
-    /// None of the signatures is one of these keys over this id, time and body.
+    /// No signature of any of the keys matches the id, timestamp and body.
     #[error("no signature matches")]
     Mismatch,
 }
 
-/// What the headers of a recent request say: well formed, and not yet believed.
+/// The headers of a recent request: well formed, but not yet verified.
 ///
-/// Reading them needs no body, so a request that is malformed, old or replayed late is refused before its body is read.
+/// Parsing them needs no body, so a malformed or old request is refused before its body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signed<'a> {
+pub struct SignatureHeaders<'a> {
     id: &'a str,
-    timestamp: &'a str,
-    seconds: i64,
+    timestamp_text: &'a str,
+    timestamp: i64,
     signatures: &'a str,
 }
 
-impl<'a> Signed<'a> {
-    /// Reads the values of the three headers `webhook-id`, `webhook-timestamp` and `webhook-signature`.
+impl<'a> SignatureHeaders<'a> {
+    /// Parses the values of the three headers `webhook-id`, `webhook-timestamp` and `webhook-signature`.
     ///
-    /// `now` is in seconds since 1970-01-01 UTC; for `tolerance`, [`TOLERANCE`] is a good choice. An id that contains a
-    /// full stop is refused: the same signature would fit another id with another time.
+    /// `now` is in seconds since 1970-01-01 UTC. The usual `tolerance` is [`TOLERANCE`]. An id with a full stop is
+    /// refused, because the same signature would be valid for another id and timestamp.
     ///
     /// # Errors
     ///
-    /// [`SignatureError::Header`] when one of them is malformed or too long, [`SignatureError::TooOld`] and
-    /// [`SignatureError::TooNew`] when the request was not made about now.
-    pub fn read(
+    /// Returns [`SignatureError::Header`] if a header is malformed or too long, and [`SignatureError::TooOld`] or
+    /// [`SignatureError::TooNew`] if the timestamp is too far from `now`.
+    pub fn parse(
         id: &'a str,
         timestamp: &'a str,
         signature: &'a str,
@@ -103,7 +103,7 @@ impl<'a> Signed<'a> {
         match away > tolerance.as_secs() {
             true if seconds < now => Err(SignatureError::TooOld { seconds: away }),
             true => Err(SignatureError::TooNew { seconds: away }),
-            false => Ok(Self { id, timestamp, seconds, signatures: signature }),
+            false => Ok(Self { id, timestamp_text: timestamp, timestamp: seconds, signatures: signature }),
         }
     }
 
@@ -113,14 +113,14 @@ impl<'a> Signed<'a> {
         self.id
     }
 
-    /// When the attempt was made, in seconds since 1970-01-01 UTC.
+    /// The time of the attempt, in seconds since 1970-01-01 UTC.
     #[must_use]
-    pub fn seconds(&self) -> i64 {
-        self.seconds
+    pub fn timestamp(&self) -> i64 {
+        self.timestamp
     }
 }
 
-/// The keys of a receiver: it accepts a signature of any of them.
+/// The keys of a receiver, which accepts a signature of any of them.
 #[derive(Clone)]
 pub struct VerifyingKeys(pub(super) Vec<Verifier>);
 
@@ -136,32 +136,32 @@ impl VerifyingKeys {
     ///
     /// # Errors
     ///
-    /// The first key that is none, by its place.
+    /// Returns the first invalid key, by its position.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let verifier = |(place, text)| match read(place, text, "`whsec_` or `whpk_`")? {
+        let verifier = |(position, text)| match read(position, text, "`whsec_` or `whpk_`")? {
             Key::Hmac(mac) => Ok(Verifier::Hmac(mac)),
             #[cfg(feature = "ed25519")]
             Key::Public(key) => Ok(Verifier::Ed25519(key)),
             #[cfg(feature = "ed25519")]
-            Key::Private(_) => Err(KeyError::Private(place)),
+            Key::Private(_) => Err(KeyError::Private { position }),
         };
         split(text)?.map(verifier).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether one of these keys signed this body with what the headers say.
+    /// Verifies that one of these keys signed this body with the id and timestamp of the headers.
     ///
-    /// Signatures are compared in constant time. Schemes and signatures that nobody here knows are passed over.
+    /// Signatures are compared in constant time. Unknown schemes are ignored.
     ///
     /// # Errors
     ///
-    /// [`SignatureError::Mismatch`].
-    pub fn verify(&self, signed: &Signed<'_>, body: &[u8]) -> Result<(), SignatureError> {
-        let head = format!("{}.{}.", signed.id, signed.timestamp);
+    /// Returns [`SignatureError::Mismatch`] if no signature matches.
+    pub fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), SignatureError> {
+        let head = format!("{}.{}.", headers.id, headers.timestamp_text);
         let matches = |(scheme, text): (&str, &str)| {
             let signature = BASE64_STANDARD.decode(text).unwrap_or_default();
             self.0.iter().any(|key| key.name() == scheme && key.matches(&head, body, &signature))
         };
-        let mut signatures = signed.signatures.split(' ').filter_map(|signature| signature.split_once(','));
+        let mut signatures = headers.signatures.split(' ').filter_map(|signature| signature.split_once(','));
         if signatures.any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 }
