@@ -93,8 +93,9 @@ fn template() -> Result<Template> {
     let Member { cluster, service, container, .. } =
         Load::endpoint(&Load { port: 0, count: 1, concurrency: 1, hung_percent: 0, timeout_ms: 0 }, 0).member;
     let id = DeliveryId::derive(&broadcast.id, &task, &container).as_str().to_owned();
-    let audience = Audience { task: task.clone(), container, service, cluster, delivery: id.clone() };
-    let body = serde_json::to_string(&Envelope { event: broadcast.event, audience })?;
+    let mut audience = Audience::new(&task, container);
+    (audience.service, audience.cluster, audience.delivery) = (service, cluster, id.clone());
+    let body = serde_json::to_string(&Envelope::new(broadcast.event, audience))?;
     let (before_task, after_task) = body.split_once(&task).context("the body does not name its task")?;
     Ok(Template {
         head: format!(

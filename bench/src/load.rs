@@ -84,12 +84,8 @@ pub(crate) fn task(n: u32) -> String {
 pub(crate) fn broadcast() -> Result<Broadcast> {
     let id = BroadcastId::try_from("0197f0c2-5b7e-7cc1-9d2a-3f1c8a7b6e5d".to_owned())?;
     let data = format!(r#"{{"keys":["{}"]}}"#, vec!["catalog:price:0001"; 26].join("\",\""));
-    let draft = Draft {
-        kind: Some("com.example.cache.drop".into()),
-        subject: Some("catalog".into()),
-        data: Some(Data::from_json(data)?),
-        ..Draft::default()
-    };
-    let event = draft.complete(&id, OffsetDateTime::UNIX_EPOCH)?;
-    Ok(Broadcast { id, event })
+    let mut draft = Draft::new("com.example.cache.drop");
+    draft.subject = Some("catalog".into());
+    draft.data = Some(Data::from_json(data)?);
+    Ok(Broadcast::new(draft.complete(&id, OffsetDateTime::UNIX_EPOCH)?))
 }

@@ -29,9 +29,10 @@ fn cost(keys: &str) -> Result<f64> {
     let broadcast = load::broadcast()?;
     let (task, container) = (load::task(0), "app".to_owned());
     let id = DeliveryId::derive(&broadcast.id, &task, &container).as_str().to_owned();
-    let (service, cluster) = ("checkout".to_owned(), "prod".to_owned());
-    let audience = Audience { task, container, service, cluster, delivery: id.clone() };
-    let body = serde_json::to_vec(&Envelope { event: broadcast.event, audience })?;
+    let mut audience = Audience::new(task, container);
+    (audience.service, audience.cluster) = ("checkout".to_owned(), "prod".to_owned());
+    audience.delivery.clone_from(&id);
+    let body = serde_json::to_vec(&Envelope::new(broadcast.event, audience))?;
     let sample = |_| {
         let begin = cpu_time();
         for n in 0..COUNT {

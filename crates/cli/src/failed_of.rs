@@ -79,10 +79,11 @@ fn whole(record: &BroadcastRecord, event: &EventArgs) -> Result<Broadcast, Failu
                 .hint("give the same data again: --data JSON"))
         }
         (None, _, data) => {
-            let draft = Draft { data, ..Draft::from(record.event.clone()) };
+            let mut draft = Draft::from(record.event.clone());
+            draft.data = data;
             let event = draft.complete(&record.id, Clock::system().now());
             let event = event.map_err(|error| Failure::usage(error.to_string()).because(&error))?;
-            Ok(Broadcast { id: record.id.clone(), event })
+            Ok(Broadcast::new(event))
         }
     }
 }

@@ -132,8 +132,7 @@ pub(crate) async fn run(
 }
 
 /// The body for the observer queue: the scope, and the whole event.
-pub(crate) fn message(scope: ObserverMessage, broadcast: &wire::Broadcast) -> Result<String, Failure> {
-    let event = Some(Draft::from(broadcast.event.clone()));
-    let body = ObserverMessage { event, ..scope }.to_body();
-    body.map_err(|error| Failure::usage("the event cannot be sent").because(&error))
+pub(crate) fn message(mut scope: ObserverMessage, broadcast: &wire::Broadcast) -> Result<String, Failure> {
+    scope.event = Some(Draft::from(broadcast.event.clone()));
+    scope.to_body().map_err(|error| Failure::usage("the event cannot be sent").because(&error))
 }

@@ -18,7 +18,7 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
     let deliverer = Deliverer::new(&options, "127.0.0.0/8".parse().unwrap(), clock, Rng::seeded(1));
     let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
-    let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH.into()).unwrap();
+    let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH).unwrap();
     let endpoint = Endpoint {
         member: Member { task: "arn:task".into(), ..Member::default() },
         address,
@@ -37,7 +37,7 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let unfinished = deliverer
         .deliver(
-            &Broadcast { id, event },
+            &Broadcast::new(event),
             &mut DeliveryJob::new(endpoint),
             &Progress::default(),
             Round::default(),

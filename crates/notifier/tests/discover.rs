@@ -59,21 +59,24 @@ impl Setup {
 
 fn broadcast() -> Broadcast {
     let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
-    let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
-    Broadcast { id, event }
+    Broadcast::new(Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap())
 }
 
 fn whole() -> ObserverMessage {
-    ObserverMessage { cluster: "prod".into(), ..ObserverMessage::default() }
+    ObserverMessage::new("prod")
 }
 
 fn only(services: &[&str]) -> ObserverMessage {
-    ObserverMessage { services: services.iter().map(|s| (*s).to_owned()).collect(), ..whole() }
+    let mut scope = whole();
+    scope.services = services.iter().map(|s| (*s).to_owned()).collect();
+    scope
 }
 
 /// So many services that the cluster does not have.
 fn invented(count: usize) -> ObserverMessage {
-    ObserverMessage { services: (0..count).map(|number| format!("invented-{number}")).collect(), ..whole() }
+    let mut scope = whole();
+    scope.services = (0..count).map(|number| format!("invented-{number}")).collect();
+    scope
 }
 
 /// A service with one container, opted in at this port.
@@ -266,7 +269,7 @@ async fn discovery_that_is_cut_off_goes_on_where_it_was() {
 async fn an_empty_cluster_has_an_empty_fleet_and_an_unknown_one_is_an_error() {
     let setup = prod("").await;
     assert_eq!(setup.fleet(&whole()).await, Fleet::default());
-    let unknown = ObserverMessage { cluster: "prid".into(), ..ObserverMessage::default() };
+    let unknown = ObserverMessage::new("prid");
     let error = setup.discovery.fleet(&unknown).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no cluster `prid` in this account and region");
     assert!(error.is_final());
@@ -425,7 +428,8 @@ async fn standalone_tasks_count_when_asked_for() {
     .concat();
     let setup = prod(&toml).await;
     assert_eq!(summary(&setup.fleet(&whole()).await), ["web/app /notify x1"]);
-    let with = ObserverMessage { standalone: true, ..whole() };
+    let mut with = whole();
+    with.standalone = true;
     let expected = ["family:job/app /notify x2", "web/app /notify x1"];
     assert_eq!(summary(&setup.fleet(&with).await), expected);
     assert_eq!(summary(&setup.by_stages(&with).await), expected);

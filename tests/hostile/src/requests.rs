@@ -10,7 +10,7 @@ use receiver::{Identity, Notification, Receiver, ReceiverService, on_event};
 use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
 use tower_service::Service;
-use wire::signature::{Signed, TOLERANCE, VerifyingKeys};
+use wire::signature::{SignatureHeaders, TOLERANCE, VerifyingKeys};
 
 use crate::parsers::wrong;
 
@@ -28,7 +28,7 @@ pub(crate) fn signature(bytes: &[u8]) -> String {
     let mut lines = text.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (id, timestamp, signatures) = (line(), line(), line());
-    let verdict = Signed::read(id, timestamp, signatures, NOW, TOLERANCE)
+    let verdict = SignatureHeaders::parse(id, timestamp, signatures, NOW, TOLERANCE)
         .and_then(|signed| KEYS.verify(&signed, BODY.as_bytes()));
     match verdict {
         Ok(()) => {

@@ -56,7 +56,7 @@ impl EventArgs {
         let id = id.map_err(|error| Failure::usage("the event has no id").because(&error))?;
         let event = self.draft()?.complete(&id, clock.now());
         let event = event.map_err(|error| Failure::usage(error.to_string()).because(&error))?;
-        Ok(Broadcast { id: event.id().clone(), event })
+        Ok(Broadcast::new(event))
     }
 
     /// The data alone, for a broadcast whose other attributes are known.
@@ -73,15 +73,13 @@ impl EventArgs {
         if let Some(path) = &self.event {
             return file(path);
         }
-        let data = self.data()?;
-        Ok(Draft {
-            id: self.id.clone(),
-            source: self.source.clone(),
-            kind: self.kind.clone(),
-            subject: self.subject.clone(),
-            data,
-            ..Draft::default()
-        })
+        let mut draft = Draft::default();
+        draft.id.clone_from(&self.id);
+        draft.source.clone_from(&self.source);
+        draft.kind.clone_from(&self.kind);
+        draft.subject.clone_from(&self.subject);
+        draft.data = self.data()?;
+        Ok(draft)
     }
 }
 

@@ -90,8 +90,10 @@ impl AudienceArgs {
 impl ScopeArgs {
     /// The scope without an event.
     pub(crate) fn message(&self) -> ObserverMessage {
-        let Self { cluster, services, standalone } = self.clone();
-        ObserverMessage { cluster, services, standalone, event: None }
+        let mut message = ObserverMessage::new(&self.cluster);
+        message.services.clone_from(&self.services);
+        message.standalone = self.standalone;
+        message
     }
 
     /// The scope in words.

@@ -56,11 +56,10 @@ impl Sender {
         let wrong = |error: &dyn Error| Failure::usage("the events cannot be made").because(error);
         let broadcast = BroadcastId::try_from(format!("check-{}-{case}", self.run)).map_err(|e| wrong(&e))?;
         let id = DeliveryId::derive(&broadcast, task, "");
-        let draft = Draft { kind: Some(EVENT_TYPE.to_owned()), ..Draft::default() };
-        let event = draft.complete(&broadcast, now).map_err(|e| wrong(&e))?;
-        let delivery = id.as_str().to_owned();
-        let audience = Audience { task: task.to_owned(), delivery, ..Audience::default() };
-        let body = serde_json::to_vec(&Envelope { event, audience }).map_err(|e| wrong(&e))?;
+        let event = Draft::new(EVENT_TYPE).complete(&broadcast, now).map_err(|e| wrong(&e))?;
+        let mut audience = Audience::new(task, "");
+        audience.delivery = id.to_string();
+        let body = serde_json::to_vec(&Envelope::new(event, audience)).map_err(|e| wrong(&e))?;
         Ok(DeadLetter { id, at: now.unix_timestamp(), body: body.into() })
     }
 

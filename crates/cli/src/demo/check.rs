@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use notifier::report::{BroadcastState, Counts};
 use simulator::Received;
 use wire::headers;
-use wire::signature::{Signed, TOLERANCE, VerifyingKeys};
+use wire::signature::{SignatureHeaders, TOLERANCE, VerifyingKeys};
 
 use super::staging::Role;
 use crate::failure::Failure;
@@ -46,7 +46,8 @@ pub(super) fn signatures(keys: &VerifyingKeys, received: &[Received]) -> Result<
         let header = |name| call.header(name).unwrap_or_default();
         let (id, timestamp) = (header(headers::WEBHOOK_ID), header(headers::WEBHOOK_TIMESTAMP));
         let now = timestamp.parse().unwrap_or_default();
-        let signed = Signed::read(id, timestamp, header(headers::WEBHOOK_SIGNATURE), now, TOLERANCE);
+        let signed =
+            SignatureHeaders::parse(id, timestamp, header(headers::WEBHOOK_SIGNATURE), now, TOLERANCE);
         signed.and_then(|signed| keys.verify(&signed, &call.body)).map_err(|error| {
             Failure::not_told(format!("{} received a call that is not ours", call.task)).because(&error)
         })?;

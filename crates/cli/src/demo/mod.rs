@@ -129,7 +129,7 @@ async fn perform(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let scope = ObserverMessage { cluster: CLUSTER.to_owned(), ..ObserverMessage::default() };
+    let scope = ObserverMessage::new(CLUSTER);
     let body = publish::message(scope, broadcast)?;
     scene
         .observer
@@ -190,11 +190,10 @@ fn log_quietly(console: &Console) {
 fn broadcast() -> Result<Broadcast, Failure> {
     let wrong = |error: &dyn std::error::Error| Failure::failed("the demo's event is wrong").because(error);
     let id = BroadcastId::try_from(uuid::Uuid::now_v7().to_string()).map_err(|error| wrong(&error))?;
-    let data = Data::from_json(r#"{"cache":"prices"}"#.to_owned()).map_err(|error| wrong(&error))?;
-    let draft =
-        Draft { kind: Some("com.example.cache.clear".to_owned()), data: Some(data), ..Draft::default() };
+    let mut draft = Draft::new("com.example.cache.clear");
+    draft.data = Some(Data::from_json(r#"{"cache":"prices"}"#.to_owned()).map_err(|error| wrong(&error))?);
     let event = draft.complete(&id, Clock::system().now()).map_err(|error| wrong(&error))?;
-    Ok(Broadcast { id, event })
+    Ok(Broadcast::new(event))
 }
 
 async fn completion(state: &Shared) {

@@ -15,7 +15,7 @@ use receiver::{Identity, Notification, Receiver, VerifyingKeys};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use wire::Envelope;
-use wire::signature::Signed;
+use wire::signature::SignatureHeaders;
 
 use crate::support::{Running, notifier, redacted};
 
@@ -191,15 +191,15 @@ fn authentic<'a>(fault: Fault, header: impl Fn(&str) -> &'a str, body: &[u8]) ->
     if fault == Fault::SignatureIfPresent && signatures.is_empty() {
         return Ok(());
     }
-    let signed =
-        Signed::read(id, timestamp, signatures, now, tolerance).map_err(|_| StatusCode::UNAUTHORIZED)?;
-    let away = now - signed.seconds();
+    let signed = SignatureHeaders::parse(id, timestamp, signatures, now, tolerance)
+        .map_err(|_| StatusCode::UNAUTHORIZED)?;
+    let away = now - signed.timestamp();
     if (fault == Fault::NoAge && away < -300) || (fault == Fault::NoFuture && away > 300) {
         return Err(StatusCode::UNAUTHORIZED);
     }
     let first = signatures.split(' ').next().unwrap_or_default();
     let signed = match fault {
-        Fault::FirstSignature => Signed::read(id, timestamp, first, now, tolerance).unwrap(),
+        Fault::FirstSignature => SignatureHeaders::parse(id, timestamp, first, now, tolerance).unwrap(),
         _ => signed,
     };
     let keys = VerifyingKeys::parse(SECRET).unwrap();

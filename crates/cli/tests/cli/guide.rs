@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys};
+use wire::signature::{SignatureHeaders, SigningKeys, TOLERANCE, VerifyingKeys};
 
 use crate::support::notifier;
 
@@ -89,7 +89,7 @@ fn the_test_vectors_of_the_page_are_signed_and_accepted() {
         let (body, signature) = (field("body"), field("signature"));
         let seconds: i64 = at.parse().unwrap();
         assert_eq!(SigningKeys::parse(secret).unwrap().sign(id, seconds, body.as_bytes()), signature);
-        let signed = Signed::read(id, at, signature, seconds, TOLERANCE).unwrap();
+        let signed = SignatureHeaders::parse(id, at, signature, seconds, TOLERANCE).unwrap();
         VerifyingKeys::parse(secret).unwrap().verify(&signed, body.as_bytes()).unwrap();
     }
     let ours: serde_json::Value = serde_json::from_str(

@@ -9,7 +9,8 @@ fn belong_together(signing: &str, verifying: &str) -> bool {
     let (signing, verifying) =
         (SigningKeys::parse(signing).unwrap(), VerifyingKeys::parse(verifying).unwrap());
     let header = signing.sign("id", 1, b"body");
-    let signed = wire::signature::Signed::read("id", "1", &header, 1, std::time::Duration::ZERO).unwrap();
+    let signed =
+        wire::signature::SignatureHeaders::parse("id", "1", &header, 1, std::time::Duration::ZERO).unwrap();
     verifying.verify(&signed, b"body").is_ok()
 }
 

@@ -57,14 +57,11 @@ impl Call {
                 (Method::GET, Bytes::new())
             }
             wire::Method::Post => {
-                let audience = Audience {
-                    task: member.task.clone(),
-                    container: member.container.clone(),
-                    service: member.service.clone(),
-                    cluster: member.cluster.clone(),
-                    delivery: id.as_str().to_owned(),
-                };
-                let envelope = Envelope { event: broadcast.event.clone(), audience };
+                let mut audience = Audience::new(&member.task, &member.container);
+                audience.service.clone_from(&member.service);
+                audience.cluster.clone_from(&member.cluster);
+                audience.delivery = id.to_string();
+                let envelope = Envelope::new(broadcast.event.clone(), audience);
                 let body = match target.content_mode {
                     ContentMode::Structured => {
                         about.insert(CONTENT_TYPE, MEDIA_TYPE);

@@ -351,7 +351,7 @@ mod tests {
         let sidecar = ContainerDefinition::builder().name("sidecar").build();
         let definition = definition(vec![spec("a", "80").build(), spec("b", "81").build(), sidecar]);
         let task = task().containers(container("a", None)).containers(container("b", None)).build();
-        let labels = |port: &str| Labels { port: port.to_owned(), path: "/n".to_owned() };
+        let labels = |port: &str| Labels::new(port, "/n");
         let of = |share, labels| survey(&task, &definition, &share, Some(&labels), HealthPolicy::Detect);
         let rest = of(Share::Except(vec![labels("81"), labels("82")]), labels("79"));
         assert_eq!(rest, ["web/a at 10.0.0.9:80", "web/sidecar did not opt in"]);

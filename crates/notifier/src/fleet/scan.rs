@@ -53,7 +53,7 @@ impl Discovery {
     ///
     /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A service that is gone is a skip.
     pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
-        let labels = Labels { port: message.port.clone(), path: message.path.clone() };
+        let labels = Labels::new(&message.port, &message.path);
         let asked = Asked { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
         let (of, meant) = if message.standalone {
             (TasksOf::Cluster, Meant::Standalone)

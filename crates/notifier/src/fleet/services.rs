@@ -168,7 +168,7 @@ fn claims<'a>(definitions: impl Iterator<Item = &'a RevisionResult>) -> Vec<Labe
     let mut seen = BTreeSet::new();
     let claims = definitions.flat_map(|definition| match definition {
         Ok(definition) => definition.containers.iter().filter_map(|c| c.claim.clone()).collect(),
-        Err(_) => vec![Labels { port: String::new(), path: String::new() }],
+        Err(_) => vec![Labels::new("", "")],
     });
     claims.filter(|labels| seen.insert(labels.clone())).collect()
 }
@@ -183,27 +183,18 @@ fn messages(
     let others: Vec<Labels> = claims.iter().skip(1).cloned().collect();
     let first = if others.is_empty() { Share::All } else { Share::Except(others) };
     let shares = std::iter::once(first).chain(std::iter::repeat(Share::Only));
-    claims.into_iter().zip(shares).map(|(labels, share)| ServiceMessage {
-        cluster: cluster.to_owned(),
-        service: service.to_owned(),
-        port: labels.port,
-        path: labels.path,
-        broadcast: Some(broadcast.clone()),
-        share,
-        standalone: false,
+    claims.into_iter().zip(shares).map(move |(labels, share)| {
+        let mut message = ServiceMessage::new(cluster, service, labels);
+        message.broadcast = Some(broadcast.clone());
+        message.share = share;
+        message
     })
 }
 
 fn standalone(cluster: &str, broadcast: &Broadcast) -> ServiceMessage {
-    ServiceMessage {
-        cluster: cluster.to_owned(),
-        service: String::new(),
-        port: String::new(),
-        path: String::new(),
-        broadcast: Some(broadcast.clone()),
-        share: Share::All,
-        standalone: true,
-    }
+    let mut message = ServiceMessage::standalone(cluster);
+    message.broadcast = Some(broadcast.clone());
+    message
 }
 
 #[cfg(test)]
@@ -239,8 +230,8 @@ mod tests {
     fn the_first_message_of_a_service_takes_what_no_other_one_takes() {
         let id = BroadcastId::try_from("b".to_owned()).unwrap();
         let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
-        let broadcast = Broadcast { id, event };
-        let labels = |port: &str| Labels { port: port.into(), path: "/".into() };
+        let broadcast = Broadcast::new(event);
+        let labels = |port: &str| Labels::new(port, "/");
         let shares = |ports: &[&str]| -> Vec<Share> {
             let claims = ports.iter().map(|port| labels(port)).collect();
             messages("prod", "web", claims, &broadcast).map(|message| message.share).collect()

@@ -50,7 +50,7 @@ fn who(member: &Member) -> String {
 pub fn discovered(answers: &[u8]) -> String {
     let aws = Aws::answered_by(Answers::of(answers));
     let networks = Networks::default();
-    let scope = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
+    let scope = ObserverMessage::new("prod");
     let found = wait_for(Discovery::new(&aws, HealthPolicy::Detect, networks.clone()).fleet(&scope));
     let whole = match found {
         Err(error) => wrong(&error),
@@ -80,7 +80,7 @@ fn services(answers: &[u8], scope: &ObserverMessage) -> String {
     let Ok(event) = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH) else {
         return String::new();
     };
-    let broadcast = Broadcast { id, event };
+    let broadcast = Broadcast::new(event);
     let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
     match wait_for(discovery.services(scope, &broadcast)) {
         Err(error) => wrong(&error),

@@ -50,8 +50,10 @@ impl Known {
         let mut ids: Vec<_> = others
             .iter()
             .map(|labels| {
-                let (port, path) = (labels.port.clone(), labels.path.clone());
-                ServiceMessage { port, path, share: Share::Only, ..message.clone() }.part()
+                let mut other = message.clone();
+                (other.port, other.path) = (labels.port.clone(), labels.path.clone());
+                other.share = Share::Only;
+                other.part()
             })
             .collect();
         ids.sort_unstable();
@@ -80,20 +82,29 @@ mod tests {
         ServiceMessage::from_body(&body).unwrap()
     }
 
+    /// The message for another pair of labels.
+    fn other() -> ServiceMessage {
+        let mut other = message("\"only\"");
+        (other.port, other.path) = ("81".into(), "/m".into());
+        other
+    }
+
     /// What stage 1 records of a service with two pairs of labels.
     fn known() -> Known {
         let first = message(r#"{"except":[{"port":"81","path":"/m"}]}"#);
-        let second =
-            ServiceMessage { port: "81".into(), path: "/m".into(), share: Share::Only, ..first.clone() };
+        let second = other();
         let parts = [first, second].map(|part| (part.part(), part.service));
         Known { cluster: "prod".to_owned(), parts: parts.into() }
     }
 
     #[test]
     fn a_part_is_known_with_exactly_the_labels_that_it_leaves_to_others() {
-        let labels = |port: &str, path: &str| Labels { port: port.into(), path: path.into() };
-        let except =
-            |others: Vec<Labels>| ServiceMessage { share: Share::Except(others), ..message("\"all\"") };
+        let labels = |port: &str, path: &str| Labels::new(port, path);
+        let except = |others: Vec<Labels>| {
+            let mut first = message("\"all\"");
+            first.share = Share::Except(others);
+            first
+        };
         assert!(known().has_part(&except(vec![labels("81", "/m")])));
         for wrong in [
             vec![],
@@ -105,11 +116,7 @@ mod tests {
         }
         assert!(!known().has_part(&message("\"all\"")));
         assert!(!known().has_part(&message("\"only\"")));
-        assert!(known().has_part(&ServiceMessage {
-            port: "81".into(),
-            path: "/m".into(),
-            ..message("\"only\"")
-        }));
+        assert!(known().has_part(&other()));
     }
 
     #[test]

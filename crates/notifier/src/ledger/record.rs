@@ -79,7 +79,8 @@ impl BroadcastRecord {
     pub(super) fn kept(mut self) -> Self {
         let bytes = self.event.data().map(|data| data.as_json().len()).unwrap_or_default();
         if bytes > DATA_BYTES_MAX {
-            let draft = Draft { data: None, ..Draft::from(self.event.clone()) };
+            let mut draft = Draft::from(self.event.clone());
+            draft.data = None;
             // It was whole before, and stays so without a payload.
             if let Ok(event) = draft.complete(&self.id, OffsetDateTime::UNIX_EPOCH) {
                 self.event_digest = digest(&self.event);
@@ -94,7 +95,7 @@ impl BroadcastRecord {
     #[must_use]
     pub fn broadcast(&self) -> Option<Broadcast> {
         let whole = self.data_left_out.is_none();
-        whole.then(|| Broadcast { id: self.id.clone(), event: self.event.clone() })
+        whole.then(|| Broadcast::new(self.event.clone()))
     }
 
     /// Whether the scope names this service, by its name or ARN.

@@ -127,7 +127,7 @@ pub fn claim<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Labe
     let text = |label: Option<&String>, bytes_max| {
         label.map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default()
     };
-    Some(Labels { port: text(port, PORT_BYTES_MAX + 1), path: text(path, PATH_BYTES_MAX + 1) })
+    Some(Labels::new(text(port, PORT_BYTES_MAX + 1), text(path, PATH_BYTES_MAX + 1)))
 }
 
 /// The longest start of `text` of at most this many bytes that ends between two characters.
@@ -408,7 +408,7 @@ mod tests {
             Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
         );
         let claimed = claim(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())]));
-        assert_eq!(claimed, Some(Labels { port: String::new(), path: String::new() }));
+        assert_eq!(claimed, Some(Labels::new("", "")));
     }
 
     #[test]

@@ -166,12 +166,9 @@ async fn read(ctx: &Ctx, received: &Received) -> Result<(ServiceMessage, Broadca
         }
         untrusted::own(carried.as_ref(), received)?
     };
-    let scope = ObserverMessage {
-        cluster: message.cluster.clone(),
-        services: vec![message.service.clone()],
-        standalone: message.standalone,
-        event: None,
-    };
+    let mut scope = ObserverMessage::new(&message.cluster);
+    scope.services = vec![message.service.clone()];
+    scope.standalone = message.standalone;
     let parts = [(message.part(), message.service.clone())];
     ctx.ledger.broadcast_unless_known(record(&scope, &own, received), &parts).await?;
     Ok((message, own))

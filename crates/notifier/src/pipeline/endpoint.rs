@@ -11,23 +11,19 @@ use crate::model::{Endpoint, Member};
 /// What the tasks queue carries for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
     let Endpoint { member, address, target, is_starting } = endpoint;
-    TaskMessage {
-        task: member.task.clone(),
-        address: address.ip().to_string(),
-        port: address.port().to_string(),
-        path: target.path.clone(),
-        broadcast: Some(broadcast.clone()),
-        cluster: member.cluster.clone(),
-        service: member.service.clone(),
-        container: member.container.clone(),
-        task_definition: member.task_definition.clone(),
-        container_port: Some(target.port),
-        scheme: target.scheme,
-        method: target.method,
-        content_mode: target.content_mode,
-        server_name: target.server_name.clone(),
-        starting: *is_starting,
-    }
+    let mut message = TaskMessage::new(&member.task, *address, &target.path);
+    message.broadcast = Some(broadcast.clone());
+    message.cluster.clone_from(&member.cluster);
+    message.service.clone_from(&member.service);
+    message.container.clone_from(&member.container);
+    message.task_definition.clone_from(&member.task_definition);
+    message.container_port = Some(target.port);
+    message.scheme = target.scheme;
+    message.method = target.method;
+    message.content_mode = target.content_mode;
+    message.server_name.clone_from(&target.server_name);
+    message.starting = *is_starting;
+    message
 }
 
 /// The endpoint that a message names; the error says which field is wrong.

@@ -306,6 +306,5 @@ pub async fn given_up(
 /// when it is received again.
 fn broadcast(draft: Draft, received: &Received) -> Result<Broadcast, StageError> {
     let id = BroadcastId::try_from(received.id.clone())?;
-    let event = draft.complete(&id, received.sent)?;
-    Ok(Broadcast { id: event.id().clone(), event })
+    Ok(Broadcast::new(draft.complete(&id, received.sent)?))
 }

@@ -162,7 +162,7 @@ async fn own(
     endpoint: &Endpoint,
     broadcast: Broadcast,
 ) -> Result<Broadcast, StageError> {
-    let scope = ObserverMessage { cluster: endpoint.member.cluster.clone(), ..ObserverMessage::default() };
+    let scope = ObserverMessage::new(&endpoint.member.cluster);
     ctx.ledger.broadcast_unless_known(discovery::record(&scope, &broadcast, received), &[]).await?;
     Ok(broadcast)
 }

@@ -43,23 +43,19 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
         .filter(|entry| is_due(entry))
         .map(|entry| entry.member.service.as_str())
         .collect();
-    let all = ObserverMessage {
-        cluster: record.cluster.clone(),
-        services: record.services.clone(),
-        standalone: record.standalone,
-        event: None,
-    };
+    if services.is_empty() {
+        return None;
+    }
+    let mut scope = ObserverMessage::new(&record.cluster);
     // A message cannot name the groups of standalone tasks.
     let is_named = |service: &&str| !service.is_empty() && !service.contains(':');
-    match services.is_empty() {
-        true => None,
-        false if !services.iter().all(is_named) => Some(all),
-        false => Some(ObserverMessage {
-            services: services.into_iter().map(str::to_owned).collect(),
-            standalone: false,
-            ..all
-        }),
+    if services.iter().all(is_named) {
+        scope.services = services.into_iter().map(str::to_owned).collect();
+    } else {
+        scope.services.clone_from(&record.services);
+        scope.standalone = record.standalone;
     }
+    Some(scope)
 }
 
 /// Records that whoever was not told is asked for again, before the message for it is published: no outcome of the new
@@ -247,10 +243,10 @@ mod tests {
     }
 
     fn again(entries: &[(&str, Option<Outcome>, Option<Cause>)]) -> Option<Vec<String>> {
-        let message = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
+        let message = ObserverMessage::new("prod");
         let id = wire::BroadcastId::try_from("b-1".to_owned()).unwrap();
         let event = wire::Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
-        let broadcast = Broadcast { id, event };
+        let broadcast = Broadcast::new(event);
         let record = BroadcastRecord::new(&message, &broadcast, time::OffsetDateTime::UNIX_EPOCH, None);
         scope(&record, &report(entries)).map(|message| message.services)
     }

@@ -47,7 +47,9 @@ pub(super) fn own(carried: Option<&Broadcast>, received: &Received) -> Result<Br
 }
 
 fn draft(carried: Option<&Broadcast>) -> Draft {
-    carried.map(|carried| Draft { id: None, ..Draft::from(carried.event.clone()) }).unwrap_or_default()
+    let mut draft = carried.map(|carried| Draft::from(carried.event.clone())).unwrap_or_default();
+    draft.id = None;
+    draft
 }
 
 /// The broadcast among `claims` that the ledger knows, and of which this message is a part.
@@ -203,8 +205,8 @@ mod tests {
     }
 
     fn carried() -> Broadcast {
-        let draft =
-            Draft { id: Some("to-come".to_owned()), kind: Some("a.b".to_owned()), ..Draft::default() };
+        let mut draft = Draft::new("a.b");
+        draft.id = Some("to-come".to_owned());
         let received = received();
         broadcast(draft, &received).unwrap()
     }

@@ -133,8 +133,9 @@ async fn the_largest_event_that_the_queues_carry_arrives_whole() {
     let server = Server::answering("200 OK").await;
     let mut large = broadcast();
     let data = format!("\"{}\"", "x".repeat(wire::event::EVENT_BYTES_MAX - 4096));
-    let draft = Draft { data: Some(wire::Data::from_json(data).unwrap()), ..Draft::default() };
-    large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH.into()).unwrap();
+    let mut draft = Draft::default();
+    draft.data = Some(wire::Data::from_json(data).unwrap());
+    large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH).unwrap();
     let endpoint = endpoint(server.address);
     let result = deliverer(&patient())
         .deliver(&large, &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())

@@ -18,7 +18,7 @@ use notifier::model::Progress;
 use notifier::secrets::{SecretRef, Vault};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use wire::signature::{Signed, SigningKeys, TOLERANCE, VerifyingKeys, key_pair};
+use wire::signature::{SignatureHeaders, SigningKeys, TOLERANCE, VerifyingKeys, key_pair};
 use wire::{Broadcast, ContentMode, Data, Draft, Method};
 
 use crate::server::{Seen, Server, reply};
@@ -42,9 +42,10 @@ fn by(references: &str) -> AuthSettings {
 fn rich() -> Broadcast {
     let mut rich = broadcast();
     let data = r#"{"b":1,"a":1.10,"big":123456789012345678901234567890,"é":"\u00e9\n"}"#;
-    let data = Some(Data::from_json(data.to_owned()).unwrap());
-    let draft = Draft { data, subject: Some("a \"b\" 100%".into()), ..Draft::default() };
-    rich.event = draft.complete(&rich.id, std::time::SystemTime::UNIX_EPOCH.into()).unwrap();
+    let mut draft = Draft::default();
+    draft.data = Some(Data::from_json(data.to_owned()).unwrap());
+    draft.subject = Some("a \"b\" 100%".into());
+    rich.event = draft.complete(&rich.id, std::time::SystemTime::UNIX_EPOCH).unwrap();
     rich
 }
 
@@ -64,7 +65,7 @@ async fn sent(trust: Auth, change: impl FnOnce(&mut notifier::model::Endpoint)) 
 fn verifies(seen: &Seen, keys: &str) -> bool {
     let header = |name| seen.header(name).unwrap_or_default();
     let now = i64::try_from(NOW).unwrap();
-    let signed = Signed::read(
+    let signed = SignatureHeaders::parse(
         header("webhook-id"),
         header("webhook-timestamp"),
         header("webhook-signature"),
@@ -246,7 +247,7 @@ async fn openssl_verifies_what_is_signed_by_a_private_key_and_signs_what_receive
         ["private", "public", "signature"].map(|part| said["sign"][0][part].as_str().unwrap());
     let now = i64::try_from(NOW).unwrap();
     let (timestamp, keys) = (NOW.to_string(), VerifyingKeys::parse(public).unwrap());
-    let theirs = Signed::read(id, &timestamp, signature, now, TOLERANCE).unwrap();
+    let theirs = SignatureHeaders::parse(id, &timestamp, signature, now, TOLERANCE).unwrap();
     keys.verify(&theirs, &signed.body).unwrap();
     assert!(keys.verify(&theirs, &changed.body).is_err());
     // An Ed25519 signature has no chance in it: of one key and text there is one.
@@ -288,7 +289,8 @@ impl Receiver {
                         let now = time.parse().unwrap();
                         let signature = header("webhook-signature");
                         let signed =
-                            Signed::read(header("webhook-id"), time, signature, now, TOLERANCE).unwrap();
+                            SignatureHeaders::parse(header("webhook-id"), time, signature, now, TOLERANCE)
+                                .unwrap();
                         let keys = VerifyingKeys::parse(*key.lock().unwrap()).unwrap();
                         let good = keys.verify(&signed, &body).is_ok();
                         if good { &accepted } else { &refused }.fetch_add(1, Ordering::SeqCst);

@@ -55,8 +55,7 @@ pub(crate) fn deliverer_at(options: &DeliveryOptions, clock: Clock) -> Deliverer
 
 pub(crate) fn broadcast() -> Broadcast {
     let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
-    let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH.into()).unwrap();
-    Broadcast { id, event }
+    Broadcast::new(Draft::default().complete(&id, SystemTime::UNIX_EPOCH).unwrap())
 }
 
 pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {

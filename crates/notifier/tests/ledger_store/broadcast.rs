@@ -58,11 +58,8 @@ impl Broadcast {
     }
 
     fn broadcast() -> BroadcastRecord {
-        let draft = Draft {
-            kind: Some("com.example.cache.drop".into()),
-            data: Some(Data::from_json(r#"{"keys":["catalog:price:0001"]}"#.to_owned()).unwrap()),
-            ..Draft::default()
-        };
+        let mut draft = Draft::new("com.example.cache.drop");
+        draft.data = Some(Data::from_json(r#"{"keys":["catalog:price:0001"]}"#.to_owned()).unwrap());
         BroadcastRecord {
             id: Self::id(),
             event: draft.complete(&Self::id(), OffsetDateTime::UNIX_EPOCH).unwrap(),
