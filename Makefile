@@ -52,6 +52,10 @@ advisories: test-tools ## Look the dependencies up in the RustSec database (need
 fuzz: ## Every fuzz target for a minute or 200,000 runs (needs cargo-fuzz, a nightly compiler and 20 minutes)
 	python3 fuzz/run.py
 
+.PHONY: test-packages
+test-packages: ## The published crates: package them, build them with their oldest Rust, compare their interface
+	python3 packaging/libraries.py
+
 .PHONY: bench
 bench: ## Compare a broadcast with the smallest client that could make it (Linux, two processors)
 	cargo run --release --package bench

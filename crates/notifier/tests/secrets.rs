@@ -206,7 +206,7 @@ async fn what_is_no_key_is_refused_by_its_name_and_never_repeated() {
         for (name, says) in [
             ("json", no_key),
             ("bare", no_key),
-            ("half", ": it cannot be used: key 1 has 3 bytes, not 24 to 64"),
+            ("half", ": it cannot be used: key 1 has 3 bytes instead of 24 to 64"),
             ("blank", ": it is empty"),
             ("long", ": it is longer than 65536 bytes"),
         ] {

@@ -66,23 +66,23 @@ fn the_layer_is_a_good_receiver_and_runs_its_handler_once_for_each_event() {
     exit 0
     --- stdout
     good  valid         202 Accepted in [time]: accepted
-    good  replay        200 OK in [time]: handled before
-    good  retry         200 OK in [time]: handled before
+    good  replay        200 OK in [time]: already handled
+    good  retry         200 OK in [time]: already handled
     good  rotation      202 Accepted in [time]: accepted
     good  forged        401 Unauthorized in [time]: no signature matches
     good  changed-body  401 Unauthorized in [time]: no signature matches
     good  changed-id    401 Unauthorized in [time]: no signature matches
-    good  old           401 Unauthorized in [time]: the request was signed 600 s ago, longer than allowed
-    good  future        401 Unauthorized in [time]: the request was signed 600 s in the future, further than allowed
+    good  old           401 Unauthorized in [time]: the request was signed 600 s ago, which is longer than allowed
+    good  future        401 Unauthorized in [time]: the request was signed 600 s in the future, which is further than allowed
     good  unsigned      400 Bad Request in [time]: header `webhook-id` is missing
     good  no-id         400 Bad Request in [time]: header `webhook-id` is missing
     good  no-timestamp  400 Bad Request in [time]: header `webhook-timestamp` is missing
     good  no-signature  400 Bad Request in [time]: header `webhook-signature` is missing
-    good  wrong-task    421 Misdirected Request in [time]: the event is for another task
+    good  wrong-task    421 Misdirected Request in [time]: the event is addressed to another task
     good  wrong-type    415 Unsupported Media Type in [time]: the body must be application/cloudevents+json
     good  malformed     400 Bad Request in [time]: not a CloudEvent: EOF while parsing a value at line 1 column 6
-    good  wrong-method  405 Method Not Allowed in [time]: only POST is accepted here
-    good  bare-get      405 Method Not Allowed in [time]: only POST is accepted here
+    good  wrong-method  405 Method Not Allowed in [time]: only POST is allowed
+    good  bare-get      405 Method Not Allowed in [time]: only POST is allowed
     good  oversized     413 Payload Too Large in [time]: the body is larger than 1048576 bytes
     good  slow          408 Request Timeout in [time]: the body did not arrive within 500ms
     20 cases: 20 good, 0 bad

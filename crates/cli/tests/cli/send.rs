@@ -221,7 +221,7 @@ fn an_event_that_is_none_is_wrong_use_and_calls_nobody() {
     exit 2
     --- stdout
     --- stderr
-    error: event attribute `id`: an id must be printable ASCII without spaces, but has ' '
+    error: event attribute `id`: an id must be printable ASCII without spaces, but contains ' '
     "#);
     insta::assert_snapshot!(send("--event - --type t").run(), @r#"
     exit 2
