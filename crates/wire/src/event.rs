@@ -34,7 +34,7 @@ pub(crate) const AUDIENCE: [&str; 5] = ["deliveryid", "ecscluster", "ecscontaine
 pub enum EventError {
     /// The `id` is not a valid id.
     #[error("event attribute `id`: {0}")]
-    Id(#[from] IdError),
+    Id(IdError),
     /// An attribute is invalid.
     #[error("event attribute `{name}` {rule}")]
     Attribute {
@@ -49,6 +49,13 @@ pub enum EventError {
         /// The size of the event in bytes.
         bytes: usize,
     },
+}
+
+// Not `#[from]`: the message contains the cause, which would otherwise be shown twice.
+impl From<IdError> for EventError {
+    fn from(error: IdError) -> Self {
+        Self::Id(error)
+    }
 }
 
 /// The payload of an event: JSON text, exactly as the sender wrote it.
