@@ -82,6 +82,8 @@ mod refusal;
 mod service;
 
 pub use dedup::{Claim, DedupStore, MemoryStore, StoreFuture};
+pub use ecs_task_notifier_wire::signature::{KeyError, VerifyingKeys};
+pub use ecs_task_notifier_wire::{Audience, BroadcastId, Data, Event};
 pub use handler::{OnEvent, on_event};
 pub use identity::{Identity, TaskMetadataError};
 #[cfg(feature = "ecs")]
@@ -92,5 +94,3 @@ pub use notification::Notification;
 pub use payload::{FullBody, ResponseBody};
 pub use receiver::{GetPolicy, Receiver, ReceiverBuilder};
 pub use service::ReceiverService;
-pub use wire::signature::{KeyError, VerifyingKeys};
-pub use wire::{Audience, BroadcastId, Data, Event};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use ecs_task_notifier_wire::{Audience, Envelope, Event};
 use serde::de::DeserializeOwned;
-use wire::{Audience, Envelope, Event};
 
 /// A verified event: signed by one of the keys, recent, addressed to this task, and not handled before.
 ///

@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ecs_task_notifier_wire::headers::{
+    GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+};
+use ecs_task_notifier_wire::signature::{SignatureError, SignatureHeaders, TOLERANCE, VerifyingKeys};
+use ecs_task_notifier_wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
 use tokio::sync::Semaphore;
-use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use wire::signature::{SignatureError, SignatureHeaders, TOLERANCE, VerifyingKeys};
-use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope};
 
 use crate::body::{self, Limits};
 use crate::capacity::{Capacity, Slot};
@@ -179,7 +181,7 @@ impl Receiver {
             tolerance: TOLERANCE,
             get_policy: GetPolicy::default(),
             response_mode: ResponseMode::default(),
-            body_bytes_max: wire::MESSAGE_BYTES_MAX,
+            body_bytes_max: ecs_task_notifier_wire::MESSAGE_BYTES_MAX,
             body_timeout: Duration::from_secs(5),
             memory_bytes_max: 32 * 1024 * 1024,
             concurrency: 8,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ecs_task_notifier_wire::signature::SignatureError;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use wire::signature::SignatureError;
 
 use crate::payload::FullBody;
 

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ecs_task_notifier_receiver::{GetPolicy, Identity, MemoryStore, Receiver};
+use ecs_task_notifier_wire::headers::{
+    GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+};
+use ecs_task_notifier_wire::signature::VerifyingKeys;
+use ecs_task_notifier_wire::{BroadcastId, DeliveryId};
 use http::{Method, StatusCode};
 use http_body_util::channel::Channel;
 use http_body_util::{Empty, Full};
 use proptest::prelude::*;
 use support::{EventRequest, Fault, NOW, OTHER_SECRET, SECRET, Sent, TASK, bench, builder, sign};
-use wire::headers::{GET_BROADCAST, GET_CONTAINER, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use wire::signature::VerifyingKeys;
-use wire::{BroadcastId, DeliveryId};
 
 #[tokio::test]
 async fn an_authentic_event_is_accepted_and_reaches_the_handler_unchanged() {
@@ -289,7 +291,10 @@ async fn a_get_is_handled_by_the_policy() {
     assert_eq!(bench.send(&signed).await.status, StatusCode::OK);
     bench.handled(1).await;
     let seen = bench.notes.seen.lock().unwrap()[0].clone();
-    assert_eq!((seen.event().kind(), seen.data::<Option<u8>>().unwrap()), (wire::event::TYPE_DEFAULT, None));
+    assert_eq!(
+        (seen.event().kind(), seen.data::<Option<u8>>().unwrap()),
+        (ecs_task_notifier_wire::event::TYPE_DEFAULT, None)
+    );
     assert_eq!((seen.event().id().as_str(), seen.audience().task.as_str()), ("b-1", TASK));
 }
 

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use ecs_task_notifier_wire::headers::{WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::Method;
 use support::{EventRequest, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use wire::headers::{WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 
 /// Starting an interpreter on a busy machine.
 const START_TRIES: u32 = 600;

@@ -14,13 +14,13 @@ use bytes::Bytes;
 use ecs_task_notifier_receiver::{
     FullBody, Identity, Notification, Receiver, ReceiverBuilder, ReceiverService, on_event,
 };
+use ecs_task_notifier_wire::signature::{SigningKeys, VerifyingKeys};
+use ecs_task_notifier_wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope, headers};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 use tower_service::Service;
-use wire::signature::{SigningKeys, VerifyingKeys};
-use wire::{Audience, BroadcastId, DeliveryId, Draft, Envelope, headers};
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const OTHER_SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
