@@ -155,7 +155,8 @@ impl Setup {
     }
 
     async fn publish(&self) {
-        let message = ObserverMessage { event: Some(Draft::from(broadcast().event)), ..scope() };
+        let mut message = scope();
+        message.event = Some(Draft::from(broadcast().event));
         let body = wire::Message::to_body(&message).unwrap();
         let observer = self.notifier.queue(QueueName::Observer).unwrap();
         observer.publish(&[body], &Trace::default()).await.unwrap();
@@ -229,12 +230,12 @@ fn id() -> BroadcastId {
 }
 
 fn scope() -> ObserverMessage {
-    ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() }
+    ObserverMessage::new("prod")
 }
 
 fn broadcast() -> Broadcast {
-    let event = Draft::default().complete(&id(), time::OffsetDateTime::UNIX_EPOCH).unwrap();
-    Broadcast { id: id(), event }
+    let event = Draft::default().complete(&id(), std::time::SystemTime::UNIX_EPOCH).unwrap();
+    Broadcast::new(event)
 }
 
 fn outcomes(recorded: &Recorded) -> BTreeMap<&str, Vec<Option<Outcome>>> {

@@ -40,10 +40,10 @@
 //! let (settings, _warnings) = Settings::load(sources)?;
 //! let notifier = Notifier::new(settings, Aws::at(&simulator.url(), "us-east-1"), Parts::default());
 //!
-//! let scope = ObserverMessage { cluster: "prod".to_owned(), ..ObserverMessage::default() };
+//! let scope = ObserverMessage::new("prod");
 //! let id = BroadcastId::try_from("cache-cleared-1".to_owned())?;
-//! let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH)?;
-//! let report = notifier.send(&scope, &Broadcast { id, event }).await?;
+//! let event = Draft::default().complete(&id, std::time::SystemTime::UNIX_EPOCH)?;
+//! let report = notifier.send(&scope, &Broadcast::new(event)).await?;
 //! assert_eq!(report.counts().delivered, 3);
 //! # Ok(())
 //! # }

@@ -103,8 +103,10 @@ fn the_test_vectors_of_the_page_are_signed_and_accepted() {
 fn what_the_page_for_contributors_names_exists() {
     let page = include_str!("../../../../CONTRIBUTING.md");
     let makefile = include_str!("../../../../Makefile");
-    let name = |text: &'static str| text.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap();
-    let targets: Vec<_> = page.split("`make ").skip(1).chain(page.split("$ make ").skip(1)).map(name).collect();
+    let name =
+        |text: &'static str| text.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap();
+    let targets: Vec<_> =
+        page.split("`make ").skip(1).chain(page.split("$ make ").skip(1)).map(name).collect();
     assert!(targets.len() > 10, "{targets:?}");
     for target in targets {
         assert!(makefile.contains(&format!("\n{target}:")), "the Makefile has no `{target}`");
