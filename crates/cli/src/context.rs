@@ -172,10 +172,10 @@ pub(crate) async fn patiently<T>(work: impl Future<Output = T>, aws: &Aws, conso
     }
     let requests: u64 = aws.calls.snapshot().iter().map(|call| call.requests).sum();
     let requests = count(usize::try_from(requests).unwrap_or(usize::MAX), "request");
-    let trouble = aws
+    let last_error = aws
         .calls
-        .trouble()
-        .map_or_else(String::new, |trouble| format!(", the last without success ({trouble})"));
-    console.say(&format!("still at it: {requests} to AWS so far{trouble}; Ctrl-C ends it"));
+        .last_error()
+        .map_or_else(String::new, |error| format!(", the last without success ({error})"));
+    console.say(&format!("still at it: {requests} to AWS so far{last_error}; Ctrl-C ends it"));
     work.await
 }

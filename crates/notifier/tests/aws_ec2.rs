@@ -185,7 +185,7 @@ async fn a_refusal_is_told_at_once_in_the_words_of_ec2() {
     let error = Aws::at(&server.url, "eu-west-1").ec2.addresses(&ids(&["i-1"])).await.unwrap_err();
     assert_eq!(
         words(&error),
-        "EC2 refused DescribeInstances: UnauthorizedOperation: You are not authorized to perform this operation."
+        "EC2 refused DescribeInstances: UnauthorizedOperation: You are not authorized to perform this operation. (status 403)"
     );
     assert_eq!(server.requests().len(), 1);
 }

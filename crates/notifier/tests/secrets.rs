@@ -197,10 +197,10 @@ async fn what_is_no_key_is_refused_by_its_name_and_never_repeated() {
     let no_key = ": it cannot be used: key 1 does not start with `whsec_` or `whsk_`";
     let mut cases = vec![(
         "secretsmanager:missing",
-        ": AWS does not hand it out: Secrets Manager refused it: ResourceNotFoundException: \
+        ": AWS does not hand it out: Secrets Manager refused GetSecretValue: ResourceNotFoundException: \
          Secrets Manager can't find the specified secret.",
     )];
-    cases.push(("ssm:missing", ": AWS does not hand it out: SSM refused it: ParameterNotFound"));
+    cases.push(("ssm:missing", ": AWS does not hand it out: SSM refused GetParameter: ParameterNotFound"));
     cases.push(("secretsmanager:binary", ": AWS does not hand it out: Secrets Manager holds no text there"));
     for kind in ["secretsmanager", "ssm"] {
         for (name, says) in [
@@ -276,11 +276,12 @@ async fn whoever_may_not_read_a_secret_is_told_so_and_not_what_it_is() {
         let output = child.env(ASK, format!("{url} {reference}")).output().await.unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    for (reference, service) in [("secretsmanager:k", "Secrets Manager"), ("ssm:k", "SSM")] {
+    for (reference, call) in [
+        ("secretsmanager:k", "Secrets Manager refused GetSecretValue"),
+        ("ssm:k", "SSM refused GetParameter"),
+    ] {
         let said = read(reference).await;
-        let refused = format!(
-            "{reference}: AWS does not hand it out: {service} refused it: AccessDeniedException: User: "
-        );
+        let refused = format!("{reference}: AWS does not hand it out: {call}: AccessDeniedException: User: ");
         assert!(said.contains(&refused) && !said.contains("MfKQ"), "{said}");
     }
 

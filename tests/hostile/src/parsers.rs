@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use lambdas::record::{self, Batch, Read};
+use notifier::base::text::chain;
 use notifier::model::labels;
 use notifier::model::network::Networks;
 use notifier::secrets::SecretRef;
@@ -15,16 +16,17 @@ use time::OffsetDateTime;
 use wire::signature::{SigningKeys, VerifyingKeys};
 use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, ServiceMessage, TaskMessage};
 
-/// Returns the error with its causes.
+/// Returns the error with its causes, as users see it.
+///
+/// # Panics
+///
+/// If one of them has terminal control sequences: some places show an error without its causes.
 pub(crate) fn wrong(error: &(dyn Error + 'static)) -> String {
-    let mut text = format!("error: {error}");
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
+        let text = cause.to_string();
+        assert!(!crate::has_terminal_controls(&text), "an error has terminal control sequences: {text:?}");
     }
-    text
+    format!("error: {}", chain(error))
 }
 
 pub(crate) fn said<T: Display, E: Error + 'static>(result: Result<T, E>) -> String {

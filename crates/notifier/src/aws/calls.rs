@@ -8,12 +8,17 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::error;
-use super::reach::NoAnswer;
+use super::error::{find, read_json};
+use super::fail_fast::ConnectionError;
+use super::minimal::ec2;
+use crate::base::text::printable;
+
+/// The most characters of an error code that are kept.
+const CODE_CHARS_MAX: usize = 100;
 
 /// Requests so far, by service and operation. Clones share the counts.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +27,7 @@ pub struct Calls(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     counts: BTreeMap<(String, String), u64>,
-    trouble: Option<String>,
+    last_error: Option<String>,
 }
 
 /// How often one operation was requested.
@@ -50,8 +55,8 @@ impl Calls {
 
     /// Why the last request failed; `None` when it did not.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.seen().trouble.clone()
+    pub fn last_error(&self) -> Option<String> {
+        self.seen().last_error.clone()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -86,13 +91,26 @@ impl Intercept for Calls {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = cfg.load::<Metadata>().map_or("", |call| call.name());
-        self.seen().trouble = match context.output_or_error() {
-            Some(Err(error)) => Some(match error.as_connector_error().and_then(|e| NoAnswer::among(e)) {
-                Some(no_answer) => no_answer.to_string(),
-                None => format!("{operation}: {}", error::said(context.response())),
-            }),
+        self.seen().last_error = match context.output_or_error() {
+            Some(Err(error)) => {
+                let connection = error.as_connector_error().and_then(|e| find::<ConnectionError>(e));
+                let text = || format!("{operation}: {}", answered(context.response()));
+                Some(connection.map_or_else(text, ToString::to_string))
+            }
             _ => None,
         };
         Ok(())
+    }
+}
+
+/// The code and status of an error answer. The type of the error is not known here, so its body is read once more.
+fn answered(response: Option<&HttpResponse>) -> String {
+    let Some(response) = response else { return "no answer".to_owned() };
+    let status = response.status().as_u16();
+    let body = response.body().bytes().unwrap_or_default();
+    let (json, xml) = (read_json(body), ec2::read_error(body));
+    match json.code().or(xml.code()) {
+        Some(code) => format!("{} (status {status})", printable(code, CODE_CHARS_MAX)),
+        None => format!("status {status}"),
     }
 }

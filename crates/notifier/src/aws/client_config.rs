@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-use super::reach::Reach;
+use super::fail_fast::FailFastClient;
 
 /// Tries of one request, the first included. With the waits below a request outlives a minute of throttling, on average.
 const TRIES_MAX: u32 = 10;
@@ -91,10 +91,10 @@ pub(super) fn https(attended: bool) -> SharedHttpClient {
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
         connector.build()
     });
-    SharedHttpClient::new(Reach::new(client, attended))
+    SharedHttpClient::new(FailFastClient::new(client, attended))
 }
 
 /// A client that speaks to a simulator on this machine: no TLS, no proxy, no look at the system's certificates.
 pub(super) fn http() -> SharedHttpClient {
-    SharedHttpClient::new(Reach::new(Builder::new().build_http(), false))
+    SharedHttpClient::new(FailFastClient::new(Builder::new().build_http(), false))
 }

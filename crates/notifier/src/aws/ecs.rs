@@ -15,9 +15,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::AGAIN_AFTER;
 use super::budget::{Budget, Group};
-use super::error::{Fault, MESSAGE_CHARS_MAX, Unanswered};
+use super::error::MESSAGE_CHARS_MAX;
+use super::{AGAIN_AFTER, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
@@ -47,24 +47,9 @@ pub enum EcsError {
         /// The name that it does not know.
         service: String,
     },
-    /// ECS understood the question and said no.
-    #[error("ECS refused {operation}: {code}: {message}")]
-    Refused {
-        /// The operation.
-        operation: &'static str,
-        /// AWS's code for the error.
-        code: String,
-        /// AWS's words.
-        message: String,
-    },
-    /// ECS could not be reached, or failed, or throttled until the tries were used up.
-    #[error("ECS did not answer {operation}")]
-    Unavailable {
-        /// The operation.
-        operation: &'static str,
-        /// What went wrong last.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The call failed for another reason.
+    #[error("{}", .0.summary())]
+    Call(#[source] AwsError),
     /// A list that repeats itself, or never ends.
     #[error("the pages of {0} do not end")]
     Endless(&'static str),
@@ -88,10 +73,9 @@ impl EcsError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
-            Self::Refused { code, .. } => {
-                matches!(code.as_str(), "InvalidParameterException" | "ClientException")
-            }
-            Self::Unavailable { .. } | Self::Endless(_) | Self::Incomplete { .. } => false,
+            // A permission, say, may be granted while the message waits.
+            Self::Call(error) => error.kind() == AwsErrorKind::Invalid,
+            Self::Endless(_) | Self::Incomplete { .. } => false,
         }
     }
 }
@@ -386,28 +370,12 @@ fn failure<E>(operation: &'static str, cluster: &str, service: &str, error: SdkE
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let Some(code) = error.code() else {
-        return EcsError::Unavailable { operation, source: Box::new(Unanswered::of(&error)) };
-    };
-    let message = error.message().unwrap_or("no message");
-    let is_passing = matches!(code, "ThrottlingException" | "ServerException" | "RequestTimeout")
-        || status.is_some_and(|status| status >= 500);
-    match code {
-        "ClusterNotFoundException" => EcsError::ClusterNotFound(cluster.to_owned()),
-        "ServiceNotFoundException" | "ServiceNotActiveException" => {
+    let error = AwsError::of(AwsService::Ecs, operation, &error);
+    match error.code().filter(|_| error.kind() == AwsErrorKind::NotFound) {
+        Some("ClusterNotFoundException") => EcsError::ClusterNotFound(cluster.to_owned()),
+        Some("ServiceNotFoundException" | "ServiceNotActiveException") => {
             EcsError::ServiceNotFound { cluster: cluster.to_owned(), service: service.to_owned() }
         }
-        _ if is_passing => {
-            // Not the SDK's error, which repeats what ECS says as it is.
-            let said = Some((code.to_owned(), message.to_owned()));
-            let fault = Fault::new(status.unwrap_or_default(), said);
-            EcsError::Unavailable { operation, source: Box::new(fault) }
-        }
-        _ => EcsError::Refused {
-            operation,
-            code: printable(code, MESSAGE_CHARS_MAX),
-            message: printable(message, MESSAGE_CHARS_MAX),
-        },
+        _ => EcsError::Call(error),
     }
 }

@@ -4,26 +4,24 @@
 
 use std::time::Duration;
 
-use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use tokio::time::timeout;
 
-use super::Aws;
+use super::{Aws, AwsError, AwsService};
 
 /// The longest that a start waits for the answer. A subnet without a way to STS gives none.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// How the unique id of a role begins. Source: IAM User Guide, "IAM identifiers", unique ID prefixes.
 const ROLE: &str = "AROA";
 
+const OPERATION: &str = "GetCallerIdentity";
+
 /// Why this process does not know who it is.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// STS could not be reached, or refused.
-    #[error("STS did not answer GetCallerIdentity")]
-    Sts(#[source] Box<SdkError<GetCallerIdentityError>>),
-    /// No answer in time.
-    #[error("STS did not answer GetCallerIdentity within {0:?}")]
-    Late(Duration),
+    /// The call failed.
+    #[error("{}", .0.summary())]
+    Call(#[source] AwsError),
     /// The answer lacks the id or the account.
     #[error("STS answered GetCallerIdentity without saying who is calling")]
     Nameless,
@@ -52,8 +50,9 @@ pub async fn account(aws: &Aws, wait_max: Duration) -> Result<String, IdentityEr
 
 async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, IdentityError> {
     let asked = timeout(wait_max, aws.sts.get_caller_identity().send()).await;
-    let answer = asked.map_err(|_elapsed| IdentityError::Late(wait_max))?;
-    answer.map_err(|error| IdentityError::Sts(Box::new(error)))
+    let late = |_| IdentityError::Call(AwsError::timed_out(AwsService::Sts, OPERATION, wait_max));
+    let answer = asked.map_err(late)?;
+    answer.map_err(|error| IdentityError::Call(AwsError::of(AwsService::Sts, OPERATION, &error)))
 }
 
 /// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, and their account is not one of them.

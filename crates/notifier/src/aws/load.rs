@@ -185,8 +185,8 @@ impl Endpoints {
 
 /// An endpoint of a flag or of the environment.
 pub(super) fn checked(origin: &str, url: &str) -> Result<(), LoadError> {
-    let wrong = |source| LoadError::Endpoint { origin: origin.to_owned(), source };
-    Url::parse(url).map(drop).map_err(wrong)
+    let invalid = |source| LoadError::Endpoint { origin: origin.to_owned(), source };
+    Url::parse(url).map(drop).map_err(invalid)
 }
 
 fn key(service_id: &'static str) -> Option<ServiceConfigKey<'static>> {

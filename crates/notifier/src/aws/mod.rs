@@ -13,23 +13,24 @@ pub mod budget;
 pub mod calls;
 mod client_config;
 pub mod ecs;
-pub(crate) mod error;
+mod error;
+mod fail_fast;
 pub mod identity;
 mod load;
 pub mod minimal;
-pub(crate) mod reach;
 mod response_limit;
 mod skew;
 
 use budget::Budget;
 use calls::Calls;
+use fail_fast::FailFast;
 use load::{Endpoints, Profiles};
 use minimal::ec2::Ec2;
 use minimal::secrets::Secrets;
-use reach::GiveUp;
 use response_limit::AnswerLimit;
 use skew::Skew;
 
+pub use error::{AwsError, AwsErrorKind, AwsService};
 pub use load::{LoadError, account_of, region_of};
 
 use crate::base::Clock;
@@ -180,19 +181,19 @@ impl Aws {
         let (calls, skew) = (Calls::default(), Skew::new(Clock::system()));
         let ecs = aws_sdk_ecs::config::Builder::from(&config)
             .retry_partition(client_config::partition("ecs"))
-            .retry_classifier(GiveUp)
+            .retry_classifier(FailFast)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let sqs = aws_sdk_sqs::config::Builder::from(&config)
             .retry_partition(client_config::partition("sqs"))
-            .retry_classifier(GiveUp)
+            .retry_classifier(FailFast)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
             .retry_partition(client_config::partition("dynamodb"))
-            .retry_classifier(GiveUp)
+            .retry_classifier(FailFast)
             .interceptor(calls.clone())
             .interceptor(skew.clone())
             .interceptor(AnswerLimit);

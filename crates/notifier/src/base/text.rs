@@ -9,7 +9,7 @@ const QUOTED_CHARS_MAX: usize = 80;
 const LINE_CHARS_MAX: usize = 2_000;
 /// Longer names are compared with nothing: the work grows with the product of two lengths.
 const NEAR_CHARS_MAX: usize = 255;
-/// DeadLetterQueue that may be missing, added, wrong or swapped in a misspelt name; one in three at most.
+/// Letters that may be missing, added, wrong or swapped in a misspelt name; one in three at most.
 const NEAR_EDITS_MAX: usize = 2;
 
 /// The text without what a terminal or a log would take for a command, at most so many characters of it.

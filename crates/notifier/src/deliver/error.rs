@@ -1,13 +1,12 @@
 //! Why an attempt or a delivery did not succeed, and what follows from it.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::response::Meaning;
+use crate::base::text::chain;
 use crate::fleet::RecheckError;
 use crate::model::network::Refused;
 use crate::model::{Cause, Outcome};
@@ -182,14 +181,7 @@ impl AttemptError {
     /// The error and its causes as one line, as a report shows it.
     #[must_use]
     pub fn reason(&self) -> String {
-        let mut reason = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            // Writing to a `String` cannot fail.
-            let _ = write!(reason, ": {error}");
-            cause = error.source();
-        }
-        reason
+        chain(self)
     }
 }
 

@@ -10,7 +10,7 @@ use wire::{Labels, Share};
 use super::HealthPolicy;
 use super::address::{Location, address_of};
 use super::revisions::{ContainerSpec, Definition, RevisionResult};
-use crate::base::text::printable;
+use crate::base::text::{chain, printable};
 use crate::model::labels::Target;
 use crate::model::network::Networks;
 use crate::model::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
@@ -154,7 +154,7 @@ impl Classified {
             Ok(definition) => definition,
             Err(error) => {
                 if asked.takes_rest() {
-                    let reason = SkipReason::NoDefinition(error.to_string());
+                    let reason = SkipReason::NoDefinition(chain(error));
                     self.fleet.skips.push(Skip { member, reason });
                 }
                 return;

@@ -12,13 +12,21 @@ mod ledger;
 pub use clients::{discovered, inbox, secrets};
 pub use ledger::recorded;
 
+use crate::base::text::chain;
 use crate::settings::Settings;
 use crate::{aws, deliver};
 
-/// An error with its causes, as they are: nothing is made printable here.
+/// An error with its causes, as users see it.
+///
+/// # Panics
+///
+/// When an error is not printable by itself: some places show one without its causes.
 fn wrong(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |&error| error.source());
-    causes.fold(format!("error: {error}"), |line, cause| format!("{line}: {cause}"))
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
+        let text = cause.to_string();
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "not printable: {text:?}");
+    }
+    format!("error: {}", chain(error))
 }
 
 /// What an answer with this status, value of `Retry-After` and text means, at 2026-11-24 09:30:00 UTC.

@@ -4,8 +4,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use futures_util::future::BoxFuture;
+
+use crate::aws::AwsErrorKind;
 
 /// The most bytes of an item's body. DynamoDB takes 400 KB for the whole item, keys included.
 ///
@@ -81,7 +84,7 @@ pub enum StoreError {
         /// What was asked of it.
         operation: &'static str,
         /// Why.
-        source: Box<dyn Error + Send + Sync>,
+        source: StoreCause,
     },
     /// It said no, and will say no again: there is no such table or file, or this process may not use it.
     #[error("the ledger in {store} refused {operation}")]
@@ -91,7 +94,7 @@ pub enum StoreError {
         /// What was asked of it.
         operation: &'static str,
         /// Why.
-        source: Box<dyn Error + Send + Sync>,
+        source: StoreCause,
     },
     /// It is not what was written there: overwritten, deleted, or the disk's fault. Only a person can mend it.
     #[error("the ledger in {store} is damaged: {operation} failed")]
@@ -101,7 +104,7 @@ pub enum StoreError {
         /// What was asked of it.
         operation: &'static str,
         /// Why.
-        source: Box<dyn Error + Send + Sync>,
+        source: StoreCause,
     },
 }
 
@@ -110,5 +113,76 @@ impl StoreError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Damaged { .. })
+    }
+
+    /// What is wrong with the table or the file.
+    #[must_use]
+    pub fn problem(&self) -> StoreProblem {
+        let (Self::Unavailable { source, .. } | Self::Refused { source, .. } | Self::Damaged { source, .. }) =
+            self;
+        source.problem
+    }
+}
+
+/// What is wrong with a table or a file, as far as somebody can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreProblem {
+    /// A call to `DynamoDB` failed.
+    Table(AwsErrorKind),
+    /// The table belongs to another program.
+    ForeignTable,
+    /// There is no file.
+    FileMissing,
+    /// The file cannot be opened or written by this process.
+    FileNotOpened,
+    /// The file is not a ledger that this version can use.
+    FileUnsuitable,
+    /// Another process keeps the file locked.
+    FileLocked,
+    /// The disk is full, or nearly so.
+    DiskFull,
+    /// The disk cannot be read or written.
+    FileIo,
+    /// The file, or its log, is not what a ledger wrote there.
+    FileDamaged,
+    /// Something else.
+    Other,
+}
+
+/// Why a store failed: an error with its own causes, and what is wrong by it.
+#[derive(Debug)]
+pub struct StoreCause {
+    problem: StoreProblem,
+    error: Box<dyn Error + Send + Sync>,
+}
+
+impl StoreCause {
+    /// An error, and what is wrong by it.
+    pub fn new(problem: StoreProblem, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { problem, error: error.into() }
+    }
+}
+
+impl fmt::Display for StoreCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for StoreCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl From<&str> for StoreCause {
+    fn from(text: &str) -> Self {
+        Self::new(StoreProblem::Other, text)
+    }
+}
+
+impl From<io::Error> for StoreCause {
+    fn from(error: io::Error) -> Self {
+        Self::new(StoreProblem::Other, error)
     }
 }

@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::aws::ecs::EcsError;
+    use crate::aws::{AwsError, AwsService};
     use crate::fleet::DiscoveryError;
 
     fn wait(verdict: Verdict, receives: u32, spread: f64) -> u64 {
@@ -148,9 +149,8 @@ mod tests {
     fn five_minutes_without_aws_lose_no_message_that_is_delivered_fifteen_times() {
         const RECEIVES_MAX: u32 = 15;
         let outage = Duration::from_mins(5);
-        let unavailable =
-            EcsError::Unavailable { operation: "ListTasks", source: "ThrottlingException".into() };
-        let failure = Failure::from(StageError::Discover(DiscoveryError::Ecs(unavailable)));
+        let throttled = AwsError::answered(AwsService::Ecs, "ListTasks", 400, "ThrottlingException", None);
+        let failure = Failure::from(StageError::Discover(DiscoveryError::Ecs(EcsError::Call(throttled))));
         assert_eq!((failure.code, failure.verdict), ("ecs", Verdict::Again(None)));
         let mut now = Duration::ZERO;
         for receives in 1..RECEIVES_MAX {

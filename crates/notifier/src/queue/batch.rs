@@ -7,9 +7,10 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::error::{QueueError, throttles};
+use super::error::QueueError;
 use super::limits::{BATCH_BYTES_MAX, BATCHES_AT_ONCE, RETRY_FIRST, RETRY_MOST};
 use super::pack::{Item, pack};
+use crate::aws::AwsErrorKind;
 use crate::base::Backoff;
 use crate::base::Rng;
 
@@ -73,7 +74,9 @@ impl EntryError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::TooLarge { .. } => true,
-            Self::Entry { sender_fault, code, .. } => *sender_fault && !throttles(code),
+            Self::Entry { sender_fault, code, .. } => {
+                *sender_fault && AwsErrorKind::of_code(code) != AwsErrorKind::Throttled
+            }
             Self::Call(error) => error.is_about_content(),
             Self::Unmentioned => false,
         }

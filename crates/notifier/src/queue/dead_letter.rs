@@ -183,12 +183,11 @@ pub(super) async fn policy(queue: &Queue) -> Result<Policy, QueueError> {
         .queue_url(queue.url())
         .set_attribute_names(Some(names.to_vec()));
     let attributes = queue.call(OPERATION, call.send()).await?.attributes.unwrap_or_default();
-    let unreadable = |attribute: &QueueAttributeName, value: &str| QueueError::Refused {
+    let unreadable = |attribute: &QueueAttributeName, value: &str| QueueError::Attribute {
         queue: queue.url().to_owned(),
         operation: OPERATION,
-        code: attribute.as_str().to_owned(),
-        message: format!("`{}` cannot be understood", printable(value, VALUE_CHARS_MAX)),
-        source: "SQS's answer is not what its documentation says".into(),
+        attribute: attribute.as_str().to_owned(),
+        value: printable(value, VALUE_CHARS_MAX),
     };
     let [visibility, redrive] = &names;
     let seconds = attributes.get(visibility).map_or("30", String::as_str);

@@ -1,17 +1,12 @@
-//! What goes wrong with a queue, by what can be done about it.
+//! Errors of calls about a queue.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::aws::error;
-use crate::base::text::printable;
-
-/// The most characters of SQS's words that are kept.
-const WORDS_CHARS_MAX: usize = 500;
-
-type Source = Box<dyn Error + Send + Sync>;
+use crate::aws::{AwsError, AwsErrorKind, AwsService};
 
 /// Why a call about a queue failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,39 +18,15 @@ pub enum QueueError {
         /// URL or name.
         queue: String,
         /// SQS's answer.
-        source: Source,
+        source: AwsError,
     },
-    /// The credentials do not allow the call.
-    #[error("no permission for {operation} on queue {queue}: {message}")]
-    Denied {
+    /// The call failed for another reason.
+    #[error("{} on queue {queue}", what_failed(.source))]
+    Call {
         /// URL or name.
         queue: String,
-        /// The refused operation.
-        operation: &'static str,
-        /// What SQS says.
-        message: String,
-        /// SQS's answer.
-        source: Source,
-    },
-    /// Too many calls, or too many messages in flight.
-    #[error("SQS throttles {operation} on queue {queue}")]
-    Throttled {
-        /// URL or name.
-        queue: String,
-        /// The throttled operation.
-        operation: &'static str,
-        /// SQS's answer.
-        source: Source,
-    },
-    /// No answer, or one that says SQS itself has failed.
-    #[error("SQS cannot be reached for {operation} on queue {queue}")]
-    Unavailable {
-        /// URL or name.
-        queue: String,
-        /// The failed operation.
-        operation: &'static str,
-        /// What happened on the way.
-        source: Source,
+        /// Why.
+        source: AwsError,
     },
     /// An answer that means success and does not say what was done.
     #[error(
@@ -69,119 +40,83 @@ pub enum QueueError {
         /// What is missing.
         what: &'static str,
     },
-    /// What was named is neither the URL of a queue nor its name.
-    #[error("`{place}` is not the URL or name of a queue: {problem}")]
-    NotAPlace {
-        /// What was named, shortened.
-        place: String,
+    /// A text that is neither the URL of a queue nor its name.
+    #[error("`{name}` is not the URL or name of a queue: {problem}")]
+    InvalidName {
+        /// The text, shortened.
+        name: String,
         /// Why not, and what to write instead.
         problem: String,
     },
-    /// SQS does not accept the call.
-    #[error("SQS refuses {operation} on queue {queue}: {code}: {message}")]
-    Refused {
+    /// An attribute of the queue that is not what SQS's documentation says.
+    #[error("the answer to {operation} on queue {queue} has a {attribute} that cannot be read: `{value}`")]
+    Attribute {
         /// URL or name.
         queue: String,
-        /// The refused operation.
+        /// The operation.
         operation: &'static str,
-        /// SQS's error code.
-        code: String,
-        /// What SQS says.
-        message: String,
-        /// SQS's answer.
-        source: Source,
+        /// The attribute's name.
+        attribute: String,
+        /// Its value, printable and shortened.
+        value: String,
     },
 }
 
 impl QueueError {
-    /// Sorts the error of an SDK call.
+    /// What an error of an SDK call means.
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(super) fn of<E>(queue: &str, operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = printable(error.code().unwrap_or_default(), WORDS_CHARS_MAX);
-        let message = printable(error.message().unwrap_or("no message"), WORDS_CHARS_MAX);
-        let source: Source = error::cause(&error);
-        let queue = queue.to_owned();
-        match Kind::of(status, &code) {
-            Kind::Unknown => Self::Unknown { queue, source },
-            Kind::Denied => Self::Denied { queue, operation, message, source },
-            Kind::Throttled => Self::Throttled { queue, operation, source },
-            Kind::Unavailable => Self::Unavailable { queue, operation, source },
-            Kind::Refused => Self::Refused { queue, operation, code, message, source },
+        let (queue, source) = (queue.to_owned(), AwsError::of(AwsService::Sqs, operation, &error));
+        match source.kind() {
+            AwsErrorKind::NotFound => Self::Unknown { queue, source },
+            _ => Self::Call { queue, source },
         }
     }
 
     /// A call that took too long.
-    pub(super) fn late(queue: &str, operation: &'static str, late: tokio::time::error::Elapsed) -> Self {
-        Self::Unavailable { queue: queue.to_owned(), operation, source: late.into() }
+    pub(super) fn timed_out(queue: &str, operation: &'static str, limit: Duration) -> Self {
+        let source = AwsError::timed_out(AwsService::Sqs, operation, limit);
+        Self::Call { queue: queue.to_owned(), source }
     }
 
     /// A call that the SDK does not even make.
-    pub(super) fn unmade(queue: &str, operation: &'static str, error: BuildError) -> Self {
-        Self::Refused {
-            queue: queue.to_owned(),
-            operation,
-            code: "Incomplete".to_owned(),
-            message: error.to_string(),
-            source: error.into(),
-        }
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+    pub(super) fn incomplete(queue: &str, operation: &'static str, error: BuildError) -> Self {
+        let source = AwsError::incomplete(AwsService::Sqs, operation, &error);
+        Self::Call { queue: queue.to_owned(), source }
     }
 
-    /// Whether the same call may work later without anybody mending anything.
+    /// Whether the same call may work later without anybody's doing. Where there are no credentials, there may be some
+    /// later: a role's come from the network, too.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. })
-    }
-
-    /// Whether SQS objects to what the call carries, not to the queue or to who calls.
-    pub(super) fn is_about_content(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-}
-
-enum Kind {
-    Unknown,
-    Denied,
-    Throttled,
-    Unavailable,
-    Refused,
-}
-
-impl Kind {
-    /// Codes: Amazon SQS API Reference, the operations' errors and "Common Errors". Without a status there was no answer.
-    fn of(status: Option<u16>, code: &str) -> Self {
-        let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-        match (code, status) {
-            ("QueueDoesNotExist" | "NonExistentQueue" | "InvalidAddress", _) => Self::Unknown,
-            (
-                "AccessDenied"
-                | "AccessDeniedException"
-                | "ExpiredToken"
-                | "ExpiredTokenException"
-                | "IncompleteSignature"
-                | "InvalidClientTokenId"
-                | "InvalidSecurity"
-                | "KmsAccessDenied"
-                | "KMS.AccessDeniedException"
-                | "MissingAuthenticationToken"
-                | "NotAuthorized"
-                | "OptInRequired"
-                | "SignatureDoesNotMatch"
-                | "UnrecognizedClientException",
-                _,
-            ) => Self::Denied,
-            (code, _) if throttles(code) => Self::Throttled,
-            // An answer that means success to HTTP but nothing to the SDK came from something in between.
-            (_, None | Some(..400 | 500..)) => Self::Unavailable,
-            _ => Self::Refused,
+        match self {
+            Self::Call { source, .. } => source.is_transient() || source.kind().is_local(),
+            _ => false,
         }
     }
+
+    /// Whether SQS objects to what the call carries, not to the queue or to who calls. Most such codes belong to one
+    /// operation, so one that is not known counts.
+    pub(super) fn is_about_content(&self) -> bool {
+        let Self::Call { source, .. } = self else { return false };
+        matches!(
+            source.kind(),
+            AwsErrorKind::Invalid | AwsErrorKind::Unknown | AwsErrorKind::UnknownOperation
+        )
+    }
 }
 
-/// Whether a code asks for fewer calls, for a call or for an entry of a batch.
-pub(super) fn throttles(code: &str) -> bool {
-    code.contains("Throttl") || matches!(code, "OverLimit" | "TooManyRequestsException")
+/// The call that failed, and how.
+fn what_failed(error: &AwsError) -> String {
+    let operation = error.operation();
+    match error.kind() {
+        AwsErrorKind::AccessDenied => format!("no permission for {operation}"),
+        AwsErrorKind::Throttled => format!("SQS throttles {operation}"),
+        _ if error.is_refusal() => format!("SQS refuses {operation}"),
+        _ => format!("SQS cannot be reached for {operation}"),
+    }
 }

@@ -167,7 +167,7 @@ impl Call for ChangeVisibility {
                 .build()
         };
         let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::unmade(queue.url(), OPERATION, error))?;
+        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
         let call = queue
             .client()
             .change_message_visibility_batch()

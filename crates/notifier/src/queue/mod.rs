@@ -134,33 +134,35 @@ impl Queue {
 
 /// Checks the URL of a queue: strictly, and with the queue's name at its end.
 fn url(text: &str) -> Result<(), QueueError> {
-    let wrong = |problem: String| QueueError::NotAPlace { place: quoted(text), problem };
+    let invalid = |problem: String| QueueError::InvalidName { name: quoted(text), problem };
     let url = Url::parse(text).map_err(|error| match error {
         // The URL itself would repeat the password.
-        UrlError::UserInfo => QueueError::NotAPlace { place: "…".to_owned(), problem: error.to_string() },
-        error => wrong(error.to_string()),
+        UrlError::UserInfo => QueueError::InvalidName { name: "…".to_owned(), problem: error.to_string() },
+        error => invalid(error.to_string()),
     })?;
     match url.queue() {
-        Some(name) if name.ends_with(FIFO) => Err(wrong(NOT_STANDARD.to_owned())),
+        Some(name) if name.ends_with(FIFO) => Err(invalid(NOT_STANDARD.to_owned())),
         Some(_) => Ok(()),
-        None => Err(wrong("it does not end with the name of a queue".to_owned())),
+        None => Err(invalid("it does not end with the name of a queue".to_owned())),
     }
 }
 
 /// Checks the name of a queue. Source: Amazon SQS API Reference, `CreateQueue`.
 fn name(text: &str) -> Result<(), QueueError> {
-    let wrong = |problem: String| QueueError::NotAPlace { place: quoted(text), problem };
+    let invalid = |problem: String| QueueError::InvalidName { name: quoted(text), problem };
     if let Some(own) = text.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()) {
-        return Err(wrong(format!("it is an ARN; the queue's name is `{}`", quoted(own))));
+        return Err(invalid(format!("it is an ARN; the queue's name is `{}`", quoted(own))));
     }
     let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if text.ends_with(FIFO) {
-        return Err(wrong(NOT_STANDARD.to_owned()));
+        return Err(invalid(NOT_STANDARD.to_owned()));
     }
     if (1..=80).contains(&text.len()) && text.bytes().all(word) {
         Ok(())
     } else {
-        Err(wrong("a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://".to_owned()))
+        Err(invalid(
+            "a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://".to_owned(),
+        ))
     }
 }
 
@@ -206,6 +208,6 @@ where
 {
     match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map_err(|error| QueueError::of(queue, operation, error)),
-        Err(late) => Err(QueueError::late(queue, operation, late)),
+        Err(_elapsed) => Err(QueueError::timed_out(queue, operation, limit)),
     }
 }

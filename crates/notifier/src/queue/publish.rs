@@ -73,7 +73,7 @@ impl Queue {
     /// answer without a message id is one: SQS gives every message an id.
     pub async fn publish_one(&self, body: &str, trace: &Trace) -> Result<String, QueueError> {
         const OPERATION: &str = "SendMessage";
-        let unmade = |error| QueueError::unmade(self.url(), OPERATION, error);
+        let incomplete = |error| QueueError::incomplete(self.url(), OPERATION, error);
         let mut attributes = Attributes::default();
         trace.add_to(&mut attributes);
         let call = self
@@ -81,8 +81,8 @@ impl Queue {
             .send_message()
             .queue_url(self.url())
             .message_body(body)
-            .set_message_attributes(attributes.to_sdk().map_err(unmade)?)
-            .set_message_system_attributes(trace.to_sdk().map_err(unmade)?);
+            .set_message_attributes(attributes.to_sdk().map_err(incomplete)?)
+            .set_message_system_attributes(trace.to_sdk().map_err(incomplete)?);
         let answer = Box::pin(self.call(OPERATION, call.send())).await?;
         let message_id = answer.message_id.filter(|id| !id.is_empty());
         message_id.ok_or_else(|| QueueError::NotSqs {
@@ -155,7 +155,7 @@ impl<'a> Call for Send<'a> {
     async fn call(&self, batch: Vec<(String, &Outgoing<'a>)>) -> Result<Answer, QueueError> {
         let entries =
             batch.into_iter().map(|(id, message)| self.entry(id, message)).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::unmade(self.queue.url(), OPERATION, error))?;
+        let entries = entries.map_err(|error| QueueError::incomplete(self.queue.url(), OPERATION, error))?;
         let call =
             self.queue.client().send_message_batch().queue_url(self.queue.url()).set_entries(Some(entries));
         let answer = self.queue.call(OPERATION, call.send()).await?;

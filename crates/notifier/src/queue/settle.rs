@@ -135,7 +135,7 @@ impl Call for Delete {
             DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(&**receipt).build()
         };
         let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::unmade(queue.url(), OPERATION, error))?;
+        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
         let call = queue.client().delete_message_batch().queue_url(queue.url()).set_entries(Some(entries));
         let answer = queue.call(OPERATION, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::reference::SecretRef;
-use crate::aws::minimal::secrets::{AskError, Secrets, Version};
+use crate::aws::minimal::secrets::{Secrets, ValueError, Version};
 use crate::base::Environment;
 
 /// The longest text of one secret: what Secrets Manager holds. Source: Secrets Manager user guide, quotas.
@@ -43,7 +43,7 @@ pub enum SecretError {
     Empty(SecretRef),
     /// AWS did not hand it out.
     #[error("{0}: AWS does not hand it out")]
-    Aws(SecretRef, #[source] AskError),
+    Aws(SecretRef, #[source] ValueError),
     /// Nothing came in time.
     #[error("{0}: it could not be read within {READ_TIME_MAX:?}")]
     TimedOut(SecretRef),
@@ -59,7 +59,11 @@ impl SecretError {
     /// Whether the secret may be readable later without anybody mending anything.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Aws(_, AskError::Unavailable(..)) | Self::TimedOut(_))
+        match self {
+            Self::Aws(_, ValueError::Call(error)) => !error.is_refusal(),
+            Self::TimedOut(_) => true,
+            _ => false,
+        }
     }
 }
 

@@ -23,12 +23,12 @@ const SERVICES_MAX: usize = 1_000;
 /// How the variables of AWS's endpoints begin.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 
-/// What a text is instead of a value.
-enum Wrong {
-    /// Not what the setting takes.
-    Kind,
-    /// Well-formed, and not usable for this reason.
-    Because(String),
+/// Why a text is not a value of its setting.
+enum Invalid {
+    /// It does not have the form of such a value.
+    Form,
+    /// It has the form, but cannot be used for this reason.
+    Unusable(String),
 }
 
 /// Reads settings one by one and keeps the mistakes.
@@ -47,13 +47,17 @@ impl Reader<'_> {
 
     /// The strongest value, or nothing when there is none or it is wrong. Weaker values are checked too: they count as
     /// soon as the stronger one is taken away.
-    fn read<T>(&mut self, setting: &'static Setting, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn read<T>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
         let mut values = self.layers.all(setting).into_iter().map(|(text, origin)| {
-            parse(text.trim()).map_err(|wrong| match wrong {
-                Wrong::Kind => {
+            parse(text.trim()).map_err(|invalid| match invalid {
+                Invalid::Form => {
                     SettingError::Value { origin, value: quoted(text), expected: setting.kind.to_string() }
                 }
-                Wrong::Because(problem) => SettingError::Unusable { origin, problem },
+                Invalid::Unusable(problem) => SettingError::Unusable { origin, problem },
             })
         });
         let strongest = values.next()?;
@@ -99,20 +103,20 @@ impl Reader<'_> {
         self.read(setting, |text| {
             let url = match Url::parse(text) {
                 Ok(url) => url,
-                Err(error @ UrlError::Port(_)) => return Err(because(error)),
+                Err(error @ UrlError::Port(_)) => return Err(unusable(error)),
                 Err(UrlError::UserInfo) => {
-                    return Err(Wrong::Because("a queue URL carries no user name or password".to_owned()));
+                    return Err(Invalid::Unusable("a queue URL carries no user name or password".to_owned()));
                 }
                 Err(_) if text.starts_with("arn:") => {
-                    return Err(Wrong::Because(format!(
+                    return Err(Invalid::Unusable(format!(
                         "`{}` is an ARN; the URL of a queue looks like \
                          https://sqs.eu-west-1.amazonaws.com/111122223333/NAME",
                         quoted(text)
                     )));
                 }
-                Err(_) => return Err(Wrong::Kind),
+                Err(_) => return Err(Invalid::Form),
             };
-            if url.queue().is_some() { Ok(text.to_owned()) } else { Err(Wrong::Kind) }
+            if url.queue().is_some() { Ok(text.to_owned()) } else { Err(Invalid::Form) }
         })
     }
 
@@ -121,11 +125,11 @@ impl Reader<'_> {
             let ids: Vec<&str> = text.split(',').map(str::trim).collect();
             match ids.iter().find(|id| !is_principal(id)) {
                 None => Ok(Senders::new(ids)),
-                Some(id) if id.starts_with("arn:") => Err(Wrong::Because(format!(
+                Some(id) if id.starts_with("arn:") => Err(Invalid::Unusable(format!(
                     "{} is an ARN; SQS names senders by unique id, which `aws iam get-role --role-name NAME --query Role.RoleId` tells",
                     quoted(id)
                 ))),
-                Some(_) => Err(Wrong::Kind),
+                Some(_) => Err(Invalid::Form),
             }
         });
         senders.unwrap_or_default()
@@ -136,7 +140,7 @@ impl Reader<'_> {
             None if text == "none" => Ok(Location::None),
             Some(("dynamodb", table)) if !table.is_empty() => Ok(Location::DynamoDb(table.to_owned())),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Location::Sqlite(path.into())),
-            _ => Err(Wrong::Kind),
+            _ => Err(Invalid::Form),
         });
         place.unwrap_or_default()
     }
@@ -147,8 +151,8 @@ impl Reader<'_> {
         meaning: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         self.read(setting, |text| match setting.kind {
-            Kind::Word(words) if words.contains(&text) => meaning(text).ok_or(Wrong::Kind),
-            _ => Err(Wrong::Kind),
+            Kind::Word(words) if words.contains(&text) => meaning(text).ok_or(Invalid::Form),
+            _ => Err(Invalid::Form),
         })
     }
 
@@ -160,7 +164,7 @@ impl Reader<'_> {
             {
                 Ok(number)
             }
-            _ => Err(Wrong::Kind),
+            _ => Err(Invalid::Form),
         });
         number.unwrap_or_default()
     }
@@ -174,7 +178,7 @@ impl Reader<'_> {
             {
                 Ok(percent)
             }
-            _ => Err(Wrong::Kind),
+            _ => Err(Invalid::Form),
         });
         percent.unwrap_or_default()
     }
@@ -185,7 +189,7 @@ impl Reader<'_> {
 
     pub(super) fn networks(&mut self, setting: &'static Setting) -> Networks {
         let networks = self.read(setting, |text| {
-            text.parse().map_err(|wrong: NetworksError| Wrong::Because(wrong.to_string()))
+            text.parse().map_err(|error: NetworksError| Invalid::Unusable(error.to_string()))
         });
         networks.unwrap_or_default()
     }
@@ -193,20 +197,20 @@ impl Reader<'_> {
     pub(super) fn listen(&mut self, setting: &'static Setting) -> Option<SocketAddr> {
         self.read(setting, |text| match text {
             "none" => Ok(None),
-            _ => text.parse().map(Some).map_err(|_| Wrong::Kind),
+            _ => text.parse().map(Some).map_err(|_| Invalid::Form),
         })
         .flatten()
     }
 
     /// No message repeats what was set: it may be the secret itself.
     pub(super) fn secret(&mut self, setting: &'static Setting) -> Option<SecretRef> {
-        self.read(setting, |text| text.parse().map_err(because))
+        self.read(setting, |text| text.parse().map_err(unusable))
     }
 
     pub(super) fn signing(&mut self, setting: &'static Setting) -> Signing {
         let signing = self.read(setting, |text| match text {
             "none" => Ok(Signing::Off),
-            _ => SecretRef::list(text).map(Signing::By).map_err(because),
+            _ => SecretRef::list(text).map(Signing::By).map_err(unusable),
         });
         signing.unwrap_or_default()
     }
@@ -218,23 +222,24 @@ impl Reader<'_> {
         let secrets = self.read(setting, |text| {
             let mut all = BTreeMap::<String, Vec<SecretRef>>::new();
             for (number, pair) in (1..).zip(text.split(',')) {
-                let wrong = |problem: &str| Wrong::Because(format!("pair {number}: {problem}"));
+                let invalid = |problem: &str| Invalid::Unusable(format!("pair {number}: {problem}"));
                 let (service, reference) =
-                    pair.trim().split_once('=').ok_or_else(|| wrong("there is no `=` after a service"))?;
+                    pair.trim().split_once('=').ok_or_else(|| invalid("there is no `=` after a service"))?;
                 let is_word = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
                 // Source: ECS API reference, `CreateService`.
                 if !(1..=255).contains(&service.len()) || !service.bytes().all(is_word) {
-                    return Err(wrong("it does not begin with the name of a service"));
+                    return Err(invalid("it does not begin with the name of a service"));
                 }
-                let reference =
-                    reference.parse().map_err(|error: crate::secrets::RefError| wrong(&error.to_string()))?;
+                let reference = reference
+                    .parse()
+                    .map_err(|error: crate::secrets::RefError| invalid(&error.to_string()))?;
                 let references = all.entry(service.to_owned()).or_default();
                 references.push(reference);
                 if references.len() > REFERENCES_MAX {
-                    return Err(wrong("the service has too many"));
+                    return Err(invalid("the service has too many"));
                 }
                 if all.len() > SERVICES_MAX {
-                    return Err(wrong("there are too many services"));
+                    return Err(invalid("there are too many services"));
                 }
             }
             Ok(all)
@@ -259,6 +264,6 @@ fn is_principal(id: &str) -> bool {
         && session.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=.@-".contains(&b))
 }
 
-fn because(error: impl std::fmt::Display) -> Wrong {
-    Wrong::Because(error.to_string())
+fn unusable(error: impl std::fmt::Display) -> Invalid {
+    Invalid::Unusable(error.to_string())
 }

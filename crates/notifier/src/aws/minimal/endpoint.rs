@@ -1,7 +1,7 @@
 //! Where a service is for which the SDK has no client here: the SDK's order of settings, and AWS's rules for host names.
 
 use aws_config::SdkConfig;
-use aws_smithy_runtime_api::client::endpoint::error::ResolveEndpointError;
+use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::endpoint::{EndpointFuture, EndpointResolverParams, ResolveEndpoint};
 use aws_smithy_types::endpoint::Endpoint;
 use aws_types::service_config::ServiceConfigKey;
@@ -48,10 +48,10 @@ pub(super) struct Settings {
     dual_stack: bool,
 }
 
-/// Why there is no endpoint. The words of the SDKs' own rules.
+/// Why there is no endpoint, as the SDKs' own rules have it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EndpointError {
-    #[error("no region is set (AWS_REGION, or the profile's `region`)")]
+    #[error("no AWS region is set (AWS_REGION, or the profile's `region`)")]
     NoRegion,
     #[error("`{0}` is not the name of a region")]
     Region(String),
@@ -221,6 +221,6 @@ mod tests {
     #[test]
     fn without_a_region_or_an_endpoint_the_error_says_what_to_set() {
         let error = NOWHERE.url().unwrap_err().to_string();
-        assert_eq!(error, "no region is set (AWS_REGION, or the profile's `region`)");
+        assert_eq!(error, "no AWS region is set (AWS_REGION, or the profile's `region`)");
     }
 }

@@ -18,14 +18,14 @@ use aws_smithy_runtime_api::client::endpoint::{EndpointResolverParams, SharedEnd
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 
 use super::endpoint::{Service, Settings};
 use crate::aws::calls::Calls;
 use crate::aws::client_config;
-use crate::aws::error::Fault;
-use crate::aws::reach::GiveUp;
+use crate::aws::fail_fast::FailFast;
 use crate::aws::response_limit::AnswerLimit;
 
 /// An operation of this service and name; how it is written and read is still to be said.
@@ -83,10 +83,10 @@ fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComp
         .with_interceptor(calls)
         .with_interceptor(AnswerLimit)
         .with_retry_classifier(HttpStatusCodeClassifier::default())
-        .with_retry_classifier(TransientErrorClassifier::<Fault>::new())
-        .with_retry_classifier(AwsErrorCodeClassifier::<Fault>::new())
-        .with_retry_classifier(ServiceClockSkewClassifier::<Fault>::new())
-        .with_retry_classifier(GiveUp);
+        .with_retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
+        .with_retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
+        .with_retry_classifier(ServiceClockSkewClassifier::<ErrorMetadata>::new())
+        .with_retry_classifier(FailFast);
     if let Some(credentials) = config.credentials_provider() {
         components.set_identity_resolver(SCHEME_ID, credentials);
     }

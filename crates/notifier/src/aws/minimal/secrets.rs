@@ -11,10 +11,10 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{
     HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput,
 };
-use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
@@ -22,7 +22,8 @@ use serde_json::json;
 use super::endpoint::{Rules, Service};
 use super::operation;
 use crate::aws::calls::Calls;
-use crate::aws::error::{Fault, Unanswered};
+use crate::aws::error::read_json;
+use crate::aws::{AwsError, AwsErrorKind, AwsService};
 
 const SECRETS_MANAGER: Service =
     Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
@@ -50,37 +51,31 @@ impl Version {
 
 /// Why AWS did not hand out a value.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// It understood the question and said no.
-    #[error("{service} refused it: {code}: {message}")]
-    Refused {
-        /// The service.
-        service: &'static str,
-        /// AWS's code for the error.
-        code: String,
-        /// AWS's words.
-        message: String,
-    },
-    /// It could not be reached, or failed, or throttled until the tries were used up.
-    #[error("{0} did not answer")]
-    Unavailable(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+pub enum ValueError {
+    /// The call failed.
+    #[error("{}", .0.summary())]
+    Call(#[source] AwsError),
     /// It holds something, and that is no text.
     #[error("{0} holds no text there")]
-    NotText(&'static str),
+    NotText(AwsService),
 }
+
+/// The operations.
+const GET_SECRET: &str = "GetSecretValue";
+const GET_PARAMETER: &str = "GetParameter";
 
 /// Secrets Manager and Systems Manager, asked for values only. Clones share the connections.
 #[derive(Clone)]
 pub struct Secrets {
-    secret: Operation<String, Answer, Fault>,
-    parameter: Operation<String, Answer, Fault>,
+    secret: Operation<String, Answer, ErrorMetadata>,
+    parameter: Operation<String, Answer, ErrorMetadata>,
 }
 
 impl Secrets {
     pub(in crate::aws) fn new(config: &SdkConfig, calls: &Calls) -> Self {
         Self {
-            secret: ask(SECRETS_MANAGER, "GetSecretValue", "secretsmanager.GetSecretValue", config, calls),
-            parameter: ask(SSM, "GetParameter", "AmazonSSM.GetParameter", config, calls),
+            secret: ask(SECRETS_MANAGER, GET_SECRET, "secretsmanager.GetSecretValue", config, calls),
+            parameter: ask(SSM, GET_PARAMETER, "AmazonSSM.GetParameter", config, calls),
         }
     }
 
@@ -89,18 +84,14 @@ impl Secrets {
     /// # Errors
     ///
     /// When it is not there, may not be read, or is binary; and when Secrets Manager cannot be asked.
-    pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, AskError> {
+    pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, ValueError> {
         let question = json!({ "SecretId": id, "VersionStage": version.as_str() }).to_string();
         match self.secret.invoke(question).await {
-            Ok(answer) => answer.secret.map(Some).ok_or(AskError::NotText(SECRETS_MANAGER.id)),
-            Err(error) => match wrong(SECRETS_MANAGER.id, error) {
+            Ok(answer) => answer.secret.map(Some).ok_or(ValueError::NotText(AwsService::SecretsManager)),
+            Err(error) => match AwsError::of(AwsService::SecretsManager, GET_SECRET, &error) {
                 // The same code says that there is no secret: then there is no current version either.
-                AskError::Refused { code, .. }
-                    if version == Version::Previous && code == "ResourceNotFoundException" =>
-                {
-                    Ok(None)
-                }
-                error => Err(error),
+                error if version == Version::Previous && error.kind() == AwsErrorKind::NotFound => Ok(None),
+                error => Err(ValueError::Call(error)),
             },
         }
     }
@@ -110,10 +101,12 @@ impl Secrets {
     /// # Errors
     ///
     /// When it is not there, or may not be read or decrypted; and when Systems Manager cannot be asked.
-    pub async fn parameter(&self, name: &str) -> Result<SecretString, AskError> {
+    pub async fn parameter(&self, name: &str) -> Result<SecretString, ValueError> {
         let question = json!({ "Name": name, "WithDecryption": true }).to_string();
-        let answer = self.parameter.invoke(question).await.map_err(|error| wrong(SSM.id, error))?;
-        answer.parameter.and_then(|parameter| parameter.value).ok_or(AskError::NotText(SSM.id))
+        let answer = self.parameter.invoke(question).await;
+        let answer =
+            answer.map_err(|error| ValueError::Call(AwsError::of(AwsService::Ssm, GET_PARAMETER, &error)))?;
+        answer.parameter.and_then(|parameter| parameter.value).ok_or(ValueError::NotText(AwsService::Ssm))
     }
 }
 
@@ -155,7 +148,7 @@ fn ask(
     target: &'static str,
     config: &SdkConfig,
     calls: &Calls,
-) -> Operation<String, Answer, Fault> {
+) -> Operation<String, Answer, ErrorMetadata> {
     let mut layer = Layer::new(name);
     // Without it, the SDK's own log of answers would show the value.
     layer.store_put(SensitiveOutput);
@@ -175,71 +168,18 @@ fn request(target: &'static str, question: String) -> Result<HttpRequest, BoxErr
     Ok(request)
 }
 
-fn answer(response: &HttpResponse) -> Result<Answer, OrchestratorError<Fault>> {
+fn answer(response: &HttpResponse) -> Result<Answer, OrchestratorError<ErrorMetadata>> {
     let body = response.body().bytes().unwrap_or_default();
     if !response.status().is_success() {
-        return Err(OrchestratorError::operation(fault(response.status().as_u16(), body)));
+        return Err(OrchestratorError::operation(read_json(body)));
     }
     // The error of the JSON reader may repeat what it read, and that may be the value.
     serde_json::from_slice(body).map_err(|_| OrchestratorError::other("the answer cannot be read"))
 }
 
-/// `{"__type": "namespace#Code", "message": "…"}`. Source: AWS JSON 1.1 protocol, "Operation error serialization".
-fn fault(status: u16, body: &[u8]) -> Fault {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(rename = "__type")]
-        kind: String,
-        #[serde(default, alias = "Message")]
-        message: String,
-    }
-    let document = serde_json::from_slice::<Document>(body).ok();
-    Fault::new(
-        status,
-        document.map(|Document { kind, message }| {
-            let code = kind.rsplit('#').next().unwrap_or_default();
-            (code.split(':').next().unwrap_or_default().to_owned(), message)
-        }),
-    )
-}
-
-fn wrong(service: &'static str, error: SdkError<Fault, HttpResponse>) -> AskError {
-    match error {
-        SdkError::ServiceError(error) => {
-            let fault = error.into_err();
-            match fault.refusal() {
-                Some((code, message)) => {
-                    AskError::Refused { service, code: code.to_owned(), message: message.to_owned() }
-                }
-                None => AskError::Unavailable(service, Box::new(fault)),
-            }
-        }
-        // The raw answer, which an error of the SDK may hold, is left behind.
-        error => AskError::Unavailable(service, Box::new(Unanswered::of(&error))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_form_of_an_error_has_its_code() {
-        for (body, says) in [
-            (
-                r#"{"__type":"ResourceNotFoundException","Message":"no"}"#,
-                "ResourceNotFoundException: no (status 400)",
-            ),
-            (
-                r#"{"__type":"com.amazonaws.secretsmanager#InvalidRequestException","message":"no"}"#,
-                "InvalidRequestException: no (status 400)",
-            ),
-            (r#"{"__type":"AccessDeniedException:http://x/"}"#, "AccessDeniedException:  (status 400)"),
-            ("<html>", "status 400 without an error code"),
-        ] {
-            assert_eq!(fault(400, body.as_bytes()).to_string(), says);
-        }
-    }
 
     #[test]
     fn an_answer_does_not_show_its_value() {

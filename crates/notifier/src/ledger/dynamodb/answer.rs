@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, WriteRequest};
 use super::item::{self, Attributes, Foreign};
 use crate::ledger::store::{Item, Key, Page, Range};
 
-/// Why an answer is none.
+/// Why an answer cannot be one to what was asked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Nonsense {
+pub(super) enum InvalidAnswer {
     #[error("the answer is about table `{0}`, which nobody asked for")]
     Table(String),
     #[error("the answer has the key `{sort}` of `{partition}`, which nobody asked for, or has it twice")]
@@ -28,7 +28,7 @@ pub(super) enum Nonsense {
     Foreign(#[from] Foreign),
 }
 
-impl Nonsense {
+impl InvalidAnswer {
     fn unasked(Key { partition, sort }: Key) -> Self {
         Self::Unasked { partition, sort }
     }
@@ -44,8 +44,8 @@ pub(super) fn unwritten(
     table: &str,
     asked: &BTreeSet<Key>,
     left: Option<HashMap<String, Vec<WriteRequest>>>,
-) -> Result<BTreeSet<Key>, Nonsense> {
-    let left = left.ok_or(Nonsense::Missing("UnprocessedItems"))?;
+) -> Result<BTreeSet<Key>, InvalidAnswer> {
+    let left = left.ok_or(InvalidAnswer::Missing("UnprocessedItems"))?;
     let left = ours(table, left)?.into_iter().flatten();
     let keys = left.map(|request| request.put_request.map(|put| put.item));
     undone(asked, keys)
@@ -56,8 +56,8 @@ pub(super) fn unread(
     table: &str,
     asked: &BTreeSet<Key>,
     left: Option<HashMap<String, KeysAndAttributes>>,
-) -> Result<BTreeSet<Key>, Nonsense> {
-    let left = left.ok_or(Nonsense::Missing("UnprocessedKeys"))?;
+) -> Result<BTreeSet<Key>, InvalidAnswer> {
+    let left = left.ok_or(InvalidAnswer::Missing("UnprocessedKeys"))?;
     undone(asked, ours(table, left)?.into_iter().flat_map(|left| left.keys).map(Some))
 }
 
@@ -66,14 +66,14 @@ pub(super) fn read(
     table: &str,
     asked: &BTreeSet<Key>,
     found: Option<HashMap<String, Vec<Attributes>>>,
-) -> Result<Vec<Attributes>, Nonsense> {
-    let found = found.ok_or(Nonsense::Missing("Responses"))?;
+) -> Result<Vec<Attributes>, InvalidAnswer> {
+    let found = found.ok_or(InvalidAnswer::Missing("Responses"))?;
     let found: Vec<Attributes> = ours(table, found)?.unwrap_or_default();
     let mut open: BTreeSet<&Key> = asked.iter().collect();
     for attributes in &found {
         let key = item::key(attributes)?;
         if !open.remove(&key) {
-            return Err(Nonsense::unasked(key));
+            return Err(InvalidAnswer::unasked(key));
         }
     }
     Ok(found)
@@ -86,10 +86,10 @@ pub(super) fn page(
     most: usize,
     items: Option<Vec<Attributes>>,
     last: Option<Attributes>,
-) -> Result<Page, Nonsense> {
-    let items = items.ok_or(Nonsense::Missing("Items"))?;
+) -> Result<Page, InvalidAnswer> {
+    let items = items.ok_or(InvalidAnswer::Missing("Items"))?;
     if items.len() > most {
-        return Err(Nonsense::Long(items.len()));
+        return Err(InvalidAnswer::Long(items.len()));
     }
     let moves = |from: Option<&str>, to: &str| {
         from.is_none_or(|from| if range.backwards { to < from } else { to > from })
@@ -100,14 +100,14 @@ pub(super) fn page(
         let from = page.items.last().map(|item: &Item| item.key.sort.as_str()).or(after);
         let is_within = item.key.partition == range.partition && item.key.sort.starts_with(&range.prefix);
         if !is_within || !moves(from, &item.key.sort) {
-            return Err(Nonsense::unasked(item.key));
+            return Err(InvalidAnswer::unasked(item.key));
         }
         page.items.push(item);
     }
     if let Some(last) = last {
-        let Key { partition, sort } = item::key(&last).map_err(|_| Nonsense::NoKey)?;
+        let Key { partition, sort } = item::key(&last).map_err(|_| InvalidAnswer::NoKey)?;
         if partition != range.partition || !moves(after, &sort) {
-            return Err(Nonsense::Next(sort));
+            return Err(InvalidAnswer::Next(sort));
         }
         page.next = Some(sort);
     }
@@ -115,11 +115,11 @@ pub(super) fn page(
 }
 
 /// What an answer says of our table. There are no others in what we ask.
-fn ours<T>(table: &str, tables: HashMap<String, T>) -> Result<Option<T>, Nonsense> {
+fn ours<T>(table: &str, tables: HashMap<String, T>) -> Result<Option<T>, InvalidAnswer> {
     let mut ours = None;
     for (name, value) in tables {
         if !is_same(table, &name) {
-            return Err(Nonsense::Table(name));
+            return Err(InvalidAnswer::Table(name));
         }
         ours = Some(value);
     }
@@ -135,12 +135,12 @@ fn is_same(one: &str, other: &str) -> bool {
 fn undone(
     asked: &BTreeSet<Key>,
     keys: impl Iterator<Item = Option<Attributes>>,
-) -> Result<BTreeSet<Key>, Nonsense> {
+) -> Result<BTreeSet<Key>, InvalidAnswer> {
     let mut undone = BTreeSet::new();
     for key in keys {
-        let key = key.and_then(|key| item::key(&key).ok()).ok_or(Nonsense::NoKey)?;
+        let key = key.and_then(|key| item::key(&key).ok()).ok_or(InvalidAnswer::NoKey)?;
         if !asked.contains(&key) {
-            return Err(Nonsense::unasked(key));
+            return Err(InvalidAnswer::unasked(key));
         }
         undone.insert(key);
     }
@@ -169,15 +169,15 @@ mod tests {
         after: &str,
         sorts: &[&str],
         next: Option<&str>,
-    ) -> Result<(usize, Option<String>), Nonsense> {
+    ) -> Result<(usize, Option<String>), InvalidAnswer> {
         let range = Range { partition: "p".to_owned(), prefix: "s".to_owned(), backwards };
         let items = sorts.iter().map(|sort| attributes(sort)).collect();
         let page = page(&range, Some(after), 3, Some(items), next.map(keyed))?;
         Ok((page.items.len(), page.next))
     }
 
-    fn unasked<T>(sort: &str) -> Result<T, Nonsense> {
-        Err(Nonsense::unasked(key(sort)))
+    fn unasked<T>(sort: &str) -> Result<T, InvalidAnswer> {
+        Err(InvalidAnswer::unasked(key(sort)))
     }
 
     #[test]
@@ -188,21 +188,21 @@ mod tests {
         assert_eq!(page_of(false, "s1", &["s3", "s2"], None), unasked("s2"));
         assert_eq!(page_of(true, "s3", &["s4"], None), unasked("s4"));
         assert_eq!(page_of(false, "s1", &["t"], None), unasked("t"));
-        assert_eq!(page_of(false, "s1", &["s2", "s3", "s4", "s5"], None), Err(Nonsense::Long(4)));
+        assert_eq!(page_of(false, "s1", &["s2", "s3", "s4", "s5"], None), Err(InvalidAnswer::Long(4)));
     }
 
     #[test]
-    fn a_next_page_that_begins_where_this_one_did_is_nonsense() {
+    fn a_next_page_that_begins_where_this_one_did_is_invalid() {
         let next = |backwards, next| page_of(backwards, "s5", &[], Some(next)).unwrap_err();
-        assert_eq!(next(false, "s5"), Nonsense::Next("s5".to_owned()));
-        assert_eq!(next(false, "s4"), Nonsense::Next("s4".to_owned()));
-        assert_eq!(next(true, "s6"), Nonsense::Next("s6".to_owned()));
+        assert_eq!(next(false, "s5"), InvalidAnswer::Next("s5".to_owned()));
+        assert_eq!(next(false, "s4"), InvalidAnswer::Next("s4".to_owned()));
+        assert_eq!(next(true, "s6"), InvalidAnswer::Next("s6".to_owned()));
         let range = Range { partition: "p".to_owned(), prefix: String::new(), backwards: false };
         let keyless = page(&range, None, 3, Some(Vec::new()), Some(Attributes::new()));
-        assert_eq!(keyless, Err(Nonsense::NoKey), "a list that just ended would lose what is behind");
+        assert_eq!(keyless, Err(InvalidAnswer::NoKey), "a list that just ended would lose what is behind");
         let elsewhere = item::keyed(Key { partition: "q".to_owned(), sort: "s".to_owned() });
         let page = page(&range, None, 3, Some(Vec::new()), Some(elsewhere));
-        assert_eq!(page, Err(Nonsense::Next("s".to_owned())));
+        assert_eq!(page, Err(InvalidAnswer::Next("s".to_owned())));
     }
 
     #[test]

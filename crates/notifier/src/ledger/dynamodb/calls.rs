@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::DynamoDb;
-use super::answer::{self, Nonsense};
-use super::error::{BoxError, GivenUp, Trouble, Undone};
+use super::answer::{self, InvalidAnswer};
+use super::error::{BoxError, GivenUp, Undone, advised};
 use super::item::{self, Attributes, Batch};
 use super::rounds::Rounds;
-use crate::aws::error;
-use crate::ledger::store::{Item, Key, StoreError};
+use crate::aws::{AwsError, AwsErrorKind as Kind, AwsService};
+use crate::ledger::store::{Item, Key, StoreError, StoreProblem};
 
 impl DynamoDb {
     /// The answer to a request, which is made anew until there is one, or an error that another try does not mend.
@@ -28,16 +28,16 @@ impl DynamoDb {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         loop {
-            let (trouble, error): (_, BoxError) = match timeout(rounds.call_time(Instant::now()), ask()).await
-            {
+            let limit = rounds.call_time(Instant::now());
+            let error = match timeout(limit, ask()).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => (Trouble::of(&error), error::cause(&error)),
-                Err(late) => (Trouble::Broken, late.into()),
+                Ok(Err(error)) => AwsError::of(AwsService::DynamoDb, operation, &error),
+                Err(_elapsed) => AwsError::timed_out(AwsService::DynamoDb, operation, limit),
             };
-            if !trouble.is_passing() {
-                return Err(self.failed(operation, trouble, error));
+            if !error.is_transient() {
+                return Err(self.failed(operation, StoreProblem::Table(error.kind()), error));
             }
-            self.pause(operation, rounds, trouble, error).await?;
+            self.pause(operation, rounds, error.kind(), error).await?;
         }
     }
 
@@ -46,7 +46,7 @@ impl DynamoDb {
         &self,
         operation: &'static str,
         rounds: &mut Rounds,
-        trouble: Trouble,
+        kind: Kind,
         why: impl Into<BoxError>,
     ) -> Result<(), StoreError> {
         if let Some(pause) = rounds.pause(Instant::now(), self.rng.fraction()) {
@@ -54,7 +54,7 @@ impl DynamoDb {
             return Ok(());
         }
         let given_up = GivenUp { standstill: rounds.standstill(Instant::now()), source: why.into() };
-        Err(self.failed(operation, trouble, given_up))
+        Err(self.failed(operation, StoreProblem::Table(kind), given_up))
     }
 
     /// One batch, offered again until DynamoDB has taken all of it.
@@ -63,12 +63,12 @@ impl DynamoDb {
         let mut rounds = Rounds::new(Instant::now());
         loop {
             let requests = batch.values().cloned().map(put).collect::<Result<Vec<_>, _>>();
-            let requests = requests.map_err(|error| self.failed(OPERATION, Trouble::Invalid, error))?;
+            let requests = requests.map_err(|error| self.incomplete(OPERATION, &error))?;
             let ask = || self.client.batch_write_item().request_items(&self.table, requests.clone()).send();
             let answer = self.call(OPERATION, &mut rounds, ask).await?;
             let asked = batch.keys().cloned().collect();
             let left = answer::unwritten(&self.table, &asked, answer.unprocessed_items)
-                .map_err(|nonsense| self.nonsense(OPERATION, nonsense))?;
+                .map_err(|error| self.invalid_answer(OPERATION, error))?;
             if left.is_empty() {
                 return Ok(());
             }
@@ -84,12 +84,12 @@ impl DynamoDb {
         loop {
             let wanted = keys.iter().cloned().map(item::keyed).collect();
             let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
-            let wanted = wanted.map_err(|error| self.failed(OPERATION, Trouble::Invalid, error))?;
+            let wanted = wanted.map_err(|error| self.incomplete(OPERATION, &error))?;
             let ask = || self.client.batch_get_item().request_items(&self.table, wanted.clone()).send();
             let answer = self.call(OPERATION, &mut rounds, ask).await?;
-            let nonsense = |nonsense| self.nonsense(OPERATION, nonsense);
-            found.append(&mut answer::read(&self.table, &keys, answer.responses).map_err(nonsense)?);
-            let left = answer::unread(&self.table, &keys, answer.unprocessed_keys).map_err(nonsense)?;
+            let invalid = |error| self.invalid_answer(OPERATION, error);
+            found.append(&mut answer::read(&self.table, &keys, answer.responses).map_err(invalid)?);
+            let left = answer::unread(&self.table, &keys, answer.unprocessed_keys).map_err(invalid)?;
             if left.is_empty() {
                 return Ok(found);
             }
@@ -109,24 +109,34 @@ impl DynamoDb {
         if left < asked {
             rounds.progress(Instant::now());
         }
-        self.pause(operation, rounds, Trouble::Busy, Undone { left }).await
+        self.pause(operation, rounds, Kind::Throttled, Undone { left }).await
     }
 
-    pub(super) fn nonsense(&self, operation: &'static str, nonsense: Nonsense) -> StoreError {
-        let trouble = if nonsense.is_final() { Trouble::Foreign } else { Trouble::Nonsense };
-        self.failed(operation, trouble, nonsense)
+    pub(super) fn invalid_answer(&self, operation: &'static str, error: InvalidAnswer) -> StoreError {
+        let problem =
+            if error.is_final() { StoreProblem::ForeignTable } else { StoreProblem::Table(Kind::NotAws) };
+        self.failed(operation, problem, error)
+    }
+
+    fn incomplete(&self, operation: &'static str, error: &BuildError) -> StoreError {
+        let error = AwsError::incomplete(AwsService::DynamoDb, operation, error);
+        self.failed(operation, StoreProblem::Table(error.kind()), error)
     }
 
     /// The error of an operation: what became of it, what to do, and why.
     pub(super) fn failed(
         &self,
         operation: &'static str,
-        trouble: Trouble,
+        problem: StoreProblem,
         source: impl Into<BoxError>,
     ) -> StoreError {
         let store = format!("dynamodb:{}", self.table);
-        let source = trouble.because(operation, source).into();
-        if trouble.is_final() {
+        let source = advised(problem, operation, source);
+        let is_final = match problem {
+            StoreProblem::Table(kind) => kind.is_final(),
+            _ => true,
+        };
+        if is_final {
             StoreError::Refused { store, operation, source }
         } else {
             StoreError::Unavailable { store, operation, source }
@@ -134,7 +144,7 @@ impl DynamoDb {
     }
 }
 
-fn put(item: Item) -> Result<WriteRequest, aws_smithy_types::error::operation::BuildError> {
+fn put(item: Item) -> Result<WriteRequest, BuildError> {
     let put = PutRequest::builder().set_item(Some(item::attributes(item))).build()?;
     Ok(WriteRequest::builder().put_request(put).build())
 }

@@ -5,7 +5,7 @@
 //! | `mod` | the store: what each of its operations asks of DynamoDB |
 //! | `calls` | one request and its repeats |
 //! | `rounds` | how long to go on without progress (pure) |
-//! | `error` | what follows from an error, and what to do about it (pure) |
+//! | `error` | what to do about an error (pure) |
 //! | `answer` | whether an answer is one to what was asked (pure) |
 //! | `item` | items as DynamoDB has them, and batches that it takes (pure) |
 
@@ -27,9 +27,8 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::limits::{self, Misfit};
-use super::store::{Item, Key, Page, Range, Store, StoreError};
+use super::store::{Item, Key, Page, Range, Store, StoreCause, StoreError, StoreProblem};
 use crate::base::Rng;
-use error::Trouble;
 use item::{Attributes, text};
 use rounds::Rounds;
 
@@ -55,13 +54,14 @@ impl DynamoDb {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a store has its client")]
     pub fn new(client: Client, table: impl Into<String>, rng: Rng) -> Self {
-        // What the SDK would repeat is repeated here: what is left of a batch and what is throttled are one trouble.
+        // The SDK's retries are made here: what is left of a batch and what is throttled are the same.
         let config = client.config().to_builder().retry_config(RetryConfig::disabled());
         Self { client: Client::from_conf(config.build()), table: table.into(), rng }
     }
 
     fn unfit(&self, operation: &'static str, misfit: Misfit) -> StoreError {
-        StoreError::Refused { store: format!("dynamodb:{}", self.table), operation, source: misfit.into() }
+        let source = StoreCause::new(StoreProblem::Other, misfit);
+        StoreError::Refused { store: format!("dynamodb:{}", self.table), operation, source }
     }
 
     /// What stands at these keys, with all its attributes.
@@ -131,7 +131,7 @@ impl Store for DynamoDb {
             let mut found = HashMap::new();
             for attributes in self.find(keys.iter().cloned().collect()).await? {
                 let item = item::item(attributes)
-                    .map_err(|foreign| self.failed(OPERATION, Trouble::Foreign, foreign))?;
+                    .map_err(|foreign| self.failed(OPERATION, StoreProblem::ForeignTable, foreign))?;
                 found.insert(item.key.clone(), item);
             }
             Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
@@ -165,7 +165,7 @@ impl Store for DynamoDb {
             let answer = self.call(OPERATION, &mut rounds, || request.clone().send()).await?;
             let (items, last) = (answer.items, answer.last_evaluated_key);
             answer::page(&range, after.as_deref(), PAGE_ITEMS_MAX.into(), items, last)
-                .map_err(|nonsense| self.nonsense(OPERATION, nonsense))
+                .map_err(|error| self.invalid_answer(OPERATION, error))
         }
         .boxed()
     }

@@ -23,11 +23,11 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::limits;
-use super::store::{Item, Key, Page, Range, Store, StoreError};
+use super::store::{Item, Key, Page, Range, Store, StoreCause, StoreError, StoreProblem};
 use crate::base::Clock;
 use file::File;
 use guard::{FileError, FreeBytes, Guard};
-use open::{Absent, Kind};
+use open::Absent;
 
 /// Calls that wait for the thread; more wait for room.
 const JOBS_WAITING_MAX: usize = 1_024;
@@ -124,10 +124,10 @@ impl Sqlite {
                 Err(error) => drop(done.send(Err(error.on_disk(guard::free_bytes(&path))))),
             }
         });
-        let ended = |source| failure(&name, "open", Kind::Passing, source);
+        let ended = |source| failure(&name, "open", StoreProblem::Other, source);
         thread.map_err(|error| ended(error.into()))?;
         let opened = opened.await.map_err(|_| ended(Ended.into()))?;
-        opened.map_err(|error| failure(&name, "open", error.kind(), error.into()))?;
+        opened.map_err(|error| failure(&name, "open", error.problem(), error.into()))?;
         Ok(Self { name, jobs })
     }
 
@@ -138,14 +138,15 @@ impl Sqlite {
         job: impl FnOnce(Done<T>) -> Job,
     ) -> Result<T, StoreError> {
         let (done, answer) = oneshot::channel();
-        let ended = || failure(&self.name, operation, Kind::Passing, Ended.into());
+        let ended = || failure(&self.name, operation, StoreProblem::Other, Ended.into());
         self.jobs.send(job(done)).await.map_err(|_| ended())?;
         let answer = answer.await.map_err(|_| ended())?;
-        answer.map_err(|error| failure(&self.name, operation, error.kind(), error.into()))
+        answer.map_err(|error| failure(&self.name, operation, error.problem(), error.into()))
     }
 
     fn unfit(&self, operation: &'static str, misfit: limits::Misfit) -> StoreError {
-        failure(&self.name, operation, Kind::Final, misfit.into())
+        let source = StoreCause::new(StoreProblem::Other, misfit);
+        StoreError::Refused { store: self.name.clone(), operation, source }
     }
 }
 
@@ -196,14 +197,20 @@ impl Store for Sqlite {
 fn failure(
     store: &str,
     operation: &'static str,
-    kind: Kind,
+    problem: StoreProblem,
     source: Box<dyn Error + Send + Sync>,
 ) -> StoreError {
-    let store = store.to_owned();
-    match kind {
-        Kind::Passing => StoreError::Unavailable { store, operation, source },
-        Kind::Final => StoreError::Refused { store, operation, source },
-        Kind::Damaged => StoreError::Damaged { store, operation, source },
+    let (store, source) = (store.to_owned(), StoreCause::new(problem, source));
+    match problem {
+        StoreProblem::FileLocked | StoreProblem::DiskFull | StoreProblem::FileIo | StoreProblem::Other => {
+            StoreError::Unavailable { store, operation, source }
+        }
+        StoreProblem::FileDamaged => StoreError::Damaged { store, operation, source },
+        StoreProblem::FileMissing
+        | StoreProblem::FileNotOpened
+        | StoreProblem::FileUnsuitable
+        | StoreProblem::ForeignTable
+        | StoreProblem::Table(_) => StoreError::Refused { store, operation, source },
     }
 }
 

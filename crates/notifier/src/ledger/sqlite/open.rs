@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::guard::{FREE_BYTES_MIN, FileError};
+use crate::ledger::store::StoreProblem;
 
 /// How long to wait for another process that writes. Each of its transactions is over in well under a second.
 pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -72,23 +73,14 @@ pub(super) enum Absent {
     Refuse,
 }
 
-/// Whether trying again helps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The same may work later without anybody touching the file.
-    Passing,
-    /// It will not.
-    Final,
-    /// The file is not what a ledger wrote.
-    Damaged,
-}
-
 impl OpenError {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn problem(&self) -> StoreProblem {
         match self {
-            Self::Sqlite(error) => kind(error),
-            Self::Full { .. } => Kind::Passing,
-            _ => Kind::Final,
+            Self::Io(_) => StoreProblem::FileNotOpened,
+            Self::Absent => StoreProblem::FileMissing,
+            Self::Sqlite(error) => problem(error),
+            Self::Full { .. } => StoreProblem::DiskFull,
+            Self::Foreign | Self::Newer { .. } | Self::NoLog { .. } => StoreProblem::FileUnsuitable,
         }
     }
 
@@ -111,27 +103,29 @@ fn fails_without_room(error: &rusqlite::Error) -> bool {
 }
 
 impl FileError {
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn problem(&self) -> StoreProblem {
         match self {
-            Self::Sqlite(error) => kind(error),
-            Self::Full { .. } => Kind::Passing,
-            Self::Replaced | Self::LogReplaced => Kind::Damaged,
+            Self::Sqlite(error) => problem(error),
+            Self::Full { .. } => StoreProblem::DiskFull,
+            Self::Replaced | Self::LogReplaced => StoreProblem::FileDamaged,
         }
     }
 }
 
-fn kind(error: &rusqlite::Error) -> Kind {
+/// Source: SQLite, "Result and Error Codes".
+fn problem(error: &rusqlite::Error) -> StoreProblem {
     match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::FileLockingProtocolFailed
-            | ErrorCode::OutOfMemory
-            | ErrorCode::DiskFull
-            | ErrorCode::SystemIoFailure,
-        ) => Kind::Passing,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Kind::Damaged,
-        _ => Kind::Final,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            StoreProblem::FileLocked
+        }
+        Some(ErrorCode::DiskFull) => StoreProblem::DiskFull,
+        Some(ErrorCode::SystemIoFailure) => StoreProblem::FileIo,
+        Some(ErrorCode::OutOfMemory) => StoreProblem::Other,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreProblem::FileDamaged,
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            StoreProblem::FileNotOpened
+        }
+        _ => StoreProblem::FileUnsuitable,
     }
 }
 
@@ -228,7 +222,7 @@ mod tests {
     fn a_full_disk_is_called_one() {
         for code in [ffi::SQLITE_FULL, NO_ROOM_FOR_INDEX, ffi::SQLITE_CANTOPEN] {
             let full = error(code).on_disk(Ok(4_096));
-            assert_eq!(full.kind(), Kind::Passing);
+            assert_eq!(full.problem(), StoreProblem::DiskFull);
             assert!(full.to_string().starts_with("the disk has 4096 bytes left"), "{full}");
             for free in [Ok(FREE_BYTES_MIN), Err(io::ErrorKind::Unsupported.into())] {
                 assert_eq!(error(code).on_disk(free).to_string(), "SQLite cannot use the file");
@@ -236,5 +230,30 @@ mod tests {
         }
         let locked = error(ffi::SQLITE_BUSY).on_disk(Ok(0));
         assert_eq!(locked.to_string(), "SQLite cannot use the file");
+    }
+
+    #[test]
+    fn each_code_of_sqlite_is_one_problem() {
+        for (code, expected) in [
+            (ffi::SQLITE_BUSY, StoreProblem::FileLocked),
+            (ffi::SQLITE_LOCKED, StoreProblem::FileLocked),
+            (ffi::SQLITE_PROTOCOL, StoreProblem::FileLocked),
+            (ffi::SQLITE_FULL, StoreProblem::DiskFull),
+            (ffi::SQLITE_IOERR, StoreProblem::FileIo),
+            (NO_ROOM_FOR_INDEX, StoreProblem::FileIo),
+            (ffi::SQLITE_NOMEM, StoreProblem::Other),
+            (ffi::SQLITE_CORRUPT, StoreProblem::FileDamaged),
+            (ffi::SQLITE_NOTADB, StoreProblem::FileDamaged),
+            (ffi::SQLITE_CANTOPEN, StoreProblem::FileNotOpened),
+            (ffi::SQLITE_READONLY, StoreProblem::FileNotOpened),
+            (ffi::SQLITE_PERM, StoreProblem::FileNotOpened),
+            (ffi::SQLITE_CONSTRAINT, StoreProblem::FileUnsuitable),
+        ] {
+            assert_eq!(error(code).problem(), expected, "{code}");
+        }
+        assert_eq!(OpenError::Absent.problem(), StoreProblem::FileMissing);
+        assert_eq!(OpenError::from(io::Error::other("x")).problem(), StoreProblem::FileNotOpened);
+        assert_eq!(OpenError::Foreign.problem(), StoreProblem::FileUnsuitable);
+        assert_eq!(FileError::Replaced.problem(), StoreProblem::FileDamaged);
     }
 }

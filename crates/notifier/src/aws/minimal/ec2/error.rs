@@ -1,25 +1,17 @@
-//! What EC2 says when it does not answer.
+//! Error answers of EC2, in XML.
 
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use serde::Deserialize;
 
-use super::Ec2Error;
-use crate::aws::error::Fault;
-
-/// Reads EC2's error document. A body that is none, a proxy's page for example, leaves a fault without a code.
-pub(super) fn read(status: u16, body: &[u8]) -> Fault {
+/// Reads EC2's error document. Without a code where it is none: a proxy's page, for example.
+pub(in crate::aws) fn read(body: &[u8]) -> ErrorMetadata {
     let text = String::from_utf8_lossy(body);
     let document: Document = quick_xml::de::from_str(&text).unwrap_or_default();
-    let first = document.errors.error.into_iter().next();
-    Fault::new(status, first.map(|error| (error.code, error.message)))
-}
-
-impl From<Fault> for Ec2Error {
-    fn from(fault: Fault) -> Self {
-        match fault.refusal() {
-            Some((code, message)) => Self::Refused { code: code.to_owned(), message: message.to_owned() },
-            None => Self::Unavailable(Box::new(fault)),
-        }
+    let mut metadata = ErrorMetadata::builder();
+    if let Some(ErrorElement { code, message }) = document.errors.error.into_iter().next() {
+        metadata = metadata.code(code).message(message);
     }
+    metadata.build()
 }
 
 /// `<Response><Errors><Error><Code/><Message/></Error></Errors></Response>`. Source: EC2 developer guide, "Error
@@ -48,51 +40,35 @@ struct ErrorElement {
 mod tests {
     use super::*;
 
-    fn document(code: &str, message: &str) -> String {
-        format!(
-            r#"<?xml version="1.0" encoding="UTF-8"?>
-            <Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>
-            <RequestID>ea966190-f9aa-478e-9ede-example</RequestID></Response>"#
-        )
-    }
-
     #[track_caller]
-    fn check(status: u16, body: &str, expected: &str) {
-        let text = match Ec2Error::from(read(status, body.as_bytes())) {
-            Ec2Error::Unavailable(source) => format!("unavailable: {source}"),
-            error => error.to_string(),
+    fn check(body: &str, code: Option<&str>, message: Option<&str>) {
+        let read = read(body.as_bytes());
+        assert_eq!((read.code(), read.message()), (code, message), "{body}");
+    }
+
+    #[test]
+    fn an_error_document_has_a_code_and_a_message() {
+        let document = |code: &str, message: &str| {
+            format!(
+                r#"<?xml version="1.0" encoding="UTF-8"?>
+                <Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>
+                <RequestID>ea966190-f9aa-478e-9ede-example</RequestID></Response>"#
+            )
         };
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_refusal_keeps_code_and_message() {
         check(
-            403,
             &document("UnauthorizedOperation", "You are not &quot;authorized&quot;."),
-            r#"EC2 refused DescribeInstances: UnauthorizedOperation: You are not "authorized"."#,
+            Some("UnauthorizedOperation"),
+            Some(r#"You are not "authorized"."#),
         );
-        check(400, &document("InvalidNextToken", ""), "EC2 refused DescribeInstances: InvalidNextToken: ");
+        check(&document("InvalidNextToken", ""), Some("InvalidNextToken"), Some(""));
     }
 
     #[test]
-    fn throttles_and_failures_of_ec2_are_no_refusals() {
-        check(
-            503,
-            &document("RequestLimitExceeded", "Request limit exceeded."),
-            "unavailable: RequestLimitExceeded: Request limit exceeded. (status 503)",
-        );
-        check(400, &document("Throttling", "slow down"), "unavailable: Throttling: slow down (status 400)");
-        check(500, &document("InternalError", "oops"), "unavailable: InternalError: oops (status 500)");
-    }
-
-    #[test]
-    fn what_is_no_error_document_is_a_fault_without_a_code() {
+    fn what_is_no_error_document_has_no_code() {
         for body in
             ["", "<html><h1>Bad gateway</h1>", "{}", "<Response/>", "<Response><Errors/></Response>", "\u{0}"]
         {
-            check(502, body, "unavailable: status 502 without an error code");
-            check(403, body, "unavailable: status 403 without an error code");
+            check(body, None, None);
         }
     }
 }

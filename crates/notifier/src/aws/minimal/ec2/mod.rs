@@ -9,14 +9,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::aws::AGAIN_AFTER;
 use crate::aws::budget::{Budget, Group};
 use crate::aws::calls::Calls;
+use crate::aws::{AGAIN_AFTER, AwsError};
 
 mod error;
 mod query;
 pub(crate) mod response;
 
+pub(in crate::aws) use error::read as read_error;
 use query::{Ask, Query};
 use response::Page;
 
@@ -40,17 +41,9 @@ pub struct HostAddress {
 /// Why EC2 did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Ec2Error {
-    /// EC2 understood the question and said no.
-    #[error("EC2 refused DescribeInstances: {code}: {message}")]
-    Refused {
-        /// AWS's code for the error.
-        code: String,
-        /// AWS's words.
-        message: String,
-    },
-    /// EC2 could not be reached, or failed, or throttled until the tries were used up, or could not be understood.
-    #[error("EC2 did not answer DescribeInstances")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The call failed.
+    #[error("{}", .0.summary())]
+    Call(#[source] AwsError),
     /// A list that repeats itself, or never ends.
     #[error("the pages of DescribeInstances do not end")]
     Endless,

@@ -4,19 +4,20 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
-use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use form_urlencoded::Serializer;
 
 use super::error;
 use super::response::{self, Page};
 use super::{Ec2Error, INSTANCES_ASKED_MAX};
 use crate::aws::calls::Calls;
-use crate::aws::error::{Fault, Unanswered};
 use crate::aws::minimal::endpoint::{Rules, Service};
 use crate::aws::minimal::operation;
+use crate::aws::{AwsError, AwsService};
 
 const EC2: Service = Service { id: "EC2", host: "ec2", rules: Rules::PlainInGovCloud };
+const OPERATION: &str = "DescribeInstances";
 /// The version of EC2's API whose answers `answer` reads.
 const API_VERSION: &str = "2016-11-15";
 
@@ -47,19 +48,17 @@ impl Ask {
 
 /// The operation, ready to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Query(Operation<Ask, Page, Fault>);
+pub(super) struct Query(Operation<Ask, Page, ErrorMetadata>);
 
 impl Query {
     pub(super) fn new(config: &SdkConfig, calls: Calls) -> Self {
-        let operation = operation::builder(EC2, "DescribeInstances", config, calls);
+        let operation = operation::builder(EC2, OPERATION, config, calls);
         Self(operation.serializer(request).deserializer(page).build())
     }
 
     pub(super) async fn send(&self, ask: Ask) -> Result<Page, Ec2Error> {
-        self.0.invoke(ask).await.map_err(|error| match error {
-            SdkError::ServiceError(error) => error.into_err().into(),
-            error => Ec2Error::Unavailable(Box::new(Unanswered::of(&error))),
-        })
+        let answer = self.0.invoke(ask).await;
+        answer.map_err(|error| Ec2Error::Call(AwsError::of(AwsService::Ec2, OPERATION, &error)))
     }
 }
 
@@ -71,12 +70,12 @@ fn request(ask: Ask) -> Result<HttpRequest, BoxError> {
     Ok(request)
 }
 
-fn page(response: &HttpResponse) -> Result<Page, OrchestratorError<Fault>> {
+fn page(response: &HttpResponse) -> Result<Page, OrchestratorError<ErrorMetadata>> {
     let body = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
         response::page(body).map_err(OrchestratorError::other)
     } else {
-        Err(OrchestratorError::operation(error::read(response.status().as_u16(), body)))
+        Err(OrchestratorError::operation(error::read(body)))
     }
 }
 

@@ -1,11 +1,10 @@
-//! Whether a service can be reached at all, and what to say when it cannot.
+//! The HTTP client of the AWS clients: it names connection failures, and fails fast while somebody waits.
 //!
-//! Somebody who waits at a terminal wants to know at once that an endpoint refuses connections, has no address or stays
-//! silent. A daemon wants to ride out an outage. So, where somebody waits, a request is tried twice at most until its host
-//! has answered for the first time; after that, and everywhere else, it is tried as often as `wiring` says.
+//! At a terminal, an endpoint that refuses connections, has no address or stays silent is reported at once. A daemon
+//! rides out an outage. So, where somebody waits, a request is tried at most twice until its host has answered for the
+//! first time; after that, and everywhere else, it is tried as often as `client_config` says.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +25,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::{BodyExt as _, Limited};
 
+use super::error::{find, root_cause};
 use crate::base::text::printable;
 
 /// Tries of a host that has never answered, the first included, while somebody waits.
@@ -35,72 +35,69 @@ const HTML_BYTES_MAX: usize = 1024 * 1024;
 /// The most characters of a cause that are kept.
 const CAUSE_CHARS_MAX: usize = 300;
 
-/// A try that got no answer of AWS.
+/// Why one try got no answer from AWS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoAnswer {
-    /// No connection: refused, no address, no TLS.
-    #[error("cannot connect to {place}: {cause}")]
-    Unreachable {
+pub(super) enum ConnectionError {
+    /// No connection, or one that ended before an answer: refused, no address, no TLS.
+    #[error("cannot connect to {origin}: {cause}")]
+    Connect {
         /// Scheme, host and port.
-        place: String,
-        /// What the machine says.
+        origin: String,
+        /// What the operating system or TLS says.
         cause: String,
         /// Whether another try makes sense.
-        again: bool,
+        may_retry: bool,
     },
-    /// Silence.
-    #[error("no {what} from {place} within {limit:?}")]
-    Silent {
+    /// No answer in time.
+    #[error("no {what} from {origin} within {limit:?}")]
+    TimedOut {
         /// Scheme, host and port.
-        place: String,
-        /// What was waited for.
+        origin: String,
+        /// What did not come: `connection` or `answer`.
         what: &'static str,
-        /// How long.
+        /// The time limit.
         limit: Duration,
         /// Whether another try makes sense.
-        again: bool,
+        may_retry: bool,
     },
-    /// A page for people, as of a proxy or a portal.
-    #[error("{place} answered with an HTML page (status {status}), as a proxy does, and not as AWS does")]
-    Page {
+    /// An HTML page, as of a proxy or a portal.
+    #[error("{origin} answered with an HTML page (status {status}), as a proxy does, and not as AWS does")]
+    HtmlPage {
         /// Scheme, host and port.
-        place: String,
+        origin: String,
         /// The page's status.
         status: u16,
         /// Whether another try makes sense.
-        again: bool,
+        may_retry: bool,
     },
 }
 
-impl NoAnswer {
-    /// The one among the causes of an error.
-    pub(crate) fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
-    }
-
+impl ConnectionError {
     /// Whether another try makes sense: not while somebody waits for a host that never answered.
-    pub(crate) fn again(&self) -> bool {
+    pub(super) fn may_retry(&self) -> bool {
         match self {
-            Self::Unreachable { again, .. } | Self::Silent { again, .. } | Self::Page { again, .. } => *again,
+            Self::Connect { may_retry, .. }
+            | Self::TimedOut { may_retry, .. }
+            | Self::HtmlPage { may_retry, .. } => *may_retry,
         }
     }
 }
 
 /// An HTTP client that knows which hosts have answered.
 #[derive(Debug)]
-pub(super) struct Reach {
+pub(super) struct FailFastClient {
     inner: SharedHttpClient,
     hosts: Hosts,
 }
 
-impl Reach {
+impl FailFastClient {
     /// `attended`: whether somebody waits for the answers.
     pub(super) fn new(inner: SharedHttpClient, attended: bool) -> Self {
         Self { inner, hosts: Hosts { attended, all: Arc::default() } }
     }
 }
 
-impl HttpClient for Reach {
+impl HttpClient for FailFastClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -149,19 +146,19 @@ struct Host {
 }
 
 impl Hosts {
-    fn answered(&self, place: &str) {
-        self.of(place, |host| host.answered = true);
+    fn answered(&self, origin: &str) {
+        self.of(origin, |host| host.answered = true);
     }
 
     /// Notes a try without an answer; whether there may be another.
-    fn unanswered(&self, place: &str) -> bool {
-        let host = self.of(place, |host| host.unanswered = host.unanswered.saturating_add(1));
+    fn unanswered(&self, origin: &str) -> bool {
+        let host = self.of(origin, |host| host.unanswered = host.unanswered.saturating_add(1));
         !self.attended || host.answered || host.unanswered < TRIES_UNANSWERED_MAX
     }
 
-    fn of(&self, place: &str, change: impl FnOnce(&mut Host)) -> Host {
+    fn of(&self, origin: &str, change: impl FnOnce(&mut Host)) -> Host {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = all.entry(place.to_owned()).or_default();
+        let host = all.entry(origin.to_owned()).or_default();
         change(host);
         *host
     }
@@ -182,52 +179,60 @@ impl fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let place = place(request.uri());
+        let origin = origin(request.uri());
         let hosts = self.hosts.clone();
-        let (connect_limit, read_limit) = (self.connect_limit, self.read_limit);
+        let limits = (self.connect_limit, self.read_limit);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let answer = match answer.await {
-                Ok(response) => look_at_body(response).await,
+                Ok(response) => read_html(response).await,
                 Err(error) => Err(error),
             };
             match answer {
-                Ok(response) if is_page(&response) => {
-                    let again = hosts.unanswered(&place);
-                    let page = NoAnswer::Page { place, status: response.status().as_u16(), again };
+                Ok(response) if is_html_page(&response) => {
+                    let may_retry = hosts.unanswered(&origin);
+                    let status = response.status().as_u16();
+                    let page = ConnectionError::HtmlPage { origin, status, may_retry };
                     Err(ConnectorError::other(page.into(), Some(ErrorKind::TransientError)))
                 }
                 Ok(response) => {
-                    hosts.answered(&place);
+                    hosts.answered(&origin);
                     Ok(response)
                 }
                 Err(error) => {
-                    let again = hosts.unanswered(&place);
-                    if error.is_timeout() {
-                        let connecting = root(&error).contains("connect");
-                        let (what, limit) =
-                            if connecting { ("connection", connect_limit) } else { ("answer", read_limit) };
-                        return Err(ConnectorError::timeout(
-                            NoAnswer::Silent { place, what, limit, again }.into(),
-                        ));
-                    }
-                    let kind = error.as_other();
-                    let (is_io, is_user) = (error.is_io(), error.is_user());
-                    let cause = printable(&root(&error), CAUSE_CHARS_MAX);
-                    let source: BoxError = NoAnswer::Unreachable { place, cause, again }.into();
-                    Err(match (is_io, is_user) {
-                        (true, _) => ConnectorError::io(source),
-                        (_, true) => ConnectorError::user(source),
-                        _ => ConnectorError::other(source, kind),
-                    })
+                    let may_retry = hosts.unanswered(&origin);
+                    Err(named(&error, origin, limits, may_retry))
                 }
             }
         })
     }
 }
 
+/// The same failure, with the host in its text and without the SDK's wrappers.
+fn named(
+    error: &ConnectorError,
+    origin: String,
+    (connect_limit, read_limit): (Duration, Duration),
+    may_retry: bool,
+) -> ConnectorError {
+    let cause = printable(&root_cause(error), CAUSE_CHARS_MAX);
+    if error.is_timeout() {
+        // Which of the two limits it was stands only in the text of a type that the SDK keeps to itself. Nothing but the
+        // wording depends on it.
+        let connecting = cause.contains("connect");
+        let (what, limit) = if connecting { ("connection", connect_limit) } else { ("answer", read_limit) };
+        return ConnectorError::timeout(ConnectionError::TimedOut { origin, what, limit, may_retry }.into());
+    }
+    let source: BoxError = ConnectionError::Connect { origin, cause, may_retry }.into();
+    match (error.is_io(), error.is_user()) {
+        (true, _) => ConnectorError::io(source),
+        (_, true) => ConnectorError::user(source),
+        _ => ConnectorError::other(source, error.as_other()),
+    }
+}
+
 /// Scheme, host and port of a request.
-fn place(uri: &str) -> String {
+fn origin(uri: &str) -> String {
     let start = uri.find("://").map_or(0, |at| at + 3);
     let length = uri.get(start..).and_then(|rest| rest.find(['/', '?'])).unwrap_or(uri.len() - start);
     printable(uri.get(..start + length).unwrap_or(uri), CAUSE_CHARS_MAX)
@@ -239,7 +244,7 @@ fn is_html(response: &HttpResponse) -> bool {
 }
 
 /// Reads the body of an answer that says it is HTML, so that it can be looked at. Others stay as they are.
-async fn look_at_body(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+async fn read_html(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     if is_html(&response) {
         let body = std::mem::replace(response.body_mut(), SdkBody::taken());
         let body = Limited::new(body, HTML_BYTES_MAX).collect().await.map_err(ConnectorError::io)?;
@@ -249,37 +254,31 @@ async fn look_at_body(mut response: HttpResponse) -> Result<HttpResponse, Connec
 }
 
 /// Whether an answer is a page for people. Some that speak for AWS call their XML HTML.
-fn is_page(response: &HttpResponse) -> bool {
+fn is_html_page(response: &HttpResponse) -> bool {
     let text = response.body().bytes().unwrap_or_default().trim_ascii_start();
     let begins =
         |tag: &str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
     is_html(response) && (begins("<!doctype html") || begins("<html"))
 }
 
-/// The words of the last cause, which says most.
-fn root(error: &(dyn Error + 'static)) -> String {
-    let last = std::iter::successors(Some(error), |&error| error.source()).last();
-    last.map(ToString::to_string).unwrap_or_default()
-}
-
 /// Forbids another try where it makes no sense.
 #[derive(Debug)]
-pub(super) struct GiveUp;
+pub(super) struct FailFast;
 
-impl ClassifyRetry for GiveUp {
+impl ClassifyRetry for FailFast {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let error = match context.output_or_error() {
             Some(Err(error)) => error.as_connector_error(),
             _ => None,
         };
-        match error.and_then(|error| NoAnswer::among(error)) {
-            Some(no_answer) if !no_answer.again() => RetryAction::RetryForbidden,
+        match error.and_then(|error| find::<ConnectionError>(error)) {
+            Some(error) if !error.may_retry() => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }
     }
 
     fn name(&self) -> &'static str {
-        "GiveUp"
+        "FailFast"
     }
 }
 
@@ -304,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_what_stands_before_the_path() {
-        assert_eq!(place("http://127.0.0.1:1/"), "http://127.0.0.1:1");
-        assert_eq!(place("https://[::1]:8?x"), "https://[::1]:8");
-        assert_eq!(place("nonsense"), "nonsense");
+    fn the_origin_is_what_stands_before_the_path() {
+        assert_eq!(origin("http://127.0.0.1:1/"), "http://127.0.0.1:1");
+        assert_eq!(origin("https://[::1]:8?x"), "https://[::1]:8");
+        assert_eq!(origin("nonsense"), "nonsense");
     }
 }

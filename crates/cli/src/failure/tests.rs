@@ -1,0 +1,180 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifier::aws::minimal::ec2::Ec2Error;
+use notifier::aws::{AwsErrorKind as Kind, AwsService};
+use notifier::fleet::RecheckError;
+use notifier::ledger::store::{StoreCause, StoreError, StoreProblem};
+
+use super::*;
+
+/// How a hint begins; empty for none.
+#[track_caller]
+fn begins(hint: Option<&str>, start: &str, what: impl std::fmt::Debug) {
+    let fits = match hint {
+        Some(hint) => !start.is_empty() && hint.starts_with(start),
+        None => start.is_empty(),
+    };
+    assert!(fits, "{what:?}: {hint:?}");
+}
+
+/// How the hint of each kind begins, for a service that none of its own belongs to.
+fn start(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AccessDenied => "whoever runs this may not make that call",
+        Kind::InvalidCredentials | Kind::ExpiredCredentials | Kind::NoCredentials => {
+            "AWS does not know who is asking"
+        }
+        Kind::BadSignature => "look at this machine's clock",
+        Kind::BadCredentialsConfig => "look at the AWS configuration files",
+        Kind::NoEndpoint => "look at --region",
+        Kind::Throttled => "AWS limits how often the account may ask",
+        Kind::Unavailable => "AWS or a proxy on the way has a problem",
+        Kind::Unreachable | Kind::TimedOut => "is the network up",
+        Kind::NotAws | Kind::UnknownOperation => "something else than AWS answers",
+        Kind::NotFound | Kind::NotSent | Kind::Invalid | Kind::Unknown => "",
+    }
+}
+
+#[test]
+fn each_kind_of_error_of_aws_has_its_hint() {
+    for kind in Kind::ALL {
+        for service in [AwsService::Ecs, AwsService::Ec2, AwsService::Sts, AwsService::Ssm] {
+            begins(hints::aws(service, kind), start(kind), (service, kind));
+        }
+    }
+}
+
+#[test]
+fn a_throttle_has_the_hint_of_its_own_service() {
+    begins(hints::aws(AwsService::Sqs, Kind::Throttled), "others in this account use SQS too", "SQS");
+    begins(hints::aws(AwsService::DynamoDb, Kind::Throttled), "try again in a minute; a table", "table");
+    for service in [AwsService::Sqs, AwsService::DynamoDb] {
+        let hint = hints::aws(service, Kind::Throttled).unwrap_or_default();
+        assert!(!hint.contains("--aws-budget-percent"), "{hint}");
+    }
+}
+
+fn refused(service: AwsService, operation: &'static str, code: &str) -> AwsError {
+    AwsError::answered(service, operation, 400, code, Some("why"))
+}
+
+#[test]
+fn an_error_of_discovery_has_its_causes_and_the_hint_of_its_kind() {
+    let failure = Failure::from(DiscoveryError::Ecs(EcsError::Call(refused(
+        AwsService::Ecs,
+        "ListTasks",
+        "AccessDenied",
+    ))));
+    assert_eq!((failure.exit, failure.message.as_str()), (Exit::Failed, "ECS refused ListTasks"));
+    assert_eq!(failure.causes, ["AccessDenied: why (status 400)"]);
+    begins(failure.hint.as_deref(), start(Kind::AccessDenied), "ECS");
+
+    let late = AwsError::timed_out(AwsService::Ec2, "DescribeInstances", Duration::from_secs(4));
+    let failure = Failure::from(DiscoveryError::Ec2(Ec2Error::Call(late)));
+    assert_eq!((failure.exit, failure.causes), (Exit::Failed, vec!["no answer within 4.0s".to_owned()]));
+    begins(failure.hint.as_deref(), start(Kind::TimedOut), "EC2");
+
+    let invalid = refused(AwsService::Ecs, "ListTasks", "InvalidParameterException");
+    assert_eq!(Failure::from(DiscoveryError::Ecs(EcsError::Call(invalid))).exit, Exit::Usage);
+
+    let unknown = Failure::from(DiscoveryError::Ecs(EcsError::ClusterNotFound("prdo".to_owned())));
+    assert_eq!(unknown.exit, Exit::Usage);
+    begins(unknown.hint.as_deref(), "`aws ecs list-clusters`", "cluster");
+
+    let incomplete =
+        EcsError::Incomplete { operation: "ListTasks", endpoint: "http://a".to_owned(), part: "taskArns" };
+    begins(Failure::from(DiscoveryError::Ecs(incomplete)).hint.as_deref(), start(Kind::NotAws), "part");
+}
+
+#[test]
+fn the_hint_is_found_behind_other_errors() {
+    let throttled = refused(AwsService::Ecs, "DescribeTasks", "ThrottlingException");
+    let error = RecheckError::Discover(DiscoveryError::Ecs(EcsError::Call(throttled)));
+    let failure = Failure::from(SendError::Recheck(error));
+    assert_eq!(failure.exit, Exit::Failed);
+    begins(failure.hint.as_deref(), start(Kind::Throttled), "recheck");
+}
+
+#[test]
+fn an_error_of_a_queue_has_the_hint_of_its_kind() {
+    let queue = || "q".to_owned();
+    let call =
+        |code| QueueError::Call { queue: queue(), source: refused(AwsService::Sqs, "SendMessage", code) };
+    for (error, exit, message, start) in [
+        (
+            call("AccessDenied"),
+            Exit::Failed,
+            "no permission for SendMessage on queue q",
+            start(Kind::AccessDenied),
+        ),
+        (call("OverLimit"), Exit::Failed, "SQS throttles SendMessage on queue q", "others in this account"),
+        (
+            call("ExpiredToken"),
+            Exit::Failed,
+            "SQS refuses SendMessage on queue q",
+            start(Kind::ExpiredCredentials),
+        ),
+        (
+            call("InternalError"),
+            Exit::Failed,
+            "SQS cannot be reached for SendMessage on queue q",
+            start(Kind::Unavailable),
+        ),
+        (
+            QueueError::Unknown {
+                queue: queue(),
+                source: refused(AwsService::Sqs, "GetQueueUrl", "QueueDoesNotExist"),
+            },
+            Exit::Usage,
+            "queue q does not exist in this account and region",
+            "`aws sqs list-queues`",
+        ),
+        (
+            QueueError::NotSqs { queue: queue(), operation: "GetQueueUrl", what: "URL" },
+            Exit::Failed,
+            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: nobody knows whether it was done",
+            start(Kind::NotAws),
+        ),
+    ] {
+        let failure = Failure::from(error);
+        assert_eq!((failure.exit, failure.message.as_str()), (exit, message));
+        begins(failure.hint.as_deref(), start, message);
+    }
+}
+
+#[test]
+fn each_problem_of_a_ledger_has_its_exit_code_and_its_hint() {
+    let (store, operation) = ("sqlite:l.db".to_owned(), "open");
+    let of = |problem| StoreCause::new(problem, "why");
+    let refused = |problem| StoreError::Refused { store: store.clone(), operation, source: of(problem) };
+    let unavailable =
+        |problem| StoreError::Unavailable { store: store.clone(), operation, source: of(problem) };
+    let damaged = |problem| StoreError::Damaged { store: store.clone(), operation, source: of(problem) };
+    let table = |kind| StoreProblem::Table(kind);
+    for (error, exit, start) in [
+        (refused(StoreProblem::FileMissing), Exit::Usage, "--ledger or NOTIFIER_LEDGER must name the file"),
+        (refused(StoreProblem::FileNotOpened), Exit::Usage, "the directory of the ledger's file must exist"),
+        (refused(StoreProblem::FileUnsuitable), Exit::Usage, ""),
+        (refused(StoreProblem::ForeignTable), Exit::Usage, ""),
+        (refused(table(Kind::NotFound)), Exit::Usage, ""),
+        (refused(table(Kind::AccessDenied)), Exit::Usage, start(Kind::AccessDenied)),
+        (unavailable(StoreProblem::FileLocked), Exit::Failed, "another process keeps the ledger's file"),
+        (unavailable(StoreProblem::DiskFull), Exit::Failed, "nobody is called before the outcome"),
+        (unavailable(StoreProblem::FileIo), Exit::Failed, "look at the disk"),
+        (unavailable(StoreProblem::Other), Exit::Failed, ""),
+        (unavailable(table(Kind::Throttled)), Exit::Failed, "try again in a minute; a table"),
+        (unavailable(table(Kind::NotAws)), Exit::Failed, start(Kind::NotAws)),
+        (damaged(StoreProblem::FileDamaged), Exit::Failed, "is it the right ledger"),
+    ] {
+        let problem = error.problem();
+        let failure = Failure::from(LedgerError::Store(Arc::new(error)));
+        assert_eq!((failure.exit, failure.causes), (exit, vec!["why".to_owned()]), "{problem:?}");
+        begins(failure.hint.as_deref(), start, problem);
+    }
+    let unreadable =
+        LedgerError::Unreadable { partition: "p".to_owned(), sort: "s".to_owned(), source: "no JSON".into() };
+    let failure = Failure::from(unreadable);
+    assert_eq!(failure.exit, Exit::Failed);
+    begins(failure.hint.as_deref(), "is it the right ledger", "a record");
+}

@@ -1,0 +1,308 @@
+//! Why a call to AWS failed: one error for all services, and one function that makes it of what the SDK says.
+//!
+//! The SDK's own errors name its parts, and repeat answers word for word. Nothing of them goes further than this.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_http::endpoint::ResolveEndpointError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use aws_smithy_types::error::operation::BuildError;
+use serde::Deserialize;
+
+use super::fail_fast::ConnectionError;
+use crate::base::text::printable;
+
+mod kind;
+#[cfg(test)]
+mod tests;
+
+pub use kind::AwsErrorKind;
+
+/// The longest text of AWS that is kept, in characters: it ends up in reports.
+pub(super) const MESSAGE_CHARS_MAX: usize = 500;
+
+/// A service that is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsService {
+    /// Elastic Container Service.
+    Ecs,
+    /// Elastic Compute Cloud.
+    Ec2,
+    /// Simple Queue Service.
+    Sqs,
+    /// `DynamoDB`.
+    DynamoDb,
+    /// Security Token Service.
+    Sts,
+    /// Secrets Manager.
+    SecretsManager,
+    /// The parameters of Systems Manager.
+    Ssm,
+}
+
+impl AwsService {
+    /// Its name in sentences.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecs => "ECS",
+            Self::Ec2 => "EC2",
+            Self::Sqs => "SQS",
+            Self::DynamoDb => "DynamoDB",
+            Self::Sts => "STS",
+            Self::SecretsManager => "Secrets Manager",
+            Self::Ssm => "SSM",
+        }
+    }
+}
+
+impl fmt::Display for AwsService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why one call failed, after the client's own retries. Its text is what AWS said, or why it said nothing; which call it
+/// was stands in [`summary`](Self::summary), and in the errors that have this one as their source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    service: AwsService,
+    operation: &'static str,
+    kind: AwsErrorKind,
+    /// The status of the answer, if there was one.
+    status: Option<u16>,
+    /// AWS's code, printable.
+    code: Option<String>,
+    /// AWS's message, or a sentence of ours where AWS gave no code. Printable.
+    message: String,
+    /// Another try makes no sense while somebody waits.
+    gave_up: bool,
+}
+
+impl AwsError {
+    /// What an error of the SDK means.
+    #[must_use]
+    pub fn of<E>(service: AwsService, operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if let Some(error) = find::<ConnectionError>(error) {
+            return Self::connection(service, operation, error);
+        }
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match (error, status) {
+            (SdkError::ServiceError(_) | SdkError::ResponseError(_), Some(status)) => {
+                let is_success = (200..300).contains(&status);
+                match error.code().filter(|code| !is_success && !code.is_empty()) {
+                    Some(code) => Self::answered(service, operation, status, code, error.message()),
+                    None if find::<hyper::Error>(error).is_some() => {
+                        let message = "the connection broke off during the answer";
+                        let error = Self::new(service, operation, AwsErrorKind::Unavailable, message);
+                        Self { status: Some(status), ..error }
+                    }
+                    None => Self::unreadable(service, operation, status),
+                }
+            }
+            (SdkError::TimeoutError(_), _) => {
+                let message = "no answer in the time for all tries";
+                Self::new(service, operation, AwsErrorKind::TimedOut, message)
+            }
+            (SdkError::DispatchFailure(failure), _) => {
+                let kind = failure.as_connector_error().map_or(AwsErrorKind::NotSent, connection_kind);
+                Self::without_answer(service, operation, kind, error)
+            }
+            _ => Self::without_answer(service, operation, AwsErrorKind::NotSent, error),
+        }
+    }
+
+    /// An error answer with this status, code and message.
+    #[must_use]
+    pub fn answered(
+        service: AwsService,
+        operation: &'static str,
+        status: u16,
+        code: &str,
+        message: Option<&str>,
+    ) -> Self {
+        let kind = AwsErrorKind::of_answer(status, Some(code));
+        let error = Self::new(service, operation, kind, message.unwrap_or_default());
+        Self { status: Some(status), code: Some(printable(code, MESSAGE_CHARS_MAX)), ..error }
+    }
+
+    /// An answer that cannot be read, or an error answer without a code.
+    fn unreadable(service: AwsService, operation: &'static str, status: u16) -> Self {
+        let message = format!("the answer (status {status}) cannot be read as AWS's");
+        let error = Self::new(service, operation, AwsErrorKind::of_answer(status, None), &message);
+        Self { status: Some(status), ..error }
+    }
+
+    /// A call that had no answer within a limit of ours.
+    #[must_use]
+    pub fn timed_out(service: AwsService, operation: &'static str, limit: Duration) -> Self {
+        let message = format!("no answer within {limit:.1?}");
+        Self::new(service, operation, AwsErrorKind::TimedOut, &message)
+    }
+
+    /// A request that lacks a part.
+    pub(crate) fn incomplete(service: AwsService, operation: &'static str, error: &BuildError) -> Self {
+        Self::new(service, operation, AwsErrorKind::Invalid, &format!("the request is incomplete: {error}"))
+    }
+
+    fn connection(service: AwsService, operation: &'static str, error: &ConnectionError) -> Self {
+        let kind = match error {
+            ConnectionError::Connect { .. } => AwsErrorKind::Unreachable,
+            ConnectionError::TimedOut { .. } => AwsErrorKind::TimedOut,
+            ConnectionError::HtmlPage { .. } => AwsErrorKind::NotAws,
+        };
+        let gave_up = !error.may_retry();
+        Self { gave_up, ..Self::new(service, operation, kind, &error.to_string()) }
+    }
+
+    /// A request that was not made, or had no answer: the types among the causes say more than `kind`.
+    fn without_answer(
+        service: AwsService,
+        operation: &'static str,
+        kind: AwsErrorKind,
+        error: &(dyn Error + 'static),
+    ) -> Self {
+        let root = root_cause(error);
+        let (kind, message) = if let Some(credentials) = find::<CredentialsError>(error) {
+            let kind = match credentials {
+                CredentialsError::InvalidConfiguration(_) => AwsErrorKind::BadCredentialsConfig,
+                _ => AwsErrorKind::NoCredentials,
+            };
+            (kind, format!("no AWS credentials: {}", one_line(&root)))
+        } else if find::<ResolveEndpointError>(error).is_some() {
+            (AwsErrorKind::NoEndpoint, format!("there is no endpoint: {root}"))
+        } else {
+            (kind, format!("the request cannot be made: {root}"))
+        };
+        Self::new(service, operation, kind, &message)
+    }
+
+    fn new(service: AwsService, operation: &'static str, kind: AwsErrorKind, message: &str) -> Self {
+        let message = printable(message, MESSAGE_CHARS_MAX);
+        Self { service, operation, kind, status: None, code: None, message, gave_up: false }
+    }
+
+    /// The service that was called.
+    #[must_use]
+    pub fn service(&self) -> AwsService {
+        self.service
+    }
+
+    /// The operation that was called.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> AwsErrorKind {
+        self.kind
+    }
+
+    /// AWS's code for the error, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// The status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Whether another try may succeed in a moment, without anybody's doing. Never for a host that has not answered yet
+    /// and that somebody waits for.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient() && !self.gave_up
+    }
+
+    /// Whether AWS understood the request and said no.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.code.is_some() && !self.kind.is_transient()
+    }
+
+    /// Which call it was, in a sentence.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Self { service, operation, .. } = self;
+        let verb = if self.is_refusal() { "refused" } else { "did not answer" };
+        format!("{service} {verb} {operation}")
+    }
+
+    /// The one among an error and its causes.
+    #[must_use]
+    pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        find(error)
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, message, .. } = self;
+        let (Some(code), Some(status)) = (code, status) else { return f.write_str(message) };
+        let colon = if message.is_empty() { "" } else { ": " };
+        write!(f, "{code}{colon}{message} (status {status})")
+    }
+}
+
+impl Error for AwsError {}
+
+/// The kind of a failed connection for which our own HTTP client has no name.
+fn connection_kind(error: &ConnectorError) -> AwsErrorKind {
+    match (error.is_timeout(), error.is_io(), error.as_other()) {
+        (true, ..) => AwsErrorKind::TimedOut,
+        (_, true, _) => AwsErrorKind::Unreachable,
+        (.., Some(_)) => AwsErrorKind::Unavailable,
+        _ => AwsErrorKind::NotSent,
+    }
+}
+
+/// The error of this type among an error and its causes.
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// The text of the last cause, which says most.
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let last = std::iter::successors(Some(error), |&error| error.source()).last();
+    last.map(ToString::to_string).unwrap_or_default()
+}
+
+/// What each source of credentials says, in one line.
+fn one_line(text: &str) -> String {
+    let text = text.replace("the credential provider was not enabled: ", "");
+    let text = text.replace("the credential provider was not enabled", "none");
+    let sources: Vec<_> = text.lines().map(str::trim).filter(|line| !line.ends_with("Attempted:")).collect();
+    sources.join("; ")
+}
+
+/// Reads an error answer in JSON, `{"__type": "namespace#Code", "message": "…"}`. Without a code where it is none.
+///
+/// Source: AWS JSON 1.1 protocol, "Operation error serialization".
+pub(super) fn read_json(body: &[u8]) -> ErrorMetadata {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "__type")]
+        kind: String,
+        #[serde(default, alias = "Message")]
+        message: String,
+    }
+    let mut metadata = ErrorMetadata::builder();
+    if let Ok(Document { kind, message }) = serde_json::from_slice(body) {
+        let code = kind.rsplit('#').next().and_then(|code| code.split(':').next());
+        metadata = metadata.code(code.unwrap_or_default()).message(message);
+    }
+    metadata.build()
+}
