@@ -110,7 +110,8 @@ impl BroadcastRecord {
         if !services.is_empty() {
             services.extend(again.services.iter().filter(|one| !self.names(service_name(one))).cloned());
         }
-        Self { services, failure: None, ..self }
+        let not_targeted = self.not_targeted.max(again.not_targeted);
+        Self { services, not_targeted, failure: again.failure.clone(), ..self }
     }
 }
 

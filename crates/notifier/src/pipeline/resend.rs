@@ -16,7 +16,7 @@ use super::send::{self, SendError};
 use super::{Ctx, discovery};
 use crate::deliver::DeliveryJob;
 use crate::fleet::{Locate as _, Recheck, RecheckError};
-use crate::ledger::{BroadcastRecord, Ledger, LedgerError, Recorded};
+use crate::ledger::{BroadcastRecord, Ledger, LedgerError, PartRecord, Recorded};
 use crate::model::labels::Target;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
@@ -108,15 +108,17 @@ pub async fn send(
         .iter()
         .filter(|delivery| is_due(delivery))
         .partition(|delivery| !delivery.member.task.is_empty());
-    let found: Vec<Rechecked> = stream::iter(tasks)
-        .map(|delivery| recheck(ctx, delivery))
-        .buffered(LOOKUPS_AT_ONCE)
-        .try_collect()
-        .await
-        .map_err(SendError::Recheck)?;
+    // A list of futures: a stream that makes them would tie this one to a thread.
+    let lookups: Vec<_> = tasks.into_iter().map(|delivery| recheck(ctx, delivery)).collect();
+    let found: Vec<Rechecked> =
+        stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await.map_err(SendError::Recheck)?;
     let unseen = match parts.is_empty() {
         true => Fleet::default(),
-        false => unseen(ctx, record, &recorded.report, &parts).await?,
+        false => {
+            let unseen = unseen(ctx, record, &recorded.report, &parts).await?;
+            record_unseen(ctx, record, &recorded.report, &unseen).await?;
+            unseen
+        }
     };
     let (mut transport, delivering) = send::transport(ctx, broadcast);
     let skipped = unseen.skips.iter().map(Delivery::from);
@@ -201,6 +203,29 @@ async fn unseen(
     fleet.endpoints.retain(|endpoint| !recorded.contains(&container(&endpoint.member)));
     fleet.skips.retain(|skip| !recorded.contains(&container(&skip.member)));
     Ok(fleet)
+}
+
+/// Records the containers that no earlier run had found, and that the whole scope has been looked at by now.
+async fn record_unseen(
+    ctx: &Ctx,
+    record: &BroadcastRecord,
+    report: &Report,
+    unseen: &Fleet,
+) -> Result<(), LedgerError> {
+    let (tasks, others): (Vec<&Delivery>, Vec<&Delivery>) =
+        report.entries().iter().partition(|delivery| !delivery.member.task.is_empty());
+    // Every resend that finds a container has an id of its own: more are known before the next one.
+    let id = PartId::derive([record.id.as_str(), "again", &tasks.len().to_string()]);
+    let (cluster, service) = (record.cluster.clone(), String::new());
+    let part = PartRecord { id: id.clone(), cluster, service: service.clone(), failure: None };
+    let expected: Vec<_> = unseen.endpoints.iter().map(Delivery::from).collect();
+    let skips: Vec<_> = unseen.skips.iter().map(Delivery::from).collect();
+    ctx.ledger.part(&record.id, &part, &expected, &skips).await?;
+    // Services that cannot be called stay recorded.
+    let skips: Vec<_> =
+        others.into_iter().filter(|other| other.outcome == Some(Outcome::Skipped)).cloned().collect();
+    let record = BroadcastRecord { failure: None, ..record.clone() };
+    ctx.ledger.broadcast(record, &[(id, service)], &skips).await
 }
 
 fn container(member: &Member) -> (&str, &str) {

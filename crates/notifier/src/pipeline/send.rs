@@ -307,14 +307,20 @@ impl Discovery<'_> {
         }
     }
 
-    /// Records the broadcast and tells the listeners, before its first part. Until the end, the record names a part that
-    /// was not looked at: a run that is killed leaves a broadcast that is not complete.
+    /// Records the broadcast and tells the listeners, before its first part. Until the end, the record names parts that
+    /// were not looked at, one for each named service: a run that is killed leaves a broadcast that is not complete.
     async fn begin(&self, parts: &[(PartId, String)]) -> Result<(), LedgerError> {
         if !self.parts.is_empty() {
             return Ok(());
         }
-        let open = (PartId::derive([self.broadcast.id.as_str(), "direct"]), String::new());
-        self.ctx.ledger.broadcast(self.record.clone(), &[open], &[]).await?;
+        let open = |service: &str| {
+            (PartId::derive([self.broadcast.id.as_str(), "direct", service]), service.to_owned())
+        };
+        let open: Vec<_> = match self.scope.services.as_slice() {
+            [] => vec![open("")],
+            services => services.iter().map(|service| open(service_name(service))).collect(),
+        };
+        self.ctx.ledger.broadcast(self.record.clone(), &open, &[]).await?;
         let (broadcast, parts) =
             (self.broadcast.id.clone(), parts.iter().map(|(id, _)| id.clone()).collect());
         self.ctx.progress.tell(ProgressEvent::Services { broadcast, parts, not_targeted: Vec::new() });
