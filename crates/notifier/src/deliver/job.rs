@@ -28,6 +28,8 @@ pub struct DeliveryJob {
     pub(super) endpoint: Endpoint,
     /// Whether the task is looked up again before the next attempt.
     pub(super) rechecks: bool,
+    /// What a lookup before the next attempt came to; `None` when none was made.
+    pub(super) looked_up: Option<Result<(), AttemptError>>,
     /// Whether the attempt under way has come to its request.
     pub(super) is_called: bool,
     /// HTTP requests that were made before this job.
@@ -77,6 +79,7 @@ impl DeliveryJob {
         Self {
             endpoint,
             rechecks: false,
+            looked_up: None,
             is_called: false,
             before: 0,
             requests: 0,

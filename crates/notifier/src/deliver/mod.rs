@@ -144,6 +144,16 @@ impl Deliverer {
         self.inner.grace
     }
 
+    /// Looks the task up where that is needed before the next attempt, which then makes no lookup. Returns whether it was.
+    pub async fn look_up(&self, job: &mut DeliveryJob) -> bool {
+        job.is_called = false;
+        let is_needed = self.locate_for(job).is_some();
+        if is_needed {
+            job.looked_up = Some(self.recheck(job).await);
+        }
+        is_needed
+    }
+
     /// Makes the next attempt of a delivery, and says what follows. Tells `progress` of a retry, but not of the end.
     pub async fn advance(
         &self,
@@ -194,7 +204,11 @@ impl Deliverer {
         job: &mut DeliveryJob,
         deadline: Option<Instant>,
     ) -> Option<Attempt> {
-        if let Err(error) = before(deadline, self.recheck(job)).await? {
+        let looked_up = match job.looked_up.take() {
+            Some(looked_up) => looked_up,
+            None => before(deadline, self.recheck(job)).await?,
+        };
+        if let Err(error) = looked_up {
             return Some(Attempt { latency: Duration::ZERO, result: Err(error) });
         }
         let _slot = self.slot(deadline).await?;
@@ -213,8 +227,7 @@ impl Deliverer {
     /// Looks the task up where its address may be another's by now. No slot is held meanwhile, so a slow ECS delays no
     /// other call.
     async fn recheck(&self, job: &mut DeliveryJob) -> Result<(), AttemptError> {
-        let needed = job.rechecks || job.endpoint.is_starting;
-        let Some(locate) = self.locate.as_ref().filter(|_| needed) else { return Ok(()) };
+        let Some(locate) = self.locate_for(job) else { return Ok(()) };
         job.endpoint = match locate.locate(&job.endpoint).await {
             Ok(Recheck::At(found)) => found,
             Ok(Recheck::Starting(_, why)) => return Err(AttemptError::Starting(why)),
@@ -223,6 +236,11 @@ impl Deliverer {
             Err(error) => return Err(AttemptError::Lost(error)),
         };
         Ok(())
+    }
+
+    /// What looks the task up before the next attempt, where its address may be another's by now.
+    fn locate_for(&self, job: &DeliveryJob) -> Option<&Arc<dyn Locate>> {
+        self.locate.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
     }
 
     async fn exchange(&self, call: &Call, deadline: Option<Instant>) -> Attempt {

@@ -63,14 +63,19 @@ pub(super) async fn notify(
     }
 }
 
-/// Makes the next attempt of a delivery, unless its broadcast was cancelled.
+/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the answer to
+/// that is believed, so the ledger is asked again after one.
 pub(super) async fn advance(
     ctx: &Ctx,
     broadcast: &Broadcast,
     job: &mut DeliveryJob,
     round: Round,
 ) -> Result<Next, LedgerError> {
-    match cancelled(ctx, broadcast, job).await? {
+    let mut skipped = cancelled(ctx, broadcast, job).await?;
+    if skipped.is_none() && ctx.deliverer.look_up(job).await {
+        skipped = cancelled(ctx, broadcast, job).await?;
+    }
+    match skipped {
         Some(skipped) => Ok(Next::Settle(skipped)),
         None => Ok(ctx.deliverer.advance(broadcast, job, &ctx.progress, round).await),
     }
