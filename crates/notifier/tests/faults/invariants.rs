@@ -10,10 +10,10 @@ use wire::{BroadcastId, DeliveryId};
 use crate::run::Seen;
 use crate::script::TIMEOUT_MS;
 use crate::store::What;
-use crate::world::{Broadcast, Expected, NOWHERE, World};
+use crate::world::{Broadcast, Expected, Form, NOWHERE, World};
 
 /// A container of a task: its ARN and name.
-type Member<'a> = (&'a str, &'a str);
+pub(crate) type Member<'a> = (&'a str, &'a str);
 
 /// What is wrong with a run; nothing, if all is as it must be.
 pub(crate) fn broken(world: &World, seen: &Seen) -> Vec<String> {
@@ -24,9 +24,9 @@ pub(crate) fn broken(world: &World, seen: &Seen) -> Vec<String> {
     judge.broken
 }
 
-struct Judge<'a> {
-    world: &'a World,
-    seen: &'a Seen,
+pub(crate) struct Judge<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) seen: &'a Seen,
     broken: Vec<String>,
 }
 
@@ -41,7 +41,10 @@ impl<'a> Judge<'a> {
             let calls = self.calls_of(broadcast, &expected);
             meant.extend(calls.values().flatten().copied());
             self.ids_are_constant(broadcast, &calls);
-            if self.world.has_ledger() {
+            if world.form == Form::Direct {
+                self.runs_are_right(place, broadcast, &expected, &calls);
+            }
+            if world.has_ledger() && world.form == Form::Queues {
                 let entries: Vec<Delivery> = match &seen.recorded[place] {
                     Some(recorded) => recorded.report.entries().to_vec(),
                     None => Vec::new(),
@@ -49,7 +52,7 @@ impl<'a> Judge<'a> {
                 self.outcomes_are_right(broadcast, &expected, &calls, &entries);
                 self.dead_letters_match(broadcast, &entries);
                 self.nobody_is_called_once_recorded(broadcast, &calls, &entries);
-            } else {
+            } else if !world.has_ledger() {
                 self.nobody_is_lost(broadcast, &expected, &calls);
             }
         }
@@ -60,7 +63,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn fail(&mut self, what: String) {
+    pub(crate) fn fail(&mut self, what: String) {
         self.broken.push(what);
     }
 
@@ -122,7 +125,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn accepted(&self, (task, container): Member<'_>, calls: Option<&Vec<usize>>) -> Vec<usize> {
+    pub(crate) fn accepted(&self, (task, container): Member<'_>, calls: Option<&Vec<usize>>) -> Vec<usize> {
         let numbers = calls.into_iter().flatten().copied();
         let accepts = |number: &usize| {
             let call = &self.seen.calls[*number];
@@ -133,7 +136,7 @@ impl<'a> Judge<'a> {
         numbers.filter(accepts).collect()
     }
 
-    fn outcomes_are_right(
+    pub(crate) fn outcomes_are_right(
         &mut self,
         broadcast: &Broadcast,
         expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
@@ -266,7 +269,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn shown(call: &Received) -> String {
+pub(crate) fn shown(call: &Received) -> String {
     format!(
         "{} {} of {} answered {:?}, id {:?}",
         call.method,

@@ -11,7 +11,8 @@ use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
 
 use crate::invariants;
-use crate::run::{self, Ground, Run, STAGE, Seen};
+use crate::parts::STAGE;
+use crate::run::{self, Ground, Run, Seen};
 use crate::script::Script;
 use crate::world::{Moment, Place, Upset, World};
 

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too, and says what it did"
 )]
 
+mod direct;
+mod direct_tests;
 #[path = "../support/emulator.rs"]
 mod emulator;
 #[path = "../support/fake_dynamodb.rs"]
@@ -22,8 +24,10 @@ mod ministack;
 #[path = "../support/needles.rs"]
 mod needles;
 mod notes;
+mod parts;
 mod queues;
 mod run;
+mod runs;
 mod script;
 mod secrets;
 mod seeds;

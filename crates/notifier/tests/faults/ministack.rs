@@ -14,12 +14,14 @@ use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::store::Store;
 use notifier::model::Outcome;
 use serde_json::json;
+use simulator::faults::When;
 
 use crate::emulator::Emulator;
 use crate::invariants;
 use crate::queues::{self, Dead};
 use crate::run::{self, Ground, QUEUES};
 use crate::secrets;
+use crate::trouble::OUTAGE_LEAST;
 use crate::world::{Expected, World};
 
 /// Worlds of one test run.
@@ -124,6 +126,9 @@ fn worlds() -> Vec<World> {
             .iter()
             .flat_map(|task| &task.containers)
             .all(|(_, expected)| !matches!(expected, Expected::Called(Outcome::Failed)));
+        let is_away =
+            |(_, when, _): &(_, When, _)| matches!(when, When::First(calls) if *calls >= OUTAGE_LEAST);
+        let ends = ends && !world.faults.iter().any(is_away);
         ends && world.has_ledger() && !world.waits_long && world.visibility <= 10 && world.tasks.len() > 2
     };
     (0..).map(World::draw).filter(ends_soon).take(WORLDS).collect()
@@ -147,8 +152,9 @@ fn every(worlds: &[World], url: &str, trust: &Auth) -> Vec<String> {
                 let ground = Ground { trust: trust.clone(), cloud: Some(cloud), notes: None };
                 let seen = run::run_on(world, ground);
                 eprintln!(
-                    "seed {}: {} tasks, {} calls, {} daemons in {:?}",
+                    "seed {} ({:?}): {} tasks, {} calls, {} daemons or runs in {:?}",
                     world.seed,
+                    world.form,
                     world.tasks.len(),
                     seen.calls.len(),
                     seen.daemons,

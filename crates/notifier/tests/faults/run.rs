@@ -1,51 +1,51 @@
 //! One world from its beginning to its end, and what was seen of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Served};
-use notifier::deliver::{self, Auth, Deliverer};
-use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::deliver::Auth;
 use notifier::ledger::store::Store;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::model::Progress;
-use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, QueueName, Senders};
+use notifier::pipeline::{Ctx, QueueName};
 use notifier::queue::Queue;
 use serde_json::json;
 use simulator::fleet::TaskStatus;
-use simulator::{Options, QueueSpec, Received, Simulator, StartError};
+use simulator::{Received, Simulator};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use wire::BroadcastId;
 
+use crate::direct::{Direct, SendRun};
 use crate::kept::Kept;
 use crate::lane::{Drive, Lane};
 use crate::ministack::Cloud;
 use crate::notes::Notes;
+use crate::parts::{arns, ctx, scratch, start};
 use crate::queues::{Dead, dead_letters, depth};
-use crate::script::TIMEOUT_MS;
 use crate::store::{Account, Troubled};
-use crate::world::{Moment, Place, Upset, World};
+use crate::world::{Form, Moment, Place, Upset, World};
 
 /// The queues of every world, in the order of the stages.
 pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// How long after it was queued a delivery is still tried: longer than what three killed daemons had hidden stays so.
-const HORIZON: Duration = Duration::from_secs(100);
 /// The time of day at which worlds begin, after 1970.
-const EPOCH: Duration = Duration::from_secs(1_795_512_600);
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_795_512_600);
 /// How much of its own time a world gets: every wait of its receivers, its troubles and its queues many times over.
-const ENDS_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
+pub(crate) const ENDS_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// How often to look whether an upset is due or all is done: the most often at first, when most happens. To look is work,
 /// and time passes slowly while somebody works.
 const GLANCE_LEAST: Duration = Duration::from_millis(20);
 const GLANCE_MOST: Duration = Duration::from_secs(2);
+
+/// How long until the next look, so long after the start.
+pub(crate) fn glance(passed: Duration) -> Duration {
+    (passed / 16).clamp(GLANCE_LEAST, GLANCE_MOST)
+}
 
 /// What was seen of a run.
 #[derive(Debug, Default)]
@@ -64,8 +64,12 @@ pub(crate) struct Seen {
     pub(crate) struck: BTreeMap<(String, &'static str), u64>,
     /// How much of its own time the world took.
     pub(crate) passed: Duration,
-    /// Daemons that were started.
+    /// Daemons that were started, or runs of the direct form.
     pub(crate) daemons: usize,
+    /// The runs of the direct form, in order.
+    pub(crate) runs: Vec<SendRun>,
+    /// When broadcasts were cancelled, after 1970, by their places.
+    pub(crate) cancelled: BTreeMap<usize, Duration>,
     /// What went wrong with the run itself.
     pub(crate) broken: Vec<String>,
     /// All that stands in the ledger, as it is kept.
@@ -134,8 +138,9 @@ pub(crate) struct Run {
     kept: Kept,
     account: Account,
     arns: Vec<String>,
-    daemons: usize,
-    broken: Vec<String>,
+    pub(crate) daemons: usize,
+    cancelled: BTreeMap<usize, Duration>,
+    pub(crate) broken: Vec<String>,
 }
 
 /// A daemon in a lane of its own.
@@ -172,22 +177,31 @@ impl Run {
             account: Account::default(),
             arns,
             daemons: 0,
+            cancelled: BTreeMap::new(),
             broken: Vec::new(),
         }
     }
 
     /// Everything from the first message to the last.
     async fn play(mut self) -> Seen {
+        if self.world.form == Form::Direct {
+            return Direct::new(self).play().await;
+        }
         self.begin().await;
         let daemon = self.daemon();
         self.finish(daemon).await
     }
 
-    /// Orders the troubles and asks for the broadcasts.
-    pub(crate) async fn begin(&self) {
+    /// Orders the troubles.
+    pub(crate) fn order(&self) {
         for (operation, when, fault) in &self.world.faults {
             self.sim.faults().order(operation, *when, *fault);
         }
+    }
+
+    /// Orders the troubles and asks for the broadcasts.
+    pub(crate) async fn begin(&self) {
+        self.order();
         for broadcast in &self.world.broadcasts {
             for _ in 0..broadcast.asked {
                 self.send("observer", &broadcast.message()).await;
@@ -199,7 +213,7 @@ impl Run {
     pub(crate) async fn finish(mut self, mut daemon: Daemon) -> Seen {
         let mut upsets = self.world.upsets.clone();
         loop {
-            sleep((self.drive.passed() / 16).clamp(GLANCE_LEAST, GLANCE_MOST)).await;
+            sleep(glance(self.drive.passed())).await;
             let due = upsets.iter().position(|(moment, _)| self.has_come(*moment));
             if let Some((_, upset)) = due.map(|place| upsets.remove(place)) {
                 daemon = self.upset(upset, daemon).await;
@@ -237,7 +251,7 @@ impl Run {
         lane.end();
     }
 
-    fn has_come(&self, moment: Moment) -> bool {
+    pub(crate) fn has_come(&self, moment: Moment) -> bool {
         match moment {
             Moment::Calls(calls) => self.sim.received_count() >= calls,
             Moment::Asked(operation, count) => self.sim.count(operation) >= count,
@@ -261,17 +275,32 @@ impl Run {
                 self.kill(daemon.lane);
                 self.daemon()
             }
-            Upset::Stop(task) => {
-                self.sim.stop_task(&self.arns[task]).await.unwrap();
+            Upset::Stop(_) | Upset::Move(..) | Upset::Cancel(_) => {
+                self.disturb(upset).await;
                 daemon
             }
+        }
+    }
+
+    /// An upset that no process of the product notices by itself.
+    pub(crate) async fn disturb(&mut self, upset: Upset) {
+        match upset {
+            Upset::Stop(task) => self.sim.stop_task(&self.arns[task]).await.unwrap(),
             // Only within one kind of network, which is not always so.
             Upset::Move(from, to) => {
                 if !self.has_stopped(from) && !self.has_stopped(to) {
                     drop(self.sim.move_address(&self.arns[from], &self.arns[to]).await);
                 }
-                daemon
             }
+            Upset::Cancel(place) => {
+                let Some(store) = self.kept.looked_at() else { return };
+                let ledger = Ledger::new(store, self.clock(), DAYS_DEFAULT);
+                let outside = self.drive.outside();
+                ledger.cancel(&self.id_of(place), "no longer wanted".to_owned()).await.unwrap();
+                drop(outside);
+                self.cancelled.entry(place).or_insert(EPOCH + self.drive.passed());
+            }
+            Upset::Kill | Upset::Restart => {}
         }
     }
 
@@ -353,15 +382,22 @@ impl Run {
     }
 
     async fn recorded(&self) -> Vec<Option<Recorded>> {
-        let Some(store) = self.kept.looked_at() else { return vec![None; self.world.broadcasts.len()] };
-        let ledger = Ledger::new(store, self.drive.clock(EPOCH), DAYS_DEFAULT);
         let mut all = Vec::new();
-        for broadcast in &self.world.broadcasts {
-            let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
-            let _outside = self.drive.outside();
-            all.push(ledger.read(&id).await.unwrap());
+        for place in 0..self.world.broadcasts.len() {
+            all.push(self.recorded_of(place).await);
         }
         all
+    }
+
+    /// What the ledger has of a broadcast.
+    pub(crate) async fn recorded_of(&self, place: usize) -> Option<Recorded> {
+        let ledger = Ledger::new(self.kept.looked_at()?, self.clock(), DAYS_DEFAULT);
+        let _outside = self.drive.outside();
+        ledger.read(&self.id_of(place)).await.unwrap()
+    }
+
+    fn id_of(&self, place: usize) -> BroadcastId {
+        BroadcastId::try_from(self.world.broadcasts[place].id.clone()).unwrap()
     }
 
     pub(crate) async fn send(&self, queue: &str, body: &str) {
@@ -379,7 +415,7 @@ impl Run {
         }
     }
 
-    async fn look(self) -> Seen {
+    pub(crate) async fn look(self) -> Seen {
         let mut seen = Seen {
             tasks: (0..self.arns.len())
                 .map(|task| (self.arns[task].clone(), self.has_stopped(task)))
@@ -391,6 +427,7 @@ impl Run {
             struck: self.sim.faults().struck(),
             passed: self.drive.passed(),
             daemons: self.daemons,
+            cancelled: self.cancelled.clone(),
             broken: self.broken.clone(),
             ..Seen::default()
         };
@@ -408,90 +445,4 @@ impl Run {
         }
         seen
     }
-}
-
-/// Who sends what a test puts on a queue itself, as the stage before would.
-pub(crate) const STAGE: &str = "AIDACKCEVSQ6C2EXAMPLE";
-/// Who sends every message of MiniStack: the account.
-const MINISTACK: &str = "000000000000";
-
-/// The parts of a daemon in this world.
-pub(crate) fn ctx(
-    aws: &Aws,
-    world: &World,
-    ground: &Ground,
-    ledger: Option<Arc<dyn Store>>,
-    clock: Clock,
-) -> Ctx {
-    let networks: Networks = "127.0.0.0/8".parse().unwrap();
-    let options = deliver::DeliveryOptions {
-        timeout: Duration::from_millis(TIMEOUT_MS),
-        horizon: HORIZON,
-        concurrency: world.concurrency,
-        ..deliver::DeliveryOptions::default()
-    };
-    let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Rng::seeded(world.seed));
-    let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
-    let ctx = Ctx::new(
-        Discovery::new(aws, HealthPolicy::Detect, networks),
-        if world.is_signed { deliverer.with_auth(ground.trust.clone()) } else { deliverer },
-        ledger,
-        ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),
-        clock,
-    )
-    .trusting(Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]));
-    if let Some(notes) = &ground.notes {
-        notes.add(&format!("{ctx:?}\n{:?}", ground.trust));
-    }
-    ctx
-}
-
-/// Where files cost no disk, if there is such a place.
-pub(crate) fn scratch() -> &'static Path {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory } else { Path::new("/tmp") }
-}
-
-/// A simulator with the world's queues; another process may take the addresses that were free a moment ago.
-async fn start(world: &World) -> Simulator {
-    let queues = QUEUES.iter().flat_map(|name| {
-        let dead = format!("{name}-dead");
-        let policy = json!({
-            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{dead}"),
-            "maxReceiveCount": world.receives_max.to_string(),
-        });
-        let attributes = [
-            ("RedrivePolicy".to_owned(), policy.to_string()),
-            ("VisibilityTimeout".to_owned(), world.visibility.to_string()),
-        ];
-        [
-            QueueSpec { name: dead, attributes: BTreeMap::new() },
-            QueueSpec { name: (*name).to_owned(), attributes: attributes.into() },
-        ]
-    });
-    let options = Options { epoch: EPOCH, queues: queues.collect(), ..Options::default() };
-    let mut tries = 0;
-    loop {
-        match Simulator::start(world.fleet.clone(), options.clone()).await {
-            Err(StartError::Addresses { .. } | StartError::Listen(_)) if tries < 100 => tries += 1,
-            started => return started.unwrap(),
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// The ARNs of the world's tasks, in its order.
-fn arns(world: &World, sim: &Simulator) -> Vec<String> {
-    let mut of_group: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for task in sim.tasks() {
-        let group = task.service.unwrap_or(task.group);
-        of_group.entry(group).or_default().push(task.arn);
-    }
-    let mut next: BTreeMap<&str, usize> = BTreeMap::new();
-    let arns = world.tasks.iter().map(|task| {
-        let place = next.entry(&task.group).or_default();
-        *place += 1;
-        of_group[&task.group][*place - 1].clone()
-    });
-    arns.collect()
 }

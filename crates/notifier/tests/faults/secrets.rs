@@ -16,7 +16,7 @@ use crate::kill::receive;
 use crate::needles::{PIECE, found, needles};
 use crate::notes::Notes;
 use crate::run::{self, Ground, Run, Seen};
-use crate::world::World;
+use crate::world::{Form, World};
 
 /// What the secrets are made of: recognisable wherever it turns up.
 const HMAC: &[u8; 32] = b"MARK-hmac-4f1c92aa-MARK-hmac-b07";
@@ -166,7 +166,8 @@ fn no_secret_is_in_anything_that_is_written() {
     runtime.block_on(wrong_secrets(&notes, &secrets));
     let needles = secrets.needles();
     let (mut bytes, mut calls, mut panics) = (0, 0, 0);
-    let worlds = (0..).map(World::draw).filter(|world| world.is_signed && world.tasks.len() > 3);
+    let is_meant = |world: &World| world.form == Form::Queues && world.is_signed && world.tasks.len() > 3;
+    let worlds = (0..).map(World::draw).filter(is_meant);
     for world in worlds.take(WORLDS) {
         let ground = Ground { trust: trust.clone(), notes: Some(notes.clone()), cloud: None };
         let seen = run::play(&world, ground, by_hand).expect("a world that ends");

@@ -10,7 +10,7 @@ use notifier::deliver::Auth;
 use crate::invariants;
 use crate::run::{self, Seen};
 use crate::secrets;
-use crate::world::World;
+use crate::world::{Form, World};
 
 /// Seeds of a run that names no number.
 const SEEDS: u64 = 200;
@@ -38,10 +38,14 @@ fn resident_kib_most() -> Option<u64> {
 #[derive(Default)]
 struct Total {
     worlds: u64,
+    /// Worlds of the direct form.
+    direct: u64,
     broadcasts: usize,
     tasks: usize,
     calls: usize,
     daemons: usize,
+    /// Runs of the direct form, by how they ended.
+    runs: BTreeMap<&'static str, u64>,
     stopped: usize,
     struck: BTreeMap<(String, &'static str), u64>,
     failed: Vec<u64>,
@@ -53,7 +57,13 @@ impl Total {
         self.broadcasts += world.broadcasts.len();
         self.tasks += world.tasks.len();
         self.calls += seen.calls.len();
-        self.daemons += seen.daemons;
+        match world.form {
+            Form::Queues => self.daemons += seen.daemons,
+            Form::Direct => self.direct += 1,
+        }
+        for run in &seen.runs {
+            *self.runs.entry(run.ended.name()).or_default() += 1;
+        }
         self.stopped += seen.tasks.iter().filter(|(_, has_stopped)| *has_stopped).count();
         for (fault, count) in &seen.struck {
             *self.struck.entry(fault.clone()).or_default() += count;
@@ -90,13 +100,15 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
     }
     let resident = resident_kib_most();
     eprintln!(
-        "{} worlds, {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {} faults, {:?} KiB resident",
+        "{} worlds ({} direct), {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {:?}, {} faults, {:?} KiB resident",
         total.worlds,
+        total.direct,
         total.broadcasts,
         total.tasks,
         total.stopped,
         total.calls,
         total.daemons,
+        total.runs,
         total.struck.values().sum::<u64>(),
         resident
     );

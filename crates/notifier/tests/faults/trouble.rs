@@ -52,6 +52,9 @@ const TABLE_TROUBLE: [(&str, &[Fault]); 4] = [
 /// Longer than most waits, shorter than any limit of the AWS clients.
 const DELAY: Fault = Fault::Delay(Duration::from_millis(2_500));
 
+/// Calls that fail in an outage, at least: as many as an AWS client makes for one question.
+pub(crate) const OUTAGE_LEAST: u64 = 10;
+
 /// Orders of one world: none, or up to six.
 pub(crate) fn draw(draw: &mut Draw, has_ledger: bool) -> Vec<(&'static str, When, Fault)> {
     let count = draw.weighted(&[10, 15, 20, 20, 15, 10, 10]);
@@ -89,4 +92,12 @@ pub(crate) fn of_table(draw: &mut Draw) -> Vec<(&'static str, When, Fault)> {
         (operation, when, fault)
     });
     orders.collect()
+}
+
+/// ECS or EC2 away for longer than a client asks it again: discovery fails, and a later run finds the fleet.
+pub(crate) fn outage(draw: &mut Draw) -> (&'static str, When, Fault) {
+    const OPERATIONS: [&str; 4] =
+        ["ListTasks", "DescribeTasks", "DescribeTaskDefinition", "DescribeContainerInstances"];
+    let operation = OPERATIONS[draw.below(OPERATIONS.len())];
+    (operation, When::First(draw.between(OUTAGE_LEAST, 25)), Fault::Fail)
 }

@@ -106,14 +106,16 @@ impl Broadcast {
 /// Something that happens in the middle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Upset {
-    /// The daemon is killed, and another starts.
+    /// The daemon or run is killed, and another starts.
     Kill,
-    /// The daemon is asked to end, does, and another starts.
+    /// The daemon or run is asked to end, does, and another starts.
     Restart,
     /// A task stops: the place of the task.
     Stop(usize),
     /// A task stops and another one, of another service, answers at its address: both places.
     Move(usize, usize),
+    /// A broadcast is cancelled: its place.
+    Cancel(usize),
 }
 
 /// What is waited for before an upset.
@@ -127,6 +129,15 @@ pub(crate) enum Moment {
     Passed(Duration),
     /// A trouble.
     Struck,
+}
+
+/// How a world sends its broadcasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A daemon on queues.
+    Queues,
+    /// One process for each broadcast, and others until it has ended.
+    Direct,
 }
 
 /// Where a world keeps its ledger.
@@ -156,6 +167,9 @@ pub(crate) struct World {
     pub(crate) receives_max: u32,
     /// Some receiver wants to be left alone for longer than a delivery is tried.
     pub(crate) waits_long: bool,
+    pub(crate) form: Form,
+    /// In the direct form: a run after the first calls only whom the ledger has as not notified.
+    pub(crate) resends: bool,
 }
 
 impl World {
@@ -180,13 +194,40 @@ impl World {
             fleet,
             visibility: [4, 10, 20][draw.weighted(&[15, 35, 50])],
             tasks,
+            form: Form::Queues,
+            resends: false,
         };
         // Drawn last, so that all else of a seed is as it was without tables.
         if world.has_ledger() && draw.percent(40) {
             world.ledger = Place::Table;
             world.faults.extend(trouble::of_table(draw));
         }
+        if draw.percent(50) {
+            world.directly(draw);
+        }
         world
+    }
+
+    /// The same world in the direct form, with upsets and troubles that can happen to it.
+    fn directly(&mut self, draw: &mut Draw) {
+        self.form = Form::Direct;
+        self.resends = self.has_ledger() && draw.percent(50);
+        let count = draw.weighted(&[25, 35, 25, 15]);
+        self.upsets = (0..count)
+            .filter_map(|_| {
+                let moment =
+                    moment(draw, &self.tasks, &["ListTasks", "DescribeTasks", "DescribeTaskDefinition"]);
+                Some((moment, what(draw, &self.tasks)?))
+            })
+            .collect();
+        if self.has_ledger() && draw.percent(25) {
+            let cancel = Upset::Cancel(draw.below(self.broadcasts.len()));
+            let moment = moment(draw, &self.tasks, &["ListTasks", "DescribeTasks"]);
+            self.upsets.push((moment, cancel));
+        }
+        if draw.percent(25) {
+            self.faults.push(trouble::outage(draw));
+        }
     }
 
     pub(crate) fn has_ledger(&self) -> bool {
@@ -239,6 +280,8 @@ impl World {
             visibility: 4,
             receives_max: RECEIVES_MAX,
             waits_long: false,
+            form: Form::Queues,
+            resends: false,
         }
     }
 }
@@ -265,8 +308,22 @@ fn upset(draw: &mut Draw, tasks: &[Task]) -> Option<(Moment, Upset)> {
         4 => Moment::Asked("ReceiveMessage", draw.between(1, 12)),
         _ => Moment::Passed(Duration::from_millis(draw.between(1, 9_000))),
     };
+    Some((moment, what(draw, tasks)?))
+}
+
+/// A moment of the direct form, by calls of these operations among others.
+fn moment(draw: &mut Draw, tasks: &[Task], operations: &[&'static str]) -> Moment {
+    match draw.below(4) {
+        0 => Moment::Calls(1 + draw.below(tasks.len() * 2)),
+        1 => Moment::Asked(operations[draw.below(operations.len())], draw.between(1, 4)),
+        2 => Moment::Struck,
+        _ => Moment::Passed(Duration::from_millis(draw.between(1, 9_000))),
+    }
+}
+
+fn what(draw: &mut Draw, tasks: &[Task]) -> Option<Upset> {
     let stoppable: Vec<usize> = (0..tasks.len()).filter(|place| tasks[*place].may_stop).collect();
-    let upset = match draw.weighted(&[45, 15, 20, 20]) {
+    Some(match draw.weighted(&[45, 15, 20, 20]) {
         0 => Upset::Kill,
         1 => Upset::Restart,
         2 => Upset::Stop(*stoppable.get(draw.below(stoppable.len().max(1)))?),
@@ -277,6 +334,5 @@ fn upset(draw: &mut Draw, tasks: &[Task]) -> Option<(Moment, Upset)> {
             let heirs: Vec<usize> = (0..tasks.len()).filter(heirs).collect();
             Upset::Move(from, *heirs.get(draw.below(heirs.len().max(1)))?)
         }
-    };
-    Some((moment, upset))
+    })
 }

@@ -1,0 +1,125 @@
+//! The direct form where one thing goes wrong: a broadcast that was cancelled, a discovery that fails half-way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use notifier::model::{Cause, Outcome};
+use simulator::faults::{Fault, When};
+
+use crate::direct::{Direct, Ended};
+use crate::invariants;
+use crate::run::{self, Ground, Seen};
+use crate::script::Script;
+use crate::world::{Form, Moment, Place, Upset, World};
+
+/// Tasks of which so much is found at once that discovery hands them over, and some more.
+const TASKS: u32 = 1_050;
+const HANDED_OVER: usize = 1_000;
+/// The calls of `DescribeTasks` that find them: 100 tasks in each.
+const DESCRIBED_IN: u64 = 10;
+
+fn direct(services: &[u32], script: &Script, ledger: Place) -> World {
+    World { form: Form::Direct, ledger, ..World::small_of(services, script) }
+}
+
+/// Plays a world of the direct form by hand, in a thread of its own.
+async fn played<T, F>(world: World, how: impl FnOnce(Direct) -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let play = move || run::play(&world, Ground::default(), |run| how(Direct::new(run)));
+    tokio::task::spawn_blocking(play).await.unwrap().expect("a world that ends")
+}
+
+#[test]
+fn a_broadcast_that_was_cancelled_calls_nobody() {
+    for ledger in [Place::File, Place::Table] {
+        let mut world = direct(&[2, 1], &Script::accepting(), ledger);
+        world.upsets = vec![(Moment::Passed(Duration::ZERO), Upset::Cancel(0))];
+        let seen = run::run(&world, &notifier::deliver::Auth::default());
+        assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+        assert!(
+            matches!(seen.runs.as_slice(), [run] if matches!(run.ended, Ended::Cancelled)),
+            "{:?}",
+            seen.runs
+        );
+        assert_eq!(seen.calls.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_that_was_cancelled_after_it_failed_calls_nobody_again() {
+    for is_resend in [false, true] {
+        let world = direct(&[2], &Script::absent(), Place::File);
+        let (calls, again, seen) = played(world.clone(), move |mut direct| async move {
+            let first = direct.once(0, None).await;
+            assert!(matches!(first, Ended::Done(_)), "{first:?}");
+            let calls = direct.run.sim.received_count();
+            direct.run.disturb(Upset::Cancel(0)).await;
+            let known = if is_resend { direct.run.recorded_of(0).await } else { None };
+            let again = direct.once(0, known).await;
+            (calls, again, direct.look().await)
+        })
+        .await;
+        assert!(matches!(again, Ended::Cancelled), "{again:?}");
+        assert!(calls > 0);
+        assert_eq!(seen.calls.len(), calls);
+        assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+    }
+}
+
+/// The task is looked up before it is called again, and ECS takes its time.
+#[test]
+fn a_broadcast_that_is_cancelled_during_a_lookup_calls_nobody_after_it() {
+    let mut world = direct(&[1], &Script::absent(), Place::File);
+    world.faults = vec![("DescribeTasks", When::Nth(2), Fault::Delay(Duration::from_secs(10)))];
+    world.upsets = vec![(Moment::Asked("DescribeTasks", 2), Upset::Cancel(0))];
+    let seen = run::run(&world, &notifier::deliver::Auth::default());
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+    assert_eq!(seen.calls.len(), 1);
+    let [run] = seen.runs.as_slice() else { panic!("{:?}", seen.runs) };
+    let Ended::Done(report) = &run.ended else { panic!("{run:?}") };
+    let [entry] = report.entries() else { panic!("{report:?}") };
+    assert_eq!((entry.outcome, entry.cause), (Some(Outcome::Skipped), Some(Cause::Cancelled)));
+}
+
+/// Which tasks were called, of the calls in these places.
+fn called(seen: &Seen, places: std::ops::Range<usize>) -> BTreeSet<&str> {
+    seen.calls[places].iter().map(|call| call.task.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_discovery_that_fails_half_way_calls_whom_it_found_and_the_next_run_the_others() {
+    let mut world = direct(&[TASKS], &Script::accepting(), Place::File);
+    world.concurrency = 256;
+    let (first, second, seen) = played(world.clone(), |mut direct| async move {
+        // Nobody is looked up again who accepts at once: only discovery asks, and its last question fails each time.
+        for call in DESCRIBED_IN + 1..=DESCRIBED_IN + 40 {
+            direct.run.sim.faults().order("DescribeTasks", When::Nth(call), Fault::Fail);
+        }
+        let first = direct.once(0, None).await;
+        direct.run.sim.faults().clear();
+        let second = direct.once(0, None).await;
+        (first, second, direct.look().await)
+    })
+    .await;
+
+    let Ended::Incomplete(report) = first else { panic!("{first:?}") };
+    let counts = report.counts();
+    assert_eq!((counts.delivered, counts.failed, report.entries().len()), (HANDED_OVER, 1, HANDED_OVER + 1));
+    let missing = report.entries().iter().find(|entry| entry.member.task.is_empty()).unwrap();
+    assert_eq!((missing.outcome, missing.cause), (Some(Outcome::Failed), Some(Cause::Discovery)));
+    let recorded = seen.runs[0].after.as_ref().unwrap();
+    assert!(recorded.broadcast.as_ref().unwrap().failure.is_some());
+    assert_eq!(recorded.report.counts(), counts);
+
+    let Ended::Done(report) = second else { panic!("{second:?}") };
+    assert_eq!(report.counts().delivered, TASKS as usize);
+    let [before, after] = [0, 1].map(|run| called(&seen, seen.runs[run].calls.clone()));
+    assert_eq!((before.len(), after.len()), (HANDED_OVER, TASKS as usize - HANDED_OVER));
+    assert!(before.is_disjoint(&after));
+    let recorded = seen.recorded[0].as_ref().unwrap();
+    assert!(recorded.is_complete && recorded.broadcast.as_ref().unwrap().failure.is_none());
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+}
