@@ -73,15 +73,14 @@ impl<H: Handler> Worker<H> {
     /// One record, under the id that the mapping knows it by. A dead letter that was sent back keeps an older one inside.
     async fn record(&self, read: Read, end: Instant) -> (String, Settled) {
         let stage = self.work.stage.as_str();
-        let record = match read {
-            Read::Whole(record) => record,
+        let message = match read {
+            Read::Whole(message) => *message,
             Read::Strange { id, error } => {
                 error!(stage, message.id = id, error = %error, "Record {id} is not what Lambda documents; it goes back");
                 return (id, Settled::Back(None));
             }
         };
-        let id = record.id.clone();
-        let message = self.source.read(record);
+        let id = message.message_id.clone();
         let settled = match self.run_in_time(&message, end).await {
             Ok(()) => Settled::Done,
             Err(failure) => match timeout_at(last_moment(end), self.fail(&message, &failure)).await {

@@ -1,7 +1,7 @@
 //! What an event source mapping hands over, read record by record. Pure.
 
 use aws_lambda_events::sqs::SqsMessage;
-use notifier::queue::Record;
+use notifier::queue::{Message, Receipt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -27,7 +27,7 @@ pub struct Nameless {
 #[derive(Debug)]
 pub enum Read {
     /// As AWS documents it.
-    Whole(Record),
+    Whole(Box<Message>),
     /// Not so; only its message id is known. It goes back, and SQS moves it to the dead letters in the end.
     Strange {
         /// The message id.
@@ -54,23 +54,20 @@ pub fn read(index: usize, raw: &RawValue) -> Result<Read, Nameless> {
     if id.is_empty() {
         return Err(named(serde::de::Error::custom("it is empty")));
     }
-    let whole = serde_json::from_str::<SqsMessage>(raw.get()).and_then(|message| {
-        message.receipt_handle.ok_or_else(|| serde::de::Error::missing_field("receiptHandle")).map(
-            |receipt| {
-                let text = |(name, value): (String, aws_lambda_events::sqs::SqsMessageAttribute)| {
-                    Some((name, value.string_value?))
-                };
-                Record {
-                    id: id.clone(),
-                    receipt,
-                    body: message.body.unwrap_or_default(),
-                    system: message.attributes,
-                    attributes: message.message_attributes.into_iter().filter_map(text).collect(),
-                }
-            },
-        )
-    });
-    Ok(whole.map_or_else(|error| Read::Strange { id, error }, Read::Whole))
+    Ok(match whole(&id, raw) {
+        Ok(message) => Read::Whole(Box::new(message)),
+        Err(error) => Read::Strange { id, error },
+    })
+}
+
+fn whole(id: &str, raw: &RawValue) -> Result<Message, serde_json::Error> {
+    let record: SqsMessage = serde_json::from_str(raw.get())?;
+    let receipt = record.receipt_handle.ok_or_else(|| serde::de::Error::missing_field("receiptHandle"))?;
+    let text = record.message_attributes.into_iter();
+    let text = text.filter_map(|(name, value)| Some((name, value.string_value?))).collect();
+    let body = record.body.unwrap_or_default();
+    let message = Message::parse(id.to_owned(), body, &record.attributes, &text);
+    Ok(Message { receipt: Receipt::new(&receipt), ..message })
 }
 
 #[cfg(test)]
@@ -103,12 +100,14 @@ mod tests {
 
     #[test]
     fn the_documented_record_is_read_whole() {
-        let Ok(Read::Whole(record)) = read(0, &raw(DOCUMENTED)) else { panic!("not read") };
-        assert_eq!(record.id, "059f36b4-87a3-44ab-83d2-661975830a7d");
-        assert_eq!(record.receipt, "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...");
-        assert_eq!(record.body, "Test message.");
-        assert_eq!(record.system["ApproximateReceiveCount"], "1");
-        assert_eq!(record.attributes["traceparent"], "00-a-b-01");
+        let Ok(Read::Whole(message)) = read(0, &raw(DOCUMENTED)) else { panic!("not read") };
+        assert_eq!(message.message_id, "059f36b4-87a3-44ab-83d2-661975830a7d");
+        assert_eq!(message.receipt.handle(), "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...");
+        assert_eq!(message.body, "Test message.");
+        assert_eq!(message.receives, 1);
+        assert_eq!(message.queued.unix_timestamp_nanos(), 1_545_082_649_183_000_000);
+        assert_eq!(message.sender.as_deref(), Some("AIDAIENQZJOLO23YVJ4VO"));
+        assert_eq!(message.trace.parent.as_deref(), Some("00-a-b-01"));
     }
 
     #[test]

@@ -12,12 +12,14 @@ mod queues;
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
 use notifier::base::Rng;
 use notifier::pipeline::{Failure, Handler, Verdict, Work};
-use notifier::pipeline::{Received, StageName};
-use notifier::queue::{EventSourceMapping, Queue};
+use notifier::pipeline::{Handled, StageName};
+use notifier::queue::{EventSourceMapping, Message, Queue};
 use queues::Queues;
 use tokio::time::{Instant, sleep_until};
 
@@ -25,10 +27,14 @@ use tokio::time::{Instant, sleep_until};
 const LONG: Duration = Duration::from_secs(60);
 
 /// What a test's stage makes of a message, as its body says.
-async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Failure> {
+fn stage(message: &Message, deadline: Instant) -> BoxFuture<'_, Handled> {
+    outcome(message, deadline).boxed()
+}
+
+async fn outcome(message: &Message, deadline: Instant) -> Handled {
     let fails =
         |code, verdict| Err(Failure { code, reason: "because".to_owned(), verdict, is_recorded: false });
-    match received.body.as_str() {
+    match message.body.as_str() {
         "ok" => Ok(Vec::new()),
         "again" => fails("busy", Verdict::Again(Some(Duration::ZERO))),
         "never" => fails("rejected", Verdict::Final),
@@ -38,7 +44,7 @@ async fn stage(received: Received, deadline: Instant) -> Result<Vec<String>, Fai
             sleep_until(deadline + LONG).await;
             Ok(Vec::new())
         }
-        other => Ok(vec![format!("{other} {}", received.id)]),
+        other => Ok(vec![format!("{other} {}", message.id)]),
     }
 }
 

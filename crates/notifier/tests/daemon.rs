@@ -18,27 +18,26 @@ mod pipeline;
 mod sqs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
 use notifier::base::Rng;
 use notifier::daemon::{Health, Served, StageOptions, Worker};
 use notifier::pipeline::{Failure, Verdict, Work};
-use notifier::pipeline::{Received, StageName};
-use notifier::queue::{Queue, QueueError, Trace};
+use notifier::pipeline::{Handled, StageName};
+use notifier::queue::{Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-
-type Handled = Result<Vec<String>, Failure>;
 
 /// A worker on a queue, running.
 struct Running {
@@ -61,18 +60,13 @@ impl Default for With {
 }
 
 /// Starts a worker on `queue` that does what `handler` says with each message.
-fn start<F>(queue: &Queue, with: With, handler: impl Fn(Received) -> F + Send + Sync + 'static) -> Running
+fn start<H>(queue: &Queue, with: With, handler: H) -> Running
 where
-    F: Future<Output = Handled> + Send + 'static,
+    H: for<'a> Fn(&'a Message, Instant) -> BoxFuture<'a, Handled> + Send + Sync + 'static,
 {
     let (health, shutdown) = (Health::default(), CancellationToken::new());
     let worker = Worker {
-        work: Work {
-            stage: StageName::Tasks,
-            next: with.next,
-            handler: move |received, _| handler(received),
-            rng: Rng::seeded(1),
-        },
+        work: Work { stage: StageName::Tasks, next: with.next, handler, rng: Rng::seeded(1) },
         source: queue.clone(),
         options: StageOptions::new(with.concurrency),
         grace: with.grace,
@@ -98,7 +92,7 @@ impl Running {
 struct Seen(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Seen {
-    fn add(&self, received: &Received) {
+    fn add(&self, received: &Message) {
         self.0.lock().unwrap().entry(received.body.clone()).or_default().push(received.id.clone());
     }
 
@@ -133,12 +127,13 @@ async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succ
     queue.publish(&["not json".to_owned()], &Trace::default()).await.unwrap();
     let seen = Seen::default();
     let seeing = seen.clone();
-    let running = start(&queue, With::default(), move |received| {
-        seeing.add(&received);
+    let running = start(&queue, With::default(), move |received, _| {
+        seeing.add(received);
         async move {
             let json = serde_json::from_str::<serde_json::Value>(&received.body);
             json.map(|_| Vec::new()).map_err(|error| final_failure(&error.to_string()))
         }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await, Served { done: 9, buried: 1, ..Served::default() });
@@ -153,9 +148,12 @@ async fn a_message_that_panics_is_tried_again_and_then_buried_and_harms_nobody(s
     let (queue, dead) = sqs.with_dead_letters("q", 30, 2).await;
     let bodies = ["a", "boom", "b"].map(str::to_owned);
     queue.publish(&bodies, &Trace::default()).await.unwrap();
-    let running = start(&queue, With::default(), |received| async move {
-        assert_ne!(received.body, "boom", "this one panics");
-        Ok(Vec::new())
+    let running = start(&queue, With::default(), |received, _| {
+        async move {
+            assert_ne!(received.body, "boom", "this one panics");
+            Ok(Vec::new())
+        }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await, Served { done: 2, retried: 1, buried: 1, ..Served::default() });
@@ -169,8 +167,8 @@ async fn a_failure_that_passes_is_tried_again_with_the_same_id(sqs: &Sqs) {
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     let seen = Seen::default();
     let seeing = seen.clone();
-    let running = start(&queue, With::default(), move |received| {
-        seeing.add(&received);
+    let running = start(&queue, With::default(), move |received, _| {
+        seeing.add(received);
         async move {
             let verdict = Verdict::Again(Some(Duration::ZERO));
             if received.receives >= 3 {
@@ -179,6 +177,7 @@ async fn a_failure_that_passes_is_tried_again_with_the_same_id(sqs: &Sqs) {
                 Err(Failure { code: "busy", reason: "throttled".to_owned(), verdict, is_recorded: false })
             }
         }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await, Served { done: 1, retried: 2, ..Served::default() });
@@ -193,12 +192,13 @@ async fn a_handler_that_outlasts_the_visibility_sees_its_message_once(sqs: &Sqs)
     queue.publish(&numbered(3), &Trace::default()).await.unwrap();
     let seen = Seen::default();
     let seeing = seen.clone();
-    let running = start(&queue, With::default(), move |received| {
-        seeing.add(&received);
+    let running = start(&queue, With::default(), move |received, _| {
+        seeing.add(received);
         async {
             sleep(Duration::from_secs(5)).await;
             Ok(Vec::new())
         }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await.done, 3);
@@ -209,8 +209,8 @@ async fn what_follows_from_a_message_is_on_the_next_queue_when_it_is_deleted(sqs
     let (queue, next) = (sqs.queue("q", &[]).await, sqs.queue("next", &[]).await);
     queue.publish(&numbered(5), &Trace::default()).await.unwrap();
     let with = With { next: Some(next.clone()), ..With::default() };
-    let running = start(&queue, with, |received| async move {
-        Ok((0..25).map(|n| format!("{} {n:02}", received.body)).collect())
+    let running = start(&queue, with, |received, _| {
+        async move { Ok((0..25).map(|n| format!("{} {n:02}", received.body)).collect()) }.boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await.done, 5);
@@ -223,12 +223,13 @@ async fn shutdown_finishes_what_is_in_work_and_leaves_the_rest(sqs: &Sqs) {
     queue.publish(&numbered(30), &Trace::default()).await.unwrap();
     let seen = Seen::default();
     let seeing = seen.clone();
-    let running = start(&queue, With { concurrency: 5, ..With::default() }, move |received| {
-        seeing.add(&received);
+    let running = start(&queue, With { concurrency: 5, ..With::default() }, move |received, _| {
+        seeing.add(received);
         async {
             sleep(Duration::from_secs(1)).await;
             Ok(Vec::new())
         }
+        .boxed()
     });
     eventually("message in work", async || seen.times().len() >= 5).await;
     let served = running.stop().await;
@@ -247,9 +248,9 @@ async fn what_does_not_finish_in_time_is_handed_back_at_once(sqs: &Sqs) {
     let seen = Seen::default();
     let seeing = seen.clone();
     let with = With { concurrency: 20, grace: Duration::from_millis(200), ..With::default() };
-    let running = start(&queue, with, move |received| {
-        seeing.add(&received);
-        std::future::pending()
+    let running = start(&queue, with, move |received, _| {
+        seeing.add(received);
+        std::future::pending().boxed()
     });
     eventually("message in work", async || seen.times().len() == 20).await;
     let start = Instant::now();
@@ -261,7 +262,7 @@ async fn what_does_not_finish_in_time_is_handed_back_at_once(sqs: &Sqs) {
 
 async fn an_idle_worker_stops_soon(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
-    let running = start(&queue, With::default(), |_| async { Ok(Vec::new()) });
+    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
     running.is_ready(true).await;
     sleep(Duration::from_millis(300)).await;
     let start = Instant::now();
@@ -272,7 +273,7 @@ async fn an_idle_worker_stops_soon(sqs: &Sqs) {
 async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
     let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Rng::seeded(1));
-    let running = start(&gone, With::default(), |_| async { Ok(Vec::new()) });
+    let running = start(&gone, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
     let error = timeout(SOON, running.worker).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
 }
@@ -298,7 +299,7 @@ async fn a_message_stays_while_the_next_queue_takes_nothing() {
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
     let with = With { next: Some(next.clone()), ..With::default() };
-    let running = start(&queue, with, |received| async move { Ok(vec![received.body]) });
+    let running = start(&queue, with, |received, _| async move { Ok(vec![received.body.clone()]) }.boxed());
     eventually("failed publish", async || sqs.simulator().count("SendMessageBatch") >= 5).await;
     assert_eq!(sqs.simulator().count("DeleteMessageBatch"), 0);
     assert_eq!(sqs.depth(&next).await, (0, 0));
@@ -317,13 +318,14 @@ async fn a_message_that_is_delivered_twice_is_handled_twice_with_one_id() {
     let seen = Seen::default();
     let seeing = seen.clone();
     let with = With { next: Some(next.clone()), ..With::default() };
-    let running = start(&queue, with, move |received| {
-        seeing.add(&received);
+    let running = start(&queue, with, move |received, _| {
+        seeing.add(received);
         // As long as it takes for the second delivery to be under way.
         async move {
             sleep(Duration::from_millis(500)).await;
             Ok(vec![format!("{} {}", received.id, received.body)])
         }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     running.stop().await;
@@ -342,7 +344,7 @@ async fn no_more_is_received_than_can_be_worked_on() {
     queue.publish(&numbered(20), &Trace::default()).await.unwrap();
     let (in_work, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
     let highest = Arc::clone(&most);
-    let running = start(&queue, With { concurrency: 3, ..With::default() }, move |_| {
+    let running = start(&queue, With { concurrency: 3, ..With::default() }, move |_, _| {
         let now = in_work.fetch_add(1, Ordering::SeqCst) + 1;
         most.fetch_max(now, Ordering::SeqCst);
         let in_work = Arc::clone(&in_work);
@@ -351,6 +353,7 @@ async fn no_more_is_received_than_can_be_worked_on() {
             in_work.fetch_sub(1, Ordering::SeqCst);
             Ok(Vec::new())
         }
+        .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     running.stop().await;
@@ -370,9 +373,9 @@ async fn an_outage_of_sqs_is_waited_out_and_shown() {
     let queue = sqs.queue("q", &[]).await;
     let seen = Seen::default();
     let seeing = seen.clone();
-    let running = start(&queue, With::default(), move |received| {
-        seeing.add(&received);
-        async { Ok(Vec::new()) }
+    let running = start(&queue, With::default(), move |received, _| {
+        seeing.add(received);
+        async { Ok(Vec::new()) }.boxed()
     });
     running.is_ready(true).await;
     // The receive that is under way is not struck: a message ends it.
@@ -401,7 +404,7 @@ fn queue_of_nobody() -> (Queue, SocketAddr) {
 #[tokio::test]
 async fn a_worker_that_starts_before_sqs_waits_for_it() {
     let (queue, address) = queue_of_nobody();
-    let running = start(&queue, With::default(), |_| async { Ok(Vec::new()) });
+    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
     eventually("error", async || running.health.report().stages.iter().any(|stage| stage.error.is_some()))
         .await;
     let report = running.health.report();
@@ -418,7 +421,7 @@ async fn a_worker_that_starts_before_sqs_waits_for_it() {
 #[tokio::test]
 async fn a_worker_can_be_stopped_while_sqs_is_away() {
     let (queue, _) = queue_of_nobody();
-    let running = start(&queue, With::default(), |_| async { Ok(Vec::new()) });
+    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
     eventually("error", async || running.health.report().stages.iter().any(|stage| stage.error.is_some()))
         .await;
     assert_eq!(running.stop().await, Served::default());

@@ -35,7 +35,7 @@ use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::pipeline::redrive::{self, Action, Filter};
 use notifier::pipeline::{self, Ctx, QueueName, Senders, StageName};
-use notifier::queue::Queue;
+use notifier::queue::{Message, Queue};
 use notifier::secrets::{SecretRef, Vault};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Received, Simulator};
@@ -467,9 +467,9 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
     let more = json!({ "container": "app", "cluster": "prod", "broadcast": to_come() });
     let mut message = Setup::task_message(&task.arn, task.endpoints[0].address, &more);
     message["notify_me_api_uri"] = json!("/v1.0/notify");
-    let received = |sender: &str| pipeline::Received {
+    let received = |sender: &str| Message {
         sender: Some(sender.to_owned()),
-        ..pipeline::Received::new("m-1".to_owned(), message.to_string(), OffsetDateTime::now_utc())
+        ..Message::new("m-1".to_owned(), message.to_string(), OffsetDateTime::now_utc())
     };
     let mut took = Vec::new();
     for sender in ["AROAEXAMPLEOFAROLE007:ecs_service_task", "AROASTRANGER:x"] {

@@ -33,8 +33,8 @@ use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::model::{Cause, Outcome};
 use notifier::pipeline::redrive::{self, Action, Fate, Filter, Sorted};
-use notifier::pipeline::{self, Ctx, Received, Senders, StageName};
-use notifier::queue::{DeadLetterReason, Inbox, Queue, Trace};
+use notifier::pipeline::{self, Ctx, Senders, StageName};
+use notifier::queue::{DeadLetterReason, Inbox, Message, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -383,9 +383,9 @@ fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
 const STAGE: &str = "AROASTAGE";
 
 /// A message as a stage receives it.
-fn received(body: String) -> Received {
+fn received(body: String) -> Message {
     let sender = Some(format!("{STAGE}:tasks"));
-    Received { sender, ..Received::new("m-1".to_owned(), body, OffsetDateTime::now_utc()) }
+    Message { sender, ..Message::new("m-1".to_owned(), body, OffsetDateTime::now_utc()) }
 }
 
 const ONE_SERVICE: &str = "

@@ -164,9 +164,10 @@ pub(crate) fn records(bytes: &[u8]) -> String {
         Err(error) => return wrong(&error),
     };
     let read = |(index, raw): (usize, &Box<_>)| match record::read(index, raw) {
-        Ok(Read::Whole(record)) => {
-            let body = record.body.chars().take(40).collect::<String>();
-            format!("{}: {body:?} and {} attributes", short(&record.id), record.attributes.len())
+        Ok(Read::Whole(message)) => {
+            let body = message.body.chars().take(40).collect::<String>();
+            let trace = message.trace.parent.as_deref().unwrap_or("-");
+            format!("{}: {body:?}, receive {}, trace {}", short(&message.id), message.receives, short(trace))
         }
         Ok(Read::Strange { id, error }) => format!("{} goes back: {error}", short(&id)),
         Err(nameless) => wrong(&nameless),

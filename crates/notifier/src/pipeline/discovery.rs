@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
-use super::{Ctx, Received, StageError, broadcast, endpoint, untrusted};
+use super::{Ctx, StageError, broadcast, endpoint, untrusted};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::{Delivery, Endpoint, Fleet, Member, NotTargeted, ProgressEvent};
+use crate::queue;
 
 /// Finds the services of the scope: a body for each part that stage 2 looks at.
-pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
+pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
     let mut message = ObserverMessage::from_body(&received.body)?;
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let mut record = record(&message, &broadcast, received);
@@ -34,7 +35,11 @@ pub(super) async fn services(ctx: &Ctx, received: &Received) -> Result<Vec<Strin
 }
 
 /// Records that the scope of a message could not be looked at.
-pub(super) async fn no_services(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+pub(super) async fn no_services(
+    ctx: &Ctx,
+    received: &queue::Message,
+    reason: &str,
+) -> Result<(), StageError> {
     let mut message = ObserverMessage::from_body(&received.body)?;
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let failure = Some(reason.to_owned());
@@ -43,7 +48,7 @@ pub(super) async fn no_services(ctx: &Ctx, received: &Received, reason: &str) ->
 }
 
 /// Finds the tasks of one part of the scope: a body for each endpoint that has not been notified.
-pub(super) async fn tasks(ctx: &Ctx, received: &Received) -> Result<Vec<String>, StageError> {
+pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let part = message.part();
     let record = part_record(&message, &part, None);
@@ -110,7 +115,7 @@ struct QueuedBroadcast {
 }
 
 /// Records that these bodies of a message are on the tasks queue.
-pub(super) async fn queued(ctx: &Ctx, received: &Received, bodies: &[&str]) -> Result<(), StageError> {
+pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]) -> Result<(), StageError> {
     // Our own bodies: all of one broadcast, or the message that keeps functions ready.
     let bodies: Vec<Queued> = bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     let Some(broadcast) = bodies.first().map(|body| body.broadcast.id.clone()) else { return Ok(()) };
@@ -141,7 +146,7 @@ pub(super) fn tell_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl Int
 }
 
 /// Records that a part of the scope could not be looked at.
-pub(super) async fn no_tasks(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+pub(super) async fn no_tasks(ctx: &Ctx, received: &queue::Message, reason: &str) -> Result<(), StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let record = part_record(&message, &message.part(), Some(reason.to_owned()));
     Ok(ctx.ledger.part_unless_known(&broadcast.id, &record).await?)
@@ -150,7 +155,7 @@ pub(super) async fn no_tasks(ctx: &Ctx, received: &Received, reason: &str) -> Re
 /// A message of the services queue and its broadcast. One of the proof of concept carries none, and is its own.
 ///
 /// Of a sender that is not believed, the broadcast is only what the ledger knows too. Whom it has comes from ECS anyway.
-async fn read(ctx: &Ctx, received: &Received) -> Result<(ServiceMessage, Broadcast), StageError> {
+async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(ServiceMessage, Broadcast), StageError> {
     let mut message = ServiceMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
     let own = if ctx.senders.believe(received) {
@@ -180,6 +185,10 @@ fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>)
 }
 
 /// What the ledger keeps of the broadcast that a message asks for.
-pub(super) fn record(scope: &ObserverMessage, broadcast: &Broadcast, received: &Received) -> BroadcastRecord {
+pub(super) fn record(
+    scope: &ObserverMessage,
+    broadcast: &Broadcast,
+    received: &queue::Message,
+) -> BroadcastRecord {
     BroadcastRecord::new(scope, broadcast, received.sent, received.sender.clone())
 }

@@ -1,6 +1,5 @@
 //! What is done with a message.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -9,8 +8,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Failure;
-use super::{Ctx, Received, StageName};
+use super::{Ctx, StageName};
 use crate::base::text::chain;
+use crate::queue::Message;
 
 /// What work on a message comes to: the bodies for the next queue.
 pub type Handled = Result<Vec<String>, Failure>;
@@ -18,28 +18,27 @@ pub type Handled = Result<Vec<String>, Failure>;
 /// What is done with a message. A function of a message and a deadline is one.
 pub trait Handler: Send + Sync + 'static {
     /// Works on a message until the deadline at most.
-    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled>;
+    fn handle<'a>(&'a self, message: &'a Message, deadline: Instant) -> BoxFuture<'a, Handled>;
 
     /// Takes note that these bodies, which followed from a message, are on the next queue.
-    fn published<'a>(&'a self, message: Received, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
+    fn published<'a>(&'a self, message: &'a Message, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
         let _ = (message, bodies);
         async {}.boxed()
     }
 
     /// Takes note that a message is given up, before it goes to the dead letters.
-    fn given_up<'a>(&'a self, message: Received, failure: &'a Failure) -> BoxFuture<'a, ()> {
+    fn given_up<'a>(&'a self, message: &'a Message, failure: &'a Failure) -> BoxFuture<'a, ()> {
         let _ = (message, failure);
         async {}.boxed()
     }
 }
 
-impl<H, F> Handler for H
+impl<H> Handler for H
 where
-    H: Fn(Received, Instant) -> F + Send + Sync + 'static,
-    F: Future<Output = Handled> + Send + 'static,
+    H: for<'a> Fn(&'a Message, Instant) -> BoxFuture<'a, Handled> + Send + Sync + 'static,
 {
-    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
-        self(message, deadline).boxed()
+    fn handle<'a>(&'a self, message: &'a Message, deadline: Instant) -> BoxFuture<'a, Handled> {
+        self(message, deadline)
     }
 }
 
@@ -53,16 +52,16 @@ pub struct StageHandler {
 }
 
 impl Handler for StageHandler {
-    fn handle(&self, message: Received, deadline: Instant) -> BoxFuture<'_, Handled> {
-        async move { super::run(&self.ctx, self.name, &message, Some(deadline)).await.map_err(Failure::from) }
+    fn handle<'a>(&'a self, message: &'a Message, deadline: Instant) -> BoxFuture<'a, Handled> {
+        async move { super::run(&self.ctx, self.name, message, Some(deadline)).await.map_err(Failure::from) }
             .boxed()
     }
 
     /// Without the note, a run that begins anew publishes these bodies once more: no reason to fail.
-    fn published<'a>(&'a self, message: Received, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
+    fn published<'a>(&'a self, message: &'a Message, bodies: &'a [&'a str]) -> BoxFuture<'a, ()> {
         async move {
-            if let Err(error) = super::published(&self.ctx, self.name, &message, bodies).await {
-                let (id, error) = (message.message_id, chain(&error));
+            if let Err(error) = super::published(&self.ctx, self.name, message, bodies).await {
+                let (id, error) = (message.message_id.as_str(), chain(&error));
                 let stage = self.name.as_str();
                 warn!(stage, message.id = id, error, "The ledger did not take note of what was queued");
             }
@@ -71,13 +70,13 @@ impl Handler for StageHandler {
     }
 
     /// What is known for good is in the ledger already; whatever else ended a message is noted now.
-    fn given_up<'a>(&'a self, message: Received, failure: &'a Failure) -> BoxFuture<'a, ()> {
+    fn given_up<'a>(&'a self, message: &'a Message, failure: &'a Failure) -> BoxFuture<'a, ()> {
         async move {
             if failure.is_recorded {
                 return;
             }
-            if let Err(error) = super::given_up(&self.ctx, self.name, &message, &failure.reason).await {
-                let (id, error) = (message.id, chain(&error));
+            if let Err(error) = super::given_up(&self.ctx, self.name, message, &failure.reason).await {
+                let (id, error) = (message.id.as_str(), chain(&error));
                 warn!(
                     stage = self.name.as_str(),
                     message.id = id,

@@ -19,7 +19,7 @@ use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::Outcome;
 use crate::model::Progress;
-use crate::queue;
+use crate::queue::Message;
 
 mod discovery;
 pub(crate) mod endpoint;
@@ -112,59 +112,6 @@ impl Ctx {
     }
 }
 
-/// One message as a stage receives it, from SQS or from a Lambda event.
-///
-/// What SQS says itself is true. What a message says of itself is only as true as its [sender](Senders::believe).
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// The SQS message id, the same whenever the message is delivered again.
-    pub message_id: String,
-    /// The id that the message says it had first, for a dead letter that was sent back; else the SQS message id.
-    pub id: String,
-    /// The body.
-    pub body: String,
-    /// When the message says that it was first sent, for a dead letter that was sent back; else when it was sent.
-    pub sent: OffsetDateTime,
-    /// When it was put on this queue, as SQS says.
-    pub queued: OffsetDateTime,
-    /// How often it has been received, from 1.
-    pub receives: u32,
-    /// Who put it on this queue, as SQS says: the unique id of an AWS principal.
-    pub sender: Option<String>,
-    /// Who sent it before, with commas between them, as a dead letter that was sent back says.
-    pub senders_before: Option<String>,
-}
-
-impl Received {
-    /// A message with this SQS message id, sent at this time by nobody known, and received for the first time.
-    #[must_use]
-    pub fn new(message_id: String, body: String, queued: OffsetDateTime) -> Self {
-        let (id, sent) = (message_id.clone(), queued);
-        Self { message_id, id, body, sent, queued, receives: 1, sender: None, senders_before: None }
-    }
-
-    /// The same message without what it says of its past.
-    fn itself(&self) -> Self {
-        let (id, sent) = (self.message_id.clone(), self.queued);
-        Self { id, sent, ..self.clone() }
-    }
-}
-
-impl From<&queue::Message> for Received {
-    fn from(message: &queue::Message) -> Self {
-        Self {
-            message_id: message.message_id.clone(),
-            id: message.id.clone(),
-            body: message.body.clone(),
-            sent: message.sent,
-            queued: message.queued,
-            receives: message.receives,
-            sender: message.sender.clone(),
-            senders_before: message.senders_before.clone(),
-        }
-    }
-}
-
 /// Why a stage did not finish a message.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -248,7 +195,7 @@ impl StageError {
 pub async fn run(
     ctx: &Ctx,
     stage: StageName,
-    message: &Received,
+    message: &Message,
     deadline: Option<Instant>,
 ) -> Result<Vec<String>, StageError> {
     if keep_warm::is_keep_warm(&message.body) {
@@ -267,7 +214,7 @@ pub async fn run(
 pub async fn published(
     ctx: &Ctx,
     stage: StageName,
-    message: &Received,
+    message: &Message,
     bodies: &[&str],
 ) -> Result<(), StageError> {
     match stage.stage().published {
@@ -286,7 +233,7 @@ pub async fn published(
 pub async fn given_up(
     ctx: &Ctx,
     stage: StageName,
-    message: &Received,
+    message: &Message,
     reason: &str,
 ) -> Result<(), StageError> {
     if !ctx.ledger.is_kept() {
@@ -304,7 +251,12 @@ pub async fn given_up(
 
 /// The broadcast that a message asks for. What its event does not say comes from the message itself, which is the same
 /// when it is received again.
-fn broadcast(draft: Draft, received: &Received) -> Result<Broadcast, StageError> {
-    let id = BroadcastId::try_from(received.id.clone())?;
-    Ok(Broadcast::new(draft.complete(&id, received.sent)?))
+fn broadcast(draft: Draft, message: &Message) -> Result<Broadcast, StageError> {
+    complete(draft, &message.id, message.sent)
+}
+
+/// The broadcast of a message with this id, sent at this time.
+fn complete(draft: Draft, id: &str, sent: OffsetDateTime) -> Result<Broadcast, StageError> {
+    let id = BroadcastId::try_from(id.to_owned())?;
+    Ok(Broadcast::new(draft.complete(&id, sent)?))
 }

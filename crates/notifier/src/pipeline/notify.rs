@@ -6,11 +6,12 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
-use super::{Ctx, Received, StageError, broadcast, discovery, endpoint, untrusted};
+use super::{Ctx, StageError, broadcast, discovery, endpoint, untrusted};
 use crate::base::text::chain;
 use crate::deliver::{DeliveryJob, Next, Round, Unfinished};
 use crate::ledger::{self, LedgerError};
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
+use crate::queue;
 
 /// An address that ECS named longer ago may be another task's by now.
 const ADDRESS_FRESH: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ const ADDRESS_FRESH: Duration = Duration::from_secs(60);
 /// Makes the delivery that a message asks for, unless the ledger says that it was made.
 pub(super) async fn notify(
     ctx: &Ctx,
-    received: &Received,
+    received: &queue::Message,
     deadline: Option<Instant>,
 ) -> Result<(), StageError> {
     let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
@@ -106,7 +107,7 @@ pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery)
 }
 
 /// Records that a delivery was given up.
-pub(super) async fn given_up(ctx: &Ctx, received: &Received, reason: &str) -> Result<(), StageError> {
+pub(super) async fn given_up(ctx: &Ctx, received: &queue::Message, reason: &str) -> Result<(), StageError> {
     let Job { endpoint, broadcast, .. } = read(ctx, received, true).await?;
     Ok(ctx.ledger.give_up(&broadcast.id, Delivery::from(&endpoint), reason).await?)
 }
@@ -132,7 +133,7 @@ enum LookedUp {
 ///
 /// Of a sender that is not believed, the endpoint is what ECS says. When ECS cannot be asked, the message waits, unless
 /// this is its `last` chance.
-async fn read(ctx: &Ctx, received: &Received, last: bool) -> Result<Job, StageError> {
+async fn read(ctx: &Ctx, received: &queue::Message, last: bool) -> Result<Job, StageError> {
     let mut message = TaskMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
     let mut endpoint = endpoint::endpoint(message).map_err(StageError::Endpoint)?;
@@ -163,7 +164,7 @@ async fn read(ctx: &Ctx, received: &Received, last: bool) -> Result<Job, StageEr
 /// Records a broadcast that is one message's alone.
 async fn own(
     ctx: &Ctx,
-    received: &Received,
+    received: &queue::Message,
     endpoint: &Endpoint,
     broadcast: Broadcast,
 ) -> Result<Broadcast, StageError> {

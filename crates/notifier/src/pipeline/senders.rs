@@ -3,7 +3,7 @@
 //! SQS stamps every message with the unique id of the principal that sent it. Nobody can choose it, and there is no key
 //! to keep or to rotate.
 
-use super::Received;
+use crate::queue::Message;
 use crate::queue::limits::{BATCH_BYTES_MAX, SENDERS_BYTES_MAX};
 
 /// The principals whose messages are believed on the services and tasks queues, by unique id.
@@ -32,7 +32,7 @@ impl Senders {
     /// Whether a message is believed: everybody who has sent it must be. A dead letter that was sent back names those
     /// before its last sender, so what a stranger wrote stays a stranger's, whoever brings it back.
     #[must_use]
-    pub fn believe(&self, message: &Received) -> bool {
+    pub fn believe(&self, message: &Message) -> bool {
         let earlier = message.senders_before.as_deref().map(|all| all.split(','));
         // A dead letter whose body left no room for them does not say who sent it before.
         let may_have_lost_them = message.body.len() + SENDERS_BYTES_MAX > BATCH_BYTES_MAX;
@@ -62,10 +62,10 @@ mod tests {
 
     fn believed(ids: &[&str], sender: Option<&str>, before: Option<&str>) -> bool {
         let (queued, text) = (OffsetDateTime::UNIX_EPOCH, |text: &str| text.to_owned());
-        let message = Received {
+        let message = Message {
             sender: sender.map(text),
             senders_before: before.map(text),
-            ..Received::new(String::new(), String::new(), queued)
+            ..Message::new(String::new(), String::new(), queued)
         };
         Senders::new(ids.iter().copied()).believe(&message)
     }
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn a_message_without_room_to_say_who_sent_it_before_is_not_believed() {
-        let message = |bytes, before: Option<&str>| Received {
+        let message = |bytes, before: Option<&str>| Message {
             sender: Some("AROAONE".to_owned()),
             senders_before: before.map(str::to_owned),
-            ..Received::new("m".to_owned(), "x".repeat(bytes), OffsetDateTime::UNIX_EPOCH)
+            ..Message::new("m".to_owned(), "x".repeat(bytes), OffsetDateTime::UNIX_EPOCH)
         };
         let senders = Senders::new(["AROAONE"]);
         assert!(senders.believe(&message(BATCH_BYTES_MAX - SENDERS_BYTES_MAX, None)));

@@ -4,7 +4,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Ctx, Received, StageError, discovery, notify};
+use super::{Ctx, StageError, discovery, notify};
+use crate::queue::Message;
 
 /// One of the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,11 +46,11 @@ impl QueueName {
 
 /// What a stage does with a message: the bodies for the next queue.
 type Run =
-    for<'a> fn(&'a Ctx, &'a Received, Option<Instant>) -> BoxFuture<'a, Result<Vec<String>, StageError>>;
+    for<'a> fn(&'a Ctx, &'a Message, Option<Instant>) -> BoxFuture<'a, Result<Vec<String>, StageError>>;
 /// What a stage records when some of these bodies are on the next queue.
-type Published = for<'a> fn(&'a Ctx, &'a Received, &'a [&'a str]) -> BoxFuture<'a, Result<(), StageError>>;
+type Published = for<'a> fn(&'a Ctx, &'a Message, &'a [&'a str]) -> BoxFuture<'a, Result<(), StageError>>;
 /// What a stage records when a message is given up for this reason.
-type GivenUp = for<'a> fn(&'a Ctx, &'a Received, &'a str) -> BoxFuture<'a, Result<(), StageError>>;
+type GivenUp = for<'a> fn(&'a Ctx, &'a Message, &'a str) -> BoxFuture<'a, Result<(), StageError>>;
 
 /// One stage of the pipeline.
 #[derive(Debug)]

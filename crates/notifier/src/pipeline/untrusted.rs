@@ -7,15 +7,16 @@
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
 
-use super::{Ctx, Received, StageError, broadcast};
+use super::{Ctx, StageError, broadcast, complete};
 use crate::fleet::{Locate as _, Recheck, RecheckError, cluster_of};
 use crate::model::{Endpoint, Member};
+use crate::queue::Message;
 
 /// The longest ARN of a task that is asked for; the longest of ECS has 340 characters.
 const ARN_BYTES_MAX: usize = 512;
 
 /// Says in the log that a message is not believed: each doubling of their number, not each message.
-pub(super) fn tell(ctx: &Ctx, received: &Received) {
+pub(super) fn tell(ctx: &Ctx, received: &Message) {
     let messages = ctx.count_untrusted();
     let id = received.message_id.as_str();
     let sender = received.sender.as_deref().unwrap_or("unknown");
@@ -33,7 +34,7 @@ pub(super) fn tell(ctx: &Ctx, received: &Received) {
 }
 
 /// The broadcasts that a message claims to belong to, the likeliest first.
-pub(super) fn claims(carried: Option<&Broadcast>, received: &Received) -> Result<Vec<Broadcast>, StageError> {
+pub(super) fn claims(carried: Option<&Broadcast>, received: &Message) -> Result<Vec<Broadcast>, StageError> {
     let mut claims: Vec<_> = carried.cloned().into_iter().collect();
     if received.id != received.message_id || received.sent != received.queued {
         claims.push(broadcast(draft(carried), received)?);
@@ -42,8 +43,8 @@ pub(super) fn claims(carried: Option<&Broadcast>, received: &Received) -> Result
 }
 
 /// The broadcast that a message is by itself: its event keeps what it says, and gets the id of the message.
-pub(super) fn own(carried: Option<&Broadcast>, received: &Received) -> Result<Broadcast, StageError> {
-    broadcast(draft(carried), &received.itself())
+pub(super) fn own(carried: Option<&Broadcast>, received: &Message) -> Result<Broadcast, StageError> {
+    complete(draft(carried), &received.message_id, received.queued)
 }
 
 fn draft(carried: Option<&Broadcast>) -> Draft {
@@ -199,9 +200,9 @@ mod tests {
         }
     }
 
-    fn received() -> Received {
+    fn received() -> Message {
         let sent = OffsetDateTime::UNIX_EPOCH;
-        Received::new("m-2".to_owned(), String::new(), sent + time::Duration::hours(1))
+        Message::new("m-2".to_owned(), String::new(), sent + time::Duration::hours(1))
     }
 
     fn carried() -> Broadcast {
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_message_of_its_own_has_the_id_that_sqs_gave_it_whatever_it_says() {
-        let received = Received { id: "m-1".to_owned(), sent: OffsetDateTime::UNIX_EPOCH, ..received() };
+        let received = Message { id: "m-1".to_owned(), sent: OffsetDateTime::UNIX_EPOCH, ..received() };
         let own = own(Some(&carried()), &received).unwrap();
         assert_eq!((own.id.as_str(), own.event.id().as_str(), own.event.kind()), ("m-2", "m-2", "a.b"));
         let claims: Vec<_> = claims(Some(&carried()), &received).unwrap();

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::{Failure, Handler, Received, StageName, Verdict};
+use super::{Failure, Handler, StageName, Verdict};
 use crate::base::Rng;
 use crate::base::text::chain;
 use crate::queue::{DeadLetterError, DeadLetterReason, Message, Queue};
@@ -68,10 +68,8 @@ impl<H: Handler> Work<H> {
     /// The message is not done: [`after`](Self::after) says what becomes of it.
     pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
         let limit = deadline.saturating_duration_since(Instant::now());
-        let received = Received::from(message);
         // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
-        let handled =
-            AssertUnwindSafe(async { self.handler.handle(received, deadline).await }).catch_unwind();
+        let handled = AssertUnwindSafe(async { self.handler.handle(message, deadline).await }).catch_unwind();
         let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
             Ok(Ok(bodies)) => bodies?,
             Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
@@ -96,7 +94,7 @@ impl<H: Handler> Work<H> {
                 published.retain(|_| !places.next().is_some_and(is_refused));
                 refused.get_or_insert(error);
             }
-            self.handler.published(Received::from(message), &published).await;
+            self.handler.published(message, &published).await;
         }
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -122,7 +120,7 @@ impl<H: Handler> Work<H> {
             );
             return End::Back(wait);
         }
-        self.handler.given_up(Received::from(message), failure).await;
+        self.handler.given_up(message, failure).await;
         End::Bury(Box::new(Burial { letter, wait, id: id.to_owned(), receives }))
     }
 }

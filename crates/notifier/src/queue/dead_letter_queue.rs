@@ -1,21 +1,20 @@
 //! A queue's dead letters, for whoever sorts them: each stays where it is until it is sent back or deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::Message as Raw;
 use tokio::task::AbortHandle;
 
 use super::attributes::{Attributes, MESSAGE_ID, SENDERS, SENT};
 use super::batch::{self, Call, EntryError};
 use super::dead_letter::{self, DeadLetterReason};
 use super::inbox::receive;
-use super::lease::{self, Change, ChangeVisibility, Leases};
 use super::limits::{ATTRIBUTE_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TRIES_MAX, VISIBILITY_MAX};
-use super::message::{self, Message};
+use super::message::Message;
 use super::publish::Outgoing;
 use super::settle::{Delete, HandBack};
+use super::visibility::{self, Change, ChangeVisibility, InWork};
 use super::{Queue, QueueError, Trace};
 use crate::base::text::chain;
 
@@ -30,7 +29,7 @@ pub(crate) struct DeadLetterQueue {
     source: Queue,
     dead: Queue,
     visibility: Duration,
-    leases: Arc<Leases>,
+    in_work: Arc<InWork>,
     keeper: AbortHandle,
 }
 
@@ -52,19 +51,20 @@ impl DeadLetterQueue {
         let Some(dead) = dead_letter::policy(&source).await?.dead_letters else { return Ok(None) };
         let dead = dead.into_queue();
         let visibility = dead_letter::policy(&dead).await?.visibility.clamp(VISIBILITY_MIN, VISIBILITY_MAX);
-        let leases = Arc::new(Leases::default());
-        let keeper = tokio::spawn(lease::keep(Arc::clone(&leases), dead.clone(), visibility)).abort_handle();
-        Ok(Some(Self { source, dead, visibility, leases, keeper }))
+        let in_work = Arc::new(InWork::default());
+        let keeper =
+            tokio::spawn(visibility::extend(Arc::clone(&in_work), dead.clone(), visibility)).abort_handle();
+        Ok(Some(Self { source, dead, visibility, in_work, keeper }))
     }
 
     /// Some letters that nobody holds, ten at most; none when there are no more, as far as SQS sees at this moment.
     pub(crate) async fn receive(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let names = vec!["All".to_owned()];
-        let all = receive(&self.dead, &self.leases, BATCH_ENTRIES_MAX, self.visibility, WAIT_SECONDS, names)
+        let all = receive(&self.dead, &self.in_work, BATCH_ENTRIES_MAX, self.visibility, WAIT_SECONDS, names)
             .await?;
-        let letter = |(raw, lease): (Raw, _)| {
-            let note = note(&raw);
-            DeadLetter { message: message::read(raw, lease), note }
+        let letter = |(message, text): (Message, HashMap<_, _>)| {
+            let note = note(&message.body, text);
+            DeadLetter { message, note }
         };
         Ok(all.into_iter().map(letter).collect())
     }
@@ -94,16 +94,17 @@ impl DeadLetterQueue {
 
     /// Deletes letters.
     pub(crate) async fn delete(&self, letters: &[DeadLetter]) -> Stayed {
-        let receipts: Vec<_> = letters.iter().map(|letter| letter.message.lease.receipt()).collect();
+        let receipts: Vec<_> = letters.iter().map(|letter| letter.message.receipt.shared()).collect();
         self.settle(&Delete(self.dead.clone()), &receipts).await
     }
 
     /// Makes letters visible again at once. One that cannot be reached comes back by itself.
     pub(crate) async fn hand_back(&self, letters: Vec<DeadLetter>) -> Stayed {
-        let change = |letter: &DeadLetter| Change { receipt: letter.message.lease.receipt(), seconds: 0 };
+        let change = |letter: &DeadLetter| Change { handle: letter.message.receipt.shared(), seconds: 0 };
         let changes: Vec<_> = letters.iter().map(change).collect();
         drop(letters); // Not extended from here on.
-        let call = HandBack { change: ChangeVisibility(self.dead.clone()), leases: Arc::clone(&self.leases) };
+        let call =
+            HandBack { change: ChangeVisibility(self.dead.clone()), in_work: Arc::clone(&self.in_work) };
         self.settle(&call, &changes).await
     }
 
@@ -136,14 +137,13 @@ fn attributes(message: &Message) -> Attributes {
 }
 
 /// Why a letter is here: what its attributes say, and its body where they say nothing.
-fn note(raw: &Raw) -> DeadLetterReason {
-    let text = |name| raw.message_attributes.as_ref()?.get(name)?.string_value.clone();
-    let known = |name| text(name).unwrap_or_default();
-    let body = raw.body.as_deref().unwrap_or_default();
-    let about = DeadLetterReason::about(body, &known("stage"), &known("code"), known("reason"));
+fn note(body: &str, mut text: HashMap<String, String>) -> DeadLetterReason {
+    let mut known = |name| text.remove(name);
+    let [stage, code, reason] = ["stage", "code", "reason"].map(|name| known(name).unwrap_or_default());
+    let about = DeadLetterReason::about(body, &stage, &code, reason);
     DeadLetterReason {
-        broadcast: text("broadcast").or(about.broadcast),
-        task: text("task").or(about.task),
+        broadcast: known("broadcast").or(about.broadcast),
+        task: known("task").or(about.task),
         ..about
     }
 }

@@ -1,19 +1,20 @@
 //! Messages in, and what becomes of each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{Message as Raw, MessageSystemAttributeName as System};
+use aws_sdk_sqs::types::MessageSystemAttributeName as System;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::attributes::{MESSAGE_ID, SENDERS, SENT};
 use super::dead_letter::{self, DeadLetterError, DeadLetterReason, Policy};
-use super::lease::{self, Change, ChangeVisibility, Lease, Leases};
 use super::limits::{BATCH_ENTRIES_MAX, CALL_TIME_MAX, RECEIVE_WAIT_SECONDS, VISIBILITY_MAX, VISIBILITY_MIN};
-use super::message::{self, Message};
+use super::message::Message;
 use super::settle::{Collector, Delete, HandBack};
+use super::visibility::{self, Change, ChangeVisibility, InWork};
 use super::{Queue, QueueError, in_time, trace};
 
 /// One queue as its worker sees it.
@@ -24,7 +25,7 @@ use super::{Queue, QueueError, in_time, trace};
 pub struct Inbox {
     queue: Queue,
     policy: Policy,
-    leases: Arc<Leases>,
+    in_work: Arc<InWork>,
     deletes: Collector<Arc<str>>,
     returns: Collector<Change>,
     keeper: AbortHandle,
@@ -36,16 +37,16 @@ impl Inbox {
     pub async fn open(queue: Queue) -> Result<Self, QueueError> {
         let mut policy = dead_letter::policy(&queue).await?;
         policy.visibility = policy.visibility.clamp(VISIBILITY_MIN, VISIBILITY_MAX);
-        let leases = Arc::new(Leases::default());
-        let keeper = tokio::spawn(lease::keep(Arc::clone(&leases), queue.clone(), policy.visibility));
+        let in_work = Arc::new(InWork::default());
+        let keeper = tokio::spawn(visibility::extend(Arc::clone(&in_work), queue.clone(), policy.visibility));
         let change = ChangeVisibility(queue.clone());
         Ok(Self {
             deletes: Collector::start(Delete(queue.clone())),
-            returns: Collector::start(HandBack { change, leases: Arc::clone(&leases) }),
+            returns: Collector::start(HandBack { change, in_work: Arc::clone(&in_work) }),
             keeper: keeper.abort_handle(),
             queue,
             policy,
-            leases,
+            in_work,
         })
     }
 
@@ -63,20 +64,20 @@ impl Inbox {
         let names = [trace::PARENT, trace::STATE, MESSAGE_ID, SENT, SENDERS].map(str::to_owned).into();
         // Said with every call, so that a queue whose timeout is changed meanwhile does not outrun the extensions.
         let visibility = self.policy.visibility;
-        let all = receive(&self.queue, &self.leases, most, visibility, RECEIVE_WAIT_SECONDS, names).await?;
-        Ok(all.into_iter().map(|(raw, lease)| message::read(raw, lease)).collect())
+        let all = receive(&self.queue, &self.in_work, most, visibility, RECEIVE_WAIT_SECONDS, names).await?;
+        Ok(all.into_iter().map(|(message, _)| message).collect())
     }
 
     /// Deletes a message whose work is done. The call is made in the background, together with others;
     /// [`close`](Self::close) waits for it.
     pub async fn done(&self, message: Message) {
-        self.deletes.add(message.lease.receipt(), Some(message.lease)).await;
+        self.deletes.add(message.receipt.shared(), Some(message.receipt)).await;
     }
 
     /// Gives a message back to the queue: it is visible again after `delay`, which is cut to whole seconds and 12 hours.
     /// The call is made in the background, together with others; [`close`](Self::close) waits for it.
     pub async fn hand_back(&self, message: Message, delay: Duration) {
-        let change = Change { receipt: message.lease.receipt(), seconds: seconds(delay.min(VISIBILITY_MAX)) };
+        let change = Change { handle: message.receipt.shared(), seconds: seconds(delay.min(VISIBILITY_MAX)) };
         drop(message); // Not extended from here on.
         self.returns.add(change, None).await;
     }
@@ -131,15 +132,15 @@ impl Drop for Inbox {
     }
 }
 
-/// Takes messages off a queue and hides them: at most `most` and ten, with the message attributes of these names.
+/// Takes messages off a queue and hides them: at most `most` and ten, each with its text attributes of these names.
 pub(super) async fn receive(
     queue: &Queue,
-    leases: &Arc<Leases>,
+    in_work: &Arc<InWork>,
     most: usize,
     visibility: Duration,
     wait_seconds: i32,
     names: Vec<String>,
-) -> Result<Vec<(Raw, Lease)>, QueueError> {
+) -> Result<Vec<(Message, HashMap<String, String>)>, QueueError> {
     let system =
         [System::ApproximateReceiveCount, System::SentTimestamp, System::SenderId, System::AwsTraceHeader];
     let call = queue
@@ -154,15 +155,21 @@ pub(super) async fn receive(
     let limit = CALL_TIME_MAX + Duration::from_secs(wait_seconds.unsigned_abs().into());
     let answer = in_time(queue.url(), "ReceiveMessage", limit, call.send()).await?;
     let now = Instant::now();
-    let messages = answer.messages.unwrap_or_default().into_iter().filter_map(|mut raw| {
-        let Some(receipt) = raw.receipt_handle.take() else {
+    let messages = answer.messages.unwrap_or_default().into_iter().filter_map(|raw| {
+        let Some(handle) = raw.receipt_handle.as_deref() else {
             warn!(
                 queue = queue.name(),
                 "SQS delivered a message without a receipt handle, which cannot be settled"
             );
             return None;
         };
-        Some((raw, leases.take(receipt, now)))
+        let receipt = in_work.add(handle, now);
+        let system = raw.attributes.unwrap_or_default().into_iter();
+        let system = system.map(|(name, value)| (name.as_str().to_owned(), value)).collect();
+        let text = raw.message_attributes.unwrap_or_default().into_iter();
+        let text = text.filter_map(|(name, value)| Some((name, value.string_value?))).collect();
+        let (id, body) = (raw.message_id.unwrap_or_default(), raw.body.unwrap_or_default());
+        Some((Message { receipt, ..Message::parse(id, body, &system, &text) }, text))
     });
     Ok(messages.collect())
 }

@@ -1,42 +1,85 @@
-//! One received message.
+//! One message of a queue, read from an SQS answer or from a Lambda event.
 
-use aws_sdk_sqs::types::{Message as Raw, MessageSystemAttributeName as System};
+use std::collections::HashMap;
+
 use time::OffsetDateTime;
 
 use super::attributes::{MESSAGE_ID, SENDERS, SENT};
-use super::lease::Lease;
 use super::trace::Trace;
+use super::visibility::Receipt;
 
-/// A message in work. It is kept invisible to others as long as it exists; when it is dropped without having been
-/// settled, it comes back when its visibility ends.
+/// One message, as SQS or Lambda delivered it, or as it travels in memory.
+///
+/// What SQS says of it is true. What the message says of its own past (`id`, `sent`, `senders_before`) is only as true as
+/// its sender.
 #[derive(Debug)]
 pub struct Message {
-    /// The SQS message id. Receiving the message again gives the same id.
+    /// The SQS message id, the same each time the message is received.
     pub message_id: String,
-    /// The id that it had first, as a dead letter that was sent back says of itself: SQS gives it a new one. Else the SQS
-    /// message id.
+    /// The first message id of a dead letter that was redriven, by its own account; else the SQS message id.
     pub id: String,
     /// The body.
     pub body: String,
-    /// When it was first sent, as a dead letter that was sent back says of itself; 1970 if SQS does not say.
+    /// When a dead letter that was redriven was first sent, by its own account; else the same as `queued`.
     pub sent: OffsetDateTime,
-    /// When it was put on this queue, as SQS says.
+    /// When it was put on this queue; 1970 if SQS does not say.
     pub queued: OffsetDateTime,
     /// How often it has been received, this time included.
     pub receives: u32,
-    /// Who put it on this queue: the unique id of an AWS principal, if SQS says.
+    /// Unique id of the AWS principal that put it on this queue, if SQS says.
     pub sender: Option<String>,
-    /// Who sent it before, with commas between them, as a dead letter says of itself.
+    /// Its earlier senders, separated by commas, if it is a dead letter that was redriven.
     pub senders_before: Option<String>,
     /// The trace that it belongs to.
     pub trace: Trace,
-    pub(super) lease: Lease,
+    /// Its receipt handle; empty for a message that came from no queue.
+    pub receipt: Receipt,
 }
 
 impl Message {
+    /// A message with this id and body, queued at this time by an unknown sender, received for the first time.
+    #[must_use]
+    pub fn new(message_id: String, body: String, queued: OffsetDateTime) -> Self {
+        Self {
+            id: message_id.clone(),
+            message_id,
+            body,
+            sent: queued,
+            queued,
+            receives: 1,
+            sender: None,
+            senders_before: None,
+            trace: Trace::default(),
+            receipt: Receipt::default(),
+        }
+    }
+
+    /// Reads what SQS says of a message: its `system` attributes (such as `SentTimestamp`) and its own `text` attributes.
+    /// A value that is missing or cannot be read gets a default. Pure.
+    #[must_use]
+    pub fn parse(
+        message_id: String,
+        body: String,
+        system: &HashMap<String, String>,
+        text: &HashMap<String, String>,
+    ) -> Self {
+        let own = |name| text.get(name).filter(|value| !value.is_empty());
+        let queued = system.get("SentTimestamp").and_then(|text| moment(text));
+        let message = Self::new(message_id, body, queued.unwrap_or(OffsetDateTime::UNIX_EPOCH));
+        Self {
+            id: own(MESSAGE_ID).unwrap_or(&message.message_id).clone(),
+            sent: own(SENT).and_then(|text| moment(text)).unwrap_or(message.queued),
+            receives: system.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
+            sender: system.get("SenderId").cloned(),
+            senders_before: own(SENDERS).cloned(),
+            trace: Trace::parse(system, text),
+            ..message
+        }
+    }
+
     /// Everybody who has sent it so far, for its next copy: each once, in their order.
     pub(super) fn senders(&self) -> String {
-        // A message that does not say who sent it was sent by somebody whom nobody believes.
+        // A message without a sender was sent by somebody who is not trusted.
         let sender = self.sender.as_deref().filter(|sender| !sender.is_empty()).unwrap_or("unknown");
         match self.senders_before.as_deref() {
             None => sender.to_owned(),
@@ -46,33 +89,61 @@ impl Message {
     }
 }
 
-/// What SQS says of a message, read leniently. Pure but for the lease that it is given.
-pub(super) fn read(raw: Raw, lease: Lease) -> Message {
-    let trace = Trace::of(&raw);
-    let kept = |name| {
-        let value = raw.message_attributes.as_ref()?.get(name)?.string_value.clone()?;
-        (!value.is_empty()).then_some(value)
-    };
-    let system = |name| raw.attributes.as_ref()?.get(&name).cloned();
-    let queued = system(System::SentTimestamp).and_then(|text| moment(&text));
-    let queued = queued.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let message_id = raw.message_id.unwrap_or_default();
-    Message {
-        id: kept(MESSAGE_ID).unwrap_or_else(|| message_id.clone()),
-        message_id,
-        sent: kept(SENT).and_then(|text| moment(&text)).unwrap_or(queued),
-        queued,
-        sender: system(System::SenderId),
-        senders_before: kept(SENDERS),
-        receives: system(System::ApproximateReceiveCount).and_then(|n| n.parse().ok()).unwrap_or(1),
-        trace,
-        body: raw.body.unwrap_or_default(),
-        lease,
-    }
-}
-
 /// A moment as SQS writes it: milliseconds since 1970.
 fn moment(text: &str) -> Option<OffsetDateTime> {
     let milliseconds: i128 = text.parse().ok()?;
     OffsetDateTime::from_unix_timestamp_nanos(milliseconds.checked_mul(1_000_000)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn parse(system: &[(&str, &str)], text: &[(&str, &str)]) -> Message {
+        Message::parse("m-2".to_owned(), "{}".to_owned(), &map(system), &map(text))
+    }
+
+    #[test]
+    fn a_message_is_what_its_system_attributes_say() {
+        let system = [
+            ("ApproximateReceiveCount", "3"),
+            ("SentTimestamp", "1545082649183"),
+            ("SenderId", "AROAONE:f"),
+            ("AWSTraceHeader", "Root=1-5"),
+        ];
+        let message = parse(&system, &[]);
+        assert_eq!((message.message_id.as_str(), message.id.as_str(), message.receives), ("m-2", "m-2", 3));
+        assert_eq!(message.queued.unix_timestamp_nanos(), 1_545_082_649_183_000_000);
+        assert_eq!((message.sent, message.sender.as_deref()), (message.queued, Some("AROAONE:f")));
+        assert_eq!(message.trace.xray.as_deref(), Some("Root=1-5"));
+        assert_eq!((message.senders_before, message.receipt.handle()), (None, ""));
+    }
+
+    #[test]
+    fn a_redriven_message_keeps_its_first_id_and_time_and_names_its_earlier_senders() {
+        let system = [("SentTimestamp", "2000"), ("SenderId", "AROATWO")];
+        let message = parse(&system, &[("message_id", "m-1"), ("sent", "1000"), ("senders", "AROAONE")]);
+        assert_eq!((message.message_id.as_str(), message.id.as_str()), ("m-2", "m-1"));
+        assert_eq!((message.sent.unix_timestamp(), message.queued.unix_timestamp()), (1, 2));
+        assert_eq!(message.senders(), "AROAONE,AROATWO");
+    }
+
+    #[test]
+    fn what_cannot_be_read_gets_a_default() {
+        let far = "9".repeat(38);
+        for time in ["", "soon", far.as_str()] {
+            let system = [("SentTimestamp", time), ("ApproximateReceiveCount", "-1")];
+            let message = parse(&system, &[("message_id", ""), ("sent", time), ("senders", "")]);
+            assert_eq!((message.id.as_str(), message.receives), ("m-2", 1));
+            assert_eq!(
+                (message.sent, message.queued),
+                (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH)
+            );
+            assert_eq!(message.senders(), "unknown");
+        }
+    }
 }

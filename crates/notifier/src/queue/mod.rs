@@ -10,7 +10,7 @@
 //! | `publish` | bodies out |
 //! | `message`, `inbox` | messages in, and what becomes of each |
 //! | `event_source_mapping` | messages that Lambda's event source mapping received for us |
-//! | `lease`, `settle` | kept invisible while worked on; deleted and handed back ten at a time |
+//! | `visibility`, `settle` | visibility timeouts extended while worked on; deletes and returns, ten at a time |
 //! | `dead_letter`, `dead_letter_queue` | poison, with its reason; and for whoever sorts it |
 //! | `attributes`, `trace` | what travels beside a body |
 //!
@@ -23,13 +23,13 @@ mod dead_letter_queue;
 mod error;
 mod event_source_mapping;
 mod inbox;
-mod lease;
 pub mod limits;
 mod message;
 mod pack;
 mod publish;
 mod settle;
 mod trace;
+mod visibility;
 
 use std::fmt;
 use std::future::Future;
@@ -46,11 +46,12 @@ pub use batch::EntryError;
 pub use dead_letter::{DeadLetterError, DeadLetterReason};
 pub(crate) use dead_letter_queue::{DeadLetter, DeadLetterQueue};
 pub use error::QueueError;
-pub use event_source_mapping::{EventSourceMapping, Record};
+pub use event_source_mapping::EventSourceMapping;
 pub use inbox::Inbox;
 pub use message::Message;
 pub use publish::{NotAccepted, PublishError};
 pub use trace::Trace;
+pub use visibility::Receipt;
 
 use crate::base::Rng;
 use crate::base::text::quoted;

@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::batch::{self, Answer, Call, EntryError};
-use super::lease::{Change, ChangeVisibility, Lease, Leases};
 use super::limits::{BATCH_ENTRIES_MAX, BATCHES_AT_ONCE, LINGER, SETTLED_WAITING_MAX, TRIES_MAX};
+use super::visibility::{Change, ChangeVisibility, InWork, Receipt};
 use super::{Queue, QueueError};
 
 /// A message to settle. While its lease is there it is kept invisible, however long SQS cannot be reached.
-type Item<E> = (E, Option<Lease>);
+type Item<E> = (E, Option<Receipt>);
 
 /// Settles messages by one batch operation, in the background.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<E: Send + Sync + 'static> Collector<E> {
 
     /// Takes a message over; waits while too many are waiting already. After [`close`](Self::close) it is let go, and
     /// comes back when its visibility ends.
-    pub(super) async fn add(&self, entry: E, lease: Option<Lease>) {
+    pub(super) async fn add(&self, entry: E, lease: Option<Receipt>) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(sender) = sender {
             // It fails only when the task is gone, and then the message comes back by itself.
@@ -146,7 +146,7 @@ impl Call for Delete {
 /// Makes messages visible again, now or a little later.
 pub(super) struct HandBack {
     pub(super) change: ChangeVisibility,
-    pub(super) leases: Arc<Leases>,
+    pub(super) in_work: Arc<InWork>,
 }
 
 impl Settle for HandBack {
@@ -166,7 +166,7 @@ impl Call for HandBack {
 
     async fn call(&self, batch: Vec<(String, &Change)>) -> Result<Answer, QueueError> {
         // An extension that is still under way would hide the message again.
-        drop(self.leases.round.lock().await);
+        drop(self.in_work.round.lock().await);
         self.change.call(batch).await
     }
 }

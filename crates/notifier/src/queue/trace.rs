@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_sqs::types::{
-    Message, MessageAttributeValue, MessageSystemAttributeName as System, MessageSystemAttributeNameForSends,
-    MessageSystemAttributeValue,
-};
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 
 use super::attributes::Attributes;
 
@@ -30,18 +27,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    pub(super) fn of(message: &Message) -> Self {
-        let short = |text: &String, max| (text.len() <= max).then(|| text.clone());
-        let text = |name| {
-            let attributes: Option<&HashMap<String, MessageAttributeValue>> =
-                message.message_attributes.as_ref();
-            short(attributes?.get(name)?.string_value.as_ref()?, VALUE_BYTES_MAX)
-        };
-        let xray = message.attributes.as_ref().and_then(|all| all.get(&System::AwsTraceHeader));
+    /// The trace that a message's system attributes and its own text attributes name. Pure.
+    pub(super) fn parse(system: &HashMap<String, String>, text: &HashMap<String, String>) -> Self {
+        let short = |value: Option<&String>, max| value.filter(|value| value.len() <= max).cloned();
         Self {
-            parent: text(PARENT),
-            state: text(STATE),
-            xray: xray.and_then(|header| short(header, XRAY_BYTES_MAX)),
+            parent: short(text.get(PARENT), VALUE_BYTES_MAX),
+            state: short(text.get(STATE), VALUE_BYTES_MAX),
+            xray: short(system.get("AWSTraceHeader"), XRAY_BYTES_MAX),
         }
     }
 

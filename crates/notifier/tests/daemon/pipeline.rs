@@ -239,7 +239,7 @@ async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
 async fn health_is_answered_over_http() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[]).await;
-    let running = start(&queue, crate::With::default(), |_| async { Ok(Vec::new()) });
+    let running = start(&queue, crate::With::default(), |_, _| Box::pin(async { Ok(Vec::new()) }));
     running.is_ready(true).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -5,7 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use notifier::deliver::Auth;
-use notifier::pipeline::{self, Received, StageName};
+use notifier::pipeline::{self, StageName};
+use notifier::queue::Message;
 use serde_json::{Value, json};
 use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
@@ -34,7 +35,7 @@ async fn cut<F: Future>(future: F, n: usize) -> Option<F::Output> {
 }
 
 /// A message off a queue, as a stage receives it, and its receipt.
-pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Received, String)> {
+pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Message, String)> {
     let asked = json!({ "QueueUrl": run.url(queue), "VisibilityTimeout": 1, "AttributeNames": ["All"] });
     let answer = run.sim.sqs("ReceiveMessage", asked).await.unwrap();
     let message = answer["Messages"].get(0)?;
@@ -43,7 +44,7 @@ pub(crate) async fn receive(run: &Run, queue: &str) -> Option<(Received, String)
     let sent = OffsetDateTime::from_unix_timestamp_nanos(sent * 1_000_000).unwrap();
     let (id, body) = (text(&message["MessageId"]), text(&message["Body"]));
     let sender = Some(STAGE.to_owned());
-    let received = Received { sender, ..Received::new(id, body, sent) };
+    let received = Message { sender, ..Message::new(id, body, sent) };
     Some((received, text(&message["ReceiptHandle"])))
 }
 

@@ -1,4 +1,4 @@
-//! The messages in work, kept invisible to others.
+//! The visibility timeouts of messages in work, extended until their work ends.
 //!
 //! One task for a whole queue extends them in batches, so that a slow message costs a tenth of a call now and then.
 
@@ -17,67 +17,89 @@ use super::{Queue, QueueError};
 /// Tries of one extension in one round; what fails is due again in the next.
 const EXTEND_TRIES: u32 = 3;
 
-/// All messages of one queue that are in work here.
+/// The receipt handle of one receive of a message.
+///
+/// The visibility timeout of a message that an [`Inbox`](super::Inbox) received is extended for as long as its receipt
+/// exists. A message whose receipt is dropped without a delete comes back when that timeout ends.
 #[derive(Debug, Default)]
-pub(super) struct Leases {
-    held: Mutex<Held>,
-    /// Held while extensions are under way, so that a message that is handed back is not hidden again by one of them.
+pub struct Receipt {
+    handle: Arc<str>,
+    _extended: Option<Extended>,
+}
+
+impl Receipt {
+    /// A receipt handle of a message whose visibility timeout is not extended.
+    #[must_use]
+    pub fn new(handle: &str) -> Self {
+        Self { handle: handle.into(), _extended: None }
+    }
+
+    /// The receipt handle itself.
+    #[must_use]
+    pub fn handle(&self) -> &str {
+        &self.handle
+    }
+
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.handle)
+    }
+}
+
+/// One message whose visibility timeout is extended until this is dropped.
+#[derive(Debug)]
+struct Extended {
+    number: u64,
+    in_work: Arc<InWork>,
+}
+
+impl Drop for Extended {
+    fn drop(&mut self) {
+        self.in_work.messages().by_number.remove(&self.number);
+    }
+}
+
+/// The messages of one queue that are in work in this process.
+#[derive(Debug, Default)]
+pub(super) struct InWork {
+    messages: Mutex<Messages>,
+    /// Held while extensions are under way, so that none of them hides a message that was returned to the queue.
     pub(super) round: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct Messages {
     next: u64,
     by_number: HashMap<u64, Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    receipt: Arc<str>,
+    handle: Arc<str>,
     received: Instant,
     hidden: Instant,
 }
 
-/// One message in work; it is not extended any more once this is dropped.
-#[derive(Debug)]
-pub(super) struct Lease {
-    number: u64,
-    receipt: Arc<str>,
-    leases: Arc<Leases>,
-}
-
-impl Lease {
-    pub(super) fn receipt(&self) -> Arc<str> {
-        Arc::clone(&self.receipt)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.leases.held().by_number.remove(&self.number);
-    }
-}
-
-impl Leases {
-    pub(super) fn take(self: &Arc<Self>, receipt: String, now: Instant) -> Lease {
-        let receipt: Arc<str> = receipt.into();
-        let mut held = self.held();
-        let number = held.next;
-        held.next += 1;
-        let entry = Entry { receipt: Arc::clone(&receipt), received: now, hidden: now };
-        held.by_number.insert(number, entry);
-        Lease { number, receipt, leases: Arc::clone(self) }
+impl InWork {
+    /// Extends the visibility timeout of a message that was received at `now`, until the receipt is dropped.
+    pub(super) fn add(self: &Arc<Self>, handle: &str, now: Instant) -> Receipt {
+        let handle: Arc<str> = handle.into();
+        let mut messages = self.messages();
+        let number = messages.next;
+        messages.next += 1;
+        let entry = Entry { handle: Arc::clone(&handle), received: now, hidden: now };
+        messages.by_number.insert(number, entry);
+        Receipt { handle, _extended: Some(Extended { number, in_work: Arc::clone(self) }) }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn messages(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The messages that are due for an extension, and for how many seconds. Those that SQS lets nobody hide any longer
     /// are given up.
     fn due(&self, visibility: Duration, now: Instant) -> Vec<Due> {
         let mut due = Vec::new();
-        self.held().by_number.retain(|&number, entry| {
+        self.messages().by_number.retain(|&number, entry| {
             if now.duration_since(entry.hidden) < visibility.mul_f64(EXTEND_AFTER) {
                 return true;
             }
@@ -89,7 +111,7 @@ impl Leases {
                 );
                 return false;
             };
-            let change = Change { receipt: Arc::clone(&entry.receipt), seconds };
+            let change = Change { handle: Arc::clone(&entry.handle), seconds };
             due.push(Due { number, change });
             true
         });
@@ -104,16 +126,16 @@ impl Leases {
             self.due(visibility, now).into_iter().map(|due| (due.number, due.change)).unzip();
         let failed = batch::run(&ChangeVisibility(queue.clone()), &changes, EXTEND_TRIES, queue.rng()).await;
         let mut failures = failed.iter().map(|one| (one.index, &one.error)).collect::<HashMap<_, _>>();
-        let mut held = self.held();
+        let mut messages = self.messages();
         for (index, number) in numbers.into_iter().enumerate() {
-            let Some(entry) = held.by_number.get_mut(&number) else {
+            let Some(entry) = messages.by_number.get_mut(&number) else {
                 continue; // It was settled in the meantime, which makes an extension fail.
             };
             match failures.remove(&index) {
                 None => entry.hidden = now,
                 Some(error) if error.is_final() => {
                     warn!(queue = queue.name(), error = %error, "A message in work is ours no longer and may be delivered again");
-                    held.by_number.remove(&number);
+                    messages.by_number.remove(&number);
                 }
                 Some(error) => {
                     debug!(queue = queue.name(), error = %error, "A message in work was not extended; the next round tries again");
@@ -129,19 +151,19 @@ struct Due {
 }
 
 /// Extends messages in work for as long as it is polled.
-pub(super) async fn keep(leases: Arc<Leases>, queue: Queue, visibility: Duration) {
+pub(super) async fn extend(in_work: Arc<InWork>, queue: Queue, visibility: Duration) {
     loop {
         // Up to a fifth earlier, so that processes that started together do not call together.
         let spread = 1.0 - 0.2 * queue.rng().fraction();
         tokio::time::sleep(visibility.mul_f64(EXTEND_AFTER * spread)).await;
-        leases.extend(&queue, visibility).await;
+        in_work.extend(&queue, visibility).await;
     }
 }
 
 /// A new end of a message's invisibility, from now.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) receipt: Arc<str>,
+    pub(super) handle: Arc<str>,
     pub(super) seconds: i32,
 }
 
@@ -162,7 +184,7 @@ impl Call for ChangeVisibility {
         let entry = |(id, change): (String, &Change)| {
             RequestEntry::builder()
                 .id(id)
-                .receipt_handle(&*change.receipt)
+                .receipt_handle(&*change.handle)
                 .visibility_timeout(change.seconds)
                 .build()
         };
