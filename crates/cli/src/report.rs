@@ -234,7 +234,7 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
         return Failure::not_told("the broadcast has not ended, and nothing more is to be expected of it")
             .because_of(format!("nothing was recorded for {hours} h, which is longer than all tries of a delivery take"))
             .hint(format!(
-                "`ecs-task-notifier redrive --broadcast {broadcast}` sends its dead letters back to work, and \
+                "`ecs-task-notifier redrive --broadcast {broadcast}` sends its dead letters back to their queues, and \
                  `ecs-task-notifier send --failed-of {broadcast}` calls whoever was not told"
             ));
     }

@@ -94,9 +94,10 @@ pub(crate) async fn run(
         // It ends by being told to; there is nothing to learn from how.
         drop(answers.await);
     }
-    let Served { done, retried, buried, returned } = served.map_err(failure)?;
+    let Served { done, retried, dead_lettered, returned } = served.map_err(failure)?;
     progress.flush(FLUSH_MAX).await;
-    tracing::info!(done, retried, buried, returned, "Stopped");
+    // The field's name is part of the log's interface.
+    tracing::info!(done, retried, buried = dead_lettered, returned, "Stopped");
     Ok(Exit::Done)
 }
 

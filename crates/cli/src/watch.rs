@@ -1,12 +1,13 @@
-//! A broadcast as the ledger and the dead letters have it, looked at once or until it has ended.
+//! A broadcast as the ledger and the dead letters have it, read once or until it has ended.
 
 use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
 use notifier::ledger::{Ledger, Recorded};
-use notifier::pipeline::StageName;
-use notifier::pipeline::redrive::{self, Action, Filter, SortedLetter};
+use notifier::model::{DeadLetter, StageName};
+use notifier::pipeline;
+use notifier::pipeline::redrive::{self, Action, Filter};
 use notifier::queue::Queue;
 use notifier::settings::Settings;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -19,30 +20,30 @@ use crate::live::Live;
 use crate::progress::Looks;
 use crate::stop::Stop;
 
-/// Between two looks at a broadcast that has not ended; a look that took long is followed by a longer pause.
+/// Pause between two reads of a broadcast that has not ended.
 const LOOK: Duration = Duration::from_secs(1);
-/// How many times as long as the look itself the pause is at least: reading a large broadcast again and again costs.
+/// The pause is at least so many times as long as the read itself: reading a large broadcast again and again costs.
 const LOOK_SHARE: u32 = 5;
-/// How long nothing must change before the dead letters are looked at, and between two looks at them.
+/// How long nothing must change before the dead letters are read, and again after that.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What is looked at.
+/// Reads broadcasts of one ledger.
 pub(crate) struct Watch<'a> {
     ledger: &'a Ledger,
-    /// The queues whose dead letters may hold messages of a broadcast that began.
+    /// The queues whose dead letters may belong to a broadcast.
     queues: Vec<(StageName, Queue)>,
     /// How long a delivery is tried.
     horizon: Duration,
     clock: Clock,
 }
 
-/// How a broadcast stands.
+/// The state of a broadcast.
 pub(crate) struct Seen {
-    /// As the ledger has it, and the dead letters.
+    /// The record in the ledger, with the dead letters.
     pub(crate) recorded: Recorded,
-    /// Whether the dead letters of all its stages were looked at.
+    /// Whether all dead letters of its stages were read.
     pub(crate) is_compared: bool,
-    /// How long nothing was recorded, when that is so long that nothing more is to be expected.
+    /// How long nothing was recorded, if so long that nothing more can come.
     pub(crate) silence: Option<Duration>,
     /// Whether the wait for its end was interrupted.
     pub(crate) is_interrupted: bool,
@@ -63,7 +64,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// How the broadcast stands, when it has ended if `wait` allows; `None` when the ledger has no record of it.
+    /// Reads the state of a broadcast, after its end if `wait` allows; `None` when the ledger has no record of it.
     pub(crate) async fn see(
         &self,
         broadcast: &BroadcastId,
@@ -89,8 +90,8 @@ impl<'a> Watch<'a> {
         Ok(Some(Seen { recorded, is_compared, silence, is_interrupted }))
     }
 
-    /// What is known of the broadcast when nothing more is to be expected, when the time is over, or when the wait was
-    /// interrupted, and whether it was.
+    /// Reads the record of a broadcast when nothing more can come, when the time is over, or when the wait was interrupted.
+    /// Also returns whether it was interrupted.
     async fn ended(
         &self,
         broadcast: &BroadcastId,
@@ -110,8 +111,7 @@ impl<'a> Watch<'a> {
         Ok((last, ended?))
     }
 
-    /// Looks at the broadcast again and again until nothing more is to be expected, or the time is over; `last` is the
-    /// latest look.
+    /// Reads the broadcast again and again until nothing more can come, or the time is over; `last` is the latest record.
     async fn follow(
         &self,
         broadcast: &BroadcastId,
@@ -147,14 +147,14 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// One look at the ledger, and how long to pause after it.
+    /// Reads the ledger once. Also returns how long to pause after that.
     async fn look(&self, broadcast: &BroadcastId) -> Result<(Option<Recorded>, Duration), Failure> {
         let started = Instant::now();
         let found = self.ledger.read(broadcast).await?;
         Ok((found, LOOK.max(started.elapsed() * LOOK_SHARE)))
     }
 
-    /// Adds what the dead letters say of those who are pending, and whether those of all stages were looked at.
+    /// Marks pending containers as failed whose messages are dead letters. Also returns whether all dead letters were read.
     async fn compared(
         &self,
         broadcast: &BroadcastId,
@@ -167,7 +167,7 @@ impl<'a> Watch<'a> {
         let mut letters = Vec::new();
         let mut is_whole = self.queues.len() == 2;
         for (stage, queue) in &self.queues {
-            match self.letters(*stage, queue, broadcast).await {
+            match self.dead_letters(*stage, queue, broadcast).await {
                 Ok((found, is_cut)) => {
                     letters.extend(found);
                     is_whole &= !is_cut;
@@ -180,52 +180,54 @@ impl<'a> Watch<'a> {
                         .collect::<Vec<_>>()
                         .join(": ");
                     let stage = stage.as_str();
-                    console.warn(&format!("the dead letters of stage {stage} cannot be looked at: {why}"));
+                    console.warn(&format!("the dead letters of stage {stage} cannot be read: {why}"));
                 }
             }
         }
-        recorded.report = recorded.report.with_letters(&letters);
+        recorded.report = recorded.report.with_dead_letters(&letters);
         recorded.is_complete = recorded.broadcast.is_some() && recorded.report.counts().pending == 0;
         (recorded, is_whole)
     }
 
-    /// The broadcast's dead letters of one stage, and whether there may be more.
-    async fn letters(
+    /// Reads the broadcast's dead letters of one stage. Also returns whether there may be more.
+    async fn dead_letters(
         &self,
         stage: StageName,
         queue: &Queue,
         broadcast: &BroadcastId,
-    ) -> Result<(Vec<SortedLetter>, bool), Failure> {
+    ) -> Result<(Vec<DeadLetter>, bool), Failure> {
         let filter = Filter { broadcast: Some(broadcast.to_string()), ..Filter::default() };
         // The ledger was read already.
         let none = Ledger::none();
-        let sorted = Box::pin(redrive::sort(stage, queue.clone(), &filter, &Action::Look, &none)).await?;
-        match sorted.error {
+        let read = Box::pin(redrive::run(stage, queue.clone(), &filter, &Action::List, &none)).await?;
+        match read.error {
             Some(error) => Err(error.into()),
-            None => Ok((sorted.found, sorted.is_cut)),
+            None => Ok((read.found.into_iter().map(|found| found.letter).collect(), read.is_cut)),
         }
     }
 }
 
-/// The wait for a broadcast was interrupted before the ledger had heard of it.
+/// The wait for a broadcast was interrupted before the ledger had a record of it.
 fn interrupted_before(broadcast: &BroadcastId) -> Failure {
     Failure::not_told("interrupted: the broadcast has not begun").hint(goes_on(broadcast))
 }
 
-/// What becomes of a broadcast that nobody waits for any more.
+/// What happens to a broadcast after the wait for it was interrupted.
 pub(crate) fn goes_on(broadcast: &BroadcastId) -> String {
     format!(
         "the broadcast goes on by itself; `ecs-task-notifier report {broadcast} --wait` waits for its end"
     )
 }
 
-/// What changes while anything happens.
+/// The values that change while the broadcast goes on.
 fn stand(recorded: &Recorded) -> impl Copy + PartialEq + use<> {
     (recorded.report.counts(), recorded.heard)
 }
 
-/// How long nothing was recorded of a broadcast that has not ended, when that is too long.
+/// How long nothing was recorded of a broadcast that has not ended, if that is too long.
 fn silence(recorded: &Recorded, clock: &Clock, horizon: Duration) -> Option<Duration> {
     let (heard, now) = (recorded.heard.filter(|_| !recorded.is_complete)?, clock.now());
-    recorded.report.is_overdue(heard, now, horizon).then(|| Duration::try_from(now - heard).ok()).flatten()
+    pipeline::is_overdue(&recorded.report, heard, now, horizon)
+        .then(|| Duration::try_from(now - heard).ok())
+        .flatten()
 }

@@ -1,4 +1,4 @@
-//! One invocation: each record worked on by itself, and the answer that says which of them go back.
+//! One invocation: the work on each record, and the answer that names the records to be delivered again.
 //!
 //! What is done, or sent to the dead letters, is deleted by the event source mapping because the answer does not name
 //! it. What follows from a message is on the next queue before that.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::stream::{self, StreamExt as _};
-use notifier::pipeline::{DEADLINE_SLACK, End, Failure, Handler, Work};
+use notifier::pipeline::{DEADLINE_SLACK, Disposition, Failure, Handler, Work};
 use notifier::queue::{EventSourceMapping, Message};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
@@ -17,7 +17,7 @@ use crate::record::{self, Batch, Nameless, Read};
 /// Records in work at once; a batch of the notify stage has no more.
 const RECORDS_AT_ONCE: usize = 100;
 
-/// Kept of an invocation's time for what follows from the work: dead letters, hand-backs, the answer.
+/// Part of an invocation's time that is reserved for what follows from the work: dead letters, returns, the answer.
 pub const RESERVE: Duration = Duration::from_secs(6);
 
 /// Kept at the very end, to answer.
@@ -43,7 +43,7 @@ enum Settled {
 impl<H: Handler> Worker<H> {
     /// Works through one batch until `end`, when Lambda stops the function.
     ///
-    /// What cannot be finished in time is handed back.
+    /// What cannot be finished in time is returned to the queue.
     ///
     /// # Errors
     ///
@@ -56,27 +56,28 @@ impl<H: Handler> Worker<H> {
         let ends: Vec<_> = stream::iter(works).buffered(RECORDS_AT_ONCE).collect().await;
         let (mut back, mut sooner) = (Vec::new(), Vec::new());
         for (id, end) in ends {
-            if let Settled::Back(hand_back) = end {
+            if let Settled::Back(message) = end {
                 back.push(id);
-                sooner.extend(hand_back.map(|hand_back| *hand_back));
+                sooner.extend(message.map(|message| *message));
             }
         }
-        if !sooner.is_empty() && timeout_at(last_moment(end), self.source.hand_back(sooner)).await.is_err() {
+        if !sooner.is_empty() && timeout_at(last_moment(end), self.source.return_after(sooner)).await.is_err()
+        {
             warn!(
                 stage = self.work.stage.as_str(),
-                "No time was left to hand messages back; they come back later"
+                "No time was left to return messages to the queue; they come back when their visibility timeout ends"
             );
         }
         Ok(answer(back))
     }
 
-    /// One record, under the id that the mapping knows it by. A dead letter that was sent back keeps an older one inside.
+    /// One record, under the id that the mapping knows it by. A redriven dead letter keeps an older one inside.
     async fn record(&self, read: Read, end: Instant) -> (String, Settled) {
         let stage = self.work.stage.as_str();
         let message = match read {
             Read::Whole(message) => *message,
             Read::Strange { id, error } => {
-                error!(stage, message.id = id, error = %error, "Record {id} is not what Lambda documents; it goes back");
+                error!(stage, message.id = id, error = %error, "Record {id} is not as Lambda documents it and stays on its queue");
                 return (id, Settled::Back(None));
             }
         };
@@ -104,16 +105,16 @@ impl<H: Handler> Worker<H> {
         timeout_at(deadline + DEADLINE_SLACK, run).await.unwrap_or_else(|_elapsed| Err(late()))
     }
 
-    /// Buries a message that failed; or says after how long it is to come back.
+    /// Moves a message that failed to the dead-letter queue, or returns after how long it is to be delivered again.
     async fn fail(&self, message: &Message, failure: &Failure) -> Option<Duration> {
-        // A queue that does not tell how often it delivers does so once more at worst.
+        // A queue whose policy cannot be read delivers the message once more at worst.
         let is_last = self.source.is_last_receive(message).await.unwrap_or(false);
         match self.work.after(message, failure, is_last).await {
-            End::Back(wait) => Some(wait),
-            End::Bury(burial) => {
-                let buried = self.source.dead_letter(message, &burial.letter).await;
-                burial.log(&buried);
-                buried.is_err().then_some(burial.wait)
+            Disposition::Retry(wait) => Some(wait),
+            Disposition::DeadLetter(failure) => {
+                let moved = self.source.dead_letter(message, &failure.letter).await;
+                failure.log(&moved);
+                moved.is_err().then_some(failure.wait)
             }
         }
     }

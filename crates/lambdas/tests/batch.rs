@@ -100,7 +100,7 @@ async fn what_fails_for_good_is_in_the_dead_letters_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_buried_stays_on_its_queue() {
+async fn a_message_that_cannot_be_moved_to_the_dead_letters_stays_on_its_queue() {
     let queues = Queues::start().await;
     let (batch, ids) = queues.batch(&["never", "ok"]).await;
     queues.delete(&queues.dead).await;

@@ -136,7 +136,7 @@ async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succ
         .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
-    assert_eq!(running.stop().await, Served { done: 9, buried: 1, ..Served::default() });
+    assert_eq!(running.stop().await, Served { done: 9, dead_lettered: 1, ..Served::default() });
     assert!(seen.times().values().all(|&times| times == 1));
     let dead = sqs.drain(&dead).await;
     assert_eq!(dead.iter().map(|message| message.body().unwrap()).collect::<Vec<_>>(), ["not json"]);
@@ -144,7 +144,7 @@ async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succ
     assert_eq!(values, ["poison", "expected ident at line 1 column 2", "tasks"]);
 }
 
-async fn a_message_that_panics_is_tried_again_and_then_buried_and_harms_nobody(sqs: &Sqs) {
+async fn a_message_that_panics_is_tried_again_and_then_dead_lettered_and_harms_nobody(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 2).await;
     let bodies = ["a", "boom", "b"].map(str::to_owned);
     queue.publish(&bodies, &Trace::default()).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_message_that_panics_is_tried_again_and_then_buried_and_harms_nobody(s
         .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
-    assert_eq!(running.stop().await, Served { done: 2, retried: 1, buried: 1, ..Served::default() });
+    assert_eq!(running.stop().await, Served { done: 2, retried: 1, dead_lettered: 1, ..Served::default() });
     let dead = sqs.drain(&dead).await;
     assert_eq!(attribute(&dead[0], "code"), Some("panic"));
     assert!(attribute(&dead[0], "reason").unwrap().contains("this one panics"));
@@ -280,7 +280,7 @@ async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
 
 on_both! {
     poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succeed
-    a_message_that_panics_is_tried_again_and_then_buried_and_harms_nobody
+    a_message_that_panics_is_tried_again_and_then_dead_lettered_and_harms_nobody
     a_failure_that_passes_is_tried_again_with_the_same_id
     a_handler_that_outlasts_the_visibility_sees_its_message_once
     what_follows_from_a_message_is_on_the_next_queue_when_it_is_deleted

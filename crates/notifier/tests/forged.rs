@@ -358,8 +358,8 @@ async fn a_forged_message_that_fails_is_no_truer_when_somebody_who_is_trusted_se
     // With the credentials of the stages themselves.
     let source = setup.queue(StageName::Notify).clone();
     let (filter, action) = (Filter::default(), Action::Redrive);
-    let sorted = redrive::sort(StageName::Notify, source, &filter, &action, &setup.ledger).await.unwrap();
-    assert_eq!(sorted.found.len(), 1);
+    let redrive = redrive::run(StageName::Notify, source, &filter, &action, &setup.ledger).await.unwrap();
+    assert_eq!(redrive.found.len(), 1);
     setup.run().await;
     let ids: Vec<_> =
         setup.sim().received().iter().map(|call| call.header("webhook-id").unwrap().to_owned()).collect();
@@ -413,8 +413,8 @@ async fn a_person_whom_nobody_named_sends_letters_back_with_the_ids_that_they_ha
     let client = aws_sdk_sqs::Client::from_conf(config);
     let source = Queue::at(client, setup.queue(StageName::Notify).url(), Rng::seeded(1));
     let (filter, action) = (Filter::default(), Action::Redrive);
-    let sorted = redrive::sort(StageName::Notify, source, &filter, &action, &setup.ledger).await.unwrap();
-    assert_eq!(sorted.found.len(), 1);
+    let redrive = redrive::run(StageName::Notify, source, &filter, &action, &setup.ledger).await.unwrap();
+    assert_eq!(redrive.found.len(), 1);
     setup.run().await;
     let task = setup.tasks("audit").remove(0);
     let calls = setup.sim().received();

@@ -19,23 +19,23 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Attribute};
 use notifier::base::Rng;
+use notifier::model::{DeadLetter, StageName};
 use notifier::queue::limits::BATCH_BYTES_MAX;
-use notifier::queue::{
-    DeadLetterError, DeadLetterReason, EntryError, Inbox, Message, Queue, QueueError, Trace,
-};
+use notifier::queue::{DeadLetterError, EntryError, Inbox, Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
 use sqs::{SOON, Sqs, attribute, numbered};
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
 const CLOSE: Duration = Duration::from_secs(20);
 
-fn letter(reason: &str) -> DeadLetterReason {
-    DeadLetterReason::about(
-        r#"{"notify_task_arn":"arn:t","broadcast":{"id":"b-1"}}"#,
-        "notify",
-        "rejected",
-        reason.to_owned(),
-    )
+fn letter(reason: &str) -> DeadLetter {
+    let body = r#"{"notify_task_arn":"arn:t","broadcast":{"id":"b-1"}}"#;
+    DeadLetter {
+        code: Some("rejected".to_owned()),
+        reason: Some(reason.to_owned()),
+        ..DeadLetter::about(StageName::Notify, body, OffsetDateTime::UNIX_EPOCH)
+    }
 }
 
 /// Receives exactly `count` messages.
@@ -142,7 +142,7 @@ async fn a_message_in_work_stays_invisible_long_past_its_visibility(sqs: &Sqs) {
         sleep(Duration::from_millis(200)).await;
     }
     for message in messages {
-        inbox.done(message).await;
+        inbox.delete(message).await;
     }
     inbox.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
@@ -159,24 +159,24 @@ async fn a_dropped_message_comes_back_when_its_visibility_ends(sqs: &Sqs) {
     assert_eq!((again.id, again.sent, again.receives), (id, sent, 2));
 }
 
-async fn a_message_that_is_handed_back_is_there_again_at_once(sqs: &Sqs) {
+async fn a_message_that_is_returned_is_there_again_at_once(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "600")]).await;
     queue.publish(&numbered(13), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     for message in receive(&inbox, 13).await {
-        inbox.hand_back(message, Duration::ZERO).await;
+        inbox.return_after(message, Duration::ZERO).await;
     }
     inbox.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (13, 0));
 }
 
-async fn a_message_that_is_handed_back_for_later_stays_away_until_then(sqs: &Sqs) {
+async fn a_message_that_is_returned_for_later_stays_away_until_then(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "600")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     let start = Instant::now();
     let message = receive(&inbox, 1).await.remove(0);
-    inbox.hand_back(message, Duration::from_secs(2)).await;
+    inbox.return_after(message, Duration::from_secs(2)).await;
     let again = receive(&inbox, 1).await;
     assert!(start.elapsed() >= Duration::from_millis(1_500), "{:?}", start.elapsed());
     assert_eq!(again[0].receives, 2);
@@ -199,7 +199,7 @@ async fn a_dead_letter_takes_its_reason_along_and_leaves_its_queue(sqs: &Sqs) {
     assert_eq!(values, ["rejected", "it answered 404\u{fffd}\u{fffd}", "notify", "b-1", "arn:t", &id]);
 }
 
-async fn the_largest_message_can_be_buried(sqs: &Sqs) {
+async fn the_largest_message_can_be_moved_to_the_dead_letters(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     queue.publish(&["x".repeat(BATCH_BYTES_MAX)], &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
@@ -210,7 +210,7 @@ async fn the_largest_message_can_be_buried(sqs: &Sqs) {
     assert_eq!(sqs.depth(&dead).await, (1, 0));
 }
 
-async fn a_dead_letter_that_is_sent_back_keeps_its_id_and_its_time(sqs: &Sqs) {
+async fn a_dead_letter_that_is_redriven_keeps_its_id_and_its_time(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
@@ -230,12 +230,12 @@ async fn the_last_delivery_is_known_as_such(sqs: &Sqs) {
     let inbox = Inbox::open(queue).await.unwrap();
     let first = receive(&inbox, 1).await.remove(0);
     assert!(!inbox.is_last_receive(&first));
-    inbox.hand_back(first, Duration::ZERO).await;
+    inbox.return_after(first, Duration::ZERO).await;
     let second = receive(&inbox, 1).await.remove(0);
     assert!(inbox.is_last_receive(&second));
 }
 
-async fn without_a_dead_letter_queue_poison_stays_on_its_queue(sqs: &Sqs) {
+async fn without_a_dead_letter_queue_a_message_stays_on_its_queue(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
@@ -251,7 +251,7 @@ async fn closing_makes_the_deletes_that_are_due(sqs: &Sqs) {
     queue.publish(&numbered(33), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     for message in receive(&inbox, 33).await {
-        inbox.done(message).await;
+        inbox.delete(message).await;
     }
     inbox.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
@@ -282,12 +282,12 @@ on_both! {
     a_body_of_characters_that_sqs_refuses_does_not_take_its_neighbours_with_it
     a_message_in_work_stays_invisible_long_past_its_visibility
     a_dropped_message_comes_back_when_its_visibility_ends
-    a_message_that_is_handed_back_is_there_again_at_once
-    a_message_that_is_handed_back_for_later_stays_away_until_then
+    a_message_that_is_returned_is_there_again_at_once
+    a_message_that_is_returned_for_later_stays_away_until_then
     a_dead_letter_takes_its_reason_along_and_leaves_its_queue
-    the_largest_message_can_be_buried
+    the_largest_message_can_be_moved_to_the_dead_letters
     the_last_delivery_is_known_as_such
-    without_a_dead_letter_queue_poison_stays_on_its_queue
+    without_a_dead_letter_queue_a_message_stays_on_its_queue
     closing_makes_the_deletes_that_are_due
     a_queue_is_found_by_its_name_and_a_missing_one_is_named
 }
@@ -308,7 +308,7 @@ async fn a_trace_travels_with_its_message_on_the_simulator() {
 
 #[tokio::test]
 async fn message_move_tasks_bring_dead_letters_back_as_they_were() {
-    a_dead_letter_that_is_sent_back_keeps_its_id_and_its_time(&Sqs::simulated().await).await;
+    a_dead_letter_that_is_redriven_keeps_its_id_and_its_time(&Sqs::simulated().await).await;
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn deletes_that_fail_for_now_are_made_again() {
     sqs.simulator().faults().order("DeleteMessageBatch", When::Nth(1), Fault::Fail);
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     for message in receive(&inbox, 20).await {
-        inbox.done(message).await;
+        inbox.delete(message).await;
     }
     inbox.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
@@ -388,7 +388,7 @@ async fn ten_deletes_share_a_call_and_quick_messages_are_never_extended() {
     queue.publish(&numbered(30), &Trace::default()).await.unwrap();
     let inbox = Inbox::open(queue.clone()).await.unwrap();
     for message in receive(&inbox, 30).await {
-        inbox.done(message).await;
+        inbox.delete(message).await;
     }
     inbox.close(CLOSE).await;
     assert_eq!(sqs.simulator().count("DeleteMessageBatch"), 3);
@@ -403,7 +403,7 @@ async fn an_extension_that_fails_is_made_again_in_time() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_handed_back_during_an_extension_is_not_hidden_again() {
+async fn a_message_that_is_returned_during_an_extension_is_not_hidden_again() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "4")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
@@ -418,7 +418,7 @@ async fn a_message_that_is_handed_back_during_an_extension_is_not_hidden_again()
     })
     .await
     .unwrap();
-    inbox.hand_back(message, Duration::ZERO).await;
+    inbox.return_after(message, Duration::ZERO).await;
     inbox.close(CLOSE).await;
     assert_eq!(sqs.simulator().count("ChangeMessageVisibilityBatch"), 2);
     assert_eq!(sqs.depth(&queue).await, (1, 0));
@@ -433,7 +433,7 @@ async fn a_message_stays_invisible_until_its_delete_gets_through() {
     let slow = Fault::Delay(Duration::from_secs(4));
     sqs.simulator().faults().order("DeleteMessageBatch", When::Nth(1), slow);
     let message = receive(&inbox, 1).await.remove(0);
-    inbox.done(message).await;
+    inbox.delete(message).await;
     for _ in 0..10 {
         assert_eq!(sqs.depth(&queue).await.0, 0);
         sleep(Duration::from_millis(350)).await;

@@ -1,4 +1,4 @@
-//! Dead letters back to work and away for good, over the wire: each claim against our simulator and against MiniStack.
+//! Dead letters redriven and dropped, over the wire: each claim against our simulator and against MiniStack.
 
 #![allow(
     clippy::expect_used,
@@ -31,10 +31,10 @@ use notifier::model::Delivery;
 use notifier::model::Member;
 use notifier::model::Progress;
 use notifier::model::network::Networks;
-use notifier::model::{Cause, Outcome};
-use notifier::pipeline::redrive::{self, Action, Fate, Filter, Sorted};
+use notifier::model::{Cause, DeadLetter, Outcome};
+use notifier::pipeline::redrive::{self, Action, Filter, LetterStatus, Match, Redrive};
 use notifier::pipeline::{self, Ctx, Senders, StageName};
-use notifier::queue::{DeadLetterReason, Inbox, Message, Queue, Trace};
+use notifier::queue::{Inbox, Message, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use sqs::{SOON, Sqs, attribute, numbered};
@@ -60,8 +60,8 @@ fn four() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// A queue whose dead letters are these; the answer holds their first ids, too.
-async fn buried(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<String>) {
+/// A queue with these dead letters, its dead-letter queue, and the first ids of the messages.
+async fn with_letters(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<String>) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     let bodies: Vec<_> = letters.iter().map(|(body, _)| body.clone()).collect();
     queue.publish(&bodies, &Trace::default()).await.unwrap();
@@ -70,7 +70,11 @@ async fn buried(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<Str
     while ids.len() < letters.len() {
         for message in timeout(SOON, inbox.receive(10)).await.unwrap().unwrap() {
             let code = letters.iter().find(|(body, _)| *body == message.body).unwrap().1;
-            let letter = DeadLetterReason::about(&message.body, "notify", code, "why".to_owned());
+            let letter = DeadLetter {
+                code: Some(code.to_owned()),
+                reason: Some("why".to_owned()),
+                ..DeadLetter::about(StageName::Notify, &message.body, message.sent)
+            };
             ids.push(message.id.clone());
             inbox.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
         }
@@ -80,12 +84,12 @@ async fn buried(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, Vec<Str
     (queue, dead, ids)
 }
 
-async fn sort(queue: &Queue, filter: Filter, action: Action) -> Sorted {
-    sort_with(&Ledger::none(), queue, filter, action).await
+async fn run(queue: &Queue, filter: Filter, action: Action) -> Redrive {
+    run_with(&Ledger::none(), queue, filter, action).await
 }
 
-async fn sort_with(ledger: &Ledger, queue: &Queue, filter: Filter, action: Action) -> Sorted {
-    redrive::sort(StageName::Notify, queue.clone(), &filter, &action, ledger).await.unwrap()
+async fn run_with(ledger: &Ledger, queue: &Queue, filter: Filter, action: Action) -> Redrive {
+    redrive::run(StageName::Notify, queue.clone(), &filter, &action, ledger).await.unwrap()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a filter holds options")]
@@ -93,11 +97,11 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-async fn all_letters_go_back_with_the_ids_that_they_had(sqs: &Sqs) {
-    let (queue, dead, ids) = buried(sqs, &four()).await;
-    let sorted = sort(&queue, Filter::default(), Action::Redrive).await;
-    assert_eq!(sorted.found.len(), 4);
-    assert!(sorted.found.iter().all(|one| one.fate == Fate::Redriven), "{sorted:?}");
+async fn all_dead_letters_go_back_with_the_ids_that_they_had(sqs: &Sqs) {
+    let (queue, dead, ids) = with_letters(sqs, &four()).await;
+    let redrive = run(&queue, Filter::default(), Action::Redrive).await;
+    assert_eq!(redrive.found.len(), 4);
+    assert!(redrive.found.iter().all(|one| one.status == LetterStatus::Redriven), "{redrive:?}");
     assert_eq!(sqs.depth(&dead).await, (0, 0));
     let back = sqs.drain(&queue).await;
     let mut kept: Vec<_> = back.iter().map(|one| attribute(one, "message_id").unwrap().to_owned()).collect();
@@ -107,58 +111,60 @@ async fn all_letters_go_back_with_the_ids_that_they_had(sqs: &Sqs) {
 }
 
 async fn only_what_matches_goes_back_and_the_rest_is_visible_again(sqs: &Sqs) {
-    let (queue, dead, _) = buried(sqs, &four()).await;
+    let (queue, dead, _) = with_letters(sqs, &four()).await;
     let web = Filter { broadcast: some("b-1"), service: some("web"), ..Filter::default() };
-    let sorted = sort(&queue, web, Action::Redrive).await;
-    assert_eq!((sorted.seen, sorted.found.len()), (4, 1));
+    let redrive = run(&queue, web, Action::Redrive).await;
+    assert_eq!((redrive.seen, redrive.found.len()), (4, 1));
     assert_eq!(sqs.depth(&dead).await, (3, 0));
     let failed = Filter { code: some("failed"), ..Filter::default() };
-    assert_eq!(sort(&queue, failed, Action::Redrive).await.found.len(), 2);
+    assert_eq!(run(&queue, failed, Action::Redrive).await.found.len(), 2);
     assert_eq!(sqs.bodies(&dead).await, ["not json"]);
     assert_eq!(sqs.depth(&queue).await, (3, 0));
 }
 
-async fn looking_changes_nothing(sqs: &Sqs) {
-    let (queue, dead, _) = buried(sqs, &four()).await;
-    let sorted = sort(&queue, Filter::default(), Action::Look).await;
-    assert_eq!(sorted.found.iter().filter(|one| one.fate == Fate::Left).count(), 4);
+async fn listing_changes_nothing(sqs: &Sqs) {
+    let (queue, dead, _) = with_letters(sqs, &four()).await;
+    let redrive = run(&queue, Filter::default(), Action::List).await;
+    assert_eq!(redrive.found.iter().filter(|one| one.status == LetterStatus::Listed).count(), 4);
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((4, 0), (0, 0)));
 }
 
 async fn what_is_dropped_is_gone(sqs: &Sqs) {
-    let (queue, dead, _) = buried(sqs, &four()).await;
+    let (queue, dead, _) = with_letters(sqs, &four()).await;
     let filter = Filter { task: some("arn:3"), ..Filter::default() };
-    let sorted = sort(&queue, filter, Action::Drop { reason: "retired".to_owned() }).await;
-    assert_eq!(sorted.found.iter().map(|one| &one.fate).collect::<Vec<_>>(), [&Fate::Dropped]);
+    let redrive = run(&queue, filter, Action::Drop { reason: "retired".to_owned() }).await;
+    assert_eq!(redrive.found.iter().map(|one| &one.status).collect::<Vec<_>>(), [&LetterStatus::Dropped]);
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
 }
 
 on_both! {
-    all_letters_go_back_with_the_ids_that_they_had
+    all_dead_letters_go_back_with_the_ids_that_they_had
     only_what_matches_goes_back_and_the_rest_is_visible_again
-    looking_changes_nothing
+    listing_changes_nothing
     what_is_dropped_is_gone
 }
 
 // What follows needs calls to fail, which only the simulator does.
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_deleted_is_there_twice_and_not_lost() {
+async fn a_dead_letter_that_cannot_be_deleted_is_there_twice_and_not_lost() {
     let sqs = Sqs::simulated().await;
-    let (queue, dead, _) = buried(&sqs, &four()[..1]).await;
+    let (queue, dead, _) = with_letters(&sqs, &four()[..1]).await;
     sqs.simulator().faults().order("DeleteMessageBatch", When::Always, Fault::DropEntry);
-    let sorted = sort(&queue, Filter::default(), Action::Redrive).await;
-    assert!(matches!(&sorted.found[0].fate, Fate::Stayed(why) if why.contains("back on its queue")));
+    let redrive = run(&queue, Filter::default(), Action::Redrive).await;
+    assert!(
+        matches!(&redrive.found[0].status, LetterStatus::Failed(why) if why.contains("back on its queue"))
+    );
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((1, 0), (1, 0)));
 }
 
 #[tokio::test]
-async fn a_letter_that_its_queue_does_not_take_stays() {
+async fn a_dead_letter_that_its_queue_does_not_take_stays() {
     let sqs = Sqs::simulated().await;
-    let (queue, dead, _) = buried(&sqs, &four()).await;
+    let (queue, dead, _) = with_letters(&sqs, &four()).await;
     sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
-    let sorted = sort(&queue, Filter::default(), Action::Redrive).await;
-    assert!(sorted.found.iter().all(|one| matches!(one.fate, Fate::Stayed(_))), "{sorted:?}");
+    let redrive = run(&queue, Filter::default(), Action::Redrive).await;
+    assert!(redrive.found.iter().all(|one| matches!(one.status, LetterStatus::Failed(_))), "{redrive:?}");
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((4, 0), (0, 0)));
 }
 
@@ -166,12 +172,12 @@ async fn a_letter_that_its_queue_does_not_take_stays() {
 async fn entries_that_fail_for_now_lose_nothing() {
     let sqs = Sqs::simulated().await;
     let letters: Vec<_> = numbered(60).into_iter().map(|body| (body, "failed")).collect();
-    let (queue, dead, _) = buried(&sqs, &letters).await;
+    let (queue, dead, _) = with_letters(&sqs, &letters).await;
     for operation in ["SendMessageBatch", "DeleteMessageBatch"] {
         sqs.simulator().faults().order(operation, When::Every(3), Fault::DropEntry);
     }
-    let sorted = sort(&queue, Filter::default(), Action::Redrive).await;
-    assert_eq!(sorted.found.iter().filter(|one| one.fate == Fate::Redriven).count(), 60);
+    let redrive = run(&queue, Filter::default(), Action::Redrive).await;
+    assert_eq!(redrive.found.iter().filter(|one| one.status == LetterStatus::Redriven).count(), 60);
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (60, 0)));
 }
 
@@ -255,25 +261,25 @@ fn letters(count: usize) -> Vec<(String, &'static str)> {
     (1..=count).map(|task| (body("b-1", "web", task), "failed")).collect()
 }
 
-fn fates(sorted: &Sorted) -> Vec<(&str, &Fate)> {
-    let mut fates: Vec<_> =
-        sorted.found.iter().map(|one| (one.task.as_deref().unwrap(), &one.fate)).collect();
-    fates.sort_by_key(|(task, _)| *task);
-    fates
+fn statuses(redrive: &Redrive) -> Vec<(&str, &LetterStatus)> {
+    let mut statuses: Vec<_> =
+        redrive.found.iter().map(|one| (one.letter.task.as_deref().unwrap(), &one.status)).collect();
+    statuses.sort_by_key(|(task, _)| *task);
+    statuses
 }
 
 #[tokio::test]
 async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
     book.begin().await;
-    let (queue, ..) = buried(&sqs, &letters(2)).await;
+    let (queue, ..) = with_letters(&sqs, &letters(2)).await;
     book.settle(1, Outcome::Failed).await;
-    let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
-    assert_eq!(fates(&sorted), [("arn:1", &Fate::Redriven), ("arn:2", &Fate::Redriven)]);
+    let redrive = run_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
+    assert_eq!(statuses(&redrive), [("arn:1", &LetterStatus::Redriven), ("arn:2", &LetterStatus::Redriven)]);
     for (task, tries) in [(1, 3), (2, 0)] {
         let state = book.state(task).await;
         assert_eq!((state.outcome, state.requests()), (None, tries));
-        assert_eq!(state.reason.as_deref(), Some("sent back to work"));
+        assert_eq!(state.reason.as_deref(), Some("redriven"));
     }
     assert!(!book.ledger.read(&id()).await.unwrap().unwrap().is_complete);
 }
@@ -282,11 +288,11 @@ async fn what_goes_back_to_work_is_pending_again_and_its_tries_count_on() {
 async fn what_is_dropped_keeps_its_outcome_with_the_reason_and_what_was_pending_has_failed() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
     book.begin().await;
-    let (queue, dead, _) = buried(&sqs, &letters(2)).await;
+    let (queue, dead, _) = with_letters(&sqs, &letters(2)).await;
     book.settle(1, Outcome::Rejected).await;
     let retired = Action::Drop { reason: "retired".to_owned() };
-    let sorted = sort_with(&book.ledger, &queue, Filter::default(), retired).await;
-    assert_eq!(fates(&sorted), [("arn:1", &Fate::Dropped), ("arn:2", &Fate::Dropped)]);
+    let redrive = run_with(&book.ledger, &queue, Filter::default(), retired).await;
+    assert_eq!(statuses(&redrive), [("arn:1", &LetterStatus::Dropped), ("arn:2", &LetterStatus::Dropped)]);
     for (task, outcome, reason) in
         [(1, Outcome::Rejected, "answered 503; dropped: retired"), (2, Outcome::Failed, "dropped: retired")]
     {
@@ -298,14 +304,17 @@ async fn what_is_dropped_keeps_its_outcome_with_the_reason_and_what_was_pending_
 }
 
 #[tokio::test]
-async fn the_letter_of_a_delivery_that_was_told_is_only_deleted() {
+async fn the_dead_letter_of_a_container_that_was_notified_is_only_deleted() {
     for action in [Action::Redrive, Action::Drop { reason: "retired".to_owned() }] {
         let (sqs, book) = (Sqs::simulated().await, Book::new().await);
-        let (queue, dead, _) = buried(&sqs, &letters(2)).await;
+        let (queue, dead, _) = with_letters(&sqs, &letters(2)).await;
         book.settle(1, Outcome::Delivered).await;
         book.settle(2, Outcome::Gone).await;
-        let sorted = sort_with(&book.ledger, &queue, Filter::default(), action).await;
-        assert_eq!(fates(&sorted), [("arn:1", &Fate::Told), ("arn:2", &Fate::Told)]);
+        let redrive = run_with(&book.ledger, &queue, Filter::default(), action).await;
+        assert_eq!(
+            statuses(&redrive),
+            [("arn:1", &LetterStatus::AlreadyNotified), ("arn:2", &LetterStatus::AlreadyNotified)]
+        );
         assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (0, 0)));
         let outcomes = (book.state(1).await.outcome, book.state(2).await.outcome);
         assert_eq!(outcomes, (Some(Outcome::Delivered), Some(Outcome::Gone)));
@@ -315,12 +324,12 @@ async fn the_letter_of_a_delivery_that_was_told_is_only_deleted() {
 #[tokio::test]
 async fn what_its_queue_does_not_take_has_the_outcome_that_it_had() {
     let (sqs, book) = (Sqs::simulated().await, Book::new().await);
-    let (queue, dead, _) = buried(&sqs, &letters(1)).await;
+    let (queue, dead, _) = with_letters(&sqs, &letters(1)).await;
     book.settle(1, Outcome::Failed).await;
     let before = book.state(1).await;
     sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
-    let sorted = sort_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
-    assert!(matches!(sorted.found[0].fate, Fate::Stayed(_)), "{sorted:?}");
+    let redrive = run_with(&book.ledger, &queue, Filter::default(), Action::Redrive).await;
+    assert!(matches!(redrive.found[0].status, LetterStatus::Failed(_)), "{redrive:?}");
     assert_eq!((book.state(1).await, sqs.depth(&dead).await), (before, (1, 0)));
 }
 
@@ -354,14 +363,15 @@ impl Store for Silent {
 }
 
 #[tokio::test]
-async fn while_the_ledger_does_not_answer_letters_stay() {
+async fn while_the_ledger_does_not_answer_dead_letters_stay() {
     let sqs = Sqs::simulated().await;
-    let (queue, dead, _) = buried(&sqs, &letters(3)).await;
+    let (queue, dead, _) = with_letters(&sqs, &letters(3)).await;
     let silent = Ledger::new(Arc::new(Silent), Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT);
     for action in [Action::Redrive, Action::Drop { reason: "retired".to_owned() }] {
-        let sorted = sort_with(&silent, &queue, Filter::default(), action).await;
-        let stayed = |one: &redrive::SortedLetter| matches!(&one.fate, Fate::Stayed(why) if why.contains("nobody there"));
-        assert!(sorted.found.len() == 3 && sorted.found.iter().all(stayed), "{sorted:?}");
+        let redrive = run_with(&silent, &queue, Filter::default(), action).await;
+        let stayed =
+            |one: &Match| matches!(&one.status, LetterStatus::Failed(why) if why.contains("nobody there"));
+        assert!(redrive.found.len() == 3 && redrive.found.iter().all(stayed), "{redrive:?}");
         assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
     }
 }

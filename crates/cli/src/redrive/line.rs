@@ -1,11 +1,10 @@
-//! DeadLetterQueue as rows and as records.
+//! Dead letters as rows and as records.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use notifier::model::{Cause, Outcome};
-use notifier::pipeline::StageName;
-use notifier::pipeline::redrive::{Fate, SortedLetter};
+use notifier::model::{Cause, Outcome, StageName};
+use notifier::pipeline::redrive::{LetterStatus, Match};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -20,7 +19,7 @@ use crate::render::units::{count, digits, task};
 const UUID_BYTES: usize = 36;
 const UUID_TIME_BYTES: usize = 13;
 
-/// A letter as scripts read it.
+/// A dead letter as scripts read it.
 #[derive(Debug, Default, Serialize)]
 struct Line<'a> {
     stage: &'a str,
@@ -36,41 +35,41 @@ struct Line<'a> {
     sent: i64,
     became: &'a str,
     error: Option<&'a str>,
-    /// What the report says of its delivery; `null` without a ledger.
+    /// The delivery's values in the report; `null` without a ledger.
     outcome: Option<&'a str>,
     cause: Option<&'a str>,
     status: Option<u16>,
 }
 
 impl<'a> Line<'a> {
-    fn new(found: &'a SortedLetter) -> Self {
-        let (became, error) = match &found.fate {
-            Fate::Left => ("left", None),
-            Fate::Redriven => ("redriven", None),
-            Fate::Dropped => ("dropped", None),
-            Fate::Told => ("told", None),
-            Fate::Stayed(why) => ("stayed", Some(why.as_str())),
+    fn new(found: &'a Match) -> Self {
+        let (became, error) = match &found.status {
+            LetterStatus::Listed => ("left", None),
+            LetterStatus::Redriven => ("redriven", None),
+            LetterStatus::Dropped => ("dropped", None),
+            LetterStatus::AlreadyNotified => ("told", None),
+            LetterStatus::Failed(why) => ("stayed", Some(why.as_str())),
         };
-        let known = found.known.as_ref();
+        let (letter, state) = (&found.letter, found.state.as_ref());
         Self {
-            stage: found.stage.as_str(),
-            broadcast: found.broadcast.as_deref(),
-            service: found.services.join(" "),
-            task: found.task.as_deref(),
-            container: found.container.as_deref(),
-            code: found.code.as_deref(),
-            reason: found.reason.as_deref(),
-            body_bytes: found.body_bytes,
-            sent: found.sent.unix_timestamp(),
+            stage: letter.stage.as_str(),
+            broadcast: letter.broadcast.as_deref(),
+            service: letter.services.join(" "),
+            task: letter.task.as_deref(),
+            container: letter.container.as_deref(),
+            code: letter.code.as_deref(),
+            reason: letter.reason.as_deref(),
+            body_bytes: letter.body_bytes,
+            sent: letter.sent.unix_timestamp(),
             became,
             error,
-            outcome: known.and_then(|entry| entry.outcome).map(Outcome::as_str),
-            cause: known.and_then(|entry| entry.cause).map(Cause::as_str),
-            status: known.and_then(|entry| entry.status),
+            outcome: state.and_then(|state| state.outcome).map(Outcome::as_str),
+            cause: state.and_then(|state| state.cause).map(Cause::as_str),
+            status: state.and_then(|state| state.status),
         }
     }
 
-    /// What went wrong, in the word by which `--code` finds it and the report shows it.
+    /// The word for what went wrong, as `--code` finds it and the report shows it.
     fn word(&self) -> String {
         match (self.status, self.cause, self.code) {
             (Some(status), None | Some("answered"), _) => status.to_string(),
@@ -86,7 +85,7 @@ impl<'a> Line<'a> {
             "left" => PLAIN,
             _ => GOOD,
         };
-        let why = self.error.or(self.reason).unwrap_or("moved by SQS, its receives were used up");
+        let why = self.error.or(self.reason).unwrap_or("moved by SQS after the last receive");
         let who = match (self.task, self.container) {
             (Some(arn), Some(container)) => format!("{}/{container}", task(arn, in_full)),
             (Some(arn), None) => task(arn, in_full).to_owned(),
@@ -110,22 +109,22 @@ fn short(id: &str, in_full: bool) -> &str {
     if is_uuid && !in_full { id.get(..UUID_TIME_BYTES).unwrap_or(id) } else { id }
 }
 
-/// How many letters came to what, and what had gone wrong with them: `3 left: 2 timed-out, 1 503`.
+/// How many dead letters have which status, and what went wrong with them: `3 left: 2 timed-out, 1 503`.
 fn totals(lines: &[Line<'_>]) -> Vec<String> {
-    let mut fates = BTreeMap::<&str, BTreeMap<String, usize>>::new();
+    let mut statuses = BTreeMap::<&str, BTreeMap<String, usize>>::new();
     for line in lines {
-        *fates.entry(line.became).or_default().entry(line.word()).or_default() += 1;
+        *statuses.entry(line.became).or_default().entry(line.word()).or_default() += 1;
     }
-    let total = |(fate, words): (&&str, &BTreeMap<String, usize>)| {
+    let total = |(status, words): (&&str, &BTreeMap<String, usize>)| {
         let parts: Vec<_> =
             words.iter().map(|(word, number)| format!("{} {word}", digits(*number))).collect();
-        format!("{} {fate}: {}", digits(words.values().sum()), parts.join(", "))
+        format!("{} {status}: {}", digits(words.values().sum()), parts.join(", "))
     };
-    fates.iter().map(total).collect()
+    statuses.iter().map(total).collect()
 }
 
-/// Writes letters in the format that was asked for, in the order of stage, service, what went wrong and task.
-pub(super) fn show(found: &mut [SortedLetter], seen: usize, console: &mut Console) -> Result<(), Failure> {
+/// Writes dead letters in the chosen format, in the order of stage, service, what went wrong and task.
+pub(super) fn show(found: &mut [Match], seen: usize, console: &mut Console) -> Result<(), Failure> {
     found.sort_by(|a, b| key(a).cmp(&key(b)));
     let lines: Vec<Line<'_>> = found.iter().map(Line::new).collect();
     if console.format == Format::Text {
@@ -143,6 +142,7 @@ pub(super) fn show(found: &mut [SortedLetter], seen: usize, console: &mut Consol
     records::write(console.out(), format, lines, &summary).map_err(Failure::output)
 }
 
-fn key(found: &SortedLetter) -> (StageName, &[String], String, Option<&str>) {
-    (found.stage, &found.services, Line::new(found).word(), found.task.as_deref())
+fn key(found: &Match) -> (StageName, &[String], String, Option<&str>) {
+    let letter = &found.letter;
+    (letter.stage, &letter.services, Line::new(found).word(), letter.task.as_deref())
 }

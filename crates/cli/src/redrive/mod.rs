@@ -1,4 +1,4 @@
-//! `redrive` and `drop`: dead letters back to work, or away for good.
+//! `redrive` and `drop`: dead letters sent back to their queues, or deleted.
 
 mod line;
 
@@ -12,8 +12,8 @@ use notifier::base::text;
 use notifier::ledger::Ledger;
 use notifier::model::Cause;
 use notifier::pipeline::StageName;
-use notifier::pipeline::redrive::{self, Action, Fate, Filter, RedriveError, SortedLetter, There};
-use notifier::queue::Queue;
+use notifier::pipeline::redrive::{self, Action, Filter, Inventory, LetterStatus, Match};
+use notifier::queue::{DeadLetterError, Queue};
 use notifier::settings::QueueUrls;
 
 use crate::args::{ForQueues, Global, SettingFlags};
@@ -22,15 +22,15 @@ use crate::failure::{Exit, Failure};
 use crate::render::units::{count, digits, task};
 use crate::{context, log, report};
 
-/// Send dead letters back to work
+/// Send dead letters back to their queues
 ///
-/// Their tasks are looked up again before they are called, and the outcomes join the broadcast's report. DeadLetterQueue that do
-/// not match, and all of them in a dry run, are hidden from others for as long as this runs.
+/// Each task is looked up again before it is called, and its outcome joins the broadcast's report. Dead letters that do
+/// not match, and all of them in a dry run, are invisible to other readers while this command runs.
 #[derive(Debug, Args)]
 #[command(after_long_help = REDRIVE_EXAMPLES)]
 pub(crate) struct RedriveArgs {
     #[command(flatten)]
-    letters: LetterArgs,
+    letters: DeadLetterArgs,
     /// Only show what would be sent back
     #[arg(long)]
     dry_run: bool,
@@ -38,19 +38,19 @@ pub(crate) struct RedriveArgs {
     settings: SettingFlags<ForQueues>,
 }
 
-/// Delete dead letters that shall not come back
+/// Delete dead letters for good
 ///
-/// Without --yes it only shows what would be deleted. The report of a broadcast keeps the outcome, and says that its
-/// letter was dropped and why.
+/// Without --yes, this command only shows what would be deleted. The report of a broadcast keeps the outcome and adds the
+/// reason.
 #[derive(Debug, Args)]
 #[command(after_long_help = DROP_EXAMPLES)]
 pub(crate) struct DropArgs {
     #[command(flatten)]
-    letters: LetterArgs,
+    letters: DeadLetterArgs,
     /// Why, for the report
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
-    /// Every letter, when nothing else says which
+    /// Select every dead letter
     #[arg(long)]
     all: bool,
     /// Really delete them
@@ -62,22 +62,22 @@ pub(crate) struct DropArgs {
 
 /// Which dead letters.
 #[derive(Debug, Args)]
-struct LetterArgs {
-    /// Of which stage: services, tasks, notify or all
+struct DeadLetterArgs {
+    /// Only dead letters of this stage: services, tasks, notify or all
     #[arg(long, value_enum, default_value_t, value_name = "STAGE", hide_possible_values = true)]
     stage: Stage,
-    /// Only those of this broadcast: its id, or with a ledger the beginning of it or `last`
+    /// Only dead letters of this broadcast: its id, or with a ledger also the beginning of its id, or `last`
     #[arg(long, value_name = "ID")]
     broadcast: Option<String>,
-    /// Only those for this service
+    /// Only dead letters for this service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Only those that failed like this, in a word of the letter or of the report: rejected, timed-out, 503
+    /// Only dead letters with this code, or this outcome, cause or status in the report: rejected, timed-out, 503
     ///
-    /// The outcome, cause and status of a report are known where a ledger is named.
+    /// Outcome, cause and status need a ledger.
     #[arg(long, value_name = "WORD")]
     code: Option<String>,
-    /// Only those for this task: its ARN or the beginning of its id
+    /// Only dead letters for this task: its ARN or the beginning of its id
     #[arg(long, value_name = "ARN")]
     task: Option<String>,
 }
@@ -95,7 +95,7 @@ Examples:
 
 Exit codes:
   0  done, also when nothing matched
-  1  some letters could not be moved
+  1  some dead letters could not be moved
   2  wrong use or settings
   3  AWS, the network or this machine failed";
 
@@ -109,25 +109,25 @@ Examples:
 
 Exit codes:
   0  done, also when nothing matched
-  1  some letters could not be deleted
+  1  some dead letters could not be deleted
   2  wrong use or settings
   3  AWS, the network or this machine failed";
 
-/// Whose dead letters.
+/// The stages whose dead letters are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Stage {
-    /// Of service discovery.
+    /// Service discovery.
     Services,
-    /// Of task discovery.
+    /// Task discovery.
     Tasks,
-    /// Of notify.
+    /// Notify.
     Notify,
-    /// Of every stage whose queue is named.
+    /// Every stage whose queue is named.
     #[default]
     All,
 }
 
-impl LetterArgs {
+impl DeadLetterArgs {
     fn filter(&self) -> Filter {
         let Self { broadcast, service, code, task, .. } = self;
         Filter {
@@ -145,8 +145,8 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let action = if args.dry_run { Action::Look } else { Action::Redrive };
-    sort(global, &args.letters, &action, &args.settings, environment, console).await
+    let action = if args.dry_run { Action::List } else { Action::Redrive };
+    run_with(global, &args.letters, &action, &args.settings, environment, console).await
 }
 
 pub(crate) async fn drop(
@@ -156,20 +156,21 @@ pub(crate) async fn drop(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     if args.letters.filter() == Filter::default() && args.letters.stage == Stage::All && !args.all {
-        return Err(Failure::usage("nothing says which letters to drop")
-            .hint("narrow it with --stage, --broadcast, --service, --code or --task, or say --all"));
+        return Err(Failure::usage("no dead letters are selected").hint(
+            "select some with --stage, --broadcast, --service, --code or --task, or every one with --all",
+        ));
     }
-    let action = if args.yes { Action::Drop { reason: args.reason } } else { Action::Look };
-    let exit = sort(global, &args.letters, &action, &args.settings, environment, console).await?;
+    let action = if args.yes { Action::Drop { reason: args.reason } } else { Action::List };
+    let exit = run_with(global, &args.letters, &action, &args.settings, environment, console).await?;
     if !args.yes {
-        console.hint("nothing was deleted; the same command with --yes deletes these");
+        console.hint("nothing was deleted; add --yes to delete these dead letters");
     }
     Ok(exit)
 }
 
-async fn sort(
+async fn run_with(
     global: &Global,
-    letters: &LetterArgs,
+    letters: &DeadLetterArgs,
     action: &Action,
     flags: &SettingFlags<ForQueues>,
     environment: &Environment,
@@ -195,35 +196,38 @@ async fn sort(
     let ledger = context::ledger_to_read(&aws, &settings).await?;
     let filter = filter(letters, &ledger, console).await?;
     warn_of_unnamed(letters.stage, queues, console);
-    let sort = async |stage, url: Option<String>| {
+    let run = async |stage, url: Option<String>| {
         let Some(url) = url else { return Ok(None) };
         let queue = Queue::at(aws.sqs.clone(), url, Rng::from_entropy());
-        redrive::sort(stage, queue, &filter, action, &ledger).await.map(|sorted| Some((stage, sorted)))
+        redrive::run(stage, queue, &filter, action, &ledger).await.map(|redrive| Some((stage, redrive)))
     };
-    // At the same time: each mostly waits, to be sure that its queue has no more.
+    // At the same time: each mostly waits, to be sure that its queue has no more messages.
     let (services, tasks, notify) = tokio::join!(
-        Box::pin(sort(StageName::Services, observer)),
-        Box::pin(sort(StageName::Tasks, services)),
-        Box::pin(sort(StageName::Notify, tasks)),
+        Box::pin(run(StageName::Services, observer)),
+        Box::pin(run(StageName::Tasks, services)),
+        Box::pin(run(StageName::Notify, tasks)),
     );
-    let (mut found, mut there, mut seen, mut failure) = (Vec::new(), There::default(), 0, None::<Failure>);
-    for sorted in [services, tasks, notify] {
-        match sorted {
+    let (mut found, mut inventory, mut seen, mut failure) =
+        (Vec::new(), Inventory::default(), 0, None::<Failure>);
+    for redrive in [services, tasks, notify] {
+        match redrive {
             Ok(None) => {}
-            Ok(Some((stage, sorted))) => {
-                if sorted.is_cut {
+            Ok(Some((stage, redrive))) => {
+                if redrive.is_cut {
                     let stage = stage.as_str();
-                    console.warn(&format!("not every letter of stage {stage} was looked at; run it again"));
+                    console.warn(&format!(
+                        "not all dead letters of stage {stage} were read; run the command again"
+                    ));
                 }
-                found.extend(sorted.found);
-                there.merge(sorted.there);
-                seen += sorted.seen;
-                failure = failure.or(sorted.error.map(Failure::from));
+                found.extend(redrive.found);
+                inventory.merge(redrive.inventory);
+                seen += redrive.seen;
+                failure = failure.or(redrive.error.map(Failure::from));
             }
             Err(error) => failure = failure.or(Some(error.into())),
         }
     }
-    // What was done is shown before what failed is told.
+    // Results come before errors.
     if failure.is_none() || !found.is_empty() {
         line::show(&mut found, seen, console)?;
     }
@@ -234,18 +238,18 @@ async fn sort(
         warn_of_cancelled(&found, &ledger, console).await;
     }
     if found.is_empty() && seen > 0 {
-        recorded_services(&ledger, &filter, &mut there).await;
-        return nothing_matched(&filter, &there, console);
+        recorded_services(&ledger, &filter, &mut inventory).await;
+        return nothing_matched(&filter, &inventory, console);
     }
-    let stayed = found.iter().filter(|one| matches!(one.fate, Fate::Stayed(_))).count();
-    if stayed > 0 {
-        return Err(Failure::not_told(format!("{} could not be moved", count(stayed, "letter"))));
+    let failed = found.iter().filter(|one| matches!(one.status, LetterStatus::Failed(_))).count();
+    if failed > 0 {
+        return Err(Failure::not_told(format!("{} could not be moved", count(failed, "dead letter"))));
     }
     Ok(Exit::Done)
 }
 
-/// What is looked for. The beginning of a broadcast's id means the one broadcast of the ledger that begins so.
-async fn filter(letters: &LetterArgs, ledger: &Ledger, console: &mut Console) -> Result<Filter, Failure> {
+/// The filter that the flags name, with the full id of a broadcast whose beginning was given.
+async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console) -> Result<Filter, Failure> {
     let mut filter = letters.filter();
     if let (true, Some(named)) = (ledger.is_kept(), &filter.broadcast)
         && let Ok(named) = report::id(named)
@@ -255,7 +259,7 @@ async fn filter(letters: &LetterArgs, ledger: &Ledger, console: &mut Console) ->
     Ok(filter)
 }
 
-/// Names the stages whose dead letters were not looked at, so that an empty list is not mistaken for good news.
+/// Names the stages whose dead letters are not read, so that an empty list is not mistaken for good news.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     for (stage, url, setting) in [
         (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
@@ -265,58 +269,58 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
         if url.is_none() && [stage, Stage::All].contains(&wanted) {
             let name = format!("{stage:?}").to_lowercase();
             console.warn(&format!(
-                "the dead letters of stage {name} were not looked at: set {setting} to look at them"
+                "the dead letters of stage {name} are not read, because {setting} is not set"
             ));
         }
     }
 }
 
-/// Names the broadcasts that were cancelled: their letters go back, and nobody is called.
-async fn warn_of_cancelled(found: &[SortedLetter], ledger: &Ledger, console: &mut Console) {
-    let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.broadcast.as_deref()).collect();
+/// Names the broadcasts that were cancelled: their dead letters go back, but no container is called.
+async fn warn_of_cancelled(found: &[Match], ledger: &Ledger, console: &mut Console) {
+    let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.letter.broadcast.as_deref()).collect();
     for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {
-        // Without an answer there is no warning, and nothing worse.
+        // An unavailable ledger only costs the warning.
         if let Ok(Some(_)) = ledger.cancelled(&broadcast).await {
             console.warn(&format!(
-                "broadcast {broadcast} was cancelled: its letters call nobody, and their containers are skipped"
+                "broadcast {broadcast} was cancelled: its containers are not called, but skipped"
             ));
         }
     }
 }
 
-/// Adds the services of the letters' broadcasts that have no letter: their names are not mistaken.
-async fn recorded_services(ledger: &Ledger, filter: &Filter, there: &mut There) {
+/// Adds the services of these broadcasts that have no dead letter: their names are no typing errors.
+async fn recorded_services(ledger: &Ledger, filter: &Filter, inventory: &mut Inventory) {
     if filter.service.is_none() {
         return;
     }
-    let broadcasts = there.broadcasts.keys().filter_map(|id| report::id(id).ok()).take(NAMED_MAX);
+    let broadcasts = inventory.broadcasts.keys().filter_map(|id| report::id(id).ok()).take(NAMED_MAX);
     for broadcast in broadcasts {
-        // Without an answer a name may be taken for a mistake, and nothing worse.
+        // An unavailable ledger only makes a correct name look like a typing error.
         if let Ok(Some(recorded)) = ledger.read(&broadcast).await {
             for service in recorded.report.services() {
-                there.services.entry(service.service.to_owned()).or_default();
+                inventory.services.entry(service.service.to_owned()).or_default();
             }
         }
     }
 }
 
-/// Lists what there is when nothing matched. A name that is close to one of those is a typing error.
-fn nothing_matched(filter: &Filter, there: &There, console: &mut Console) -> Result<Exit, Failure> {
+/// Lists the values that would match when nothing did. A name that is similar to one of these is a typing error.
+fn nothing_matched(filter: &Filter, inventory: &Inventory, console: &mut Console) -> Result<Exit, Failure> {
     let codes = Cause::ALL.map(|cause| (cause.as_str().to_owned(), 0));
-    let all_codes: BTreeMap<String, usize> = codes.into_iter().chain(there.codes.clone()).collect();
+    let all_codes: BTreeMap<String, usize> = codes.into_iter().chain(inventory.codes.clone()).collect();
     for (what, wanted, known) in
-        [("service", &filter.service, &there.services), ("code", &filter.code, &all_codes)]
+        [("service", &filter.service, &inventory.services), ("code", &filter.code, &all_codes)]
     {
         let Some(wanted) = wanted else { continue };
         let near = text::near(wanted, known.keys().map(String::as_str));
         if let (false, Some(near)) = (known.contains_key(wanted), near) {
-            return Err(Failure::usage(format!("no letter has the {what} {wanted}"))
+            return Err(Failure::usage(format!("no dead letter has the {what} {wanted}"))
                 .hint(format!("did you mean {near}?")));
         }
     }
     let list = |all: &BTreeMap<String, usize>| {
-        let there = all.iter().filter(|(_, number)| **number > 0);
-        let mut all: Vec<_> = there.map(|(name, number)| (Reverse(*number), name)).collect();
+        let present = all.iter().filter(|(_, number)| **number > 0);
+        let mut all: Vec<_> = present.map(|(name, number)| (Reverse(*number), name)).collect();
         all.sort();
         let more = if all.len() > NAMED_MAX { ", …" } else { "" };
         let some = all.iter().take(NAMED_MAX);
@@ -327,25 +331,25 @@ fn nothing_matched(filter: &Filter, there: &There, console: &mut Console) -> Res
         format!("{}{more}", some.collect::<Vec<_>>().join(", "))
     };
     for (what, wanted, all) in [
-        ("services", filter.service.is_some(), &there.services),
-        ("tasks", filter.task.is_some(), &there.tasks),
-        ("codes", filter.code.is_some(), &there.codes),
-        ("broadcasts", filter.broadcast.is_some(), &there.broadcasts),
+        ("services", filter.service.is_some(), &inventory.services),
+        ("tasks", filter.task.is_some(), &inventory.tasks),
+        ("codes", filter.code.is_some(), &inventory.codes),
+        ("broadcasts", filter.broadcast.is_some(), &inventory.broadcasts),
     ] {
         if wanted && all.values().all(|number| *number == 0) {
-            console.say(&format!("the letters have no {what}"));
+            console.say(&format!("the dead letters name no {what}"));
         } else if wanted {
-            console.say(&format!("{what} that letters have: {}", list(all)));
+            console.say(&format!("{what} of the dead letters: {}", list(all)));
         }
     }
     Ok(Exit::Done)
 }
 
-impl From<RedriveError> for Failure {
-    fn from(error: RedriveError) -> Self {
+impl From<DeadLetterError> for Failure {
+    fn from(error: DeadLetterError) -> Self {
         match error {
-            RedriveError::Unknown(error) => error.into(),
-            other => Self::usage(other.to_string()).hint("its redrive policy names none"),
+            DeadLetterError::Unknown(error) => error.into(),
+            other => Self::usage(other.to_string()).hint("set a redrive policy for the queue"),
         }
     }
 }

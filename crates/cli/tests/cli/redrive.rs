@@ -1,4 +1,4 @@
-//! `redrive` and `drop`, with a daemon that buries and takes up again.
+//! `redrive` and `drop`, with a daemon that moves messages to the dead letters and takes them up again.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::{Sim, notifier, until};
 const CONVINCED: &str = "answers = [{ status = 403 }, { status = 200 }]";
 const STUBBORN: &str = "answers = [{ status = 404 }]";
 
-/// Which services' letters a run of `redrive` or `drop` found, and what became of each.
+/// The services of the dead letters that a run of `redrive` or `drop` found, and what was done with each.
 fn became(run: &crate::support::Run) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let lines = json(&run.stdout);
@@ -24,7 +24,7 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn whoever_rejected_and_then_accepts_is_delivered_in_the_same_report() {
+fn a_task_that_rejects_and_then_accepts_is_delivered_in_the_same_report() {
     let services = [service("audit", 1, CONVINCED), service("ledger", 1, CONVINCED), service("web", 1, "")];
     let pipeline = Pipeline::new(&fleet(&services));
     let _daemon = pipeline.serve("");
@@ -61,12 +61,12 @@ fn whoever_rejected_and_then_accepts_is_delivered_in_the_same_report() {
     assert_eq!(redrive("--code rejected"), pairs(&[("ledger", "redriven")]));
     let (report, code) = pipeline.report();
     assert_eq!((&report[""]["summary"]["delivered"], code), (&3.into(), 0), "{report:?}");
-    assert_eq!(redrive(""), [], "no letter is left");
+    assert_eq!(redrive(""), [], "no dead letter is left");
     assert_eq!(pipeline.received().len(), 5, "who was told is not called again");
 }
 
 #[test]
-fn whom_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_words_of_the_report() {
+fn a_delivery_that_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_words_of_the_report() {
     let pipeline = Pipeline::new(&fleet(&[service("work", 2, "answers = [{ status = 503 }]")]));
     let daemon = pipeline.serve("");
     assert_eq!(pipeline.notifier("publish -c prod --id b-1").run().code, 0);
@@ -119,11 +119,11 @@ fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_
     }
     let arn = pipeline.task("checkout").arn;
     let id: String = arn.rsplit('/').next().unwrap().chars().take(8).collect();
-    let task = format!("tasks that letters have: {id} (1)");
+    let task = format!("tasks of the dead letters: {id} (1)");
     for (none, says) in [
-        ("--service checkouts", "services that letters have: checkout (1)"),
-        ("--code timed-out", "codes that letters have: 404 (1), answered (1), rejected (1)"),
-        ("--broadcast b-2", "broadcasts that letters have: b-1 (1)"),
+        ("--service checkouts", "services of the dead letters: checkout (1)"),
+        ("--code timed-out", "codes of the dead letters: 404 (1), answered (1), rejected (1)"),
+        ("--broadcast b-2", "broadcasts of the dead letters: b-1 (1)"),
         ("--task 9999", task.as_str()),
     ] {
         let run = pipeline.notifier(&format!("redrive {none}")).run();
@@ -133,7 +133,7 @@ fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_
 }
 
 #[test]
-fn letters_without_what_is_asked_for_say_so_and_those_of_a_cancelled_broadcast_call_nobody() {
+fn dead_letters_that_name_no_service_are_mentioned_and_those_of_a_cancelled_broadcast_call_nobody() {
     let pipeline = Pipeline::new(&fleet(&[service("audit", 1, CONVINCED)]));
     let _daemon = pipeline.serve("");
     assert_eq!(pipeline.broadcast().code, 1);
@@ -142,7 +142,7 @@ fn letters_without_what_is_asked_for_say_so_and_those_of_a_cancelled_broadcast_c
         pipeline.notifier("redrive --dry-run --stage services").run().stdout.contains("1 of 1")
     });
     let run = pipeline.notifier("redrive --dry-run --stage services --service audit").run();
-    assert!(run.code == 0 && run.stderr.contains("the letters have no services"), "{run}");
+    assert!(run.code == 0 && run.stderr.contains("the dead letters name no services"), "{run}");
 
     assert_eq!(pipeline.notifier("cancel b-1").run().code, 0);
     for arguments in ["redrive --dry-run --stage notify", "redrive --stage notify"] {
@@ -172,19 +172,18 @@ fn stages_whose_queue_is_not_named_are_named() {
         for (stage, setting) in
             [("tasks", "NOTIFIER_SERVICES_QUEUE_URL"), ("notify", "NOTIFIER_TASKS_QUEUE_URL")]
         {
-            let says = format!(
-                "the dead letters of stage {stage} were not looked at: set {setting} to look at them"
-            );
+            let says =
+                format!("the dead letters of stage {stage} are not read, because {setting} is not set");
             assert!(run.code == 0 && run.stderr.contains(&says), "{run}");
         }
         assert!(!run.stderr.contains("of stage services"), "{run}");
     }
     let all = pipeline.notifier("redrive --dry-run").run();
-    assert!(all.stdout.contains("2 of 2") && !all.stderr.contains("not looked at"), "{all}");
+    assert!(all.stdout.contains("2 of 2") && !all.stderr.contains("are not read"), "{all}");
 }
 
 #[test]
-fn letters_are_for_tasks_and_go_where_these_are_by_now() {
+fn a_redriven_message_goes_to_the_current_address_of_its_task() {
     let refuses = "answers = [{ status = 403 }]";
     let pipeline = Pipeline::new(&fleet(&[service("moved", 1, refuses), service("stopped", 1, refuses)]));
     let _daemon = pipeline.serve("");
@@ -207,7 +206,7 @@ fn letters_are_for_tasks_and_go_where_these_are_by_now() {
 }
 
 #[test]
-fn what_is_dropped_stays_untold_in_the_report_with_the_reason() {
+fn a_dropped_delivery_keeps_its_outcome_in_the_report_and_gets_the_reason() {
     let pipeline = Pipeline::new(&fleet(&[service("audit", 1, STUBBORN), service("web", 1, "")]));
     let _daemon = pipeline.serve("");
     assert_eq!(pipeline.broadcast().code, 1);
@@ -219,7 +218,7 @@ fn what_is_dropped_stays_untold_in_the_report_with_the_reason() {
         became(&run)
     };
     let unsaid = reason(pipeline.notifier("drop --yes")).run();
-    assert!(unsaid.code == 2 && unsaid.stderr.contains("nothing says which letters"), "{unsaid}");
+    assert!(unsaid.code == 2 && unsaid.stderr.contains("no dead letters are selected"), "{unsaid}");
     assert_eq!(drop("--all"), pairs(&[("audit", "left")]), "without --yes");
     assert_eq!(drop("--service web --yes"), []);
     assert_eq!(drop("--code rejected --yes"), pairs(&[("audit", "dropped")]));
@@ -233,7 +232,7 @@ fn what_is_dropped_stays_untold_in_the_report_with_the_reason() {
 }
 
 #[test]
-fn without_a_queue_or_its_dead_letters_there_is_nothing_to_sort() {
+fn without_a_queue_or_its_dead_letter_queue_nothing_is_redriven() {
     let none = notifier("redrive").run();
     assert!(none.code == 2 && none.stderr.contains("error: no queue is named"), "{none}");
     let sim = Sim::with_queues("[[cluster]]\nname = 'prod'", &["tasks"]);

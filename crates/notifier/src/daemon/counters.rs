@@ -10,9 +10,9 @@ pub struct Served {
     pub done: u64,
     /// Failed, and left on the queue for another try.
     pub retried: u64,
-    /// Failed for good, and moved to the dead letters.
-    pub buried: u64,
-    /// Handed back because of the shutdown.
+    /// Failed for good, and moved to the dead-letter queue.
+    pub dead_lettered: u64,
+    /// Returned to the queue because of the shutdown.
     pub returned: u64,
 }
 
@@ -20,7 +20,7 @@ impl AddAssign for Served {
     fn add_assign(&mut self, other: Self) {
         self.done += other.done;
         self.retried += other.retried;
-        self.buried += other.buried;
+        self.dead_lettered += other.dead_lettered;
         self.returned += other.returned;
     }
 }
@@ -30,14 +30,15 @@ impl AddAssign for Served {
 pub(super) struct Counters {
     pub(super) done: AtomicU64,
     pub(super) retried: AtomicU64,
-    pub(super) buried: AtomicU64,
+    pub(super) dead_lettered: AtomicU64,
     pub(super) returned: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn served(&self) -> Served {
-        let [done, retried, buried, returned] = [&self.done, &self.retried, &self.buried, &self.returned]
-            .map(|count| count.load(Ordering::Relaxed));
-        Served { done, retried, buried, returned }
+        let [done, retried, dead_lettered, returned] =
+            [&self.done, &self.retried, &self.dead_lettered, &self.returned]
+                .map(|count| count.load(Ordering::Relaxed));
+        Served { done, retried, dead_lettered, returned }
     }
 }

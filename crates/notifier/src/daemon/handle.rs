@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::counters::Counters;
-use crate::pipeline::{End, Failure, Handler, Work};
+use crate::pipeline::{Disposition, Failure, Handler, Work};
 use crate::queue::{Inbox, Message};
 
 /// What the messages of one queue share.
@@ -34,10 +34,10 @@ impl<H: Handler> Shared<H> {
             () = self.cut.cancelled() => None,
         };
         match worked {
-            None => self.hand_back(message).await,
+            None => self.return_now(message).await,
             Some(Ok(())) => {
                 debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
-                self.inbox.done(message).await;
+                self.inbox.delete(message).await;
                 self.counters.done.fetch_add(1, Ordering::Relaxed);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
@@ -45,26 +45,26 @@ impl<H: Handler> Shared<H> {
         drop(permit);
     }
 
-    /// Gives a message back because of the shutdown, for others to take at once.
-    pub(super) async fn hand_back(&self, message: Message) {
-        debug!(stage = self.stage(), message.id, "Handing message {} back", message.id);
-        self.inbox.hand_back(message, Duration::ZERO).await;
+    /// Returns a message to the queue because of the shutdown, for others to take at once.
+    pub(super) async fn return_now(&self, message: Message) {
+        debug!(stage = self.stage(), message.id, "Returning message {} to the queue", message.id);
+        self.inbox.return_after(message, Duration::ZERO).await;
         self.counters.returned.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
         let is_last = self.inbox.is_last_receive(&message);
-        let burial = match self.work.after(&message, failure, is_last).await {
-            End::Bury(burial) => burial,
-            End::Back(wait) => {
-                self.inbox.hand_back(message, wait).await;
+        let failure = match self.work.after(&message, failure, is_last).await {
+            Disposition::DeadLetter(failure) => failure,
+            Disposition::Retry(wait) => {
+                self.inbox.return_after(message, wait).await;
                 self.counters.retried.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         };
-        let buried = self.inbox.dead_letter(message, &burial.letter, burial.wait).await;
-        burial.log(&buried);
-        let count = if buried.is_ok() { &self.counters.buried } else { &self.counters.retried };
+        let moved = self.inbox.dead_letter(message, &failure.letter, failure.wait).await;
+        failure.log(&moved);
+        let count = if moved.is_ok() { &self.counters.dead_lettered } else { &self.counters.retried };
         count.fetch_add(1, Ordering::Relaxed);
     }
 

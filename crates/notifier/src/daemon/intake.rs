@@ -89,7 +89,7 @@ impl Intake {
 
     /// Reports that SQS does not answer, and waits a little before the next call.
     async fn wait_out(&self, error: &QueueError, failures: u32) {
-        let wait = UNREACHABLE.wait_after(failures, self.rng.fraction());
+        let wait = UNREACHABLE.full_jitter(failures, self.rng.fraction());
         let (stage, queue, text) = (self.stage.as_str(), self.source.name(), chain(error));
         if error.is_passing() {
             warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; trying again");

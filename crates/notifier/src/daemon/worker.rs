@@ -39,8 +39,8 @@ pub struct Worker<H> {
 }
 
 impl<H: Handler> Worker<H> {
-    /// Works until `shutdown`, then stops receiving at once, lets messages in work finish within the grace time, hands
-    /// the rest back to the queue and makes the deletes that are due.
+    /// Works until `shutdown`, then stops receiving at once, lets messages in work finish within the grace time, returns
+    /// the rest to the queue and makes the deletes that are due.
     ///
     /// # Errors
     ///
@@ -87,13 +87,21 @@ impl<H: Handler> Worker<H> {
             () = over => warn!(
                 stage = stage.as_str(),
                 messages = tasks.len(),
-                "Some messages could not be handed back; they come back when their visibility ends"
+                "Some messages could not be returned to the queue; they come back when their visibility timeout ends"
             ),
         }
         shared.inbox.close(FLUSH_TIME_MAX).await;
         let served = shared.counters.served();
-        let Served { done, retried, buried, returned } = served;
-        info!(stage = stage.as_str(), done, retried, buried, returned, "Stopped working through the queue");
+        let Served { done, retried, dead_lettered, returned } = served;
+        // The field's name is part of the log's interface.
+        info!(
+            stage = stage.as_str(),
+            done,
+            retried,
+            buried = dead_lettered,
+            returned,
+            "Stopped working through the queue"
+        );
         Ok(served)
     }
 }
@@ -104,7 +112,7 @@ async fn poll<H: Handler>(intake: &Intake, shared: &Arc<Shared<H>>, tasks: &Task
         for (message, permit) in messages {
             match permit {
                 Some(permit) => drop(tasks.spawn(Arc::clone(shared).message(message, permit))),
-                None => shared.hand_back(message).await,
+                None => shared.return_now(message).await,
             }
         }
     }

@@ -7,7 +7,7 @@ use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::error::{AttemptError, Then, Unfinished};
-use super::retry_policy::Schedule;
+use super::retry_policy::RetryPolicy;
 use crate::base::text::panic_text;
 use crate::model::{Cause, Delivery, Endpoint, Outcome};
 
@@ -169,7 +169,7 @@ impl DeliveryJob {
         &mut self,
         attempt: Attempt,
         round: Round,
-        policy: &Schedule,
+        policy: &RetryPolicy,
         spread: f64,
         can_move: bool,
     ) -> Next {
@@ -221,7 +221,7 @@ impl DeliveryJob {
         error: &AttemptError,
         asked: Option<Duration>,
         round: Round,
-        policy: &Schedule,
+        policy: &RetryPolicy,
         spread: f64,
     ) -> Option<Duration> {
         if error.is_starting() {

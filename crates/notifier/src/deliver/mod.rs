@@ -20,8 +20,8 @@ use wire::Broadcast;
 use self::http::Limits;
 use self::job::Attempt;
 use self::request::Call;
-use self::retry_policy::Schedule;
-use crate::base::{self, Clock, Rng};
+use self::retry_policy::RetryPolicy;
+use crate::base::{self, Backoff, Clock, Rng};
 use crate::fleet::{Locate, Recheck};
 use crate::model::network::Networks;
 use crate::model::{Delivery, Progress, ProgressEvent};
@@ -60,7 +60,7 @@ pub struct Deliverer {
 #[derive(Debug)]
 struct Inner {
     limits: Limits,
-    schedule: Schedule,
+    retry_policy: RetryPolicy,
     networks: Networks,
     clock: Clock,
     rng: Rng,
@@ -91,10 +91,9 @@ impl Deliverer {
                     total: options.timeout,
                     answer_bytes: options.answer_bytes_max,
                 },
-                schedule: Schedule {
+                retry_policy: RetryPolicy {
                     attempts: options.attempts,
-                    first: options.wait_first,
-                    most: options.wait_most,
+                    backoff: Backoff { first: options.wait_first, most: options.wait_most },
                     asked_most: options.retry_after_most,
                 },
                 networks,
@@ -167,7 +166,7 @@ impl Deliverer {
             return Next::Return(job.late());
         };
         let inner = &*self.inner;
-        let next = job.note(attempt, round, &inner.schedule, inner.rng.fraction(), self.locate.is_some());
+        let next = job.note(attempt, round, &inner.retry_policy, inner.rng.fraction(), self.locate.is_some());
         if let Next::Retry(wait) = &next {
             let (broadcast, delivery) = (broadcast.id.clone(), job.pending());
             progress.tell(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });

@@ -2,29 +2,25 @@
 
 use std::time::Duration;
 
+use crate::base::Backoff;
+
 /// When a delivery is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Schedule {
+pub(super) struct RetryPolicy {
     /// Attempts in all; 0 counts as 1.
     pub attempts: u32,
-    /// The most that the wait before attempt 2 can be.
-    pub first: Duration,
-    /// The most that any wait can be, unless the task asked for more.
-    pub most: Duration,
-    /// The most that a task's own wish is honoured.
+    /// The waits before attempt 2 and later, unless the task asks for more.
+    pub backoff: Backoff,
+    /// The longest wait that a task may ask for.
     pub asked_most: Duration,
 }
 
-impl Schedule {
+impl RetryPolicy {
     /// How long to wait before attempt number `n`, or `None` when the attempts are used up.
     ///
-    /// `n` counts from 1 and attempt 1 never waits. Later waits double from [`first`](Self::first) up to
-    /// [`most`](Self::most); `spread`, from 0.0 to 1.0, then picks a point between zero and that ("full jitter"), so tasks
-    /// that failed together do not come back together. What the task `asked` for is waited first, up to
-    /// [`asked_most`](Self::asked_most): tasks that all name the same second are spread too. The caller draws `spread`,
-    /// which keeps this function pure and its tests exact.
-    ///
-    /// Source: AWS Builders' Library, "Timeouts, retries, and backoff with jitter".
+    /// `n` counts from 1 and attempt 1 never waits. Later waits follow [`backoff`](Self::backoff) with full jitter, after
+    /// the time that the task `asked` for, up to [`asked_most`](Self::asked_most): tasks that all name the same second are
+    /// spread too. The caller draws `spread`, from 0.0 to 1.0.
     #[must_use]
     pub(super) fn wait_before(&self, n: u32, asked: Option<Duration>, spread: f64) -> Option<Duration> {
         if n <= 1 {
@@ -33,9 +29,8 @@ impl Schedule {
         if n > self.attempts {
             return None;
         }
-        let doubled = self.first.saturating_mul(2_u32.saturating_pow(n - 2)).min(self.most);
         let asked = asked.unwrap_or_default().min(self.asked_most);
-        Some(asked.saturating_add(doubled.mul_f64(spread.clamp(0.0, 1.0))))
+        Some(asked.saturating_add(self.backoff.full_jitter(n - 1, spread)))
     }
 }
 
@@ -49,29 +44,32 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    const SCHEDULE: Schedule =
-        Schedule { attempts: 5, first: ms(100), most: ms(300), asked_most: ms(10_000) };
+    const POLICY: RetryPolicy = RetryPolicy {
+        attempts: 5,
+        backoff: Backoff { first: ms(100), most: ms(300) },
+        asked_most: ms(10_000),
+    };
 
     #[test]
     fn waits_double_up_to_the_most_and_then_the_attempts_end() {
-        let waits: Vec<_> = (0..=6).map(|n| SCHEDULE.wait_before(n, None, 1.0)).collect();
+        let waits: Vec<_> = (0..=6).map(|n| POLICY.wait_before(n, None, 1.0)).collect();
         let expected = [Some(0), Some(0), Some(100), Some(200), Some(300), Some(300), None];
         assert_eq!(waits, expected.map(|wait| wait.map(ms)));
     }
 
     #[test]
     fn the_spread_picks_a_point_between_zero_and_the_wait() {
-        assert_eq!(SCHEDULE.wait_before(3, None, 0.0), Some(Duration::ZERO));
-        assert_eq!(SCHEDULE.wait_before(3, None, 0.25), Some(ms(50)));
-        assert_eq!(SCHEDULE.wait_before(3, None, f64::INFINITY), Some(ms(200)));
+        assert_eq!(POLICY.wait_before(3, None, 0.0), Some(Duration::ZERO));
+        assert_eq!(POLICY.wait_before(3, None, 0.25), Some(ms(50)));
+        assert_eq!(POLICY.wait_before(3, None, f64::INFINITY), Some(ms(200)));
     }
 
     #[test]
     fn a_task_that_asks_for_a_wait_gets_it_up_to_the_most() {
-        assert_eq!(SCHEDULE.wait_before(2, Some(ms(2_000)), 0.0), Some(ms(2_000)));
-        assert_eq!(SCHEDULE.wait_before(2, Some(ms(2_000)), 0.5), Some(ms(2_050)));
-        assert_eq!(SCHEDULE.wait_before(2, Some(Duration::MAX), 1.0), Some(ms(10_100)));
-        assert_eq!(SCHEDULE.wait_before(6, Some(ms(1)), 0.0), None);
+        assert_eq!(POLICY.wait_before(2, Some(ms(2_000)), 0.0), Some(ms(2_000)));
+        assert_eq!(POLICY.wait_before(2, Some(ms(2_000)), 0.5), Some(ms(2_050)));
+        assert_eq!(POLICY.wait_before(2, Some(Duration::MAX), 1.0), Some(ms(10_100)));
+        assert_eq!(POLICY.wait_before(6, Some(ms(1)), 0.0), None);
     }
 
     proptest! {
@@ -79,13 +77,12 @@ mod tests {
         fn no_wait_is_longer_than_both_limits_together(
             n: u32, first: u32, most: u32, asked: Option<u64>, asked_most: u32, spread in 0.0..=1.0,
         ) {
-            let schedule = Schedule {
+            let policy = RetryPolicy {
                 attempts: u32::MAX,
-                first: ms(first.into()),
-                most: ms(most.into()),
+                backoff: Backoff { first: ms(first.into()), most: ms(most.into()) },
                 asked_most: ms(asked_most.into()),
             };
-            let wait = schedule.wait_before(n, asked.map(Duration::from_secs), spread);
+            let wait = policy.wait_before(n, asked.map(Duration::from_secs), spread);
             prop_assert!(wait.unwrap() <= ms(u64::from(most) + u64::from(asked_most)));
         }
     }

@@ -14,12 +14,12 @@ use wire::Share;
 use super::classify::{self, Asked, Classified};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
-use crate::base::batcher::{Ask, BatchLimits, Batcher, NoAnswer};
+use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::{Endpoint, Member, SkipReason};
 
 /// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
 const BATCHING: BatchLimits =
-    BatchLimits { questions_max: 100, at_once_max: 4, linger: Duration::from_millis(20) };
+    BatchLimits { items_max: 100, at_once_max: 4, linger: Duration::from_millis(20), waiting_max: 4_096 };
 
 /// Where an endpoint is by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum RecheckError {
     NoCluster,
     /// ECS was not able to tell.
     #[error("the task cannot be looked up")]
-    Tasks(#[source] NoAnswer<EcsError>),
+    Tasks(#[source] BatchError<EcsError>),
     /// Its task definition or host was not to be had.
     #[error("the task cannot be looked up")]
     Discover(#[from] DiscoveryError),
@@ -61,13 +61,11 @@ type Question = (String, String);
 type Answer = Result<Result<Task, NotDescribed>, Arc<EcsError>>;
 
 /// Looks tasks up a hundred at a time.
-pub(super) type Lookup = Batcher<Question, Answer, EcsError>;
+pub(super) type Lookup = Batcher<batcher::Question<Question, Answer, EcsError>>;
 
 pub(super) fn lookup(ecs: &Ecs) -> Lookup {
     let ecs = ecs.clone();
-    let ask: Ask<Question, Answer, EcsError> =
-        Arc::new(move |questions| describe(ecs.clone(), questions).boxed());
-    Batcher::new(BATCHING, ask)
+    Batcher::answering(BATCHING, move |questions| describe(ecs.clone(), questions))
 }
 
 /// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
@@ -108,9 +106,10 @@ impl Locate for Discovery {
             let member = &endpoint.member;
             let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
             let question = (cluster.to_owned(), member.task.clone());
-            let answer = self.lookup.ask(question).await.and_then(|answer| answer.map_err(NoAnswer::Failed));
+            let answer =
+                self.lookup.ask(question).await.and_then(|answer| answer.map_err(BatchError::Failed));
             let task = match answer {
-                Err(NoAnswer::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
+                Err(BatchError::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
                     Err(NotDescribed::Missing)
                 }
                 answer => answer.map_err(RecheckError::Tasks)?,

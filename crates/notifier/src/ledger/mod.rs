@@ -7,7 +7,7 @@
 //! | `open` | the ledger that the settings name |
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | what a stage that runs again need not queue again |
-//! | `dead_letters` | what is rewritten when dead letters are sorted |
+//! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | where records stand, what they say, and how long ones are spread (pure) |
 //! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a file of this machine |
@@ -37,7 +37,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
 use time::OffsetDateTime;
@@ -46,13 +45,12 @@ use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId, PartId};
 
 use crate::base::Clock;
-use crate::base::batcher::{BatchLimits, Batcher, NoAnswer};
+use crate::base::batcher::{BatchError, BatchLimits, Batcher, Question};
 use crate::base::text::{self, printable};
 use crate::model::{Cause, Delivery, Member, Outcome};
 use record::{BroadcastRow, Stamped, millis};
 use store::{Item, Key, Store, StoreError};
 
-pub(crate) use dead_letters::{cancelled, given_up};
 pub use open::{LedgerOptions, Location, Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
@@ -67,10 +65,12 @@ const CANCELS_MAX: usize = 1_000;
 
 /// Outcomes in one write: as many as DynamoDB takes in one. A file writes all that wait in one transaction.
 const WRITES: BatchLimits =
-    BatchLimits { questions_max: 25, at_once_max: 8, linger: Duration::from_millis(5) };
+    BatchLimits { items_max: 25, at_once_max: 8, linger: Duration::from_millis(5), waiting_max: WAITING_MAX };
 /// Deliveries in one question, with two keys each: as many as DynamoDB takes in one.
 const READS: BatchLimits =
-    BatchLimits { questions_max: 50, at_once_max: 8, linger: Duration::from_millis(2) };
+    BatchLimits { items_max: 50, at_once_max: 8, linger: Duration::from_millis(2), waiting_max: WAITING_MAX };
+/// Reads or writes that wait for a batch; more make their callers wait.
+const WAITING_MAX: usize = 4_096;
 
 /// Why a ledger did not keep or find something.
 #[derive(Debug, thiserror::Error)]
@@ -125,11 +125,11 @@ impl From<StoreError> for LedgerError {
     }
 }
 
-impl From<NoAnswer<StoreError>> for LedgerError {
-    fn from(error: NoAnswer<StoreError>) -> Self {
+impl From<BatchError<StoreError>> for LedgerError {
+    fn from(error: BatchError<StoreError>) -> Self {
         match error {
-            NoAnswer::Failed(error) => Self::Store(error),
-            NoAnswer::GivenUp => Self::Closed,
+            BatchError::Failed(error) => Self::Store(error),
+            BatchError::Dropped => Self::Closed,
         }
     }
 }
@@ -144,8 +144,8 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Clock,
     days: u32,
-    reads: Batcher<[Key; 2], [Option<Item>; 2], StoreError>,
-    writes: Batcher<Item, (), StoreError>,
+    reads: Batcher<Question<[Key; 2], [Option<Item>; 2], StoreError>>,
+    writes: Batcher<Question<Item, (), StoreError>>,
     started: Instant,
     cancelled: Cache<(BroadcastId, u64), bool>,
 }
@@ -168,7 +168,6 @@ impl Ledger {
                 let pairs = std::iter::from_fn(|| Some([items.next()?, items.next()?]));
                 Ok(pairs.collect())
             }
-            .boxed()
         };
         let write = move |items: Vec<Item>| {
             let store = Arc::clone(&writer);
@@ -176,14 +175,13 @@ impl Ledger {
                 let answers = vec![(); items.len()];
                 store.put(items).await.map(|()| answers)
             }
-            .boxed()
         };
         Self(Some(Arc::new(Inner {
             store,
             clock,
             days,
-            reads: Batcher::new(READS, Arc::new(read)),
-            writes: Batcher::new(WRITES, Arc::new(write)),
+            reads: Batcher::answering(READS, read),
+            writes: Batcher::answering(WRITES, write),
             started: Instant::now(),
             cancelled: Cache::new(CANCELS_MAX),
         })))

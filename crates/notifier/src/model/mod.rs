@@ -6,19 +6,26 @@
 //! | `network` | which addresses may be called |
 //! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
 //! | `delivery`, `outcome`, `cause` | one delivery: its state, how it ended, and why |
+//! | `ended` | deliveries that end without another attempt |
+//! | `stage`, `dead_letter` | the stages by name, and messages that one of them gave up |
 //! | `progress` | what happens during a broadcast, as events |
 
 mod cause;
+mod dead_letter;
 mod delivery;
+mod ended;
 mod fleet;
 pub mod labels;
 pub(crate) mod latency;
 pub mod network;
 mod outcome;
 mod progress;
+mod stage;
 
 pub use cause::Cause;
+pub use dead_letter::DeadLetter;
 pub use delivery::Delivery;
 pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
 pub use outcome::Outcome;
 pub use progress::{Progress, ProgressEvent};
+pub use stage::StageName;

@@ -28,6 +28,7 @@ mod handler;
 mod keep_warm;
 pub mod memory;
 mod notify;
+mod overdue;
 pub mod redrive;
 pub mod resend;
 pub mod send;
@@ -38,9 +39,12 @@ mod work;
 
 pub use failure::{Failure, Verdict};
 pub use handler::{Handled, Handler, StageHandler};
+pub use overdue::is_overdue;
 pub use senders::Senders;
-pub use stages::{QueueName, STAGES, Stage, StageName};
-pub use work::{Burial, DEADLINE_SLACK, End, Work};
+pub use stages::{QueueName, STAGES, Stage};
+pub use work::{DEADLINE_SLACK, Disposition, FinalFailure, Work};
+
+pub use crate::model::StageName;
 
 /// Waits before a record of what was given up is tried again.
 const NOTE_AGAIN_AFTER: [Duration; 3] =

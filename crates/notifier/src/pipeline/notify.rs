@@ -9,7 +9,7 @@ use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 use super::{Ctx, StageError, broadcast, discovery, endpoint, untrusted};
 use crate::base::text::chain;
 use crate::deliver::{DeliveryJob, Next, Round, Unfinished};
-use crate::ledger::{self, LedgerError};
+use crate::ledger::LedgerError;
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
 
@@ -89,7 +89,7 @@ async fn cancelled(
     job: &DeliveryJob,
 ) -> Result<Option<Delivery>, LedgerError> {
     let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
-    Ok(is_cancelled.then(|| ledger::cancelled(Delivery::from(job.endpoint()), job.pending().requests())))
+    Ok(is_cancelled.then(|| Delivery::from(job.endpoint()).cancelled(job.pending().requests())))
 }
 
 /// Records a delivery that ended, or was interrupted, and tells the listeners of its end.

@@ -5,18 +5,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Ctx, StageError, discovery, notify};
+use crate::model::StageName;
 use crate::queue::Message;
-
-/// One of the stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StageName {
-    /// Stage 1, service discovery.
-    Services,
-    /// Stage 2, task discovery.
-    Tasks,
-    /// Stage 3, notify.
-    Notify,
-}
 
 /// One of the queues between the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,8 +47,6 @@ type GivenUp = for<'a> fn(&'a Ctx, &'a Message, &'a str) -> BoxFuture<'a, Result
 pub struct Stage {
     /// Which one.
     pub name: StageName,
-    /// Its name in logs, errors and settings.
-    pub word: &'static str,
     /// The queue that it reads.
     pub source: QueueName,
     /// The queue that it writes; the last stage writes none.
@@ -76,7 +64,6 @@ pub struct Stage {
 pub static STAGES: [Stage; 3] = [
     Stage {
         name: StageName::Services,
-        word: "services",
         source: QueueName::Observer,
         next: Some(QueueName::Services),
         // Only broadcasts in work take turns at the budget of AWS requests: one that is still queued waits for others.
@@ -88,7 +75,6 @@ pub static STAGES: [Stage; 3] = [
     },
     Stage {
         name: StageName::Tasks,
-        word: "tasks",
         source: QueueName::Services,
         next: Some(QueueName::Tasks),
         concurrency: 8,
@@ -99,7 +85,6 @@ pub static STAGES: [Stage; 3] = [
     },
     Stage {
         name: StageName::Notify,
-        word: "notify",
         source: QueueName::Tasks,
         next: None,
         concurrency: 256,
@@ -122,12 +107,6 @@ impl StageName {
             Self::Tasks => tasks,
             Self::Notify => notify,
         }
-    }
-
-    /// The stage's name in logs, errors and settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.stage().word
     }
 }
 

@@ -16,7 +16,8 @@ use tracing::{error, warn};
 use super::{Failure, Handler, StageName, Verdict};
 use crate::base::Rng;
 use crate::base::text::chain;
-use crate::queue::{DeadLetterError, DeadLetterReason, Message, Queue};
+use crate::model::DeadLetter;
+use crate::queue::{DeadLetterError, Message, Queue};
 
 /// What a handler gets beyond its deadline to say itself that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
@@ -40,19 +41,19 @@ pub struct Work<H> {
 
 /// What becomes of a message that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It goes back to its queue, to be delivered again after this long.
-    Back(Duration),
-    /// It goes to the dead letters.
-    Bury(Box<Burial>),
+pub enum Disposition {
+    /// It is returned to its queue, to be delivered again after this long.
+    Retry(Duration),
+    /// It goes to the dead-letter queue.
+    DeadLetter(Box<FinalFailure>),
 }
 
-/// A message on its way to the dead letters.
+/// A message on its way to the dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Burial {
-    /// The reason that goes with it.
-    pub letter: DeadLetterReason,
-    /// After how long it is delivered again where it cannot be buried.
+pub struct FinalFailure {
+    /// What the dead-letter queue gets with it.
+    pub letter: DeadLetter,
+    /// After how long it is delivered again if it cannot be moved.
     pub wait: Duration,
     id: String,
     receives: u32,
@@ -99,13 +100,13 @@ impl<H: Handler> Work<H> {
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// What becomes of a message that failed: it is buried if it would fail again, or if SQS would not deliver it again.
-    /// Before it is buried, the handler takes note.
-    pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> End {
+    /// Decides what becomes of a message that failed: it goes to the dead-letter queue if it would fail again, or if SQS
+    /// would not deliver it again. Before that, the handler takes note.
+    pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> Disposition {
         let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
         let Failure { code, reason, verdict, .. } = failure;
         let wait = failure.wait(receives, self.rng.fraction());
-        let letter = DeadLetterReason::about(&message.body, stage, code, reason.clone());
+        let letter = DeadLetter::about(self.stage, &message.body, message.sent);
         if *verdict != Verdict::Final && !is_last_receive {
             warn!(
                 stage,
@@ -118,20 +119,23 @@ impl<H: Handler> Work<H> {
                 ?wait,
                 "Message {id} failed and will be tried again"
             );
-            return End::Back(wait);
+            return Disposition::Retry(wait);
         }
         self.handler.given_up(message, failure).await;
-        End::Bury(Box::new(Burial { letter, wait, id: id.to_owned(), receives }))
+        let (code, reason) = (Some((*code).to_owned()), Some(reason.clone()));
+        let letter = DeadLetter { code, reason, ..letter };
+        Disposition::DeadLetter(Box::new(FinalFailure { letter, wait, id: id.to_owned(), receives }))
     }
 }
 
-impl Burial {
-    /// Says in the log whether it could be buried.
-    pub fn log(&self, buried: &Result<(), DeadLetterError>) {
+impl FinalFailure {
+    /// Logs whether the message could be moved to the dead-letter queue.
+    pub fn log(&self, moved: &Result<(), DeadLetterError>) {
         let Self { letter, id, receives, .. } = self;
-        let DeadLetterReason { code, reason, stage, broadcast, task } = letter;
+        let DeadLetter { stage, code, reason, broadcast, task, .. } = letter;
+        let (stage, code, reason) = (stage.as_str(), code.as_deref(), reason.as_deref());
         let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
-        match buried {
+        match moved {
             Ok(()) => warn!(
                 stage,
                 message.id = id,

@@ -1,4 +1,4 @@
-//! One job for all of SQS's batch calls: pack the entries, make the calls, offer what failed again.
+//! Any of SQS's batch operations: pack the entries, make the calls, offer again what failed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,31 +7,27 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::Queue;
 use super::error::QueueError;
-use super::limits::{BATCH_BYTES_MAX, BATCHES_AT_ONCE, RETRY_FIRST, RETRY_MOST};
+use super::limits::{BATCH_BYTES_MAX, BATCHES_AT_ONCE, RETRY};
 use super::pack::{Item, pack};
 use crate::aws::AwsErrorKind;
-use crate::base::Backoff;
-use crate::base::Rng;
 
-const RETRY: Backoff = Backoff { first: RETRY_FIRST, most: RETRY_MOST };
+/// One entry of one of SQS's batch operations.
+pub(super) trait Entry: Send + Sync + Sized {
+    /// What it adds to the size of its batch.
+    fn bytes(&self) -> usize {
+        0
+    }
 
-/// One of SQS's batch operations on one queue.
-pub(super) trait Call: Send + Sync {
-    /// What one entry is about.
-    type Entry: Send + Sync;
-
-    /// What an entry adds to the size of its batch.
-    fn bytes(&self, entry: &Self::Entry) -> usize;
-
-    /// Calls SQS with at most ten entries. Each has an `Id` that is its place in the job.
+    /// Calls SQS with at most ten entries. Each has an `Id`, which is its place in the job.
     fn call(
-        &self,
-        batch: Vec<(String, &Self::Entry)>,
+        queue: &Queue,
+        batch: Vec<(String, &Self)>,
     ) -> impl Future<Output = Result<Answer, QueueError>> + Send;
 }
 
-/// SQS's answer to a batch call that it took.
+/// SQS's answer to a batch call that it accepted.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     /// `Id`s of the entries that worked.
@@ -40,7 +36,7 @@ pub(super) struct Answer {
     pub(super) failed: Vec<BatchResultErrorEntry>,
 }
 
-/// Why SQS did not take one entry of a batch.
+/// Why SQS did not accept one entry of a batch.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
@@ -64,12 +60,12 @@ pub enum EntryError {
     #[error("the call failed")]
     Call(#[source] Arc<QueueError>),
     /// SQS said nothing about this entry.
-    #[error("SQS did not say what became of it")]
+    #[error("SQS's answer does not mention it")]
     Unmentioned,
 }
 
 impl EntryError {
-    /// Whether the entry itself is at fault, so that it will never be taken.
+    /// Whether the entry itself is at fault, so that it will never be accepted.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -91,24 +87,27 @@ impl EntryError {
     }
 }
 
-/// An entry that was given up, by its place in the job.
+/// An entry that was not accepted.
 #[derive(Debug)]
-pub(super) struct GivenUp {
-    pub(super) index: usize,
-    pub(super) error: EntryError,
+pub struct NotAccepted {
+    /// Its place in the job, from 0.
+    pub index: usize,
+    /// Why.
+    pub error: EntryError,
 }
 
-/// What is left of a job between two rounds.
+/// An entry that is offered in the next round.
 struct Waiting {
     index: usize,
     alone: bool,
-    /// Why it was not taken so far; it counts when the tries are used up.
+    /// Why it was not accepted so far; it counts when the tries are used up.
     error: EntryError,
 }
 
-/// Offers every entry until SQS takes it, refuses it for good, or `tries` are used up. The answer is what was not taken.
-pub(super) async fn run<C: Call>(call: &C, entries: &[C::Entry], tries: u32, rng: &Rng) -> Vec<GivenUp> {
-    let mut given_up = Vec::new();
+/// Offers every entry until SQS accepts it, refuses it for good, or `tries` are used up. Returns those that were not
+/// accepted, in their order.
+pub(super) async fn run<E: Entry>(queue: &Queue, entries: &[E], tries: u32) -> Vec<NotAccepted> {
+    let mut refused = Vec::new();
     let mut waiting: Vec<_> = (0..entries.len())
         .map(|index| Waiting { index, alone: false, error: EntryError::Unmentioned })
         .collect();
@@ -116,29 +115,29 @@ pub(super) async fn run<C: Call>(call: &C, entries: &[C::Entry], tries: u32, rng
         if waiting.is_empty() {
             break;
         }
-        tokio::time::sleep(RETRY.wait_after(round, rng.fraction())).await;
-        waiting = offer(call, entries, waiting, &mut given_up).await;
+        tokio::time::sleep(RETRY.full_jitter(round, queue.rng().fraction())).await;
+        waiting = offer(queue, entries, waiting, &mut refused).await;
     }
-    given_up.extend(waiting.into_iter().map(|Waiting { index, error, .. }| GivenUp { index, error }));
-    given_up.sort_unstable_by_key(|entry| entry.index);
-    given_up
+    refused.extend(waiting.into_iter().map(|Waiting { index, error, .. }| NotAccepted { index, error }));
+    refused.sort_unstable_by_key(|entry| entry.index);
+    refused
 }
 
-/// One round: what was not taken and is worth another offer.
-async fn offer<C: Call>(
-    call: &C,
-    entries: &[C::Entry],
+/// One round. Returns the entries that are worth another offer.
+async fn offer<E: Entry>(
+    queue: &Queue,
+    entries: &[E],
     waiting: Vec<Waiting>,
-    given_up: &mut Vec<GivenUp>,
+    refused: &mut Vec<NotAccepted>,
 ) -> Vec<Waiting> {
-    let bytes = |index: usize| entries.get(index).map_or(0, |entry| call.bytes(entry));
+    let bytes = |index: usize| entries.get(index).map_or(0, Entry::bytes);
     let packed =
         pack(waiting.iter().map(|&Waiting { index, alone, .. }| Item { index, bytes: bytes(index), alone }));
-    let too_large = |index| GivenUp { index, error: EntryError::TooLarge { bytes: bytes(index) } };
-    given_up.extend(packed.oversized.into_iter().map(too_large));
+    let too_large = |index| NotAccepted { index, error: EntryError::TooLarge { bytes: bytes(index) } };
+    refused.extend(packed.oversized.into_iter().map(too_large));
     let answers = stream::iter(packed.batches).map(async |batch| {
         let entries = batch.iter().filter_map(|&index| Some((index.to_string(), entries.get(index)?)));
-        let answer = call.call(entries.collect()).await;
+        let answer = E::call(queue, entries.collect()).await;
         (batch, answer)
     });
     let mut answers = std::pin::pin!(answers.buffer_unordered(BATCHES_AT_ONCE));
@@ -148,7 +147,7 @@ async fn offer<C: Call>(
             if left.alone || left.error.is_passing() {
                 again.push(left);
             } else {
-                given_up.push(GivenUp { index: left.index, error: left.error });
+                refused.push(NotAccepted { index: left.index, error: left.error });
             }
         }
     }
@@ -156,10 +155,10 @@ async fn offer<C: Call>(
     again
 }
 
-/// The entries of a batch that were not taken. Pure.
+/// The entries of a batch that were not accepted. Pure.
 ///
-/// When SQS objects to a whole batch because of something in it, each entry gets a batch of its own next: one that is
-/// wrong must not take its neighbours with it.
+/// When SQS objects to a whole batch because of something in it, each entry gets a batch of its own next, so that a wrong
+/// entry does not keep the others from being accepted.
 fn left_over(batch: &[usize], answer: Result<Answer, QueueError>) -> Vec<Waiting> {
     let answer = match answer {
         Ok(answer) => answer,

@@ -1,26 +1,24 @@
-//! A queue that somebody else reads and deletes from for us: Lambda's event source mapping.
+//! A queue that Lambda's event source mapping reads: what becomes of the messages that are not simply done.
 
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tracing::warn;
 
-use super::batch;
-use super::dead_letter::{self, DeadLetterError, DeadLetterReason, Policy};
-use super::inbox::seconds;
-use super::limits::VISIBILITY_MAX;
 use super::message::Message;
-use super::visibility::{Change, ChangeVisibility};
-use super::{Queue, QueueError};
+use super::operations::VisibilityChange;
+use super::policy::{DeadLetterError, Policy};
+use super::{Queue, QueueError, batch};
 use crate::base::text::chain;
+use crate::model::DeadLetter;
 
 /// Tries of one change of visibility: without it, the message only comes back later.
-const HAND_BACK_TRIES: u32 = 2;
+const RETURN_TRIES: u32 = 2;
 
 /// One queue whose messages are handed to us.
 ///
-/// The mapping deletes what is done, so here are only the two other ends of a message. Calls nobody before one of them
-/// is needed: a process that only succeeds never reads the queue's attributes.
+/// The mapping deletes the messages that are done, so here are only the two other ends of a message. Calls nobody before
+/// one of them is needed: a process that only succeeds never reads the queue's attributes.
 #[derive(Debug)]
 pub struct EventSourceMapping {
     queue: Queue,
@@ -45,33 +43,23 @@ impl EventSourceMapping {
     /// # Errors
     ///
     /// [`DeadLetterError`]: the message must stay on its queue.
-    pub async fn dead_letter(
-        &self,
-        message: &Message,
-        letter: &DeadLetterReason,
-    ) -> Result<(), DeadLetterError> {
-        self.policy().await?.bury(&self.queue, message, letter).await
+    pub async fn dead_letter(&self, message: &Message, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        self.policy().await?.dead_letter(&self.queue, message, letter).await
     }
 
     /// Makes messages visible again, each after its wait (whole seconds, at most 12 hours) instead of the queue's whole
     /// visibility timeout. What fails is logged: such a message comes back later.
-    pub async fn hand_back(&self, messages: Vec<(Message, Duration)>) {
-        let change = |(message, wait): &(Message, Duration)| Change {
-            handle: message.receipt.shared(),
-            seconds: seconds((*wait).min(VISIBILITY_MAX)),
-        };
+    pub async fn return_after(&self, messages: Vec<(Message, Duration)>) {
+        let change =
+            |(message, wait): &(Message, Duration)| VisibilityChange::new(message.receipt.shared(), *wait);
         let changes: Vec<_> = messages.iter().map(change).collect();
-        let call = ChangeVisibility(self.queue.clone());
-        for failed in batch::run(&call, &changes, HAND_BACK_TRIES, self.queue.rng()).await {
-            let error = chain(&failed.error);
-            warn!(
-                queue = self.queue.name(),
-                error, "A message comes back only when the queue's visibility timeout ends"
-            );
+        for failed in batch::run(&self.queue, &changes, RETURN_TRIES).await {
+            let (queue, error) = (self.queue.name(), chain(&failed.error));
+            warn!(queue, error, "A message comes back only when the queue's visibility timeout ends");
         }
     }
 
     async fn policy(&self) -> Result<&Policy, QueueError> {
-        self.policy.get_or_try_init(|| dead_letter::policy(&self.queue)).await
+        self.policy.get_or_try_init(|| Policy::of(&self.queue)).await
     }
 }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::base::Backoff;
+
 /// SQS: entries of one batch call, and messages of one answer to `ReceiveMessage`.
 pub const BATCH_ENTRIES_MAX: usize = 10;
 /// SQS: bytes of one message, and of all messages of one batch together, attributes included.
@@ -27,10 +29,8 @@ pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
 pub(super) const SDK_TRIES_MAX: u32 = 3;
 /// How often an entry of a batch is offered.
 pub(super) const TRIES_MAX: u32 = 5;
-/// Wait before the second offer of an entry; later waits double.
-pub(super) const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// Longest wait between two offers of an entry.
-pub(super) const RETRY_MOST: Duration = Duration::from_secs(5);
+/// Waits between two offers of an entry, and between the SDK's own tries.
+pub(super) const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
 /// Batch calls of one job at the same time.
 pub(super) const BATCHES_AT_ONCE: usize = 8;
 /// How long a settled message waits for others, so that ten share one call.

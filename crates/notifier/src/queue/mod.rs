@@ -1,18 +1,20 @@
-//! The three SQS queues: publish to one, or work through one.
+//! The SQS queues: publish to one, or read one.
 //!
-//! A [`Queue`] is where messages are sent. An [`Inbox`] is the same queue for whoever works through it: it receives,
-//! keeps messages invisible while they are worked on, and deletes, hands back or buries each of them.
+//! A [`Queue`] is where messages are sent. An [`Inbox`] is the same queue for its consumer: it receives messages, extends
+//! their visibility timeouts while they are in work, and deletes each, returns it or moves it to the dead-letter queue.
 //!
 //! | file | job |
 //! | --- | --- |
+//! | `inbox` | a queue that this process reads |
+//! | `event_source_mapping` | a queue that Lambda's event source mapping reads |
+//! | `dead_letter_queue` | a dead-letter queue, whose messages are redriven or deleted |
+//! | `publish` | messages to send |
+//! | `reader`, `message`, `visibility` | messages received, and invisible while in work |
+//! | `settle` | deletes and returns in the background, ten at a time |
+//! | `policy` | visibility timeout and redrive policy of a queue |
+//! | `batch`, `operations`, `pack` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
+//! | `attributes`, `dead_letter`, `trace` | what travels beside a body (pure) |
 //! | `limits` | the limits of SQS and our own, by name |
-//! | `pack`, `batch` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
-//! | `publish` | bodies out |
-//! | `message`, `inbox` | messages in, and what becomes of each |
-//! | `event_source_mapping` | messages that Lambda's event source mapping received for us |
-//! | `visibility`, `settle` | visibility timeouts extended while worked on; deletes and returns, ten at a time |
-//! | `dead_letter`, `dead_letter_queue` | poison, with its reason; and for whoever sorts it |
-//! | `attributes`, `trace` | what travels beside a body |
 //!
 //! Standard queues only: they deliver at least once and in no order.
 
@@ -25,8 +27,11 @@ mod event_source_mapping;
 mod inbox;
 pub mod limits;
 mod message;
+mod operations;
 mod pack;
+mod policy;
 mod publish;
+mod reader;
 mod settle;
 mod trace;
 mod visibility;
@@ -42,21 +47,21 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 
-pub use batch::EntryError;
-pub use dead_letter::{DeadLetterError, DeadLetterReason};
-pub(crate) use dead_letter_queue::{DeadLetter, DeadLetterQueue};
+pub use batch::{EntryError, NotAccepted};
+pub(crate) use dead_letter_queue::DeadLetterQueue;
 pub use error::QueueError;
 pub use event_source_mapping::EventSourceMapping;
 pub use inbox::Inbox;
 pub use message::Message;
-pub use publish::{NotAccepted, PublishError};
+pub use policy::DeadLetterError;
+pub use publish::PublishError;
 pub use trace::Trace;
 pub use visibility::Receipt;
 
 use crate::base::Rng;
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
-use limits::{CALL_TIME_MAX, RETRY_FIRST, RETRY_MOST, SDK_TRIES_MAX};
+use limits::{CALL_TIME_MAX, RETRY, SDK_TRIES_MAX};
 
 /// How the name of a FIFO queue ends.
 const FIFO: &str = ".fifo";
@@ -178,8 +183,8 @@ impl fmt::Debug for Queue {
 fn with_few_tries(client: &Client) -> Client {
     let retries = RetryConfig::standard()
         .with_max_attempts(SDK_TRIES_MAX)
-        .with_initial_backoff(RETRY_FIRST)
-        .with_max_backoff(RETRY_MOST);
+        .with_initial_backoff(RETRY.first)
+        .with_max_backoff(RETRY.most);
     // The SDK's watch over slow bodies wakes twice a second in each long poll. Every call here has a limit of time.
     let no_watch = StalledStreamProtectionConfig::disabled();
     let config = client.config().to_builder().retry_config(retries).stalled_stream_protection(no_watch);

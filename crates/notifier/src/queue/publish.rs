@@ -1,11 +1,11 @@
-//! Bodies out: `SendMessageBatch`.
+//! Messages to send: `SendMessageBatch`.
 
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use serde::Deserialize;
 
 use super::attributes::Attributes;
-use super::batch::{self, Answer, Call, EntryError};
-use super::dead_letter::broadcast;
+use super::batch::{self, Answer, Entry, NotAccepted};
 use super::limits::{GROUP_CHARS_MAX, TRIES_MAX};
 use super::trace::Trace;
 use super::{Queue, QueueError};
@@ -20,15 +20,6 @@ pub struct PublishError {
     pub offered: usize,
     /// Those that were not accepted, in their order; never empty.
     pub refused: Vec<NotAccepted>,
-}
-
-/// A message that the queue did not accept.
-#[derive(Debug)]
-pub struct NotAccepted {
-    /// Its place in what was to be published, from 0.
-    pub index: usize,
-    /// Why.
-    pub error: EntryError,
 }
 
 fn first(refused: &[NotAccepted]) -> String {
@@ -59,8 +50,8 @@ impl Queue {
     pub async fn publish(&self, bodies: &[String], trace: &Trace) -> Result<(), PublishError> {
         let mut attributes = Attributes::default();
         trace.add_to(&mut attributes);
-        let entries: Vec<_> = bodies.iter().map(|body| Outgoing::new(body, &attributes)).collect();
-        self.send(&entries, trace).await
+        let entries: Vec<_> = bodies.iter().map(|body| Outgoing::new(body, &attributes, trace)).collect();
+        self.send(&entries).await
     }
 
     /// Sends one body, and answers with the id that SQS gave the message.
@@ -92,13 +83,12 @@ impl Queue {
         })
     }
 
-    pub(super) async fn send(&self, entries: &[Outgoing<'_>], trace: &Trace) -> Result<(), PublishError> {
-        let given_up = batch::run(&Send { queue: self, trace }, entries, TRIES_MAX, self.rng()).await;
-        if given_up.is_empty() {
+    pub(super) async fn send(&self, messages: &[Outgoing<'_>]) -> Result<(), PublishError> {
+        let refused = batch::run(self, messages, TRIES_MAX).await;
+        if refused.is_empty() {
             return Ok(());
         }
-        let refused = given_up.into_iter().map(|one| NotAccepted { index: one.index, error: one.error });
-        Err(PublishError { queue: self.url().to_owned(), offered: entries.len(), refused: refused.collect() })
+        Err(PublishError { queue: self.url().to_owned(), offered: messages.len(), refused })
     }
 }
 
@@ -106,19 +96,49 @@ impl Queue {
 pub(super) struct Outgoing<'a> {
     body: &'a str,
     attributes: &'a Attributes,
+    /// The trace whose X-Ray header goes along.
+    trace: &'a Trace,
     /// The broadcast that it is part of. Standard queues serve the group with few messages before one with many ("fair
     /// queues"), and keep no order within a group.
     group: Option<String>,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(body: &'a str, attributes: &'a Attributes) -> Self {
+    pub(super) fn new(body: &'a str, attributes: &'a Attributes, trace: &'a Trace) -> Self {
         let group = broadcast(body).filter(|id| is_group(id)).map(|mut id| {
             id.truncate(GROUP_CHARS_MAX);
             id
         });
-        Self { body, attributes, group }
+        Self { body, attributes, trace, group }
     }
+
+    fn to_sdk(&self, id: String) -> Result<SendMessageBatchRequestEntry, BuildError> {
+        SendMessageBatchRequestEntry::builder()
+            .id(id)
+            .message_body(self.body)
+            .set_message_group_id(self.group.clone())
+            .set_message_attributes(self.attributes.to_sdk()?)
+            .set_message_system_attributes(self.trace.to_sdk()?)
+            .build()
+    }
+}
+
+/// The fields of a body that name its broadcast.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    broadcast: Option<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// The id of the broadcast that a body of an inner queue is part of, if it says.
+fn broadcast(body: &str) -> Option<String> {
+    serde_json::from_str::<Body>(body).ok()?.broadcast?.id
 }
 
 /// Whether SQS takes the start of this text as a message group. It is ASCII, so it can be cut anywhere.
@@ -126,39 +146,17 @@ fn is_group(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-struct Send<'a> {
-    queue: &'a Queue,
-    trace: &'a Trace,
-}
-
-impl Send<'_> {
-    fn entry(&self, id: String, message: &Outgoing<'_>) -> Result<SendMessageBatchRequestEntry, BuildError> {
-        SendMessageBatchRequestEntry::builder()
-            .id(id)
-            .message_body(message.body)
-            .set_message_group_id(message.group.clone())
-            .set_message_attributes(message.attributes.to_sdk()?)
-            .set_message_system_attributes(self.trace.to_sdk()?)
-            .build()
-    }
-}
-
-const OPERATION: &str = "SendMessageBatch";
-
-impl<'a> Call for Send<'a> {
-    type Entry = Outgoing<'a>;
-
-    fn bytes(&self, message: &Outgoing<'a>) -> usize {
-        message.body.len() + message.attributes.bytes()
+impl Entry for Outgoing<'_> {
+    fn bytes(&self) -> usize {
+        self.body.len() + self.attributes.bytes()
     }
 
-    async fn call(&self, batch: Vec<(String, &Outgoing<'a>)>) -> Result<Answer, QueueError> {
-        let entries =
-            batch.into_iter().map(|(id, message)| self.entry(id, message)).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::incomplete(self.queue.url(), OPERATION, error))?;
-        let call =
-            self.queue.client().send_message_batch().queue_url(self.queue.url()).set_entries(Some(entries));
-        let answer = self.queue.call(OPERATION, call.send()).await?;
+    async fn call(queue: &Queue, batch: Vec<(String, &Self)>) -> Result<Answer, QueueError> {
+        const OPERATION: &str = "SendMessageBatch";
+        let entries = batch.into_iter().map(|(id, message)| message.to_sdk(id)).collect::<Result<_, _>>();
+        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
+        let call = queue.client().send_message_batch().queue_url(queue.url()).set_entries(Some(entries));
+        let answer = queue.call(OPERATION, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
         Ok(Answer { successful, failed: answer.failed })
     }
@@ -170,8 +168,8 @@ mod tests {
 
     #[test]
     fn messages_of_a_broadcast_are_a_group() {
-        let none = Attributes::default();
-        let group = |body: &str| Outgoing::new(body, &none).group;
+        let (none, trace) = (Attributes::default(), Trace::default());
+        let group = |body: &str| Outgoing::new(body, &none, &trace).group;
         assert_eq!(
             group(r#"{"notify_task_arn":"arn:t","broadcast":{"id":"b-1","event":{}}}"#),
             Some("b-1".to_owned())

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry as RequestEntry;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::batch::{self, Answer, Call};
+use super::Queue;
+use super::batch;
 use super::limits::{EXTEND_AFTER, VISIBILITY_MAX};
-use super::{Queue, QueueError};
+use super::operations::VisibilityChange;
 
 /// Tries of one extension in one round; what fails is due again in the next.
 const EXTEND_TRIES: u32 = 3;
@@ -62,18 +62,18 @@ impl Drop for Extended {
 #[derive(Debug, Default)]
 pub(super) struct InWork {
     messages: Mutex<Messages>,
-    /// Held while extensions are under way, so that none of them hides a message that was returned to the queue.
-    pub(super) round: tokio::sync::Mutex<()>,
+    /// Held while extensions are under way.
+    round: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Messages {
     next: u64,
-    by_number: HashMap<u64, Entry>,
+    by_number: HashMap<u64, Tracked>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Tracked {
     handle: Arc<str>,
     received: Instant,
     hidden: Instant,
@@ -86,33 +86,35 @@ impl InWork {
         let mut messages = self.messages();
         let number = messages.next;
         messages.next += 1;
-        let entry = Entry { handle: Arc::clone(&handle), received: now, hidden: now };
+        let entry = Tracked { handle: Arc::clone(&handle), received: now, hidden: now };
         messages.by_number.insert(number, entry);
         Receipt { handle, _extended: Some(Extended { number, in_work: Arc::clone(self) }) }
+    }
+
+    /// Waits until no extension is under way: one that was begun earlier would hide a message again that is returned now.
+    pub(super) async fn between_rounds(&self) {
+        drop(self.round.lock().await);
     }
 
     fn messages(&self) -> MutexGuard<'_, Messages> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The messages that are due for an extension, and for how many seconds. Those that SQS lets nobody hide any longer
-    /// are given up.
-    fn due(&self, visibility: Duration, now: Instant) -> Vec<Due> {
-        let mut due = Vec::new();
-        self.messages().by_number.retain(|&number, entry| {
-            if now.duration_since(entry.hidden) < visibility.mul_f64(EXTEND_AFTER) {
+    /// The messages that are due for an extension, by number. Those that SQS lets nobody hide any longer are given up.
+    fn due(&self, visibility: Duration, now: Instant) -> (Vec<u64>, Vec<VisibilityChange>) {
+        let mut due = (Vec::new(), Vec::new());
+        self.messages().by_number.retain(|&number, message| {
+            if now.duration_since(message.hidden) < visibility.mul_f64(EXTEND_AFTER) {
                 return true;
             }
-            let seconds =
-                VISIBILITY_MAX.saturating_sub(now.duration_since(entry.received)).min(visibility).as_secs();
-            let Some(seconds) = i32::try_from(seconds).ok().filter(|&seconds| seconds > 0) else {
-                warn!(
-                    "a message in work for 12 hours cannot be hidden any longer and will be delivered again"
-                );
+            let left = VISIBILITY_MAX.saturating_sub(now.duration_since(message.received));
+            if left < Duration::from_secs(1) {
+                warn!("A message was in work for 12 hours, the most that SQS allows, and will be delivered again");
                 return false;
-            };
-            let change = Change { handle: Arc::clone(&entry.handle), seconds };
-            due.push(Due { number, change });
+            }
+            let change = VisibilityChange::new(Arc::clone(&message.handle), left.min(visibility));
+            due.0.push(number);
+            due.1.push(change);
             true
         });
         due
@@ -122,9 +124,8 @@ impl InWork {
     async fn extend(&self, queue: &Queue, visibility: Duration) {
         let _round = self.round.lock().await;
         let now = Instant::now();
-        let (numbers, changes): (Vec<_>, Vec<_>) =
-            self.due(visibility, now).into_iter().map(|due| (due.number, due.change)).unzip();
-        let failed = batch::run(&ChangeVisibility(queue.clone()), &changes, EXTEND_TRIES, queue.rng()).await;
+        let (numbers, changes) = self.due(visibility, now);
+        let failed = batch::run(queue, &changes, EXTEND_TRIES).await;
         let mut failures = failed.iter().map(|one| (one.index, &one.error)).collect::<HashMap<_, _>>();
         let mut messages = self.messages();
         for (index, number) in numbers.into_iter().enumerate() {
@@ -134,20 +135,15 @@ impl InWork {
             match failures.remove(&index) {
                 None => entry.hidden = now,
                 Some(error) if error.is_final() => {
-                    warn!(queue = queue.name(), error = %error, "A message in work is ours no longer and may be delivered again");
+                    warn!(queue = queue.name(), error = %error, "A message in work cannot be extended any more and may be delivered again");
                     messages.by_number.remove(&number);
                 }
                 Some(error) => {
-                    debug!(queue = queue.name(), error = %error, "A message in work was not extended; the next round tries again");
+                    debug!(queue = queue.name(), error = %error, "A message in work was not extended; it is due again in the next round");
                 }
             }
         }
     }
-}
-
-struct Due {
-    number: u64,
-    change: Change,
 }
 
 /// Extends messages in work for as long as it is polled.
@@ -157,46 +153,5 @@ pub(super) async fn extend(in_work: Arc<InWork>, queue: Queue, visibility: Durat
         let spread = 1.0 - 0.2 * queue.rng().fraction();
         tokio::time::sleep(visibility.mul_f64(EXTEND_AFTER * spread)).await;
         in_work.extend(&queue, visibility).await;
-    }
-}
-
-/// A new end of a message's invisibility, from now.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) handle: Arc<str>,
-    pub(super) seconds: i32,
-}
-
-/// `ChangeMessageVisibilityBatch`.
-pub(super) struct ChangeVisibility(pub(super) Queue);
-
-const OPERATION: &str = "ChangeMessageVisibilityBatch";
-
-impl Call for ChangeVisibility {
-    type Entry = Change;
-
-    fn bytes(&self, _: &Change) -> usize {
-        0
-    }
-
-    async fn call(&self, batch: Vec<(String, &Change)>) -> Result<Answer, QueueError> {
-        let Self(queue) = self;
-        let entry = |(id, change): (String, &Change)| {
-            RequestEntry::builder()
-                .id(id)
-                .receipt_handle(&*change.handle)
-                .visibility_timeout(change.seconds)
-                .build()
-        };
-        let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
-        let call = queue
-            .client()
-            .change_message_visibility_batch()
-            .queue_url(queue.url())
-            .set_entries(Some(entries));
-        let answer = queue.call(OPERATION, call.send()).await?;
-        let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
-        Ok(Answer { successful, failed: answer.failed })
     }
 }

@@ -6,8 +6,8 @@
 
 mod advice;
 mod counts;
+mod dead_letters;
 mod event;
-mod given_up;
 mod line;
 mod log;
 mod percentiles;
@@ -24,7 +24,6 @@ use crate::model::{Delivery, Outcome, latency};
 pub use advice::advice;
 pub use counts::{Counts, Verdict};
 pub use event::{Event, What, events};
-pub use given_up::RECEIVES_TIME_MAX;
 pub use line::Line;
 pub use log::logged;
 pub use percentiles::Percentiles;

@@ -58,7 +58,7 @@ impl Rounds {
             return None;
         }
         self.pauses += 1;
-        Some(BACKOFF.wait_after(self.pauses, spread).min(left))
+        Some(BACKOFF.full_jitter(self.pauses, spread).min(left))
     }
 }
 

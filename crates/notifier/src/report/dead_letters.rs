@@ -1,41 +1,16 @@
-//! Whom a broadcast's dead letters say to be given up, and when nothing more can come of the rest. Pure.
+//! Pending containers that are not tried any more: their messages are dead letters, or nothing was recorded for too long.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-use time::OffsetDateTime;
 
 use super::Report;
-use crate::ledger::given_up;
-use crate::model::Delivery;
-use crate::model::{Cause, Outcome};
-use crate::pipeline::StageName;
-use crate::pipeline::failure::RETRY_AFTER_MAX;
-use crate::pipeline::redrive::SortedLetter;
-
-/// How long a message can be hidden by consumers that never finish it, until SQS moves it to the dead letters: the
-/// receives that a queue allows, times its visibility timeout. The module's queues stay within it: the first alone, and
-/// the second and third one after the other.
-pub const RECEIVES_TIME_MAX: Duration = Duration::from_hours(8);
+use crate::model::{Cause, DeadLetter, Delivery, Outcome, StageName};
 
 impl Report {
-    /// How long after the last record of a broadcast one more can come from a notifier that runs: a delivery is tried
-    /// until the horizon, its last try waits as long as a task may ask for, and crashes hide it for all its receives.
+    /// The report with what the broadcast's dead letters say: a pending container whose message is a dead letter has
+    /// failed. SQS itself moves messages whose receives are used up, and no process records that.
     #[must_use]
-    pub fn silence_max(horizon: Duration) -> Duration {
-        horizon + RETRY_AFTER_MAX + RECEIVES_TIME_MAX
-    }
-
-    /// Whether nothing more is to be expected of who is pending, when something was recorded last at `heard`.
-    #[must_use]
-    pub fn is_overdue(&self, heard: OffsetDateTime, now: OffsetDateTime, horizon: Duration) -> bool {
-        self.counts().pending > 0 && now - heard > Self::silence_max(horizon)
-    }
-
-    /// The report with what the broadcast's dead letters say: a pending container whose message lies there has failed.
-    /// SQS itself moves messages whose receives are used up, and no process records that.
-    #[must_use]
-    pub fn with_letters(mut self, letters: &[SortedLetter]) -> Self {
+    pub fn with_dead_letters(mut self, letters: &[DeadLetter]) -> Self {
         let of_tasks: BTreeSet<(&str, &str)> = letters
             .iter()
             .filter(|letter| letter.stage == StageName::Notify)
@@ -43,7 +18,7 @@ impl Report {
                 Some((letter.task.as_deref()?, letter.container.as_deref().unwrap_or_default()))
             })
             .collect();
-        let of_services: BTreeMap<&str, &SortedLetter> = letters
+        let of_services: BTreeMap<&str, &DeadLetter> = letters
             .iter()
             .filter(|letter| letter.stage == StageName::Tasks)
             .map(|letter| (letter.services.first().map(String::as_str).unwrap_or_default(), letter))
@@ -53,7 +28,7 @@ impl Report {
             if of_tasks.contains(&(member.task.as_str(), member.container.as_str())) {
                 let expected =
                     Delivery { member: member.clone(), address: entry.address, ..Delivery::default() };
-                *entry = given_up(expected, Some(entry.clone()), "");
+                *entry = expected.given_up(Some(entry.clone()), "");
             } else if member.task.is_empty()
                 && let Some(letter) = of_services.get(member.service.as_str())
             {
@@ -66,7 +41,7 @@ impl Report {
         self
     }
 
-    /// The report of a broadcast of which nothing more is to be expected: who is pending says so.
+    /// The report of a broadcast from which nothing more can come: pending containers are marked as given up.
     #[must_use]
     pub fn overdue(mut self) -> Self {
         let waiting =
@@ -77,14 +52,14 @@ impl Report {
         self
     }
 
-    /// Whether somebody has no outcome only because the run that called them was interrupted: nothing more is to be expected.
+    /// Whether containers are pending, and all of them because the run that called them was interrupted.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         let mut pending = self.entries.iter().filter(|entry| entry.outcome.is_none()).peekable();
         pending.peek().is_some() && pending.all(|entry| entry.cause == Some(Cause::Interrupted))
     }
 
-    /// The report of those alone that are wanted.
+    /// The report of the wanted containers only.
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&Delivery) -> bool) -> Self {
         self.entries.retain(wanted);
@@ -94,11 +69,11 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use time::OffsetDateTime;
     use wire::BroadcastId;
 
     use super::*;
     use crate::model::Member;
-    use crate::pipeline::redrive::Fate;
 
     fn pending(service: &str, task: &str, tries: Option<u32>) -> Delivery {
         let was_called = tries.is_some();
@@ -117,19 +92,13 @@ mod tests {
         }
     }
 
-    fn letter(stage: StageName, service: &str, task: Option<&str>) -> SortedLetter {
-        SortedLetter {
-            stage,
+    fn letter(stage: StageName, service: &str, task: Option<&str>) -> DeadLetter {
+        DeadLetter {
             broadcast: Some("b-1".to_owned()),
             services: vec![service.to_owned()],
             task: task.map(str::to_owned),
             container: task.map(|_| "app".to_owned()),
-            code: None,
-            reason: None,
-            known: None,
-            body_bytes: 0,
-            sent: OffsetDateTime::UNIX_EPOCH,
-            fate: Fate::Left,
+            ..DeadLetter::about(stage, "", OffsetDateTime::UNIX_EPOCH)
         }
     }
 
@@ -138,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_message_is_in_the_dead_letters_has_failed_with_the_cause_of_the_last_try() {
+    fn a_container_whose_message_is_a_dead_letter_has_failed_with_the_cause_of_the_last_attempt() {
         let entries = vec![
             pending("a", "arn:1", Some(15)),
             pending("a", "arn:2", None),
@@ -151,7 +120,7 @@ mod tests {
             letter(StageName::Notify, "a", Some("arn:2")),
             letter(StageName::Tasks, "b", None),
         ];
-        let report = report(entries).with_letters(&letters);
+        let report = report(entries).with_dead_letters(&letters);
         let said: Vec<_> = report
             .entries()
             .iter()
@@ -181,35 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_expected_any_more_after_the_horizon_the_longest_wait_and_all_receives() {
-        let horizon = Duration::from_mins(10);
-        assert_eq!(Report::silence_max(horizon), Duration::from_mins(10 + 15 + 8 * 60));
-        let heard = OffsetDateTime::UNIX_EPOCH;
-        let at = |minutes: u64| heard + Duration::from_mins(minutes);
+    fn a_pending_container_of_an_overdue_broadcast_is_given_up_unless_its_run_was_interrupted() {
         let waiting = report(vec![pending("a", "arn:1", None)]);
-        assert!(!waiting.is_overdue(heard, at(505), horizon));
-        assert!(waiting.is_overdue(heard, at(506), horizon));
-        assert!(!report(Vec::new()).is_overdue(heard, at(10_000), horizon), "nobody is pending");
         assert!(!waiting.is_interrupted());
         assert_eq!(waiting.overdue().entries()[0].cause, Some(Cause::GivenUp));
         let interrupted = Delivery { cause: Some(Cause::Interrupted), ..pending("a", "arn:1", None) };
         let both = report(vec![interrupted.clone(), pending("a", "arn:2", None)]);
-        assert!(!both.is_interrupted(), "somebody is still called");
+        assert!(!both.is_interrupted(), "one container is still called");
         let interrupted = report(vec![interrupted]);
         assert!(interrupted.is_interrupted());
         assert_eq!(interrupted.clone().overdue(), interrupted);
-    }
-
-    #[test]
-    fn the_queues_of_the_module_stay_within_the_time_that_receives_can_take() {
-        let stages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/terraform/stages.json");
-        let stages: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(stages).unwrap()).unwrap();
-        let time = |name: &str| {
-            let number = |field: &str| stages[name][field].as_u64().unwrap();
-            Duration::from_secs(number("receives_max") * number("visibility_s"))
-        };
-        assert!(time("services") <= RECEIVES_TIME_MAX, "{:?}", time("services"));
-        assert!(time("tasks") + time("notify") <= RECEIVES_TIME_MAX, "{:?}", time("tasks") + time("notify"));
     }
 }

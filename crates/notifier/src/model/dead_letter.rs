@@ -1,0 +1,106 @@
+//! A message that was given up: the delivery that it is about, and the reason.
+
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::StageName;
+
+/// A message in a dead-letter queue, or on its way there. What the message does not say is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The stage that the message is for.
+    pub stage: StageName,
+    /// The broadcast's id.
+    pub broadcast: Option<String>,
+    /// Name or ARN of the cluster.
+    pub cluster: Option<String>,
+    /// The services; a message for a whole cluster names none.
+    pub services: Vec<String>,
+    /// ARN of the task.
+    pub task: Option<String>,
+    /// Name of the container.
+    pub container: Option<String>,
+    /// A stable word for the kind of failure; `None` when SQS itself moved the message after too many receives.
+    pub code: Option<String>,
+    /// What went wrong, for a person.
+    pub reason: Option<String>,
+    /// Size of the body.
+    pub body_bytes: usize,
+    /// When the message was first sent.
+    pub sent: OffsetDateTime,
+}
+
+/// The fields of any queue's body that say what it is about. A field of another type hides no other.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    broadcast: Value,
+    event: Value,
+    cluster: Value,
+    service: Value,
+    services: Value,
+    container: Value,
+    notify_task_arn: Value,
+}
+
+impl DeadLetter {
+    /// A dead letter with this body, without a code and a reason. Pure.
+    #[must_use]
+    pub fn about(stage: StageName, body: &str, sent: OffsetDateTime) -> Self {
+        let body_bytes = body.len();
+        let body: Body = serde_json::from_str(body).unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let id = |named: &Value| named.get("id").and_then(text);
+        let many = body.services.as_array().into_iter().flatten();
+        let services = std::iter::once(&body.service).chain(many).filter_map(text);
+        Self {
+            stage,
+            broadcast: id(&body.broadcast).or_else(|| id(&body.event)),
+            cluster: text(&body.cluster),
+            services: services.filter(|service| !service.is_empty()).collect(),
+            task: text(&body.notify_task_arn),
+            container: text(&body.container),
+            code: None,
+            reason: None,
+            body_bytes,
+            sent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(body: &str) -> DeadLetter {
+        DeadLetter::about(StageName::Notify, body, OffsetDateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_body_says_what_its_message_is_about() {
+        let letter = about(
+            r#"{"notify_task_arn":"arn:t","service":"web","services":["api",""],"container":"app","cluster":"prod","broadcast":{"id":"b-1"}}"#,
+        );
+        let texts = [&letter.broadcast, &letter.cluster, &letter.task, &letter.container];
+        assert_eq!(
+            texts.map(|text| text.as_deref().unwrap_or("-")),
+            ["b-1", "prod", "arn:t", "app"],
+            "{letter:?}"
+        );
+        assert_eq!(letter.services, ["web", "api"]);
+        assert_eq!(about(r#"{"cluster":"prod","event":{"id":"e-1"}}"#).broadcast.as_deref(), Some("e-1"));
+        assert_eq!(about(r#"{"cluster":"prod"}"#).broadcast, None);
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_says_nothing_and_a_wrong_field_hides_no_other() {
+        assert_eq!(about("not json"), DeadLetter { body_bytes: 8, ..about("") });
+        let letter =
+            about(r#"{"broadcast":7,"event":null,"services":"x","service":[],"notify_task_arn":"arn:t"}"#);
+        assert_eq!(
+            (letter.broadcast, letter.services, letter.task.as_deref()),
+            (None, vec![], Some("arn:t"))
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Dead letters sent back to their queues, or dropped.
+//!
+//! A message is sent to the queue that it came from before it is deleted from the dead-letter queue: a crash in between
+//! makes a duplicate, recognisable by its id, and never a loss. The ledger is told before that, so that no outcome of the
+//! new attempt is overwritten.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `mod` | reads every dead letter of a stage once |
+//! | `filter` | which are meant, and which kinds there are (pure) |
+//! | `run` | settles each match in the ledger and on its queue |
+
+mod filter;
+mod run;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+pub use filter::{Filter, Inventory};
+
+use self::run::Run;
+use crate::ledger::Ledger;
+use crate::model::{DeadLetter, Delivery, StageName};
+use crate::queue::{DeadLetterError, DeadLetterQueue, Queue, QueueError};
+
+/// Dead letters that one run reads.
+pub const DEAD_LETTERS_MAX: usize = 10_000;
+/// How long one run reads dead letters.
+pub const TIME_MAX: Duration = Duration::from_mins(15);
+/// SQS may answer with nothing although there is something. After so many such answers in a row, there is nothing.
+const EMPTY_RECEIVES_MAX: u32 = 2;
+
+/// What to do with the dead letters that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Only list them.
+    List,
+    /// Send them to the queue that they came from.
+    Redrive,
+    /// Delete them.
+    Drop {
+        /// Why, for the report.
+        reason: String,
+    },
+}
+
+/// A dead letter that matched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// The dead letter.
+    pub letter: DeadLetter,
+    /// What the ledger says of its delivery, if there is a ledger.
+    pub state: Option<Delivery>,
+    /// What was done with it.
+    pub status: LetterStatus,
+}
+
+/// What was done with a dead letter that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LetterStatus {
+    /// It was only listed, and is still there.
+    Listed,
+    /// It is back on its queue.
+    Redriven,
+    /// It was deleted.
+    Dropped,
+    /// Its container had been notified in the meantime, so it was only deleted.
+    AlreadyNotified,
+    /// It is still there, for this reason.
+    Failed(String),
+}
+
+/// The result of a run.
+#[derive(Debug)]
+pub struct Redrive {
+    /// Every dead letter that matched.
+    pub found: Vec<Match>,
+    /// How many were read. One that failed again in the meantime, and came back, counts once.
+    pub seen: usize,
+    /// Of which kinds these were.
+    pub inventory: Inventory,
+    /// Whether there may be dead letters that were not read: [`DEAD_LETTERS_MAX`] or [`TIME_MAX`] was reached.
+    pub is_cut: bool,
+    /// SQS stopped answering before the end.
+    pub error: Option<QueueError>,
+}
+
+/// Reads every dead letter of a stage's queue once, and takes the action on those that match. All others are invisible to
+/// other readers in the meantime, and visible again at the end.
+///
+/// A failure of one is its [`LetterStatus`] and stops no other.
+///
+/// # Errors
+///
+/// [`DeadLetterError`], before anything was read.
+pub async fn run(
+    stage: StageName,
+    source: Queue,
+    filter: &Filter,
+    action: &Action,
+    ledger: &Ledger,
+) -> Result<Redrive, DeadLetterError> {
+    let queue = &DeadLetterQueue::open(stage, source).await?;
+    let mut run = Run { stage, queue, action, ledger, found: Vec::new(), kept: Vec::new() };
+    let until = Instant::now() + TIME_MAX;
+    let (mut ids, mut seen, mut inventory) = (HashSet::new(), 0, Inventory::default());
+    let (mut read, mut empty, mut error, mut is_cut) = (0, 0, None, false);
+    while empty < EMPTY_RECEIVES_MAX {
+        if read >= DEAD_LETTERS_MAX || Instant::now() >= until {
+            is_cut = true;
+            break;
+        }
+        let batch = match queue.receive().await {
+            Ok(batch) => batch,
+            Err(failed) => {
+                error = Some(failed);
+                break;
+            }
+        };
+        empty = if batch.is_empty() { empty + 1 } else { 0 };
+        read += batch.len();
+        let states = join_all(batch.iter().map(|(message, _)| run.state(message))).await;
+        let mut matches = Vec::new();
+        for ((message, letter), state) in batch.into_iter().zip(states) {
+            let found = Match::new(letter, state);
+            // One that comes back here in the meantime waits for another run.
+            let is_new = message.id.is_empty() || ids.insert(message.id.clone());
+            if is_new {
+                seen += 1;
+                inventory.add(&found);
+            }
+            if is_new && filter.matches(&found) {
+                matches.push((found, message));
+            } else {
+                run.keep(message);
+            }
+        }
+        run.settle(matches).await;
+    }
+    let Run { found, kept, .. } = run;
+    queue.return_all(kept).await;
+    Ok(Redrive { found, seen, inventory, is_cut, error })
+}

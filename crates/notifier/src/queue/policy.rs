@@ -1,0 +1,148 @@
+//! A queue's visibility timeout and redrive policy, and messages moved by it to the dead-letter queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde::Deserialize;
+
+use super::dead_letter;
+use super::message::Message;
+use super::publish::{Outgoing, PublishError};
+use super::{Queue, QueueError, url_of};
+use crate::base::text::printable;
+use crate::model::DeadLetter;
+
+/// The most characters that are repeated of an attribute which cannot be understood.
+const VALUE_CHARS_MAX: usize = 200;
+
+/// Why a message could not be moved to the dead letters. It is still on its queue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeadLetterError {
+    /// The queue's redrive policy names no dead-letter queue.
+    #[error("queue {queue} has no dead-letter queue")]
+    NoQueue {
+        /// URL of the queue.
+        queue: String,
+    },
+    /// The queue does not say which dead-letter queue it has.
+    #[error("the queue's dead-letter queue cannot be found")]
+    Unknown(#[from] QueueError),
+    /// The dead-letter queue did not take it.
+    #[error("the dead-letter queue did not take the message")]
+    Publish(#[from] PublishError),
+}
+
+/// What a queue's attributes say about reading it.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// How long a received message is invisible.
+    pub(super) visibility: Duration,
+    /// Where messages go that are given up.
+    pub(super) dead_letters: Option<DeadLetterTarget>,
+}
+
+/// The dead-letter queue of a redrive policy.
+#[derive(Debug)]
+pub(super) struct DeadLetterTarget {
+    pub(super) queue: Queue,
+    /// A message that has been received more often is moved by SQS itself, without a reason.
+    receives_max: u32,
+}
+
+impl Policy {
+    /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
+    pub(super) fn is_last_receive(&self, message: &Message) -> bool {
+        self.dead_letters.as_ref().is_some_and(|dead| message.receives >= dead.receives_max)
+    }
+
+    /// Sends a message of `queue` to the dead-letter queue. On `queue` it stays until it is deleted.
+    pub(super) async fn dead_letter(
+        &self,
+        queue: &Queue,
+        message: &Message,
+        letter: &DeadLetter,
+    ) -> Result<(), DeadLetterError> {
+        let no_queue = || DeadLetterError::NoQueue { queue: queue.url().to_owned() };
+        let target = self.dead_letters.as_ref().ok_or_else(no_queue)?;
+        let attributes = dead_letter::attributes(letter, message);
+        Ok(target.queue.send(&[Outgoing::new(&message.body, &attributes, &message.trace)]).await?)
+    }
+
+    /// Asks SQS for a queue's policy.
+    pub(super) async fn of(queue: &Queue) -> Result<Self, QueueError> {
+        const OPERATION: &str = "GetQueueAttributes";
+        let names = [QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
+        let call = queue
+            .client()
+            .get_queue_attributes()
+            .queue_url(queue.url())
+            .set_attribute_names(Some(names.to_vec()));
+        let attributes = queue.call(OPERATION, call.send()).await?.attributes.unwrap_or_default();
+        let unreadable = |attribute: &QueueAttributeName, value: &str| QueueError::Attribute {
+            queue: queue.url().to_owned(),
+            operation: OPERATION,
+            attribute: attribute.as_str().to_owned(),
+            value: printable(value, VALUE_CHARS_MAX),
+        };
+        let [visibility, redrive] = &names;
+        let seconds = attributes.get(visibility).map_or("30", String::as_str);
+        let seconds = seconds.parse().map_err(|_| unreadable(visibility, seconds))?;
+        let dead_letters = match attributes.get(redrive).filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => {
+                let policy: Option<RedrivePolicy> = serde_json::from_str(text).ok();
+                let parts = policy.as_ref().and_then(RedrivePolicy::parts);
+                let (account, name, receives_max) = parts.ok_or_else(|| unreadable(redrive, text))?;
+                let client = queue.client().clone();
+                let url = url_of(&client, name, Some(account)).await?;
+                Some(DeadLetterTarget { queue: Queue::at(client, url, queue.rng().clone()), receives_max })
+            }
+        };
+        Ok(Self { visibility: Duration::from_secs(seconds), dead_letters })
+    }
+}
+
+/// A queue's `RedrivePolicy`. SQS writes the count as a number or as text, whichever it was given.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    max_receive_count: Count,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Count {
+    Number(u32),
+    Text(String),
+}
+
+impl RedrivePolicy {
+    /// The dead-letter queue's account, its name, and how often a message may be received.
+    fn parts(&self) -> Option<(&str, &str, u32)> {
+        let mut arn = self.dead_letter_target_arn.split(':').skip(4);
+        let (account, name) = (arn.next()?, arn.next()?);
+        let count = match &self.max_receive_count {
+            Count::Number(count) => *count,
+            Count::Text(text) => text.parse().ok()?,
+        };
+        Some((account, name, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redrive_policy_is_read_with_its_count_as_number_or_text() {
+        for count in ["5", "\"5\""] {
+            let json = format!(
+                r#"{{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:dead","maxReceiveCount":{count}}}"#
+            );
+            let redrive: RedrivePolicy = serde_json::from_str(&json).unwrap();
+            assert_eq!(redrive.parts(), Some(("111122223333", "dead", 5)), "{json}");
+        }
+    }
+}
