@@ -57,8 +57,9 @@ test-packages: ## The published crates: package them, build them with their olde
 	python3 packaging/libraries.py
 
 .PHONY: bench
-bench: ## Compare a broadcast with the smallest client that could make it (Linux, two processors)
-	cargo run --release --package bench
+bench: ## Compare `send` with the smallest client that could make the same calls (Linux, two processors, 10 minutes)
+	cargo build --release --package ecs-task-notifier --package bench
+	target/release/bench
 
 .PHONY: test-tools
 test-tools: $(TOOLS)/.installed examples/receivers/node/node_modules/.package-lock.json ## Install what the tests need

@@ -1,23 +1,24 @@
 //! The smallest client that can make the same calls: one thread, one epoll, and no library between it and the kernel.
 //!
-//! It writes the body for each task, as the notifier must, and records status and latency. It has no time limits, no
-//! retries, no address guard, and reads only the answer that the server of this benchmark gives. So it is not a product,
-//! but nothing can be cheaper.
+//! It writes and signs the body for each task, as `send` must, and records status and latency. It finds no tasks, has no
+//! time limits, no retries and no address guard, and reads only the answer that the receivers of this benchmark give. So
+//! it is not a product, but nothing can be cheaper.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use notifier::model::Member;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read, write};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
-use wire::{Audience, DeliveryId, Envelope};
+use time::OffsetDateTime;
+use wire::signature::SigningKeys;
+use wire::{Broadcast, DeliveryId, Envelope};
 
 use crate::load::{self, Load};
-use crate::process::Calls;
 
 /// One of the calls under way.
 struct Call {
@@ -27,17 +28,19 @@ struct Call {
     sent: bool,
 }
 
-/// The bytes of a request around what differs from task to task.
+/// What makes requests: the body around what differs from task to task, and the key.
 struct Template {
-    head: String,
+    broadcast: Broadcast,
+    keys: SigningKeys,
+    before_delivery: String,
     before_task: String,
     after_task: String,
+    body: Vec<u8>,
 }
 
-/// Makes every call.
-pub(crate) fn run(load: &Load) -> Result<Calls> {
-    ensure!(load.hung_percent == 0, "the smallest client does not give up on anybody");
-    let template = template()?;
+/// Makes every call; the exit code is 1 when one was not answered with 2xx.
+pub(crate) fn run(load: &Load) -> Result<ExitCode> {
+    let mut template = Template::new()?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut results: Vec<(u16, Duration)> = Vec::with_capacity(load.count.try_into()?);
     let mut fresh = 0..load.count;
@@ -55,7 +58,7 @@ pub(crate) fn run(load: &Load) -> Result<Calls> {
             let call = place.as_mut().context("an empty slot")?;
             if !call.sent {
                 sockopt::socket_error(&call.socket)??;
-                fill(&mut request, &template, load, call.n)?;
+                template.fill(&mut request, load, call.n)?;
                 let written = write(&call.socket, &request)?;
                 ensure!(written == request.len(), "the socket took only a part of the request");
                 call.sent = true;
@@ -70,9 +73,8 @@ pub(crate) fn run(load: &Load) -> Result<Calls> {
             }
         }
     }
-    let ok = results.iter().filter(|(status, _)| (200..300).contains(status)).count();
-    let ok = u32::try_from(ok)?;
-    Ok(Calls { ok, errors: load.count - ok })
+    let is_ok = results.iter().all(|(status, _)| (200..300).contains(status));
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn begin(epoll: &OwnedFd, load: &Load, slot: usize, n: u32) -> Result<Call> {
@@ -86,34 +88,44 @@ fn begin(epoll: &OwnedFd, load: &Load, slot: usize, n: u32) -> Result<Call> {
     Ok(Call { socket, n, started: Instant::now(), sent: false })
 }
 
-/// What `notifier` sends, taken apart where the task's ARN stands.
-fn template() -> Result<Template> {
-    let task = load::task(0);
-    let broadcast = load::broadcast()?;
-    let Member { cluster, service, container, .. } =
-        Load::endpoint(&Load { port: 0, count: 1, concurrency: 1, hung_percent: 0, timeout_ms: 0 }, 0).member;
-    let id = DeliveryId::derive(&broadcast.id, &task, &container).as_str().to_owned();
-    let mut audience = Audience::new(&task, container);
-    (audience.service, audience.cluster, audience.delivery) = (service, cluster, id.clone());
-    let body = serde_json::to_string(&Envelope::new(broadcast.event, audience))?;
-    let (before_task, after_task) = body.split_once(&task).context("the body does not name its task")?;
-    Ok(Template {
-        head: format!(
-            "user-agent: floor\r\ncontent-type: application/cloudevents+json; charset=utf-8\r\nwebhook-id: {id}\r\n\
-             webhook-timestamp: 1795512600\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        ),
-        before_task: before_task.to_owned(),
-        after_task: after_task.to_owned(),
-    })
-}
+impl Template {
+    /// What `send` sends, taken apart where the delivery and the task are named.
+    fn new() -> Result<Self> {
+        let broadcast = load::broadcast()?;
+        let audience = load::audience(&broadcast, load::task(0));
+        let (delivery, task) = (audience.delivery.clone(), audience.task.clone());
+        let body = serde_json::to_string(&Envelope { event: broadcast.event.clone(), audience })?;
+        let (before_delivery, rest) = body.split_once(&delivery).context("the body names no delivery")?;
+        let (before_task, after_task) = rest.split_once(&task).context("the body names no task after it")?;
+        let [before_delivery, before_task, after_task] =
+            [before_delivery, before_task, after_task].map(str::to_owned);
+        let keys = SigningKeys::parse(&load::signing_key())?;
+        Ok(Self { broadcast, keys, before_delivery, before_task, after_task, body: Vec::new() })
+    }
 
-fn fill(request: &mut Vec<u8>, template: &Template, load: &Load, n: u32) -> Result<()> {
-    request.clear();
-    let Template { head, before_task, after_task } = template;
-    write!(request, "POST /v1.0/notify HTTP/1.1\r\nhost: {}\r\n{head}{before_task}", load.address(n))?;
-    write!(request, "{}{after_task}", load::task(n))?;
-    Ok(())
+    /// Writes the whole request to task number `n`.
+    fn fill(&mut self, request: &mut Vec<u8>, load: &Load, n: u32) -> Result<()> {
+        let Self { broadcast, keys, before_delivery, before_task, after_task, body } = self;
+        let task = load::task(n);
+        let id = DeliveryId::derive(&broadcast.id, &task, load::CONTAINER);
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        body.clear();
+        write!(body, "{before_delivery}{id}{before_task}{task}{after_task}")?;
+        let signature = keys.sign(id.as_str(), now, body);
+        request.clear();
+        write!(
+            request,
+            "POST {} HTTP/1.1\r\nhost: {}\r\nuser-agent: ecs-task-notifier/0.0.0\r\n\
+             content-type: {}\r\nwebhook-id: {id}\r\nwebhook-timestamp: {now}\r\n\
+             webhook-signature: {signature}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            load::PATH,
+            load.address(n),
+            wire::headers::CLOUDEVENTS_JSON,
+            body.len(),
+        )?;
+        request.extend_from_slice(body);
+        Ok(())
+    }
 }
 
 /// The status of an answer that comes in one piece and has no body.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::compare::start;
 use crate::figures::{per_call, quartiles, rate};
 use crate::process::Sample;
+use crate::stage::start;
 
 /// Writing an outcome may take this many times the floor's processor time. Measured: 1.0 to 1.5.
 const RATIO_MOST: f64 = 2.0;

@@ -1,24 +1,33 @@
-//! What both clients are asked to do: the same calls, with the same bytes.
+//! The broadcast that every client makes: to these tasks, with these bytes.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::num::NonZeroU16;
-use std::time::Duration;
 
 use anyhow::Result;
-use notifier::model::labels::Target;
-use notifier::model::{Endpoint, Member};
 use time::OffsetDateTime;
-use wire::{Broadcast, BroadcastId, ContentMode, Data, Draft, Method, Scheme};
+use wire::signature::hmac_key;
+use wire::{Audience, Broadcast, BroadcastId, Data, DeliveryId, Draft};
 
-/// Hosts that answer: 127.0.1.0 to 127.0.1.255, so that no pair of addresses runs out of ports.
-pub(crate) const HOSTS: u8 = 255;
-/// The host that accepts connections and never answers.
-pub(crate) const HUNG_HOST: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
+/// AWS's names for where the tasks run.
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const CLUSTER: &str = "prod";
+pub(crate) const SERVICE: &str = "checkout";
+pub(crate) const CONTAINER: &str = "app";
+/// What is called at each task.
+pub(crate) const PATH: &str = "/v1.0/notify";
+/// The attributes of the event.
+pub(crate) const KIND: &str = "com.example.cache.drop";
+pub(crate) const SUBJECT: &str = "catalog";
 
-/// How many calls, and how.
+/// Addresses used of each 256, as the simulator does.
+const PER_SUBNET: u32 = 250;
+/// The second number of the smallest client's first address: far from the simulator's.
+const BLOCK: u32 = 200;
+
+/// How many calls the smallest client makes, and how.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Load {
-    /// Port on which every host listens
+    /// Port on which every task listens
     #[arg(long)]
     pub(crate) port: u16,
     /// Calls to make, one for each task
@@ -27,65 +36,48 @@ pub(crate) struct Load {
     /// Calls under way at the same time
     #[arg(long)]
     pub(crate) concurrency: u16,
-    /// Tasks of a hundred that never answer
-    #[arg(long, default_value_t = 0)]
-    pub(crate) hung_percent: u32,
-    /// The longest that a call may take (the smallest client has no limit)
-    #[arg(long, default_value_t = 10_000)]
-    pub(crate) timeout_ms: u64,
 }
 
 impl Load {
-    pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms)
-    }
-
+    /// Where task number `n` listens: each has an address of its own.
     pub(crate) fn address(&self, n: u32) -> SocketAddrV4 {
-        if n % 100 < self.hung_percent {
-            return SocketAddrV4::new(HUNG_HOST, self.port);
-        }
-        let [.., low] = n.to_be_bytes();
-        SocketAddrV4::new(host(low), self.port)
+        let low = n % PER_SUBNET + 1;
+        let ip = Ipv4Addr::from((127 << 24) + (BLOCK << 16) + ((n / PER_SUBNET) << 8) + low);
+        SocketAddrV4::new(ip, self.port)
     }
-
-    pub(crate) fn endpoint(&self, n: u32) -> Endpoint {
-        Endpoint {
-            member: Member {
-                cluster: "prod".into(),
-                service: "checkout".into(),
-                task: task(n),
-                task_definition: "arn:aws:ecs:eu-west-1:123456789012:task-definition/checkout:42".into(),
-                container: "app".into(),
-            },
-            address: self.address(n).into(),
-            target: Target {
-                port: NonZeroU16::MIN,
-                path: "/v1.0/notify".into(),
-                scheme: Scheme::Http,
-                method: Method::Post,
-                content_mode: ContentMode::Structured,
-                server_name: None,
-            },
-            is_starting: false,
-        }
-    }
-}
-
-pub(crate) fn host(n: u8) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 1, n)
 }
 
 /// An ARN as long as ECS writes it.
 pub(crate) fn task(n: u32) -> String {
-    format!("arn:aws:ecs:eu-west-1:123456789012:task/prod/{n:032x}")
+    format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/{CLUSTER}/{n:032x}")
 }
 
-/// An event that makes a body of about a kilobyte.
+/// Data that makes a body of about a kilobyte.
+pub(crate) fn data() -> String {
+    format!(r#"{{"keys":["{}"]}}"#, vec!["catalog:price:0001"; 26].join("\",\""))
+}
+
+/// The event, as `send` makes it of the same attributes.
 pub(crate) fn broadcast() -> Result<Broadcast> {
     let id = BroadcastId::try_from("0197f0c2-5b7e-7cc1-9d2a-3f1c8a7b6e5d".to_owned())?;
-    let data = format!(r#"{{"keys":["{}"]}}"#, vec!["catalog:price:0001"; 26].join("\",\""));
-    let mut draft = Draft::new("com.example.cache.drop");
-    draft.subject = Some("catalog".into());
-    draft.data = Some(Data::from_json(data)?);
-    Ok(Broadcast::new(draft.complete(&id, OffsetDateTime::UNIX_EPOCH)?))
+    let draft = Draft {
+        kind: Some(KIND.into()),
+        subject: Some(SUBJECT.into()),
+        data: Some(Data::from_json(data())?),
+        ..Draft::default()
+    };
+    let event = draft.complete(&id, OffsetDateTime::UNIX_EPOCH)?;
+    Ok(Broadcast { id, event })
+}
+
+/// Whom a delivery of this broadcast to this task is for.
+pub(crate) fn audience(broadcast: &Broadcast, task: String) -> Audience {
+    let delivery = DeliveryId::derive(&broadcast.id, &task, CONTAINER).as_str().to_owned();
+    let [container, service, cluster] = [CONTAINER, SERVICE, CLUSTER].map(str::to_owned);
+    Audience { task, container, service, cluster, delivery }
+}
+
+/// The key that signs. Everybody may know it: nothing but the benchmark accepts it.
+pub(crate) fn signing_key() -> String {
+    hmac_key(&[7; 32]).as_str().to_owned()
 }

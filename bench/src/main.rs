@@ -1,15 +1,18 @@
-//! Compares a broadcast by `notifier` with the smallest client that could make it, in one run on one machine.
+//! Compares a broadcast by `ecs-task-notifier send` with the smallest client that could make the same calls, in one run on
+//! one machine.
 //!
-//! `cargo run --release -p bench` starts itself again for each sample: a server, and one client at a time, in turns. What
-//! counts is the ratio of their processor times; how many calls a second that made is for information, because it says more
-//! about the machine. `docs/performance.md` explains the figures.
+//! `make bench` builds both. This program starts itself again in several roles: receivers and a simulated fleet on the second
+//! processor, and on the first one client at a time, in turns, each a process that is measured as a whole. What counts is the
+//! ratio of their processor times. `docs/performance.md` explains the figures.
 
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
 #[cfg(target_os = "linux")]
-mod compare;
+mod broadcast;
 #[cfg(target_os = "linux")]
 mod figures;
+#[cfg(target_os = "linux")]
+mod fleet;
 #[cfg(target_os = "linux")]
 mod floor;
 #[cfg(target_os = "linux")]
@@ -17,15 +20,17 @@ mod ledger;
 #[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
+mod measure;
+#[cfg(target_os = "linux")]
 mod outcomes;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
-mod product;
-#[cfg(target_os = "linux")]
-mod server;
+mod receivers;
 #[cfg(target_os = "linux")]
 mod signing;
+#[cfg(target_os = "linux")]
+mod stage;
 #[cfg(target_os = "linux")]
 mod table;
 
@@ -34,7 +39,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     use clap::Parser;
 
     #[derive(Parser)]
-    #[command(about = "Compares a broadcast with the smallest client that could make it")]
+    #[command(about = "Compares a broadcast with the smallest client that could make the same calls")]
     struct Args {
         #[command(subcommand)]
         role: Option<Role>,
@@ -42,16 +47,18 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
 
     #[derive(clap::Subcommand)]
     enum Role {
-        /// Compare both clients, and judge the result (without a subcommand: this, with its defaults)
-        Compare(compare::Compare),
+        /// Compare `send` with the smallest client, and judge the result (without a subcommand: this, with its defaults)
+        Compare(broadcast::Compare),
         /// Compare the ledger in a file with the smallest program that keeps the same rows, and count calls of DynamoDB
         Ledger(ledger::Compare),
-        /// The server alone, until its input ends
-        Serve(server::Serve),
+        /// The receivers alone, until their input ends
+        Receivers(receivers::Receivers),
+        /// A simulated fleet alone, until its input ends
+        Fleet(fleet::Simulated),
         /// The smallest client alone
         Floor(load::Load),
-        /// The notifier alone
-        Product(load::Load),
+        /// Run a program on one processor and print its cost: user time, system time (ns), peak memory (KiB), duration (ns)
+        Measure(measure::Measured),
         /// The ledger in a file alone
         Outcomes(outcomes::InFile),
         /// The smallest program that keeps the same rows alone
@@ -63,16 +70,17 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     }
 
     match Args::parse().role {
-        None => compare::run(&compare::Compare::default()),
-        Some(Role::Compare(compare)) => compare::run(&compare),
+        None => broadcast::run(&broadcast::Compare::default()),
+        Some(Role::Compare(compare)) => broadcast::run(&compare),
         Some(Role::Ledger(compare)) => ledger::run(&compare),
         Some(Role::Outcomes(of)) => outcomes::product(&of),
         Some(Role::OutcomesFloor(of)) => outcomes::floor(&of),
         Some(Role::OutcomesTable(of)) => outcomes::table(&of),
         Some(Role::ServeTable) => table::run(),
-        Some(Role::Serve(serve)) => server::run(&serve),
-        Some(Role::Floor(load)) => process::sample(|| floor::run(&load)),
-        Some(Role::Product(load)) => process::sample(|| product::run(&load)),
+        Some(Role::Receivers(receivers)) => receivers::run(&receivers),
+        Some(Role::Fleet(fleet)) => fleet::run(&fleet),
+        Some(Role::Floor(load)) => floor::run(&load),
+        Some(Role::Measure(measured)) => measure::run(&measured),
     }
 }
 

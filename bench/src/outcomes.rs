@@ -1,5 +1,6 @@
 //! The ledger alone: outcomes written and reported, by the product and by the smallest program that keeps the same rows.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +10,19 @@ use anyhow::{Context, Result, ensure};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use notifier::ambient::{Chance, Clock};
 use notifier::aws::Aws;
-use notifier::base::{Clock, Rng};
+use notifier::fleet::Member;
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
-use notifier::model::Delivery;
-use notifier::model::Outcome;
+use notifier::outcome::Outcome;
+use notifier::report::Entry;
 use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 
-use crate::load::{self, Load};
+use crate::load::{self, ACCOUNT, REGION};
 use crate::process::{self, Calls};
 
 /// Outcomes that are settled at the same time, as by the stages.
@@ -106,7 +108,7 @@ pub(crate) fn floor(of: &InFile) -> Result<ExitCode> {
 pub(crate) fn table(of: &InTable) -> Result<ExitCode> {
     let runtime = runtime()?;
     let aws = Aws::at(&format!("http://127.0.0.1:{}", of.port), "eu-west-1");
-    let store = DynamoDb::new(aws.dynamodb.clone(), "outcomes", Rng::from_entropy());
+    let store = DynamoDb::new(aws.dynamodb.clone(), "outcomes", Chance::from_entropy());
     let (ledger, mut entries) = (ledger(Arc::new(store)), entries(of.count));
     process::sample(|| runtime.block_on(settle(&ledger, std::mem::take(&mut entries))))
 }
@@ -119,19 +121,26 @@ fn ledger(store: Arc<dyn Store>) -> Ledger {
     Ledger::new(store, Clock::system(), DAYS_DEFAULT)
 }
 
-fn entries(count: u32) -> Vec<Delivery> {
-    let load = Load { port: 8080, count, concurrency: 1, hung_percent: 0, timeout_ms: 0 };
-    let entry = |n| Delivery {
+fn entries(count: u32) -> Vec<Entry> {
+    let entry = |n| Entry {
+        member: Member {
+            cluster: load::CLUSTER.into(),
+            service: load::SERVICE.into(),
+            task: load::task(n),
+            task_definition: format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{}:42", load::SERVICE),
+            container: load::CONTAINER.into(),
+        },
+        address: Some((Ipv4Addr::LOCALHOST, 8080).into()),
         outcome: Some(Outcome::Delivered),
         attempts: Some(1),
         status: Some(202),
         latency: Some(Duration::from_micros(1_000 + u64::from(n))),
-        ..Delivery::from(&load.endpoint(n))
+        ..Entry::default()
     };
     (0..count).map(entry).collect()
 }
 
-async fn settle(ledger: &Ledger, entries: Vec<Delivery>) -> Result<Calls> {
+async fn settle(ledger: &Ledger, entries: Vec<Entry>) -> Result<Calls> {
     let id = load::broadcast()?.id;
     let ok = entries.len().try_into()?;
     let settled = stream::iter(entries).map(|entry| ledger.settle(&id, entry));

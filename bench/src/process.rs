@@ -25,18 +25,15 @@ pub(crate) struct Sample {
     pub(crate) wall: Duration,
     /// The most memory that the process ever had. Not `ru_maxrss`, which the parent's size goes into.
     pub(crate) peak_kb: u64,
-    /// Files open after the calls that were not open before.
-    pub(crate) files_left: i64,
 }
 
 /// Makes the calls, measures, and prints the sample on one line.
 pub(crate) fn sample(make: impl FnOnce() -> Result<Calls>) -> Result<ExitCode> {
     pin(0);
-    let (files, cpu, started) = (open_files()?, cpu_time(), Instant::now());
+    let (cpu, started) = (cpu_time(), Instant::now());
     let Calls { ok, errors } = make()?;
     let (wall, cpu) = (started.elapsed().as_nanos(), cpu_time().saturating_sub(cpu).as_nanos());
-    let left = open_files()? - files;
-    println!("{ok} {errors} {cpu} {wall} {} {left}", peak_kb()?);
+    println!("{ok} {errors} {cpu} {wall} {}", peak_kb()?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,7 +48,6 @@ impl FromStr for Sample {
             cpu: Duration::from_nanos(next()?.parse()?),
             wall: Duration::from_nanos(next()?.parse()?),
             peak_kb: next()?.parse()?,
-            files_left: next()?.parse()?,
         })
     }
 }
@@ -67,10 +63,6 @@ pub(crate) fn pin(cpu: usize) {
 pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
-}
-
-fn open_files() -> Result<i64> {
-    Ok(i64::try_from(fs::read_dir("/proc/self/fd")?.count())?)
 }
 
 fn peak_kb() -> Result<u64> {

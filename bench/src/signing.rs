@@ -1,8 +1,8 @@
 //! What signing one attempt costs, by kind of key.
 
 use anyhow::Result;
+use wire::Envelope;
 use wire::signature::{SigningKeys, hmac_key, key_pair};
-use wire::{Audience, DeliveryId, Envelope};
 
 use crate::figures::{per_call, quartiles};
 use crate::load;
@@ -27,12 +27,9 @@ pub(crate) fn run() -> Result<()> {
 fn cost(keys: &str) -> Result<f64> {
     let keys = SigningKeys::parse(keys)?;
     let broadcast = load::broadcast()?;
-    let (task, container) = (load::task(0), "app".to_owned());
-    let id = DeliveryId::derive(&broadcast.id, &task, &container).as_str().to_owned();
-    let mut audience = Audience::new(task, container);
-    (audience.service, audience.cluster) = ("checkout".to_owned(), "prod".to_owned());
-    audience.delivery.clone_from(&id);
-    let body = serde_json::to_vec(&Envelope::new(broadcast.event, audience))?;
+    let audience = load::audience(&broadcast, load::task(0));
+    let id = audience.delivery.clone();
+    let body = serde_json::to_vec(&Envelope { event: broadcast.event, audience })?;
     let sample = |_| {
         let begin = cpu_time();
         for n in 0..COUNT {

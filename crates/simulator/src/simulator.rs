@@ -20,7 +20,7 @@ use crate::lock;
 use crate::server::Core;
 use crate::sqs::Sqs;
 use crate::workload::{Block, ListenError, Log, Occupant, Received, Workload, hint};
-use crate::world::{ChangeError, Cluster, Task, World};
+use crate::world::{ChangeError, Cluster, Task, World, loopback_blocks};
 
 /// How long API calls under way get to finish when the simulator stops. Long polls are cut off.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -165,7 +165,8 @@ impl Simulator {
         let block = match fleet.addresses {
             Addresses::Private => Block::none(),
             Addresses::Loopback => {
-                Block::take().map_err(|(address, source)| StartError::Addresses { address, source })?
+                let taken = Block::take(loopback_blocks(fleet.task_count()));
+                taken.map_err(|(address, source)| StartError::Addresses { address, source })?
             }
         };
         let world = World::build(&fleet, block.number(), clock)?;

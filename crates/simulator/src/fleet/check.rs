@@ -9,8 +9,8 @@ use super::{
 
 /// Hosts of a fleet: what fits into the hosts' part of a loopback block.
 const HOSTS_MAX: u128 = 4_000;
-/// Tasks of a fleet: what fits into the tasks' part of a loopback block.
-const TASKS_MAX: u128 = 50_000;
+/// Tasks of a fleet: the largest that the product is measured with.
+const TASKS_MAX: u128 = 100_000;
 
 pub(super) fn fleet(fleet: &Fleet) -> Result<(), FleetError> {
     let mut check = Check::default();
@@ -28,6 +28,21 @@ pub(super) fn fleet(fleet: &Fleet) -> Result<(), FleetError> {
     }
     check.sizes(fleet);
     if check.mistakes.is_empty() { Ok(()) } else { Err(FleetError::Mistakes(check.mistakes)) }
+}
+
+/// The tasks of a fleet, apart from those that a daemon service puts on its hosts.
+pub(super) fn tasks(fleet: &Fleet) -> u128 {
+    // Wide enough that no numbers out of a file overflow.
+    let wide = <u128 as From<u32>>::from;
+    let of_service = |service: &Service| {
+        let older: u128 = service.deployments.iter().map(|older| wide(older.tasks)).sum();
+        (wide(service.tasks) + older) * wide(service.copies)
+    };
+    let of_cluster = |cluster: &Cluster| {
+        let standalone: u128 = cluster.standalones.iter().map(|it| wide(it.tasks)).sum();
+        cluster.services.iter().map(of_service).sum::<u128>() + standalone
+    };
+    fleet.clusters.iter().map(of_cluster).sum()
 }
 
 /// ECS's rule for the names of clusters, services and families.
@@ -71,22 +86,12 @@ impl Check {
     }
 
     fn sizes(&mut self, fleet: &Fleet) {
-        // Wide enough that no numbers out of a file overflow.
-        let wide = <u128 as From<u32>>::from;
-        let hosts: u128 =
-            fleet.clusters.iter().flat_map(|cluster| &cluster.hosts).map(|hosts| wide(hosts.count)).sum();
+        let hosts = fleet.clusters.iter().flat_map(|cluster| &cluster.hosts);
+        let hosts: u128 = hosts.map(|hosts| u128::from(hosts.count)).sum();
         if hosts > HOSTS_MAX {
             self.wrong("fleet", format!("{hosts} hosts are more than the {HOSTS_MAX} that can be simulated"));
         }
-        let of_service = |service: &Service| {
-            let older: u128 = service.deployments.iter().map(|older| wide(older.tasks)).sum();
-            (wide(service.tasks) + older) * wide(service.copies)
-        };
-        let of_cluster = |cluster: &Cluster| {
-            let standalone: u128 = cluster.standalones.iter().map(|it| wide(it.tasks)).sum();
-            cluster.services.iter().map(of_service).sum::<u128>() + standalone
-        };
-        let tasks: u128 = fleet.clusters.iter().map(of_cluster).sum();
+        let tasks = tasks(fleet);
         if tasks > TASKS_MAX {
             self.wrong("fleet", format!("{tasks} tasks are more than the {TASKS_MAX} that can be simulated"));
         }

@@ -91,4 +91,9 @@ impl Fleet {
     pub fn check(&self) -> Result<(), FleetError> {
         check::fleet(self)
     }
+
+    /// How many tasks it describes, apart from those that a daemon service puts on its hosts.
+    pub(crate) fn task_count(&self) -> u128 {
+        check::tasks(self)
+    }
 }

@@ -28,6 +28,13 @@ impl Ips {
     }
 }
 
+/// How many loopback blocks in a row the addresses of so many tasks with network interfaces of their own need.
+pub(crate) fn loopback_blocks(tasks: u128) -> u8 {
+    const PER_BLOCK: u128 = 256 * PER_SUBNET as u128;
+    let addresses = u128::from(LOOPBACK_TASK_SUBNET * PER_SUBNET) + tasks;
+    u8::try_from(addresses.div_ceil(PER_BLOCK)).unwrap_or(u8::MAX)
+}
+
 /// Hands out addresses and remembers which ports are taken.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -40,7 +47,7 @@ pub(crate) struct Pool {
 
 #[derive(Clone, Copy, Debug)]
 enum Scheme {
-    /// `127.block.0.0/16` and `::1`.
+    /// `127.block.0.0/16`, the blocks after it, and `::1`.
     Loopback {
         block: u8,
     },
@@ -48,7 +55,7 @@ enum Scheme {
 }
 
 impl Pool {
-    /// `block` is the second number of the loopback addresses.
+    /// `block` is the second number of the first loopback addresses.
     pub(crate) fn new(addresses: Addresses, block: u8) -> Self {
         let scheme = match addresses {
             Addresses::Loopback => Scheme::Loopback { block },
@@ -162,6 +169,16 @@ mod tests {
         assert_eq!((hosts.len(), tasks.len()), (4_000, 50_000));
         assert!(hosts.is_disjoint(&tasks));
         assert!(hosts.iter().chain(&tasks).all(|ip| ip.octets()[..2] == [127, 9]));
+    }
+
+    #[test]
+    fn more_tasks_go_into_the_blocks_after_it() {
+        for (tasks, blocks) in [(0_u32, 1), (60_000, 1), (60_001, 2), (100_000, 2), (124_001, 3)] {
+            assert_eq!(loopback_blocks(tasks.into()), blocks, "{tasks}");
+            let mut pool = Pool::new(Addresses::Loopback, 9);
+            let last = (0..tasks).filter_map(|_| pool.interface(IpVersion::V4).v4).last();
+            assert!(last.is_none_or(|ip| ip.octets()[1] == 8 + blocks), "{tasks} {last:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod task;
 
 pub use change::ChangeError;
 
-pub(crate) use addresses::Ips;
+pub(crate) use addresses::{Ips, loopback_blocks};
 pub(crate) use arn::Named;
 pub(crate) use definition::Definition;
 pub(crate) use network::{Interface, Network, Socket};
