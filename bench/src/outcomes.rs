@@ -10,15 +10,13 @@ use anyhow::{Context, Result, ensure};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use notifier::ambient::{Chance, Clock};
+use notifier::base::{Clock, Rng};
 use notifier::aws::Aws;
-use notifier::fleet::Member;
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
-use notifier::outcome::Outcome;
-use notifier::report::Entry;
+use notifier::model::{Delivery, Member, Outcome};
 use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 
@@ -108,7 +106,7 @@ pub(crate) fn floor(of: &InFile) -> Result<ExitCode> {
 pub(crate) fn table(of: &InTable) -> Result<ExitCode> {
     let runtime = runtime()?;
     let aws = Aws::at(&format!("http://127.0.0.1:{}", of.port), "eu-west-1");
-    let store = DynamoDb::new(aws.dynamodb.clone(), "outcomes", Chance::from_entropy());
+    let store = DynamoDb::new(aws.dynamodb.clone(), "outcomes", Rng::from_entropy());
     let (ledger, mut entries) = (ledger(Arc::new(store)), entries(of.count));
     process::sample(|| runtime.block_on(settle(&ledger, std::mem::take(&mut entries))))
 }
@@ -121,8 +119,8 @@ fn ledger(store: Arc<dyn Store>) -> Ledger {
     Ledger::new(store, Clock::system(), DAYS_DEFAULT)
 }
 
-fn entries(count: u32) -> Vec<Entry> {
-    let entry = |n| Entry {
+fn entries(count: u32) -> Vec<Delivery> {
+    let entry = |n| Delivery {
         member: Member {
             cluster: load::CLUSTER.into(),
             service: load::SERVICE.into(),
@@ -135,12 +133,12 @@ fn entries(count: u32) -> Vec<Entry> {
         attempts: Some(1),
         status: Some(202),
         latency: Some(Duration::from_micros(1_000 + u64::from(n))),
-        ..Entry::default()
+        ..Delivery::default()
     };
     (0..count).map(entry).collect()
 }
 
-async fn settle(ledger: &Ledger, entries: Vec<Entry>) -> Result<Calls> {
+async fn settle(ledger: &Ledger, entries: Vec<Delivery>) -> Result<Calls> {
     let id = load::broadcast()?.id;
     let ok = entries.len().try_into()?;
     let settled = stream::iter(entries).map(|entry| ledger.settle(&id, entry));
