@@ -94,7 +94,7 @@ impl Template {
         let broadcast = load::broadcast()?;
         let audience = load::audience(&broadcast, load::task(0));
         let (delivery, task) = (audience.delivery.clone(), audience.task.clone());
-        let body = serde_json::to_string(&Envelope { event: broadcast.event.clone(), audience })?;
+        let body = serde_json::to_string(&Envelope::new(broadcast.event.clone(), audience))?;
         let (before_delivery, rest) = body.split_once(&delivery).context("the body names no delivery")?;
         let (before_task, after_task) = rest.split_once(&task).context("the body names no task after it")?;
         let [before_delivery, before_task, after_task] =

@@ -60,21 +60,21 @@ pub(crate) fn data() -> String {
 /// The event, as `send` makes it of the same attributes.
 pub(crate) fn broadcast() -> Result<Broadcast> {
     let id = BroadcastId::try_from("0197f0c2-5b7e-7cc1-9d2a-3f1c8a7b6e5d".to_owned())?;
-    let draft = Draft {
-        kind: Some(KIND.into()),
-        subject: Some(SUBJECT.into()),
-        data: Some(Data::from_json(data())?),
-        ..Draft::default()
-    };
+    let mut draft = Draft::default();
+    draft.kind = Some(KIND.into());
+    draft.subject = Some(SUBJECT.into());
+    draft.data = Some(Data::from_json(data())?);
     let event = draft.complete(&id, OffsetDateTime::UNIX_EPOCH)?;
-    Ok(Broadcast { id, event })
+    Ok(Broadcast::new(event))
 }
 
 /// Whom a delivery of this broadcast to this task is for.
 pub(crate) fn audience(broadcast: &Broadcast, task: String) -> Audience {
     let delivery = DeliveryId::derive(&broadcast.id, &task, CONTAINER).as_str().to_owned();
     let [container, service, cluster] = [CONTAINER, SERVICE, CLUSTER].map(str::to_owned);
-    Audience { task, container, service, cluster, delivery }
+    let mut audience = Audience::new(task, container);
+    (audience.service, audience.cluster, audience.delivery) = (service, cluster, delivery);
+    audience
 }
 
 /// The key that signs. Everybody may know it: nothing but the benchmark accepts it.

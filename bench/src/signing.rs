@@ -29,7 +29,7 @@ fn cost(keys: &str) -> Result<f64> {
     let broadcast = load::broadcast()?;
     let audience = load::audience(&broadcast, load::task(0));
     let id = audience.delivery.clone();
-    let body = serde_json::to_vec(&Envelope { event: broadcast.event, audience })?;
+    let body = serde_json::to_vec(&Envelope::new(broadcast.event, audience))?;
     let sample = |_| {
         let begin = cpu_time();
         for n in 0..COUNT {

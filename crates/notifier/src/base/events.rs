@@ -16,9 +16,12 @@ pub const WAITING_MAX: usize = 16_384;
 
 /// Where events go. Cloning it is cheap; the default drops them.
 pub struct Events<T> {
-    observers: Vec<Arc<dyn Fn(&T) + Send + Sync>>,
+    observers: Vec<Observer<T>>,
     listeners: Vec<Sender<T>>,
 }
+
+/// Is called for every event.
+type Observer<T> = Arc<dyn Fn(&T) + Send + Sync>;
 
 /// The sending side of a listener.
 struct Sender<T> {

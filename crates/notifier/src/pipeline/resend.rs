@@ -112,13 +112,12 @@ pub async fn send(
     let lookups: Vec<_> = tasks.into_iter().map(|delivery| recheck(ctx, delivery)).collect();
     let found: Vec<Rechecked> =
         stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await.map_err(SendError::Recheck)?;
-    let unseen = match parts.is_empty() {
-        true => Fleet::default(),
-        false => {
-            let unseen = unseen(ctx, record, &recorded.report, &parts).await?;
-            record_unseen(ctx, record, &recorded.report, &unseen).await?;
-            unseen
-        }
+    let unseen = if parts.is_empty() {
+        Fleet::default()
+    } else {
+        let unseen = unseen(ctx, record, &recorded.report, &parts).await?;
+        record_unseen(ctx, record, &recorded.report, &unseen).await?;
+        unseen
     };
     let (mut transport, delivering) = send::transport(ctx, broadcast);
     let skipped = unseen.skips.iter().map(Delivery::from);

@@ -68,7 +68,9 @@ impl BroadcastState {
                 if self.parts_seen.insert(part.clone()) {
                     self.not_targeted.extend(not_targeted.iter().cloned());
                 }
-                endpoints.iter().for_each(|endpoint| self.expect(endpoint));
+                for endpoint in endpoints {
+                    self.expect(endpoint);
+                }
             }
             ProgressEvent::Skipped { delivery, .. } | ProgressEvent::Settled { delivery, .. } => {
                 self.settle(delivery);
