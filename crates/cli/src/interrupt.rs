@@ -123,9 +123,11 @@ mod tests {
 
     use super::*;
 
-    fn state(events: Vec<ProgressEvent>) -> Shared {
+    fn state(events: &[ProgressEvent]) -> Shared {
         let mut state = BroadcastState::new("b-1".to_owned().try_into().unwrap());
-        events.iter().for_each(|event| state.note(event));
+        for event in events {
+            state.note(event);
+        }
         Arc::new(Mutex::new(state))
     }
 
@@ -137,13 +139,13 @@ mod tests {
     #[tokio::test]
     async fn a_second_signal_ends_what_does_not_end_by_itself() {
         let stop = CancellationToken::new();
-        let ended = ended(std::future::pending(), async || (), &stop, &state(vec![surveyed()])).await;
+        let ended = ended(std::future::pending(), async || (), &stop, &state(&[surveyed()])).await;
         assert!(matches!(ended, Ended::Interrupted(None)) && stop.is_cancelled());
     }
 
     #[tokio::test]
     async fn the_first_signal_waits_for_the_end_unless_nobody_is_expected_yet() {
-        let (stop, steps) = (CancellationToken::new(), state(vec![surveyed()]));
+        let (stop, steps) = (CancellationToken::new(), state(&[surveyed()]));
         let report = || Report::new("b-1".to_owned().try_into().unwrap(), Vec::new());
         let mut signals = 0;
         let mut once = async || {
@@ -159,7 +161,7 @@ mod tests {
         let end = ended(sending, &mut once, &stop, &steps).await;
         assert!(matches!(end, Ended::Interrupted(Some(Ok(_)))));
         let stop = CancellationToken::new();
-        let end = ended(std::future::pending(), async || (), &stop, &state(Vec::new())).await;
+        let end = ended(std::future::pending(), async || (), &stop, &state(&[])).await;
         assert!(matches!(end, Ended::BeforeCalls) && !stop.is_cancelled());
     }
 }

@@ -33,13 +33,13 @@ pub(crate) struct Live {
 impl Live {
     /// Draws a state.
     pub(crate) fn start(talk: Talk, state: Shared) -> Self {
-        Self::draw(talk, move |now| View::of_tally(&locked(&state), now))
+        Self::draw(talk, move |now| View::of_state(&locked(&state), now))
     }
 
     /// Draws the state of a broadcast that this process makes within `budget`, until `stop` is cancelled and it ends.
-    pub(crate) fn sending(talk: Talk, state: Shared, budget: Budget, stop: CancellationToken) -> Self {
+    pub(crate) fn sending(talk: Talk, known: Shared, budget: Budget, stop: CancellationToken) -> Self {
         Self::draw(talk, move |now| {
-            let view = View::of_tally(&locked(&state), now);
+            let view = View::of_state(&locked(&known), now);
             let stage = match view.stage {
                 _ if stop.is_cancelled() => Stage::Stopping,
                 // It lists the tasks of the whole scope, and no services before.

@@ -55,20 +55,20 @@ pub(crate) struct Service {
 
 impl View {
     /// What a state knows at this moment.
-    pub(crate) fn of_tally(state: &BroadcastState, now: Instant) -> Self {
-        let retrying = by_service(state.retrying());
+    pub(crate) fn of_state(known: &BroadcastState, now: Instant) -> Self {
+        let retrying = by_service(known.retrying());
         let services: Vec<_> =
-            state.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
-        let stage = match (services.is_empty(), state.is_surveyed()) {
+            known.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
+        let stage = match (services.is_empty(), known.is_surveyed()) {
             (true, false) => Stage::Services,
             (true, true) => Stage::Tasks,
             (false, _) => Stage::Calling,
         };
-        let due = state.retry_due(now);
+        let due = known.retry_due(now);
         Self {
             stage,
             services,
-            last: last(state.pending()),
+            last: last(known.pending()),
             retry_in: due.map(|due| due - now),
             budget_waits: 0,
         }

@@ -16,9 +16,9 @@ type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
 /// Doubles numbers; a batch with a zero fails.
 fn doubling() -> (Batcher<Question<u32, u32, io::Error>>, Batches) {
     let seen = Batches::default();
-    let seen = Arc::clone(&seen);
+    let asked = Arc::clone(&seen);
     let ask = move |numbers: Vec<u32>| {
-        seen.lock().unwrap().push(numbers.clone());
+        asked.lock().unwrap().push(numbers.clone());
         async move {
             sleep(TIME).await;
             if numbers.contains(&0) { Err(io::Error::other("zero")) } else { Ok(double(&numbers)) }
@@ -35,7 +35,7 @@ fn sizes(seen: &Batches) -> Vec<usize> {
     seen.lock().unwrap().iter().map(Vec::len).collect()
 }
 
-/// Keeps the seen whose work has ended.
+/// Keeps the batches whose work has ended.
 fn keeping(limits: BatchLimits) -> (Batcher<u32>, Batches) {
     let seen = Batches::default();
     let done = Arc::clone(&seen);
