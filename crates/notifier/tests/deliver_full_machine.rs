@@ -1,5 +1,6 @@
 //! A machine without free files is not a fleet of dead tasks. Alone in its process, whose limit it lowers.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use notifier::base::{Clock, Rng};
@@ -20,16 +21,16 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
     let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
     let event = Draft::default().complete(&id, SystemTime::UNIX_EPOCH).unwrap();
     let endpoint = Endpoint {
-        member: Member { task: "arn:task".into(), ..Member::default() },
+        member: Arc::new(Member { task: "arn:task".into(), ..Member::default() }),
         address,
-        target: Target {
+        target: Arc::new(Target {
             port: 80.try_into().unwrap(),
             path: "/".into(),
             scheme: Scheme::Http,
             method: Method::Post,
             content_mode: ContentMode::Structured,
             server_name: None,
-        },
+        }),
         is_starting: false,
     };
     let mut limit = getrlimit(Resource::Nofile);

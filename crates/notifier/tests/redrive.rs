@@ -252,8 +252,8 @@ fn id() -> BroadcastId {
     BroadcastId::try_from("b-1".to_owned()).unwrap()
 }
 
-fn member(task: usize) -> Member {
-    Member { service: "web".to_owned(), task: format!("arn:{task}"), ..Member::default() }
+fn member(task: usize) -> Arc<Member> {
+    Arc::new(Member { service: "web".to_owned(), task: format!("arn:{task}"), ..Member::default() })
 }
 
 /// So many letters of `b-1`, of the tasks from 1.

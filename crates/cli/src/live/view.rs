@@ -79,13 +79,13 @@ impl View {
         let Some(Recorded { report, .. }) = found else { return Self::default() };
         let pending = || report.entries().iter().filter(|entry| entry.outcome.is_none());
         let tried = pending().filter(|entry| entry.attempts.is_some_and(|attempts| attempts > 0));
-        let retrying = by_service(tried.map(|entry| &entry.member));
+        let retrying = by_service(tried.map(|entry| &*entry.member));
         let services: Vec<_> =
             report.services().iter().map(|s| Service::new(s.service, s.counts, &retrying)).collect();
         Self {
             stage: if services.is_empty() { Stage::Tasks } else { Stage::Calling },
             services,
-            last: last(pending().map(|entry| &entry.member)),
+            last: last(pending().map(|entry| &*entry.member)),
             retry_in: None,
             budget_waits: 0,
         }
@@ -129,6 +129,8 @@ fn name(member: &Member) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use notifier::model::Delivery;
     use notifier::model::Outcome;
     use notifier::report::Report;
@@ -138,7 +140,7 @@ mod tests {
     fn entry(service: &str, task: &str, outcome: Option<Outcome>, attempts: Option<u32>) -> Delivery {
         let container = if task.is_empty() { "" } else { "app" };
         let [service, task, container] = [service, task, container].map(str::to_owned);
-        let member = Member { service, task, container, ..Member::default() };
+        let member = Arc::new(Member { service, task, container, ..Member::default() });
         Delivery { member, outcome, attempts, ..Delivery::default() }
     }
 

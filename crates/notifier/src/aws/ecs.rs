@@ -19,6 +19,7 @@ use super::budget::{Budget, Group};
 use super::error::MESSAGE_CHARS_MAX;
 use super::{AGAIN_AFTER, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
+use crate::model::arn::last_part;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
@@ -277,7 +278,8 @@ where
     loop {
         let (found, failures) = batches(&asked, size, &batch).await?;
         let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
-        // What was asked for, each once: an answer may repeat itself, or speak of others.
+        // What was asked for, each once: an answer may repeat itself, or speak of others. ECS names a failure by another
+        // form of ARN than it was given.
         let is_new = |one: &T| name(one).is_some_and(|name| open.remove(last_part(name)));
         described.found.extend(found.into_iter().filter(is_new));
         let reasons: HashMap<&str, &Failure> =
@@ -309,11 +311,6 @@ impl NotDescribed {
             None => Self::Unexplained("it gives no reason".to_owned()),
         }
     }
-}
-
-/// The name or id at the end of an ARN; a name is itself. ECS names a failure by another form of ARN than it was given.
-pub(crate) fn last_part(name_or_arn: &str) -> &str {
-    name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
 }
 
 /// Where requests go: known from the first one on.

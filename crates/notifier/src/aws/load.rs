@@ -22,6 +22,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::base::text::{printable, quoted};
 use crate::base::url::{Url, UrlError};
+use crate::model::arn::{Arn, is_account};
 
 /// The variable, and the beginning of the variables, of endpoints.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
@@ -31,8 +32,6 @@ const ENDPOINT_KEY: &str = "endpoint_url";
 const SERVICES: [&str; 7] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS"];
 /// Profiles that an error lists.
 const PROFILES_SHOWN_MAX: usize = 30;
-/// Digits of an account's number.
-const ACCOUNT_DIGITS: usize = 12;
 /// The profile of whoever names none.
 const DEFAULT: &str = "default";
 /// Profiles that lead to each other by `source_profile`.
@@ -215,8 +214,8 @@ pub(super) fn region(region: Option<&str>) -> Result<&str, LoadError> {
 /// The region that an ARN or the URL of a queue names.
 #[must_use]
 pub fn region_of(text: &str) -> Option<&str> {
-    if text.starts_with("arn:") {
-        return text.split(':').nth(3).filter(|region| !region.is_empty());
+    if let Some(arn) = Arn::parse(text) {
+        return arn.region();
     }
     // Source: "Amazon SQS endpoints and quotas", the new form of host names and the old one.
     let host = text.split_once("://")?.1.split(['/', ':']).next()?;
@@ -229,13 +228,11 @@ pub fn region_of(text: &str) -> Option<&str> {
 /// The account that an ARN or the URL of a queue names: twelve digits.
 #[must_use]
 pub fn account_of(text: &str) -> Option<&str> {
-    let account = match text.split_once("://") {
+    match text.split_once("://") {
         // Emulators have other hosts and the same path.
-        Some((_, url)) => url.split('/').nth(1),
-        None => text.strip_prefix("arn:")?.split(':').nth(3),
-    }?;
-    let is_account = account.len() == ACCOUNT_DIGITS && account.bytes().all(|byte| byte.is_ascii_digit());
-    is_account.then_some(account)
+        Some((_, url)) => url.split('/').nth(1).filter(|account| is_account(account)),
+        None => Arn::parse(text)?.account(),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Pure: the input is what ECS said of the task and its revision.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use aws_sdk_ecs::types::{Container, HealthStatus, Task};
 use wire::{Labels, Share};
@@ -37,8 +38,8 @@ pub(super) struct Rules {
 /// A callable container whose host's address is still to be looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OnHost {
-    pub(super) member: Member,
-    pub(super) target: Target,
+    pub(super) member: Arc<Member>,
+    pub(super) target: Arc<Target>,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) is_starting: bool,
@@ -89,23 +90,16 @@ pub(super) fn service(task: &Task) -> Option<&str> {
 /// The task as reports name it; the container is still open.
 fn member(task: &Task, cluster: &str) -> Member {
     Member {
-        cluster: cluster.to_owned(),
         // Whoever may run a task chooses its group.
         service: printable(service(task).or(task.group()).unwrap_or_default(), GROUP_CHARS_MAX),
-        task: task.task_arn().unwrap_or_default().to_owned(),
         task_definition: task.task_definition_arn().unwrap_or_default().to_owned(),
-        container: String::new(),
+        ..Member::of_task(cluster, task.task_arn().unwrap_or_default())
     }
 }
 
 /// A task of which only the ARN is known.
-fn listed(arn: &str, service: &str, asked: Asked<'_>) -> Member {
-    Member {
-        cluster: asked.cluster.to_owned(),
-        service: service.to_owned(),
-        task: arn.to_owned(),
-        ..Member::default()
-    }
+fn listed(arn: &str, service: &str, asked: Asked<'_>) -> Arc<Member> {
+    Arc::new(Member { service: service.to_owned(), ..Member::of_task(asked.cluster, arn) })
 }
 
 /// A word of ECS as a reason shows it.
@@ -121,7 +115,8 @@ impl Classified {
                 last: status(task.last_status()),
                 desired: status(task.desired_status()),
             };
-            self.fleet.not_targeted.push(NotTargeted { member: member(task, asked.cluster), reason });
+            let member = Arc::new(member(task, asked.cluster));
+            self.fleet.not_targeted.push(NotTargeted { member, reason });
         }
     }
 
@@ -155,13 +150,13 @@ impl Classified {
             Err(error) => {
                 if asked.takes_rest() {
                     let reason = SkipReason::NoDefinition(chain(error));
-                    self.fleet.skips.push(Skip { member, reason });
+                    self.fleet.skips.push(Skip { member: Arc::new(member), reason });
                 }
                 return;
             }
         };
         for spec in &definition.containers {
-            let member = Member { container: spec.name.clone(), ..member.clone() };
+            let member = Arc::new(Member { container: spec.name.clone(), ..member.clone() });
             match &spec.claim {
                 None if asked.takes_rest() => {
                     self.fleet
@@ -179,7 +174,7 @@ impl Classified {
         task: &Task,
         definition: &Definition,
         spec: &ContainerSpec,
-        member: Member,
+        member: Arc<Member>,
         rules: &Rules,
     ) {
         match callable(task, definition, spec, rules.health) {
@@ -210,7 +205,7 @@ impl Classified {
 
 /// A container that may be called.
 struct Callable {
-    target: Target,
+    target: Arc<Target>,
     location: Location,
     is_starting: bool,
 }
@@ -263,8 +258,6 @@ fn check_health(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use aws_sdk_ecs::types::builders::TaskBuilder;
     use aws_sdk_ecs::types::{
         ContainerDefinition, HealthCheck, NetworkInterface, NetworkMode, TaskDefinition,

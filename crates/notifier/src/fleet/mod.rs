@@ -19,9 +19,7 @@ mod revisions;
 mod scan;
 mod services;
 
-pub(crate) use recheck::cluster_of;
 pub use recheck::{Locate, Recheck, RecheckError};
-pub(crate) use services::service_name;
 pub use services::{SERVICES_NAMED_MAX, Services};
 
 /// Which containers count as ready to be called.

@@ -15,6 +15,7 @@ use super::classify::{self, Asked, Classified};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
+use crate::model::arn::TaskArn;
 use crate::model::{Endpoint, Member, SkipReason};
 
 /// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
@@ -60,6 +61,9 @@ type Question = (String, String);
 /// The task, or why ECS did not describe it; the outer error is that of its call.
 type Answer = Result<Result<Task, NotDescribed>, Arc<EcsError>>;
 
+/// An account and a region.
+type Home<'a> = (&'a str, &'a str);
+
 /// Looks tasks up a hundred at a time.
 pub(super) type Lookup = Batcher<batcher::Question<Question, Answer, EcsError>>;
 
@@ -71,7 +75,7 @@ pub(super) fn lookup(ecs: &Ecs) -> Lookup {
 /// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
 /// belongs elsewhere.
 async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
-    let mut calls = BTreeMap::<(&str, &str), Vec<String>>::new();
+    let mut calls = BTreeMap::<(&str, Home<'_>), Vec<String>>::new();
     for (cluster, task) in &questions {
         calls.entry((cluster, home(task))).or_default().push(task.clone());
     }
@@ -96,8 +100,8 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
 }
 
 /// The account and region that a task's ARN names.
-fn home(task: &str) -> &str {
-    task.split_once(":task/").map_or("", |(home, _)| home)
+fn home(task: &str) -> Home<'_> {
+    TaskArn::parse(task).map(|TaskArn { arn, .. }| (arn.account, arn.region)).unwrap_or_default()
 }
 
 impl Locate for Discovery {
@@ -139,16 +143,7 @@ impl Locate for Discovery {
 
 /// The cluster of a task: as it was named, else as its ARN says in the long format, `…:task/CLUSTER/ID`.
 fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
-    if !named.is_empty() {
-        return Some(named);
-    }
-    cluster_of(task)
-}
-
-/// The cluster that a task's ARN names, in the long format `…:task/CLUSTER/ID`; `None` in the old one, `…:task/ID`.
-pub(crate) fn cluster_of(task: &str) -> Option<&str> {
-    let (_, resource) = task.split_once(":task/")?;
-    resource.split_once('/').map(|(cluster, _)| cluster)
+    if named.is_empty() { TaskArn::parse(task)?.cluster } else { Some(named) }
 }
 
 /// The endpoint among what the task offers by now.
@@ -168,8 +163,8 @@ fn pick(endpoint: &Endpoint, survey: Classified) -> Recheck {
     }
     if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
         // The delivery's id is made of task and container: it stays what it was. All else is as ECS says.
-        let container = named.clone();
-        let one = Endpoint { member: Member { container, ..one.member }, ..one };
+        let member = Member { container: named.clone(), ..Member::clone(&one.member) };
+        let one = Endpoint { member: Arc::new(member), ..one };
         if one.is_starting {
             let why = SkipReason::Health(classify::UNKNOWN.to_owned()).to_string();
             return Recheck::Starting(one, why);

@@ -30,7 +30,7 @@ pub(super) struct ContainerSpec {
     /// Its two labels word for word; `None` when it did not opt in.
     pub(super) claim: Option<Labels>,
     /// What the labels ask for.
-    pub(super) target: Result<Option<Target>, LabelError>,
+    pub(super) target: Result<Option<Arc<Target>>, LabelError>,
     pub(super) has_health_check: bool,
 }
 
@@ -55,7 +55,7 @@ impl From<&ContainerDefinition> for ContainerSpec {
         Self {
             name: container.name().unwrap_or_default().to_owned(),
             claim: labels::claim(found),
-            target: labels::target(found),
+            target: labels::target(found).map(|target| target.map(Arc::new)),
             has_health_check: container.health_check().is_some(),
         }
     }

@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::classify::{self, Asked, Classified, OnHost};
-use super::services::{check_count, no_such_service, service_name};
+use super::services::{check_count, no_such_service};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
+use crate::model::arn::service_name;
 use crate::model::{Endpoint, Fleet, Skip};
 
 /// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has

@@ -1,6 +1,7 @@
 //! Stage 1: the services of a scope, and what their containers ask for.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use aws_sdk_ecs::types::{Service, TaskSet};
 use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
@@ -8,6 +9,7 @@ use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
 use super::revisions::RevisionResult;
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
+use crate::model::arn::service_name;
 use crate::model::{Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
 
 /// The most services that one broadcast names. More take the whole cluster, or several broadcasts.
@@ -74,8 +76,10 @@ impl Discovery {
             let name = service.service_name().unwrap_or_default();
             let claims = claims(revisions.iter().filter_map(|arn| definitions.get(arn.as_str())));
             if claims.is_empty() {
-                let member = Member { cluster: cluster.into(), service: name.into(), ..Member::default() };
-                found.not_targeted.push(NotTargeted { member, reason: NotTargetedReason::NotOptedIn });
+                let arn = service.service_arn().unwrap_or_default();
+                let member = Member { service: name.into(), ..Member::of_service(cluster, arn) };
+                let reason = NotTargetedReason::NotOptedIn;
+                found.not_targeted.push(NotTargeted { member: Arc::new(member), reason });
             }
             found.messages.extend(messages(cluster, name, claims, broadcast));
         }
@@ -123,24 +127,14 @@ pub(super) fn check_count(services: &[String]) -> Result<(), DiscoveryError> {
 
 /// The skip of a service that ECS listed and then did not describe.
 fn not_described(cluster: &str, name: &str, why: &str) -> Skip {
-    let service = service_name(name).to_owned();
-    let member = Member { cluster: cluster.to_owned(), service, ..Member::default() };
+    let member = Arc::new(Member::of_service(cluster, name));
     Skip { member, reason: SkipReason::NotDescribed(why.to_owned()) }
 }
 
 /// The skip of a service that the scope names and the cluster does not have.
 pub(super) fn no_such_service(cluster: &str, name: &str) -> Skip {
-    let service = service_name(name).to_owned();
-    let member = Member { cluster: cluster.to_owned(), service, ..Member::default() };
+    let member = Arc::new(Member::of_service(cluster, name));
     Skip { member, reason: SkipReason::NoSuchService }
-}
-
-/// The name in a service's ARN; a name is itself.
-pub(crate) fn service_name(name_or_arn: &str) -> &str {
-    match name_or_arn.rsplit_once('/') {
-        Some((_, name)) if name_or_arn.starts_with("arn:") => name,
-        _ => name_or_arn,
-    }
 }
 
 /// Without repeats, in the order of the first mention.
@@ -240,13 +234,5 @@ mod tests {
         assert_eq!(shares(&["1"]), [Share::All]);
         let except = Share::Except(vec![labels("2"), labels("3")]);
         assert_eq!(shares(&["1", "2", "3"]), [except, Share::Only, Share::Only]);
-    }
-
-    #[test]
-    fn a_services_name_is_the_end_of_its_arn() {
-        assert_eq!(service_name("web"), "web");
-        assert_eq!(service_name("arn:aws:ecs:eu-west-1:1:service/prod/web"), "web");
-        assert_eq!(service_name("arn:aws:ecs:eu-west-1:1:service/web"), "web");
-        assert_eq!(service_name("a/b"), "a/b");
     }
 }

@@ -55,7 +55,8 @@ pub fn discovered(answers: &[u8]) -> String {
     let whole = match found {
         Err(error) => wrong(&error),
         Ok(fleet) => {
-            let mut members: Vec<&Member> = fleet.endpoints.iter().map(|endpoint| &endpoint.member).collect();
+            let mut members: Vec<&Member> =
+                fleet.endpoints.iter().map(|endpoint| &*endpoint.member).collect();
             members.dedup();
             assert_eq!(members.len(), fleet.endpoints.len(), "called twice: {:?}", fleet.endpoints);
             assert!(fleet.endpoints.iter().all(|endpoint| networks.check(endpoint.address.ip()).is_ok()));

@@ -1,5 +1,7 @@
 //! Deliveries that end without another attempt: given up, dropped, or of a cancelled broadcast.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join_all;
 use wire::BroadcastId;
 
@@ -41,7 +43,8 @@ impl Ledger {
             return Ok(());
         }
         let known = self.state(broadcast, member).await?;
-        let known = known.unwrap_or_else(|| Delivery { member: member.clone(), ..Delivery::default() });
+        let known =
+            known.unwrap_or_else(|| Delivery { member: Arc::new(member.clone()), ..Delivery::default() });
         if known.is_notified() {
             return Ok(());
         }

@@ -4,8 +4,8 @@ use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
 
 use super::record::{BroadcastRow, digest};
 use super::{Ledger, LedgerError, key};
-use crate::aws::ecs::last_part;
 use crate::model::Member;
+use crate::model::arn::last_part;
 
 /// A recorded broadcast, as far as it says whom it was for.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Everything of one broadcast, for a report; and the history.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, TryStreamExt as _};
 use time::OffsetDateTime;
@@ -192,7 +192,7 @@ struct Records {
     parts: BTreeMap<PartId, String>,
     parts_seen: BTreeSet<PartId>,
     deliveries: BTreeMap<String, (Weight, Delivery)>,
-    skips: BTreeMap<Member, Delivery>,
+    skips: BTreeMap<Arc<Member>, Delivery>,
     failures: Vec<Delivery>,
 }
 
@@ -303,7 +303,7 @@ fn part_of(sort: &str) -> Option<&str> {
 
 /// A part of the scope whose tasks nobody knows.
 fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
-    let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
+    let member = Arc::new(Member::of_service(cluster, service));
     Delivery {
         member,
         outcome: Some(Outcome::Failed),
@@ -314,7 +314,7 @@ fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
 }
 
 fn unseen_part(cluster: &str, service: &str) -> Delivery {
-    let member = Member { cluster: cluster.to_owned(), service: service.to_owned(), ..Member::default() };
+    let member = Arc::new(Member::of_service(cluster, service));
     let reason = Some("its tasks have not been looked for yet".to_owned());
     Delivery { member, reason, ..Delivery::default() }
 }

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
-use crate::fleet::service_name;
 use crate::model::Delivery;
+use crate::model::arn::service_name;
 
 /// The most bytes of an event's payload that are kept; the queues carry the rest, and whoever was told has it.
 const DATA_BYTES_MAX: usize = 64 * 1024;

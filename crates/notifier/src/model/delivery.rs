@@ -1,6 +1,7 @@
 //! One delivery: the one record of it, from its last attempt to the ledger and the report.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::{Cause, Endpoint, Member, Outcome, Skip};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The container.
-    pub member: Member,
+    pub member: Arc<Member>,
     /// Where it listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,

@@ -2,42 +2,102 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Cause;
+use super::arn::{Arn, service_name};
 use super::labels::{LabelError, Target};
 
-/// One container of one task.
+/// One container of one task. What is not known is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Recorded")]
 pub struct Member {
-    /// Name of the cluster, as the broadcast named it.
+    /// Id of the account: twelve digits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// Region, for example `eu-west-1`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub region: String,
+    /// Name or ARN of the cluster, as the broadcast named it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cluster: String,
     /// Name of the service, or the task's group when no service started it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub service: String,
-    /// ARN of the task; empty where no task is known.
+    /// ARN of the task.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub task: String,
-    /// ARN of the task-definition revision that the task runs; empty where unknown.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub task_definition: String,
-    /// Name of the container; empty where unknown.
+    /// Name of the container.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// ARN of the task-definition revision that the task runs.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub task_definition: String,
+}
+
+/// A [`Member`] as it was recorded, perhaps by a version that did not record accounts and regions.
+#[derive(Default, Deserialize)]
+#[serde(default, rename = "Member")]
+struct Recorded {
+    account: String,
+    region: String,
+    cluster: String,
+    service: String,
+    task: String,
+    container: String,
+    task_definition: String,
+}
+
+impl From<Recorded> for Member {
+    fn from(recorded: Recorded) -> Self {
+        let Recorded { account, region, cluster, service, task, container, task_definition } = recorded;
+        let place = match (account.as_str(), region.as_str()) {
+            ("", "") => Self::placed_by([&task, &cluster]),
+            _ => Self { account, region, ..Self::default() },
+        };
+        Self { cluster, service, task, container, task_definition, ..place }
+    }
+}
+
+impl Member {
+    /// A task of a cluster, by its ARN. Account and region are those of this ARN, else those of the cluster's ARN.
+    #[must_use]
+    pub fn of_task(cluster: &str, task: &str) -> Self {
+        let place = Self::placed_by([task, cluster]);
+        Self { cluster: cluster.to_owned(), task: task.to_owned(), ..place }
+    }
+
+    /// A service of a cluster, by its name or ARN. Account and region are those of the cluster's ARN, else those of the
+    /// service's ARN.
+    #[must_use]
+    pub fn of_service(cluster: &str, service: &str) -> Self {
+        let place = Self::placed_by([cluster, service]);
+        Self { cluster: cluster.to_owned(), service: service_name(service).to_owned(), ..place }
+    }
+
+    /// Only account and region: those of the first of these texts that is an ARN.
+    fn placed_by<const N: usize>(texts: [&str; N]) -> Self {
+        let arn = texts.into_iter().find_map(Arn::parse);
+        let known = |part: Option<&str>| part.unwrap_or_default().to_owned();
+        Self {
+            account: known(arn.and_then(|arn| arn.account())),
+            region: known(arn.and_then(|arn| arn.region())),
+            ..Self::default()
+        }
+    }
 }
 
 /// Where one target of one running task listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// Who listens there.
-    pub member: Member,
+    pub member: Arc<Member>,
     /// Host address and host port, as ECS and EC2 said.
     pub address: SocketAddr,
     /// What the container's labels ask for.
-    pub target: Target,
+    pub target: Arc<Target>,
     /// Its health check has not said anything yet: ECS is asked again before it is called.
     pub is_starting: bool,
 }
@@ -46,7 +106,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skip {
     /// Who is not called.
-    pub member: Member,
+    pub member: Arc<Member>,
     /// Why.
     pub reason: SkipReason,
 }
@@ -55,7 +115,7 @@ pub struct Skip {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTargeted {
     /// Who is not called.
-    pub member: Member,
+    pub member: Arc<Member>,
     /// Why.
     pub reason: NotTargetedReason,
 }
@@ -79,7 +139,7 @@ impl Fleet {
         self.not_targeted.extend(other.not_targeted);
     }
 
-    /// Puts everything into the order of cluster, service, task, container.
+    /// Puts everything into the order of account, region, cluster, service, task, container.
     pub fn sort(&mut self) {
         self.endpoints.sort_unstable();
         self.skips.sort_by(|a, b| a.member.cmp(&b.member));
@@ -194,5 +254,64 @@ impl fmt::Display for NotTargetedReason {
             Self::TaskNotRunning { last, .. } => write!(f, "the task is {last}"),
             Self::TaskVanished => f.write_str("the task stopped after it was listed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: &str = "arn:aws:ecs:eu-west-1:111122223333:task/prod/01";
+    const CLUSTER: &str = "arn:aws:ecs:us-east-1:444455556666:cluster/prod";
+    const SERVICE: &str = "arn:aws:ecs:us-west-2:777788889999:service/prod/web";
+
+    #[test]
+    fn account_and_region_are_those_of_the_most_exact_arn() {
+        let check = |member: Member, place: (&str, &str), service: &str| {
+            assert_eq!((member.account.as_str(), member.region.as_str()), place, "{member:?}");
+            assert_eq!(member.service, service);
+        };
+        check(Member::of_task("prod", TASK), ("111122223333", "eu-west-1"), "");
+        check(Member::of_task(CLUSTER, TASK), ("111122223333", "eu-west-1"), "");
+        check(Member::of_task(CLUSTER, "t"), ("444455556666", "us-east-1"), "");
+        check(Member::of_task("prod", "t"), ("", ""), "");
+        check(Member::of_service(CLUSTER, SERVICE), ("444455556666", "us-east-1"), "web");
+        check(Member::of_service("prod", SERVICE), ("777788889999", "us-west-2"), "web");
+        check(Member::of_service("prod", "web"), ("", ""), "web");
+    }
+
+    #[test]
+    fn members_are_in_the_order_of_account_region_cluster_service_task_and_container() {
+        let member = |[account, region, cluster, service, task, container]: [&str; 6]| Member {
+            account: account.into(),
+            region: region.into(),
+            cluster: cluster.into(),
+            service: service.into(),
+            task: task.into(),
+            container: container.into(),
+            task_definition: String::new(),
+        };
+        let sorted = [
+            ["", "z", "z", "z", "z", "z"],
+            ["a", "b", "z", "z", "z", "z"],
+            ["a", "c", "a", "z", "z", "z"],
+            ["a", "c", "b", "a", "z", "z"],
+            ["a", "c", "b", "b", "a", "z"],
+            ["a", "c", "b", "b", "b", "a"],
+            ["a", "c", "b", "b", "b", "b"],
+        ]
+        .map(member);
+        assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn a_member_that_an_earlier_version_recorded_is_the_same_member() {
+        let now = Member { container: "app".into(), ..Member::of_task("prod", TASK) };
+        let recorded = format!(r#"{{"cluster":"prod","task":"{TASK}","container":"app"}}"#);
+        assert_eq!(serde_json::from_str::<Member>(&recorded).unwrap(), now);
+        let recorded = serde_json::to_string(&now).unwrap();
+        assert_eq!(serde_json::from_str::<Member>(&recorded).unwrap(), now);
+        let known = r#"{"account":"444455556666","service":"web"}"#;
+        assert_eq!(serde_json::from_str::<Member>(known).unwrap().account, "444455556666");
     }
 }

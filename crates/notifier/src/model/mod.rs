@@ -2,6 +2,7 @@
 //!
 //! | file | what it describes |
 //! | --- | --- |
+//! | `arn` | ARNs and the names in them |
 //! | `labels` | what a container's Docker labels ask for |
 //! | `network` | which addresses may be called |
 //! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
@@ -10,6 +11,7 @@
 //! | `stage`, `dead_letter` | the stages by name, and messages that one of them gave up |
 //! | `progress` | what happens during a broadcast, as events |
 
+pub mod arn;
 mod cause;
 mod dead_letter;
 mod delivery;

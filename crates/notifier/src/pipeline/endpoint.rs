@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use wire::{Broadcast, TaskMessage};
 
@@ -44,22 +45,21 @@ pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
         return Err("`notify_task_arn` is empty".to_owned());
     }
     Ok(Endpoint {
-        member: Member {
-            cluster: message.cluster,
+        member: Arc::new(Member {
             service: message.service,
-            task: message.task,
-            task_definition: message.task_definition,
             container: message.container,
-        },
+            task_definition: message.task_definition,
+            ..Member::of_task(&message.cluster, &message.task)
+        }),
         address: SocketAddr::new(ip, port.get()),
-        target: Target {
+        target: Arc::new(Target {
             port: message.container_port.unwrap_or(port),
             path: message.path,
             scheme: message.scheme,
             method: message.method,
             content_mode: message.content_mode,
             server_name: message.server_name,
-        },
+        }),
         is_starting: message.starting,
     })
 }
@@ -77,6 +77,25 @@ mod tests {
         let found = endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap();
         assert_eq!(found.address.to_string(), "10.0.0.1:32768");
         assert_eq!((found.member.task.as_str(), found.target.path.as_str()), ("arn:t", "/n"));
+    }
+
+    #[test]
+    fn an_endpoint_is_the_same_on_both_sides_of_a_queue() {
+        let id = wire::BroadcastId::try_from("b-1".to_owned()).unwrap();
+        let event = wire::Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
+        let sent = Endpoint {
+            member: Arc::new(Member {
+                service: "web".to_owned(),
+                container: "app".to_owned(),
+                task_definition: "arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1".to_owned(),
+                ..Member::of_task("prod", "arn:aws:ecs:eu-west-1:111122223333:task/prod/01")
+            }),
+            is_starting: true,
+            ..endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap()
+        };
+        assert_eq!(sent.member.account, "111122223333");
+        let body = message(&sent, &Broadcast { id, event }).to_body().unwrap();
+        assert_eq!(endpoint(TaskMessage::from_body(&body).unwrap()).unwrap(), sent);
     }
 
     #[test]

@@ -173,14 +173,14 @@ fn known(entry: &Delivery) -> Endpoint {
     Endpoint {
         member: entry.member.clone(),
         address: entry.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-        target: Target {
+        target: Arc::new(Target {
             port: NonZeroU16::MIN,
             path: "/".to_owned(),
             scheme: Scheme::default(),
             method: Method::default(),
             content_mode: ContentMode::default(),
             server_name: None,
-        },
+        }),
         is_starting: false,
     }
 }
@@ -258,7 +258,11 @@ mod tests {
 
     fn report(entries: &[(&str, Option<Outcome>, Option<Cause>)]) -> Report {
         let entry = |(service, outcome, cause): &(&str, Option<Outcome>, Option<Cause>)| Delivery {
-            member: Member { service: (*service).to_owned(), task: "arn:t".to_owned(), ..Member::default() },
+            member: Arc::new(Member {
+                service: (*service).to_owned(),
+                task: "arn:t".to_owned(),
+                ..Member::default()
+            }),
             outcome: *outcome,
             cause: *cause,
             ..Delivery::default()

@@ -14,8 +14,9 @@ use super::memory::{self, Steps, Workers};
 use super::{Ctx, discovery, notify};
 use crate::base::text::{chain, printable};
 use crate::deliver::{DeliveryJob, Next, Round};
-use crate::fleet::{DiscoveryError, RecheckError, service_name};
+use crate::fleet::{DiscoveryError, RecheckError};
 use crate::ledger::{self, BroadcastRecord, LedgerError, PartRecord};
+use crate::model::arn::service_name;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
 
@@ -254,7 +255,7 @@ impl Discovery<'_> {
 
     /// Stands for the tasks of the scope that were not found.
     fn missing(&self, outcome: Option<Outcome>, cause: Cause, reason: &str) -> Delivery {
-        let member = Member { cluster: self.scope.cluster.clone(), ..Member::default() };
+        let member = Arc::new(Member::of_service(&self.scope.cluster, ""));
         Delivery {
             member,
             outcome,
@@ -295,12 +296,12 @@ impl Discovery<'_> {
     }
 
     /// Reports the containers that an earlier run has notified.
-    fn report_notified(&self, expected: Vec<Member>, due: &[Endpoint]) {
+    fn report_notified(&self, expected: Vec<Arc<Member>>, due: &[Endpoint]) {
         if due.len() == expected.len() {
             return;
         }
         let due: BTreeSet<_> = due.iter().map(|endpoint| &endpoint.member).collect();
-        for member in expected.into_iter().filter(|member| !due.contains(member)) {
+        for member in expected.into_iter().filter(|member| !due.contains(&member)) {
             if let Some(known) = self.earlier.get(&member) {
                 self.transport.done(known.clone());
             }

@@ -4,16 +4,16 @@
 //! from ECS. The broadcast that it names counts only where the ledger knows it, with the same event and as meant for
 //! whoever the message names. Otherwise the message is a broadcast of its own, by the id that SQS gave it.
 
+use std::sync::Arc;
+
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
 
 use super::{Ctx, StageError, broadcast, complete};
-use crate::fleet::{Locate as _, Recheck, RecheckError, cluster_of};
+use crate::fleet::{Locate as _, Recheck, RecheckError};
+use crate::model::arn::TaskArn;
 use crate::model::{Endpoint, Member};
 use crate::queue::Message;
-
-/// The longest ARN of a task that is asked for; the longest of ECS has 340 characters.
-const ARN_BYTES_MAX: usize = 512;
 
 /// Says in the log that a message is not believed: each doubling of their number, not each message.
 pub(super) fn tell(ctx: &Ctx, received: &Message) {
@@ -78,7 +78,7 @@ pub(super) async fn with_member(
     is_found: bool,
 ) -> Result<Option<Broadcast>, StageError> {
     // In an ARN of the old format the cluster is the message's word alone: in another one, ECS would not know the task.
-    if !is_found && cluster_of(&member.task).is_none() {
+    if !is_found && TaskArn::parse(&member.task).is_none_or(|task| task.cluster.is_none()) {
         return Ok(None);
     }
     for claim in claims {
@@ -98,22 +98,17 @@ pub(super) async fn with_member(
 ///
 /// When the task has no ARN that ECS could be asked for.
 pub(super) fn unproven(endpoint: Endpoint) -> Result<Endpoint, StageError> {
-    let mut member = endpoint.member.clone();
-    if !is_task(&member.task) {
+    let Member { cluster: named, task: arn, container, .. } = &*endpoint.member;
+    // One that is not the ARN of a task would fail the lookup of its neighbours too.
+    let Some(task) = TaskArn::parse(arn) else {
         return Err(StageError::Endpoint("`notify_task_arn` is not the ARN of an ECS task".to_owned()));
-    }
-    if let Some(cluster) = cluster_of(&member.task) {
-        let named = member.cluster == cluster
-            || member.task.split_once(":task/").is_some_and(|(start, _)| {
-                member.cluster.strip_prefix(start).and_then(|rest| rest.strip_prefix(":cluster/"))
-                    == Some(cluster)
-            });
-        if !named {
-            member.cluster = cluster.to_owned();
-        }
-    }
-    (member.service, member.task_definition) = (String::new(), String::new());
-    Ok(Endpoint { member, ..endpoint })
+    };
+    let cluster = match task.cluster {
+        Some(cluster) if *named != task.cluster_arn().unwrap_or_default() => cluster,
+        _ => named,
+    };
+    let member = Member { container: container.clone(), ..Member::of_task(cluster, arn) };
+    Ok(Endpoint { member: Arc::new(member), ..endpoint })
 }
 
 /// Where ECS says that an unproven endpoint is; `None` where it says that there is none. One that is starting is there:
@@ -123,24 +118,6 @@ pub(super) async fn find(ctx: &Ctx, endpoint: &Endpoint) -> Result<Option<Endpoi
         Recheck::At(found) | Recheck::Starting(found, _) => Some(found),
         Recheck::Stopped(_) | Recheck::Nowhere(_) => None,
     })
-}
-
-/// Whether this can be the ARN of a task: one that cannot would fail the lookup of its neighbours too.
-fn is_task(arn: &str) -> bool {
-    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [scheme, partition, service, region, account, resource] = parts[..] else { return false };
-    let resource = resource.strip_prefix("task/").is_some_and(|rest| match rest.split_once('/') {
-        Some((cluster, id)) => is_name(cluster) && is_id(id),
-        None => is_id(rest),
-    });
-    arn.len() <= ARN_BYTES_MAX
-        && (scheme, service) == ("arn", "ecs")
-        && [partition, region, account].into_iter().all(is_id)
-        && resource
 }
 
 #[cfg(test)]
@@ -153,31 +130,12 @@ mod tests {
 
     const TASK: &str = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0123456789abcdef0123456789abcdef";
 
-    #[test]
-    fn only_the_arn_of_a_task_is_asked_for() {
-        assert!(is_task(TASK));
-        assert!(is_task("arn:aws-cn:ecs:cn-north-1:111122223333:task/1dc5c17a-422b-4dc4-b493-371970c6c4d6"));
-        for wrong in [
-            "",
-            "arn:t",
-            "arn:aws:ecs:eu-west-1:111122223333:service/prod/web",
-            "arn:aws:ec2:eu-west-1:111122223333:task/prod/01",
-            "arn:aws:ecs:eu-west-1:111122223333:task/prod/",
-            "arn:aws:ecs:eu-west-1:111122223333:task/prod/01/02",
-            "arn:aws:ecs:eu-west-1:111122223333:task/prod/0 1",
-            "arn:aws:ecs::111122223333:task/prod/01",
-        ] {
-            assert!(!is_task(wrong), "{wrong}");
-        }
-        assert!(!is_task(&format!("{TASK}{}", "0".repeat(ARN_BYTES_MAX))));
-    }
-
     fn doubted(more: &str) -> Member {
         let body = format!(
             r#"{{"notify_task_arn":"{TASK}","notify_me_host_address":"10.0.0.1","notify_me_host_port":"1","notify_me_api_uri":"/n",
                 "service":"victim","task_definition":"arn:td","container":"app"{more}}}"#
         );
-        unproven(endpoint(TaskMessage::from_body(&body).unwrap()).unwrap()).unwrap().member
+        unproven(endpoint(TaskMessage::from_body(&body).unwrap()).unwrap()).unwrap().member.as_ref().clone()
     }
 
     #[test]

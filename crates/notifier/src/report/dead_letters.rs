@@ -69,6 +69,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use time::OffsetDateTime;
     use wire::BroadcastId;
 
@@ -78,12 +80,12 @@ mod tests {
     fn pending(service: &str, task: &str, tries: Option<u32>) -> Delivery {
         let was_called = tries.is_some();
         Delivery {
-            member: Member {
+            member: Arc::new(Member {
                 service: service.to_owned(),
                 task: task.to_owned(),
                 container: if task.is_empty() { String::new() } else { "app".to_owned() },
                 ..Member::default()
-            },
+            }),
             reason: was_called.then(|| "answered 503 Service Unavailable".to_owned()),
             cause: was_called.then_some(Cause::Answered),
             status: was_called.then_some(503),

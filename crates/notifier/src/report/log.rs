@@ -69,7 +69,7 @@ fn address(delivery: &Delivery) -> String {
 }
 
 fn skipped(broadcast: &BroadcastId, delivery: &Delivery) {
-    let Member { cluster, service, task, container, .. } = &delivery.member;
+    let Member { cluster, service, task, container, .. } = &*delivery.member;
     let broadcast = broadcast.as_str();
     let reason = delivery.reason.as_deref().unwrap_or_default();
     let (outcome, code) = (Outcome::Skipped.as_str(), delivery.cause.map(Cause::as_str));
@@ -88,7 +88,7 @@ fn skipped(broadcast: &BroadcastId, delivery: &Delivery) {
 }
 
 fn settled(broadcast: &BroadcastId, delivery: &Delivery) {
-    let Member { cluster, service, task, container, .. } = &delivery.member;
+    let Member { cluster, service, task, container, .. } = &*delivery.member;
     let (broadcast, address) = (broadcast.as_str(), address(delivery));
     let outcome = delivery.outcome.map_or("pending", Outcome::as_str);
     let latency_ms = delivery.latency.map(millis);

@@ -1,6 +1,7 @@
 //! Follows one broadcast while it happens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use wire::{BroadcastId, PartId};
@@ -19,11 +20,11 @@ pub struct BroadcastState {
     parts: Option<BTreeSet<PartId>>,
     parts_seen: BTreeSet<PartId>,
     /// Every opted-in container; without an outcome while its delivery has not ended.
-    deliveries: BTreeMap<Member, Delivery>,
+    deliveries: BTreeMap<Arc<Member>, Delivery>,
     /// How many of them have no outcome.
     pending: usize,
     /// Deliveries that wait for another attempt or are in it, and when that is or was due; `None` where no time is known.
-    retrying: BTreeMap<Member, Option<Instant>>,
+    retrying: BTreeMap<Arc<Member>, Option<Instant>>,
     not_targeted: Vec<NotTargeted>,
     services: BTreeMap<String, Counts>,
 }
@@ -141,7 +142,7 @@ impl BroadcastState {
     /// The containers without an outcome, in order.
     pub fn pending(&self) -> impl Iterator<Item = &Member> {
         let pending = self.deliveries.values().filter(|delivery| delivery.outcome.is_none());
-        pending.map(|delivery| &delivery.member)
+        pending.map(|delivery| &*delivery.member)
     }
 
     /// How many containers have no outcome.
@@ -153,7 +154,7 @@ impl BroadcastState {
     /// The containers whose delivery waits for another attempt, or is in it, in order.
     #[must_use]
     pub fn retrying(&self) -> impl ExactSizeIterator<Item = &Member> {
-        self.retrying.keys()
+        self.retrying.keys().map(Arc::as_ref)
     }
 
     /// When the next of the retries is due that wait at this moment; `None` when none does.

@@ -1,6 +1,7 @@
 //! Reports and states of small broadcasts.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{ContentMode, Method, PartId, Scheme};
@@ -16,26 +17,27 @@ fn id(text: &str) -> BroadcastId {
 }
 
 /// Container `web` of the task `service/number`.
-fn member(task: &str) -> Member {
-    Member {
+fn member(task: &str) -> Arc<Member> {
+    Arc::new(Member {
         cluster: "prod".into(),
         service: task.split('/').next().unwrap().into(),
         task: format!("arn:{task}"),
-        task_definition: "arn:d:1".into(),
         container: "web".into(),
-    }
+        task_definition: "arn:d:1".into(),
+        ..Member::default()
+    })
 }
 
 fn endpoint(task: &str) -> Endpoint {
     let port = NonZeroU16::new(80).unwrap();
-    let target = Target {
+    let target = Arc::new(Target {
         port,
         path: "/n".into(),
         scheme: Scheme::Http,
         method: Method::Post,
         content_mode: ContentMode::Structured,
         server_name: None,
-    };
+    });
     Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target, is_starting: false }
 }
 

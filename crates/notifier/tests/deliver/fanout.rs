@@ -1,6 +1,7 @@
 //! Many deliveries at once: bounded, in order, and none in the way of another.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +32,7 @@ fn tasks(server: &Server, count: usize) -> Vec<Endpoint> {
     (0..count)
         .map(|n| {
             let mut endpoint = endpoint(server.address);
-            endpoint.member.task = format!("arn:task/{n}");
+            Arc::make_mut(&mut endpoint.member).task = format!("arn:task/{n}");
             endpoint
         })
         .collect()

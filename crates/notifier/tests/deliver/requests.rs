@@ -1,5 +1,6 @@
 //! What a task is sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -64,7 +65,7 @@ async fn a_task_gets_the_event_as_the_body_of_a_post() {
 #[tokio::test]
 async fn a_get_has_no_body_and_no_headers_of_one() {
     let server = Server::answering("200 OK").await;
-    let seen = sent(&server, |endpoint| endpoint.target.method = Method::Get).await;
+    let seen = sent(&server, |endpoint| Arc::make_mut(&mut endpoint.target).method = Method::Get).await;
     assert_eq!(seen.line(), "GET /v1.0/notify HTTP/1.1");
     for name in ["content-length", "content-type", "transfer-encoding"] {
         assert_eq!(seen.header(name), None, "{name}");
@@ -81,7 +82,7 @@ async fn a_get_has_no_body_and_no_headers_of_one() {
 async fn the_path_is_sent_as_the_label_says_it() {
     let server = Server::answering("200 OK").await;
     for path in ["/", "/a%20b/../c?x=1&y=%2F", "/?q"] {
-        let seen = sent(&server, |endpoint| endpoint.target.path = path.to_owned()).await;
+        let seen = sent(&server, |endpoint| Arc::make_mut(&mut endpoint.target).path = path.to_owned()).await;
         assert_eq!(seen.line(), format!("POST {path} HTTP/1.1"));
     }
 }
@@ -124,8 +125,14 @@ async fn the_same_delivery_made_again_has_the_same_id_and_another_one_has_not() 
     let id = |seen: Seen| seen.header("webhook-id").unwrap().to_owned();
     let first = id(sent(&server, |_| ()).await);
     assert_eq!(id(sent(&server, |_| ()).await), first);
-    assert_ne!(id(sent(&server, |endpoint| endpoint.member.container = "sidecar".into()).await), first);
-    assert_ne!(id(sent(&server, |endpoint| endpoint.member.task = "arn:other".into()).await), first);
+    assert_ne!(
+        id(sent(&server, |endpoint| Arc::make_mut(&mut endpoint.member).container = "sidecar".into()).await),
+        first
+    );
+    assert_ne!(
+        id(sent(&server, |endpoint| Arc::make_mut(&mut endpoint.member).task = "arn:other".into()).await),
+        first
+    );
 }
 
 #[tokio::test]

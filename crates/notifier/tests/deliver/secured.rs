@@ -135,8 +135,8 @@ async fn call_with(
     name: Option<&str>,
 ) -> Delivery {
     let mut endpoint = endpoint(address);
-    endpoint.target.scheme = Scheme::Https;
-    endpoint.target.server_name = name.map(str::to_owned);
+    Arc::make_mut(&mut endpoint.target).scheme = Scheme::Https;
+    Arc::make_mut(&mut endpoint.target).server_name = name.map(str::to_owned);
     let deliverer = deliverer(options).with_auth(trust);
     deliverer
         .deliver(

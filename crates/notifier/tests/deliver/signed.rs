@@ -86,8 +86,10 @@ async fn a_request_is_signed_by_every_key() {
 
 #[tokio::test]
 async fn a_bare_get_is_signed_over_an_empty_body() {
-    let seen =
-        sent(trust(by("env:K"), &[("K", NEW)]).await, |endpoint| endpoint.target.method = Method::Get).await;
+    let seen = sent(trust(by("env:K"), &[("K", NEW)]).await, |endpoint| {
+        Arc::make_mut(&mut endpoint.target).method = Method::Get
+    })
+    .await;
     assert!(seen.body.is_empty() && verifies(&seen, NEW));
 }
 
@@ -103,8 +105,10 @@ async fn a_service_with_keys_of_its_own_gets_no_others() {
     let variables = [("NEW", NEW), ("OLD", OLD)];
     let seen = sent(trust(options.clone(), &variables).await, |_| ()).await;
     assert!(verifies(&seen, NEW) && !verifies(&seen, OLD));
-    let seen =
-        sent(trust(options, &variables).await, |endpoint| endpoint.member.service = "api".into()).await;
+    let seen = sent(trust(options, &variables).await, |endpoint| {
+        Arc::make_mut(&mut endpoint.member).service = "api".into()
+    })
+    .await;
     assert!(verifies(&seen, OLD) && !verifies(&seen, NEW));
 }
 
@@ -136,8 +140,9 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
 
 #[tokio::test]
 async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
-    let binary =
-        |endpoint: &mut notifier::model::Endpoint| endpoint.target.content_mode = ContentMode::Binary;
+    let binary = |endpoint: &mut notifier::model::Endpoint| {
+        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary
+    };
     let seen = sent(Auth::default(), binary).await;
     assert_eq!(seen.body, rich().event.data().unwrap().as_json().as_bytes());
     assert_eq!(seen.header("content-type"), Some("application/json"));
@@ -206,7 +211,10 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let signed = server.seen().pop().unwrap();
     let mut forged = signed.clone();
     forged.body = String::from_utf8(forged.body).unwrap().replace("b-1", "b-2").into_bytes();
-    let binary = sent(Auth::default(), |endpoint| endpoint.target.content_mode = ContentMode::Binary).await;
+    let binary = sent(Auth::default(), |endpoint| {
+        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary
+    })
+    .await;
 
     let other = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     let verdicts = judged(&[&signed, &signed, &signed, &forged, &binary], &[NEW, OLD, other, NEW, ""]);

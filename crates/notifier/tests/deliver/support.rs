@@ -60,22 +60,21 @@ pub(crate) fn broadcast() -> Broadcast {
 
 pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint {
-        member: Member {
-            cluster: "prod".into(),
+        member: Arc::new(Member {
             service: "web".into(),
-            task: format!("arn:aws:ecs:eu-west-1:1:task/prod/{}", address.port()),
-            task_definition: "arn:aws:ecs:eu-west-1:1:task-definition/web:1".into(),
             container: "app".into(),
-        },
+            task_definition: "arn:aws:ecs:eu-west-1:1:task-definition/web:1".into(),
+            ..Member::of_task("prod", &format!("arn:aws:ecs:eu-west-1:1:task/prod/{}", address.port()))
+        }),
         address,
-        target: Target {
+        target: Arc::new(Target {
             port: NonZeroU16::MIN,
             path: "/v1.0/notify".into(),
             scheme: Scheme::Http,
             method: Method::Post,
             content_mode: ContentMode::Structured,
             server_name: None,
-        },
+        }),
         is_starting: false,
     }
 }

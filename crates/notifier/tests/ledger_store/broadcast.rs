@@ -79,9 +79,14 @@ impl Broadcast {
     async fn find(&self, n: usize) {
         let tasks = n * TASKS_OF_SERVICE..self.tasks.min((n + 1) * TASKS_OF_SERVICE);
         let expected: Vec<_> = tasks.map(expected).collect();
-        let wrong = Member { container: "wrong".to_owned(), ..expected[0].member.clone() };
+        let wrong = Member { container: "wrong".to_owned(), ..Member::clone(&expected[0].member) };
         let reason = Some("label NOTIFY_ME_API_URI does not begin with `/`".to_owned());
-        let skip = Delivery { member: wrong, outcome: Some(Outcome::Skipped), reason, ..Delivery::default() };
+        let skip = Delivery {
+            member: Arc::new(wrong),
+            outcome: Some(Outcome::Skipped),
+            reason,
+            ..Delivery::default()
+        };
         let (id, service) = (part(n), service(n));
         let record = PartRecord { id, cluster: "production".to_owned(), service, failure: None };
         let due = self.ledger.part(&Self::id(), &record, &expected, &[skip]).await.unwrap();
@@ -181,13 +186,13 @@ fn part(n: usize) -> PartId {
 fn expected(n: usize) -> Delivery {
     let service = service(n / TASKS_OF_SERVICE);
     let [_, a, b, c] = u32::try_from(n).unwrap().to_be_bytes();
-    let member = Member {
-        cluster: "production".to_owned(),
-        task: format!("arn:aws:ecs:eu-west-1:123456789012:task/production/{n:032x}"),
+    let task = format!("arn:aws:ecs:eu-west-1:123456789012:task/production/{n:032x}");
+    let member = Arc::new(Member {
         task_definition: format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/{service}:42"),
         service,
         container: "app".to_owned(),
-    };
+        ..Member::of_task("production", &task)
+    });
     let address = SocketAddr::from((Ipv4Addr::new(10, a, b, c), 8080));
     Delivery { member, address: Some(address), ..Delivery::default() }
 }
