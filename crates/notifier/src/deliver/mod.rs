@@ -22,7 +22,7 @@ use self::job::Attempt;
 use self::request::Call;
 use self::retry_policy::RetryPolicy;
 use crate::base::{self, Backoff, Clock, Rng};
-use crate::fleet::{Locate, Recheck};
+use crate::fleet::{Discovery, Recheck};
 use crate::model::network::Networks;
 use crate::model::{Delivery, Progress, ProgressEvent};
 
@@ -53,8 +53,8 @@ pub struct Deliverer {
     inner: Arc<Inner>,
     /// Signs requests.
     auth: Auth,
-    /// Knows where tasks are by now; without it, every attempt goes where the first went.
-    locate: Option<Arc<dyn Locate>>,
+    /// Looks tasks up again; without it, every attempt goes where the first went.
+    discovery: Option<Arc<Discovery>>,
 }
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Deliverer {
                 local_failures: AtomicU64::new(0),
             }),
             auth: Auth::default(),
-            locate: None,
+            discovery: None,
         }
     }
 
@@ -117,11 +117,11 @@ impl Deliverer {
         self
     }
 
-    /// Looks every task up by `locate` before it is called again: then a task that has stopped is gone, and one that has
+    /// Looks every task up before it is called again: then a task that has stopped is gone, and one that has
     /// moved is called where it is now, never whoever has its address by then.
     #[must_use]
-    pub fn locating(mut self, locate: Arc<dyn Locate>) -> Self {
-        self.locate = Some(locate);
+    pub fn rechecking(mut self, discovery: Arc<Discovery>) -> Self {
+        self.discovery = Some(discovery);
         self
     }
 
@@ -146,7 +146,7 @@ impl Deliverer {
     /// Looks the task up where that is needed before the next attempt, which then makes no lookup. Returns whether it was.
     pub async fn look_up(&self, job: &mut DeliveryJob) -> bool {
         job.is_called = false;
-        let is_needed = self.locate_for(job).is_some();
+        let is_needed = self.discovery_for(job).is_some();
         if is_needed {
             job.looked_up = Some(self.recheck(job).await);
         }
@@ -166,7 +166,8 @@ impl Deliverer {
             return Next::Return(job.late());
         };
         let inner = &*self.inner;
-        let next = job.note(attempt, round, &inner.retry_policy, inner.rng.fraction(), self.locate.is_some());
+        let next =
+            job.note(attempt, round, &inner.retry_policy, inner.rng.fraction(), self.discovery.is_some());
         if let Next::Retry(wait) = &next {
             let (broadcast, delivery) = (broadcast.id.clone(), job.pending());
             progress.tell(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });
@@ -226,8 +227,8 @@ impl Deliverer {
     /// Looks the task up where its address may be another's by now. No slot is held meanwhile, so a slow ECS delays no
     /// other call.
     async fn recheck(&self, job: &mut DeliveryJob) -> Result<(), AttemptError> {
-        let Some(locate) = self.locate_for(job) else { return Ok(()) };
-        job.endpoint = match locate.locate(&job.endpoint).await {
+        let Some(discovery) = self.discovery_for(job) else { return Ok(()) };
+        job.endpoint = match discovery.recheck(&job.endpoint).await {
             Ok(Recheck::At(found)) => found,
             Ok(Recheck::Starting(_, why)) => return Err(AttemptError::Starting(why)),
             Ok(Recheck::Stopped(why)) => return Err(AttemptError::Stopped(why)),
@@ -238,8 +239,8 @@ impl Deliverer {
     }
 
     /// What looks the task up before the next attempt, where its address may be another's by now.
-    fn locate_for(&self, job: &DeliveryJob) -> Option<&Arc<dyn Locate>> {
-        self.locate.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
+    fn discovery_for(&self, job: &DeliveryJob) -> Option<&Arc<Discovery>> {
+        self.discovery.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
     }
 
     async fn exchange(&self, call: &Call, deadline: Option<Instant>) -> Attempt {

@@ -1,4 +1,4 @@
-//! The addresses of the hosts of bridge and host mode tasks, looked up once for each host.
+//! Addresses of the hosts of bridge and host mode tasks. Each host is looked up once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -13,31 +13,31 @@ use crate::model::SkipReason;
 
 /// Hosts that are remembered: a cluster has at most 5,000. Source: ECS service quotas.
 const HOSTS_MAX: usize = 20_000;
-/// How ids of hosts outside AWS start. Source: ECS Anywhere, AWS Systems Manager managed nodes.
+/// The prefix of ids of hosts outside AWS. Source: ECS Anywhere, AWS Systems Manager managed nodes.
 const ANYWHERE: &str = "mi-";
 
-/// Where a host is, or why that cannot be known.
+/// The address of a host, or why it is not known.
 pub(super) type HostResult = Result<IpAddr, SkipReason>;
 
 /// The hosts that were looked up so far, by the ARN of the container instance.
 ///
-/// An instance keeps its private address for life, so an address is remembered for ever, but a failure never: the
-/// instance may be too new for EC2's eventually consistent answers.
+/// An instance keeps its private address for life, so an address is remembered without end. A failure is not remembered:
+/// the instance may be too new for EC2's eventually consistent answers.
 #[derive(Debug)]
-pub(super) struct Hosts {
+pub(super) struct HostCache {
     known: Cache<String, IpAddr>,
-    /// Held during a look-up, so that two messages never ask for the same host.
-    asking: Mutex<()>,
+    /// Held during a lookup, so that two messages never look up the same host.
+    lookup: Mutex<()>,
 }
 
-impl Default for Hosts {
+impl Default for HostCache {
     fn default() -> Self {
-        Self { known: Cache::new(HOSTS_MAX), asking: Mutex::default() }
+        Self { known: Cache::new(HOSTS_MAX), lookup: Mutex::default() }
     }
 }
 
-impl Hosts {
-    /// Where the hosts of these container instances are.
+impl HostCache {
+    /// The addresses of the hosts of these container instances.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Hosts {
         if instances.is_empty() {
             return Ok(HashMap::new());
         }
-        let _asking = self.asking.lock().await;
+        let _lookup = self.lookup.lock().await;
         let (known, unknown): (Vec<_>, Vec<_>) =
             instances.iter().map(|arn| (arn, self.known.get(arn))).partition(|(_, known)| known.is_some());
         let mut found: HashMap<String, HostResult> =
@@ -75,11 +75,8 @@ async fn look_up(
     instances: Vec<String>,
 ) -> Result<HashMap<String, HostResult>, DiscoveryError> {
     let described = ecs.describe_container_instances(cluster, &instances).await?;
-    let ids: BTreeMap<String, String> = described
-        .found
-        .into_iter()
-        .filter_map(|instance| Some((instance.container_instance_arn?, instance.ec2_instance_id?)))
-        .collect();
+    let ids: BTreeMap<String, String> =
+        described.found.into_iter().filter_map(|host| Some((host.arn, host.instance?))).collect();
     let in_ec2: Vec<String> = ids.values().filter(|id| !id.starts_with(ANYWHERE)).cloned().collect();
     let addresses = if in_ec2.is_empty() { HashMap::new() } else { ec2.addresses(&in_ec2).await? };
     let found = instances.into_iter().map(|arn| {

@@ -1,7 +1,13 @@
-//! Stages 1 and 2: who is in the fleet, and where each of them listens.
+//! Stages 1 and 2: the opted-in containers of a scope, and where each of them listens.
 //!
-//! AWS is asked as rarely as its pages allow, and never twice for what cannot change: a task-definition revision, or the
-//! address of a host. The rules are pure functions of what it answered (`place`, `survey`).
+//! | file | what it does |
+//! | --- | --- |
+//! | `services`, `scan` | stages 1 and 2: which calls to ECS they make |
+//! | `classify`, `address` | what a container is for a broadcast, and its address (pure) |
+//! | `recheck` | where one endpoint is now |
+//! | `revisions`, `hosts` | what cannot change, looked up once |
+//!
+//! AWS gets as few calls as its pages allow.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +25,7 @@ mod revisions;
 mod scan;
 mod services;
 
-pub use recheck::{Locate, Recheck, RecheckError};
+pub use recheck::{Recheck, RecheckError};
 pub use services::{SERVICES_NAMED_MAX, Services};
 
 /// Which containers count as ready to be called.
@@ -30,7 +36,7 @@ pub enum HealthPolicy {
     Detect,
     /// Every container must have a health check, and it must pass.
     Require,
-    /// Health is not looked at.
+    /// Health does not count.
     Ignore,
 }
 
@@ -64,13 +70,13 @@ impl FromStr for HealthPolicy {
     }
 }
 
-/// Why a fleet could not be found.
+/// Why a fleet was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
-    /// ECS said no, or nothing.
+    /// ECS refused the call, or did not answer.
     #[error(transparent)]
     Ecs(#[from] EcsError),
-    /// EC2 said no, or nothing.
+    /// EC2 refused the call, or did not answer.
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
     /// The scope names more services than one broadcast may.
@@ -107,20 +113,20 @@ impl DiscoveryError {
     }
 }
 
-/// Stages 1 and 2, with what they remember between messages.
+/// Stages 1 and 2, and what they remember between messages.
 #[derive(Debug)]
 pub struct Discovery {
     ecs: Ecs,
     ec2: Ec2,
-    definitions: revisions::Definitions,
-    hosts: hosts::Hosts,
+    revisions: revisions::RevisionCache,
+    hosts: hosts::HostCache,
     lookup: recheck::Lookup,
-    rules: classify::Rules,
+    policy: classify::CallPolicy,
 }
 
 impl Discovery {
-    /// Asks AWS through these clients. `health` says which containers are ready to be called, `networks` which
-    /// addresses may be called at all.
+    /// Discovery through these clients. `health` decides which containers are ready, `networks` which addresses may be
+    /// called.
     #[must_use]
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
         let ecs = Ecs::new(&aws.ecs, aws.budget.clone());
@@ -128,9 +134,9 @@ impl Discovery {
             lookup: recheck::lookup(&ecs),
             ecs,
             ec2: aws.ec2.clone(),
-            definitions: revisions::Definitions::default(),
-            hosts: hosts::Hosts::default(),
-            rules: classify::Rules { health, networks },
+            revisions: revisions::RevisionCache::default(),
+            hosts: hosts::HostCache::default(),
+            policy: classify::CallPolicy { health, networks },
         }
     }
 }

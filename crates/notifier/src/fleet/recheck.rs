@@ -1,33 +1,32 @@
-//! Where one endpoint listens by now: asked before it is called again.
+//! Where one endpoint is now: looked up before it is called again.
 //!
-//! Addresses are handed to other tasks within minutes. What was found a moment ago may be another's by now.
+//! Addresses are handed on to other tasks within minutes. What was found a moment ago may be another task's by now.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ecs::types::Task;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use wire::Share;
 
-use super::classify::{self, Asked, Classified};
+use super::classify::{Classifier, Selection};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::arn::TaskArn;
-use crate::model::{Endpoint, Member, SkipReason};
+use crate::model::{Endpoint, Fleet, HealthStatus, Member, SkipReason, Status, TaskState};
 
-/// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together ask together.
+/// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together are looked up together.
 const BATCHING: BatchLimits =
     BatchLimits { items_max: 100, at_once_max: 4, linger: Duration::from_millis(20), waiting_max: 4_096 };
 
-/// Where an endpoint is by now.
+/// Where an endpoint is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recheck {
     /// Here: at the same address, or at a new one.
     At(Endpoint),
-    /// Its task runs, but its health check has not said anything yet: where it is, and why it is not called.
+    /// Its task runs, but its health check has no result yet: where it is, and why it is not called.
     Starting(Endpoint, String),
     /// Its task has stopped, or is about to.
     Stopped(String),
@@ -35,34 +34,28 @@ pub enum Recheck {
     Nowhere(String),
 }
 
-/// Why nobody knows where an endpoint is.
+/// Why the place of an endpoint is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum RecheckError {
-    /// The message does not say in which cluster the task runs, and neither does the task's ARN.
+    /// Neither the message nor the task's ARN names the cluster.
     #[error("the task's cluster is not known, so it cannot be looked up again")]
     NoCluster,
-    /// ECS was not able to tell.
+    /// ECS did not describe the task.
     #[error("the task cannot be looked up")]
     Tasks(#[source] BatchError<EcsError>),
-    /// Its task definition or host was not to be had.
+    /// The task definition or the host cannot be looked up.
     #[error("the task cannot be looked up")]
     Discover(#[from] DiscoveryError),
-}
-
-/// Knows where endpoints are.
-pub trait Locate: std::fmt::Debug + Send + Sync {
-    /// Where the endpoint is by now.
-    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>>;
 }
 
 /// A cluster and the ARN of a task.
 type Question = (String, String);
 
 /// The task, or why ECS did not describe it; the outer error is that of its call.
-type Answer = Result<Result<Task, NotDescribed>, Arc<EcsError>>;
+type Answer = Result<Result<TaskState, NotDescribed>, Arc<EcsError>>;
 
-/// An account and a region.
-type Home<'a> = (&'a str, &'a str);
+/// Account and region of an ARN.
+type Place<'a> = (&'a str, &'a str);
 
 /// Looks tasks up a hundred at a time.
 pub(super) type Lookup = Batcher<batcher::Question<Question, Answer, EcsError>>;
@@ -75,9 +68,9 @@ pub(super) fn lookup(ecs: &Ecs) -> Lookup {
 /// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
 /// belongs elsewhere.
 async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
-    let mut calls = BTreeMap::<(&str, Home<'_>), Vec<String>>::new();
+    let mut calls = BTreeMap::<(&str, Place<'_>), Vec<String>>::new();
     for (cluster, task) in &questions {
-        calls.entry((cluster, home(task))).or_default().push(task.clone());
+        calls.entry((cluster, place(task))).or_default().push(task.clone());
     }
     let (mut answers, mut refused) = (HashMap::new(), HashMap::new());
     for (call, mut tasks) in calls {
@@ -85,14 +78,14 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
         tasks.dedup();
         match ecs.describe_tasks(call.0, &tasks).await {
             Ok(Described { found, failed }) => {
-                answers.extend(found.into_iter().filter_map(|task| Some((task.task_arn.clone()?, Ok(task)))));
+                answers.extend(found.into_iter().map(|task| (task.arn.clone(), Ok(task))));
                 answers.extend(failed.into_iter().map(|(task, why)| (task, Err(why))));
             }
             Err(error) => drop(refused.insert(call, Arc::new(error))),
         }
     }
-    let other = || Err(NotDescribed::Unexplained("it described another task".to_owned()));
-    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), home(task))) {
+    let other = || Err(NotDescribed::Unexplained("the answer describes another task".to_owned()));
+    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), place(task))) {
         Some(error) => Err(Arc::clone(error)),
         None => Ok(answers.get(task).cloned().unwrap_or_else(other)),
     };
@@ -100,25 +93,21 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
 }
 
 /// The account and region that a task's ARN names.
-fn home(task: &str) -> Home<'_> {
+fn place(task: &str) -> Place<'_> {
     TaskArn::parse(task).map(|TaskArn { arn, .. }| (arn.account, arn.region)).unwrap_or_default()
 }
 
-impl Locate for Discovery {
-    fn locate<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
+impl Discovery {
+    /// Where the endpoint is now. The future is boxed: it is large, and most deliveries need none.
+    ///
+    /// # Errors
+    ///
+    /// [`RecheckError`] when AWS cannot be asked, or the task's cluster is not known.
+    pub fn recheck<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
         async move {
             let member = &endpoint.member;
             let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
-            let question = (cluster.to_owned(), member.task.clone());
-            let answer =
-                self.lookup.ask(question).await.and_then(|answer| answer.map_err(BatchError::Failed));
-            let task = match answer {
-                Err(BatchError::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
-                    Err(NotDescribed::Missing)
-                }
-                answer => answer.map_err(RecheckError::Tasks)?,
-            };
-            let task = match task {
+            let task = match self.task(cluster, &member.task).await? {
                 Ok(task) => task,
                 Err(NotDescribed::Missing) => {
                     return Ok(Recheck::Stopped("ECS does not know the task any more".to_owned()));
@@ -127,17 +116,30 @@ impl Locate for Discovery {
                     return Ok(Recheck::Nowhere(format!("ECS does not describe the task: {why}")));
                 }
             };
-            if !classify::is_running(&task) {
-                let status = task.last_status().filter(|status| *status != "RUNNING").unwrap_or("STOPPING");
-                return Ok(Recheck::Stopped(format!("the task is {status}")));
+            if !task.is_running() {
+                let last = task.last_status.as_ref().filter(|status| **status != Status::Running);
+                return Ok(Recheck::Stopped(format!(
+                    "the task is {}",
+                    last.map_or("STOPPING", Status::as_str)
+                )));
             }
-            let asked = Asked { cluster, share: &Share::All, labels: None };
-            let mut survey = Classified::default();
-            self.survey(&self.ecs, &mut survey, std::slice::from_ref(&task), asked).await?;
-            self.find_hosts(&self.ecs, &mut survey, cluster).await?;
-            Ok(pick(endpoint, survey))
+            let selection = Selection { cluster, share: &Share::All, labels: None };
+            let mut classifier = Classifier::new(selection, &self.policy);
+            self.classify(&self.ecs, &mut classifier, std::slice::from_ref(&task)).await?;
+            self.resolve_hosts(&self.ecs, &mut classifier).await?;
+            Ok(same_container(endpoint, classifier.fleet))
         }
         .boxed()
+    }
+
+    async fn task(&self, cluster: &str, arn: &str) -> Result<Result<TaskState, NotDescribed>, RecheckError> {
+        let answer = self.lookup.ask((cluster.to_owned(), arn.to_owned())).await;
+        match answer.and_then(|answer| answer.map_err(BatchError::Failed)) {
+            Err(BatchError::Failed(error)) if matches!(*error, EcsError::ClusterNotFound(_)) => {
+                Ok(Err(NotDescribed::Missing))
+            }
+            answer => answer.map_err(RecheckError::Tasks),
+        }
     }
 }
 
@@ -146,13 +148,13 @@ fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
     if named.is_empty() { TaskArn::parse(task)?.cluster } else { Some(named) }
 }
 
-/// The endpoint among what the task offers by now.
+/// The endpoint among the containers that its task has now.
 ///
 /// A message of the proof of concept names no container. Then it is the one at the same address, else the only one with
 /// the same path.
-fn pick(endpoint: &Endpoint, survey: Classified) -> Recheck {
+fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
     let named = &endpoint.member.container;
-    let mut found: Vec<Endpoint> = survey.fleet.endpoints;
+    let Fleet { endpoints: mut found, skips, .. } = fleet;
     if named.is_empty() {
         found.retain(|one| one.target.path == endpoint.target.path);
         if let Some(same) = found.iter().position(|one| one.address == endpoint.address) {
@@ -166,12 +168,12 @@ fn pick(endpoint: &Endpoint, survey: Classified) -> Recheck {
         let member = Member { container: named.clone(), ..Member::clone(&one.member) };
         let one = Endpoint { member: Arc::new(member), ..one };
         if one.is_starting {
-            let why = SkipReason::Health(classify::UNKNOWN.to_owned()).to_string();
+            let why = SkipReason::Health(HealthStatus::Unknown.as_str().to_owned()).to_string();
             return Recheck::Starting(one, why);
         }
         return Recheck::At(one);
     }
-    let skip = survey.fleet.skips.iter().find(|skip| skip.member.container == *named);
+    let skip = skips.iter().find(|skip| skip.member.container == *named);
     Recheck::Nowhere(skip.map_or_else(
         || "the task has no such container that may be called".to_owned(),
         |skip| skip.reason.to_string(),

@@ -3,24 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 
-use aws_sdk_ecs::types::Task;
 use tokio::sync::mpsc;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
-use super::classify::{self, Asked, Classified, OnHost};
+use super::classify::{Classifier, Selection, UnresolvedEndpoint};
 use super::services::{check_count, no_such_service};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
 use crate::model::arn::service_name;
-use crate::model::{Endpoint, Fleet, Skip};
+use crate::model::{Endpoint, Fleet, Skip, TaskState};
 
-/// Tasks that are described before what was seen of them is kept and the rest forgotten: the answer for one task has
-/// about 3 KB.
+/// Tasks that are described at a time: the answer for one task has about 3 KB.
 const TASKS_HELD_MAX: usize = 1_000;
 
-/// Which of the listed tasks are meant.
+/// Which of the listed tasks are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Meant {
+enum TaskFilter {
     All,
     OfServices,
     Standalone,
@@ -28,13 +26,13 @@ enum Meant {
     Named(BTreeSet<String>),
 }
 
-impl Meant {
-    fn includes(&self, task: &Task) -> bool {
+impl TaskFilter {
+    fn matches(&self, task: &TaskState) -> bool {
         match self {
             Self::All => true,
-            Self::OfServices => classify::service(task).is_some(),
-            Self::Standalone => classify::service(task).is_none(),
-            Self::Named(names) => classify::service(task).is_none_or(|service| names.contains(service)),
+            Self::OfServices => task.service().is_some(),
+            Self::Standalone => task.service().is_none(),
+            Self::Named(names) => task.service().is_none_or(|service| names.contains(service)),
         }
     }
 
@@ -55,22 +53,29 @@ impl Discovery {
     /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A service that is gone is a skip.
     pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
         let labels = Labels::new(&message.port, &message.path);
-        let asked = Asked { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
-        let (of, meant) = if message.standalone {
-            (TasksOf::Cluster, Meant::Standalone)
+        let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
+        let (of, filter) = if message.standalone {
+            (TasksOf::Cluster, TaskFilter::Standalone)
         } else {
-            (TasksOf::Service(&message.service), Meant::named([&message.service]))
+            (TasksOf::Service(&message.service), TaskFilter::named([&message.service]))
         };
         let ecs = self.ecs.lane();
         let arns = match ecs.list_tasks(&message.cluster, of).await {
             Err(EcsError::ServiceNotFound { service, .. }) => {
-                let skips =
-                    if asked.takes_rest() { vec![no_such_service(asked.cluster, &service)] } else { vec![] };
-                return Ok(Fleet { skips, ..Fleet::default() });
+                let is_reported = selection.includes_unlabelled();
+                let skips = is_reported.then(|| no_such_service(selection.cluster, &service, ""));
+                return Ok(Fleet { skips: skips.into_iter().collect(), ..Fleet::default() });
             }
             listed => listed?,
         };
-        self.look(&ecs, asked, &meant, service_name(&message.service), arns).await
+        let mut classifier = Classifier::new(selection, &self.policy);
+        let service = service_name(&message.service);
+        for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
+            self.describe(&ecs, &mut classifier, &filter, service, arns).await?;
+        }
+        self.resolve_hosts(&ecs, &mut classifier).await?;
+        classifier.fleet.sort();
+        Ok(classifier.fleet)
     }
 
     /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
@@ -110,133 +115,116 @@ impl Discovery {
     ) -> Result<(), DiscoveryError> {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
-        let asked = Asked { cluster: &scope.cluster, share: &Share::All, labels: None };
-        let mut skips: Vec<Skip> = Vec::new();
-        let (arns, meant) = if scope.services.is_empty() {
-            let meant = if scope.standalone { Meant::All } else { Meant::OfServices };
-            (ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, meant)
+        let selection = Selection { cluster: &scope.cluster, share: &Share::All, labels: None };
+        let (arns, filter) = if scope.services.is_empty() {
+            let filter = if scope.standalone { TaskFilter::All } else { TaskFilter::OfServices };
+            (ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, filter)
         } else {
-            let mut arns = Vec::new();
-            for service in scope.services.iter().collect::<BTreeSet<_>>() {
-                match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
-                    Err(EcsError::ServiceNotFound { service, .. }) => {
-                        skips.push(no_such_service(asked.cluster, &service));
-                    }
-                    listed => arns.extend(listed?),
-                }
+            let (arns, skips) = list_of_services(&ecs, scope).await?;
+            if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
+                return Ok(());
             }
-            (arns, Meant::named(&scope.services))
+            (arns, TaskFilter::named(&scope.services))
         };
-        if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
-            return Ok(());
-        }
         for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
-            let mut survey = Classified::default();
-            self.describe(&ecs, &mut survey, asked, &meant, "", arns).await?;
-            self.find_hosts(&ecs, &mut survey, asked.cluster).await?;
-            survey.fleet.sort();
-            if found.send(survey.fleet).await.is_err() {
+            let mut classifier = Classifier::new(selection, &self.policy);
+            self.describe(&ecs, &mut classifier, &filter, "", arns).await?;
+            self.resolve_hosts(&ecs, &mut classifier).await?;
+            classifier.fleet.sort();
+            if found.send(classifier.fleet).await.is_err() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Describes the tasks and says what each means; in order.
-    async fn look(
-        &self,
-        ecs: &Ecs,
-        asked: Asked<'_>,
-        meant: &Meant,
-        service: &str,
-        arns: Vec<String>,
-    ) -> Result<Fleet, DiscoveryError> {
-        let mut survey = Classified::default();
-        for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
-            self.describe(ecs, &mut survey, asked, meant, service, arns).await?;
-        }
-        self.find_hosts(ecs, &mut survey, asked.cluster).await?;
-        survey.fleet.sort();
-        Ok(survey.fleet)
-    }
-
-    /// Describes some tasks, and classifies the containers of each.
+    /// Describes some tasks and classifies their containers.
     async fn describe(
         &self,
         ecs: &Ecs,
-        survey: &mut Classified,
-        asked: Asked<'_>,
-        meant: &Meant,
+        classifier: &mut Classifier<'_>,
+        filter: &TaskFilter,
         service: &str,
         arns: &[String],
     ) -> Result<(), DiscoveryError> {
-        let Described { found, failed } = ecs.describe_tasks(asked.cluster, arns).await?;
+        let Described { found, failed } = ecs.describe_tasks(classifier.selection.cluster, arns).await?;
         // Each that was asked for, once: no other task is called, none twice, and none is left out silently.
         let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
-        let described =
-            found.into_iter().filter(|task| task.task_arn().is_some_and(|arn| missing.remove(arn)));
-        let tasks: Vec<Task> = described.filter(|task| meant.includes(task)).collect();
+        let described = found.into_iter().filter(|task| missing.remove(task.arn.as_str()));
+        let tasks: Vec<TaskState> = described.filter(|task| filter.matches(task)).collect();
         for arn in arns.iter().filter(|arn| missing.contains(arn.as_str())) {
             match failed.get(arn) {
-                Some(NotDescribed::Missing) => survey.vanished(arn, service, asked),
-                Some(NotDescribed::Unexplained(why)) => survey.not_described(arn, service, why, asked),
-                None => survey.not_described(arn, service, "it described another task", asked),
+                Some(NotDescribed::Missing) => classifier.vanished(arn, service),
+                Some(NotDescribed::Unexplained(why)) => classifier.not_described(arn, service, why),
+                None => classifier.not_described(arn, service, "the answer describes another task"),
             }
         }
-        self.survey(ecs, survey, &tasks, asked).await
+        self.classify(ecs, classifier, &tasks).await
     }
 
-    pub(super) async fn survey(
+    /// Classifies the containers of some tasks, each by its task's own revision.
+    pub(super) async fn classify(
         &self,
         ecs: &Ecs,
-        survey: &mut Classified,
-        tasks: &[Task],
-        asked: Asked<'_>,
+        classifier: &mut Classifier<'_>,
+        tasks: &[TaskState],
     ) -> Result<(), DiscoveryError> {
-        let (running, not): (Vec<&Task>, Vec<&Task>) =
-            tasks.iter().partition(|task| classify::is_running(task));
-        for task in not {
-            survey.not_running(task, asked);
+        let (running, stopped): (Vec<&TaskState>, Vec<&TaskState>) =
+            tasks.iter().partition(|task| task.is_running());
+        for task in stopped {
+            classifier.not_running(task);
         }
-        let revision = |task: &Task| task.task_definition_arn().unwrap_or_default().to_owned();
-        let revisions: Vec<String> =
-            running.iter().map(|task| revision(task)).collect::<BTreeSet<_>>().into_iter().collect();
-        let definitions = self.definitions.get(ecs, &revisions).await?;
-        let definitions: BTreeMap<&String, _> = revisions.iter().zip(definitions).collect();
+        let arn = |task: &TaskState| task.revision.clone().unwrap_or_default();
+        let arns: BTreeSet<String> = running.iter().map(|task| arn(task)).collect();
+        let arns: Vec<String> = arns.into_iter().collect();
+        let revisions = self.revisions.get(ecs, &arns).await?;
+        let revisions: BTreeMap<&String, _> = arns.iter().zip(revisions).collect();
         for task in running {
-            if let Some(definition) = definitions.get(&revision(task)) {
-                survey.running(task, definition, asked, &self.rules);
+            if let Some(revision) = revisions.get(&arn(task)) {
+                classifier.running(task, revision);
             }
         }
         Ok(())
     }
 
-    /// Turns what listens on a host into endpoints, each host being looked up once.
-    pub(super) async fn find_hosts(
+    /// Looks up the hosts of the classifier's unresolved endpoints, each host once.
+    pub(super) async fn resolve_hosts(
         &self,
         ecs: &Ecs,
-        survey: &mut Classified,
-        cluster: &str,
+        classifier: &mut Classifier<'_>,
     ) -> Result<(), DiscoveryError> {
-        let on_hosts = std::mem::take(&mut survey.on_hosts);
-        let hosts: BTreeSet<String> = on_hosts.iter().map(|found| found.host.clone()).collect();
+        let unresolved = std::mem::take(&mut classifier.unresolved);
+        let hosts: BTreeSet<String> = unresolved.iter().map(|endpoint| endpoint.host.clone()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
-        let addresses = self.hosts.get(ecs, &self.ec2, cluster, &hosts).await?;
-        for found in on_hosts {
-            match addresses.get(&found.host) {
+        let addresses = self.hosts.get(ecs, &self.ec2, classifier.selection.cluster, &hosts).await?;
+        for UnresolvedEndpoint { member, target, host, port, is_starting } in unresolved {
+            match addresses.get(&host) {
                 Some(Ok(ip)) => {
-                    let OnHost { member, target, port, is_starting, .. } = found;
                     let address = SocketAddr::new(*ip, port);
-                    survey.endpoint(Endpoint { member, address, target, is_starting }, &self.rules);
+                    classifier.resolved(Endpoint { member, address, target, is_starting });
                 }
                 Some(Err(reason)) => {
-                    survey.fleet.skips.push(Skip { member: found.member, reason: reason.clone() });
+                    classifier.fleet.skips.push(Skip { member, reason: reason.clone() });
                 }
                 None => {}
             }
         }
         Ok(())
     }
+}
+
+/// The ARNs of the tasks of the services that a scope names, and a skip for each service that the cluster does not have.
+async fn list_of_services(ecs: &Ecs, scope: &ObserverMessage) -> Result<(Vec<String>, Vec<Skip>), EcsError> {
+    let (mut arns, mut unknown) = (Vec::new(), Vec::new());
+    for service in scope.services.iter().collect::<BTreeSet<_>>() {
+        match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
+            Err(EcsError::ServiceNotFound { service, .. }) => unknown.push(service),
+            listed => arns.extend(listed?),
+        }
+    }
+    let neighbour = arns.first().map(String::as_str).unwrap_or_default();
+    let skips = unknown.iter().map(|service| no_such_service(&scope.cluster, service, neighbour)).collect();
+    Ok((arns, skips))
 }
 
 /// Without repeats: a task may move from one page to another while the pages are turned.
@@ -251,13 +239,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_ecs_describes_as_another_services_is_not_meant() {
-        let of = |group: Option<&str>| Task::builder().set_group(group.map(str::to_owned)).build();
+    fn a_task_that_ecs_describes_as_another_services_is_not_called() {
+        let of = |group: Option<&str>| TaskState { group: group.map(str::to_owned), ..TaskState::default() };
         let arn = "arn:aws:ecs:eu-west-1:111122223333:service/prod/web".to_owned();
-        for meant in [Meant::named([&arn]), Meant::named([&"web".to_owned()])] {
-            assert!(meant.includes(&of(Some("service:web"))));
-            assert!(!meant.includes(&of(Some("service:web2"))));
-            assert!(meant.includes(&of(None)), "nobody else's either: ECS listed it for this service");
+        for filter in [TaskFilter::named([&arn]), TaskFilter::named([&"web".to_owned()])] {
+            assert!(filter.matches(&of(Some("service:web"))));
+            assert!(!filter.matches(&of(Some("service:web2"))));
+            assert!(filter.matches(&of(None)), "no other service's either: ECS listed it for this service");
         }
     }
 }

@@ -303,7 +303,7 @@ fn part_of(sort: &str) -> Option<&str> {
 
 /// A part of the scope whose tasks nobody knows.
 fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
-    let member = Arc::new(Member::of_service(cluster, service));
+    let member = Arc::new(Member::of_service(cluster, service, ""));
     Delivery {
         member,
         outcome: Some(Outcome::Failed),
@@ -314,7 +314,7 @@ fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
 }
 
 fn unseen_part(cluster: &str, service: &str) -> Delivery {
-    let member = Arc::new(Member::of_service(cluster, service));
+    let member = Arc::new(Member::of_service(cluster, service, ""));
     let reason = Some("its tasks have not been looked for yet".to_owned());
     Delivery { member, reason, ..Delivery::default() }
 }

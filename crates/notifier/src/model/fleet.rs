@@ -1,4 +1,4 @@
-//! The fleet of a scope: whom to call, who cannot be called and why, and who did not ask.
+//! The fleet of a scope: endpoints, skips, and containers and tasks that are not targeted. Pure.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -39,7 +39,7 @@ pub struct Member {
 
 /// A [`Member`] as it was recorded, perhaps by a version that did not record accounts and regions.
 #[derive(Default, Deserialize)]
-#[serde(default, rename = "Member")]
+#[serde(default, expecting = "struct Member")]
 struct Recorded {
     account: String,
     region: String,
@@ -69,11 +69,11 @@ impl Member {
         Self { cluster: cluster.to_owned(), task: task.to_owned(), ..place }
     }
 
-    /// A service of a cluster, by its name or ARN. Account and region are those of the cluster's ARN, else those of the
-    /// service's ARN.
+    /// A service of a cluster, each by its name or ARN. Account and region are those of the cluster's ARN, else of the
+    /// service's ARN, else of the ARN of a `neighbour` in the same cluster.
     #[must_use]
-    pub fn of_service(cluster: &str, service: &str) -> Self {
-        let place = Self::placed_by([cluster, service]);
+    pub fn of_service(cluster: &str, service: &str, neighbour: &str) -> Self {
+        let place = Self::placed_by([cluster, service, neighbour]);
         Self { cluster: cluster.to_owned(), service: service_name(service).to_owned(), ..place }
     }
 
@@ -92,47 +92,47 @@ impl Member {
 /// Where one target of one running task listens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// Who listens there.
+    /// The container that listens there.
     pub member: Arc<Member>,
-    /// Host address and host port, as ECS and EC2 said.
+    /// Host address and host port, from ECS and EC2.
     pub address: SocketAddr,
     /// What the container's labels ask for.
     pub target: Arc<Target>,
-    /// Its health check has not said anything yet: ECS is asked again before it is called.
+    /// Its health check has no result yet: the task is looked up again before it is called.
     pub is_starting: bool,
 }
 
 /// An opted-in container that cannot be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skip {
-    /// Who is not called.
+    /// The container.
     pub member: Arc<Member>,
-    /// Why.
+    /// Why it is not called.
     pub reason: SkipReason,
 }
 
-/// A container that is not called because nobody asked for it, or because its task does not run.
+/// A container that did not opt in, or a task that does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTargeted {
-    /// Who is not called.
+    /// The container or task.
     pub member: Arc<Member>,
-    /// Why.
+    /// Why it is not called.
     pub reason: NotTargetedReason,
 }
 
-/// What became of every container and task of a scope at discovery.
+/// Every container and task of a scope, as discovery found them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// Opted in, running, and callable.
     pub endpoints: Vec<Endpoint>,
     /// Opted in, running, but not callable.
     pub skips: Vec<Skip>,
-    /// Everything else that was looked at.
+    /// Everything else.
     pub not_targeted: Vec<NotTargeted>,
 }
 
 impl Fleet {
-    /// Adds what another look found.
+    /// Adds what was found elsewhere.
     pub fn extend(&mut self, other: Self) {
         self.endpoints.extend(other.endpoints);
         self.skips.extend(other.skips);
@@ -150,19 +150,19 @@ impl Fleet {
 /// Why an opted-in container of a running task is not called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
-    /// The labels cannot be followed.
+    /// The labels are wrong.
     #[error(transparent)]
     Label(#[from] LabelError),
     /// The scope names a service that the cluster does not have.
     #[error("the cluster has no service of this name")]
     NoSuchService,
-    /// ECS listed it and then did not describe it, nor say that it is gone.
+    /// ECS listed it, and then neither described it nor reported it missing.
     #[error("ECS listed it but does not describe it: {0}")]
     NotDescribed(String),
     /// The task definition cannot be read.
     #[error("its task definition cannot be read: {0}")]
     NoDefinition(String),
-    /// A task without a network has no address.
+    /// The task has no network, so it has no address.
     #[error("network mode `none` has no address")]
     NoNetwork,
     /// The container port is not mapped to the host.
@@ -190,13 +190,13 @@ pub enum SkipReason {
         /// The rule it breaks.
         rule: String,
     },
-    /// The container does not run although its task does.
+    /// The task runs, but the container does not.
     #[error("the container is {0}")]
     NotRunning(String),
     /// The container's health check does not pass, or there is none and health is required.
     #[error("its health is {0}")]
     Health(String),
-    /// The broadcast was cancelled before the container was told.
+    /// The broadcast was cancelled before the container was called.
     #[error("the broadcast was cancelled")]
     Cancelled,
 }
@@ -228,19 +228,19 @@ impl SkipReason {
     }
 }
 
-/// Why a container that nobody asked to call is not called.
+/// Why a container or task is not targeted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTargetedReason {
-    /// It has no label of ours.
+    /// It has none of the project's labels.
     NotOptedIn,
-    /// Its task does not run (any more, or yet).
+    /// Its task has stopped, is about to stop, or does not run yet.
     TaskNotRunning {
         /// `lastStatus` of the task.
         last: String,
         /// `desiredStatus` of the task.
         desired: String,
     },
-    /// ECS listed the task and then did not know it any more.
+    /// ECS listed the task, and then reported it missing.
     TaskVanished,
 }
 
@@ -249,7 +249,7 @@ impl fmt::Display for NotTargetedReason {
         match self {
             Self::NotOptedIn => f.write_str("did not opt in"),
             Self::TaskNotRunning { last, desired } if last == "RUNNING" => {
-                write!(f, "the task is running, but shall be {desired}")
+                write!(f, "the task is running, but its desired status is {desired}")
             }
             Self::TaskNotRunning { last, .. } => write!(f, "the task is {last}"),
             Self::TaskVanished => f.write_str("the task stopped after it was listed"),
@@ -275,9 +275,10 @@ mod tests {
         check(Member::of_task(CLUSTER, TASK), ("111122223333", "eu-west-1"), "");
         check(Member::of_task(CLUSTER, "t"), ("444455556666", "us-east-1"), "");
         check(Member::of_task("prod", "t"), ("", ""), "");
-        check(Member::of_service(CLUSTER, SERVICE), ("444455556666", "us-east-1"), "web");
-        check(Member::of_service("prod", SERVICE), ("777788889999", "us-west-2"), "web");
-        check(Member::of_service("prod", "web"), ("", ""), "web");
+        check(Member::of_service(CLUSTER, SERVICE, TASK), ("444455556666", "us-east-1"), "web");
+        check(Member::of_service("prod", SERVICE, TASK), ("777788889999", "us-west-2"), "web");
+        check(Member::of_service("prod", "web", TASK), ("111122223333", "eu-west-1"), "web");
+        check(Member::of_service("prod", "web", ""), ("", ""), "web");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! | `arn` | ARNs and the names in them |
 //! | `labels` | what a container's Docker labels ask for |
 //! | `network` | which addresses may be called |
+//! | `task`, `revision` | tasks, services, hosts and task definitions, as ECS describes them |
 //! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
+//! | `service` | which service a container belongs to, in reports of several clusters |
 //! | `delivery`, `outcome`, `cause` | one delivery: its state, how it ended, and why |
 //! | `ended` | deliveries that end without another attempt |
 //! | `stage`, `dead_letter` | the stages by name, and messages that one of them gave up |
@@ -22,7 +24,10 @@ pub(crate) mod latency;
 pub mod network;
 mod outcome;
 mod progress;
+mod revision;
+mod service;
 mod stage;
+mod task;
 
 pub use cause::Cause;
 pub use dead_letter::DeadLetter;
@@ -30,4 +35,11 @@ pub use delivery::Delivery;
 pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason, Skip, SkipReason};
 pub use outcome::Outcome;
 pub use progress::{Progress, ProgressEvent};
+pub use revision::{ContainerSpec, NetworkMode, Revision};
+pub(crate) use service::Places;
+pub use service::ServiceKey;
 pub use stage::StageName;
+pub use task::{
+    Attachment, ContainerState, Deployment, HealthStatus, Host, NetworkInterface, NotPorts, PortBinding,
+    PortRange, ServiceState, Status, TaskState,
+};

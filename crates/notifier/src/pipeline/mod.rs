@@ -83,7 +83,7 @@ impl Ctx {
         clock: Clock,
     ) -> Self {
         let discovery = Arc::new(discovery);
-        let deliverer = deliverer.locating(Arc::clone(&discovery) as _);
+        let deliverer = deliverer.rechecking(Arc::clone(&discovery));
         Self {
             discovery,
             deliverer,

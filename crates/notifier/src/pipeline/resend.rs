@@ -15,7 +15,7 @@ use wire::{Broadcast, ContentMode, Method, ObserverMessage, PartId, Scheme};
 use super::send::{self, SendError};
 use super::{Ctx, discovery};
 use crate::deliver::DeliveryJob;
-use crate::fleet::{Locate as _, Recheck, RecheckError};
+use crate::fleet::{Recheck, RecheckError};
 use crate::ledger::{BroadcastRecord, Ledger, LedgerError, PartRecord, Recorded};
 use crate::model::labels::Target;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
@@ -158,7 +158,7 @@ async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckErr
             Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..delivery.clone() };
         Rechecked::Ended(Box::new(ended))
     };
-    Ok(match ctx.discovery.locate(&known(delivery)).await? {
+    Ok(match ctx.discovery.recheck(&known(delivery)).await? {
         // A container that is starting is looked up again before it is called.
         Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => {
             Rechecked::At(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))

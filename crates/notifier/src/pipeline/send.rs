@@ -255,7 +255,7 @@ impl Discovery<'_> {
 
     /// Stands for the tasks of the scope that were not found.
     fn missing(&self, outcome: Option<Outcome>, cause: Cause, reason: &str) -> Delivery {
-        let member = Arc::new(Member::of_service(&self.scope.cluster, ""));
+        let member = Arc::new(Member::of_service(&self.scope.cluster, "", ""));
         Delivery {
             member,
             outcome,

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
 
 use super::{Ctx, StageError, broadcast, complete};
-use crate::fleet::{Locate as _, Recheck, RecheckError};
+use crate::fleet::{Recheck, RecheckError};
 use crate::model::arn::TaskArn;
 use crate::model::{Endpoint, Member};
 use crate::queue::Message;
@@ -92,7 +92,8 @@ pub(super) async fn with_member(
 }
 
 /// An endpoint without what is only the message's word: the task and the container's name stay, to be looked up; address
-/// and path stay for [`Locate`](crate::fleet::Locate) to tell containers apart where none is named.
+/// and path stay, so that [`Discovery::recheck`](crate::fleet::Discovery::recheck) can tell containers apart where none is
+/// named.
 ///
 /// # Errors
 ///
@@ -114,7 +115,7 @@ pub(super) fn unproven(endpoint: Endpoint) -> Result<Endpoint, StageError> {
 /// Where ECS says that an unproven endpoint is; `None` where it says that there is none. One that is starting is there:
 /// ECS is asked again before it is called.
 pub(super) async fn find(ctx: &Ctx, endpoint: &Endpoint) -> Result<Option<Endpoint>, RecheckError> {
-    Ok(match ctx.discovery.locate(endpoint).await? {
+    Ok(match ctx.discovery.recheck(endpoint).await? {
         Recheck::At(found) | Recheck::Starting(found, _) => Some(found),
         Recheck::Stopped(_) | Recheck::Nowhere(_) => None,
     })

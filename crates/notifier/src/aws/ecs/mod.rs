@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ecs::types::{ContainerInstance, Failure, Service, Task, TaskDefinition};
+use aws_sdk_ecs::types::Failure;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -20,6 +20,9 @@ use super::error::MESSAGE_CHARS_MAX;
 use super::{AGAIN_AFTER, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
 use crate::model::arn::last_part;
+use crate::model::{Host, Revision, ServiceState, TaskState};
+
+mod convert;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
@@ -81,7 +84,7 @@ impl EcsError {
     }
 }
 
-/// ECS, asked as rarely as its pages allow and within our budget.
+/// ECS within the budget, with as few calls as its pages allow.
 #[derive(Clone, Debug)]
 pub struct Ecs {
     client: Client,
@@ -89,16 +92,16 @@ pub struct Ecs {
     endpoint: Endpoint,
 }
 
-/// What a Describe call said of the names that it was asked for.
+/// The answer of a Describe call.
 #[derive(Clone, Debug)]
 pub struct Described<T> {
-    /// Those that ECS described, each once.
+    /// What ECS described, each once.
     pub found: Vec<T>,
-    /// Why ECS did not describe the others, by the name that it was asked for.
+    /// Why ECS did not describe the others, by the requested name.
     pub failed: HashMap<String, NotDescribed>,
 }
 
-/// Why ECS did not describe what it was asked for.
+/// Why ECS did not describe something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDescribed {
     /// It does not exist, or not any more.
@@ -107,12 +110,12 @@ pub enum NotDescribed {
     Unexplained(String),
 }
 
-/// Who made up the names that ECS is asked to describe.
+/// Where the names of a Describe call come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// ECS itself, a moment ago: what it does not know yet is asked for again, a few times.
+    /// ECS listed them a moment ago: what it does not know yet is described again, a few times.
     Ecs,
-    /// The sender of a message: a name that ECS does not know costs one look.
+    /// The sender of a message: what ECS does not know is not described again.
     Sender,
 }
 
@@ -134,7 +137,7 @@ impl Ecs {
         Self { client: Client::from_conf(config.build()), budget, endpoint }
     }
 
-    /// The same, with a turn of its own at the budget: for one message, so that its calls do not delay those of another.
+    /// The same with a queue of its own at the budget, for one message: its calls do not delay those of other messages.
     #[must_use]
     pub fn lane(&self) -> Self {
         Self { budget: self.budget.lane(), ..self.clone() }
@@ -168,14 +171,21 @@ impl Ecs {
         cluster: &str,
         names: &[String],
         origin: Origin,
-    ) -> Result<Described<Service>, EcsError> {
-        described(names, SERVICES_DESCRIBED_MAX, origin, Service::service_name, async |batch| {
-            self.budget.wait(Group::ServiceRead).await;
-            let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
-            let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
-            let services = self.required("DescribeServices", "services", answer.services)?;
-            Ok((services, answer.failures.unwrap_or_default()))
-        })
+    ) -> Result<Described<ServiceState>, EcsError> {
+        described(
+            names,
+            SERVICES_DESCRIBED_MAX,
+            origin,
+            |service: &ServiceState| &service.name,
+            async |batch| {
+                self.budget.wait(Group::ServiceRead).await;
+                let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
+                let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
+                let services = self.required("DescribeServices", "services", answer.services)?;
+                let services = services.into_iter().filter_map(convert::service).collect();
+                Ok((services, answer.failures.unwrap_or_default()))
+            },
+        )
         .await
     }
 
@@ -197,24 +207,36 @@ impl Ecs {
     }
 
     /// The tasks of these ARNs, as far as ECS knows them.
-    pub async fn describe_tasks(&self, cluster: &str, arns: &[String]) -> Result<Described<Task>, EcsError> {
-        described(arns, DESCRIBED_MAX, Origin::Ecs, Task::task_arn, async |batch| {
-            self.budget.wait(Group::ClusterRead).await;
-            let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
-            let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
-            let tasks = self.required("DescribeTasks", "tasks", answer.tasks)?;
-            Ok((tasks, answer.failures.unwrap_or_default()))
-        })
+    pub async fn describe_tasks(
+        &self,
+        cluster: &str,
+        arns: &[String],
+    ) -> Result<Described<TaskState>, EcsError> {
+        described(
+            arns,
+            DESCRIBED_MAX,
+            Origin::Ecs,
+            |task: &TaskState| &task.arn,
+            async |batch| {
+                self.budget.wait(Group::ClusterRead).await;
+                let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
+                let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
+                let tasks = self.required("DescribeTasks", "tasks", answer.tasks)?;
+                let tasks = tasks.into_iter().filter_map(convert::task).collect();
+                Ok((tasks, answer.failures.unwrap_or_default()))
+            },
+        )
         .await
     }
 
     /// One revision of a task definition.
-    pub async fn describe_task_definition(&self, arn: &str) -> Result<TaskDefinition, EcsError> {
+    pub async fn describe_task_definition(&self, arn: &str) -> Result<Revision, EcsError> {
         const OPERATION: &str = "DescribeTaskDefinition";
         self.budget.wait(Group::TaskDefinitionRead).await;
         let call = self.client.describe_task_definition().task_definition(arn);
         let answer = call.send().await.map_err(|e| failure(OPERATION, "", "", e))?;
-        self.required(OPERATION, "taskDefinition", answer.task_definition)
+        let definition = self.required(OPERATION, "taskDefinition", answer.task_definition)?;
+        Ok(convert::revision(&definition))
     }
 
     /// The container instances of these ARNs, as far as the cluster has them.
@@ -222,17 +244,23 @@ impl Ecs {
         &self,
         cluster: &str,
         arns: &[String],
-    ) -> Result<Described<ContainerInstance>, EcsError> {
+    ) -> Result<Described<Host>, EcsError> {
         const OPERATION: &str = "DescribeContainerInstances";
-        let arn = ContainerInstance::container_instance_arn;
-        described(arns, DESCRIBED_MAX, Origin::Ecs, arn, async |batch| {
-            self.budget.wait(Group::ClusterRead).await;
-            let call = self.client.describe_container_instances().cluster(cluster);
-            let call = call.set_container_instances(Some(batch));
-            let answer = call.send().await.map_err(|e| failure(OPERATION, cluster, "", e))?;
-            let instances = self.required(OPERATION, "containerInstances", answer.container_instances)?;
-            Ok((instances, answer.failures.unwrap_or_default()))
-        })
+        described(
+            arns,
+            DESCRIBED_MAX,
+            Origin::Ecs,
+            |host: &Host| &host.arn,
+            async |batch| {
+                self.budget.wait(Group::ClusterRead).await;
+                let call = self.client.describe_container_instances().cluster(cluster);
+                let call = call.set_container_instances(Some(batch));
+                let answer = call.send().await.map_err(|e| failure(OPERATION, cluster, "", e))?;
+                let instances = self.required(OPERATION, "containerInstances", answer.container_instances)?;
+                let hosts = instances.into_iter().filter_map(convert::host).collect();
+                Ok((hosts, answer.failures.unwrap_or_default()))
+            },
+        )
         .await
     }
 }
@@ -253,7 +281,7 @@ where
         // An empty token is none, as for the SDK's own paginators.
         match next.filter(|token| !token.is_empty()) {
             None => return Ok(all),
-            // A server that hands out the token it was given would be asked for ever.
+            // A server that returns the token of the request would never end.
             next if next == token => break,
             next => token = next,
         }
@@ -261,12 +289,12 @@ where
     Err(EcsError::Endless(operation))
 }
 
-/// Asks for details; and again, a few times, for what ECS named itself and does not describe.
+/// Describes these names, and a few times more those that ECS listed itself and does not describe.
 async fn described<T, F>(
     all: &[String],
     size: usize,
     origin: Origin,
-    name: impl Fn(&T) -> Option<&str>,
+    name: impl Fn(&T) -> &String,
     batch: impl Fn(Vec<String>) -> F,
 ) -> Result<Described<T>, EcsError>
 where
@@ -278,9 +306,9 @@ where
     loop {
         let (found, failures) = batches(&asked, size, &batch).await?;
         let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
-        // What was asked for, each once: an answer may repeat itself, or speak of others. ECS names a failure by another
-        // form of ARN than it was given.
-        let is_new = |one: &T| name(one).is_some_and(|name| open.remove(last_part(name)));
+        // Only what was requested, each once: an answer may repeat something or have more. ECS names a failure by another
+        // form of ARN than the request.
+        let is_new = |one: &T| open.remove(last_part(name(one)));
         described.found.extend(found.into_iter().filter(is_new));
         let reasons: HashMap<&str, &Failure> =
             failures.iter().filter_map(|failure| Some((last_part(failure.arn()?), failure))).collect();
@@ -300,20 +328,20 @@ where
 }
 
 impl NotDescribed {
-    /// What a failure in an answer means; no failure is a gap in the answer.
+    /// What a failure in an answer means; `None` is a gap in the answer.
     fn of(failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
-            return Self::Unexplained("its answer leaves it out".to_owned());
+            return Self::Unexplained("the answer does not contain it".to_owned());
         };
         match failure.reason() {
             Some("MISSING") => Self::Missing,
-            Some(reason) => Self::Unexplained(format!("it says {}", printable(reason, REASON_CHARS_MAX))),
-            None => Self::Unexplained("it gives no reason".to_owned()),
+            Some(reason) => Self::Unexplained(format!("reason {}", printable(reason, REASON_CHARS_MAX))),
+            None => Self::Unexplained("no reason given".to_owned()),
         }
     }
 }
 
-/// Where requests go: known from the first one on.
+/// Where requests go, known after the first one.
 #[derive(Clone, Debug, Default)]
 struct Endpoint(Arc<OnceLock<String>>);
 
@@ -340,7 +368,7 @@ impl Intercept for Endpoint {
     }
 }
 
-/// Asks for details in full batches, several at once, and gathers the answers in the order of the questions.
+/// Describes these names in full batches, several at once. The answers are in the order of the names.
 async fn batches<T, F>(
     all: &[String],
     size: usize,

@@ -1,10 +1,11 @@
 //! Which containers asked to be notified, read from the Docker labels of a task definition.
 //!
-//! Pure: no AWS types, no clock, no I/O. `discover` makes the input and uses the output.
+//! Pure: no AWS types, no clock, no I/O. `aws::ecs` makes the input, `fleet` uses the output.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use rustls::pki_types::DnsName;
 use wire::{ContentMode, Labels, Method, Scheme};
@@ -111,23 +112,27 @@ fn suggestion(near: Option<&str>) -> String {
     )
 }
 
-/// The two labels of a container word for word, or `None` when it has no label of ours: it did not opt in.
-///
-/// A container with a misspelt label, or with the optional ones alone, claims empty texts for what is missing: its owner
-/// expects calls, so stage 2 reports it for each task.
+/// What the labels of a container that opted in ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptIn {
+    /// The two labels as written, empty where missing. A container with a misspelt label, or with the optional ones alone,
+    /// has empty texts: its owner expects calls, so stage 2 reports it for each task.
+    pub labels: Labels,
+    /// The target, or why the labels cannot be followed. Endpoints of one revision share it.
+    pub target: Result<Arc<Target>, LabelError>,
+}
+
+/// Reads one container's labels; `None` means the container did not opt in.
 ///
 /// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
 /// labels still compare as equal, and a queue message that repeats it stays small.
 #[must_use]
-pub fn claim<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Labels> {
-    if !labels.keys().any(|name| is_ours(name)) {
-        return None;
-    }
-    let (port, path) = (labels.get(PORT), labels.get(PATH));
-    let text = |label: Option<&String>, bytes_max| {
-        label.map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default()
-    };
-    Some(Labels::new(text(port, PORT_BYTES_MAX + 1), text(path, PATH_BYTES_MAX + 1)))
+pub fn opt_in<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<OptIn> {
+    let target = target(labels).transpose()?.map(Arc::new);
+    let text =
+        |name, bytes_max| labels.get(name).map(|text| cut(text, bytes_max).to_owned()).unwrap_or_default();
+    let labels = Labels::new(text(PORT, PORT_BYTES_MAX + 1), text(PATH, PATH_BYTES_MAX + 1));
+    Some(OptIn { labels, target })
 }
 
 /// The longest start of `text` of at most this many bytes that ends between two characters.
@@ -135,7 +140,7 @@ fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
-/// Reads one container's labels; `Ok(None)` means the container did not opt in.
+/// The target that a container's labels name; `Ok(None)` means the container did not opt in.
 ///
 /// # Errors
 ///
@@ -276,200 +281,4 @@ pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `labels` as `PORT=8080 PATH=/x`, without the common prefix of the names.
-    fn check(labels: &str, expected: Result<Option<&str>, &str>) {
-        let labels: HashMap<String, String> = labels
-            .split_terminator(' ')
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap();
-                let name = match name {
-                    "PORT" => PORT,
-                    "PATH" => PATH,
-                    "SCHEME" => SCHEME,
-                    "METHOD" => METHOD,
-                    "MODE" => CONTENT_MODE,
-                    "NAME" => SERVER_NAME,
-                    other => other,
-                };
-                (name.to_owned(), value.replace('_', " ").replace("\\n", "\n"))
-            })
-            .collect();
-        let read = target(&labels)
-            .map(|found| {
-                found.map(|t| format!("{} {}:{}{}", t.method.as_str(), t.scheme.as_str(), t.port, t.path))
-            })
-            .map_err(|e| e.to_string());
-        assert_eq!(read, expected.map(|e| e.map(str::to_owned)).map_err(str::to_owned), "{labels:?}");
-    }
-
-    #[test]
-    fn opting_in_takes_two_valid_labels() {
-        check("", Ok(None));
-        check("other=1", Ok(None));
-        check("PORT=8080 PATH=/v1.0/notify", Ok(Some("POST http:8080/v1.0/notify")));
-        check("PORT=1 PATH=/?a=b%20c SCHEME=https METHOD=GET", Ok(Some("GET https:1/?a=b%20c")));
-    }
-
-    #[test]
-    fn opting_in_wrongly_says_what_is_wrong() {
-        check("PORT=80", Err("label NOTIFY_ME_CONTAINER_PORT is there, but NOTIFY_ME_API_URI is missing"));
-        check("PATH=/n", Err("label NOTIFY_ME_API_URI is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
-        for port in ["abc", "0", "70000", "+80", "80.", "", "-1"] {
-            check(
-                &format!("PORT={port} PATH=/"),
-                Err(&format!("label NOTIFY_ME_CONTAINER_PORT: `{port}` is not a port (1-65535)")),
-            );
-        }
-        for (path, rule) in [
-            ("notify", "does not start with `/`"),
-            ("", "does not start with `/`"),
-            ("http://evil/", "does not start with `/`"),
-            ("//evil/x", "starts with `//`, which would name another host"),
-            ("/@evil", "has an `@`, which would name a user"),
-            ("/a#b", "has a `#`, which is never sent to a server"),
-            ("/\\evil", "has a backslash, which some servers read as `/`"),
-            ("/ä", "has a character that must be percent-encoded in a path"),
-            ("/%", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
-            ("/%zz", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
-            ("/a%2", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
-            ("/?q=%%41", "has a `%` without two hexadecimal digits after it; a `%` itself is written `%25`"),
-        ] {
-            let shown = path.replace('\\', "\\\\");
-            check(
-                &format!("PORT=80 PATH={path}"),
-                Err(&format!("label NOTIFY_ME_API_URI: `{shown}` {rule}")),
-            );
-        }
-        check(
-            "PORT=80 PATH=/a_b",
-            Err("label NOTIFY_ME_API_URI: `/a b` has a character that must be percent-encoded in a path"),
-        );
-        check(
-            "PORT=80 PATH=/a\\nHost:x",
-            Err(
-                "label NOTIFY_ME_API_URI: `/a\\nHost:x` has a character that must be percent-encoded in a path",
-            ),
-        );
-        check(
-            "PORT=80 PATH=/ SCHEME=ftp",
-            Err("label NOTIFY_ME_SCHEME: `ftp` is neither `http` nor `https`"),
-        );
-        check(
-            "PORT=80 PATH=/ MODE=batch",
-            Err("label NOTIFY_ME_CONTENT_MODE: `batch` is neither `structured` nor `binary`"),
-        );
-        check("PORT=80 PATH=/ METHOD=PUT", Err("label NOTIFY_ME_METHOD: `PUT` is neither `POST` nor `GET`"));
-    }
-
-    #[test]
-    fn a_misspelt_label_is_a_mistake_and_not_an_opt_out() {
-        let check = |names: &[&str], expected: &str| {
-            let labels: HashMap<String, String> =
-                names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
-            assert!(claim(&labels).is_some(), "{names:?}");
-            assert_eq!(target(&labels).unwrap_err().to_string(), expected, "{names:?}");
-        };
-        for (wrong, near) in [
-            ("NOTIFY_ME_CONTAINERPORT", PORT),
-            ("NOTIFY_ME_PORT", PORT),
-            ("notify_me_container_port", PORT),
-            ("NOTIFYME_CONTAINER_PORT", PORT),
-            ("NOTIFY_ME_API_URL", PATH),
-            ("notify-me-api-uri", PATH),
-            ("NOTFIY_ME_API_URI", PATH),
-            ("NOTIFY_ME_METHDO", METHOD),
-            ("NOTIFY_ME_SHEME", SCHEME),
-            ("NOTIFY_ME_SERVERNAME", SERVER_NAME),
-            ("NOTIFY_ME_MODE", CONTENT_MODE),
-        ] {
-            check(&[wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
-            check(&[PORT, PATH, wrong], &format!("label `{wrong}` is unknown; did you mean {near}?"));
-        }
-        let all = ALL.join(", ");
-        for wrong in ["NOTIFY_ME_", "NOTIFY_ME_RETRIES", "NOTIFY_ME_\u{1b}[2J"] {
-            let shown = quoted(wrong);
-            check(&[PORT, PATH, wrong], &format!("label `{shown}` is unknown; the labels are {all}"));
-        }
-        // The reason names the same label of several each time.
-        check(
-            &["NOTIFY_ME_CONTAINERPORT", "NOTIFY_ME_API_URL"],
-            "label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
-        );
-    }
-
-    #[test]
-    fn the_optional_labels_alone_are_a_mistake() {
-        check("METHOD=GET", Err("label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
-        check(
-            "MODE=binary",
-            Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
-        );
-        let claimed = claim(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())]));
-        assert_eq!(claimed, Some(Labels::new("", "")));
-    }
-
-    #[test]
-    fn labels_of_others_opt_nobody_in() {
-        for name in ["NOTIFY", "com.example.notify", "NOTIFY_YOU_PORT", "CONTAINER_PORT", "API_URI", ""] {
-            assert_eq!(claim(&HashMap::from([(name.to_owned(), "80".to_owned())])), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_is_asked_for_by_a_dns_name_and_over_tls_only() {
-        let labels = |name: &str, scheme: &str| {
-            let pairs = [(PORT, "80"), (PATH, "/"), (SCHEME, scheme), (SERVER_NAME, name)];
-            target(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
-        };
-        for name in ["web", "web.internal", "a-b.example.com", "1.example"] {
-            let found = labels(name, "https").unwrap().unwrap();
-            assert_eq!(found.server_name.as_deref(), Some(name));
-        }
-        for name in [
-            "", ".", "a..b", "-a", "a-", "a.", "10.0.0.1", "::1", "[::1]", "a b", "a/b", "a:443", "a@b",
-            "*.a", "ä", "a_b", "a\n", "a\0",
-        ] {
-            let wrong = labels(name, "https").unwrap_err().to_string();
-            assert!(wrong.ends_with("` is not a DNS name"), "{name:?}: {wrong}");
-        }
-        assert!(labels(&"a".repeat(64), "https").is_err() && labels(&"a.".repeat(200), "https").is_err());
-        let wrong = labels("web", "http").unwrap_err().to_string();
-        assert_eq!(wrong, "label NOTIFY_ME_SERVER_NAME: `web` needs NOTIFY_ME_SCHEME to be `https`");
-    }
-
-    #[test]
-    fn a_long_label_is_shortened_in_the_error() {
-        let long = "x".repeat(10_000);
-        assert!(check_path(&long).unwrap_err().to_string().len() < 200);
-        assert!(
-            check_path(&format!("/{long}")).unwrap_err().to_string().ends_with("is longer than 2048 bytes")
-        );
-    }
-
-    #[test]
-    fn a_claim_repeats_the_labels_but_never_at_length() {
-        let labels = |port: &str, path: &str| {
-            claim(&HashMap::from([(PORT.to_owned(), port.to_owned()), (PATH.to_owned(), path.to_owned())]))
-        };
-        let claimed = labels("8080", "/x").unwrap();
-        assert_eq!((claimed.port.as_str(), claimed.path.as_str()), ("8080", "/x"));
-        let claimed = labels(&"1".repeat(60_000), &"é".repeat(60_000)).unwrap();
-        assert_eq!((claimed.port.len(), claimed.path.len()), (17, 2048));
-        assert_eq!(claim(&HashMap::from([("x".to_owned(), "y".to_owned())])), None);
-    }
-
-    proptest::proptest! {
-        /// Whatever the label, a path that is accepted can only ever name a resource of the host it is sent to.
-        #[test]
-        fn an_accepted_path_is_a_path_to_every_parser(path in "[/\\\\@#?%.a-z\u{0}-\u{20}é]{0,12}") {
-            if check_path(&path).is_ok() {
-                let uri: http::Uri = format!("http://10.0.0.1:80{path}").parse().unwrap();
-                proptest::prop_assert_eq!(uri.host(), Some("10.0.0.1"));
-                proptest::prop_assert_eq!(uri.path_and_query().unwrap().as_str(), path.as_str());
-            }
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,83 @@
+//! What discovery needs of a task-definition revision. Pure: no AWS types.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use super::labels::{self, OptIn};
+
+/// A task-definition revision. It never changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// How its tasks are connected.
+    pub network: NetworkMode,
+    containers: Vec<ContainerSpec>,
+}
+
+/// How the containers of a task are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// Each task has an interface of its own.
+    Awsvpc,
+    /// Docker's network: ports of the host lead to ports of the containers. The default on Linux, and Windows's NAT.
+    #[default]
+    Bridge,
+    /// Containers share the interfaces of the host.
+    Host,
+    /// No network.
+    None,
+}
+
+/// One container of a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// Name of the container.
+    pub name: String,
+    /// What its labels ask for; `None` when it did not opt in.
+    pub opt_in: Option<OptIn>,
+    /// Whether it has a health check.
+    pub has_health_check: bool,
+}
+
+impl Revision {
+    /// A revision with these containers. Of several with one name the first counts: deliveries are told apart by it, and
+    /// ECS accepts no others.
+    #[must_use]
+    pub fn new(network: NetworkMode, containers: impl IntoIterator<Item = ContainerSpec>) -> Self {
+        let mut names = HashSet::new();
+        let containers = containers.into_iter().filter(|container| names.insert(container.name.clone()));
+        Self { network, containers: containers.collect() }
+    }
+
+    /// Its containers, each name once.
+    #[must_use]
+    pub fn containers(&self) -> &[ContainerSpec] {
+        &self.containers
+    }
+}
+
+impl ContainerSpec {
+    /// A container with these Docker labels.
+    #[must_use]
+    pub fn new<S: BuildHasher>(
+        name: &str,
+        labels: &HashMap<String, String, S>,
+        has_health_check: bool,
+    ) -> Self {
+        Self { name: name.to_owned(), opt_in: labels::opt_in(labels), has_health_check }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_containers_with_one_name_the_first_counts() {
+        let spec = |name: &str, has_health_check| {
+            ContainerSpec::new(name, &HashMap::<String, String>::new(), has_health_check)
+        };
+        let revision =
+            Revision::new(NetworkMode::Host, [spec("a", true), spec("b", false), spec("a", false)]);
+        assert_eq!(revision.containers(), [spec("a", true), spec("b", false)]);
+    }
+}
