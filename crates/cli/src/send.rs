@@ -167,7 +167,7 @@ fn hint(report: &Report, scope: &ScopeArgs, is_recorded: bool) -> String {
     }
     let failed = |counts: Counts| counts.total() - counts.notified() - counts.skipped > 0;
     let services = report.services();
-    let wrong: Vec<_> = services.iter().filter(|s| failed(s.counts)).map(|s| s.service).collect();
+    let wrong: Vec<_> = services.iter().filter(|s| failed(s.counts)).map(|s| s.key.service).collect();
     // Tasks that no service started have a group with a colon instead of a service.
     match wrong.as_slice() {
         [one] if scope.services.len() != 1 && !one.contains(':') => {

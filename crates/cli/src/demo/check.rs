@@ -25,7 +25,8 @@ pub(super) struct Check<'a> {
 
 /// One check for each service.
 pub(super) fn checks<'a>(cast: &'a [Role], state: &BroadcastState, received: &[Received]) -> Vec<Check<'a>> {
-    let counts: BTreeMap<&str, Counts> = state.services().collect();
+    let counts = state.services().into_iter().map(|(key, counts)| (key.service, counts));
+    let counts: BTreeMap<&str, Counts> = counts.collect();
     let mut calls = BTreeMap::<&str, BTreeMap<&str, usize>>::new();
     for request in received {
         let service = request.service.as_deref().unwrap_or_default();

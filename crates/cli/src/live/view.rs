@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use notifier::base::text::printable;
 use notifier::ledger::Recorded;
-use notifier::model::Member;
+use notifier::model::{Member, ServiceKey};
 use notifier::report::{BroadcastState, Counts};
 
+use crate::render::names::ServiceNames;
 use crate::render::units::task;
 
 /// Pending containers that are named one by one; of more, their services are named.
@@ -57,8 +58,8 @@ impl View {
     /// What a state knows at this moment.
     pub(crate) fn of_state(known: &BroadcastState, now: Instant) -> Self {
         let retrying = by_service(known.retrying());
-        let services: Vec<_> =
-            known.services().map(|(name, counts)| Service::new(name, counts, &retrying)).collect();
+        let found = known.services();
+        let services = services(found.iter().map(|(key, counts)| (*key, *counts)), &retrying);
         let stage = match (services.is_empty(), known.is_surveyed()) {
             (true, false) => Stage::Services,
             (true, true) => Stage::Tasks,
@@ -80,8 +81,8 @@ impl View {
         let pending = || report.entries().iter().filter(|entry| entry.outcome.is_none());
         let tried = pending().filter(|entry| entry.attempts.is_some_and(|attempts| attempts > 0));
         let retrying = by_service(tried.map(|entry| &*entry.member));
-        let services: Vec<_> =
-            report.services().iter().map(|s| Service::new(s.service, s.counts, &retrying)).collect();
+        let found = report.services();
+        let services = services(found.iter().map(|service| (service.key, service.counts)), &retrying);
         Self {
             stage: if services.is_empty() { Stage::Tasks } else { Stage::Calling },
             services,
@@ -92,19 +93,24 @@ impl View {
     }
 }
 
-impl Service {
-    fn new(name: &str, counts: Counts, retrying: &BTreeMap<&str, usize>) -> Self {
-        let retrying = retrying.get(name).copied().unwrap_or_default();
-        let name = if name.is_empty() { "(no service)".to_owned() } else { printable(name, usize::MAX) };
-        Self { name, counts, retrying }
-    }
+fn services<'a>(
+    services: impl Iterator<Item = (ServiceKey<'a>, Counts)> + Clone,
+    retrying: &BTreeMap<ServiceKey<'_>, usize>,
+) -> Vec<Service> {
+    let names = ServiceNames::of(services.clone().map(|(key, _)| key));
+    let service = |(key, counts)| Service {
+        name: printable(&names.name(key), usize::MAX),
+        counts,
+        retrying: retrying.get(&key).copied().unwrap_or_default(),
+    };
+    services.map(service).collect()
 }
 
 /// How many of them each service has.
-fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<&'a str, usize> {
+fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<ServiceKey<'a>, usize> {
     let mut services = BTreeMap::new();
     for member in members {
-        *services.entry(member.service.as_str()).or_default() += 1;
+        *services.entry(member.service_key()).or_default() += 1;
     }
     services
 }

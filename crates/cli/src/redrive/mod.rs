@@ -298,7 +298,7 @@ async fn recorded_services(ledger: &Ledger, filter: &Filter, inventory: &mut Inv
         // An unavailable ledger only makes a correct name look like a typing error.
         if let Ok(Some(recorded)) = ledger.read(&broadcast).await {
             for service in recorded.report.services() {
-                inventory.services.entry(service.service.to_owned()).or_default();
+                inventory.services.entry(service.key.service.to_owned()).or_default();
             }
         }
     }

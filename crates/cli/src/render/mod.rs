@@ -1,6 +1,7 @@
 //! Results as text and as records. Nothing here writes: it makes text.
 
 pub(crate) mod json;
+pub(crate) mod names;
 pub(crate) mod plan;
 pub(crate) mod records;
 pub(crate) mod report;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use notifier::aws::calls::Count;
-use notifier::model::{Endpoint, Fleet, NotTargeted};
+use notifier::model::{Endpoint, Fleet, NotTargeted, ServiceKey};
 use notifier::report::Line;
 use serde::Serialize;
 
+use super::names::ServiceNames;
 use super::report::{folded, place, who_and_why};
 use super::style::{BOLD, DIM, GOOD, PLAIN, UNSURE};
 use super::table::{Cell, Table};
@@ -30,6 +31,8 @@ enum Decision {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Planned<'a> {
     broadcast: Option<&'a str>,
+    account: Option<&'a str>,
+    region: Option<&'a str>,
     cluster: Option<&'a str>,
     service: Option<&'a str>,
     task: Option<&'a str>,
@@ -47,11 +50,14 @@ pub(crate) struct Planned<'a> {
 
 impl<'a> Planned<'a> {
     fn new(line: Line<'a>, decision: Decision) -> Self {
-        let Line { broadcast, cluster, service, task, container, address, outcome, reason, .. } = line;
+        let Line { broadcast, account, region, cluster, service, task, container, .. } = line;
+        let Line { address, outcome, reason, .. } = line;
         let outcome = outcome.map(notifier::model::Outcome::as_str);
         let decision = Some(decision);
         Self {
             broadcast,
+            account,
+            region,
             cluster,
             service,
             task,
@@ -115,9 +121,7 @@ pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
     let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip), Decision::Skip));
     let ignored = fleet.not_targeted.iter().map(|b| Planned::new(Line::of_not_targeted(b), Decision::Ignore));
     let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
-    all.sort_by(|a, b| {
-        (a.cluster, a.service, a.task, a.container).cmp(&(b.cluster, b.service, b.task, b.container))
-    });
+    all.sort_by_key(|one| (one.account, one.region, one.cluster, one.service, one.task, one.container));
     all
 }
 
@@ -128,19 +132,20 @@ fn url(endpoint: &Endpoint) -> String {
 /// The plan as text. What is ignored is counted by reason, and so are many skips; `in_full` names each with its whole task
 /// id.
 pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> String {
-    let mut services = BTreeMap::<&str, Members<'_>>::new();
+    let mut services = BTreeMap::<ServiceKey<'_>, Members<'_>>::new();
     for endpoint in &fleet.endpoints {
-        services.entry(&endpoint.member.service).or_default().calls.push(endpoint);
+        services.entry(endpoint.member.service_key()).or_default().calls.push(endpoint);
     }
     for skip in &fleet.skips {
-        services.entry(&skip.member.service).or_default().skips.push(Line::of_skip(skip));
+        services.entry(skip.member.service_key()).or_default().skips.push(Line::of_skip(skip));
     }
     for not_targeted in &fleet.not_targeted {
-        services.entry(&not_targeted.member.service).or_default().ignored.push(not_targeted);
+        services.entry(not_targeted.member.service_key()).or_default().ignored.push(not_targeted);
     }
+    let names = ServiceNames::of(services.keys().copied());
     let mut table = Table::default();
     for (service, members) in services {
-        let name = if service.is_empty() { "(no service)" } else { service };
+        let name = names.name(service);
         table.row(
             0,
             [Cell::new(name, BOLD), Cell::new(format!("{} to call", digits(members.calls.len())), DIM)],

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
-use notifier::model::{Cause, Outcome};
+use notifier::model::{Cause, Outcome, ServiceKey};
 use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
+use super::names::ServiceNames;
 use super::style::{self, BOLD, DIM, GOOD, UNSURE};
 use super::table::{Cell, Table};
 use super::units::{count, digits, duration, task};
@@ -43,17 +44,18 @@ fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     // Whoever was not told is what a tired reader looks for first.
     services.sort_by_key(|service| trouble(service.counts));
     let columns: Vec<_> = figures.iter().filter_map(|figure| column(figure, &services)).collect();
-    let mut untold = BTreeMap::<&str, Vec<Line<'_>>>::new();
-    for line in report.lines() {
-        if !line.outcome.is_some_and(Outcome::is_notified) {
-            untold.entry(line.service.unwrap_or_default()).or_default().push(line);
+    let names = ServiceNames::of(services.iter().map(|service| service.key));
+    let mut untold = BTreeMap::<ServiceKey<'_>, Vec<Line<'_>>>::new();
+    for (entry, line) in report.entries().iter().zip(report.lines()) {
+        if !entry.is_notified() {
+            untold.entry(entry.member.service_key()).or_default().push(line);
         }
     }
     let mut table = Table::default();
     for (row, service) in services.iter().enumerate() {
         let figures = columns.iter().filter_map(|column| column.get(row));
-        table.row(0, headline(service).into_iter().chain(figures.map(|text| Cell::new(text, DIM))));
-        for lines in folded(untold.remove(service.service).unwrap_or_default(), in_full) {
+        table.row(0, headline(service, names).into_iter().chain(figures.map(|text| Cell::new(text, DIM))));
+        for lines in folded(untold.remove(&service.key).unwrap_or_default(), in_full) {
             table.row(1, detail(&lines, in_full));
         }
     }
@@ -69,11 +71,13 @@ fn trouble(counts: Counts) -> u8 {
     }
 }
 
-fn headline(service: &ServiceReport<'_>) -> [Cell; 2] {
+fn headline(service: &ServiceReport<'_>, names: ServiceNames) -> [Cell; 2] {
     let (told, total) = (service.counts.notified(), service.counts.total());
-    let name = if service.service.is_empty() { "(no service)" } else { service.service };
     let style = if told == total { GOOD } else { UNSURE };
-    [Cell::new(name, BOLD), Cell::new(format!("{} of {} told", digits(told), digits(total)), style)]
+    [
+        Cell::new(names.name(service.key), BOLD),
+        Cell::new(format!("{} of {} told", digits(told), digits(total)), style),
+    ]
 }
 
 /// One figure of each service, aligned; `None` when none has it.

@@ -83,6 +83,8 @@ fn the_demo_in_json_is_one_object_a_line_and_a_summary() {
     assert_eq!(records.len(), 18);
     for name in [
         "broadcast",
+        "account",
+        "region",
         "cluster",
         "service",
         "task",

@@ -92,14 +92,14 @@ fn json_has_a_line_for_everyone_and_a_summary() {
     insta::assert_snapshot!(sim.notifier("plan -c prod --format json").run(), @r#"
     exit 0
     --- stdout
-    {"broadcast":null,"cluster":"prod","service":"catalog","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/04039f069284fceed8c083bd4b741f97","container":"app","address":null,"outcome":"skipped","reason":"label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
-    {"broadcast":null,"cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb","container":"app","address":"10.0.1.4:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"POST","url":"http://10.0.1.4:32768/v1.0/notify"}
-    {"broadcast":null,"cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb","container":"log-router","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
-    {"broadcast":null,"cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43","container":"app","address":"10.0.1.5:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"POST","url":"http://10.0.1.5:32768/v1.0/notify"}
-    {"broadcast":null,"cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43","container":"log-router","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
-    {"broadcast":null,"cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
-    {"broadcast":null,"cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"10.1.0.4:9000","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"GET","url":"http://10.1.0.4:9000/reload"}
-    {"broadcast":null,"cluster":"prod","service":"web","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/79fb6484d1999e2dd82b9ab781271808","container":"app","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"catalog","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/04039f069284fceed8c083bd4b741f97","container":"app","address":null,"outcome":"skipped","reason":"label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb","container":"app","address":"10.0.1.4:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"POST","url":"http://10.0.1.4:32768/v1.0/notify"}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb","container":"log-router","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43","container":"app","address":"10.0.1.5:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"POST","url":"http://10.0.1.5:32768/v1.0/notify"}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"checkout","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43","container":"log-router","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"10.1.0.4:9000","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"GET","url":"http://10.1.0.4:9000/reload"}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"web","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/79fb6484d1999e2dd82b9ab781271808","container":"app","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
     {"summary":{"call":3,"skip":2,"ignore":3,"aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1}}}
     --- stderr
     "#);
@@ -111,11 +111,11 @@ fn csv_has_a_row_for_everyone() {
     insta::assert_snapshot!(sim.notifier("plan -c prod -s checkout --format csv").run(), @r#"
     exit 0
     --- stdout
-    broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,decision,method,url
-    ,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb,app,10.0.1.4:32768,,,,,,call,POST,http://10.0.1.4:32768/v1.0/notify
-    ,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb,log-router,,,did not opt in,,,,ignore,,
-    ,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43,app,10.0.1.5:32768,,,,,,call,POST,http://10.0.1.5:32768/v1.0/notify
-    ,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43,log-router,,,did not opt in,,,,ignore,,
+    broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,decision,method,url
+    ,111122223333,us-east-1,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb,app,10.0.1.4:32768,,,,,,call,POST,http://10.0.1.4:32768/v1.0/notify
+    ,111122223333,us-east-1,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/5c54b771c6631a515c5e66d4c3254cfb,log-router,,,did not opt in,,,,ignore,,
+    ,111122223333,us-east-1,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43,app,10.0.1.5:32768,,,,,,call,POST,http://10.0.1.5:32768/v1.0/notify
+    ,111122223333,us-east-1,prod,checkout,arn:aws:ecs:us-east-1:111122223333:task/prod/87508d295ccbf89bc07fbfa1baee1a43,log-router,,,did not opt in,,,,ignore,,
     --- stderr
     "#);
 }
@@ -200,7 +200,7 @@ fn a_cluster_where_nobody_opted_in_is_planned_with_a_warning() {
     insta::assert_snapshot!(sim.notifier("plan --cluster empty --format csv --quiet").run(), @r#"
     exit 0
     --- stdout
-    broadcast,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,decision,method,url
+    broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,decision,method,url
     --- stderr
     "#);
 }
@@ -238,7 +238,7 @@ fn a_reader_that_goes_away_is_no_error() {
     insta::assert_snapshot!(sim.shell(script).run(), @r#"
     exit 0
     --- stdout
-    {"broadcast":null,"cluster":"prod","service":"catalog","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/04039f069284fceed8c083bd4b741f97","container":"app","address":null,"outcome":"skipped","reason":"label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
+    {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"catalog","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/04039f069284fceed8c083bd4b741f97","container":"app","address":null,"outcome":"skipped","reason":"label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
     --- stderr
     exit 0
     "#);

@@ -71,7 +71,12 @@ fn no_secret_is_in_a_report_nor_in_anything_else_that_the_commands_write() {
     let bearers = pipeline.received();
     let bearer = format!("Bearer {BEARER}");
     assert!(bearers.iter().all(|call| call.header("authorization") == Some(bearer.as_str())));
-    for said in ["answered 403 Forbidden: [secret]", "DEBUG", "what to do:", "broadcast,cluster,service"] {
+    for said in [
+        "answered 403 Forbidden: [secret]",
+        "DEBUG",
+        "what to do:",
+        "broadcast,account,region,cluster,service",
+    ] {
         assert!(text.contains(said), "{said} is missing in what was searched");
     }
     let needles = needles(&[&KEY[..], BEARER.as_bytes(), AWS.as_bytes()]);

@@ -17,6 +17,10 @@ use crate::model::{Endpoint, Member, NotTargeted, Skip};
 pub struct Line<'a> {
     /// Id of the broadcast.
     pub broadcast: Option<&'a str>,
+    /// Id of the account.
+    pub account: Option<&'a str>,
+    /// Region.
+    pub region: Option<&'a str>,
     /// Name or ARN of the cluster, as the broadcast named it.
     pub cluster: Option<&'a str>,
     /// Name of the service, or the group of a task that no service started.
@@ -90,6 +94,8 @@ impl<'a> Line<'a> {
     fn of_member(member: &'a Member) -> Self {
         let known = |text: &'a String| (!text.is_empty()).then_some(text.as_str());
         Self {
+            account: known(&member.account),
+            region: known(&member.region),
             cluster: known(&member.cluster),
             service: known(&member.service),
             task: known(&member.task),

@@ -14,12 +14,13 @@ mod percentiles;
 mod state;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use wire::BroadcastId;
 
-use crate::model::{Delivery, Outcome, latency};
+use crate::model::{Delivery, Member, Outcome, Places, ServiceKey, latency};
 
 pub use advice::advice;
 pub use counts::{Counts, Verdict};
@@ -29,7 +30,8 @@ pub use log::logged;
 pub use percentiles::Percentiles;
 pub use state::BroadcastState;
 
-/// What became of each opted-in container of a broadcast's scope, in the order of cluster, service, task and container.
+/// What became of each opted-in container of a broadcast's scope, in the order of account, region, cluster, service, task
+/// and container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     broadcast: BroadcastId,
@@ -39,8 +41,8 @@ pub struct Report {
 /// What became of the containers of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceReport<'a> {
-    /// Name of the service, or the group of tasks that no service started.
-    pub service: &'a str,
+    /// Its name and its cluster.
+    pub key: ServiceKey<'a>,
     /// How many containers came to what.
     pub counts: Counts,
     /// How fast those answered that were delivered to; `None` when none was.
@@ -66,9 +68,11 @@ pub struct Summary<'a> {
 }
 
 impl Report {
-    /// A report of these containers.
+    /// A report of these containers. Where account and region are unknown, they are those of the other containers of the
+    /// cluster.
     #[must_use]
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
+        place(&mut entries);
         entries.sort_by(|a, b| (&a.member, a.address).cmp(&(&b.member, b.address)));
         Self { broadcast, entries }
     }
@@ -95,18 +99,18 @@ impl Report {
         counts
     }
 
-    /// The same for each service, in the order of names.
+    /// The same for each service, in order.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceReport<'_>> {
-        let mut services = BTreeMap::<&str, (Counts, Vec<Duration>, Vec<u32>)>::new();
+        let mut services = BTreeMap::<ServiceKey<'_>, (Counts, Vec<Duration>, Vec<u32>)>::new();
         for entry in &self.entries {
-            let (counts, latencies, attempts) = services.entry(&entry.member.service).or_default();
+            let (counts, latencies, attempts) = services.entry(entry.member.service_key()).or_default();
             counts.add(entry.outcome);
             latencies.extend(answered_within(entry));
             attempts.extend(entry.attempts);
         }
-        let report = |(service, (counts, latencies, attempts))| ServiceReport {
-            service,
+        let report = |(key, (counts, latencies, attempts))| ServiceReport {
+            key,
             counts,
             latency: Percentiles::of(latencies),
             attempts: Percentiles::of(attempts),
@@ -126,7 +130,7 @@ impl Report {
         Percentiles::of(self.entries.iter().filter_map(|entry| entry.attempts).collect())
     }
 
-    /// A line for each opted-in container, in the order of cluster, service, task and container.
+    /// A line for each opted-in container, in order.
     #[must_use]
     pub fn lines(&self) -> Vec<Line<'_>> {
         self.entries.iter().map(|entry| Line::of_delivery(entry, &self.broadcast)).collect()
@@ -142,6 +146,28 @@ impl Report {
             counts,
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
             attempts: self.attempts(),
+        }
+    }
+}
+
+/// Completes members whose account and region are unknown.
+fn place(entries: &mut [Delivery]) {
+    if !entries.iter().any(|entry| entry.member.service_key().is_unplaced()) {
+        return;
+    }
+    let places = Places::of(entries.iter().map(|entry| entry.member.service_key()));
+    let placed: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let ServiceKey { account, region, .. } = places.complete(entry.member.service_key());
+            let (account, region) = (account.to_owned(), region.to_owned());
+            let is_known = account == entry.member.account && region == entry.member.region;
+            (!is_known).then(|| Arc::new(Member { account, region, ..Member::clone(&entry.member) }))
+        })
+        .collect();
+    for (entry, placed) in entries.iter_mut().zip(placed) {
+        if let Some(member) = placed {
+            entry.member = member;
         }
     }
 }

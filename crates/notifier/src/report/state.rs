@@ -1,5 +1,6 @@
 //! Follows one broadcast while it happens.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use wire::{BroadcastId, PartId};
 
 use super::{Counts, Report};
-use crate::model::{Delivery, Endpoint, Member, NotTargeted, Outcome, ProgressEvent};
+use crate::model::{Delivery, Endpoint, Member, NotTargeted, Outcome, Places, ProgressEvent, ServiceKey};
 
 /// What is known of one broadcast so far, and whether that is everything.
 ///
@@ -26,8 +27,32 @@ pub struct BroadcastState {
     /// Deliveries that wait for another attempt or are in it, and when that is or was due; `None` where no time is known.
     retrying: BTreeMap<Arc<Member>, Option<Instant>>,
     not_targeted: Vec<NotTargeted>,
-    services: BTreeMap<String, Counts>,
+    services: BTreeMap<OfService, Counts>,
 }
+
+/// A member that stands for its service.
+#[derive(Clone, Debug)]
+struct OfService(Arc<Member>);
+
+impl Ord for OfService {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.service_key().cmp(&other.0.service_key())
+    }
+}
+
+impl PartialOrd for OfService {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for OfService {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for OfService {}
 
 impl BroadcastState {
     /// Nothing is known of this broadcast yet.
@@ -118,8 +143,8 @@ impl BroadcastState {
         self.deliveries.insert(delivery.member.clone(), delivery.clone());
     }
 
-    fn count(&mut self, member: &Member) -> &mut Counts {
-        self.services.entry(member.service.clone()).or_default()
+    fn count(&mut self, member: &Arc<Member>) -> &mut Counts {
+        self.services.entry(OfService(Arc::clone(member))).or_default()
     }
 
     /// Whether stage 1 is done.
@@ -134,9 +159,16 @@ impl BroadcastState {
         self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen)) && self.pending == 0
     }
 
-    /// How many containers of each service came to what so far, in the order of names.
-    pub fn services(&self) -> impl Iterator<Item = (&str, Counts)> {
-        self.services.iter().map(|(service, counts)| (service.as_str(), *counts))
+    /// How many containers of each service came to what so far, in order.
+    #[must_use]
+    pub fn services(&self) -> BTreeMap<ServiceKey<'_>, Counts> {
+        let keys = || self.services.keys().map(|OfService(member)| member.service_key());
+        let places = Places::of(keys());
+        let mut services = BTreeMap::<_, Counts>::new();
+        for (key, counts) in keys().zip(self.services.values()) {
+            services.entry(places.complete(key)).or_default().merge(*counts);
+        }
+        services
     }
 
     /// The containers without an outcome, in order.

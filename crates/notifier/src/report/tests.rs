@@ -119,13 +119,89 @@ fn a_report_counts_each_service_by_itself() {
     let services: Vec<_> = report
         .services()
         .into_iter()
-        .map(|s| (s.service, s.counts.notified(), s.counts.total(), s.latency.map(|l| l.max.as_millis())))
+        .map(|s| (s.key.service, s.counts.notified(), s.counts.total(), s.latency.map(|l| l.max.as_millis())))
         .collect();
     assert_eq!(services, [("api", 0, 2, None), ("web", 2, 3, Some(30))]);
     assert_eq!(
         report.counts(),
         Counts { delivered: 2, failed: 1, skipped: 1, pending: 1, ..Counts::default() }
     );
+}
+
+/// Container `web` of task `n` of the service `web`, in the cluster `prod` of this account.
+fn of_account(account: &str, n: u32) -> Arc<Member> {
+    let task = format!("arn:aws:ecs:eu-west-1:{account}:task/prod/{n:032x}");
+    let (service, container) = ("web".to_owned(), "web".to_owned());
+    Arc::new(Member { service, container, ..Member::of_task("prod", &task) })
+}
+
+/// What a report and a followed broadcast say of each service.
+fn counted(report: &Report, state: &BroadcastState) -> Vec<(String, Counts)> {
+    let name = |key: ServiceKey<'_>| format!("{} {} {}", key.account, key.cluster, key.service);
+    let followed: Vec<_> = state.services().into_iter().map(|(key, counts)| (name(key), counts)).collect();
+    let reported: Vec<_> = report.services().into_iter().map(|one| (name(one.key), one.counts)).collect();
+    assert_eq!(followed, reported);
+    reported
+}
+
+#[test]
+fn equal_names_of_two_clusters_never_merge() {
+    let delivery = |account, n, outcome| Delivery {
+        member: of_account(account, n),
+        outcome: Some(outcome),
+        ..Delivery::default()
+    };
+    let entries = vec![
+        delivery("444455556666", 1, Outcome::Failed),
+        delivery("111122223333", 1, Outcome::Delivered),
+        delivery("111122223333", 2, Outcome::Delivered),
+        // An ARN names the same cluster as its name.
+        Delivery {
+            member: Arc::new(Member {
+                cluster: "arn:aws:ecs:eu-west-1:111122223333:cluster/prod".to_owned(),
+                ..Member::clone(&of_account("111122223333", 3))
+            }),
+            ..delivery("111122223333", 3, Outcome::Delivered)
+        },
+    ];
+    let events = entries
+        .iter()
+        .map(|delivery| ProgressEvent::Settled { broadcast: id("b"), delivery: delivery.clone() });
+    assert_eq!(
+        counted(&Report::new(id("b"), entries.clone()), &state(events)),
+        [
+            ("111122223333 prod web".to_owned(), Counts { delivered: 3, ..Counts::default() }),
+            ("444455556666 prod web".to_owned(), Counts { failed: 1, ..Counts::default() }),
+        ]
+    );
+}
+
+#[test]
+fn a_service_whose_account_is_unknown_is_its_clusters() {
+    let unknown =
+        Skip { member: Arc::new(Member::of_service("prod", "wbe", "")), reason: SkipReason::NoSuchService };
+    let unseen = Delivery { member: Arc::new(Member::of_service("prod", "web", "")), ..Delivery::default() };
+    let entries = vec![
+        Delivery::from(&unknown),
+        Delivery {
+            outcome: Some(Outcome::Delivered),
+            member: of_account("111122223333", 1),
+            ..unseen.clone()
+        },
+        unseen,
+    ];
+    let events = entries
+        .iter()
+        .map(|delivery| ProgressEvent::Settled { broadcast: id("b"), delivery: delivery.clone() });
+    let report = Report::new(id("b"), entries.clone());
+    assert_eq!(
+        counted(&report, &state(events)),
+        [
+            ("111122223333 prod wbe".to_owned(), Counts { skipped: 1, ..Counts::default() }),
+            ("111122223333 prod web".to_owned(), Counts { delivered: 1, pending: 1, ..Counts::default() }),
+        ]
+    );
+    assert!(report.lines().iter().all(|line| line.account == Some("111122223333")));
 }
 
 #[test]
@@ -136,8 +212,8 @@ fn lines_are_what_scripts_read_with_null_for_the_unknown() {
     assert_eq!(
         json,
         [
-            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":"delivered","reason":null,"attempts":2,"status":204,"latency_ms":10.0,"cause":null,"advice":null}"#,
-            r#"{"broadcast":"b","cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null,"cause":"network-mode-none","advice":"give its task a network: awsvpc, bridge or host"}"#,
+            r#"{"broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":"delivered","reason":null,"attempts":2,"status":204,"latency_ms":10.0,"cause":null,"advice":null}"#,
+            r#"{"broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null,"cause":"network-mode-none","advice":"give its task a network: awsvpc, bridge or host"}"#,
         ]
     );
     assert_eq!(
@@ -203,7 +279,7 @@ fn repeats_count_once_and_of_two_ends_the_better_one_counts() {
     assert!(!state.is_complete(), "the repeat of one part is not the other part");
     let expected = Counts { delivered: 1, skipped: 1, ..Counts::default() };
     assert_eq!(state.report().counts(), expected);
-    let services: Vec<_> = state.services().collect();
+    let services: Vec<_> = state.services().into_iter().map(|(key, counts)| (key.service, counts)).collect();
     assert_eq!(
         services,
         [
@@ -220,7 +296,7 @@ fn a_delivery_that_ends_before_its_part_is_known_counts_once() {
         tasks("web", &["web/1", "web/2"]),
         services(&["web"]),
     ]);
-    let counts: Vec<_> = state.services().map(|(_, counts)| counts).collect();
+    let counts: Vec<_> = state.services().into_values().collect();
     assert_eq!(counts, [Counts { delivered: 1, pending: 1, ..Counts::default() }]);
     assert_eq!(state.report().counts(), counts[0]);
 }
@@ -299,7 +375,7 @@ fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
     );
     let figures = |p: Percentiles<u32>| [p.p50, p.p99, p.max];
     let services: Vec<_> =
-        report.services().into_iter().map(|s| (s.service, s.attempts.map(figures))).collect();
+        report.services().into_iter().map(|s| (s.key.service, s.attempts.map(figures))).collect();
     assert_eq!(services, [("api", Some([2, 2, 2])), ("idle", None), ("web", Some([1, 9, 9]))]);
     assert_eq!(report.attempts().map(figures), Some([1, 9, 9]));
 }
@@ -325,7 +401,7 @@ fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
     assert_eq!(
         found[1],
         format!(
-            r#"{{{time},"kind":"expected","broadcast":"b","cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"cause":null,"advice":null}}"#
+            r#"{{{time},"kind":"expected","broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"cause":null,"advice":null}}"#
         )
     );
     assert_eq!(found.len(), 3);

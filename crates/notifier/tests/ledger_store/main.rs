@@ -10,6 +10,7 @@
 
 mod broadcast;
 mod claims;
+mod clusters;
 #[path = "../support/emulator.rs"]
 mod emulator;
 #[path = "../support/fake_dynamodb.rs"]
