@@ -121,13 +121,12 @@ fn ledger(store: Arc<dyn Store>) -> Ledger {
 
 fn entries(count: u32) -> Vec<Delivery> {
     let entry = |n| Delivery {
-        member: Member {
-            cluster: load::CLUSTER.into(),
+        member: Arc::new(Member {
             service: load::SERVICE.into(),
-            task: load::task(n),
             task_definition: format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{}:42", load::SERVICE),
             container: load::CONTAINER.into(),
-        },
+            ..Member::of_task(load::CLUSTER, &load::task(n))
+        }),
         address: Some((Ipv4Addr::LOCALHOST, 8080).into()),
         outcome: Some(Outcome::Delivered),
         attempts: Some(1),

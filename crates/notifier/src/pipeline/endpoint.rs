@@ -94,7 +94,7 @@ mod tests {
             ..endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap()
         };
         assert_eq!(sent.member.account, "111122223333");
-        let body = message(&sent, &Broadcast { id, event }).to_body().unwrap();
+        let body = message(&sent, &Broadcast::new(event)).to_body().unwrap();
         assert_eq!(endpoint(TaskMessage::from_body(&body).unwrap()).unwrap(), sent);
     }
 

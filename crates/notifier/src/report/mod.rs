@@ -156,7 +156,7 @@ fn place(entries: &mut [Delivery]) {
         return;
     }
     let places = Places::of(entries.iter().map(|entry| entry.member.service_key()));
-    let placed: Vec<_> = entries
+    let indexed: Vec<_> = entries
         .iter()
         .map(|entry| {
             let ServiceKey { account, region, .. } = places.complete(entry.member.service_key());
@@ -165,8 +165,8 @@ fn place(entries: &mut [Delivery]) {
             (!is_known).then(|| Arc::new(Member { account, region, ..Member::clone(&entry.member) }))
         })
         .collect();
-    for (entry, placed) in entries.iter_mut().zip(placed) {
-        if let Some(member) = placed {
+    for (entry, indexed) in entries.iter_mut().zip(indexed) {
+        if let Some(member) = indexed {
             entry.member = member;
         }
     }

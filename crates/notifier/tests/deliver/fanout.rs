@@ -59,7 +59,7 @@ async fn every_endpoint_has_its_own_end() {
         [slow.address, refusing.address, deserted(), gone.address, failing.address, slow.address]
             .map(endpoint)
             .into();
-    endpoints[5].member.task.push_str("-other");
+    Arc::make_mut(&mut endpoints[5].member).task.push_str("-other");
     let (progress, steps) = recorder();
     let settled = deliver_all(&deliverer(&patient()), &broadcast(), endpoints.clone(), &progress).await;
     let expected = [
