@@ -131,11 +131,12 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Hands a delivery over. Waits while too many wait; does nothing when the workers have ended.
+    /// Hands a delivery over. Waits while too many wait.
     pub(super) async fn send(&self, job: DeliveryJob) {
-        if let Some(jobs) = &self.jobs {
-            // The workers end early by an error of theirs, which the caller gets from them.
-            let _ = jobs.send(job).await;
+        let Some(jobs) = &self.jobs else { return };
+        // The workers end early by an error of theirs, which the caller gets from them, or because they are interrupted.
+        if let Err(mpsc::error::SendError(job)) = jobs.send(job).await {
+            self.done(job.interrupted(false));
         }
     }
 
@@ -216,19 +217,20 @@ impl Discovery<'_> {
                     all.extend(chunk);
                 }
             }
-            if !self.earlier.is_empty() {
-                let stopped = self.earlier.stopped(self.scope, &all);
-                self.hand_over(all).await?;
-                try_join_all(stopped.map(|delivery| async {
-                    self.transport.done(delivery.clone());
-                    notify::settle(ctx, self.broadcast, delivery).await
-                }))
-                .await?;
-            }
-            Ok::<_, LedgerError>(())
+            Ok::<_, LedgerError>(all)
         };
-        let (scanned, handed) = tokio::join!(scanning, handing);
-        handed?;
+        let (scanned, all) = tokio::join!(scanning, handing);
+        let all = all?;
+        // A task that is missing from a part of the fleet has not stopped.
+        if !self.earlier.is_empty() && matches!(scanned, Ok(true)) {
+            let stopped = self.earlier.stopped(self.scope, &all);
+            self.hand_over(all).await?;
+            try_join_all(stopped.map(|delivery| async {
+                self.transport.done(delivery.clone());
+                notify::settle(ctx, self.broadcast, delivery).await
+            }))
+            .await?;
+        }
         match scanned {
             Ok(true) => {
                 self.begin(&[]).await?;

@@ -82,6 +82,23 @@ pub(crate) struct SendRun {
     pub(crate) ended: Ended,
 }
 
+impl SendRun {
+    /// One line about it.
+    pub(crate) fn shown(&self) -> String {
+        let known = |recorded: &Option<Recorded>| {
+            recorded.as_ref().map(|recorded| (recorded.is_complete, recorded.report.counts()))
+        };
+        let (before, after) = (known(&self.before), known(&self.after));
+        let how = if self.is_resend { "resend" } else { "send" };
+        let (place, ended, calls) = (self.broadcast, self.ended.name(), &self.calls);
+        let report = self.ended.report().map(Report::counts);
+        let why = if let Ended::Failed(why) = &self.ended { why.as_str() } else { "" };
+        format!(
+            "{how} of broadcast {place}: {ended}, calls {calls:?}, {report:?}; ledger {before:?}, then {after:?} {why}"
+        )
+    }
+}
+
 /// A process that sends.
 struct Process {
     lane: Lane,
@@ -249,5 +266,5 @@ fn asked(broadcast: &crate::world::Broadcast) -> (ObserverMessage, Broadcast) {
     let id = BroadcastId::try_from(broadcast.id.clone()).unwrap();
     let time = OffsetDateTime::UNIX_EPOCH + EPOCH;
     let event = scope.event.take().unwrap_or_default().complete(&id, time).unwrap();
-    (scope, Broadcast { id, event })
+    (scope, Broadcast::new(event))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use notifier::ledger::Recorded;
 use notifier::model::{Cause, Outcome};
 use simulator::faults::{Fault, When};
 
@@ -82,6 +83,45 @@ fn a_broadcast_that_is_cancelled_during_a_lookup_calls_nobody_after_it() {
     let Ended::Done(report) = &run.ended else { panic!("{run:?}") };
     let [entry] = report.entries() else { panic!("{report:?}") };
     assert_eq!((entry.outcome, entry.cause), (Some(Outcome::Skipped), Some(Cause::Cancelled)));
+}
+
+/// The ledger takes its time with the record of whom to call, and the interruption comes meanwhile.
+#[test]
+fn a_run_that_is_interrupted_before_its_deliveries_are_handed_over_reports_each() {
+    let mut world = direct(&[3], &Script::accepting(), Place::File);
+    world.faults = vec![("LedgerPutNew", When::Nth(1), Fault::Delay(Duration::from_secs(5)))];
+    world.upsets = vec![(Moment::Struck, Upset::Restart)];
+    let seen = run::run(&world, &notifier::deliver::Auth::default());
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+    let Ended::Interrupted(report) = &seen.runs[0].ended else { panic!("{:?}", seen.runs) };
+    let causes: Vec<_> = report.entries().iter().map(|entry| (entry.outcome, entry.cause)).collect();
+    assert_eq!(causes, [(None, Some(Cause::Interrupted)); 3]);
+    assert_eq!((seen.runs.len(), seen.calls.len()), (2, 3));
+}
+
+/// The fleet is listed anew by each run; that it cannot be says nothing of the tasks that the run before had found.
+#[tokio::test]
+async fn a_run_that_cannot_find_the_fleet_takes_no_task_for_stopped() {
+    let mut world = direct(&[3], &Script::absent(), Place::File);
+    world.concurrency = 1;
+    world.upsets = vec![(Moment::Calls(1), Upset::Kill)];
+    let seen = played(world.clone(), |mut direct| async move {
+        let first = direct.once(0, None).await;
+        assert!(matches!(first, Ended::Killed), "{first:?}");
+        direct.run.sim.faults().order("DescribeTasks", When::First(40), Fault::Fail);
+        let second = direct.once(0, None).await;
+        assert!(matches!(second, Ended::Failed(_)), "{second:?}");
+        direct.run.sim.faults().clear();
+        let third = direct.once(0, None).await;
+        assert!(matches!(third, Ended::Done(_)), "{third:?}");
+        direct.look().await
+    })
+    .await;
+    let [killed, failed, _] = seen.runs.as_slice() else { panic!("{:?}", seen.runs) };
+    let entries = |recorded: &Option<Recorded>| recorded.as_ref().unwrap().report.entries().to_vec();
+    assert_eq!(entries(&killed.after), entries(&failed.after));
+    assert!(entries(&failed.after).iter().any(|entry| entry.outcome.is_none()));
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
 }
 
 /// Which tasks were called, of the calls in these places.

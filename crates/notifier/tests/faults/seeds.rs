@@ -125,5 +125,8 @@ fn one(seed: u64, trust: &Auth, total: &Mutex<Total>) {
     if !broken.is_empty() {
         total.failed.push(seed);
         eprintln!("seed {seed} failed; `make faults SEED={seed}` replays it:\n  {}", broken.join("\n  "));
+        for (number, run) in run.runs.iter().enumerate() {
+            eprintln!("  run {number} of seed {seed}: {}", run.shown());
+        }
     }
 }
