@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::stream::{self, StreamExt as _};
-use notifier::pipeline::{DEADLINE_SLACK, Disposition, Failure, Handler, Work};
+use notifier::pipeline::{DEADLINE_SLACK, Disposition, Failure, Work};
 use notifier::queue::{EventSourceMapping, Message};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
@@ -25,9 +25,9 @@ const ANSWER: Duration = Duration::from_secs(1);
 
 /// A stage on its queue.
 #[derive(Debug)]
-pub struct Worker<H> {
+pub struct Worker {
     /// What is done with each record.
-    pub work: Work<H>,
+    pub work: Work,
     /// The queue that the mapping reads.
     pub source: EventSourceMapping,
 }
@@ -40,7 +40,7 @@ enum Settled {
     Back(Option<Box<(Message, Duration)>>),
 }
 
-impl<H: Handler> Worker<H> {
+impl Worker {
     /// Works through one batch until `end`, when Lambda stops the function.
     ///
     /// What cannot be finished in time is returned to the queue.

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
 use notifier::base::Rng;
-use notifier::pipeline::{Failure, Handler, Verdict, Work};
+use notifier::pipeline::{Failure, Handler, Retry, Work};
 use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{EventSourceMapping, Message, Queue};
 use queues::Queues;
@@ -32,12 +32,11 @@ fn stage(message: &Message, deadline: Instant) -> BoxFuture<'_, Handled> {
 }
 
 async fn outcome(message: &Message, deadline: Instant) -> Handled {
-    let fails =
-        |code, verdict| Err(Failure { code, reason: "because".to_owned(), verdict, is_recorded: false });
+    let fails = |code, retry| Err(Failure { code, reason: "because".to_owned(), retry, is_recorded: false });
     match message.body.as_str() {
         "ok" => Ok(Vec::new()),
-        "again" => fails("busy", Verdict::Again(Some(Duration::ZERO))),
-        "never" => fails("rejected", Verdict::Final),
+        "again" => fails("busy", Retry::Later(Some(Duration::ZERO))),
+        "never" => fails("rejected", Retry::Never),
         "panic" => panic!("boom"),
         "two" => Ok(vec!["first".to_owned(), "second".to_owned()]),
         "slow" => {
@@ -48,18 +47,23 @@ async fn outcome(message: &Message, deadline: Instant) -> Handled {
     }
 }
 
-fn worker<H: Handler>(queues: &Queues, handler: H) -> Worker<H> {
+fn worker(queues: &Queues) -> Worker {
     let rng = Rng::seeded(1);
     let queue = |url: &str| Queue::at(queues.client.clone(), url, rng.clone());
     Worker {
-        work: Work { stage: StageName::Tasks, next: Some(queue(&queues.next)), handler, rng: rng.clone() },
+        work: Work {
+            stage: StageName::Tasks,
+            next: Some(queue(&queues.next)),
+            handler: Handler::Function(Box::new(stage)),
+            rng: rng.clone(),
+        },
         source: EventSourceMapping::new(queue(&queues.source)),
     }
 }
 
 /// The function's answer to these records, as Lambda reads it.
 async fn answer(queues: &Queues, batch: &Batch, left: Duration) -> String {
-    let answer = worker(queues, stage).run(batch, Instant::now() + left).await.unwrap();
+    let answer = worker(queues).run(batch, Instant::now() + left).await.unwrap();
     serde_json::to_string(&answer).unwrap()
 }
 
@@ -171,7 +175,7 @@ async fn a_record_that_cannot_be_named_brings_the_whole_batch_back_untouched() {
     let queues = Queues::start().await;
     let (mut batch, _) = queues.batch(&["two"]).await;
     batch.records.push(serde_json::from_str("{}").unwrap());
-    let failed = worker(&queues, stage).run(&batch, Instant::now() + LONG).await.unwrap_err();
+    let failed = worker(&queues).run(&batch, Instant::now() + LONG).await.unwrap_err();
     assert_eq!(failed.to_string(), "record 1 of the batch has no message id");
     assert_eq!(queues.bodies(&queues.next).await, Vec::<String>::new());
 }

@@ -23,7 +23,7 @@ use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::pipeline::{Ctx, Senders, StageName};
-use notifier::pipeline::{StageHandler, Work};
+use notifier::pipeline::{Handler, Work};
 use notifier::queue::{EventSourceMapping, Queue};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
@@ -99,7 +99,7 @@ impl Setup {
         let rng = Rng::seeded(1);
         let queue = || Queue::at(self.aws.sqs.clone(), &self.queue, rng.clone());
         let next = (stage != StageName::Notify).then(queue);
-        let handler = StageHandler { ctx: Arc::clone(&self.ctx), name: stage };
+        let handler = Handler::Stage(Arc::clone(&self.ctx));
         let source = EventSourceMapping::new(queue());
         let worker = Worker { work: Work { stage, next, handler, rng: rng.clone() }, source };
         let mut attributes = json!({

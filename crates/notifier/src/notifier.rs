@@ -15,7 +15,7 @@ use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::{Fleet, Progress};
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
-use crate::pipeline::{Ctx, QueueName, Senders, Stage, StageHandler, StageName, Work};
+use crate::pipeline::{Ctx, Handler, QueueName, Senders, Stage, StageName, Work};
 use crate::queue::Queue;
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
@@ -145,13 +145,13 @@ impl Notifier {
 
     /// The work of one stage and the queue that it reads; `None` when the settings lack a queue of it.
     #[must_use]
-    pub fn stage(&self, name: StageName) -> Option<(Queue, Work<StageHandler>)> {
+    pub fn stage(&self, name: StageName) -> Option<(Queue, Work)> {
         let stage: &Stage = name.stage();
         let next = match stage.next {
             Some(next) => Some(self.queue(next)?),
             None => None,
         };
-        let handler = StageHandler { ctx: Arc::clone(&self.ctx), name };
+        let handler = Handler::Stage(Arc::clone(&self.ctx));
         Some((self.queue(stage.source)?, Work { stage: name, next, handler, rng: self.rng.clone() }))
     }
 

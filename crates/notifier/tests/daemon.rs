@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
 use notifier::base::Rng;
 use notifier::daemon::{Health, Served, StageOptions, Worker};
-use notifier::pipeline::{Failure, Verdict, Work};
+use notifier::pipeline::{Failure, Handler, Retry, Work};
 use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
@@ -66,7 +66,12 @@ where
 {
     let (health, shutdown) = (Health::default(), CancellationToken::new());
     let worker = Worker {
-        work: Work { stage: StageName::Tasks, next: with.next, handler, rng: Rng::seeded(1) },
+        work: Work {
+            stage: StageName::Tasks,
+            next: with.next,
+            handler: Handler::Function(Box::new(handler)),
+            rng: Rng::seeded(1),
+        },
         source: queue.clone(),
         options: StageOptions::new(with.concurrency),
         grace: with.grace,
@@ -118,7 +123,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 fn final_failure(reason: &str) -> Failure {
-    Failure { code: "poison", reason: reason.to_owned(), verdict: Verdict::Final, is_recorded: false }
+    Failure { code: "poison", reason: reason.to_owned(), retry: Retry::Never, is_recorded: false }
 }
 
 async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succeed(sqs: &Sqs) {
@@ -170,11 +175,11 @@ async fn a_failure_that_passes_is_tried_again_with_the_same_id(sqs: &Sqs) {
     let running = start(&queue, With::default(), move |received, _| {
         seeing.add(received);
         async move {
-            let verdict = Verdict::Again(Some(Duration::ZERO));
+            let retry = Retry::Later(Some(Duration::ZERO));
             if received.receives >= 3 {
                 Ok(Vec::new())
             } else {
-                Err(Failure { code: "busy", reason: "throttled".to_owned(), verdict, is_recorded: false })
+                Err(Failure { code: "busy", reason: "throttled".to_owned(), retry, is_recorded: false })
             }
         }
         .boxed()

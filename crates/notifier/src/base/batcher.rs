@@ -30,11 +30,11 @@ pub struct BatchLimits {
 /// items. When the batcher itself is dropped, the items that it took are still worked on.
 pub struct Batcher<T> {
     limits: BatchLimits,
-    work: Work<T>,
+    work: BatchFunction<T>,
     state: Mutex<State<T>>,
 }
 
-type Work<T> = Arc<dyn Fn(Vec<T>) -> BoxFuture<'static, ()> + Send + Sync>;
+type BatchFunction<T> = Arc<dyn Fn(Vec<T>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 enum State<T> {
     Idle,
@@ -48,7 +48,7 @@ impl<T: Send + 'static> Batcher<T> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let work: Work<T> = Arc::new(move |batch| work(batch).boxed());
+        let work: BatchFunction<T> = Arc::new(move |batch| work(batch).boxed());
         Self { limits, work, state: Mutex::new(State::Idle) }
     }
 
@@ -145,7 +145,7 @@ impl<T> fmt::Debug for Batcher<T> {
     }
 }
 
-async fn run<T: Send + 'static>(work: Work<T>, limits: BatchLimits, mut items: mpsc::Receiver<T>) {
+async fn run<T: Send + 'static>(work: BatchFunction<T>, limits: BatchLimits, mut items: mpsc::Receiver<T>) {
     let mut batches = JoinSet::new();
     while let Some(first) = items.recv().await {
         while batches.len() >= limits.at_once_max.max(1) {

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::counters::Counters;
-use crate::pipeline::{Disposition, Failure, Handler, Work};
+use crate::pipeline::{Disposition, Failure, Work};
 use crate::queue::{Inbox, Message};
 
 /// What the messages of one queue share.
-pub(super) struct Shared<H> {
-    pub(super) work: Work<H>,
+pub(super) struct Shared {
+    pub(super) work: Work,
     pub(super) inbox: Inbox,
     pub(super) counters: Counters,
     /// How long the work on one message may take.
@@ -24,7 +24,7 @@ pub(super) struct Shared<H> {
     pub(super) cut: CancellationToken,
 }
 
-impl<H: Handler> Shared<H> {
+impl Shared {
     /// Works on one message, whatever it does, and settles it. The permit is free again when its end has been decided.
     pub(super) async fn message(self: Arc<Self>, message: Message, permit: OwnedSemaphorePermit) {
         let deadline = Instant::now() + self.message_time_max;

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::Rng;
 use crate::pipeline::{Ctx, StageName};
-use crate::pipeline::{QueueName, STAGES, StageHandler, Work};
+use crate::pipeline::{Handler, QueueName, STAGES, Work};
 use crate::queue::{Queue, QueueError};
 
 pub use counters::Served;
@@ -146,7 +146,7 @@ pub async fn serve(
     for Plan { stage, source, next, options: stage_options } in plans {
         let ctx = Arc::clone(&ctx);
         let worker = Worker {
-            work: Work { stage, next, handler: StageHandler { ctx, name: stage }, rng: options.rng.clone() },
+            work: Work { stage, next, handler: Handler::Stage(ctx), rng: options.rng.clone() },
             source,
             options: stage_options,
             grace: options.grace,

@@ -15,7 +15,7 @@ use super::handle::Shared;
 use super::health::Health;
 use super::intake::Intake;
 use super::{FLUSH_TIME_MAX, StageOptions};
-use crate::pipeline::{Handler, Work};
+use crate::pipeline::Work;
 use crate::queue::{Queue, QueueError};
 
 /// One receive at a time feeds so many messages in work; a receive takes a few milliseconds.
@@ -25,9 +25,9 @@ const POLLERS_MAX: usize = 4;
 
 /// A stage on its queue.
 #[derive(Debug)]
-pub struct Worker<H> {
+pub struct Worker {
     /// What is done with each message.
-    pub work: Work<H>,
+    pub work: Work,
     /// The queue that it reads.
     pub source: Queue,
     /// Its limits.
@@ -38,7 +38,7 @@ pub struct Worker<H> {
     pub health: Health,
 }
 
-impl<H: Handler> Worker<H> {
+impl Worker {
     /// Works until `shutdown`, then stops receiving at once, lets messages in work finish within the grace time, returns
     /// the rest to the queue and makes the deletes that are due.
     ///
@@ -107,7 +107,7 @@ impl<H: Handler> Worker<H> {
 }
 
 /// Puts each message to work by itself, as many at once as there are permits, until shutdown.
-async fn poll<H: Handler>(intake: &Intake, shared: &Arc<Shared<H>>, tasks: &TaskTracker) {
+async fn poll(intake: &Intake, shared: &Arc<Shared>, tasks: &TaskTracker) {
     while let Some(messages) = intake.next(&shared.inbox).await {
         for (message, permit) in messages {
             match permit {

@@ -22,19 +22,19 @@ pub struct Failure {
     pub code: &'static str,
     /// What went wrong, with its causes.
     pub reason: String,
-    /// What to do about it.
-    pub verdict: Verdict,
-    /// The ledger knows the outcome already.
+    /// Whether to try again.
+    pub retry: Retry,
+    /// Whether the ledger has the outcome already.
     pub is_recorded: bool,
 }
 
-/// What becomes of a message that failed.
+/// Whether a message that failed is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It would fail again: to the dead letters.
-    Final,
-    /// It may work later: at the earliest after this, if known.
-    Again(Option<Duration>),
+pub enum Retry {
+    /// It would fail again.
+    Never,
+    /// It may work later, at the earliest after this time, if known.
+    Later(Option<Duration>),
 }
 
 impl Failure {
@@ -42,52 +42,52 @@ impl Failure {
     #[must_use]
     pub fn late(limit: Duration) -> Self {
         let reason = format!("the work on the message took longer than {limit:?}");
-        Self { code: "time", reason, verdict: Verdict::Again(None), is_recorded: false }
+        Self { code: "time", reason, retry: Retry::Later(None), is_recorded: false }
     }
 
-    /// A panic while the message was in work. It may be the message's doing or not, so it is tried again like any failure
-    /// and buried when its tries are used up.
+    /// A panic while the message was in work. The message may be the cause or not, so it is tried again like after any
+    /// failure, and goes to the dead letters when its tries are used up.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic_text(panic);
         let reason = format!("the stage panicked: {text}");
-        Self { code: "panic", reason, verdict: Verdict::Again(None), is_recorded: false }
+        Self { code: "panic", reason, retry: Retry::Later(None), is_recorded: false }
     }
 
-    /// A stage that has something to say to nobody.
+    /// Messages for a next stage, of a stage that has none.
     #[must_use]
     pub fn no_next_queue(bodies: usize) -> Self {
         let reason = format!("{bodies} messages for a next stage, but this stage has none");
-        Self { code: "misrouted", reason, verdict: Verdict::Final, is_recorded: false }
+        Self { code: "misrouted", reason, retry: Retry::Never, is_recorded: false }
     }
 
     /// How long the message waits before its next delivery, after so many deliveries.
     ///
-    /// `spread`, from 0.0 to 1.0, picks a point of the wait when the failure does not say one.
+    /// `spread`, from 0.0 to 1.0, is the random part of the wait.
     #[must_use]
     pub fn wait(&self, receives: u32, spread: f64) -> Duration {
-        match self.verdict {
-            // Whoever asked for the same wait does not come back together.
-            Verdict::Again(Some(after)) => after.min(RETRY_AFTER_MAX) + RETRY.full_jitter(1, spread),
-            Verdict::Again(None) => RETRY.equal_jitter(receives, spread),
-            Verdict::Final => RETRY.most,
+        match self.retry {
+            // Spread, so that messages that asked for the same wait do not come back together.
+            Retry::Later(Some(after)) => after.min(RETRY_AFTER_MAX) + RETRY.full_jitter(1, spread),
+            Retry::Later(None) => RETRY.equal_jitter(receives, spread),
+            Retry::Never => RETRY.most,
         }
     }
 }
 
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
-        let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(error.retry_after()) };
+        let retry = if error.is_final() { Retry::Never } else { Retry::Later(error.retry_after()) };
         let is_recorded = matches!(error, StageError::NotNotified { .. });
-        Self { code: error.code(), reason: chain(&error), verdict, is_recorded }
+        Self { code: error.code(), reason: chain(&error), retry, is_recorded }
     }
 }
 
 impl From<PublishError> for Failure {
-    /// A body that SQS never takes is the message's fault; a queue that takes nothing is not.
+    /// A body that SQS never accepts is the message's fault; a queue that accepts nothing is not.
     fn from(error: PublishError) -> Self {
-        let verdict = if error.is_final() { Verdict::Final } else { Verdict::Again(None) };
-        Self { code: "publish", reason: chain(&error), verdict, is_recorded: false }
+        let retry = if error.is_final() { Retry::Never } else { Retry::Later(None) };
+        Self { code: "publish", reason: chain(&error), retry, is_recorded: false }
     }
 }
 
@@ -100,24 +100,24 @@ mod tests {
     use crate::aws::{AwsError, AwsService};
     use crate::fleet::DiscoveryError;
 
-    fn wait(verdict: Verdict, receives: u32, spread: f64) -> u64 {
-        Failure { code: "x", reason: String::new(), verdict, is_recorded: false }
+    fn wait(retry: Retry, receives: u32, spread: f64) -> u64 {
+        Failure { code: "x", reason: String::new(), retry, is_recorded: false }
             .wait(receives, spread)
             .as_secs()
     }
 
     #[test]
     fn a_message_waits_longer_each_time_but_never_hours() {
-        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Verdict::Again(None), receives, 1.0));
+        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Retry::Later(None), receives, 1.0));
         assert_eq!(waits, [2, 4, 8, 256, 300, 300]);
-        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Verdict::Again(None), receives, 0.0));
+        let waits = [1, 2, 3, 8, 9, 1000].map(|receives| wait(Retry::Later(None), receives, 0.0));
         assert_eq!(waits, [1, 2, 4, 128, 150, 150], "chance takes half of it at most");
     }
 
     #[test]
     fn fifteen_deliveries_outlast_a_quarter_of_an_hour_and_five_half_a_minute_at_most() {
         let all = |deliveries: u32, spread| -> u64 {
-            (1..deliveries).map(|receives| wait(Verdict::Again(None), receives, spread)).sum()
+            (1..deliveries).map(|receives| wait(Retry::Later(None), receives, spread)).sum()
         };
         assert!(all(15, 0.0) >= 15 * 60, "{} s", all(15, 0.0));
         assert_eq!(all(5, 1.0), 30);
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn a_wait_that_the_failure_names_is_kept_within_reason() {
-        assert_eq!(wait(Verdict::Again(Some(Duration::from_secs(7))), 9, 0.0), 7);
-        assert_eq!(wait(Verdict::Again(Some(Duration::from_secs(7))), 9, 1.0), 9);
-        assert_eq!(wait(Verdict::Again(Some(Duration::MAX)), 1, 0.0), 900);
+        assert_eq!(wait(Retry::Later(Some(Duration::from_secs(7))), 9, 0.0), 7);
+        assert_eq!(wait(Retry::Later(Some(Duration::from_secs(7))), 9, 1.0), 9);
+        assert_eq!(wait(Retry::Later(Some(Duration::MAX)), 1, 0.0), 900);
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let outage = Duration::from_mins(5);
         let throttled = AwsError::answered(AwsService::Ecs, "ListTasks", 400, "ThrottlingException", None);
         let failure = Failure::from(StageError::Discover(DiscoveryError::Ecs(EcsError::Call(throttled))));
-        assert_eq!((failure.code, failure.verdict), ("ecs", Verdict::Again(None)));
+        assert_eq!((failure.code, failure.retry), ("ecs", Retry::Later(None)));
         let mut now = Duration::ZERO;
         for receives in 1..RECEIVES_MAX {
             // The shortest waits that chance can make.

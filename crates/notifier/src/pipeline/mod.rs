@@ -37,8 +37,8 @@ mod stages;
 mod untrusted;
 mod work;
 
-pub use failure::{Failure, Verdict};
-pub use handler::{Handled, Handler, StageHandler};
+pub use failure::{Failure, Retry};
+pub use handler::{Handled, Handler, HandlerFunction};
 pub use overdue::is_overdue;
 pub use senders::Senders;
 pub use stages::{QueueName, STAGES, Stage};

@@ -1,10 +1,6 @@
-//! One message of a queue: the stage's work, what follows on the next queue, and how it ends when it failed.
+//! One message of a queue: its work, the messages for the next queue, and what becomes of it when it failed.
 //!
-//! | file | job |
-//! | --- | --- |
-//! | `mod` | the same for the daemon and for Lambda, which differ in who receives and who acknowledges |
-//! | `handler` | what is done with a message: a stage, or whatever a test wants |
-//! | `failure` | why a message was not done, and whether to try again |
+//! The same for the daemon and for Lambda, which receive and delete messages in different ways.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -13,28 +9,28 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::{Failure, Handler, StageName, Verdict};
+use super::{Failure, Handler, Retry, StageName};
 use crate::base::Rng;
 use crate::base::text::chain;
 use crate::model::DeadLetter;
 use crate::queue::{DeadLetterError, Message, Queue};
 
-/// What a handler gets beyond its deadline to say itself that it is late.
+/// Time that a handler gets beyond its deadline, to report itself that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
-/// Bodies that are published before the handler takes note: as few calls more as possible, and after a crash as few bodies
-/// again.
+/// Bodies that are published before they are recorded: few enough that a crash publishes few again, and many enough that
+/// the records cost few calls.
 const PUBLISHED_AT_ONCE: usize = 500;
 
 /// What is done with every message of a queue.
 #[derive(Debug)]
-pub struct Work<H> {
+pub struct Work {
     /// The stage.
     pub stage: StageName,
     /// The queue that it writes; the last stage has none.
     pub next: Option<Queue>,
     /// What it does.
-    pub handler: H,
+    pub handler: Handler,
     /// Spreads waits.
     pub rng: Rng,
 }
@@ -59,18 +55,18 @@ pub struct FinalFailure {
     receives: u32,
 }
 
-impl<H: Handler> Work<H> {
-    /// Does what a message asks for, and puts what follows from it on the next queue.
+impl Work {
+    /// Does what a message asks for, and puts the messages that follow from it on the next queue.
     ///
-    /// The handler is cut off [`DEADLINE_SLACK`] after the deadline. A panic of it is a failure like any other.
+    /// The handler is ended [`DEADLINE_SLACK`] after the deadline. A panic in it is a failure like any other.
     ///
     /// # Errors
     ///
-    /// The message is not done: [`after`](Self::after) says what becomes of it.
+    /// The message is not done: [`after`](Self::after) decides what becomes of it.
     pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
         let limit = deadline.saturating_duration_since(Instant::now());
-        // Nothing that the handler left half-done is used after a panic: the message is handed to it anew.
-        let handled = AssertUnwindSafe(async { self.handler.handle(message, deadline).await }).catch_unwind();
+        // Nothing that the handler left half-done is used after a panic: the message is worked on anew.
+        let handled = AssertUnwindSafe(self.handler.run(self.stage, message, deadline)).catch_unwind();
         let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
             Ok(Ok(bodies)) => bodies?,
             Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
@@ -83,8 +79,7 @@ impl<H: Handler> Work<H> {
         }
     }
 
-    /// Puts bodies on the next queue, and lets the handler take note of those that are there. A body that is refused keeps
-    /// none of the others back.
+    /// Puts bodies on the next queue, and records those that are there. A body that is refused keeps no other back.
     async fn publish(&self, next: &Queue, message: &Message, bodies: &[String]) -> Result<(), Failure> {
         let mut refused = None;
         for bodies in bodies.chunks(PUBLISHED_AT_ONCE) {
@@ -95,19 +90,19 @@ impl<H: Handler> Work<H> {
                 published.retain(|_| !places.next().is_some_and(is_refused));
                 refused.get_or_insert(error);
             }
-            self.handler.published(message, &published).await;
+            self.handler.published(self.stage, message, &published).await;
         }
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Decides what becomes of a message that failed: it goes to the dead-letter queue if it would fail again, or if SQS
-    /// would not deliver it again. Before that, the handler takes note.
+    /// would not deliver it again. Before that, the ledger records it.
     pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> Disposition {
         let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
-        let Failure { code, reason, verdict, .. } = failure;
+        let Failure { code, reason, retry, .. } = failure;
         let wait = failure.wait(receives, self.rng.fraction());
         let letter = DeadLetter::about(self.stage, &message.body, message.sent);
-        if *verdict != Verdict::Final && !is_last_receive {
+        if *retry != Retry::Never && !is_last_receive {
             warn!(
                 stage,
                 message.id = id,
@@ -121,7 +116,7 @@ impl<H: Handler> Work<H> {
             );
             return Disposition::Retry(wait);
         }
-        self.handler.given_up(message, failure).await;
+        self.handler.given_up(self.stage, message, failure).await;
         let (code, reason) = (Some((*code).to_owned()), Some(reason.clone()));
         let letter = DeadLetter { code, reason, ..letter };
         Disposition::DeadLetter(Box::new(FinalFailure { letter, wait, id: id.to_owned(), receives }))

@@ -7,13 +7,13 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 
 use super::limits::ATTRIBUTES_MAX;
 
-/// The attribute that keeps a dead letter's first message id.
+/// Attribute with the first message id of a dead letter.
 pub(super) const MESSAGE_ID: &str = "message_id";
-/// The attribute that keeps when a dead letter was first sent, in milliseconds since 1970.
+/// Attribute with the time at which a dead letter was first sent, in milliseconds since 1970.
 pub(super) const SENT: &str = "sent";
-/// The attribute that keeps who has sent a dead letter so far, with commas between them.
+/// Attribute with all senders of a dead letter so far, separated by commas.
 pub(super) const SENDERS: &str = "senders";
-/// The only type that we send; SQS counts its name too.
+/// The only type that is sent; SQS counts its name too.
 const TYPE: &str = "String";
 
 /// Text attributes of one message, the most important first.
@@ -31,7 +31,7 @@ impl Attributes {
         }
     }
 
-    /// What the attributes add to a message's size: names, types and values.
+    /// The size of the attributes in a message: names, types and values.
     ///
     /// Source: Amazon SQS Developer Guide, "Amazon SQS message metadata".
     pub(super) fn bytes(&self) -> usize {
@@ -58,7 +58,7 @@ impl Attributes {
     }
 }
 
-/// `text` with at most `bytes_max` bytes, and U+FFFD instead of each character that is not legal in XML 1.0.
+/// Cuts `text` to at most `bytes_max` bytes, with U+FFFD for each character that is not legal in XML 1.0.
 ///
 /// Source: Amazon SQS API Reference, `SendMessage`: #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF.
 fn legal(text: &str, bytes_max: usize) -> String {

@@ -17,7 +17,7 @@ const RETURN_TRIES: u32 = 2;
 
 /// One queue whose messages are handed to us.
 ///
-/// The mapping deletes the messages that are done, so here are only the two other ends of a message. Calls nobody before
+/// The mapping deletes the messages that are done, so here are only the two other ends of a message. Makes no call before
 /// one of them is needed: a process that only succeeds never reads the queue's attributes.
 #[derive(Debug)]
 pub struct EventSourceMapping {

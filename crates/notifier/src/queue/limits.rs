@@ -19,11 +19,11 @@ pub(super) const GROUP_CHARS_MAX: usize = 128;
 /// SQS: attributes of one message.
 pub const ATTRIBUTES_MAX: usize = 10;
 
-/// A queue that hides messages for less than this is asked for this: below it, a message could not be extended in time.
+/// Shortest visibility timeout that is asked for: with a shorter one, a message could not be extended in time.
 pub(super) const VISIBILITY_MIN: Duration = Duration::from_secs(2);
-/// Extension starts when a message has been worked on for this part of its visibility.
+/// Part of its visibility timeout after which a message in work is extended.
 pub(super) const EXTEND_AFTER: f64 = 0.25;
-/// Longest that one call may take, the SDK's own retries included; a long poll gets its wait on top.
+/// Longest time of one call, including the SDK's own retries; a long poll gets its wait on top.
 pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
 /// How often the SDK sends one request by itself.
 pub(super) const SDK_TRIES_MAX: u32 = 3;
@@ -39,7 +39,7 @@ pub(super) const LINGER: Duration = Duration::from_millis(50);
 pub(super) const SETTLED_WAITING_MAX: usize = 256;
 /// Bytes of the reason that a dead letter carries.
 pub(super) const REASON_BYTES_MAX: usize = 1024;
-/// Bytes that the attribute which says who sent a dead letter takes at most: its name, its type and its value.
+/// Most bytes of the attribute with the senders of a dead letter: name, type and value.
 pub(crate) const SENDERS_BYTES_MAX: usize = "senders".len() + "String".len() + ATTRIBUTE_BYTES_MAX;
 /// Bytes of any other attribute of a dead letter.
 pub(super) const ATTRIBUTE_BYTES_MAX: usize = 512;

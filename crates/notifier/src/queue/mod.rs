@@ -125,7 +125,7 @@ impl Queue {
         &self.0.rng
     }
 
-    /// Waits for a call about this queue, but not for ever.
+    /// Waits for a call about this queue, up to a time limit.
     async fn call<T, E>(
         &self,
         operation: &'static str,
@@ -178,20 +178,20 @@ impl fmt::Debug for Queue {
     }
 }
 
-/// The same client with few tries of its own. Whoever calls here tries again in a way that suits the call, and wants to
-/// know soon that SQS does not answer, and why.
+/// The same client with few tries of its own: each caller here retries in a way that suits its call, and reports soon that
+/// SQS does not answer.
 fn with_few_tries(client: &Client) -> Client {
     let retries = RetryConfig::standard()
         .with_max_attempts(SDK_TRIES_MAX)
         .with_initial_backoff(RETRY.first)
         .with_max_backoff(RETRY.most);
-    // The SDK's watch over slow bodies wakes twice a second in each long poll. Every call here has a limit of time.
+    // The SDK's protection against stalled bodies wakes twice a second in each long poll. Every call here has a time limit.
     let no_watch = StalledStreamProtectionConfig::disabled();
     let config = client.config().to_builder().retry_config(retries).stalled_stream_protection(no_watch);
     Client::from_conf(config.build())
 }
 
-/// Looks a queue up by its name, in the client's account or in another.
+/// Looks up a queue by its name, in the client's account or in another.
 async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<String, QueueError> {
     let call =
         client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account.map(Into::into));

@@ -5,7 +5,7 @@ use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 /// Messages by their places in the list that was packed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Packed {
-    /// Batches that SQS takes, in the order of the list.
+    /// Batches that SQS accepts, in the order of the list.
     pub(super) batches: Vec<Vec<usize>>,
     /// Messages that fit into no batch.
     pub(super) oversized: Vec<usize>,

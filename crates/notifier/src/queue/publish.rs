@@ -37,12 +37,12 @@ impl PublishError {
 }
 
 impl Queue {
-    /// Sends every body as a message of its own, in batches that SQS takes, several at a time.
+    /// Sends every body as a message of its own, in batches, several at a time.
     ///
     /// Messages of one broadcast share a message group, so that the queue can serve small broadcasts beside a large one.
     ///
-    /// What SQS refuses for a passing reason is offered again, five times in all, with growing waits. A call whose answer
-    /// was lost may have worked: then a message is there twice, as standard queues allow.
+    /// A message that SQS refuses for a passing reason is offered again, five times in all, with growing waits. A call
+    /// whose answer was lost may have worked: then a message is there twice, as standard queues allow.
     ///
     /// # Errors
     ///
@@ -54,9 +54,9 @@ impl Queue {
         self.send(&entries).await
     }
 
-    /// Sends one body, and answers with the id that SQS gave the message.
+    /// Sends one body and returns the message id that SQS gave it.
     ///
-    /// For whoever asks for a broadcast and waits for the answer: a refusal comes back at once.
+    /// For a caller that waits for the answer: a refusal is returned at once.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ fn broadcast(body: &str) -> Option<String> {
     serde_json::from_str::<Body>(body).ok()?.broadcast?.id
 }
 
-/// Whether SQS takes the start of this text as a message group. It is ASCII, so it can be cut anywhere.
+/// Whether SQS accepts the start of this text as a message group. It is ASCII, so it can be cut anywhere.
 fn is_group(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -176,7 +176,7 @@ mod tests {
         );
         let long = format!(r#"{{"broadcast":{{"id":"{}"}}}}"#, "x".repeat(256));
         assert_eq!(group(&long), Some("x".repeat(128)));
-        // Nobody's broadcast yet, nothing that SQS takes, or no message of ours: the message is a group of its own.
+        // Without a broadcast, or with an id that SQS does not accept, the message is a group of its own.
         for body in [
             r#"{"cluster":"prod","event":{"id":"e-1"}}"#,
             r#"{"broadcast":{"id":""}}"#,

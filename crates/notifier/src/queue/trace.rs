@@ -1,4 +1,4 @@
-//! The trace that a message belongs to, carried from queue to queue and otherwise left alone.
+//! The trace of a message, passed on from queue to queue.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttrib
 
 use super::attributes::Attributes;
 
-/// W3C Trace Context: where the caller stands in its trace.
+/// W3C Trace Context: the caller's place in its trace.
 pub(super) const PARENT: &str = "traceparent";
 /// W3C Trace Context: what vendors add.
 pub(super) const STATE: &str = "tracestate";
-/// W3C Trace Context: `tracestate` that must be passed on at least; longer ones are dropped whole, cut ones mean nothing.
+/// W3C Trace Context: the longest `tracestate` that must be passed on. A longer one is dropped, because a cut one means nothing.
 const VALUE_BYTES_MAX: usize = 512;
-/// AWS X-Ray's header has about a hundred bytes; what is far longer is not one.
+/// AWS X-Ray's header has about a hundred bytes; a far longer text is no header.
 const XRAY_BYTES_MAX: usize = 1024;
 
-/// Where a message stands in a distributed trace; empty when its sender named none.
+/// The place of a message in a distributed trace; empty when its sender named none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// `traceparent` of W3C Trace Context.

@@ -100,7 +100,7 @@ impl InWork {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The messages that are due for an extension, by number. Those that SQS lets nobody hide any longer are given up.
+    /// The messages that are due for an extension, by number. After 12 hours, SQS allows no other.
     fn due(&self, visibility: Duration, now: Instant) -> (Vec<u64>, Vec<VisibilityChange>) {
         let mut due = (Vec::new(), Vec::new());
         self.messages().by_number.retain(|&number, message| {
