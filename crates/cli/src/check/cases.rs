@@ -6,7 +6,7 @@ use wire::MESSAGE_BYTES_MAX;
 use wire::headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use wire::signature::TOLERANCE;
 
-use super::sender::{DeadLetter, Probe, Sender};
+use super::sender::{Probe, Sender, TestEvent};
 use super::verdict::Good;
 use crate::failure::Failure;
 
@@ -20,7 +20,7 @@ pub(super) struct Case {
     /// Why a good receiver answers like that, as a sentence without the full stop.
     pub(super) why: &'static str,
     event: Event,
-    make: fn(&Sender, DeadLetter) -> Probe,
+    make: fn(&Sender, TestEvent) -> Probe,
 }
 
 /// Which event a case begins with.
@@ -50,7 +50,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Accepts,
         why: "this is what every broadcast looks like",
         event: Event::Own,
-        make: |from, letter| from.sign(letter),
+        make: |from, event| from.sign(event),
     },
     Case {
         name: "replay",
@@ -58,7 +58,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Accepts,
         why: "the sender may have missed the first answer: say yes again, and do not run the handler again",
         event: Event::First,
-        make: |from, letter| from.sign(letter),
+        make: |from, event| from.sign(event),
     },
     Case {
         name: "retry",
@@ -66,7 +66,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Accepts,
         why: "an attempt is told from a new event by `webhook-id` alone, which stays the same",
         event: Event::First,
-        make: |from, letter| from.sign(DeadLetter { at: letter.at - 2, ..letter }),
+        make: |from, event| from.sign(TestEvent { at: event.at - 2, ..event }),
     },
     Case {
         name: "rotation",
@@ -74,9 +74,9 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Accepts,
         why: "while keys rotate a request carries one signature for each of them: any of them will do",
         event: Event::Own,
-        make: |from, letter| {
-            let header = format!("{} {}", letter.signature(&from.strangers), letter.signature(&from.keys));
-            from.sign(letter).with(WEBHOOK_SIGNATURE, &header)
+        make: |from, event| {
+            let header = format!("{} {}", event.signature(&from.strangers), event.signature(&from.keys));
+            from.sign(event).with(WEBHOOK_SIGNATURE, &header)
         },
     },
     Case {
@@ -85,9 +85,9 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "otherwise whoever reaches the port can send events",
         event: Event::Own,
-        make: |from, letter| {
-            let header = letter.signature(&from.strangers);
-            from.sign(letter).with(WEBHOOK_SIGNATURE, &header)
+        make: |from, event| {
+            let header = event.signature(&from.strangers);
+            from.sign(event).with(WEBHOOK_SIGNATURE, &header)
         },
     },
     Case {
@@ -96,9 +96,9 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "the signature must be checked over the body as it arrived",
         event: Event::Own,
-        make: |from, letter| {
-            let other = from.keys.sign(letter.id.as_str(), letter.at, b"{}");
-            from.sign(letter).with(WEBHOOK_SIGNATURE, &other)
+        make: |from, event| {
+            let other = from.keys.sign(event.id.as_str(), event.at, b"{}");
+            from.sign(event).with(WEBHOOK_SIGNATURE, &other)
         },
     },
     Case {
@@ -107,9 +107,9 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "a recorded event under a new id would pass as one that was not seen before",
         event: Event::Own,
-        make: |from, letter| {
-            let other = format!("{}x", letter.id);
-            from.sign(letter).with(WEBHOOK_ID, &other)
+        make: |from, event| {
+            let other = format!("{}x", event.id);
+            from.sign(event).with(WEBHOOK_ID, &other)
         },
     },
     Case {
@@ -118,7 +118,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "what was recorded must not be worth anything later: allow five minutes",
         event: Event::Own,
-        make: |from, letter| from.sign(DeadLetter { at: letter.at - LONG_AGO_SECONDS, ..letter }),
+        make: |from, event| from.sign(TestEvent { at: event.at - LONG_AGO_SECONDS, ..event }),
     },
     Case {
         name: "future",
@@ -126,7 +126,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "it could be sent again long after its id was forgotten",
         event: Event::Own,
-        make: |from, letter| from.sign(DeadLetter { at: letter.at + LONG_AGO_SECONDS, ..letter }),
+        make: |from, event| from.sign(TestEvent { at: event.at + LONG_AGO_SECONDS, ..event }),
     },
     Case {
         name: "unsigned",
@@ -134,8 +134,8 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "a check that only looks at headers that are there checks nothing",
         event: Event::Own,
-        make: |from, letter| {
-            let probe = from.sign(letter);
+        make: |from, event| {
+            let probe = from.sign(event);
             probe.without(WEBHOOK_ID).without(WEBHOOK_TIMESTAMP).without(WEBHOOK_SIGNATURE)
         },
     },
@@ -145,7 +145,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(400),
         why: "without it, a repeat cannot be recognised",
         event: Event::Own,
-        make: |from, letter| from.sign(letter).without(WEBHOOK_ID),
+        make: |from, event| from.sign(event).without(WEBHOOK_ID),
     },
     Case {
         name: "no-timestamp",
@@ -153,7 +153,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(400),
         why: "without it, its age cannot be known",
         event: Event::Own,
-        make: |from, letter| from.sign(letter).without(WEBHOOK_TIMESTAMP),
+        make: |from, event| from.sign(event).without(WEBHOOK_TIMESTAMP),
     },
     Case {
         name: "no-signature",
@@ -161,7 +161,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(401),
         why: "nobody says that it is ours",
         event: Event::Own,
-        make: |from, letter| from.sign(letter).without(WEBHOOK_SIGNATURE),
+        make: |from, event| from.sign(event).without(WEBHOOK_SIGNATURE),
     },
     Case {
         name: "wrong-task",
@@ -169,7 +169,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Misdirected,
         why: "addresses are used again within minutes: 421 makes the notifier look where that task is now",
         event: Event::Elsewhere,
-        make: |from, letter| from.sign(letter),
+        make: |from, event| from.sign(event),
     },
     Case {
         name: "wrong-type",
@@ -177,7 +177,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(415),
         why: "whoever takes any type for JSON lets web pages post to it",
         event: Event::Own,
-        make: |from, letter| from.sign(letter).with("content-type", "text/plain"),
+        make: |from, event| from.sign(event).with("content-type", "text/plain"),
     },
     Case {
         name: "malformed",
@@ -185,7 +185,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(400),
         why: "an answer of 5xx would bring the same body again and again",
         event: Event::Own,
-        make: |from, letter| from.sign(DeadLetter { body: Bytes::from_static(b"{\"id\":"), ..letter }),
+        make: |from, event| from.sign(TestEvent { body: Bytes::from_static(b"{\"id\":"), ..event }),
     },
     Case {
         name: "wrong-method",
@@ -193,7 +193,7 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::Refuses(405),
         why: "events come with POST",
         event: Event::Own,
-        make: |from, letter| Probe { method: Method::PUT, ..from.sign(letter) },
+        make: |from, event| Probe { method: Method::PUT, ..from.sign(event) },
     },
     Case {
         name: "bare-get",
@@ -209,11 +209,11 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::RefusesOrHangsUp(413),
         why: "no event has more than 1 MiB, and what is read without a limit fills the memory",
         event: Event::Own,
-        make: |from, letter| {
-            let mut body = letter.body.to_vec();
+        make: |from, event| {
+            let mut body = event.body.to_vec();
             // White space after the value: still JSON.
             body.resize(HUGE_BYTES, b' ');
-            from.sign(DeadLetter { body: body.into(), ..letter })
+            from.sign(TestEvent { body: body.into(), ..event })
         },
     },
     Case {
@@ -222,19 +222,19 @@ pub(super) static ALL: [Case; 20] = [
         good: Good::GivesUp(408),
         why: "connections that are waited for without end use up all that there are",
         event: Event::Own,
-        make: |from, letter| Probe { halts: true, ..from.sign(letter) },
+        make: |from, event| Probe { halts: true, ..from.sign(event) },
     },
 ];
 
 impl Case {
     /// The request to send.
     pub(super) fn probe(&self, from: &Sender) -> Result<Probe, Failure> {
-        let letter = match self.event {
-            Event::Own => from.letter(self.name, &from.task),
-            Event::First => from.letter(FIRST, &from.task),
-            Event::Elsewhere => from.letter(self.name, &format!("{}-another", from.task)),
+        let event = match self.event {
+            Event::Own => from.event(self.name, &from.task),
+            Event::First => from.event(FIRST, &from.task),
+            Event::Elsewhere => from.event(self.name, &format!("{}-another", from.task)),
         };
-        Ok((self.make)(from, letter?))
+        Ok((self.make)(from, event?))
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Probe {
 
 /// A correct event of one case, and what a case changes of it before it is signed.
 #[derive(Debug)]
-pub(super) struct DeadLetter {
+pub(super) struct TestEvent {
     pub(super) id: DeliveryId,
     /// When it is sent, in seconds since 1970.
     pub(super) at: i64,
@@ -51,7 +51,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// A correct event.
-    pub(super) fn letter(&self, case: &str, task: &str) -> Result<DeadLetter, Failure> {
+    pub(super) fn event(&self, case: &str, task: &str) -> Result<TestEvent, Failure> {
         let now = self.clock.now();
         let wrong = |error: &dyn Error| Failure::usage("the events cannot be made").because(error);
         let broadcast = BroadcastId::try_from(format!("check-{}-{case}", self.run)).map_err(|e| wrong(&e))?;
@@ -60,22 +60,22 @@ impl Sender {
         let mut audience = Audience::new(task, "");
         audience.delivery = id.to_string();
         let body = serde_json::to_vec(&Envelope::new(event, audience)).map_err(|e| wrong(&e))?;
-        Ok(DeadLetter { id, at: now.unix_timestamp(), body: body.into() })
+        Ok(TestEvent { id, at: now.unix_timestamp(), body: body.into() })
     }
 
     /// The request that the notifier would make of it.
-    pub(super) fn sign(&self, letter: DeadLetter) -> Probe {
+    pub(super) fn sign(&self, event: TestEvent) -> Probe {
         let headers = vec![
             (CONTENT_TYPE.as_str(), CLOUDEVENTS_JSON.to_owned()),
-            (WEBHOOK_ID, letter.id.as_str().to_owned()),
-            (WEBHOOK_TIMESTAMP, letter.at.to_string()),
-            (WEBHOOK_SIGNATURE, letter.signature(&self.keys)),
+            (WEBHOOK_ID, event.id.as_str().to_owned()),
+            (WEBHOOK_TIMESTAMP, event.at.to_string()),
+            (WEBHOOK_SIGNATURE, event.signature(&self.keys)),
         ];
-        Probe { method: Method::POST, headers, body: letter.body, halts: false }
+        Probe { method: Method::POST, headers, body: event.body, halts: false }
     }
 }
 
-impl DeadLetter {
+impl TestEvent {
     pub(super) fn signature(&self, keys: &SigningKeys) -> String {
         keys.sign(self.id.as_str(), self.at, &self.body)
     }

@@ -26,7 +26,7 @@ pub struct DeliveryOptions {
     /// How long after it was queued a delivery is still tried: ECS gives addresses to other tasks within minutes. Counts
     /// only for deliveries that come from a queue. Default: 10 min.
     pub horizon: Duration,
-    /// Attempts under way at the same time; 0 counts as 1. [`Deliverer::new`] lowers it to what the limit of open files
+    /// Attempts under way at the same time; 0 counts as 1. [`Deliverer::new`](super::Deliverer::new) lowers it to what the limit of open files
     /// allows. Default: 256. Beyond 1,024 nothing is gained.
     pub concurrency: usize,
     /// How long attempts under way may take after a broadcast was interrupted. Default: [`GRACE_DEFAULT`].

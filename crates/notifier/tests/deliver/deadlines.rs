@@ -13,10 +13,9 @@ use crate::support::{broadcast, deliverer, endpoint, ms, patient};
 
 async fn deliver(options: &DeliveryOptions, server: &Server, time: Duration) -> Result<Delivery, Unfinished> {
     let (endpoint, progress) = (endpoint(server.address), Progress::default());
-    let settled = deliverer(options)
+    deliverer(options)
         .deliver(&broadcast(), &mut DeliveryJob::new(endpoint.clone()), &progress, within(time))
-        .await;
-    settled
+        .await
 }
 
 fn within(time: Duration) -> Round {

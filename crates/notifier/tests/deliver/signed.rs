@@ -87,7 +87,7 @@ async fn a_request_is_signed_by_every_key() {
 #[tokio::test]
 async fn a_bare_get_is_signed_over_an_empty_body() {
     let seen = sent(trust(by("env:K"), &[("K", NEW)]).await, |endpoint| {
-        Arc::make_mut(&mut endpoint.target).method = Method::Get
+        Arc::make_mut(&mut endpoint.target).method = Method::Get;
     })
     .await;
     assert!(seen.body.is_empty() && verifies(&seen, NEW));
@@ -106,7 +106,7 @@ async fn a_service_with_keys_of_its_own_gets_no_others() {
     let seen = sent(trust(options.clone(), &variables).await, |_| ()).await;
     assert!(verifies(&seen, NEW) && !verifies(&seen, OLD));
     let seen = sent(trust(options, &variables).await, |endpoint| {
-        Arc::make_mut(&mut endpoint.member).service = "api".into()
+        Arc::make_mut(&mut endpoint.member).service = "api".into();
     })
     .await;
     assert!(verifies(&seen, OLD) && !verifies(&seen, NEW));
@@ -141,7 +141,7 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
 #[tokio::test]
 async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let binary = |endpoint: &mut notifier::model::Endpoint| {
-        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary
+        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary;
     };
     let seen = sent(Auth::default(), binary).await;
     assert_eq!(seen.body, rich().event.data().unwrap().as_json().as_bytes());
@@ -212,7 +212,7 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let mut forged = signed.clone();
     forged.body = String::from_utf8(forged.body).unwrap().replace("b-1", "b-2").into_bytes();
     let binary = sent(Auth::default(), |endpoint| {
-        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary
+        Arc::make_mut(&mut endpoint.target).content_mode = ContentMode::Binary;
     })
     .await;
 
@@ -338,7 +338,7 @@ async fn calls_during(deliverer: &Deliverer, receiver: &Receiver, rotate: impl F
     loop {
         tokio::select! {
             () = &mut rotate => return calls,
-            result = deliver_all(&deliverer, &broadcast, vec![endpoint(receiver.address); 20], &progress) => {
+            result = deliver_all(deliverer, &broadcast, vec![endpoint(receiver.address); 20], &progress) => {
                 assert!(result.iter().all(|settled| settled.outcome == Some(Outcome::Delivered)), "{result:?}");
                 calls += 20;
             }

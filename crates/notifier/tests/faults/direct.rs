@@ -176,11 +176,11 @@ impl Direct {
         let mut stopped_at = None;
         let ended = loop {
             let passed = self.run.drive.passed();
-            sleep(glance(passed - started)).await;
+            sleep(glance(passed.saturating_sub(started))).await;
             if process.sent.is_finished() {
                 break None;
             }
-            if passed - started > ENDS_WITHIN {
+            if passed.saturating_sub(started) > ENDS_WITHIN {
                 self.run.broken.push(format!("a run has not ended after {ENDS_WITHIN:?}"));
                 break Some(Ended::Killed);
             }

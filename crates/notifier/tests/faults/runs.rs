@@ -81,7 +81,7 @@ impl<'a> Judge<'a> {
             // When it was killed, or an answer of the ledger was lost, everything was recorded.
             Some(SendRun { ended: Ended::Killed | Ended::Failed(_), .. }) if self.world.resends => {}
             Some(SendRun { ended: Ended::Failed(why), .. }) => {
-                self.fail(format!("{at}: the last run failed: {why}"))
+                self.fail(format!("{at}: the last run failed: {why}"));
             }
             other => self.fail(format!("{at}: the last run did not end: {other:#?}")),
         }
@@ -215,8 +215,9 @@ impl<'a> Judge<'a> {
                 (Some((expected, has_stopped)), [Delivery { outcome, .. }]) => match (expected, outcome) {
                     (Expected::Ignored, _) => false,
                     (Expected::Called(_), Some(Outcome::Delivered)) => accepted,
-                    (Expected::Called(Outcome::Gone), Some(Outcome::Gone)) => true,
-                    (_, Some(Outcome::Gone)) => *has_stopped,
+                    (expected, Some(Outcome::Gone)) => {
+                        *has_stopped || matches!(expected, Expected::Called(Outcome::Gone))
+                    }
                     (Expected::Called(ends), Some(Outcome::Rejected)) => *ends == Outcome::Rejected,
                     (Expected::Skipped, outcome) => matches!(outcome, None | Some(Outcome::Skipped)),
                     (Expected::Called(_), None | Some(Outcome::Skipped | Outcome::Failed)) => true,
