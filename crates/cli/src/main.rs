@@ -64,12 +64,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
-    let runtime = match &command {
-        // One thread makes ten thousand calls a second, without waking others for each.
-        Command::Send(_) => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        _ => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
-    };
-    let runtime = runtime.map_err(Failure::runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
     let global = &global;
     runtime.block_on(async {
         match command {
