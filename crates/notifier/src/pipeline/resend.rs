@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use wire::{Broadcast, ContentMode, Method, ObserverMessage, PartId, Scheme};
 
-use super::send::{self, SendError};
+use super::send::{self, SendError, Transport};
 use super::{Ctx, discovery};
 use crate::deliver::DeliveryJob;
 use crate::fleet::{Recheck, RecheckError};
@@ -136,14 +136,22 @@ pub async fn send(
     let jobs: Vec<_> = again.chain(unseen.endpoints.into_iter().map(DeliveryJob::new)).collect();
     announce(ctx, broadcast, &jobs);
     let handing = async {
-        for job in jobs {
-            transport.send(job).await;
-        }
+        let handed = hand_over(&transport, jobs).await;
+        // The workers end when no other delivery can come.
         transport.close();
+        handed
     };
-    let ((), delivered) = tokio::join!(handing, delivering);
+    let (handed, delivered) = tokio::join!(handing, delivering);
     delivered?;
+    handed?;
     Ok(transport.report(broadcast))
+}
+
+async fn hand_over(transport: &Transport, jobs: Vec<DeliveryJob>) -> Result<(), LedgerError> {
+    for job in jobs {
+        transport.send(job).await?;
+    }
+    Ok(())
 }
 
 /// What became of a container between the rounds.

@@ -113,36 +113,41 @@ pub(super) fn transport(
     broadcast: &Broadcast,
 ) -> (Transport, impl Future<Output = Result<(), LedgerError>> + use<>) {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
-    let done = Arc::<Mutex<Vec<Delivery>>>::default();
-    let deliveries =
-        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), done: Arc::clone(&done) };
+    let (ctx, broadcast) = (Arc::clone(ctx), broadcast.clone());
+    let deliveries = Arc::new(Deliveries { ctx, broadcast, done: Mutex::default() });
+    let ctx = &deliveries.ctx;
     let workers = Workers {
         concurrency: ctx.deliverer.concurrency(),
         grace: ctx.deliverer.grace(),
         stop: ctx.stop.clone(),
     };
-    (Transport { jobs: Some(jobs), done }, memory::run(workers, waiting, Arc::new(deliveries)))
+    let delivering = memory::run(workers, waiting, Arc::clone(&deliveries));
+    (Transport { jobs: Some(jobs), deliveries }, delivering)
 }
 
 /// The way from discovery to the workers, and what they have done.
 pub(super) struct Transport {
     jobs: Option<mpsc::Sender<DeliveryJob>>,
-    done: Arc<Mutex<Vec<Delivery>>>,
+    deliveries: Arc<Deliveries>,
 }
 
 impl Transport {
-    /// Hands a delivery over. Waits while too many wait.
-    pub(super) async fn send(&self, job: DeliveryJob) {
-        let Some(jobs) = &self.jobs else { return };
-        // The workers end early by an error of theirs, which the caller gets from them, or because they are interrupted.
-        if let Err(mpsc::error::SendError(job)) = jobs.send(job).await {
-            self.done(job.interrupted(false));
+    /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
+    /// interrupted, is recorded as such.
+    pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
+        let Some(jobs) = &self.jobs else { return Ok(()) };
+        match jobs.send(job).await {
+            Err(mpsc::error::SendError(job)) if self.deliveries.ctx.stop.is_cancelled() => {
+                self.deliveries.settle(job.interrupted(false)).await
+            }
+            // The caller gets the error that ended the workers from them.
+            _ => Ok(()),
         }
     }
 
     /// Adds a delivery that needs no call.
     pub(super) fn done(&self, delivery: Delivery) {
-        locked(&self.done).push(delivery);
+        locked(&self.deliveries.done).push(delivery);
     }
 
     pub(super) fn close(&mut self) {
@@ -151,7 +156,7 @@ impl Transport {
 
     /// What became of every delivery.
     pub(super) fn report(&self, broadcast: &Broadcast) -> Report {
-        Report::new(broadcast.id.clone(), std::mem::take(&mut *locked(&self.done)))
+        Report::new(broadcast.id.clone(), std::mem::take(&mut *locked(&self.deliveries.done)))
     }
 }
 
@@ -163,7 +168,7 @@ fn locked(done: &Mutex<Vec<Delivery>>) -> MutexGuard<'_, Vec<Delivery>> {
 struct Deliveries {
     ctx: Arc<Ctx>,
     broadcast: Broadcast,
-    done: Arc<Mutex<Vec<Delivery>>>,
+    done: Mutex<Vec<Delivery>>,
 }
 
 impl Steps for Deliveries {
@@ -291,7 +296,7 @@ impl Discovery<'_> {
             self.report_notified(expected, &due);
             for endpoint in due {
                 let requests = self.earlier.get(&endpoint.member).map_or(0, Delivery::requests);
-                self.transport.send(DeliveryJob::new(endpoint).after_requests(requests)).await;
+                self.transport.send(DeliveryJob::new(endpoint).after_requests(requests)).await?;
             }
         }
         Ok(())

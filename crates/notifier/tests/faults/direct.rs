@@ -109,7 +109,7 @@ struct Process {
 /// A world of the direct form that runs.
 pub(crate) struct Direct {
     pub(crate) run: Run,
-    upsets: Vec<(Moment, Upset)>,
+    pub(crate) upsets: Vec<(Moment, Upset)>,
     runs: Vec<SendRun>,
 }
 

@@ -99,6 +99,29 @@ fn a_run_that_is_interrupted_before_its_deliveries_are_handed_over_reports_each(
     assert_eq!((seen.runs.len(), seen.calls.len()), (2, 3));
 }
 
+/// The same of a run whose deliveries had failed before: what it reports as pending is no longer recorded as failed.
+#[tokio::test]
+async fn an_interrupted_run_records_what_it_reports() {
+    let world = direct(&[3], &Script::absent(), Place::File);
+    let (second, seen) = played(world.clone(), |mut direct| async move {
+        let first = direct.once(0, None).await;
+        assert!(matches!(first, Ended::Done(_)), "{first:?}");
+        let delay = Fault::Delay(Duration::from_secs(5));
+        direct.run.sim.faults().order("LedgerPutNew", When::Nth(1), delay);
+        direct.upsets = vec![(Moment::Struck, Upset::Restart)];
+        let second = direct.once(0, None).await;
+        let third = direct.once(0, None).await;
+        assert!(matches!(third, Ended::Done(_)), "{third:?}");
+        (second, direct.look().await)
+    })
+    .await;
+    let Ended::Interrupted(report) = second else { panic!("{second:?}") };
+    assert_eq!(report.counts().pending, 3);
+    let recorded = seen.runs[1].after.as_ref().unwrap();
+    assert_eq!(recorded.report.counts(), report.counts());
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+}
+
 /// The fleet is listed anew by each run; that it cannot be says nothing of the tasks that the run before had found.
 #[tokio::test]
 async fn a_run_that_cannot_find_the_fleet_takes_no_task_for_stopped() {
