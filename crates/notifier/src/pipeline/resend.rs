@@ -204,11 +204,14 @@ async fn unseen(
     let Some(scope) = scope(record, &Report::new(record.id.clone(), parts)) else {
         return Ok(Fleet::default());
     };
-    let recorded: BTreeSet<(&str, &str)> =
-        report.entries().iter().map(|entry| container(&entry.member)).collect();
+    // What stands for a service whose tasks nobody knows is no container.
+    let is_known =
+        |entry: &&Delivery| !entry.member.task.is_empty() || entry.outcome == Some(Outcome::Skipped);
+    let recorded = report.entries().iter().filter(is_known).map(|entry| place(&entry.member));
+    let recorded: BTreeSet<_> = recorded.collect();
     let mut fleet = ctx.discovery.fleet(&scope).await?;
-    fleet.endpoints.retain(|endpoint| !recorded.contains(&container(&endpoint.member)));
-    fleet.skips.retain(|skip| !recorded.contains(&container(&skip.member)));
+    fleet.endpoints.retain(|endpoint| !recorded.contains(&place(&endpoint.member)));
+    fleet.skips.retain(|skip| !recorded.contains(&place(&skip.member)));
     Ok(fleet)
 }
 
@@ -235,8 +238,8 @@ async fn record_unseen(
     ctx.ledger.broadcast(record, &[(id, service)], &skips).await
 }
 
-fn container(member: &Member) -> (&str, &str) {
-    (&member.task, &member.container)
+fn place(member: &Member) -> (&str, &str, &str) {
+    (&member.service, &member.task, &member.container)
 }
 
 /// Tells the listeners which deliveries to expect.

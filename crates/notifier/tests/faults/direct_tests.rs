@@ -11,7 +11,7 @@ use crate::direct::{Direct, Ended};
 use crate::invariants;
 use crate::run::{self, Ground, Seen};
 use crate::script::Script;
-use crate::world::{Form, Moment, Place, Upset, World};
+use crate::world::{Form, Moment, NOWHERE, Place, Upset, World};
 
 /// Tasks of which so much is found at once that discovery hands them over, and some more.
 const TASKS: u32 = 1_050;
@@ -120,6 +120,20 @@ async fn an_interrupted_run_records_what_it_reports() {
     let recorded = seen.runs[1].after.as_ref().unwrap();
     assert_eq!(recorded.report.counts(), report.counts());
     assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+}
+
+#[test]
+fn a_resend_records_a_service_that_does_not_exist() {
+    let mut world = direct(&[2], &Script::accepting(), Place::File);
+    world.resends = true;
+    world.broadcasts[0].services = vec!["s0".to_owned(), NOWHERE.to_owned()];
+    world.faults = vec![("LedgerPutNew", When::Nth(1), Fault::Fail)];
+    let seen = run::run(&world, &notifier::deliver::Auth::default());
+    assert_eq!(invariants::broken(&world, &seen), Vec::<String>::new());
+    let resends: Vec<bool> = seen.runs.iter().map(|run| run.is_resend).collect();
+    assert_eq!(resends, [false, true]);
+    let Ended::Done(report) = &seen.runs[1].ended else { panic!("{:?}", seen.runs) };
+    assert_eq!((report.counts().skipped, report.counts().delivered), (1, 2));
 }
 
 /// The fleet is listed anew by each run; that it cannot be says nothing of the tasks that the run before had found.
