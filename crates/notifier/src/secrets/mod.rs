@@ -11,7 +11,7 @@
 //! error of this module repeats any of one, not even of a text that is malformed.
 //!
 //! ```no_run
-//! # async fn example(aws: notifier::aws::Aws, environment: notifier::settings::Environment)
+//! # async fn example(aws: notifier::aws::Aws, environment: notifier::base::Environment)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! use notifier::secrets::{Kept, SecretRef, Vault, signing_keys};
 //!
