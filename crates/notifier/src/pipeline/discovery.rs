@@ -154,7 +154,7 @@ pub(super) async fn no_tasks(ctx: &Ctx, received: &queue::Message, reason: &str)
 
 /// A message of the services queue and its broadcast. One of the proof of concept carries none, and is its own.
 ///
-/// Of a sender that is not believed, the broadcast is only what the ledger knows too. Whom it has comes from ECS anyway.
+/// For an untrusted sender, only a broadcast that the ledger knows counts. Its tasks come from ECS in any case.
 async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(ServiceMessage, Broadcast), StageError> {
     let mut message = ServiceMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();

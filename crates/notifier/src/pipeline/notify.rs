@@ -1,4 +1,4 @@
-//! Stage 3: one delivery. The ledger is asked before it, and told after it.
+//! Stage 3: one delivery. The ledger is read before it and written after it.
 
 use std::time::Duration;
 
@@ -58,14 +58,14 @@ pub(super) async fn notify(
             }
         }
         Err(unfinished) => {
-            later(ctx, &broadcast, &job, requests, &unfinished).await;
+            later(ctx, &broadcast, &job, &unfinished).await;
             Err(StageError::Unfinished(unfinished))
         }
     }
 }
 
-/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the answer to
-/// that is believed, so the ledger is asked again after one.
+/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the ledger's
+/// answer is cached, so the ledger is asked again after one.
 pub(super) async fn advance(
     ctx: &Ctx,
     broadcast: &Broadcast,
@@ -131,8 +131,8 @@ enum LookedUp {
 
 /// A message of the tasks queue and its broadcast. One of the proof of concept carries none, and is its own.
 ///
-/// Of a sender that is not believed, the endpoint is what ECS says. When ECS cannot be asked, the message waits, unless
-/// this is its `last` chance.
+/// For an untrusted sender, ECS names the endpoint. When ECS does not answer, the message waits, unless this is its `last`
+/// receive.
 async fn read(ctx: &Ctx, received: &queue::Message, last: bool) -> Result<Job, StageError> {
     let mut message = TaskMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
@@ -174,15 +174,11 @@ async fn own(
 }
 
 /// Records how a delivery stands that goes back to the queue; without it, only a report lacks something.
-async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, before: u32, unfinished: &Unfinished) {
-    let Some(last) = &unfinished.last else { return };
-    let delivery = Delivery {
-        reason: Some(last.reason()),
-        cause: Some(last.cause()),
-        attempts: Some(before + unfinished.attempts),
-        status: last.status().map(|status| status.as_u16()),
-        ..Delivery::from(job.endpoint())
-    };
+async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, unfinished: &Unfinished) {
+    if unfinished.last.is_none() {
+        return;
+    }
+    let delivery = Delivery { outcome: None, latency: None, ..job.failed(unfinished) };
     if let Err(error) = ctx.ledger.settle(&broadcast.id, delivery.clone()).await {
         let (broadcast, error) = (broadcast.id.as_str(), chain(&error));
         warn!(broadcast, error, "The ledger did not record an attempt");

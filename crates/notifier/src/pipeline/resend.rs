@@ -24,17 +24,16 @@ use crate::report::Report;
 /// Tasks that are looked up at the same time.
 const LOOKUPS_AT_ONCE: usize = 400;
 
-/// Whether a container is called once more: it has failed, rejected the event, or has no outcome. Whose dead letter was
-/// dropped is not.
+/// Whether a delivery is made again: it failed, was rejected, or has no outcome. Dropped and cancelled deliveries are not.
 #[must_use]
 pub fn is_due(entry: &Delivery) -> bool {
     let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
     may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
 }
 
-/// The scope of a broadcast, narrowed to the services that have somebody to call once more; `None` when nobody is.
+/// The scope of a broadcast, narrowed to the services with a delivery that is due; `None` when none is due.
 ///
-/// For the observer queue, whose messages name services: with a ledger, nobody else of them is called who was told.
+/// For the observer queue, whose messages name services. With a ledger, containers that were notified are not called again.
 #[must_use]
 pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessage> {
     let services: BTreeSet<&str> = report
@@ -58,8 +57,8 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
     Some(scope)
 }
 
-/// Records that whoever was not told is asked for again, before the message for it is published: no outcome of the new
-/// round is overwritten, and whoever waits for the end waits for these.
+/// Records the due deliveries as pending, before the message for them is published: so no outcome of the new round is
+/// overwritten, and a wait for the end of the broadcast includes them.
 ///
 /// # Errors
 ///
@@ -120,20 +119,20 @@ pub async fn send(
         unseen
     };
     let (mut transport, delivering) = send::transport(ctx, broadcast);
-    let skipped = unseen.skips.iter().map(Delivery::from);
-    let ended =
-        found.iter().filter_map(|found| if let Rechecked::Ended(ended) = found { Some(ended) } else { None });
-    skipped
-        .clone()
-        .chain(ended.clone().map(|ended| (**ended).clone()))
-        .for_each(|known| transport.done(known));
-    for delivery in ended {
-        ctx.ledger.settle(&broadcast.id, (**delivery).clone()).await?;
+    let mut jobs = Vec::new();
+    for found in found {
+        match found {
+            Rechecked::At(job) => jobs.push(*job),
+            Rechecked::Ended(delivery) => {
+                ctx.ledger.settle(&broadcast.id, (*delivery).clone()).await?;
+                transport.done(*delivery);
+            }
+        }
     }
+    let skipped: Vec<_> = unseen.skips.iter().map(Delivery::from).collect();
+    skipped.iter().cloned().for_each(|skipped| transport.done(skipped));
     discovery::tell_skipped(ctx, &broadcast.id, skipped);
-    let again =
-        found.into_iter().filter_map(|found| if let Rechecked::At(job) = found { Some(*job) } else { None });
-    let jobs: Vec<_> = again.chain(unseen.endpoints.into_iter().map(DeliveryJob::new)).collect();
+    jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
     announce(ctx, broadcast, &jobs);
     let handing = async {
         let handed = hand_over(&transport, jobs).await;
@@ -176,7 +175,7 @@ async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckErr
     })
 }
 
-/// So much of an endpoint as a lookup goes by, which is whose it is: its labels and its address are read anew.
+/// The endpoint of a recorded delivery, for a lookup: only the member counts, labels and address are read again.
 fn known(entry: &Delivery) -> Endpoint {
     Endpoint {
         member: entry.member.clone(),
@@ -193,7 +192,7 @@ fn known(entry: &Delivery) -> Endpoint {
     }
 }
 
-/// The fleet of the services whose tasks nobody knows, without those that were recorded.
+/// The fleet of the services whose tasks are not recorded, without the containers that are.
 async fn unseen(
     ctx: &Ctx,
     record: &BroadcastRecord,

@@ -57,15 +57,6 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({})", printable(reason, REASON_CHARS_MAX)) }
 }
 
-/// The fleet that a broadcast to this scope would call now, and who is skipped and why. Calls no task.
-///
-/// # Errors
-///
-/// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster.
-pub async fn plan(ctx: &Ctx, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
-    ctx.discovery.fleet(scope).await
-}
-
 /// Calls every endpoint of the scope, and waits until each delivery has ended.
 ///
 /// A container that was notified of this broadcast before, as far as the ledger knows, is reported and not called again.
