@@ -54,8 +54,6 @@ pub mod base;
 pub mod daemon;
 pub mod deliver;
 pub mod fleet;
-#[cfg(feature = "fuzz")]
-pub mod fuzz;
 pub mod ledger;
 pub mod model;
 mod notifier;

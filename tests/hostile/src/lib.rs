@@ -6,7 +6,9 @@
 
 use std::ops::RangeInclusive;
 
-mod inside;
+mod canned;
+mod clients;
+mod ledger;
 pub mod mutate;
 mod parsers;
 mod requests;
@@ -56,14 +58,14 @@ targets! {
     task_metadata: parsers::task_metadata;
     signatures: requests::signature;
     requests: requests::request;
-    answers: inside::answer;
-    ec2: inside::ec2;
-    ecs: inside::ecs, sdk;
-    sqs: inside::sqs, sdk;
-    secret_answers: inside::secret_answers, sdk;
-    ledger_items: inside::ledger_items;
+    answers: parsers::answer;
+    ec2: parsers::ec2;
+    ecs: clients::ecs, sdk;
+    sqs: clients::sqs, sdk;
+    secret_answers: clients::secret_answers, sdk;
+    ledger_items: ledger::ledger_items;
     records: parsers::records;
-    settings: inside::settings;
+    settings: parsers::settings;
 }
 
 /// Characters that change the direction of text. Source: Unicode Technical Report 36, "Bidirectional Text Spoofing".

@@ -1,15 +1,22 @@
-//! The public parsers.
+//! Parsers without AWS: messages, labels, networks, keys, settings, responses of tasks.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::time::{Duration, UNIX_EPOCH};
 
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use lambdas::record::{self, Batch, Read};
+use notifier::aws::minimal::ec2::{self, HostAddress};
+use notifier::base::Environment;
 use notifier::base::text::chain;
+use notifier::deliver;
 use notifier::model::labels;
 use notifier::model::network::Networks;
 use notifier::secrets::SecretRef;
+use notifier::settings::{Flags, Settings, Sources};
 use receiver::Identity;
 use simulator::Fleet;
 use time::OffsetDateTime;
@@ -173,4 +180,57 @@ pub(crate) fn records(bytes: &[u8]) -> String {
         Err(nameless) => wrong(&nameless),
     };
     batch.records.iter().enumerate().take(8).map(read).collect::<Vec<_>>().join("; ")
+}
+
+/// A response of a task: its status, the value of `Retry-After` and its text, one a line.
+pub(crate) fn answer(bytes: &[u8]) -> String {
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (status, retry_after, text) = (line(), line(), line());
+    let Ok(status) = StatusCode::from_bytes(status) else { return "no status".to_owned() };
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_bytes(retry_after)
+        && !value.is_empty()
+    {
+        headers.insert(RETRY_AFTER, value);
+    }
+    // 2026-11-24 09:30:00 UTC.
+    let now = UNIX_EPOCH + Duration::from_secs(1_795_512_600);
+    let meaning = deliver::meaning(status, &headers, now);
+    format!("{meaning:?}: {}", deliver::shown(text).unwrap_or_default())
+}
+
+/// A page of `DescribeInstances`.
+pub(crate) fn ec2(bytes: &[u8]) -> String {
+    let page = match ec2::response::page(bytes) {
+        Err(error) => return wrong(&error),
+        Ok(page) => page,
+    };
+    let either = |address: Option<String>| address.unwrap_or_else(|| "-".to_owned());
+    let addresses = |address: &HostAddress| {
+        let (v4, v6) = (address.v4.map(|v4| v4.to_string()), address.v6.map(|v6| v6.to_string()));
+        format!("{} {}", either(v4), either(v6))
+    };
+    let instances: Vec<_> = page.instances.iter().take(8).map(|(_, address)| addresses(address)).collect();
+    let next = if page.next.is_some() { "; more" } else { "" };
+    format!("{}{next}", instances.join(", "))
+}
+
+/// A file of settings: `fine`, or every error.
+///
+/// # Panics
+///
+/// If this machine cannot write the file.
+#[expect(clippy::expect_used, reason = "a temporary file of this machine")]
+pub(crate) fn settings(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("settings.toml");
+    std::fs::write(&path, bytes).expect("a temporary file");
+    let (flags, environment) = (Flags::new(), Environment::default());
+    let sources = Sources { flags: &flags, config: Some(&path), environment: &environment, needed: &[] };
+    match Settings::load(sources) {
+        Ok(_) => "fine".to_owned(),
+        // The folder's name differs in each run.
+        Err(errors) => errors.to_string().replace(&path.display().to_string(), "settings.toml"),
+    }
 }

@@ -6,8 +6,6 @@ use std::time::Duration;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
-#[cfg(feature = "fuzz")]
-use aws_smithy_runtime_api::client::http::HttpClient;
 
 pub mod budget;
 pub mod calls;
@@ -124,7 +122,7 @@ impl Aws {
             let credentials = load::credentials(&name, &of);
             builder.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
         }
-        Ok(Self::new(builder.build(), options.budget))
+        Ok(Self::from_sdk_config(builder.build(), options.budget))
     }
 
     /// These clients, when they know in which region to ask.
@@ -156,25 +154,12 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint_url);
-        Self::new(config.build(), Budget::unlimited())
+        Self::from_sdk_config(config.build(), Budget::unlimited())
     }
 
-    /// Clients whose requests this client answers, with made-up credentials, and that ask again at once, if at all.
-    #[cfg(feature = "fuzz")]
-    pub(crate) fn answered_by(client: impl HttpClient + 'static) -> Self {
-        let credentials = Credentials::new("fuzz", "fuzz", None, None, "fuzz");
-        let retries = client_config::retries().with_max_attempts(1);
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(client)
-            .retry_config(retries.with_initial_backoff(Duration::ZERO).with_max_backoff(Duration::ZERO))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://aws.invalid");
-        Self::new(config.build(), Budget::unlimited())
-    }
-
-    fn new(config: SdkConfig, budget: Budget) -> Self {
+    /// Clients with a configuration of the caller's own: credentials, HTTP client, endpoints, time-outs and retries.
+    #[must_use]
+    pub fn from_sdk_config(config: SdkConfig, budget: Budget) -> Self {
         let mut config = config.into_builder();
         config.set_app_name(AppName::new(APP_NAME).ok());
         let config = config.build();

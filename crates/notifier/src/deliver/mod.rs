@@ -33,7 +33,7 @@ mod http;
 mod job;
 mod options;
 mod request;
-pub(crate) mod response;
+mod response;
 mod retry_policy;
 mod send;
 mod tls;
@@ -42,7 +42,7 @@ pub use self::auth::{Auth, AuthSettings, Signing};
 pub use self::error::{AttemptError, Unfinished};
 pub use self::job::{DeliveryJob, Next, Round};
 pub use self::options::{DeliveryOptions, GRACE_DEFAULT};
-pub use self::response::{Meaning, shown};
+pub use self::response::{Meaning, meaning, shown};
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;

@@ -31,7 +31,7 @@ pub enum Meaning {
 
 /// What an answer of this status with these headers means; `now` turns a date in `Retry-After` into a wait.
 #[must_use]
-pub(crate) fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
+pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
     match status.as_u16() {
         200..=299 => Meaning::Delivered,
         408 | 425 | 429 | 500..=599 => Meaning::Later(retry_after(headers, now)),

@@ -120,14 +120,6 @@ impl Settings {
         Ok((settings, layers::unknown_variables(environment)))
     }
 
-    /// The settings of a file's text alone, with every mistake; a text that is no TOML has no settings.
-    #[cfg(feature = "fuzz")]
-    pub(crate) fn of_text(text: &str) -> Result<Self, SettingErrors> {
-        let (file, errors) = File::read("settings.toml".into(), text.parse().unwrap_or_default());
-        let (flags, environment) = (Flags::new(), Environment::default());
-        Self::resolve(&Layers { flags: &flags, environment: &environment, file: &file }, &[], errors)
-    }
-
     fn resolve(
         layers: &Layers<'_>,
         needed: &[&'static Setting],

@@ -78,7 +78,7 @@ fn clients(fate: Fate) -> Builder {
 
 /// The error of one call to a service.
 async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
-    let aws = Aws::new(config, Budget::unlimited());
+    let aws = Aws::from_sdk_config(config, Budget::unlimited());
     let error = match service {
         AwsService::Ecs => {
             match Ecs::new(&aws.ecs, Budget::unlimited()).list_tasks("c", TasksOf::Cluster).await {

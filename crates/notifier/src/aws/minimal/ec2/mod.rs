@@ -15,7 +15,7 @@ use crate::aws::{AGAIN_AFTER, AwsError};
 
 mod error;
 mod query;
-pub(crate) mod response;
+pub mod response;
 
 pub(in crate::aws) use error::read as read_error;
 use query::{Ask, Query};

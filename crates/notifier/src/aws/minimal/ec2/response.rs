@@ -11,16 +11,19 @@ use serde::Deserialize;
 use super::HostAddress;
 use crate::base::text;
 
-/// One page: instances that keep their addresses, by id, and the token of the next page.
+/// One page of the list.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) instances: Vec<(String, HostAddress)>,
-    pub(crate) next: Option<String>,
+pub struct Page {
+    /// Instances that keep their addresses, by id.
+    pub instances: Vec<(String, HostAddress)>,
+    /// Token of the next page; `None` on the last page.
+    pub next: Option<String>,
 }
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AnswerError {
+pub enum AnswerError {
+    /// The body is not text.
     #[error("the answer is not UTF-8")]
     Encoding(#[from] Utf8Error),
     /// What is wrong is told with words of the answer, printable.
@@ -31,7 +34,7 @@ pub(crate) enum AnswerError {
 /// Reads one page.
 ///
 /// An address that is none counts as missing: it must not hide the other instances of the page.
-pub(crate) fn page(body: &[u8]) -> Result<Page, AnswerError> {
+pub fn page(body: &[u8]) -> Result<Page, AnswerError> {
     let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)
         .map_err(|error| AnswerError::Xml(text::chain(&error)))?;
     let reservations = document.reservation_set.item.into_iter();

@@ -1,31 +1,29 @@
-//! What we make of AWS's answers, through the SDK: discovery, a queue, secrets.
+//! Discovery, a queue and secrets on hostile responses of AWS, read through the SDK.
 
 use std::fmt::Display;
 
+use notifier::base::{Environment, Rng};
+use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::model::Member;
+use notifier::model::network::Networks;
+use notifier::queue::{Inbox, Queue};
+use notifier::secrets::{Kept, SecretRef, Vault, signing_keys};
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 
-use super::canned::Answers;
-use super::wrong;
-use crate::aws::Aws;
-use crate::base::Environment;
-use crate::base::Rng;
-use crate::fleet::{Discovery, HealthPolicy};
-use crate::model::Member;
-use crate::model::network::Networks;
-use crate::queue::{Inbox, Queue};
-use crate::secrets::{Kept, SecretRef, Vault, signing_keys};
+use crate::canned;
+use crate::parsers::wrong;
 
-/// The most things of one kind that a verdict names.
+/// Maximum number of names of one kind in a verdict.
 const NAMED_MAX: usize = 6;
 
-/// Waits for it, in time that passes at once while everybody waits; whatever it left running ends with it.
+/// Runs the future on a runtime of its own, with a paused clock: waits take no time, and leftover tasks end with it.
 #[expect(clippy::expect_used, reason = "a runtime of this machine")]
 fn wait_for<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)
 }
 
-/// The first few, and how many more there are.
+/// Returns the first few, and the number of the rest.
 fn some<T: Display>(all: impl ExactSizeIterator<Item = T>) -> String {
     let count = all.len();
     let mut named: Vec<String> = all.take(NAMED_MAX).map(|one| one.to_string()).collect();
@@ -37,18 +35,17 @@ fn some<T: Display>(all: impl ExactSizeIterator<Item = T>) -> String {
 
 fn who(member: &Member) -> String {
     let task = member.task.rsplit('/').next().unwrap_or_default();
-    // AWS chooses ARNs, and takes no container name that does not print.
+    // AWS chooses ARNs and accepts only printable container names, so the product does not escape them.
     format!("{}/{}/{}", member.service, task.escape_debug(), member.container.escape_debug())
 }
 
-/// Whom both ways of discovery find in the cluster `prod`, when AWS answers so: lines of `Operation [status] body`.
+/// The cluster `prod` in the responses of ECS and EC2: lines of `Operation [status] body`. Both ways of discovery read it.
 ///
 /// # Panics
 ///
-/// When a task is to be called twice, or at an address that is closed.
-#[must_use]
-pub fn discovered(answers: &[u8]) -> String {
-    let aws = Aws::answered_by(Answers::of(answers));
+/// If a task would be called twice, or at an address outside the allowed networks.
+pub(crate) fn ecs(responses: &[u8]) -> String {
+    let aws = canned::aws(responses);
     let networks = Networks::default();
     let scope = ObserverMessage::new("prod");
     let found = wait_for(Discovery::new(&aws, HealthPolicy::Detect, networks.clone()).fleet(&scope));
@@ -71,12 +68,12 @@ pub fn discovered(answers: &[u8]) -> String {
             )
         }
     };
-    format!("{whole} | {}", services(answers, &scope))
+    format!("{whole} | {}", services(responses, &scope))
 }
 
-/// The same cluster by its services.
-fn services(answers: &[u8], scope: &ObserverMessage) -> String {
-    let aws = Aws::answered_by(Answers::of(answers));
+/// The same cluster, discovered by its services.
+fn services(responses: &[u8], scope: &ObserverMessage) -> String {
+    let aws = canned::aws(responses);
     let Ok(id) = BroadcastId::try_from("b-1".to_owned()) else { return String::new() };
     let Ok(event) = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH) else {
         return String::new();
@@ -93,10 +90,9 @@ fn services(answers: &[u8], scope: &ObserverMessage) -> String {
     }
 }
 
-/// What a worker reads of its queue, when SQS answers so: lines of `Operation [status] body`.
-#[must_use]
-pub fn inbox(answers: &[u8]) -> String {
-    let aws = Aws::answered_by(Answers::of(answers));
+/// A queue in SQS's responses, and its messages: lines of `Operation [status] body`.
+pub(crate) fn sqs(responses: &[u8]) -> String {
+    let aws = canned::aws(responses);
     wait_for(async {
         let queue = Queue::at(aws.sqs, "http://sqs.invalid/1/q", Rng::seeded(1));
         let inbox = match Inbox::open(queue).await {
@@ -114,15 +110,14 @@ pub fn inbox(answers: &[u8]) -> String {
     })
 }
 
-/// What signs, when Secrets Manager and Systems Manager answer so: lines of `Operation [status] body`.
+/// Responses of Secrets Manager and Systems Manager: lines of `Operation [status] body`.
 ///
 /// # Panics
 ///
-/// When the verdict repeats a value that was handed out.
-#[must_use]
-pub fn secrets(answers: &[u8]) -> String {
+/// If the verdict repeats a secret.
+pub(crate) fn secret_answers(responses: &[u8]) -> String {
     let verdict = |reference: SecretRef| {
-        let aws = Aws::answered_by(Answers::of(answers));
+        let aws = canned::aws(responses);
         let vault = Vault::new(Environment::default(), Some(aws.secrets));
         let opened = Kept::open(vault, vec![reference], std::time::Duration::from_secs(3600), signing_keys);
         match wait_for(opened) {
@@ -132,15 +127,15 @@ pub fn secrets(answers: &[u8]) -> String {
     };
     let said =
         [SecretRef::SecretsManager("k".to_owned()), SecretRef::Ssm("k".to_owned())].map(verdict).join("; ");
-    for value in handed_out(answers) {
-        assert!(!said.contains(&value), "a value is repeated: {said}");
+    for value in secret_values(responses) {
+        assert!(!said.contains(&value), "the verdict repeats a secret: {said}");
     }
     said
 }
 
-/// The values in answers that are no errors, where they are long enough not to stand elsewhere by chance.
-fn handed_out(answers: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(answers);
+/// Returns the secrets of successful responses that are too long to be in a verdict by chance.
+fn secret_values(responses: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(responses);
     let body = |line: &str| {
         let body = line.strip_prefix("GetSecretValue ").or(line.strip_prefix("GetParameter "))?;
         let json: serde_json::Value = serde_json::from_str(body).ok()?;

@@ -1,18 +1,18 @@
-//! What a report reads out of a ledger that anybody may have written to.
+//! A report of a ledger with hostile items.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
+use notifier::base::Clock;
+use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
+use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use wire::BroadcastId;
 
-use super::wrong;
-use crate::base::Clock;
-use crate::ledger::store::{Item, Key, Page, Range, Store, StoreError};
-use crate::ledger::{DAYS_DEFAULT, Ledger};
+use crate::parsers::wrong;
 
-/// A table of these items, whatever the partition.
+/// A table with the same items in every partition.
 #[derive(Debug)]
 struct Items(Vec<(String, String)>);
 
@@ -47,9 +47,8 @@ impl Store for Items {
     }
 }
 
-/// What a report says when a broadcast's items are these: a line `sort-key body` for each.
-#[must_use]
-pub fn recorded(lines: &[u8]) -> String {
+/// A broadcast's items in the ledger: one line `sort-key body` each.
+pub(crate) fn ledger_items(lines: &[u8]) -> String {
     let text = String::from_utf8_lossy(lines);
     let mut items: Vec<(String, String)> = text
         .lines()
@@ -60,7 +59,7 @@ pub fn recorded(lines: &[u8]) -> String {
     let clock = Clock::fixed(UNIX_EPOCH + Duration::from_secs(1_795_512_600));
     let ledger = Ledger::new(Arc::new(Items(items)), clock, DAYS_DEFAULT);
     let Ok(id) = BroadcastId::try_from("b-1".to_owned()) else { return String::new() };
-    // The store has everything at hand, so nothing waits.
+    // The store is in memory, so the future is ready at once.
     match ledger.read(&id).now_or_never() {
         None => "waits".to_owned(),
         Some(Err(error)) => wrong(&error),
