@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName as System;
 use lambdas::batch::Worker;
+use lambdas::record::Batch;
 use notifier::aws::Aws;
 use notifier::base::Environment;
 use notifier::daemon::Health;
@@ -27,13 +28,10 @@ use notifier::settings::{Flags, Settings, Sources};
 use notifier::{Notifier, Parts};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 use tempfile::TempDir;
+use testkit::lambda_event;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
-
-#[path = "support/queues.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod queues;
 
 /// Longest wait for something that happens within seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -193,13 +191,17 @@ impl Setup {
         let call = client.receive_message().queue_url(source.url()).max_number_of_messages(10);
         let call = call.message_attribute_names("All").message_system_attribute_names(System::All);
         let Some(messages) = call.send().await.unwrap().messages else { return };
-        let (batch, ids) = queues::records(&messages);
-        let receipts = messages.into_iter().map(|message| message.receipt_handle.unwrap());
+        let batch: Batch = serde_json::from_value(lambda_event::of(&messages)).unwrap();
         let worker = Worker { work, source: EventSourceMapping::new(source.clone()) };
         let answer = worker.run(&batch, Instant::now() + SOON).await.unwrap();
         let failed: Vec<_> =
             answer.batch_item_failures.iter().map(|one| one.item_identifier.clone()).collect();
-        for (id, receipt) in ids.into_iter().zip(receipts).filter(|(id, _)| !failed.contains(id)) {
+        for message in messages {
+            let id = message.message_id.unwrap();
+            if failed.contains(&id) {
+                continue;
+            }
+            let receipt = message.receipt_handle.unwrap();
             let delete = client.delete_message().queue_url(source.url()).receipt_handle(receipt);
             delete.send().await.unwrap_or_else(|error| panic!("{id}: {error:?}"));
         }

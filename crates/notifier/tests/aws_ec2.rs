@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-#[path = "support/canned.rs"]
-mod canned;
-
 use std::error::Error;
 
-use canned::Canned;
 use notifier::aws::Aws;
 use notifier::aws::calls::Count;
 use notifier::aws::minimal::ec2::{Ec2Error, HostAddress};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
+use testkit::stub_server::StubServer;
 
 /// A cluster of these hosts, and the ids of those that ECS describes.
 async fn hosts(toml: &str) -> (Simulator, Aws, Vec<String>) {
@@ -140,7 +137,7 @@ async fn calls_of_all_three_services_are_counted_by_name() {
 
 #[tokio::test]
 async fn pages_are_followed_with_the_same_question() {
-    let server = Canned::start(|asked| match asked.body.split_once("&NextToken=") {
+    let server = StubServer::start(|asked| match asked.body.split_once("&NextToken=") {
         None => (200, page(&["i-1"], "a+b/c==")),
         Some((_, "a%2Bb%2Fc%3D%3D")) => (200, page(&[], "second")),
         Some((_, "second")) => (200, page(&["i-2", "i-not-asked-for"], "")),
@@ -158,12 +155,12 @@ async fn pages_are_followed_with_the_same_question() {
 
 #[tokio::test]
 async fn pages_that_do_not_end_are_an_error() {
-    let same = Canned::start(|_| (200, page(&["i-1"], "same"))).await;
+    let same = StubServer::start(|_| (200, page(&["i-1"], "same"))).await;
     let error = Aws::at(&same.url, "eu-west-1").ec2.addresses(&ids(&["i-1"])).await.unwrap_err();
     assert_eq!(words(&error), "the pages of DescribeInstances do not end");
     assert_eq!(same.requests().len(), 2);
-    let other = Canned::start(|asked| (200, page(&["i-1"], &format!("t{}", asked.body.len())))).await;
-    let growing = Canned::start({
+    let other = StubServer::start(|asked| (200, page(&["i-1"], &format!("t{}", asked.body.len())))).await;
+    let growing = StubServer::start({
         let count = std::sync::atomic::AtomicU32::new(0);
         move |_| (200, page(&[], &count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string()))
     })
@@ -177,7 +174,7 @@ async fn pages_that_do_not_end_are_an_error() {
 
 #[tokio::test]
 async fn a_refusal_is_told_at_once_in_the_words_of_ec2() {
-    let server = Canned::start(|_| {
+    let server = StubServer::start(|_| {
         let error = "<Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message>";
         (403, format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>1</RequestID></Response>"))
     })
@@ -192,7 +189,7 @@ async fn a_refusal_is_told_at_once_in_the_words_of_ec2() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_no_empty_answer() {
-    let server = Canned::start(|_| (200, "<html>captive portal</html>".to_owned())).await;
+    let server = StubServer::start(|_| (200, "<html>captive portal</html>".to_owned())).await;
     let error = Aws::at(&server.url, "eu-west-1").ec2.addresses(&ids(&["i-1"])).await.unwrap_err();
     let said = words(&error);
     assert!(said.starts_with("EC2 did not answer DescribeInstances: "), "{said}");
@@ -202,7 +199,7 @@ async fn an_answer_that_cannot_be_read_is_no_empty_answer() {
 
 #[tokio::test]
 async fn a_request_says_who_asks_and_is_signed_for_ec2_in_its_region() {
-    let server = Canned::start(|_| (200, page(&[], ""))).await;
+    let server = StubServer::start(|_| (200, page(&[], ""))).await;
     Aws::at(&server.url, "eu-west-1").ec2.addresses(&ids(&["i-1"])).await.unwrap();
     let asked = server.requests().remove(0);
     let header = |name: &str| asked.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();

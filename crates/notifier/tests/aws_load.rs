@@ -3,20 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-#[path = "support/canned.rs"]
-mod canned;
-#[path = "support/emulator.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod emulator;
-#[path = "support/moto.rs"]
-mod moto;
-
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use canned::{Asked, Canned};
 use notifier::aws::{Aws, AwsOptions};
+use testkit::moto;
+use testkit::stub_server::{StubRequest, StubServer};
 use tokio::process::Command;
 
 /// Holds what the child is to do. Without it the child does nothing, so that no test run ever asks the real AWS.
@@ -78,8 +71,8 @@ fn words(error: &(dyn Error + 'static)) -> String {
 }
 
 /// An empty list, whatever is asked.
-async fn empty() -> Canned {
-    Canned::start(|asked| match service(asked) {
+async fn empty() -> StubServer {
+    StubServer::start(|asked| match service(asked) {
         "ec2" => (200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>".to_owned()),
         _ => (200, "{}".to_owned()),
     })
@@ -87,7 +80,7 @@ async fn empty() -> Canned {
 }
 
 /// The service that a request is for, by its protocol.
-fn service(asked: &Asked) -> &'static str {
+fn service(asked: &StubRequest) -> &'static str {
     let target = asked.headers.get("x-amz-target").map_or("", |target| target.to_str().unwrap());
     match target {
         target if target.starts_with("AmazonEC2ContainerService") => "ecs",
@@ -101,8 +94,9 @@ fn service(asked: &Asked) -> &'static str {
 async fn routes(code: &str, config: &str, env: &[(&str, &str)]) -> String {
     let servers = [("a", empty().await), ("b", empty().await), ("c", empty().await)];
     let fill = |text: &str| {
-        let fill =
-            |text: String, (name, server): &(&str, Canned)| text.replace(&format!("{{{name}}}"), &server.url);
+        let fill = |text: String, (name, server): &(&str, StubServer)| {
+            text.replace(&format!("{{{name}}}"), &server.url)
+        };
         servers.iter().fold(text.to_owned(), fill)
     };
     let directory = tempfile::tempdir().unwrap();
@@ -166,7 +160,7 @@ async fn an_endpoint_in_the_options_beats_every_other() {
 #[tokio::test]
 async fn without_an_endpoint_the_requests_are_for_aws_and_go_through_the_proxy() {
     let hosts = async |more: &[(&str, &str)]| {
-        let proxy = Canned::start(|_| (403, String::new())).await;
+        let proxy = StubServer::start(|_| (403, String::new())).await;
         let mut env = CREDENTIALS.to_vec();
         env.extend([REGION, ("HTTPS_PROXY", proxy.url.as_str())]);
         env.extend(more);
@@ -212,7 +206,7 @@ async fn wrong_retry_settings_of_other_tools_stop_nothing() {
 
 #[tokio::test]
 async fn moto_accepts_our_signature_and_refuses_a_wrong_one() {
-    let (moto, instances) = moto::moto(1, &["signed"]).await;
+    let (moto, instances) = moto::start(1, &["signed"]).await;
     let (key, secret) = (instances.key.unwrap(), instances.secret.unwrap());
     let with = async |secret: &str, instance: &str| {
         let credentials = [("AWS_ACCESS_KEY_ID", key.as_str()), ("AWS_SECRET_ACCESS_KEY", secret)];
@@ -230,7 +224,7 @@ async fn moto_accepts_our_signature_and_refuses_a_wrong_one() {
 
 #[tokio::test]
 async fn moto_and_boto3_agree_with_us_about_every_instance_but_the_terminated() {
-    let (moto, instances) = moto::moto(103, &[]).await;
+    let (moto, instances) = moto::start(103, &[]).await;
     let aws = Aws::at(&moto.url, "eu-west-1");
     let mut asked: Vec<_> = instances.seen.keys().cloned().collect();
     asked.push("i-00000000000000000".to_owned());

@@ -10,12 +10,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
-#[path = "support/sqs.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod sqs;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,8 +33,8 @@ use notifier::queue::{Message, Queue};
 use notifier::secrets::{SecretRef, Vault};
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Received, Simulator};
-use sqs::{SOON, Sqs};
 use tempfile::TempDir;
+use testkit::sqs::{SOON, Sqs};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};

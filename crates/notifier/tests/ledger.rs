@@ -7,12 +7,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
-#[path = "support/sqs.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod sqs;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +27,8 @@ use notifier::report::Counts;
 use simulator::faults::{Fault, When};
 use simulator::fleet::HealthStatus;
 use simulator::{Fleet, Options, Simulator};
-use sqs::{SOON, Sqs};
 use tempfile::TempDir;
+use testkit::sqs::{SOON, Sqs};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{BroadcastId, DeliveryId};

@@ -7,14 +7,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
-#[macro_use]
-#[path = "support/on_both.rs"]
-mod on_both;
-#[path = "support/sqs.rs"]
-mod sqs;
-
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeName as Attribute};
@@ -23,7 +15,7 @@ use notifier::model::{DeadLetter, StageName};
 use notifier::queue::limits::BATCH_BYTES_MAX;
 use notifier::queue::{DeadLetterError, EntryError, Inbox, Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
-use sqs::{SOON, Sqs, attribute, numbered};
+use testkit::sqs::{SOON, Sqs, attribute, numbered};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -272,7 +264,7 @@ async fn a_queue_is_found_by_its_name_and_a_missing_one_is_named(sqs: &Sqs) {
     assert!(!error.is_final(), "the bodies are not at fault: {error}");
 }
 
-on_both! {
+testkit::on_both! {
     many_messages_arrive_once_each
     messages_of_a_broadcast_keep_their_group
     large_messages_travel_in_several_batches

@@ -7,14 +7,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
-#[macro_use]
-#[path = "support/on_both.rs"]
-mod on_both;
-#[path = "support/sqs.rs"]
-mod sqs;
-
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -37,8 +29,8 @@ use notifier::pipeline::{self, Ctx, Senders, StageName};
 use notifier::queue::{Inbox, Message, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
-use sqs::{SOON, Sqs, attribute, numbered};
 use tempfile::TempDir;
+use testkit::sqs::{SOON, Sqs, attribute, numbered};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 use wire::{BroadcastId, Draft, PartId};
@@ -137,7 +129,7 @@ async fn what_is_dropped_is_gone(sqs: &Sqs) {
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((3, 0), (0, 0)));
 }
 
-on_both! {
+testkit::on_both! {
     all_dead_letters_go_back_with_the_ids_that_they_had
     only_what_matches_goes_back_and_the_rest_is_visible_again
     listing_changes_nothing

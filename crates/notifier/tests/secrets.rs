@@ -7,20 +7,15 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/boto.rs"]
-mod boto;
-#[path = "support/emulator.rs"]
-mod emulator;
-
 use std::error::Error;
 use std::time::Duration;
 
-use boto::{Boto, ministack};
-use emulator::Emulator;
 use notifier::aws::{Aws, AwsOptions};
 use notifier::base::Environment;
 use notifier::secrets::{Kept, Material, SECRET_BYTES_MAX, SecretError, SecretRef, Vault, signing_keys};
 use serde_json::json;
+use testkit::boto::{Boto, ministack};
+use testkit::emulator::Emulator;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use wire::signature::SigningKeys;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-#[path = "../../notifier/tests/support/port.rs"]
-mod port;
 mod support;
 
 use std::fmt::Write as _;
@@ -15,6 +13,7 @@ use std::time::Duration;
 use ecs_task_notifier_wire::headers::{WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::Method;
 use support::{EventRequest, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
+use testkit::ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -51,7 +50,7 @@ struct Running {
 }
 
 async fn start(mut command: Command) -> Running {
-    let port = port::free();
+    let port = ports::free();
     let process = command
         .env("NOTIFIER_VERIFYING_KEYS", format!("{OTHER_SECRET} {SECRET}"))
         .env("ECS_CONTAINER_METADATA_URI_V4", metadata().await)

@@ -22,8 +22,6 @@ mod live;
 mod logs;
 mod man;
 mod moto;
-#[path = "../../../notifier/tests/support/needles.rs"]
-mod needles;
 mod pipeline;
 mod plan;
 mod progress;

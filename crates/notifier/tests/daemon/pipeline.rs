@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::sqs::{SOON, Sqs};
 use crate::{eventually, start};
+use testkit::sqs::{SOON, Sqs};
 
 const FLEET: &str = "
     [[cluster]]

@@ -8,11 +8,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "../support/boto.rs"]
-mod boto;
 mod deadlines;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod fanout;
 mod hostile;
 mod outcomes;

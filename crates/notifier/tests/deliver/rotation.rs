@@ -27,10 +27,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 use wire::signature::VerifyingKeys;
 
-use crate::boto::{Boto, ministack};
-use crate::emulator::Emulator;
 use crate::signed::{NEW, OLD};
 use crate::support::{NOW, broadcast, deliver_all, deliverer, endpoint, patient};
+use testkit::boto::{Boto, ministack};
+use testkit::emulator::Emulator;
 
 const TASKS: usize = 300;
 /// Attempts under way at the same time, and so at the gate.

@@ -12,8 +12,8 @@ use simulator::Faults;
 use simulator::faults::Fate as Ordered;
 use tokio::time::Instant;
 
-use crate::fake::{Asked, Fake, Fate};
 use crate::ministack::Cloud;
+use testkit::fake_dynamodb::{Call, FakeDynamoDb, Fate};
 
 /// A ledger's place.
 #[derive(Clone)]
@@ -28,9 +28,9 @@ pub(crate) enum Kept {
 /// A table of the world's own.
 pub(crate) struct Table {
     /// As daemons meet it.
-    failing: Fake,
+    failing: FakeDynamoDb,
     /// As it is looked at.
-    unfailing: Fake,
+    unfailing: FakeDynamoDb,
 }
 
 impl Kept {
@@ -40,7 +40,7 @@ impl Kept {
 
     /// A table that does to its requests what `faults` orders for the operations of DynamoDB.
     pub(crate) async fn in_table(faults: Faults) -> Self {
-        let failing = Fake::start_by(move |asked| fate(&faults, asked)).await;
+        let failing = FakeDynamoDb::start_by(move |asked| fate(&faults, asked)).await;
         let unfailing = failing.unfailing().await;
         Self::Table(Arc::new(Table { failing, unfailing }))
     }
@@ -74,11 +74,11 @@ impl Kept {
     }
 }
 
-fn store(table: &Fake) -> Arc<dyn Store> {
+fn store(table: &FakeDynamoDb) -> Arc<dyn Store> {
     Arc::new(DynamoDb::new(Aws::at(&table.url, "us-east-1").dynamodb, "t", Rng::seeded(1)))
 }
 
-fn fate(faults: &Faults, asked: &Asked<'_>) -> Fate {
+fn fate(faults: &Faults, asked: &Call<'_>) -> Fate {
     let verdict = faults.meet(asked.operation, false, Instant::now());
     match verdict.fate {
         Some(Ordered::Throttled) => Fate::Refused(400, "ProvisionedThroughputExceededException"),

@@ -10,19 +10,12 @@
 
 mod direct;
 mod direct_tests;
-#[path = "../support/emulator.rs"]
-mod emulator;
-#[path = "../support/fake_dynamodb.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod fake;
 mod fleet;
 mod invariants;
 mod kept;
 mod kill;
 mod lane;
 mod ministack;
-#[path = "../support/needles.rs"]
-mod needles;
 mod notes;
 mod parts;
 mod queues;

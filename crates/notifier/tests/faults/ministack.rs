@@ -16,13 +16,13 @@ use notifier::model::Outcome;
 use serde_json::json;
 use simulator::faults::When;
 
-use crate::emulator::Emulator;
 use crate::invariants;
 use crate::queues::{self, Dead};
 use crate::run::{self, Ground, QUEUES};
 use crate::secrets;
 use crate::trouble::OUTAGE_LEAST;
 use crate::world::{Expected, World};
+use testkit::emulator::Emulator;
 
 /// Worlds of one test run.
 const WORLDS: usize = 12;

@@ -12,8 +12,8 @@ use notifier::ledger::store::{Item, Store as _, StoreError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::fake::{Fake, Fate};
 use crate::stores::{find, item, key, numbered, range};
+use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 
 /// The most requests for one thing of which nothing is ever done: pauses, and one more.
 const REQUESTS_MAX: usize = 9;
@@ -22,13 +22,13 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(25);
 /// What a paused clock may have gone on besides.
 const TICK: Duration = Duration::from_millis(10);
 
-fn store(fake: &Fake) -> DynamoDb {
+fn store(fake: &FakeDynamoDb) -> DynamoDb {
     DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Rng::seeded(1))
 }
 
 /// Writes and reads a hundred items, and expects every one of them.
 async fn nothing_is_lost(happens: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Vec<usize> {
-    let fake = Fake::start(happens).await;
+    let fake = FakeDynamoDb::start(happens).await;
     let store = store(&fake);
     let items = numbered("p", 100);
     store.put(items.clone()).await.unwrap();
@@ -42,7 +42,7 @@ async fn nothing_is_lost(happens: impl Fn(usize) -> Fate + Send + Sync + 'static
 async fn failures(happens: fn(usize) -> Fate) -> Vec<(&'static str, StoreError, String, usize)> {
     let mut failures = Vec::new();
     for operation in ["BatchWriteItem", "BatchGetItem", "PutItem", "Query"] {
-        let fake = Fake::start(happens).await;
+        let fake = FakeDynamoDb::start(happens).await;
         let store = store(&fake);
         let error = match operation {
             "BatchWriteItem" => store.put(numbered("p", 3)).await.unwrap_err(),
@@ -59,7 +59,7 @@ async fn failures(happens: fn(usize) -> Fate) -> Vec<(&'static str, StoreError, 
 
 /// The cause of the error of one list whose answer is this, and that it was asked once.
 async fn listed(answer: fn() -> Value, after: Option<&str>) -> String {
-    let fake = Fake::start(move |_| Fate::Instead(answer)).await;
+    let fake = FakeDynamoDb::start(move |_| Fate::Instead(answer)).await;
     let error = store(&fake).list(range("p", "s", false), after.map(str::to_owned)).await.unwrap_err();
     assert_eq!(fake.requests(), [1]);
     farthest(&error)
@@ -100,7 +100,7 @@ async fn progress_between_throttles_is_progress_too() {
         1 => Fate::Some(0),
         _ => Fate::Refused(400, "ThrottlingException"),
     };
-    let fake = Fake::start(turns).await;
+    let fake = FakeDynamoDb::start(turns).await;
     let store = store(&fake);
     store.put(numbered("p", 20)).await.unwrap();
     assert_eq!(fake.requests().len(), 3 * 20 - 2, "the last item ends it");
@@ -110,7 +110,7 @@ async fn progress_between_throttles_is_progress_too() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_of_which_nothing_is_ever_done_is_given_up() {
     let begin = Instant::now();
-    let fake = Fake::start(|_| Fate::Some(0)).await;
+    let fake = FakeDynamoDb::start(|_| Fate::Some(0)).await;
     let error = store(&fake).put(numbered("p", 3)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchWriteItem", .. }), "{error:?}");
     assert_eq!(farthest(&error), "items left undone: 3");
@@ -142,7 +142,7 @@ async fn throttles_failures_and_broken_connections_lose_nothing() {
 
 #[tokio::test]
 async fn a_batch_whose_answer_is_lost_is_written_again() {
-    let fake = Fake::start(|n| if n == 0 { Fate::Lost } else { Fate::Done }).await;
+    let fake = FakeDynamoDb::start(|n| if n == 0 { Fate::Lost } else { Fate::Done }).await;
     let store = store(&fake);
     store.put(numbered("p", 3)).await.unwrap();
     assert_eq!(fake.requests(), [3, 3]);
@@ -152,7 +152,7 @@ async fn a_batch_whose_answer_is_lost_is_written_again() {
 #[tokio::test]
 async fn something_new_whose_answer_is_lost_is_new_all_the_same() {
     for lost in 1..4 {
-        let fake = Fake::start(move |n| if n < lost { Fate::Lost } else { Fate::Done }).await;
+        let fake = FakeDynamoDb::start(move |n| if n < lost { Fate::Lost } else { Fate::Done }).await;
         let store = store(&fake);
         assert!(store.put_new(item("p", "s", "ours")).await.unwrap(), "it is what we wrote");
         assert_eq!(fake.operations(), vec!["PutItem"; lost + 1]);
@@ -163,7 +163,7 @@ async fn something_new_whose_answer_is_lost_is_new_all_the_same() {
 
 #[tokio::test]
 async fn something_new_is_looked_up_where_the_refusal_does_not_show_what_stands_there() {
-    let fake = Fake::start(|n| if n == 0 { Fate::Lost } else { Fate::Untold }).await;
+    let fake = FakeDynamoDb::start(|n| if n == 0 { Fate::Lost } else { Fate::Untold }).await;
     let store = store(&fake);
     assert!(store.put_new(item("p", "s", "ours")).await.unwrap());
     assert_eq!(fake.operations(), ["PutItem", "PutItem", "BatchGetItem"]);
@@ -176,7 +176,7 @@ async fn what_another_wrote_meanwhile_is_not_ours_even_when_it_says_the_same() {
     for first in [Fate::Lost, Fate::Cut, Fate::Refused(500, "InternalServerError")] {
         for then in [Fate::Done, Fate::Untold] {
             for body in ["ours", "theirs"] {
-                let fake = Fake::start(move |n| if n == 1 { first } else { then }).await;
+                let fake = FakeDynamoDb::start(move |n| if n == 1 { first } else { then }).await;
                 let store = store(&fake);
                 assert!(store.put_new(item("p", "s", body)).await.unwrap());
                 assert!(!store.put_new(item("p", "s", "ours")).await.unwrap());
@@ -220,7 +220,7 @@ async fn silence_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_at_the_address_is_unavailable() {
-    let fake = Fake::start(|_| Fate::Done).await;
+    let fake = FakeDynamoDb::start(|_| Fate::Done).await;
     let store = store(&fake);
     drop(fake);
     let error = store.put(numbered("p", 1)).await.unwrap_err();
@@ -230,7 +230,7 @@ async fn nobody_at_the_address_is_unavailable() {
 
 #[tokio::test]
 async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
-    let fake = Fake::start(|_| Fate::Done).await;
+    let fake = FakeDynamoDb::start(|_| Fate::Done).await;
     let http = Aws::at(&fake.url, "us-east-1").dynamodb.config().http_client().unwrap();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -286,7 +286,7 @@ async fn nonsense_is_not_an_answer() {
 #[tokio::test]
 async fn an_item_of_somebody_else_is_refused_by_name() {
     let theirs = json!({"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"N": "1"}});
-    let fake = Fake::start(|_| Fate::Done).await;
+    let fake = FakeDynamoDb::start(|_| Fate::Done).await;
     fake.plant("p", "s", theirs);
     let error = store(&fake).get(vec![key("p", "s")]).await.unwrap_err();
     assert!(error.is_final());
@@ -325,7 +325,7 @@ async fn a_page_holds_what_was_asked_for_and_nothing_else() {
 
 /// The cause of the error of reading one key when the answer is this.
 async fn got(answer: fn() -> Value) -> String {
-    let fake = Fake::start(move |_| Fate::Instead(answer)).await;
+    let fake = FakeDynamoDb::start(move |_| Fate::Instead(answer)).await;
     let error = store(&fake).get(vec![key("p", "s")]).await.unwrap_err();
     assert_eq!((error.is_final(), fake.requests()), (false, vec![1]));
     farthest(&error)
@@ -361,7 +361,7 @@ async fn an_answer_without_what_dynamodb_always_sends_is_no_answer() {
 
 /// The cause of the error of writing one item when the answer is this.
 async fn wrote(answer: fn() -> Value) -> String {
-    let fake = Fake::start(move |_| Fate::Instead(answer)).await;
+    let fake = FakeDynamoDb::start(move |_| Fate::Instead(answer)).await;
     let error = store(&fake).put(vec![item("p", "s", "a")]).await.unwrap_err();
     assert_eq!((error.is_final(), fake.requests()), (false, vec![1]));
     farthest(&error)
@@ -393,7 +393,7 @@ async fn what_is_written_again_is_what_was_asked_for_whatever_the_answer_says() 
         let put = json!({"Item": {"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "evil"}}});
         json!({"UnprocessedItems": {"t": [{"PutRequest": put}]}})
     };
-    let fake = Fake::start(move |n| if n == 0 { Fate::Instead(lying) } else { Fate::Done }).await;
+    let fake = FakeDynamoDb::start(move |n| if n == 0 { Fate::Instead(lying) } else { Fate::Done }).await;
     let store = store(&fake);
     store.put(vec![item("p", "s", "good")]).await.unwrap();
     assert_eq!(find(&store, "p", "s").await.unwrap(), item("p", "s", "good"));

@@ -11,11 +11,6 @@
 mod broadcast;
 mod claims;
 mod clusters;
-#[path = "../support/emulator.rs"]
-mod emulator;
-#[path = "../support/fake_dynamodb.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod fake;
 mod faults;
 mod file;
 mod many;
@@ -23,6 +18,7 @@ mod processes;
 mod stores;
 
 use stores::Table;
+use testkit::emulator::Emulator;
 
 /// Each claim is a test on SQLite. An emulator takes longer to start than most claims, so there all of them are one.
 macro_rules! on_each_store {
@@ -35,7 +31,7 @@ macro_rules! on_each_store {
         )* }
 
         /// All claims, each on a table of its own.
-        async fn every_claim(emulator: &emulator::Emulator) {
+        async fn every_claim(emulator: &Emulator) {
             $(
                 eprintln!("{}", stringify!($claim));
                 claims::$claim(&stores::dynamodb(emulator, stringify!($claim)).await).await;

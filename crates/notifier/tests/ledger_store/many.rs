@@ -13,8 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::broadcast::Broadcast;
-use crate::fake::{Fake, Fate};
 use crate::stores::{dynamodb_of, ministack, sqlite};
+use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 
 const TASKS: usize = 100_000;
 /// Of an emulator, which is slower.
@@ -64,7 +64,7 @@ async fn outcomes_in_dynamodb_are_spread_over_partitions() {
 
 #[tokio::test]
 async fn a_thousand_outcomes_that_come_together_are_forty_calls() {
-    let fake = Fake::start(|_| Fate::Done).await;
+    let fake = FakeDynamoDb::start(|_| Fate::Done).await;
     let store = DynamoDb::new(Aws::at(&fake.url, "us-east-1").dynamodb, "t", Rng::seeded(1));
     Broadcast::new(TASKS_FEW, Arc::new(store)).settle_at_once(1_000).await;
     assert_eq!(fake.requests(), [25; 40]);

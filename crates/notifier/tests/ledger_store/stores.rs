@@ -15,7 +15,7 @@ use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store};
 use tempfile::TempDir;
 
-use crate::emulator::Emulator;
+use testkit::emulator::Emulator;
 
 /// The seconds since 1970 at which the tests are.
 pub(crate) const NOW: i64 = 1_800_000_000;

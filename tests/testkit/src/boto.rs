@@ -1,36 +1,42 @@
-//! AWS's own Python client, for what a test sets up: what our clients then read was written by somebody else.
+//! AWS's own Python client, boto3. Tests create resources with it, so that the product reads what another client wrote.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::emulator::{Emulator, python};
+use crate::emulator::Emulator;
+use crate::python;
 
-/// The access key that is MiniStack's owner, and its secret: it may do everything, and refuses nobody's calls but by policy.
+/// Access key and secret of MiniStack's owner, who may do everything.
 const OWNER: [&str; 2] = ["test", "test"];
 
-/// MiniStack with this setting of `AUTH`: whether it judges keys and policies.
-pub(crate) async fn ministack(auth: bool) -> Emulator {
+/// Starts MiniStack. With `auth` it checks access keys and IAM policies.
+pub async fn ministack(auth: bool) -> Emulator {
     Emulator::ministack(&[("AUTH", if auth { "true" } else { "false" })]).await
 }
 
-/// A running client; it ends when dropped.
-pub(crate) struct Boto {
+/// A running boto3 process. It ends when dropped.
+#[derive(Debug)]
+pub struct Boto {
     stdin: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
 impl Boto {
-    /// A client of the services at this URL.
-    pub(crate) fn start(url: &str) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/aws_calls.py");
-        let mut command = python();
-        command.arg(script).arg(url).args(OWNER).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // What it says when a call cannot be made at all is what a failing test has to show.
+    /// Starts a client of the services at this URL.
+    #[must_use]
+    pub fn start(url: &str) -> Self {
+        let mut command = python::command();
+        command
+            .arg(python::script("aws_calls.py"))
+            .arg(url)
+            .args(OWNER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        // A failed test shows its error messages.
         command.stderr(Stdio::inherit());
         let mut process = command.spawn().unwrap();
         let stdin = process.stdin.take().unwrap();
@@ -38,8 +44,8 @@ impl Boto {
         Self { stdin, answers, _process: process }
     }
 
-    /// The answer to one call.
-    pub(crate) async fn call(&mut self, service: &str, operation: &str, parameters: Value) -> Value {
+    /// Makes one call and returns the response.
+    pub async fn call(&mut self, service: &str, operation: &str, parameters: Value) -> Value {
         let line = format!("{}\n", json!([service, operation, parameters]));
         self.stdin.write_all(line.as_bytes()).await.unwrap();
         let answer = self.answers.next_line().await.unwrap();
@@ -48,22 +54,22 @@ impl Boto {
         answer
     }
 
-    /// A new secret of Secrets Manager; the answer is its ARN.
-    pub(crate) async fn secret(&mut self, name: &str, text: &str) -> String {
+    /// Creates a secret in Secrets Manager and returns its ARN.
+    pub async fn secret(&mut self, name: &str, text: &str) -> String {
         let made = json!({ "Name": name, "SecretString": text });
         let answer = self.call("secretsmanager", "create_secret", made).await;
         answer["ARN"].as_str().unwrap().to_owned()
     }
 
-    /// Puts a new version where nobody reads it yet, as the first step of a rotation does; the answer is its id.
-    pub(crate) async fn put_pending(&mut self, secret: &str, text: &str) -> String {
+    /// Writes a pending version, the first step of a rotation, and returns its id.
+    pub async fn put_pending(&mut self, secret: &str, text: &str) -> String {
         let put = json!({ "SecretId": secret, "SecretString": text, "VersionStages": ["AWSPENDING"] });
         let answer = self.call("secretsmanager", "put_secret_value", put).await;
         answer["VersionId"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a version the current one, as the last step of a rotation does.
-    pub(crate) async fn finish(&mut self, secret: &str, version: &str) {
+    /// Makes a version the current one, the last step of a rotation.
+    pub async fn finish(&mut self, secret: &str, version: &str) {
         let described = self.call("secretsmanager", "describe_secret", json!({ "SecretId": secret })).await;
         let stages = described["VersionIdsToStages"].as_object().unwrap();
         let is_current = |stages: &Value| stages.as_array().unwrap().contains(&json!("AWSCURRENT"));
@@ -74,7 +80,7 @@ impl Boto {
     }
 
     /// Rotates the secret to this text, as AWS's rotation functions do.
-    pub(crate) async fn rotate(&mut self, secret: &str, text: &str) {
+    pub async fn rotate(&mut self, secret: &str, text: &str) {
         let version = self.put_pending(secret, text).await;
         self.finish(secret, &version).await;
     }

@@ -1,4 +1,4 @@
-//! DynamoDB as far as a store needs it, which fails to order. What AWS does otherwise is for the emulators to say.
+//! The operations of DynamoDB that a store uses, with failures on command. Tests on emulators check the rest.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,71 +13,75 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What happens to a request.
-#[derive(Clone, Copy)]
-pub(crate) enum Fate {
-    /// It is done.
+/// What the fake does with a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// Runs it.
     Done,
-    /// So many entries of a batch are done, and the others left.
+    /// Runs this number of entries of a batch, and returns the rest as unprocessed.
     Some(usize),
-    /// It is done so much later.
+    /// Runs it after this delay.
     Late(Duration),
-    /// Nothing is done; the answer is this status and code.
+    /// Runs nothing and responds with this status and error code.
     Refused(u16, &'static str),
-    /// Nothing is done, and the connection ends.
+    /// Runs nothing and closes the connection.
     Cut,
-    /// It is done, and the connection ends before the answer.
+    /// Runs it and closes the connection before the response.
     Lost,
-    /// Nothing is done, and nothing is said.
+    /// Runs nothing and never responds.
     Silence,
-    /// It is done; the answer is something else's.
+    /// Runs it; the response is HTML.
     Garbage,
-    /// It is done; when something stands where something new is to be written, the answer does not say what.
+    /// Runs it; a failed condition does not return the existing item.
     Untold,
-    /// Nothing is done, and this is the answer.
+    /// Runs nothing and responds with this.
     Instead(fn() -> Value),
 }
 
-/// A request, as far as its fate may depend on it.
-pub(crate) struct Asked<'a> {
-    /// How many there were before.
-    pub(crate) number: usize,
-    pub(crate) operation: &'a str,
-    /// How many entries its batch has; 1 without a batch.
-    pub(crate) entries: usize,
+/// A request, with everything that its fate may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Number of requests before this one.
+    pub number: usize,
+    /// Name of the operation.
+    pub operation: &'a str,
+    /// Number of entries of its batch; 1 without a batch.
+    pub entries: usize,
 }
 
-/// A running fake; it stops when dropped.
-pub(crate) struct Fake {
-    pub(crate) url: String,
+/// A running fake. It stops when dropped.
+#[derive(Debug)]
+pub struct FakeDynamoDb {
+    /// Its endpoint, `http://127.0.0.1:PORT`.
+    pub url: String,
     state: Arc<Mutex<State>>,
     server: JoinHandle<()>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     items: BTreeMap<(String, String), Value>,
-    /// What each request asked for, and how many entries it had.
+    /// Operation and number of entries of each request.
     requests: Vec<(String, usize)>,
 }
 
-impl Fake {
-    /// One that does with its requests, counted from 0, what `fate` says.
-    pub(crate) async fn start(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
-        Self::start_by(move |asked| fate(asked.number)).await
+impl FakeDynamoDb {
+    /// Starts a fake. `fate` decides by the number of the request, from 0.
+    pub async fn start(fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> Self {
+        Self::start_by(move |call| fate(call.number)).await
     }
 
-    /// One that does with its requests what `fate` says.
-    pub(crate) async fn start_by(fate: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
+    /// Starts a fake. `fate` decides by the request.
+    pub async fn start_by(fate: impl Fn(&Call<'_>) -> Fate + Send + Sync + 'static) -> Self {
         Self::of(Arc::default(), fate).await
     }
 
-    /// Another one with the same table, which fails nobody.
-    pub(crate) async fn unfailing(&self) -> Self {
+    /// Starts another fake on the same table, without failures.
+    pub async fn unfailing(&self) -> Self {
         Self::of(Arc::clone(&self.state), |_| Fate::Done).await
     }
 
-    async fn of(state: Arc<Mutex<State>>, fate: impl Fn(&Asked<'_>) -> Fate + Send + Sync + 'static) -> Self {
+    async fn of(state: Arc<Mutex<State>>, fate: impl Fn(&Call<'_>) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let fate = Arc::new(fate);
@@ -94,28 +98,31 @@ impl Fake {
         Self { url, state, server }
     }
 
-    /// How many entries each request so far had.
-    pub(crate) fn requests(&self) -> Vec<usize> {
+    /// Returns the number of entries of each request so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<usize> {
         self.state.lock().unwrap().requests.iter().map(|(_, entries)| *entries).collect()
     }
 
-    /// The operations of the requests so far.
-    pub(crate) fn operations(&self) -> Vec<String> {
+    /// Returns the operation of each request so far.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
-    /// Everything that stands in the table.
-    pub(crate) fn text(&self) -> String {
+    /// Returns all items as JSON.
+    #[must_use]
+    pub fn text(&self) -> String {
         self.state.lock().unwrap().items.values().cloned().collect::<Value>().to_string()
     }
 
-    /// Writes attributes that no store would.
-    pub(crate) fn plant(&self, partition: &str, sort: &str, attributes: Value) {
+    /// Writes an item with any attributes.
+    pub fn plant(&self, partition: &str, sort: &str, attributes: Value) {
         self.state.lock().unwrap().items.insert((partition.to_owned(), sort.to_owned()), attributes);
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakeDynamoDb {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -124,14 +131,14 @@ impl Drop for Fake {
 async fn answer(
     request: Request<Incoming>,
     state: Arc<Mutex<State>>,
-    fate: Arc<impl Fn(&Asked<'_>) -> Fate>,
+    fate: Arc<impl Fn(&Call<'_>) -> Fate>,
 ) -> Result<Response<Full<Bytes>>, &'static str> {
     let operation =
         request.headers()["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let asked: Value = serde_json::from_slice(&body).unwrap();
     let number = state.lock().unwrap().requests.len();
-    let fate = fate(&Asked { number, operation: &operation, entries: entries(&asked) });
+    let fate = fate(&Call { number, operation: &operation, entries: entries(&asked) });
     if let Fate::Late(delay) = fate {
         tokio::time::sleep(delay).await;
     }
@@ -156,7 +163,7 @@ async fn answer(
         }
     };
     match fate {
-        Fate::Cut | Fate::Lost => return Err("cut to order"),
+        Fate::Cut | Fate::Lost => return Err("closed on command"),
         Fate::Silence => std::future::pending().await,
         _ => {}
     }
@@ -177,7 +184,7 @@ fn place(attributes: &Value) -> (String, String) {
 }
 
 impl State {
-    /// Does what is asked, of a batch the first `most` entries.
+    /// Runs an operation; of a batch only the first `most` entries.
     fn act(&mut self, operation: &str, asked: &Value, most: usize) -> (u16, Value) {
         let table = &asked["RequestItems"]["t"];
         match operation {
@@ -218,7 +225,7 @@ impl State {
         }
     }
 
-    /// A page of a partition, or of what begins with a prefix there.
+    /// Returns a page of a partition, or of the keys with a prefix there.
     fn query(&self, asked: &Value) -> Value {
         let value = |name: &str| asked["ExpressionAttributeValues"][name]["S"].as_str().unwrap_or_default();
         let (partition, prefix) = (value(":pk"), value(":prefix"));

@@ -11,9 +11,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "../../notifier/tests/support/emulator.rs"]
-mod emulator;
-#[path = "support/stack.rs"]
 mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,7 +148,7 @@ fn actions_called(stack: &Stack) -> BTreeSet<String> {
 
 fn actions_allowed() -> BTreeSet<String> {
     let stages: serde_json::Value =
-        serde_json::from_str(include_str!("../../../infra/terraform/stages.json")).unwrap();
+        serde_json::from_str(include_str!("../../../../infra/terraform/stages.json")).unwrap();
     let stages = stages.as_object().unwrap().values();
     stages
         .flat_map(|stage| stage["actions"].as_array().unwrap())

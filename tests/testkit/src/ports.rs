@@ -1,17 +1,17 @@
-//! A port for a process that is told where to listen.
+//! Free ports for processes that do not choose one themselves.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Below those that the system hands out: there, a test that runs meanwhile would be given the port before the process,
-/// which takes a moment to start, listens at it.
+/// Below the system's ephemeral ports: another test could get one of those before the new process listens on it.
 const PORTS: Range<u16> = 10_000..32_000;
-/// Ports that one test has to itself.
+/// Number of ports reserved for each test process.
 const EACH: usize = 8;
 
-/// A port of 127.0.0.1 at which nobody listens, and which no other test asks for at the same time.
-pub(crate) fn free() -> u16 {
+/// Returns a port of 127.0.0.1 on which nothing listens and which no other test gets at the same time.
+#[must_use]
+pub fn free() -> u16 {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let first = std::process::id() as usize * EACH;
     let port =

@@ -7,15 +7,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
-#[macro_use]
-#[path = "support/on_both.rs"]
-mod on_both;
-#[path = "daemon/pipeline.rs"]
 mod pipeline;
-#[path = "support/sqs.rs"]
-mod sqs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -34,7 +26,7 @@ use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, QueueSpec, Simulator};
-use sqs::{SOON, Sqs, attribute, numbered};
+use testkit::sqs::{SOON, Sqs, attribute, numbered};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -283,7 +275,7 @@ async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
 }
 
-on_both! {
+testkit::on_both! {
     poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succeed
     a_message_that_panics_is_tried_again_and_then_dead_lettered_and_harms_nobody
     a_failure_that_passes_is_tried_again_with_the_same_id

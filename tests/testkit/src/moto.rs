@@ -1,36 +1,35 @@
-//! Moto with EC2 instances of every kind, as `python/moto_instances.py` makes them.
+//! Moto with EC2 instances of every kind, created by `python/moto_instances.py`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 
-use crate::emulator::{Emulator, python};
+use crate::emulator::Emulator;
+use crate::python;
 
-/// What the script prints.
-#[derive(serde::Deserialize)]
-pub(crate) struct Instances {
+/// The instances, as the script prints them.
+#[derive(Debug, serde::Deserialize)]
+pub struct Instances {
     /// Running, with an IPv4 address.
     pub plain: Vec<String>,
-    /// Running, with both.
+    /// Running, with an IPv4 and an IPv6 address.
     pub dual: String,
     /// Stopped.
     pub stopped: String,
     /// Terminated.
     pub terminated: String,
-    /// The IPv4 and the IPv6 address of each, as boto3 read them.
+    /// IPv4 and IPv6 address of each instance, as boto3 read them.
     pub seen: BTreeMap<String, (Option<String>, Option<String>)>,
-    /// Access key of a user who may describe instances; moto checks signatures if there is one.
+    /// Access key of a user who may describe instances. With a key, moto checks signatures.
     pub key: Option<String>,
-    /// Its secret.
+    /// Secret of the access key.
     pub secret: Option<String>,
 }
 
 /// Starts moto with `count` plain instances and one of each other kind.
-pub(crate) async fn moto(count: usize, more: &[&str]) -> (Emulator, Instances) {
+pub async fn start(count: usize, more: &[&str]) -> (Emulator, Instances) {
     let moto = Emulator::start("moto.server", &["-H", "127.0.0.1", "-p", "{port}"], &[]).await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/moto_instances.py");
-    let mut command = python();
-    command.arg(script).args([moto.url.as_str(), &count.to_string()]).args(more);
+    let mut command = python::command();
+    command.arg(python::script("moto_instances.py")).args([moto.url.as_str(), &count.to_string()]).args(more);
     let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     let instances =

@@ -1,4 +1,4 @@
-//! A server that answers every request with what a function makes of it, and keeps the requests.
+//! An HTTP server that responds with what a function returns, and records the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,28 +10,29 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A running server; it stops when dropped.
-pub(crate) struct Canned {
-    /// Where it answers: `http://127.0.0.1:PORT`.
+/// A running server. It stops when dropped.
+#[derive(Debug)]
+pub struct StubServer {
+    /// Its endpoint, `http://127.0.0.1:PORT`.
     pub url: String,
-    requests: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<StubRequest>>>,
     server: JoinHandle<()>,
 }
 
-/// A request that it got.
+/// A request to the server.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub struct StubRequest {
     /// Method and target, for example `POST /`.
     pub line: String,
-    /// Its headers.
+    /// The headers.
     pub headers: hyper::HeaderMap,
-    /// Its body.
+    /// The body, as text.
     pub body: String,
 }
 
-impl Canned {
-    /// Answers with the status and body that `answer` makes of a request.
-    pub(crate) async fn start(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+impl StubServer {
+    /// Starts a server that responds with the status and body that `answer` returns for a request.
+    pub async fn start(answer: impl Fn(&StubRequest) -> (u16, String) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (requests, answer) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(answer));
@@ -42,7 +43,7 @@ impl Canned {
                 let service = service_fn(move |request| {
                     let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
                     async move {
-                        let asked = Asked::read(request).await?;
+                        let asked = StubRequest::read(request).await?;
                         let (status, body) = answer(&asked);
                         kept.lock().unwrap().push(asked);
                         let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -57,19 +58,20 @@ impl Canned {
         Self { url, requests, server }
     }
 
-    /// The requests so far.
-    pub(crate) fn requests(&self) -> Vec<Asked> {
+    /// Returns the requests so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<StubRequest> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-impl Drop for Canned {
+impl Drop for StubServer {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-impl Asked {
+impl StubRequest {
     async fn read(request: Request<Incoming>) -> Result<Self, hyper::Error> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();

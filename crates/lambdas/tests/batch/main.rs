@@ -7,7 +7,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[path = "support/queues.rs"]
 mod queues;
 
 use std::time::Duration;

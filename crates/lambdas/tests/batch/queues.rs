@@ -1,15 +1,14 @@
-//! A stage's three queues in the simulator, and an event source mapping played by hand.
+//! The three queues of a stage in the simulator, and batches as an event source mapping would deliver them.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    Message, MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName as Attribute,
-};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System, QueueAttributeName as Attribute};
 use lambdas::record::Batch;
 use notifier::aws::Aws;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use simulator::{Fleet, Options, Simulator};
+use testkit::lambda_event;
 
 /// How often the source queue delivers a message.
 pub(crate) const RECEIVES_MAX: u32 = 3;
@@ -63,14 +62,14 @@ impl Queues {
             let found = messages.iter().position(|message| message.body.as_deref() == Some(body)).unwrap();
             ordered.push(messages.remove(found));
         }
-        records(&ordered)
+        batch_of(&ordered)
     }
 
     /// Hands over what is visible.
     pub(crate) async fn again(&self) -> (Batch, Vec<String>) {
         let messages = self.receive(&self.source).await;
         assert!(!messages.is_empty(), "no message came back");
-        records(&messages)
+        batch_of(&messages)
     }
 
     /// Sends the one dead letter back with another body, its attributes kept, as a redrive does.
@@ -111,37 +110,8 @@ pub(crate) fn text(message: &Message, name: &str) -> String {
     attributes[name].string_value.clone().unwrap()
 }
 
-/// Messages as Lambda's event source mapping hands them over.
-/// Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
-pub(crate) fn records(messages: &[Message]) -> (Batch, Vec<String>) {
+/// The batch of these messages, and their ids.
+fn batch_of(messages: &[Message]) -> (Batch, Vec<String>) {
     let ids = messages.iter().map(|message| message.message_id.clone().unwrap()).collect();
-    let records: Vec<Value> = messages.iter().map(record).collect();
-    (serde_json::from_value(json!({ "Records": records })).unwrap(), ids)
-}
-
-fn record(message: &Message) -> Value {
-    let system: Map<_, _> = message
-        .attributes
-        .iter()
-        .flatten()
-        .map(|(name, value)| (name.as_str().to_owned(), Value::from(value.as_str())))
-        .collect();
-    let attribute = |(name, value): (&String, &MessageAttributeValue)| {
-        let value = json!({
-            "stringValue": value.string_value, "stringListValues": [], "binaryListValues": [], "dataType": "String",
-        });
-        (name.clone(), value)
-    };
-    let attributes: Map<_, _> = message.message_attributes.iter().flatten().map(attribute).collect();
-    json!({
-        "messageId": message.message_id,
-        "receiptHandle": message.receipt_handle,
-        "body": message.body,
-        "attributes": system,
-        "messageAttributes": attributes,
-        "md5OfBody": message.md5_of_body,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:source",
-        "awsRegion": "us-east-1",
-    })
+    (serde_json::from_value(lambda_event::of(messages)).unwrap(), ids)
 }

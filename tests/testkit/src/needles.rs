@@ -1,17 +1,18 @@
-//! Looks for secrets in what was written, in every form that somebody could have written them down.
+//! Finds secrets in text, in every encoding that a program could write.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// How many bytes of a secret are enough to be found.
-pub(crate) const PIECE: usize = 12;
+/// Number of bytes of a secret that count as a leak.
+pub const PIECE: usize = 12;
 
-/// Every form of every piece of each secret.
-pub(crate) fn needles(secrets: &[&[u8]]) -> Vec<String> {
+/// Returns every encoding of every piece of each secret.
+#[must_use]
+pub fn needles(secrets: &[&[u8]]) -> Vec<String> {
     secrets.iter().flat_map(|secret| secret.chunks_exact(PIECE)).flat_map(forms).collect()
 }
 
-/// A piece as it is, in hexadecimal, in Base64 wherever it begins in a group of three, as numbers, escaped for URLs.
+/// A piece as text, in hexadecimal, in Base64 at each of the three alignments, as numbers, and escaped for URLs.
 fn forms(piece: &[u8]) -> Vec<String> {
     let hex =
         |between: &str| piece.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(between);
@@ -28,7 +29,7 @@ fn forms(piece: &[u8]) -> Vec<String> {
         let shifted = [&vec![0; before], piece].concat();
         for engine in [STANDARD, URL_SAFE] {
             let text = engine.encode(&shifted);
-            // Without the groups at the ends that others have a part in.
+            // The groups at the ends also contain bits of the neighbouring bytes.
             let inner = text.get(if before == 0 { 0 } else { 4 }..shifted.len() / 3 * 4).unwrap();
             let escaped = inner.replace('+', "%2B").replace('/', "%2F");
             forms.extend([inner.to_owned(), escaped]);
@@ -37,7 +38,8 @@ fn forms(piece: &[u8]) -> Vec<String> {
     forms
 }
 
-/// The needles that are in a text.
-pub(crate) fn found<'n>(needles: &'n [String], text: &str) -> Vec<&'n String> {
+/// Returns the needles that the text contains.
+#[must_use]
+pub fn found<'n>(needles: &'n [String], text: &str) -> Vec<&'n String> {
     needles.iter().filter(|needle| text.contains(needle.as_str())).collect()
 }

@@ -14,10 +14,9 @@ use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use serde_json::Value;
 use simulator::{Fleet, Simulator};
 use tempfile::TempDir;
+use testkit::emulator::Emulator;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
-
-use crate::emulator::Emulator;
 
 /// Longest wait for something that happens within seconds, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! SQS for a test: our simulator, or MiniStack, which others wrote. The real SDK talks to both.
+//! SQS for a test: the simulator, or MiniStack, an emulator by other authors. The SDK is the client of both.
 
 use std::time::Duration;
 
@@ -11,43 +11,51 @@ use simulator::{Fleet, Options, Simulator};
 
 use crate::emulator::Emulator;
 
-/// Longest wait for something that happens within seconds, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// Maximum wait on a busy machine for something that usually takes seconds.
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// A running SQS.
-pub(crate) struct Sqs {
-    pub(crate) client: Client,
-    /// The simulator, unless this is MiniStack.
-    pub(crate) simulator: Option<Simulator>,
+#[derive(Debug)]
+pub struct Sqs {
+    /// A client of it.
+    pub client: Client,
+    /// The simulator; `None` on MiniStack.
+    pub simulator: Option<Simulator>,
     _emulator: Option<Emulator>,
 }
 
 impl Sqs {
-    /// Our simulator.
-    pub(crate) async fn simulated() -> Self {
+    /// Starts a simulator.
+    pub async fn simulated() -> Self {
         Self::of(Simulator::start(Fleet::default(), Options::default()).await.unwrap())
     }
 
-    /// A simulator that is running already.
-    pub(crate) fn of(simulator: Simulator) -> Self {
+    /// Wraps a running simulator.
+    #[must_use]
+    pub fn of(simulator: Simulator) -> Self {
         let client = Aws::at(&simulator.url(), "us-east-1").sqs;
         Self { client, simulator: Some(simulator), _emulator: None }
     }
 
-    /// MiniStack.
-    pub(crate) async fn ministack() -> Self {
+    /// Starts MiniStack.
+    pub async fn ministack() -> Self {
         let emulator = Emulator::ministack(&[]).await;
         let client = Aws::at(&emulator.url, "us-east-1").sqs;
         Self { client, simulator: None, _emulator: Some(emulator) }
     }
 
-    /// The simulator of a test that orders faults or counts calls.
-    pub(crate) fn simulator(&self) -> &Simulator {
+    /// Returns the simulator, for a test that injects faults or counts calls.
+    ///
+    /// # Panics
+    ///
+    /// On MiniStack.
+    #[must_use]
+    pub fn simulator(&self) -> &Simulator {
         self.simulator.as_ref().expect("this test runs on the simulator")
     }
 
-    /// A new queue.
-    pub(crate) async fn queue(&self, name: &str, attributes: &[(Attribute, &str)]) -> Queue {
+    /// Creates a queue.
+    pub async fn queue(&self, name: &str, attributes: &[(Attribute, &str)]) -> Queue {
         let mut call = self.client.create_queue().queue_name(name);
         for (attribute, value) in attributes {
             call = call.attributes(attribute.clone(), *value);
@@ -56,13 +64,8 @@ impl Sqs {
         Queue::at(self.client.clone(), url, Rng::seeded(1))
     }
 
-    /// A new queue that hides messages for so many seconds and has a dead-letter queue, and that one.
-    pub(crate) async fn with_dead_letters(
-        &self,
-        name: &str,
-        visibility: u32,
-        receives_max: u32,
-    ) -> (Queue, Queue) {
+    /// Creates a queue with this visibility timeout in seconds, and its dead-letter queue.
+    pub async fn with_dead_letters(&self, name: &str, visibility: u32, receives_max: u32) -> (Queue, Queue) {
         let dead = self.queue(&format!("{name}-dead"), &[]).await;
         let arn = self.attribute(&dead, Attribute::QueueArn).await;
         let redrive =
@@ -75,14 +78,14 @@ impl Sqs {
         (self.queue(name, &attributes).await, dead)
     }
 
-    /// An attribute of a queue.
-    pub(crate) async fn attribute(&self, queue: &Queue, name: Attribute) -> String {
+    /// Returns an attribute of a queue.
+    pub async fn attribute(&self, queue: &Queue, name: Attribute) -> String {
         let call = self.client.get_queue_attributes().queue_url(queue.url()).attribute_names(name.clone());
         call.send().await.unwrap().attributes.unwrap().remove(&name).unwrap()
     }
 
-    /// How many messages are visible, and how many are in work, at one moment.
-    pub(crate) async fn depth(&self, queue: &Queue) -> (u64, u64) {
+    /// Returns the numbers of visible and of in-flight messages.
+    pub async fn depth(&self, queue: &Queue) -> (u64, u64) {
         let names =
             [Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible];
         let call = self.client.get_queue_attributes().queue_url(queue.url());
@@ -91,8 +94,8 @@ impl Sqs {
         (visible, hidden)
     }
 
-    /// Takes every visible message off a queue, as a consumer that knows nothing of us sees them.
-    pub(crate) async fn drain(&self, queue: &Queue) -> Vec<Message> {
+    /// Receives and deletes every visible message, as any other consumer would.
+    pub async fn drain(&self, queue: &Queue) -> Vec<Message> {
         let mut all = Vec::new();
         loop {
             let call = self
@@ -120,8 +123,8 @@ impl Sqs {
         }
     }
 
-    /// The bodies of [`drain`](Self::drain), sorted.
-    pub(crate) async fn bodies(&self, queue: &Queue) -> Vec<String> {
+    /// Drains a queue and returns the bodies, sorted.
+    pub async fn bodies(&self, queue: &Queue) -> Vec<String> {
         let mut bodies: Vec<_> =
             self.drain(queue).await.into_iter().map(|message| message.body.unwrap()).collect();
         bodies.sort();
@@ -129,12 +132,33 @@ impl Sqs {
     }
 }
 
-/// The text attributes of a message.
-pub(crate) fn attribute<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
+/// Returns a text attribute of a message.
+#[must_use]
+pub fn attribute<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     message.message_attributes.as_ref()?.get(name)?.string_value()
 }
 
-/// `count` different bodies, sorted.
-pub(crate) fn numbered(count: usize) -> Vec<String> {
+/// Returns `count` different bodies, sorted.
+#[must_use]
+pub fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{{\"n\":\"{n:04}\"}}")).collect()
+}
+
+/// Declares each claim, an `async fn(&Sqs)` of the calling module, as two tests: on the simulator and on MiniStack.
+#[macro_export]
+macro_rules! on_both {
+    ($($claim:ident)*) => {
+        mod on_the_simulator { $(
+            #[tokio::test]
+            async fn $claim() {
+                super::$claim(&$crate::sqs::Sqs::simulated().await).await;
+            }
+        )* }
+        mod on_ministack { $(
+            #[tokio::test]
+            async fn $claim() {
+                super::$claim(&$crate::sqs::Sqs::ministack().await).await;
+            }
+        )* }
+    };
 }

@@ -1,0 +1,37 @@
+//! Helpers for the tests of several crates: emulators, fake servers, queues.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`emulator`] | starts MiniStack or moto on a free port |
+//! | [`boto`] | sets up resources with AWS's Python client |
+//! | [`moto`] | moto with EC2 instances of every kind |
+//! | [`fake_dynamodb`] | a DynamoDB that fails on command |
+//! | [`stub_server`] | an HTTP server whose responses a test computes |
+//! | `sqs` | queues on the simulator or MiniStack, with `on_both!` (feature `sqs`) |
+//! | `lambda_event` | the JSON of an event source mapping (feature `sqs`) |
+//! | [`needles`] | finds secrets in text, in any encoding |
+//! | [`ports`] | free ports for other processes |
+//! | [`python`] | the Python environment of `make test-tools` |
+//!
+//! A helper panics where a test would fail.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+pub mod boto;
+pub mod emulator;
+pub mod fake_dynamodb;
+#[cfg(feature = "sqs")]
+pub mod lambda_event;
+pub mod moto;
+pub mod needles;
+pub mod ports;
+pub mod python;
+#[cfg(feature = "sqs")]
+pub mod sqs;
+pub mod stub_server;

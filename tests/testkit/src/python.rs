@@ -1,0 +1,32 @@
+//! The Python environment that `make test-tools` installs into `.venv`.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// Returns the path of the interpreter.
+///
+/// # Panics
+///
+/// If it is not installed.
+#[must_use]
+pub fn interpreter() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
+    assert!(path.exists(), "{} is missing: run `make test-tools` first", path.display());
+    path
+}
+
+/// Returns a command of the interpreter with an empty environment and no input or output. It is killed when dropped.
+#[must_use]
+pub fn command() -> Command {
+    let mut command = Command::new(interpreter());
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("PYTHONDONTWRITEBYTECODE", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Returns the path of a script in this crate's `python` folder.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
+}
