@@ -26,23 +26,12 @@ use notifier::pipeline::{Ctx, Senders, StageName};
 use notifier::pipeline::{Handler, Work};
 use notifier::queue::{EventSourceMapping, Queue};
 use serde_json::{Value, json};
-use simulator::{Fleet, Options, QueueSpec, Simulator};
+use simulator::{QueueSpec, Simulator};
 use tempfile::TempDir;
+use testkit::fleets;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId};
-
-const FLEET: &str = "
-    [[cluster]]
-    name = 'prod'
-    [[cluster.service]]
-    name = 'checkout'
-    launch_type = 'FARGATE'
-    tasks = 2
-    [[cluster.service.container]]
-    name = 'app'
-    ports = [8080]
-    labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/v1.0/notify' }";
 
 /// The unique id of the role of the function before.
 const ROLE: &str = "AROAEXAMPLEOFTHEROLE";
@@ -57,25 +46,11 @@ struct Setup {
     _directory: TempDir,
 }
 
-/// Tries of starting a simulator: another test may take the loopback addresses that were free.
-const START_TRIES: usize = 20;
-
-async fn start(options: Options) -> Simulator {
-    for _ in 1..START_TRIES {
-        if let Ok(sim) = Simulator::start(Fleet::from_toml(FLEET).unwrap(), options.clone()).await {
-            return sim;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Simulator::start(Fleet::from_toml(FLEET).unwrap(), options).await.unwrap()
-}
-
 impl Setup {
     async fn new() -> Self {
-        let epoch = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
+        let fleet = fleets::fleet(&[fleets::service("checkout", 2, "/v1.0/notify", "")]);
         let queues = vec![QueueSpec { name: "q".to_owned(), ..QueueSpec::default() }];
-        let options = Options { epoch, queues, ..Options::default() };
-        let sim = start(options).await;
+        let sim = fleets::start(&fleet, queues).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
         let directory = TempDir::new().unwrap();
         let clock = Clock::system();

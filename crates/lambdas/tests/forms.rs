@@ -26,18 +26,15 @@ use notifier::queue::{EventSourceMapping, Trace};
 use notifier::report::Counts;
 use notifier::settings::{Flags, Settings, Sources};
 use notifier::{Notifier, Parts};
-use simulator::{Fleet, Options, QueueSpec, Simulator};
+use simulator::Simulator;
 use tempfile::TempDir;
-use testkit::lambda_event;
+use testkit::{fleets, lambda_event};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 
 /// Longest wait for something that happens within seconds, on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-/// Tries of starting a simulator: another test may take the loopback addresses that were free.
-const START_TRIES: usize = 20;
-
 /// Every kind of container: one that accepts, refuses, fails, goes away, stops before the call, has a wrong label, opted
 /// out, and one that recovers.
 const FLEET: &[(&str, &str, &str)] = &[
@@ -67,49 +64,19 @@ struct Setup {
 }
 
 fn fleet(services: &[(&str, &str, &str)]) -> String {
-    let services = services.iter().map(|(name, path, container)| {
-        format!(
-            "[[cluster.service]]\nname = '{name}'\nlaunch_type = 'FARGATE'\ntasks = 2\n[[cluster.service.container]]\n\
-             name = 'app'\nports = [8080]\nlabels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '{path}' }}\n\
-             {container}\n"
-        )
-    });
-    let services: String = services.collect();
-    format!(
-        "[[cluster]]\nname = 'prod'\n{services}[[cluster.service]]\nname = 'other'\nlaunch_type = 'FARGATE'\n\
+    let service = |(name, path, container): &(&str, &str, &str)| fleets::service(name, 2, path, container);
+    let mut services: Vec<String> = services.iter().map(service).collect();
+    services.push(
+        "[[cluster.service]]\nname = 'other'\nlaunch_type = 'FARGATE'\n\
          [[cluster.service.container]]\nname = 'app'\nports = [8080]\n"
-    )
-}
-
-async fn start(fleet: &str) -> Simulator {
-    let queue = |name: String| QueueSpec { name, ..QueueSpec::default() };
-    let dead = QueueName::ALL.map(|name| queue(format!("{}-dead", name.as_str())));
-    let live = QueueName::ALL.map(|name| {
-        let arn = format!("arn:aws:sqs:us-east-1:111122223333:{}-dead", name.as_str());
-        let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":5}}"#);
-        QueueSpec {
-            attributes: [("RedrivePolicy".to_owned(), policy)].into(),
-            ..queue(name.as_str().to_owned())
-        }
-    });
-    let epoch = notifier::base::Clock::system().unix_seconds().unsigned_abs();
-    let options = Options {
-        epoch: Duration::from_secs(epoch),
-        queues: dead.into_iter().chain(live).collect(),
-        ..Options::default()
-    };
-    for _ in 1..START_TRIES {
-        if let Ok(sim) = Simulator::start(Fleet::from_toml(fleet).unwrap(), options.clone()).await {
-            return sim;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Simulator::start(Fleet::from_toml(fleet).unwrap(), options).await.unwrap()
+            .to_owned(),
+    );
+    fleets::fleet(&services)
 }
 
 impl Setup {
     async fn new(form: Form, services: &[(&str, &str, &str)]) -> Self {
-        let sim = start(&fleet(services)).await;
+        let sim = fleets::start(&fleet(services), fleets::stage_queues(5, &[])).await;
         let (url, directory) = (sim.url(), TempDir::new().unwrap());
         let queue = |name: &str| format!("{url}/111122223333/{name}");
         let environment: Environment = [

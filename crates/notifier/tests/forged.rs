@@ -32,8 +32,9 @@ use notifier::pipeline::{self, Ctx, QueueName, Senders, StageName};
 use notifier::queue::{Message, Queue};
 use notifier::secrets::{SecretRef, Vault};
 use serde_json::{Value, json};
-use simulator::{Fleet, Options, Received, Simulator};
+use simulator::{Received, Simulator};
 use tempfile::TempDir;
+use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -42,26 +43,14 @@ use tokio_util::sync::CancellationToken;
 use wire::{BroadcastId, DeliveryId};
 
 /// Two services; the second one's only task refuses its first call.
-const FLEET: &str = "
-    [[cluster]]
-    name = 'prod'
-    [[cluster.service]]
-    name = 'checkout'
-    launch_type = 'FARGATE'
-    tasks = 2
-    [[cluster.service.container]]
-    name = 'app'
-    ports = [8080]
-    labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/v1.0/notify' }
-    [[cluster.service]]
-    name = 'audit'
-    launch_type = 'FARGATE'
-    tasks = 1
-    [[cluster.service.container]]
-    name = 'app'
-    ports = [8080]
-    labels = { NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/audit' }
-    answers = [{ status = 403 }, { status = 200 }]";
+/// Two services; the second refuses its first call.
+fn fleet() -> String {
+    let refusing = "answers = [{ status = 403 }, { status = 200 }]";
+    fleets::fleet(&[
+        fleets::service("checkout", 2, "/v1.0/notify", ""),
+        fleets::service("audit", 1, "/audit", refusing),
+    ])
+}
 
 const TOKEN: &str = "Bearer of-the-fleet";
 
@@ -101,7 +90,7 @@ struct Setup {
 
 impl Setup {
     async fn new() -> Self {
-        let sim = start().await;
+        let sim = fleets::start(&fleet(), Vec::new()).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
         let directory = TempDir::new().unwrap();
         let clock = Clock::system();
@@ -224,20 +213,6 @@ async fn secrets() -> Auth {
         ..AuthSettings::default()
     };
     Auth::load(&options, &Vault::new(environment, None)).await.unwrap()
-}
-
-/// A simulator; another process may take the addresses that were free a moment ago.
-async fn start() -> Simulator {
-    // How old a message is decides whether it is tried again: the simulator's time must be the daemon's.
-    let epoch = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
-    let options = || Options { epoch, ..Options::default() };
-    for _ in 0..10 {
-        if let Ok(sim) = Simulator::start(Fleet::from_toml(FLEET).unwrap(), options()).await {
-            return sim;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Simulator::start(Fleet::from_toml(FLEET).unwrap(), options()).await.unwrap()
 }
 
 fn id(text: &str) -> BroadcastId {

@@ -24,10 +24,11 @@ use notifier::model::{Cause, Outcome};
 use notifier::pipeline::{Ctx, QueueName, Senders, StageName};
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
+use simulator::Simulator;
 use simulator::faults::{Fault, When};
 use simulator::fleet::HealthStatus;
-use simulator::{Fleet, Options, Simulator};
 use tempfile::TempDir;
+use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -36,19 +37,8 @@ use wire::{BroadcastId, DeliveryId};
 /// The body that asks for the broadcast `b-1`.
 const ASK: &str = r#"{"cluster":"prod","event":{"id":"b-1"}}"#;
 
-/// A service of so many Fargate tasks, with more lines for its container.
-fn service(name: &str, tasks: usize, more: &str) -> String {
-    format!(
-        "[[cluster.service]]
-        name = '{name}'
-        launch_type = 'FARGATE'
-        tasks = {tasks}
-        [[cluster.service.container]]
-        name = 'app'
-        ports = [8080]
-        labels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/v1.0/notify' }}
-        {more}\n"
-    )
+fn service(name: &str, tasks: usize, container: &str) -> String {
+    fleets::service(name, tasks, "/v1.0/notify", container)
 }
 
 /// A fleet, its queues, and a ledger in a file.
@@ -62,8 +52,7 @@ struct Setup {
 
 impl Setup {
     async fn new(services: &[String]) -> Self {
-        let fleet = format!("[[cluster]]\nname = 'prod'\n{}", services.concat());
-        let sim = start(&fleet).await;
+        let sim = fleets::start(&fleets::fleet(services), Vec::new()).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
         let directory = TempDir::new().unwrap();
         let clock = Clock::system();
@@ -154,20 +143,6 @@ impl Setup {
         }
         true
     }
-}
-
-/// A simulator; another process may take the addresses that were free a moment ago.
-async fn start(fleet: &str) -> Simulator {
-    // How old a message is decides whether it is tried again: the simulator's time must be the daemon's.
-    let epoch = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
-    let options = || Options { epoch, ..Options::default() };
-    for _ in 0..10 {
-        if let Ok(sim) = Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await {
-            return sim;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await.unwrap()
 }
 
 fn id() -> BroadcastId {

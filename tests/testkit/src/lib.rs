@@ -7,8 +7,9 @@
 //! | [`moto`] | moto with EC2 instances of every kind |
 //! | [`fake_dynamodb`] | a DynamoDB that fails on command |
 //! | [`stub_server`] | an HTTP server whose responses a test computes |
-//! | `sqs` | queues on the simulator or MiniStack, with `on_both!` (feature `sqs`) |
-//! | `lambda_event` | the JSON of an event source mapping (feature `sqs`) |
+//! | `fleets` | fleets of the simulator, with the queues of the stages (feature `product`) |
+//! | `sqs` | queues on the simulator or MiniStack, with `on_both!` (feature `product`) |
+//! | `lambda_event` | the JSON of an event source mapping (feature `product`) |
 //! | [`needles`] | finds secrets in text, in any encoding |
 //! | [`ports`] | free ports for other processes |
 //! | [`python`] | the Python environment of `make test-tools` |
@@ -26,12 +27,14 @@
 pub mod boto;
 pub mod emulator;
 pub mod fake_dynamodb;
-#[cfg(feature = "sqs")]
+#[cfg(feature = "product")]
+pub mod fleets;
+#[cfg(feature = "product")]
 pub mod lambda_event;
 pub mod moto;
 pub mod needles;
 pub mod ports;
 pub mod python;
-#[cfg(feature = "sqs")]
+#[cfg(feature = "product")]
 pub mod sqs;
 pub mod stub_server;

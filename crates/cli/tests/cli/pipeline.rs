@@ -2,13 +2,14 @@
 //! what they got, its queues with dead letters, and a ledger in a file.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
-use simulator::{Fleet, Options, QueueSpec, Received, Simulator, TaskView};
+use simulator::{Received, Simulator, TaskView};
 use tempfile::TempDir;
-use time::OffsetDateTime;
+pub(crate) use testkit::fleets::fleet;
 use tokio::runtime::Runtime;
+
+use testkit::fleets;
 
 use crate::support::{Notifier, Run, Running, notifier, until};
 
@@ -18,8 +19,6 @@ const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
 const VISIBILITY_SECONDS: u32 = 5;
 /// More receives than a test makes.
 const RECEIVES_MAX: u32 = 10;
-/// Simulators on one machine may want the same addresses at the same moment.
-const START_TRIES: usize = 20;
 
 pub(crate) struct Pipeline {
     sim: Simulator,
@@ -31,15 +30,9 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     pub(crate) fn new(fleet: &str) -> Self {
         let runtime = Runtime::new().unwrap();
-        let sim = runtime.block_on(async {
-            for _ in 1..START_TRIES {
-                if let Ok(sim) = Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await {
-                    return sim;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Simulator::start(Fleet::from_toml(fleet).unwrap(), options()).await.unwrap()
-        });
+        let visibility = VISIBILITY_SECONDS.to_string();
+        let queues = fleets::stage_queues(RECEIVES_MAX, &[("VisibilityTimeout", &visibility)]);
+        let sim = runtime.block_on(fleets::start(fleet, queues));
         Self { sim, directory: tempfile::tempdir().unwrap(), runtime }
     }
 
@@ -120,42 +113,9 @@ impl Pipeline {
     }
 }
 
-fn options() -> Options {
-    let dead = QUEUES.map(|name| QueueSpec { name: format!("{name}-dead"), ..QueueSpec::default() });
-    let live = QUEUES.map(|name| {
-        let redrive = serde_json::json!({
-            "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{name}-dead"),
-            "maxReceiveCount": RECEIVES_MAX,
-        });
-        let attributes = [
-            ("VisibilityTimeout".to_owned(), VISIBILITY_SECONDS.to_string()),
-            ("RedrivePolicy".to_owned(), redrive.to_string()),
-        ];
-        QueueSpec { name: name.to_owned(), attributes: attributes.into() }
-    });
-    // How old a message is decides whether it is tried again: the simulator's time must be the daemon's.
-    let epoch = Duration::from_secs(OffsetDateTime::now_utc().unix_timestamp().unsigned_abs());
-    Options { queues: dead.into_iter().chain(live).collect(), epoch, ..Options::default() }
-}
-
-/// A service of so many tasks, with more lines for its container.
-pub(crate) fn service(name: &str, tasks: usize, more: &str) -> String {
-    format!(
-        "[[cluster.service]]
-        name = '{name}'
-        launch_type = 'FARGATE'
-        tasks = {tasks}
-        [[cluster.service.container]]
-        name = 'app'
-        ports = [8080]
-        labels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/notify' }}
-        {more}\n"
-    )
-}
-
-/// The cluster `prod` with these services.
-pub(crate) fn fleet(services: &[String]) -> String {
-    format!("[[cluster]]\nname = 'prod'\n{}", services.concat())
+/// Describes a service that wants its calls at `/notify`.
+pub(crate) fn service(name: &str, tasks: usize, container: &str) -> String {
+    fleets::service(name, tasks, "/notify", container)
 }
 
 /// The JSON lines of a stream.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
-use notifier::deliver::{DeliveryJob, DeliveryOptions, Round};
+use notifier::deliver::DeliveryOptions;
 use notifier::model::Endpoint;
 use notifier::model::{Cause, Delivery, Outcome};
 use notifier::model::{Progress, ProgressEvent};
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::server::{Act, Server, reply};
 use crate::support::{
-    broadcast, deliver_all, deliver_until, deliverer, deliverer_at, deserted, endpoint, hasty, ms, patient,
-    recorder,
+    broadcast, deliver_all, deliver_to, deliver_until, deliverer, deliverer_at, deserted, endpoint, hasty,
+    ms, patient, recorder,
 };
 
 fn outcomes(settled: &[Delivery]) -> Vec<Outcome> {
@@ -99,13 +99,12 @@ async fn clones_and_single_deliveries_share_one_limit() {
     let server = Server::playing(vec![slowly("200 OK", ms(20))]).await;
     let deliverer = deliverer(&DeliveryOptions { concurrency: 3, ..patient() });
     let (broadcast, progress, other) = (broadcast(), Progress::default(), deliverer.clone());
-    let mut single = DeliveryJob::new(endpoint(server.address));
     let (one, two, three) = tokio::join!(
         deliver_all(&deliverer, &broadcast, tasks(&server, 20), &progress),
         deliver_all(&other, &broadcast, tasks(&server, 20), &progress),
-        other.deliver(&broadcast, &mut single, &progress, Round::default()),
+        deliver_to(&other, &broadcast, endpoint(server.address)),
     );
-    assert_eq!((one.len(), two.len(), three.unwrap().outcome), (20, 20, Some(Outcome::Delivered)));
+    assert_eq!((one.len(), two.len(), three.outcome), (20, 20, Some(Outcome::Delivered)));
     assert_eq!(server.most_open(), 3);
 }
 
@@ -203,14 +202,12 @@ async fn a_delivery_that_waits_holds_no_slot() {
 
     let busy = Server::playing(vec![reply("503 x\r\nretry-after: 1", ""), reply("200 OK", "")]).await;
     let (first, second) = (endpoint(busy.address), endpoint(fine.address));
-    let (broadcast, progress) = (broadcast(), Progress::default());
-    let mut jobs = [first, second].map(DeliveryJob::new);
-    let [first, second] = &mut jobs;
-    let (_, _) = tokio::join!(deliverer.deliver(&broadcast, first, &progress, Round::default()), async {
+    let broadcast = broadcast();
+    tokio::join!(deliver_to(&deliverer, &broadcast, first), async {
         while busy.seen().is_empty() {
             tokio::time::sleep(ms(1)).await;
         }
-        deliverer.deliver(&broadcast, second, &progress, Round::default()).await
+        deliver_to(&deliverer, &broadcast, second).await
     });
     assert!(fine.seen()[10].at < busy.seen()[1].at);
 }

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use notifier::base::Rng;
-use notifier::deliver::{Deliverer, DeliveryJob, DeliveryOptions, Round};
-use notifier::model::Progress;
+use notifier::deliver::{Deliverer, DeliveryOptions};
 use notifier::model::network::Networks;
 use notifier::model::{Delivery, Outcome};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::server::{Act, Server, reply};
-use crate::support::{broadcast, deliver, endpoint, fixed_clock, hasty, ms, patient};
+use crate::support::{broadcast, deliver, deliver_to, endpoint, fixed_clock, hasty, ms, patient};
 
 async fn meets(options: &DeliveryOptions, script: Vec<Act>) -> Delivery {
     let server = Server::playing(vec![script]).await;
@@ -170,15 +169,7 @@ async fn a_closed_address_is_never_connected_to() {
     let server = Server::answering("200 OK").await;
     let deliverer = Deliverer::new(&patient(), Networks::default(), fixed_clock(), Rng::seeded(1));
     let endpoint = endpoint(server.address);
-    let result = deliverer
-        .deliver(
-            &broadcast(),
-            &mut DeliveryJob::new(endpoint.clone()),
-            &Progress::default(),
-            Round::default(),
-        )
-        .await;
-    let result = result.unwrap();
+    let result = deliver_to(&deliverer, &broadcast(), endpoint).await;
     assert_eq!((result.outcome, result.attempts), (Some(Outcome::Failed), Some(1)));
     assert_eq!(
         result.reason.unwrap(),

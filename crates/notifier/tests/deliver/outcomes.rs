@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use notifier::deliver::{DeliveryJob, DeliveryOptions, Round};
+use notifier::deliver::DeliveryOptions;
 use notifier::model::Outcome;
 use notifier::model::ProgressEvent;
 
 use crate::server::{Act, Server, reply};
-use crate::support::{NOW, broadcast, deliver, deliverer, deserted, endpoint, ms, patient, recorder, waits};
+use crate::support::{
+    NOW, broadcast, deliver, deliver_observed, deliverer, deserted, endpoint, ms, patient, recorder, waits,
+};
 
 /// One answer, given to every attempt: the outcome, the reason, and the attempts made.
 async fn check(head: &str, body: &str, outcome: Outcome, reason: Option<&str>, attempts: u32) {
@@ -82,10 +84,8 @@ async fn failing_twice_and_then_working_is_delivered() {
     let failing = reply("500 Internal Server Error", "");
     let server = Server::playing(vec![failing.clone(), failing, reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
-    let result = deliverer(&patient())
-        .deliver(&broadcast(), &mut DeliveryJob::new(endpoint(server.address)), &progress, Round::default())
-        .await;
-    let result = result.unwrap();
+    let result =
+        deliver_observed(&deliverer(&patient()), &broadcast(), endpoint(server.address), &progress).await;
     assert_eq!(
         (result.outcome, result.reason, result.attempts, result.status),
         (Some(Outcome::Delivered), None, Some(3), Some(200))
@@ -150,10 +150,7 @@ async fn wait_after(retry_after: &str, retry_after_most: Duration) -> Duration {
     let server = Server::playing(vec![reply(&head, ""), reply("200 OK", "")]).await;
     let (progress, steps) = recorder();
     let options = DeliveryOptions { retry_after_most, ..patient() };
-    deliverer(&options)
-        .deliver(&broadcast(), &mut DeliveryJob::new(endpoint(server.address)), &progress, Round::default())
-        .await
-        .unwrap();
+    deliver_observed(&deliverer(&options), &broadcast(), endpoint(server.address), &progress).await;
     waits(&steps)[0]
 }
 

@@ -5,28 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
-use notifier::deliver::{DeliveryJob, Round};
 use notifier::model::Endpoint;
 use notifier::model::Outcome;
-use notifier::model::Progress;
 use wire::{DeliveryId, Draft, Envelope, Method};
 
 use crate::server::{Seen, Server, reply};
-use crate::support::{NOW, broadcast, deliverer, deliverer_at, endpoint, patient};
+use crate::support::{NOW, broadcast, deliver_to, deliverer, deliverer_at, endpoint, patient};
 
 /// The one request of a delivery that works at once.
 async fn sent(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Seen {
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
-    let result = deliverer(&patient())
-        .deliver(
-            &broadcast(),
-            &mut DeliveryJob::new(endpoint.clone()),
-            &Progress::default(),
-            Round::default(),
-        )
-        .await;
-    assert_eq!(result.unwrap().outcome, Some(Outcome::Delivered));
+    let result = deliver_to(&deliverer(&patient()), &broadcast(), endpoint).await;
+    assert_eq!(result.outcome, Some(Outcome::Delivered));
     server.seen().pop().unwrap()
 }
 
@@ -102,15 +93,7 @@ async fn every_attempt_has_the_same_id_and_body_and_its_own_time() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(read.fetch_add(60, Ordering::SeqCst))
     });
     let deliverer = deliverer_at(&patient(), clock);
-    deliverer
-        .deliver(
-            &broadcast(),
-            &mut DeliveryJob::new(endpoint(server.address)),
-            &Progress::default(),
-            Round::default(),
-        )
-        .await
-        .unwrap();
+    deliver_to(&deliverer, &broadcast(), endpoint(server.address)).await;
     let seen = server.seen();
     let times: Vec<_> =
         seen.iter().map(|seen| seen.header("webhook-timestamp").unwrap().to_owned()).collect();
@@ -144,10 +127,8 @@ async fn the_largest_event_that_the_queues_carry_arrives_whole() {
     draft.data = Some(wire::Data::from_json(data).unwrap());
     large.event = draft.complete(&large.id, SystemTime::UNIX_EPOCH).unwrap();
     let endpoint = endpoint(server.address);
-    let result = deliverer(&patient())
-        .deliver(&large, &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
-        .await;
-    assert_eq!(result.unwrap().outcome, Some(Outcome::Delivered));
+    let result = deliver_to(&deliverer(&patient()), &large, endpoint).await;
+    assert_eq!(result.outcome, Some(Outcome::Delivered));
     let envelope: Envelope = serde_json::from_slice(&server.seen()[0].body).unwrap();
     assert_eq!(envelope.event, large.event);
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifier::deliver::{Auth, AuthSettings, DeliveryJob, DeliveryOptions, Round};
-use notifier::model::Progress;
+use notifier::deliver::{Auth, AuthSettings, DeliveryOptions};
 use notifier::model::{Delivery, Outcome};
 use notifier::secrets::SecretRef;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -20,7 +19,7 @@ use wire::Scheme;
 
 use crate::server::{Act, Server};
 use crate::signed::trust;
-use crate::support::{broadcast, deliverer, deserted, endpoint, hasty, ms};
+use crate::support::{broadcast, deliver_to, deliverer, deserted, endpoint, hasty, ms};
 
 /// A certificate and its key, in PEM.
 struct Pair {
@@ -138,15 +137,7 @@ async fn call_with(
     Arc::make_mut(&mut endpoint.target).scheme = Scheme::Https;
     Arc::make_mut(&mut endpoint.target).server_name = name.map(str::to_owned);
     let deliverer = deliverer(options).with_auth(trust);
-    deliverer
-        .deliver(
-            &broadcast(),
-            &mut DeliveryJob::new(endpoint.clone()),
-            &Progress::default(),
-            Round::default(),
-        )
-        .await
-        .unwrap()
+    deliver_to(&deliverer, &broadcast(), endpoint).await
 }
 
 /// The task was not called, and the reason says why.

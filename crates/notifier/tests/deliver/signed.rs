@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response};
 use notifier::base::Clock;
 use notifier::base::Environment;
-use notifier::deliver::{Auth, AuthSettings, Deliverer, DeliveryJob, Round, Signing};
+use notifier::deliver::{Auth, AuthSettings, Deliverer, Signing};
 use notifier::model::Outcome;
 use notifier::model::Progress;
 use notifier::secrets::{SecretRef, Vault};
@@ -22,7 +22,7 @@ use wire::signature::{SignatureHeaders, SigningKeys, TOLERANCE, VerifyingKeys, k
 use wire::{Broadcast, ContentMode, Data, Draft, Method};
 
 use crate::server::{Seen, Server, reply};
-use crate::support::{NOW, broadcast, deliver_all, deliverer, deliverer_at, endpoint, patient};
+use crate::support::{NOW, broadcast, deliver_all, deliver_to, deliverer, deliverer_at, endpoint, patient};
 
 pub(crate) const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -54,10 +54,7 @@ async fn sent(trust: Auth, change: impl FnOnce(&mut notifier::model::Endpoint)) 
     let mut endpoint = endpoint(server.address);
     change(&mut endpoint);
     let deliverer = deliverer(&patient()).with_auth(trust);
-    let result = deliverer
-        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
-        .await
-        .unwrap();
+    let result = deliver_to(&deliverer, &rich(), endpoint).await;
     assert_eq!(result.outcome, Some(Outcome::Delivered), "{result:?}");
     server.seen().pop().unwrap()
 }
@@ -130,10 +127,7 @@ async fn a_task_that_shows_the_headers_it_got_does_not_show_their_secrets_to_rea
     let server = Server::playing(vec![reply("403 Forbidden", echo)]).await;
     let deliverer = deliverer(&patient()).with_auth(trust);
     let endpoint = endpoint(server.address);
-    let result = deliverer
-        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
-        .await
-        .unwrap();
+    let result = deliver_to(&deliverer, &rich(), endpoint).await;
     let reason = "answered 403 Forbidden: DEBUG = True; authorization: [secret]";
     assert_eq!(result.reason.as_deref(), Some(reason));
 }
@@ -159,10 +153,7 @@ async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let mut endpoint = endpoint(server.address);
     binary(&mut endpoint);
     let deliverer = deliverer(&patient()).with_auth(trust(by("env:K"), &[("K", NEW)]).await);
-    let result = deliverer
-        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
-        .await
-        .unwrap();
+    let result = deliver_to(&deliverer, &rich(), endpoint).await;
     assert_eq!(result.outcome, Some(Outcome::Failed));
     let reason = "an event in binary mode cannot be signed: its attributes would not be";
     assert_eq!((result.reason.as_deref(), server.connections()), (Some(reason), 0));
@@ -203,11 +194,7 @@ async fn the_reference_libraries_verify_and_parse_what_is_sent() {
     let server = Server::answering("202 Accepted").await;
     let endpoint = endpoint(server.address);
     let deliverer = deliverer_at(&patient(), Clock::system());
-    deliverer
-        .with_auth(keys)
-        .deliver(&rich(), &mut DeliveryJob::new(endpoint.clone()), &Progress::default(), Round::default())
-        .await
-        .unwrap();
+    deliver_to(&deliverer.with_auth(keys), &rich(), endpoint).await;
     let signed = server.seen().pop().unwrap();
     let mut forged = signed.clone();
     forged.body = String::from_utf8(forged.body).unwrap().replace("b-1", "b-2").into_bytes();
@@ -373,22 +360,19 @@ async fn a_key_in_a_file_rotates_while_a_broadcast_runs_and_no_call_is_refused()
 async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
     let (_directory, path, deliverer, receiver) = by_file().await;
     let endpoint = endpoint(receiver.address);
-    let (broadcast, progress) = (broadcast(), Progress::default());
-    let tell = async || {
-        let mut job = DeliveryJob::new(endpoint.clone());
-        deliverer.deliver(&broadcast, &mut job, &progress, Round::default()).await
-    };
-    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
+    let broadcast = broadcast();
+    let tell = async || deliver_to(&deliverer, &broadcast, endpoint.clone()).await;
+    assert_eq!(tell().await.outcome, Some(Outcome::Delivered));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     // Read as old, and rotated before the second is over.
-    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
+    assert_eq!(tell().await.outcome, Some(Outcome::Delivered));
     std::fs::write(&path, NEW).unwrap();
     *receiver.key.lock().unwrap() = NEW;
-    let result = tell().await.unwrap();
+    let result = tell().await;
     // Asked in vain: the keys were read less than a second ago, and nobody makes the notifier read in a loop.
     assert_eq!((result.outcome, result.status), (Some(Outcome::Rejected), Some(401)));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    assert_eq!(tell().await.unwrap().outcome, Some(Outcome::Delivered));
+    assert_eq!(tell().await.outcome, Some(Outcome::Delivered));
 }
 
 #[tokio::test]
@@ -401,15 +385,7 @@ async fn keys_that_cannot_be_read_again_stay_in_use() {
             Some(text) => std::fs::write(&path, text).unwrap(),
         }
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        let result = deliverer
-            .deliver(
-                &broadcast(),
-                &mut DeliveryJob::new(endpoint.clone()),
-                &Progress::default(),
-                Round::default(),
-            )
-            .await
-            .unwrap();
+        let result = deliver_to(&deliverer, &broadcast(), endpoint.clone()).await;
         assert_eq!(result.outcome, Some(Outcome::Delivered), "{broken:?}");
     }
 }
@@ -423,15 +399,7 @@ async fn every_attempt_has_a_signature_of_its_own_time() {
         std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     });
     let deliverer = deliverer_at(&patient(), clock).with_auth(trust(by("env:K"), &[("K", NEW)]).await);
-    deliverer
-        .deliver(
-            &rich(),
-            &mut DeliveryJob::new(endpoint(server.address)),
-            &Progress::default(),
-            Round::default(),
-        )
-        .await
-        .unwrap();
+    deliver_to(&deliverer, &rich(), endpoint(server.address)).await;
     let seen = server.seen();
     assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
     assert_ne!(seen[0].header("webhook-signature"), seen[1].header("webhook-signature"));

@@ -79,11 +79,25 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
     }
 }
 
-/// A delivery without a deadline.
+/// Makes one delivery of [`broadcast`] with these options.
 pub(crate) async fn deliver(options: &DeliveryOptions, address: SocketAddr) -> Delivery {
-    let mut job = DeliveryJob::new(endpoint(address));
-    let round = Round::default();
-    deliverer(options).deliver(&broadcast(), &mut job, &Progress::default(), round).await.unwrap()
+    deliver_to(&deliverer(options), &broadcast(), endpoint(address)).await
+}
+
+/// Makes one delivery without a deadline.
+pub(crate) async fn deliver_to(deliverer: &Deliverer, broadcast: &Broadcast, endpoint: Endpoint) -> Delivery {
+    deliver_observed(deliverer, broadcast, endpoint, &Progress::default()).await
+}
+
+/// The same, with events to `progress`.
+pub(crate) async fn deliver_observed(
+    deliverer: &Deliverer,
+    broadcast: &Broadcast,
+    endpoint: Endpoint,
+    progress: &Progress,
+) -> Delivery {
+    let mut job = DeliveryJob::new(endpoint);
+    deliverer.deliver(broadcast, &mut job, progress, Round::default()).await.unwrap()
 }
 
 /// Deliveries to all endpoints on the in-memory transport, in the order of the endpoints.
