@@ -16,12 +16,7 @@ use lambdas::batch::Worker;
 use lambdas::record::Batch;
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
-use notifier::deliver::{self, Deliverer};
-use notifier::fleet::{Discovery, HealthPolicy};
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::{DAYS_DEFAULT, Ledger};
-use notifier::model::Progress;
-use notifier::model::network::Networks;
+use notifier::ledger::Ledger;
 use notifier::pipeline::{Ctx, Senders, StageName};
 use notifier::pipeline::{Handler, Work};
 use notifier::queue::{EventSourceMapping, Queue};
@@ -29,6 +24,7 @@ use serde_json::{Value, json};
 use simulator::{QueueSpec, Simulator};
 use tempfile::TempDir;
 use testkit::fleets;
+use testkit::stages::{Stages, file_ledger};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId};
@@ -52,19 +48,9 @@ impl Setup {
         let queues = vec![QueueSpec { name: "q".to_owned(), ..QueueSpec::default() }];
         let sim = fleets::start(&fleet, queues).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
-        let directory = TempDir::new().unwrap();
-        let clock = Clock::system();
-        let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
-        let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
-        let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let ctx = Ctx::new(
-            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
-            Deliverer::new(&deliver::DeliveryOptions::default(), networks, clock.clone(), Rng::seeded(1)),
-            ledger.clone(),
-            Progress::default(),
-            clock,
-        )
-        .trusting(Senders::new([ROLE]));
+        let (ledger, directory) = file_ledger().await;
+        let stages = Stages { senders: Senders::new([ROLE]), ..Stages::default() };
+        let ctx = stages.on(&aws, &ledger);
         let queue = format!("{}/111122223333/q", sim.url());
         Self { sim, aws, ctx: Arc::new(ctx), ledger, queue, _directory: directory }
     }

@@ -18,15 +18,11 @@ use std::time::Duration;
 use aws_sdk_sqs::config::Credentials;
 use notifier::aws::{Aws, identity};
 use notifier::base::Environment;
-use notifier::base::{Clock, Rng};
+use notifier::base::Rng;
 use notifier::daemon::{self, Queues};
-use notifier::deliver::{self, Auth, AuthSettings, Deliverer, Signing};
-use notifier::fleet::{Discovery, HealthPolicy};
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::{DAYS_DEFAULT, Ledger};
+use notifier::deliver::{Auth, AuthSettings, Signing};
+use notifier::ledger::Ledger;
 use notifier::model::Outcome;
-use notifier::model::Progress;
-use notifier::model::network::Networks;
 use notifier::pipeline::redrive::{self, Action, Filter};
 use notifier::pipeline::{self, Ctx, QueueName, Senders, StageName};
 use notifier::queue::{Message, Queue};
@@ -36,6 +32,7 @@ use simulator::{Received, Simulator};
 use tempfile::TempDir;
 use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
+use testkit::stages::{Stages, file_ledger};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
@@ -92,21 +89,10 @@ impl Setup {
     async fn new() -> Self {
         let sim = fleets::start(&fleet(), Vec::new()).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
-        let directory = TempDir::new().unwrap();
-        let clock = Clock::system();
-        let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
-        let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
-        let networks: Networks = "127.0.0.0/8".parse().unwrap();
+        let (ledger, directory) = file_ledger().await;
         let own = identity::unique_id(&aws).await.unwrap();
-        let ctx = Ctx::new(
-            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
-            Deliverer::new(&deliver::DeliveryOptions::default(), networks, clock.clone(), Rng::seeded(1))
-                .with_auth(secrets().await),
-            ledger.clone(),
-            Progress::default(),
-            clock,
-        )
-        .trusting(Senders::new([own]));
+        let stages = Stages { auth: secrets().await, senders: Senders::new([own]), ..Stages::default() };
+        let ctx = stages.on(&aws, &ledger);
         let sqs = Sqs::of(sim);
         let (tasks, dead) = sqs.with_dead_letters("tasks", 5, 10).await;
         let queues = Queues::from([
@@ -421,16 +407,10 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
     const LOOKS: u32 = 20_000;
     let setup = Setup::new().await;
     let aws = Aws::at(&setup.sim().url(), "us-east-1");
-    let networks: Networks = "127.0.0.0/8".parse().unwrap();
-    let (clock, rng) = (Clock::system(), Rng::seeded(1));
     let ids = (0..8).map(|n| format!("AROAEXAMPLEOFAROLE{n:03}"));
     let senders = Senders::new(ids);
-    let deliverer =
-        Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), rng);
-    let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
-    let ctx =
-        Ctx::new(discovery, deliverer.with_auth(secrets().await), Ledger::none(), Progress::default(), clock);
-    let ctx = ctx.trusting(senders.clone());
+    let stages = Stages { auth: secrets().await, senders: senders.clone(), ..Stages::default() };
+    let ctx = stages.on(&aws, &Ledger::none());
     let task =
         setup.sim().tasks().into_iter().find(|task| task.service.as_deref() == Some("checkout")).unwrap();
     let more = json!({ "container": "app", "cluster": "prod", "broadcast": to_come() });

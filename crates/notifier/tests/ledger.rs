@@ -12,16 +12,12 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use notifier::aws::Aws;
-use notifier::base::{Clock, Rng};
+use notifier::base::Rng;
 use notifier::daemon::{self, Queues};
-use notifier::deliver::{self, Deliverer};
-use notifier::fleet::{Discovery, HealthPolicy};
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::model::Progress;
-use notifier::model::network::Networks;
+use notifier::deliver::DeliveryOptions;
+use notifier::ledger::{Ledger, Recorded};
 use notifier::model::{Cause, Outcome};
-use notifier::pipeline::{Ctx, QueueName, Senders, StageName};
+use notifier::pipeline::{Ctx, QueueName, StageName};
 use notifier::queue::{Queue, Trace};
 use notifier::report::Counts;
 use simulator::Simulator;
@@ -30,6 +26,7 @@ use simulator::fleet::HealthStatus;
 use tempfile::TempDir;
 use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
+use testkit::stages::{Stages, file_ledger};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{BroadcastId, DeliveryId};
@@ -54,24 +51,13 @@ impl Setup {
     async fn new(services: &[String]) -> Self {
         let sim = fleets::start(&fleets::fleet(services), Vec::new()).await;
         let aws = Aws::at(&sim.url(), "us-east-1");
-        let directory = TempDir::new().unwrap();
-        let clock = Clock::system();
-        let file = Sqlite::open(directory.path().join("ledger.db"), clock.clone()).await.unwrap();
-        let ledger = Ledger::new(Arc::new(file), clock.clone(), DAYS_DEFAULT);
-        let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let options = deliver::DeliveryOptions {
+        let (ledger, directory) = file_ledger().await;
+        let options = DeliveryOptions {
             wait_first: Duration::from_millis(20),
             wait_most: Duration::from_millis(50),
-            ..deliver::DeliveryOptions::default()
+            ..DeliveryOptions::default()
         };
-        let ctx = Ctx::new(
-            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
-            ledger.clone(),
-            Progress::default(),
-            clock,
-        )
-        .trusting(Senders::new([simulator::user_id("simulator")]));
+        let ctx = Stages { options, ..Stages::default() }.on(&aws, &ledger);
         let sqs = Sqs::of(sim);
         let queues = Queues::from([
             (QueueName::Observer, sqs.with_dead_letters("observer", 5, 10).await.0),
@@ -83,19 +69,9 @@ impl Setup {
 
     /// From now on, no delivery is handed back to its queue: its horizon is over at once.
     fn give_up_at_once(&mut self) {
-        let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let options =
-            deliver::DeliveryOptions { horizon: Duration::ZERO, ..deliver::DeliveryOptions::default() };
-        let clock = Clock::system();
+        let options = DeliveryOptions { horizon: Duration::ZERO, ..DeliveryOptions::default() };
         let aws = Aws::at(&self.sim().url(), "us-east-1");
-        let ctx = Ctx::new(
-            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
-            self.ledger.clone(),
-            Progress::default(),
-            clock,
-        );
-        self.ctx = Arc::new(ctx.trusting(Senders::new([simulator::user_id("simulator")])));
+        self.ctx = Arc::new(Stages { options, ..Stages::default() }.on(&aws, &self.ledger));
     }
 
     fn sim(&self) -> &Simulator {

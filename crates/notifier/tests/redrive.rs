@@ -13,16 +13,12 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
-use notifier::base::{Clock, Rng};
-use notifier::deliver::{self, Deliverer};
-use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::base::Clock;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord};
 use notifier::model::Delivery;
 use notifier::model::Member;
-use notifier::model::Progress;
-use notifier::model::network::Networks;
 use notifier::model::{Cause, DeadLetter, Outcome};
 use notifier::pipeline::redrive::{self, Action, Filter, LetterStatus, Match, Redrive};
 use notifier::pipeline::{self, Ctx, Senders, StageName};
@@ -31,6 +27,7 @@ use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use tempfile::TempDir;
 use testkit::sqs::{SOON, Sqs, attribute, numbered};
+use testkit::stages::Stages;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 use wire::{BroadcastId, Draft, PartId};
@@ -372,13 +369,8 @@ async fn while_the_ledger_does_not_answer_dead_letters_stay() {
 
 /// The stages on this simulator, with this ledger.
 fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
-    let (aws, networks): (_, Networks) = (Aws::at(&sim.url(), "us-east-1"), "127.0.0.0/8".parse().unwrap());
-    let clock = Clock::system();
-    let deliverer =
-        Deliverer::new(&deliver::DeliveryOptions::default(), networks.clone(), clock.clone(), Rng::seeded(1));
-    let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks);
-    let ctx = Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock);
-    ctx.trusting(Senders::new([STAGE]))
+    let stages = Stages { senders: Senders::new([STAGE]), ..Stages::default() };
+    stages.on(&Aws::at(&sim.url(), "us-east-1"), ledger)
 }
 
 /// Who sends messages to the inner queues here.

@@ -10,6 +10,7 @@
 //! | `fleets` | fleets of the simulator, with the queues of the stages (feature `product`) |
 //! | `sqs` | queues on the simulator or MiniStack, with `on_both!` (feature `product`) |
 //! | `lambda_event` | the JSON of an event source mapping (feature `product`) |
+//! | `stages` | the stages for tasks on loopback, a ledger in a file (feature `product`) |
 //! | [`needles`] | finds secrets in text, in any encoding |
 //! | [`ports`] | free ports for other processes |
 //! | [`python`] | the Python environment of `make test-tools` |
@@ -37,4 +38,6 @@ pub mod ports;
 pub mod python;
 #[cfg(feature = "product")]
 pub mod sqs;
+#[cfg(feature = "product")]
+pub mod stages;
 pub mod stub_server;

@@ -32,11 +32,9 @@ struct Moto {
 impl Moto {
     fn start(port: u16) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = here.join("../../.venv/bin/python");
-        assert!(python.exists(), "{} is missing: run `make test-tools` first", python.display());
         let list =
             |addresses: &[Ipv4Addr]| addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(",");
-        let mut command = Command::new(python);
+        let mut command = Command::new(testkit::python::interpreter());
         command.arg(here.join("tests/python/moto_fleet.py"));
         command.args([SUBNET, &port.to_string(), &list(&HOSTS), &list(&FARGATE)]);
         command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");

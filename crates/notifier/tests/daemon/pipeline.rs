@@ -7,12 +7,8 @@ use notifier::aws::Aws;
 use notifier::aws::budget::Budget;
 use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Queues, Served};
-use notifier::deliver::{self, Deliverer};
-use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::Ledger;
-use notifier::model::Progress;
-use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, QueueName, Senders, StageName};
+use notifier::pipeline::{Ctx, QueueName, StageName};
 use notifier::queue::Trace;
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
@@ -24,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{eventually, start};
 use testkit::sqs::{SOON, Sqs};
+use testkit::stages::Stages;
 
 const FLEET: &str = "
     [[cluster]]
@@ -52,16 +49,7 @@ impl Setup {
     async fn of(fleet: &str, options: Options, budget: Budget, clock: fn(&Aws) -> Clock) -> Self {
         let sim = Simulator::start(Fleet::from_toml(fleet).unwrap(), options).await.unwrap();
         let aws = Aws { budget, ..Aws::at(&sim.url(), "us-east-1") };
-        let networks: Networks = "127.0.0.0/8".parse().unwrap();
-        let (clock, options) = (clock(&aws), deliver::DeliveryOptions::default());
-        let ctx = Ctx::new(
-            Discovery::new(&aws, HealthPolicy::Detect, networks.clone()),
-            Deliverer::new(&options, networks, clock.clone(), Rng::seeded(1)),
-            Ledger::none(),
-            Progress::default(),
-            clock,
-        )
-        .trusting(Senders::new([simulator::user_id("simulator")]));
+        let ctx = Stages { clock: clock(&aws), ..Stages::default() }.on(&aws, &Ledger::none());
         let sqs = Sqs::of(sim);
         let queues = Queues::from([
             (QueueName::Observer, sqs.queue("observer", &[]).await),

@@ -174,14 +174,14 @@ fn judged(seen: &[&Seen], secrets: &[&str]) -> Vec<Value> {
 /// What a script in `python/` says to this.
 fn said_by(script: &str, asked: &Value) -> Value {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut judge = Command::new(root.join("../../.venv/bin/python"))
+    let mut judge = Command::new(testkit::python::interpreter())
         .arg(root.join("tests/python").join(script))
         .env_clear()
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("`make test-tools` makes the Python environment");
+        .unwrap();
     judge.stdin.take().unwrap().write_all(&serde_json::to_vec(asked).unwrap()).unwrap();
     let output = judge.wait_with_output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap()

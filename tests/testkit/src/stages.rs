@@ -1,0 +1,58 @@
+//! The stages of the pipeline for tasks on loopback, and a ledger in a file.
+
+use std::sync::Arc;
+
+use notifier::aws::Aws;
+use notifier::base::{Clock, Rng};
+use notifier::deliver::{Auth, Deliverer, DeliveryOptions};
+use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::ledger::sqlite::Sqlite;
+use notifier::ledger::{DAYS_DEFAULT, Ledger};
+use notifier::model::Progress;
+use notifier::model::network::Networks;
+use notifier::pipeline::{Ctx, Senders};
+use tempfile::TempDir;
+
+/// Settings of the stages. By default they trust the simulator's user and sign nothing.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// Limits and retries of deliveries.
+    pub options: DeliveryOptions,
+    /// Keys and headers of requests.
+    pub auth: Auth,
+    /// The clock of deliveries and stages.
+    pub clock: Clock,
+    /// The trusted senders.
+    pub senders: Senders,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self {
+            options: DeliveryOptions::default(),
+            auth: Auth::default(),
+            clock: Clock::system(),
+            senders: Senders::new([simulator::user_id("simulator")]),
+        }
+    }
+}
+
+impl Stages {
+    /// Returns the stages with this AWS and this ledger. They call only tasks on loopback.
+    #[must_use]
+    pub fn on(self, aws: &Aws, ledger: &Ledger) -> Ctx {
+        let Self { options, auth, clock, senders } = self;
+        let networks: Networks = "127.0.0.0/8".parse().unwrap();
+        let deliverer =
+            Deliverer::new(&options, networks.clone(), clock.clone(), Rng::seeded(1)).with_auth(auth);
+        let discovery = Discovery::new(aws, HealthPolicy::Detect, networks);
+        Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock).trusting(senders)
+    }
+}
+
+/// Returns a ledger in a file, and the folder that holds the file until it is dropped.
+pub async fn file_ledger() -> (Ledger, TempDir) {
+    let (folder, clock) = (TempDir::new().unwrap(), Clock::system());
+    let file = Sqlite::open(folder.path().join("ledger.db"), clock.clone()).await.unwrap();
+    (Ledger::new(Arc::new(file), clock, DAYS_DEFAULT), folder)
+}
