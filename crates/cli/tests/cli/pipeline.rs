@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use simulator::{Received, Simulator, TaskView};
 use tempfile::TempDir;
+use testkit::fleets;
 pub(crate) use testkit::fleets::fleet;
 use tokio::runtime::Runtime;
-
-use testkit::fleets;
 
 use crate::support::{Notifier, Run, Running, notifier, until};
 

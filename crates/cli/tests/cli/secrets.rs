@@ -4,10 +4,10 @@ use std::fs::{self, File};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use testkit::needles::{found, needles};
 
 use crate::pipeline::{Pipeline, fleet, service};
 use crate::support::{Notifier, Running, until};
-use testkit::needles::{found, needles};
 
 const KEY: &[u8; 32] = b"MARK-key-5d0e17b3-MARK-key-c9a42";
 const BEARER: &str = "MARK-bearer-1f6a93c4-MARK-bearer-07";

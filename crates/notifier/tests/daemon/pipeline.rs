@@ -12,6 +12,8 @@ use notifier::pipeline::{Ctx, QueueName, StageName};
 use notifier::queue::Trace;
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
+use testkit::sqs::{SOON, Sqs};
+use testkit::stages::Stages;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,8 +21,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{eventually, start};
-use testkit::sqs::{SOON, Sqs};
-use testkit::stages::Stages;
 
 const FLEET: &str = "
     [[cluster]]

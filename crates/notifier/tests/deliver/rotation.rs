@@ -19,6 +19,8 @@ use notifier::model::Progress;
 use notifier::model::{Delivery, Outcome};
 use notifier::secrets::{SecretRef, Vault};
 use receiver::{Identity, Notification, Receiver, on_event};
+use testkit::boto::{Boto, ministack};
+use testkit::emulator::Emulator;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -29,8 +31,6 @@ use wire::signature::VerifyingKeys;
 
 use crate::signed::{NEW, OLD};
 use crate::support::{NOW, broadcast, deliver_all, deliverer, endpoint, patient};
-use testkit::boto::{Boto, ministack};
-use testkit::emulator::Emulator;
 
 const TASKS: usize = 300;
 /// Attempts under way at the same time, and so at the gate.

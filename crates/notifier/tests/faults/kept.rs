@@ -10,10 +10,10 @@ use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::Store;
 use simulator::Faults;
 use simulator::faults::Fate as Ordered;
+use testkit::fake_dynamodb::{Call, FakeDynamoDb, Fate};
 use tokio::time::Instant;
 
 use crate::ministack::Cloud;
-use testkit::fake_dynamodb::{Call, FakeDynamoDb, Fate};
 
 /// A ledger's place.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use notifier::ledger::store::Store;
 use notifier::model::Outcome;
 use serde_json::json;
 use simulator::faults::When;
+use testkit::emulator::Emulator;
 
 use crate::invariants;
 use crate::queues::{self, Dead};
@@ -22,7 +23,6 @@ use crate::run::{self, Ground, QUEUES};
 use crate::secrets;
 use crate::trouble::OUTAGE_LEAST;
 use crate::world::{Expected, World};
-use testkit::emulator::Emulator;
 
 /// Worlds of one test run.
 const WORLDS: usize = 12;

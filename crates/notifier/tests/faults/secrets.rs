@@ -10,13 +10,13 @@ use notifier::deliver::{Auth, AuthSettings, Signing};
 use notifier::pipeline::{self, StageName};
 use notifier::secrets::{SecretRef, Vault};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use testkit::needles::{PIECE, found, needles};
 
 use crate::invariants;
 use crate::kill::receive;
 use crate::notes::Notes;
 use crate::run::{self, Ground, Run, Seen};
 use crate::world::{Form, World};
-use testkit::needles::{PIECE, found, needles};
 
 /// What the secrets are made of: recognisable wherever it turns up.
 const HMAC: &[u8; 32] = b"MARK-hmac-4f1c92aa-MARK-hmac-b07";

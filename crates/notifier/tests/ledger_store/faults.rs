@@ -10,10 +10,10 @@ use notifier::base::text::chain;
 use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::store::{Item, Store as _, StoreError};
 use serde_json::{Value, json};
+use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 use tokio::time::Instant;
 
 use crate::stores::{find, item, key, numbered, range};
-use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 
 /// The most requests for one thing of which nothing is ever done: pauses, and one more.
 const REQUESTS_MAX: usize = 9;

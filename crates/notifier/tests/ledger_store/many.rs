@@ -11,10 +11,10 @@ use notifier::ledger::dynamodb::DynamoDb;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 
 use crate::broadcast::Broadcast;
 use crate::stores::{dynamodb_of, ministack, sqlite};
-use testkit::fake_dynamodb::{FakeDynamoDb, Fate};
 
 const TASKS: usize = 100_000;
 /// Of an emulator, which is slower.

@@ -14,7 +14,6 @@ use notifier::ledger::dynamodb::DynamoDb;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Key, Page, Range, Store};
 use tempfile::TempDir;
-
 use testkit::emulator::Emulator;
 
 /// The seconds since 1970 at which the tests are.
