@@ -100,7 +100,7 @@ impl Failure {
 
     /// Adds what to do about the call to AWS that is among an error and its causes.
     pub(crate) fn hint_about_aws(self, error: &(dyn Error + 'static)) -> Self {
-        let hint = AwsError::among(error).and_then(|error| hints::aws(error.service(), error.kind()));
+        let hint = AwsError::among(error).and_then(|error| hints::aws(error.service, error.kind));
         match hint {
             Some(hint) => self.hint(hint),
             None => self,

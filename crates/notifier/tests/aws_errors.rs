@@ -46,7 +46,7 @@ async fn server(answer: Option<&'static str>) -> String {
 async fn nobody_at_the_address() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = error_of(&format!("http://{gone}"), LONG).await;
-    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+    assert_eq!(error.kind, Kind::Unreachable, "{error}");
     assert!(error.to_string().starts_with(&format!("cannot connect to http://{gone}: ")), "{error}");
     assert!(error.is_transient(), "nobody waits");
 }
@@ -54,7 +54,7 @@ async fn nobody_at_the_address() {
 #[tokio::test]
 async fn a_host_without_an_address() {
     let error = error_of("http://nowhere.invalid:4566", LONG).await;
-    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+    assert_eq!(error.kind, Kind::Unreachable, "{error}");
     assert!(error.to_string().starts_with("cannot connect to http://nowhere.invalid:4566: "), "{error}");
 }
 
@@ -62,17 +62,17 @@ async fn a_host_without_an_address() {
 async fn silence() {
     let url = server(None).await;
     let error = error_of(&url, Duration::from_millis(200)).await;
-    assert_eq!(error.kind(), Kind::TimedOut, "{error}");
+    assert_eq!(error.kind, Kind::TimedOut, "{error}");
     assert_eq!(error.to_string(), format!("no answer from {url} within 200ms"));
 }
 
 #[tokio::test]
 async fn a_connection_that_ends_before_the_answer_or_in_it() {
     let error = error_of(&server(Some("")).await, LONG).await;
-    assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+    assert_eq!(error.kind, Kind::Unreachable, "{error}");
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 100\r\n\r\n{";
     let error = error_of(&server(Some(half)).await, LONG).await;
-    assert_eq!((error.kind(), error.status()), (Kind::Unavailable, Some(200)), "{error}");
+    assert_eq!((error.kind, error.status), (Kind::Unavailable, Some(200)), "{error}");
     assert_eq!(error.to_string(), "the connection broke off during the answer");
 }
 
@@ -81,7 +81,7 @@ async fn a_page_of_a_proxy() {
     let page = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\ncontent-length: 22\r\n\r\n<html>log in</html>   ";
     let url = server(Some(page)).await;
     let error = error_of(&url, LONG).await;
-    assert_eq!(error.kind(), Kind::NotAws, "{error}");
+    assert_eq!(error.kind, Kind::NotAws, "{error}");
     assert!(
         error.to_string().starts_with(&format!("{url} answered with an HTML page (status 403)")),
         "{error}"
@@ -93,6 +93,6 @@ async fn an_error_of_aws() {
     let answer = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 50\r\n\r\n\
                   {\"__type\":\"AccessDeniedException\",\"message\":\"no!\"}";
     let error = error_of(&server(Some(answer)).await, LONG).await;
-    assert_eq!(error.kind(), Kind::AccessDenied, "{error}");
+    assert_eq!(error.kind, Kind::AccessDenied, "{error}");
     assert_eq!(error.to_string(), "AccessDeniedException: no! (status 400)");
 }

@@ -12,9 +12,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::error::{find, read_json};
+use super::error::{read_json, read_xml};
 use super::fail_fast::ConnectionError;
-use super::minimal::ec2;
+use crate::base::causes::find;
 use crate::base::text::printable;
 
 /// The most characters of an error code that are kept.
@@ -108,7 +108,7 @@ fn answered(response: Option<&HttpResponse>) -> String {
     let Some(response) = response else { return "no answer".to_owned() };
     let status = response.status().as_u16();
     let body = response.body().bytes().unwrap_or_default();
-    let (json, xml) = (read_json(body), ec2::read_error(body));
+    let (json, xml) = (read_json(body), read_xml(body));
     match json.code().or(xml.code()) {
         Some(code) => format!("{} (status {status})", printable(code, CODE_CHARS_MAX)),
         None => format!("status {status}"),

@@ -25,7 +25,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::{BodyExt as _, Limited};
 
-use super::error::{find, root_cause};
+use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
 
 /// Tries of a host that has never answered, the first included, while somebody waits.

@@ -20,7 +20,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::base::text::{printable, quoted};
+use crate::base::text::{is_word, printable, quoted};
 use crate::base::url::{Url, UrlError};
 use crate::model::arn::{Arn, is_account};
 
@@ -204,11 +204,7 @@ impl LoadServiceConfig for Endpoints {
 /// The region, when it can be part of a host name.
 pub(super) fn region(region: Option<&str>) -> Result<&str, LoadError> {
     let region = region.filter(|region| !region.is_empty()).ok_or(LoadError::NoRegion)?;
-    if region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        Ok(region)
-    } else {
-        Err(LoadError::Region(printable(region, 80)))
-    }
+    if is_word(region) { Ok(region) } else { Err(LoadError::Region(printable(region, 80))) }
 }
 
 /// The region that an ARN or the URL of a queue names.

@@ -16,6 +16,7 @@ mod fail_fast;
 pub mod identity;
 mod load;
 pub mod minimal;
+mod pages;
 mod response_limit;
 mod skew;
 
@@ -164,33 +165,27 @@ impl Aws {
         config.set_app_name(AppName::new(APP_NAME).ok());
         let config = config.build();
         let (calls, skew) = (Calls::default(), Skew::new(Clock::system()));
-        let ecs = aws_sdk_ecs::config::Builder::from(&config)
-            .retry_partition(client_config::partition("ecs"))
-            .retry_classifier(FailFast)
-            .interceptor(calls.clone())
-            .interceptor(skew.clone())
-            .interceptor(AnswerLimit);
-        let sqs = aws_sdk_sqs::config::Builder::from(&config)
-            .retry_partition(client_config::partition("sqs"))
-            .retry_classifier(FailFast)
-            .interceptor(calls.clone())
-            .interceptor(skew.clone())
-            .interceptor(AnswerLimit);
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
-            .retry_partition(client_config::partition("dynamodb"))
-            .retry_classifier(FailFast)
-            .interceptor(calls.clone())
-            .interceptor(skew.clone())
-            .interceptor(AnswerLimit);
+        // Each SDK has a builder type of its own.
+        macro_rules! client {
+            ($sdk:ident, $service:literal) => {{
+                let builder = $sdk::config::Builder::from(&config)
+                    .retry_partition(client_config::partition($service))
+                    .retry_classifier(FailFast)
+                    .interceptor(calls.clone())
+                    .interceptor(skew.clone())
+                    .interceptor(AnswerLimit);
+                $sdk::Client::from_conf(builder.build())
+            }};
+        }
         let sts = aws_sdk_sts::config::Builder::from(&config)
             .retry_partition(client_config::partition("sts"))
             .interceptor(calls.clone())
             .interceptor(AnswerLimit);
         Self {
-            ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            ecs: client!(aws_sdk_ecs, "ecs"),
+            sqs: client!(aws_sdk_sqs, "sqs"),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            dynamodb: client!(aws_sdk_dynamodb, "dynamodb"),
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
             secrets: Secrets::new(&config, &calls),
             calls,

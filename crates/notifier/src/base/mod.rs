@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod batcher;
+pub(crate) mod causes;
 mod clock;
 mod environment;
 pub mod events;
@@ -10,9 +11,11 @@ mod process;
 mod rng;
 pub mod text;
 pub mod url;
+mod words;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use environment::Environment;
 pub use process::open_files_max;
 pub use rng::{Rng, key_bytes};
+pub(crate) use words::words;

@@ -37,6 +37,11 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
+/// Whether this has letters, digits and hyphens only, as ids and regions have.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// The name that a misspelt one most probably means; `None` when it is like none of them, or is one of them. A number is
 /// no misspelt other number.
 pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -9,12 +9,10 @@
 //!
 //! AWS gets as few calls as its pages allow.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::aws::Aws;
 use crate::aws::ecs::{Ecs, EcsError};
 use crate::aws::minimal::ec2::{Ec2, Ec2Error};
+use crate::base::words;
 use crate::model::network::Networks;
 
 mod address;
@@ -28,45 +26,17 @@ mod services;
 pub use recheck::{Recheck, RecheckError};
 pub use services::{SERVICES_NAMED_MAX, Services};
 
-/// Which containers count as ready to be called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HealthPolicy {
-    /// Where the container definition has a health check, it must pass. The default.
-    #[default]
-    Detect,
-    /// Every container must have a health check, and it must pass.
-    Require,
-    /// Health does not count.
-    Ignore,
-}
-
-impl HealthPolicy {
-    /// Every policy.
-    pub const ALL: [Self; 3] = [Self::Detect, Self::Require, Self::Ignore];
-
-    /// The policy's name in settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Detect => "detect",
-            Self::Require => "require",
-            Self::Ignore => "ignore",
-        }
-    }
-}
-
-impl fmt::Display for HealthPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for HealthPolicy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|health| health.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is none of `detect`, `require` and `ignore`"))
+words! {
+    /// Which containers count as ready to be called.
+    #[derive(Default)]
+    pub enum HealthPolicy {
+        /// Where the container definition has a health check, it must pass. The default.
+        #[default]
+        Detect = "detect",
+        /// Every container must have a health check, and it must pass.
+        Require = "require",
+        /// Health does not count.
+        Ignore = "ignore",
     }
 }
 

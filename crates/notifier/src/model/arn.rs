@@ -3,6 +3,8 @@
 //! Source of the formats: IAM User Guide, "Amazon Resource Names"; ECS Developer Guide, "Amazon Resource Names (ARNs) and
 //! IDs". Partitions are not checked, since AWS adds new ones.
 
+use crate::base::text::is_word;
+
 /// The longest ARN that is read; the longest of ECS has 340 bytes.
 const BYTES_MAX: usize = 512;
 /// Digits of an account's id.
@@ -37,10 +39,10 @@ impl<'a> Arn<'a> {
         else {
             return None;
         };
-        let is_valid = is_id(partition)
-            && is_id(service)
-            && (region.is_empty() || is_id(region))
-            && (account.is_empty() || is_id(account))
+        let is_valid = is_word(partition)
+            && is_word(service)
+            && (region.is_empty() || is_word(region))
+            && (account.is_empty() || is_word(account))
             && !resource.is_empty();
         is_valid.then_some(Self { partition, service, region, account, resource })
     }
@@ -85,7 +87,7 @@ impl<'a> TaskArn<'a> {
             Some((cluster, id)) => (Some(cluster), id),
             None => (None, rest),
         };
-        (is_id(id) && cluster.is_none_or(is_name)).then_some(Self { arn, cluster, id })
+        (is_word(id) && cluster.is_none_or(is_name)).then_some(Self { arn, cluster, id })
     }
 
     /// The ARN of the task's cluster, where the task's ARN names it.
@@ -118,11 +120,6 @@ pub fn service_name(name_or_arn: &str) -> &str {
 #[must_use]
 pub fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
-}
-
-/// Letters, digits and hyphens.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// What ECS allows in the name of a cluster.

@@ -1,24 +1,15 @@
 //! The stages of the pipeline by name.
 
-/// One of the stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StageName {
-    /// Stage 1, service discovery.
-    Services,
-    /// Stage 2, task discovery.
-    Tasks,
-    /// Stage 3, notify.
-    Notify,
-}
+use crate::base::words;
 
-impl StageName {
-    /// The stage's name in logs, errors and settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Services => "services",
-            Self::Tasks => "tasks",
-            Self::Notify => "notify",
-        }
+words! {
+    /// One of the stages.
+    pub enum StageName {
+        /// Stage 1, service discovery.
+        Services = "services",
+        /// Stage 2, task discovery.
+        Tasks = "tasks",
+        /// Stage 3, notify.
+        Notify = "notify",
     }
 }

@@ -5,32 +5,19 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Ctx, StageError, discovery, notify};
+use crate::base::words;
 use crate::model::StageName;
 use crate::queue::Message;
 
-/// One of the queues between the stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum QueueName {
-    /// Read by stage 1; everybody who may ask for a broadcast writes it.
-    Observer,
-    /// Written by stage 1, read by stage 2.
-    Services,
-    /// Written by stage 2, read by stage 3.
-    Tasks,
-}
-
-impl QueueName {
-    /// Every queue, in the order of the stages that read them.
-    pub const ALL: [Self; 3] = [Self::Observer, Self::Services, Self::Tasks];
-
-    /// The queue's name in errors and settings.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Observer => "observer",
-            Self::Services => "services",
-            Self::Tasks => "tasks",
-        }
+words! {
+    /// One of the queues between the stages, by its name in errors and settings. In the order of the stages that read them.
+    pub enum QueueName {
+        /// Read by stage 1; everybody who may ask for a broadcast writes it.
+        Observer = "observer",
+        /// Written by stage 1, read by stage 2.
+        Services = "services",
+        /// Written by stage 2, read by stage 3.
+        Tasks = "tasks",
     }
 }
 

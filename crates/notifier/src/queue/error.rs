@@ -70,7 +70,7 @@ impl QueueError {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let (queue, source) = (queue.to_owned(), AwsError::of(AwsService::Sqs, operation, &error));
-        match source.kind() {
+        match source.kind {
             AwsErrorKind::NotFound => Self::Unknown { queue, source },
             _ => Self::Call { queue, source },
         }
@@ -94,7 +94,7 @@ impl QueueError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Call { source, .. } => source.is_transient() || source.kind().is_local(),
+            Self::Call { source, .. } => source.is_transient() || source.kind.is_local(),
             _ => false,
         }
     }
@@ -103,17 +103,14 @@ impl QueueError {
     /// operation, so one that is not known counts.
     pub(super) fn is_about_content(&self) -> bool {
         let Self::Call { source, .. } = self else { return false };
-        matches!(
-            source.kind(),
-            AwsErrorKind::Invalid | AwsErrorKind::Unknown | AwsErrorKind::UnknownOperation
-        )
+        matches!(source.kind, AwsErrorKind::Invalid | AwsErrorKind::Unknown | AwsErrorKind::UnknownOperation)
     }
 }
 
 /// The call that failed, and how.
 fn what_failed(error: &AwsError) -> String {
-    let operation = error.operation();
-    match error.kind() {
+    let operation = error.operation;
+    match error.kind {
         AwsErrorKind::AccessDenied => format!("no permission for {operation}"),
         AwsErrorKind::Throttled => format!("SQS throttles {operation}"),
         _ if error.is_refusal() => format!("SQS refuses {operation}"),

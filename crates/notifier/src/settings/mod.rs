@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::Environment;
+use crate::base::{Environment, words};
 use crate::deliver;
 use crate::fleet::HealthPolicy;
 use crate::ledger::LedgerOptions;
@@ -85,13 +85,14 @@ pub struct Daemon {
     pub log_level: tracing::Level,
 }
 
-/// How a log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line of text for each event.
-    Text,
-    /// A JSON object for each event.
-    Json,
+words! {
+    /// How a log is written.
+    pub enum LogFormat {
+        /// A line of text for each event.
+        Text = "text",
+        /// A JSON object for each event.
+        Json = "json",
+    }
 }
 
 /// Where settings come from.
@@ -144,7 +145,7 @@ impl Settings {
                 location: reader.ledger(&table::LEDGER),
                 days: reader.number(&table::LEDGER_DAYS),
             },
-            health: reader.word(&table::HEALTH, |word| word.parse().ok()).unwrap_or_default(),
+            health: reader.word(&table::HEALTH, HealthPolicy::of).unwrap_or_default(),
             aws_budget_percent: reader.percent(&table::AWS_BUDGET_PERCENT),
             allow_networks: reader.networks(&table::ALLOW_NETWORKS),
             delivery: delivery(&mut reader),
@@ -152,7 +153,7 @@ impl Settings {
             daemon: Daemon {
                 listen: reader.listen(&table::LISTEN),
                 grace: reader.millis(&table::GRACE_MS),
-                log_format: reader.word(&table::LOG_FORMAT, log_format).unwrap_or(LogFormat::Text),
+                log_format: reader.word(&table::LOG_FORMAT, LogFormat::of).unwrap_or(LogFormat::Text),
                 log_level: reader
                     .word(&table::LOG_LEVEL, |word| word.parse().ok())
                     .unwrap_or(tracing::Level::INFO),
@@ -191,14 +192,6 @@ fn auth(reader: &mut Reader<'_>) -> deliver::AuthSettings {
         tls_ca: reader.secret(&table::TLS_CA),
         tls_client: certificate.zip(key),
         refresh: reader.millis(&table::SECRET_REFRESH_MS),
-    }
-}
-
-fn log_format(word: &str) -> Option<LogFormat> {
-    match word {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => None,
     }
 }
 

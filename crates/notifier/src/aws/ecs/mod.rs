@@ -1,7 +1,6 @@
 //! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::budget::{Budget, Group};
 use super::error::MESSAGE_CHARS_MAX;
+use super::pages::pages;
 use super::{AGAIN_AFTER, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
 use crate::model::arn::last_part;
@@ -78,7 +78,7 @@ impl EcsError {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
             // A permission, say, may be granted while the message waits.
-            Self::Call(error) => error.kind() == AwsErrorKind::Invalid,
+            Self::Call(error) => error.kind == AwsErrorKind::Invalid,
             Self::Endless(_) | Self::Incomplete { .. } => false,
         }
     }
@@ -155,14 +155,14 @@ impl Ecs {
 
     /// The ARNs of every service of the cluster.
     pub async fn list_services(&self, cluster: &str) -> Result<Vec<String>, EcsError> {
-        pages("ListServices", async |token| {
+        let listed = pages(PAGES_MAX, async |token| {
             self.budget.wait(Group::ServiceRead).await;
             let call =
                 self.client.list_services().cluster(cluster).max_results(PAGE_MAX).set_next_token(token);
             let page = call.send().await.map_err(|e| failure("ListServices", cluster, "", e))?;
             Ok((self.required("ListServices", "serviceArns", page.service_arns)?, page.next_token))
-        })
-        .await
+        });
+        listed.await?.ok_or(EcsError::Endless("ListServices"))
     }
 
     /// The services of these names or ARNs, as far as the cluster has them.
@@ -195,15 +195,15 @@ impl Ecs {
             TasksOf::Cluster => None,
             TasksOf::Service(service) => Some(service.to_owned()),
         };
-        pages("ListTasks", async |token| {
+        let listed = pages(PAGES_MAX, async |token| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.list_tasks().cluster(cluster).max_results(PAGE_MAX);
             let call = call.set_service_name(service.clone()).set_next_token(token);
             let asked = service.as_deref().unwrap_or_default();
             let page = call.send().await.map_err(|e| failure("ListTasks", cluster, asked, e))?;
             Ok((self.required("ListTasks", "taskArns", page.task_arns)?, page.next_token))
-        })
-        .await
+        });
+        listed.await?.ok_or(EcsError::Endless("ListTasks"))
     }
 
     /// The tasks of these ARNs, as far as ECS knows them.
@@ -263,30 +263,6 @@ impl Ecs {
         )
         .await
     }
-}
-
-/// Follows a list to its end.
-async fn pages<F>(
-    operation: &'static str,
-    page: impl Fn(Option<String>) -> F,
-) -> Result<Vec<String>, EcsError>
-where
-    F: Future<Output = Result<(Vec<String>, Option<String>), EcsError>>,
-{
-    let mut all = Vec::new();
-    let mut token = None;
-    for _ in 0..PAGES_MAX {
-        let (found, next) = page(token.clone()).await?;
-        all.extend(found);
-        // An empty token is none, as for the SDK's own paginators.
-        match next.filter(|token| !token.is_empty()) {
-            None => return Ok(all),
-            // A server that returns the token of the request would never end.
-            next if next == token => break,
-            next => token = next,
-        }
-    }
-    Err(EcsError::Endless(operation))
 }
 
 /// Describes these names, and a few times more those that ECS listed itself and does not describe.
@@ -396,7 +372,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let error = AwsError::of(AwsService::Ecs, operation, &error);
-    match error.code().filter(|_| error.kind() == AwsErrorKind::NotFound) {
+    match error.code.as_deref().filter(|_| error.kind == AwsErrorKind::NotFound) {
         Some("ClusterNotFoundException") => EcsError::ClusterNotFound(cluster.to_owned()),
         Some("ServiceNotFoundException" | "ServiceNotActiveException") => {
             EcsError::ServiceNotFound { cluster: cluster.to_owned(), service: service.to_owned() }

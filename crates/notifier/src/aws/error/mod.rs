@@ -10,60 +10,42 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
-use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
-use serde::Deserialize;
 
 use super::fail_fast::ConnectionError;
+use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
+use crate::base::words;
 
+mod answer;
 mod kind;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answer::{read_json, read_xml};
 pub use kind::AwsErrorKind;
 
 /// The longest text of AWS that is kept, in characters: it ends up in reports.
 pub(super) const MESSAGE_CHARS_MAX: usize = 500;
 
-/// A service that is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AwsService {
-    /// Elastic Container Service.
-    Ecs,
-    /// Elastic Compute Cloud.
-    Ec2,
-    /// Simple Queue Service.
-    Sqs,
-    /// `DynamoDB`.
-    DynamoDb,
-    /// Security Token Service.
-    Sts,
-    /// Secrets Manager.
-    SecretsManager,
-    /// The parameters of Systems Manager.
-    Ssm,
-}
-
-impl AwsService {
-    /// Its name in sentences.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ecs => "ECS",
-            Self::Ec2 => "EC2",
-            Self::Sqs => "SQS",
-            Self::DynamoDb => "DynamoDB",
-            Self::Sts => "STS",
-            Self::SecretsManager => "Secrets Manager",
-            Self::Ssm => "SSM",
-        }
-    }
-}
-
-impl fmt::Display for AwsService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// A service that is called, by its name in sentences.
+    pub enum AwsService {
+        /// Elastic Container Service.
+        Ecs = "ECS",
+        /// Elastic Compute Cloud.
+        Ec2 = "EC2",
+        /// Simple Queue Service.
+        Sqs = "SQS",
+        /// `DynamoDB`.
+        DynamoDb = "DynamoDB",
+        /// Security Token Service.
+        Sts = "STS",
+        /// Secrets Manager.
+        SecretsManager = "Secrets Manager",
+        /// The parameters of Systems Manager.
+        Ssm = "SSM",
     }
 }
 
@@ -71,13 +53,16 @@ impl fmt::Display for AwsService {
 /// was stands in [`summary`](Self::summary), and in the errors that have this one as their source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
-    service: AwsService,
-    operation: &'static str,
-    kind: AwsErrorKind,
+    /// The service that was called.
+    pub service: AwsService,
+    /// The operation that was called.
+    pub operation: &'static str,
+    /// What kind of failure it was.
+    pub kind: AwsErrorKind,
     /// The status of the answer, if there was one.
-    status: Option<u16>,
-    /// AWS's code, printable.
-    code: Option<String>,
+    pub status: Option<u16>,
+    /// AWS's code for the error, printable, if it gave one.
+    pub code: Option<String>,
     /// AWS's message, or a sentence of ours where AWS gave no code. Printable.
     message: String,
     /// Another try makes no sense while somebody waits.
@@ -190,36 +175,6 @@ impl AwsError {
         Self { service, operation, kind, status: None, code: None, message, gave_up: false }
     }
 
-    /// The service that was called.
-    #[must_use]
-    pub fn service(&self) -> AwsService {
-        self.service
-    }
-
-    /// The operation that was called.
-    #[must_use]
-    pub fn operation(&self) -> &'static str {
-        self.operation
-    }
-
-    /// What kind of failure it was.
-    #[must_use]
-    pub fn kind(&self) -> AwsErrorKind {
-        self.kind
-    }
-
-    /// AWS's code for the error, if it gave one.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
-    }
-
-    /// The status of the answer, if there was one.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        self.status
-    }
-
     /// Whether another try may succeed in a moment, without anybody's doing. Never for a host that has not answered yet
     /// and that somebody waits for.
     #[must_use]
@@ -269,40 +224,10 @@ fn connection_kind(error: &ConnectorError) -> AwsErrorKind {
     }
 }
 
-/// The error of this type among an error and its causes.
-pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
-}
-
-/// The text of the last cause, which says most.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let last = std::iter::successors(Some(error), |&error| error.source()).last();
-    last.map(ToString::to_string).unwrap_or_default()
-}
-
 /// What each source of credentials says, in one line.
 fn one_line(text: &str) -> String {
     let text = text.replace("the credential provider was not enabled: ", "");
     let text = text.replace("the credential provider was not enabled", "none");
     let sources: Vec<_> = text.lines().map(str::trim).filter(|line| !line.ends_with("Attempted:")).collect();
     sources.join("; ")
-}
-
-/// Reads an error answer in JSON, `{"__type": "namespace#Code", "message": "…"}`. Without a code where it is none.
-///
-/// Source: AWS JSON 1.1 protocol, "Operation error serialization".
-pub(super) fn read_json(body: &[u8]) -> ErrorMetadata {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(rename = "__type")]
-        kind: String,
-        #[serde(default, alias = "Message")]
-        message: String,
-    }
-    let mut metadata = ErrorMetadata::builder();
-    if let Ok(Document { kind, message }) = serde_json::from_slice(body) {
-        let code = kind.rsplit('#').next().and_then(|code| code.split(':').next());
-        metadata = metadata.code(code.unwrap_or_default()).message(message);
-    }
-    metadata.build()
 }

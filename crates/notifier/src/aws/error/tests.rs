@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::sdk_config::Builder;
 
@@ -29,16 +30,6 @@ use crate::base::Rng;
 use crate::ledger::dynamodb::DynamoDb;
 use crate::ledger::store::{Range, Store as _};
 use crate::queue::{Queue, QueueError};
-
-const SERVICES: [AwsService; 7] = [
-    AwsService::Ecs,
-    AwsService::Ec2,
-    AwsService::Sqs,
-    AwsService::DynamoDb,
-    AwsService::Sts,
-    AwsService::SecretsManager,
-    AwsService::Ssm,
-];
 
 /// What becomes of every request.
 #[derive(Clone, Debug)]
@@ -113,14 +104,14 @@ async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
             other => panic!("{other:?}"),
         },
     };
-    assert_eq!(error.service(), service);
+    assert_eq!(error.service, service);
     error
 }
 
 /// The error of one call to each service.
 async fn all(config: SdkConfig) -> Vec<AwsError> {
     let mut errors = Vec::new();
-    for service in SERVICES {
+    for service in AwsService::ALL {
         errors.push(error_of(service, config.clone()).await);
     }
     errors
@@ -152,13 +143,13 @@ async fn every_service_has_the_same_kind_for_the_same_code() {
         (400, "UnknownOperationException", Kind::UnknownOperation, true),
         (400, "SomethingNew", Kind::Unknown, true),
     ] {
-        for service in SERVICES {
+        for service in AwsService::ALL {
             let error = error_of(service, clients(answer(service, status, code)).build()).await;
-            assert_eq!((error.kind(), error.is_refusal()), (kind, is_refusal), "{code}: {error:?}");
-            assert_eq!((error.status(), error.code()), (Some(status), Some(code)), "{error:?}");
+            assert_eq!((error.kind, error.is_refusal()), (kind, is_refusal), "{code}: {error:?}");
+            assert_eq!((error.status, error.code.as_deref()), (Some(status), Some(code)), "{error:?}");
             assert_eq!(error.to_string(), format!("{code}: why\\u{{202e}} (status {status})"));
             let verb = if is_refusal { "refused" } else { "did not answer" };
-            assert_eq!(error.summary(), format!("{service} {verb} {}", error.operation()));
+            assert_eq!(error.summary(), format!("{service} {verb} {}", error.operation));
         }
     }
 }
@@ -178,7 +169,7 @@ async fn an_answer_that_is_not_of_aws_is_named_as_such() {
         (999, "{}", Kind::Unavailable),
     ] {
         for error in all(clients(Fate::Answer(status, body.to_owned())).build()).await {
-            assert_eq!(error.kind(), kind, "{status} {body}: {error:?}");
+            assert_eq!(error.kind, kind, "{status} {body}: {error:?}");
             assert!(error.is_transient() && !error.is_refusal(), "{error:?}");
             let text = format!("the answer (status {status}) cannot be read as AWS's");
             assert_eq!(error.to_string(), text);
@@ -198,7 +189,7 @@ async fn a_connection_that_fails_is_unreachable_timed_out_or_not_made() {
         (|| ConnectorError::other(cause(), None), Kind::NotSent),
     ] {
         for error in all(clients(Fate::Fails(fails)).build()).await {
-            assert_eq!(error.kind(), kind, "{error:?}");
+            assert_eq!(error.kind, kind, "{error:?}");
             assert_eq!(error.to_string(), "the request cannot be made: cause\\u{1b}");
         }
     }
@@ -229,7 +220,7 @@ async fn the_failures_that_our_http_client_names_keep_their_text() {
     ] {
         let sdk = SdkError::<ErrorMetadata, HttpResponse>::dispatch_failure(named(error.clone()));
         let found = AwsError::of(AwsService::Ecs, "ListTasks", &sdk);
-        assert_eq!((found.kind(), found.to_string()), (kind, error.to_string()));
+        assert_eq!((found.kind, found.to_string()), (kind, error.to_string()));
         assert_eq!(found.is_transient(), error.may_retry(), "no further try while somebody waits");
     }
 }
@@ -258,20 +249,20 @@ async fn what_is_missing_before_a_request_has_a_kind_of_its_own() {
     ] {
         let config = nobody().credentials_provider(SharedCredentialsProvider::new(NoCredentials(error)));
         for error in all(config.build()).await {
-            assert_eq!((error.kind(), error.to_string()), (kind, text.to_owned()), "{error:?}");
-            assert!(error.kind().is_local() && !error.is_transient());
+            assert_eq!((error.kind, error.to_string()), (kind, text.to_owned()), "{error:?}");
+            assert!(error.kind.is_local() && !error.is_transient());
         }
     }
     let mut config = nobody();
     config.set_endpoint_url(None).set_region(None);
     for error in all(config.build()).await {
-        assert_eq!(error.kind(), Kind::NoEndpoint, "{error:?}");
+        assert_eq!(error.kind, Kind::NoEndpoint, "{error:?}");
         assert!(error.to_string().starts_with("there is no endpoint: "), "{error}");
     }
     let mut config = nobody();
     config.set_credentials_provider(None);
     for error in all(config.build()).await {
-        assert_eq!(error.kind(), Kind::NotSent, "{error:?}");
+        assert_eq!(error.kind, Kind::NotSent, "{error:?}");
     }
 }
 
@@ -333,19 +324,30 @@ fn what_follows_from_each_kind() {
 }
 
 #[test]
-fn every_form_of_an_error_in_json_has_its_code() {
-    for (body, code, message) in [
-        (r#"{"__type":"ResourceNotFoundException","Message":"no"}"#, Some("ResourceNotFoundException"), "no"),
-        (
-            r#"{"__type":"com.amazonaws.secretsmanager#InvalidRequestException","message":"no"}"#,
-            Some("InvalidRequestException"),
-            "no",
-        ),
-        (r#"{"__type":"AccessDeniedException:http://x/"}"#, Some("AccessDeniedException"), ""),
-        ("<html>", None, ""),
+fn every_form_of_an_error_answer_has_its_code() {
+    let xml = |error: &str| {
+        format!("<?xml version=\"1.0\"?><Response><Errors>{error}</Errors><RequestID/></Response>")
+    };
+    let quoted =
+        xml("<Error><Code>UnauthorizedOperation</Code><Message>not &quot;you&quot;</Message></Error>");
+    let unexplained = xml("<Error><Code>InvalidNextToken</Code><Message></Message></Error>");
+    for (body, json, xml) in [
+        (r#"{"__type":"NotFoundException","Message":"no"}"#, "NotFoundException: no", "-"),
+        (r#"{"__type":"com.amazonaws.ssm#InvalidRequest","message":"no"}"#, "InvalidRequest: no", "-"),
+        (r#"{"__type":"AccessDeniedException:http://x/"}"#, "AccessDeniedException: ", "-"),
+        (&quoted, "-", "UnauthorizedOperation: not \"you\""),
+        (&unexplained, "-", "InvalidNextToken: "),
+        (&xml(""), "-", "-"),
+        ("<Response/>", "-", "-"),
+        ("<html><h1>Bad gateway</h1>", "-", "-"),
+        ("{}", "-", "-"),
+        ("\0", "-", "-"),
+        ("", "-", "-"),
     ] {
-        let read = read_json(body.as_bytes());
-        assert_eq!((read.code(), read.message().unwrap_or_default()), (code, message), "{body}");
+        for (read, expected) in [(read_json(body.as_bytes()), json), (read_xml(body.as_bytes()), xml)] {
+            let found = read.code().map(|code| format!("{code}: {}", read.message().unwrap_or_default()));
+            assert_eq!(found.as_deref().unwrap_or("-"), expected, "{body}");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! One operation of a service for which there is no client here, put together from the SDK's own parts as its generated
 //! clients are: same credentials, signatures, retries, deadlines, endpoints.
 
+use std::fmt;
+
 use aws_config::SdkConfig;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
@@ -10,13 +12,18 @@ use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_runtime::service_clock_skew::{ServiceClockSkewClassifier, ServiceClockSkewInterceptor};
 use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
-use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{AuthSchemeOptionResolverParams, SharedAuthSchemeOptionResolver};
 use aws_smithy_runtime_api::client::endpoint::{EndpointResolverParams, SharedEndpointResolver};
+use aws_smithy_runtime_api::client::orchestrator::{
+    HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput,
+};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_types::SigningName;
@@ -28,13 +35,23 @@ use crate::aws::client_config;
 use crate::aws::fail_fast::FailFast;
 use crate::aws::response_limit::AnswerLimit;
 
-/// An operation of this service and name; how it is written and read is still to be said.
-pub(super) fn builder(
+/// How an operation is called, and how its answers are read.
+pub(super) struct Protocol<O> {
+    pub(super) name: &'static str,
+    /// Headers of every request: the type of its body at least.
+    pub(super) headers: &'static [(&'static str, &'static str)],
+    pub(super) read: fn(&[u8]) -> Result<O, BoxError>,
+    pub(super) read_error: fn(&[u8]) -> ErrorMetadata,
+}
+
+/// An operation of this service, whose input is the body of a request.
+pub(super) fn operation<O: fmt::Debug + Send + Sync + 'static>(
     service: Service,
-    name: &'static str,
+    protocol: Protocol<O>,
     config: &SdkConfig,
     calls: Calls,
-) -> OperationBuilder {
+) -> Operation<String, O, ErrorMetadata> {
+    let Protocol { name, headers, read, read_error } = protocol;
     let plugin = StaticRuntimePlugin::new()
         .with_config(settings(service, config).freeze())
         .with_runtime_components(components(service, config, calls));
@@ -45,16 +62,37 @@ pub(super) fn builder(
         .timeout_config(config.timeout_config().cloned().unwrap_or_else(|| client_config::timeouts(false)))
         .with_connection_poisoning()
         .runtime_plugin(plugin);
-    match config.behavior_version() {
+    let operation = match config.behavior_version() {
         Some(version) => operation.behavior_version(version),
         None => operation,
-    }
+    };
+    operation
+        .serializer(move |body: String| {
+            let mut request = HttpRequest::new(SdkBody::from(body));
+            request.set_method("POST")?;
+            request.set_uri("/")?;
+            for (name, value) in headers {
+                request.headers_mut().insert(*name, *value);
+            }
+            Ok(request)
+        })
+        .deserializer(move |response: &HttpResponse| {
+            let body = response.body().bytes().unwrap_or_default();
+            if response.status().is_success() {
+                read(body).map_err(OrchestratorError::other)
+            } else {
+                Err(OrchestratorError::operation(read_error(body)))
+            }
+        })
+        .build()
 }
 
 /// What the parts below read: where to sign for, and who we are.
 fn settings(service: Service, config: &SdkConfig) -> Layer {
     let mut layer = Layer::new(service.id);
     layer.store_put(EndpointResolverParams::new(()));
+    // Without it, the SDK's own log of answers would show secrets.
+    layer.store_put(SensitiveOutput);
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(SigV4OperationSigningConfig::default());
     layer.store_put(SigningName::from_static(service.host));

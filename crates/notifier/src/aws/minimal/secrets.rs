@@ -8,44 +8,29 @@ use std::fmt;
 use aws_config::SdkConfig;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::orchestrator::{
-    HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput,
-};
-use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::endpoint::{Rules, Service};
-use super::operation;
+use super::operation::{Protocol, operation};
 use crate::aws::calls::Calls;
 use crate::aws::error::read_json;
 use crate::aws::{AwsError, AwsErrorKind, AwsService};
+use crate::base::words;
 
 const SECRETS_MANAGER: Service =
     Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
 const SSM: Service = Service { id: "SSM", host: "ssm", rules: Rules::PlainInGovCloud };
 
-/// Which version of a secret. Secrets Manager moves both names when the secret is rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// The newest that is in use.
-    Current,
-    /// The one before that.
-    Previous,
-}
-
-impl Version {
-    /// Its name at Secrets Manager.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Current => "AWSCURRENT",
-            Self::Previous => "AWSPREVIOUS",
-        }
+words! {
+    /// Which version of a secret. Secrets Manager moves both names when the secret is rotated.
+    pub enum Version {
+        /// The newest that is in use.
+        Current = "AWSCURRENT",
+        /// The one before that.
+        Previous = "AWSPREVIOUS",
     }
 }
 
@@ -73,9 +58,13 @@ pub struct Secrets {
 
 impl Secrets {
     pub(in crate::aws) fn new(config: &SdkConfig, calls: &Calls) -> Self {
+        const TYPE: (&str, &str) = ("content-type", "application/x-amz-json-1.1");
+        let protocol = |name, headers| Protocol { name, headers, read: answer, read_error: read_json };
+        let secret = protocol(GET_SECRET, &[TYPE, ("x-amz-target", "secretsmanager.GetSecretValue")]);
+        let parameter = protocol(GET_PARAMETER, &[TYPE, ("x-amz-target", "AmazonSSM.GetParameter")]);
         Self {
-            secret: ask(SECRETS_MANAGER, GET_SECRET, "secretsmanager.GetSecretValue", config, calls),
-            parameter: ask(SSM, GET_PARAMETER, "AmazonSSM.GetParameter", config, calls),
+            secret: operation(SECRETS_MANAGER, secret, config, calls.clone()),
+            parameter: operation(SSM, parameter, config, calls.clone()),
         }
     }
 
@@ -90,7 +79,7 @@ impl Secrets {
             Ok(answer) => answer.secret.map(Some).ok_or(ValueError::NotText(AwsService::SecretsManager)),
             Err(error) => match AwsError::of(AwsService::SecretsManager, GET_SECRET, &error) {
                 // The same code says that there is no secret: then there is no current version either.
-                error if version == Version::Previous && error.kind() == AwsErrorKind::NotFound => Ok(None),
+                error if version == Version::Previous && error.kind == AwsErrorKind::NotFound => Ok(None),
                 error => Err(ValueError::Call(error)),
             },
         }
@@ -142,39 +131,9 @@ impl fmt::Debug for Answer {
     }
 }
 
-fn ask(
-    service: Service,
-    name: &'static str,
-    target: &'static str,
-    config: &SdkConfig,
-    calls: &Calls,
-) -> Operation<String, Answer, ErrorMetadata> {
-    let mut layer = Layer::new(name);
-    // Without it, the SDK's own log of answers would show the value.
-    layer.store_put(SensitiveOutput);
-    operation::builder(service, name, config, calls.clone())
-        .runtime_plugin(StaticRuntimePlugin::new().with_config(layer.freeze()))
-        .serializer(move |question: String| request(target, question))
-        .deserializer(answer)
-        .build()
-}
-
-fn request(target: &'static str, question: String) -> Result<HttpRequest, BoxError> {
-    let mut request = HttpRequest::new(SdkBody::from(question));
-    request.set_method("POST")?;
-    request.set_uri("/")?;
-    request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
-    request.headers_mut().insert("x-amz-target", target);
-    Ok(request)
-}
-
-fn answer(response: &HttpResponse) -> Result<Answer, OrchestratorError<ErrorMetadata>> {
-    let body = response.body().bytes().unwrap_or_default();
-    if !response.status().is_success() {
-        return Err(OrchestratorError::operation(read_json(body)));
-    }
+fn answer(body: &[u8]) -> Result<Answer, BoxError> {
     // The error of the JSON reader may repeat what it read, and that may be the value.
-    serde_json::from_slice(body).map_err(|_| OrchestratorError::other("the answer cannot be read"))
+    serde_json::from_slice(body).map_err(|_| "the answer cannot be read".into())
 }
 
 #[cfg(test)]

@@ -35,9 +35,9 @@ impl DynamoDb {
                 Err(_elapsed) => AwsError::timed_out(AwsService::DynamoDb, operation, limit),
             };
             if !error.is_transient() {
-                return Err(self.failed(operation, StoreProblem::Table(error.kind()), error));
+                return Err(self.failed(operation, StoreProblem::Table(error.kind), error));
             }
-            self.pause(operation, rounds, error.kind(), error).await?;
+            self.pause(operation, rounds, error.kind, error).await?;
         }
     }
 
@@ -120,7 +120,7 @@ impl DynamoDb {
 
     fn incomplete(&self, operation: &'static str, error: &BuildError) -> StoreError {
         let error = AwsError::incomplete(AwsService::DynamoDb, operation, error);
-        self.failed(operation, StoreProblem::Table(error.kind()), error)
+        self.failed(operation, StoreProblem::Table(error.kind), error)
     }
 
     /// The error of an operation: what became of it, what to do, and why.

@@ -7,18 +7,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use aws_config::SdkConfig;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::aws::budget::{Budget, Group};
 use crate::aws::calls::Calls;
-use crate::aws::{AGAIN_AFTER, AwsError};
+use crate::aws::pages::pages;
+use crate::aws::{AGAIN_AFTER, AwsError, AwsService};
+use crate::base::text::is_word;
 
-mod error;
 mod query;
 pub mod response;
 
-pub(in crate::aws) use error::read as read_error;
-use query::{Ask, Query};
 use response::Page;
 
 /// Instances asked for in one request. A filter takes up to 200 values; a hundred make one page of answers.
@@ -52,13 +53,13 @@ pub enum Ec2Error {
 /// EC2, asked for addresses only. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Ec2 {
-    query: Query,
+    describe: Operation<String, Page, ErrorMetadata>,
     budget: Budget,
 }
 
 impl Ec2 {
     pub(in crate::aws) fn new(config: &SdkConfig, calls: Calls, budget: Budget) -> Self {
-        Self { query: Query::new(config, calls), budget }
+        Self { describe: query::operation(config, calls), budget }
     }
 
     /// The private addresses of these instances, by instance id.
@@ -72,7 +73,9 @@ impl Ec2 {
     ///
     /// When EC2 cannot be asked. Unknown ids are no error.
     pub async fn addresses(&self, instance_ids: &[String]) -> Result<HashMap<String, HostAddress>, Ec2Error> {
-        let asked: BTreeSet<&str> = instance_ids.iter().map(String::as_str).filter(|id| is_id(id)).collect();
+        // In a filter `*` and `?` are wildcards and `\` escapes them: none is part of an id.
+        let asked: BTreeSet<&str> =
+            instance_ids.iter().map(String::as_str).filter(|id| is_word(id)).collect();
         let mut missing: Vec<&str> = asked.into_iter().collect();
         let mut found = HashMap::new();
         let mut waits = AGAIN_AFTER.into_iter();
@@ -91,24 +94,15 @@ impl Ec2 {
     }
 
     async fn batch(&self, asked: &[&str]) -> Result<Vec<(String, HostAddress)>, Ec2Error> {
-        let mut found = Vec::new();
-        let mut token = None;
-        for _ in 0..PAGES_MAX {
+        let listed = pages(PAGES_MAX, async |token| {
             self.budget.wait(Group::Ec2Read).await;
-            let Page { instances, next } = self.query.send(Ask::new(asked, token.as_deref())).await?;
-            found.extend(instances.into_iter().filter(|(id, _)| asked.contains(&id.as_str())));
-            match next {
-                None => return Ok(found),
-                // A server that hands out the token it was given would be asked for ever.
-                Some(_) if next == token => break,
-                Some(_) => token = next,
-            }
-        }
-        Err(Ec2Error::Endless)
+            let page = self.describe.invoke(query::form(asked, token.as_deref())).await;
+            let Page { instances, next } = page
+                .map_err(|error| Ec2Error::Call(AwsError::of(AwsService::Ec2, query::OPERATION, &error)))?;
+            Ok((instances, next))
+        });
+        let mut found = listed.await?.ok_or(Ec2Error::Endless)?;
+        found.retain(|(id, _)| asked.contains(&id.as_str()));
+        Ok(found)
     }
-}
-
-/// Whether this can be an instance's id. In a filter `*` and `?` are wildcards and `\` escapes them.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
