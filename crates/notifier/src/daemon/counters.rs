@@ -1,7 +1,7 @@
 //! What became of the messages.
 
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What became of the messages of one run. A message that was delivered twice counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +27,15 @@ impl AddAssign for Served {
 
 /// Counts while messages are in work.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) done: AtomicU64,
-    pub(super) retried: AtomicU64,
-    pub(super) dead_lettered: AtomicU64,
-    pub(super) returned: AtomicU64,
-}
+pub(super) struct Counters(Mutex<Served>);
 
 impl Counters {
+    /// Counts one more message.
+    pub(super) fn count(&self, of: impl FnOnce(&mut Served) -> &mut u64) {
+        *of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)) += 1;
+    }
+
     pub(super) fn served(&self) -> Served {
-        let [done, retried, dead_lettered, returned] =
-            [&self.done, &self.retried, &self.dead_lettered, &self.returned]
-                .map(|count| count.load(Ordering::Relaxed));
-        Served { done, retried, dead_lettered, returned }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,6 @@
 //! One message that the daemon received: its work, then its end on the queue.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -38,7 +37,7 @@ impl Shared {
             Some(Ok(())) => {
                 debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
                 self.inbox.delete(message).await;
-                self.counters.done.fetch_add(1, Ordering::Relaxed);
+                self.counters.count(|served| &mut served.done);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
         }
@@ -49,7 +48,7 @@ impl Shared {
     pub(super) async fn return_now(&self, message: Message) {
         debug!(stage = self.stage(), message.id, "Returning message {} to the queue", message.id);
         self.inbox.return_after(message, Duration::ZERO).await;
-        self.counters.returned.fetch_add(1, Ordering::Relaxed);
+        self.counters.count(|served| &mut served.returned);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
@@ -58,14 +57,14 @@ impl Shared {
             Disposition::DeadLetter(failure) => failure,
             Disposition::Retry(wait) => {
                 self.inbox.return_after(message, wait).await;
-                self.counters.retried.fetch_add(1, Ordering::Relaxed);
+                self.counters.count(|served| &mut served.retried);
                 return;
             }
         };
         let moved = self.inbox.dead_letter(message, &failure.letter, failure.wait).await;
         failure.log(&moved);
-        let count = if moved.is_ok() { &self.counters.dead_lettered } else { &self.counters.retried };
-        count.fetch_add(1, Ordering::Relaxed);
+        self.counters
+            .count(|served| if moved.is_ok() { &mut served.dead_lettered } else { &mut served.retried });
     }
 
     fn stage(&self) -> &'static str {

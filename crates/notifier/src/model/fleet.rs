@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Cause;
 use super::arn::{Arn, service_name};
@@ -12,7 +12,7 @@ use super::labels::{LabelError, Target};
 
 /// One container of one task. What is not known is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "Recorded")]
+#[serde(remote = "Self", default, expecting = "struct Member")]
 pub struct Member {
     /// Id of the account: twelve digits.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -37,27 +37,21 @@ pub struct Member {
     pub task_definition: String,
 }
 
-/// A [`Member`] as it was recorded, perhaps by a version that did not record accounts and regions.
-#[derive(Default, Deserialize)]
-#[serde(default, expecting = "struct Member")]
-struct Recorded {
-    account: String,
-    region: String,
-    cluster: String,
-    service: String,
-    task: String,
-    container: String,
-    task_definition: String,
+impl Serialize for Member {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
-impl From<Recorded> for Member {
-    fn from(recorded: Recorded) -> Self {
-        let Recorded { account, region, cluster, service, task, container, task_definition } = recorded;
-        let place = match (account.as_str(), region.as_str()) {
-            ("", "") => Self::placed_by([&task, &cluster]),
-            _ => Self { account, region, ..Self::default() },
-        };
-        Self { cluster, service, task, container, task_definition, ..place }
+/// An earlier version did not record accounts and regions.
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let member = Self::deserialize(deserializer)?;
+        if !(member.account.is_empty() && member.region.is_empty()) {
+            return Ok(member);
+        }
+        let Self { account, region, .. } = Self::placed_by([&member.task, &member.cluster]);
+        Ok(Self { account, region, ..member })
     }
 }
 

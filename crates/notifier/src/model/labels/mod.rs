@@ -75,34 +75,22 @@ pub enum LabelError {
         /// The label that it lacks.
         missing: &'static str,
     },
-    /// The port label is not a port.
-    #[error("label {PORT}: `{0}` is not a port (1-65535)")]
-    Port(String),
-    /// The path label is not a path on the task's own host.
-    #[error("label {PATH}: `{path}` {rule}")]
-    Path {
-        /// The label's text, shortened.
-        path: String,
+    /// A label has a value that cannot be followed.
+    #[error("label {label}: `{value}` {rule}")]
+    Value {
+        /// The label.
+        label: &'static str,
+        /// Its value, shortened.
+        value: String,
         /// What is wrong with it, as the end of a sentence.
-        rule: &'static str,
+        rule: String,
     },
-    /// The scheme label is neither of the two.
-    #[error("label {SCHEME}: `{0}` is neither `http` nor `https`")]
-    Scheme(String),
-    /// The method label is neither of the two.
-    #[error("label {METHOD}: `{0}` is neither `POST` nor `GET`")]
-    Method(String),
-    /// The content mode is neither of the two.
-    #[error("label {CONTENT_MODE}: `{0}` is neither `structured` nor `binary`")]
-    ContentMode(String),
-    /// The server name is no DNS name, or there is nothing to verify by it.
-    #[error("label {SERVER_NAME}: `{name}` {rule}")]
-    ServerName {
-        /// The label's text, shortened.
-        name: String,
-        /// What is wrong with it, as the end of a sentence.
-        rule: &'static str,
-    },
+}
+
+impl LabelError {
+    fn value(label: &'static str, value: &str, rule: impl Into<String>) -> Self {
+        Self::Value { label, value: quoted(value), rule: rule.into() }
+    }
 }
 
 fn suggestion(near: Option<&str>) -> String {
@@ -155,29 +143,32 @@ pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Opt
     let wanted = |missing| labels.get(missing).ok_or(LabelError::Half { found, missing });
     let (port, path) = (wanted(PORT)?, wanted(PATH)?);
     check_path(path)?;
-    let scheme = match labels.get(SCHEME).map(String::as_str) {
-        None | Some("http") => Scheme::Http,
-        Some("https") => Scheme::Https,
-        Some(other) => return Err(LabelError::Scheme(quoted(other))),
-    };
+    let scheme = word(labels, SCHEME, [("http", Scheme::Http), ("https", Scheme::Https)])?;
     let server_name = labels.get(SERVER_NAME);
     server_name.map_or(Ok(()), |name| check_server_name(name, scheme))?;
+    let modes = [("structured", ContentMode::Structured), ("binary", ContentMode::Binary)];
     Ok(Some(Target {
         port: self::port(port)?,
         path: path.clone(),
         scheme,
-        method: match labels.get(METHOD).map(String::as_str) {
-            None | Some("POST") => Method::Post,
-            Some("GET") => Method::Get,
-            Some(other) => return Err(LabelError::Method(quoted(other))),
-        },
-        content_mode: match labels.get(CONTENT_MODE).map(String::as_str) {
-            None | Some("structured") => ContentMode::Structured,
-            Some("binary") => ContentMode::Binary,
-            Some(other) => return Err(LabelError::ContentMode(quoted(other))),
-        },
+        method: word(labels, METHOD, [("POST", Method::Post), ("GET", Method::Get)])?,
+        content_mode: word(labels, CONTENT_MODE, modes)?,
         server_name: server_name.cloned(),
     }))
+}
+
+/// What a label of two words means; without the label it is the first.
+fn word<T, S: BuildHasher>(
+    labels: &HashMap<String, String, S>,
+    label: &'static str,
+    [(first, default), (second, other)]: [(&str, T); 2],
+) -> Result<T, LabelError> {
+    match labels.get(label) {
+        None => Ok(default),
+        Some(word) if word == first => Ok(default),
+        Some(word) if word == second => Ok(other),
+        Some(word) => Err(LabelError::value(label, word, format!("is neither `{first}` nor `{second}`"))),
+    }
 }
 
 /// Whether the name is a label of ours, rightly or wrongly spelt.
@@ -216,17 +207,20 @@ fn normal(name: &str) -> String {
 /// Digits only: `parse` alone would take `+80`.
 fn port(text: &str) -> Result<NonZeroU16, LabelError> {
     let digits = !text.is_empty() && text.len() <= PORT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().ok_or_else(|| LabelError::Port(quoted(text)))
+    digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| LabelError::value(PORT, text, "is not a port (1-65535)"))
 }
 
 /// Checks a request path that came from outside: it must name a resource of the host it is sent to, and nothing else.
 ///
 /// # Errors
 ///
-/// [`LabelError::Path`] with the rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
+/// The rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
 /// some clients and proxies read what stands before them as a user name or a host.
 pub fn check_path(path: &str) -> Result<(), LabelError> {
-    let wrong = |rule| Err(LabelError::Path { path: quoted(path), rule });
+    let wrong = |rule: &str| Err(LabelError::value(PATH, path, rule));
     if !path.starts_with('/') {
         return wrong("does not start with `/`");
     }
@@ -261,10 +255,10 @@ fn is_percent_encoded(path: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`LabelError::ServerName`] with the rule that is broken. Without TLS there is no certificate: whoever names one
+/// The rule that is broken. Without TLS there is no certificate: whoever names one
 /// expects it to be looked at.
 pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
-    let wrong = |rule| Err(LabelError::ServerName { name: quoted(name), rule });
+    let wrong = |rule: &str| Err(LabelError::value(SERVER_NAME, name, rule));
     if scheme != Scheme::Https {
         return wrong("needs NOTIFY_ME_SCHEME to be `https`");
     }
