@@ -8,7 +8,7 @@ use wire::{Broadcast, ObserverMessage};
 use crate::aws::{self, Aws, LoadError, budget::Budget, identity};
 use crate::base::text::chain;
 use crate::base::{Environment, Rng};
-use crate::daemon::{self, DaemonError, DaemonOptions, Health, Served};
+use crate::daemon::{self, DaemonError, DaemonOptions, Health, Served, StageOptions};
 use crate::deliver::{Auth, Deliverer};
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
@@ -134,12 +134,9 @@ impl Notifier {
     /// [`DaemonError`]: a queue is missing, does not exist, or may not be used.
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
         let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
-        let options = DaemonOptions {
-            health,
-            grace: self.settings.daemon.grace,
-            ..DaemonOptions::new(self.rng.clone())
-        }
-        .with_concurrency(StageName::Notify, self.settings.delivery.concurrency);
+        let grace = self.settings.daemon.grace;
+        let mut options = DaemonOptions { health, grace, ..DaemonOptions::new(self.rng.clone()) };
+        options.stages.insert(StageName::Notify, StageOptions::new(self.settings.delivery.concurrency));
         daemon::serve(Arc::clone(&self.ctx), queues, options, shutdown).await
     }
 

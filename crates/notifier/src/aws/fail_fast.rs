@@ -5,7 +5,6 @@
 //! first time; after that, and everywhere else, it is tried as often as `client_config` says.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -164,17 +163,12 @@ impl Hosts {
     }
 }
 
+#[derive(Debug)]
 struct Connector {
     inner: SharedHttpConnector,
     hosts: Hosts,
     connect_limit: Duration,
     read_limit: Duration,
-}
-
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connector")
-    }
 }
 
 impl HttpConnector for Connector {

@@ -67,15 +67,6 @@ impl DaemonOptions {
         self.stages.retain(|name, _| stages.contains(name));
         self
     }
-
-    /// The same with so many messages of a stage in work at once.
-    #[must_use]
-    pub fn with_concurrency(mut self, stage: StageName, concurrency: usize) -> Self {
-        if let Some(options) = self.stages.get_mut(&stage) {
-            *options = StageOptions::new(concurrency);
-        }
-        self
-    }
 }
 
 /// How one stage works.

@@ -129,9 +129,11 @@ impl<'a> Classifier<'a> {
                     self.fleet.not_targeted.push(NotTargeted { member: member(), reason });
                 }
                 Some(opt_in) if self.selection.includes(&opt_in.labels) => {
-                    match callable(task, revision.network, spec, opt_in, self.policy.health) {
-                        Ok(callable) => self.callable(callable, member()),
-                        Err(reason) => self.fleet.skips.push(Skip { member: member(), reason }),
+                    let member = member();
+                    if let Err(reason) =
+                        self.callable(task, revision.network, spec, opt_in, Arc::clone(&member))
+                    {
+                        self.fleet.skips.push(Skip { member, reason });
                     }
                 }
                 _ => {}
@@ -139,9 +141,24 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    fn callable(&mut self, callable: Callable, member: Arc<Member>) {
-        let Callable { target, location, is_starting } = callable;
-        match location {
+    /// Adds an opted-in container where it can be called, or returns why it cannot.
+    fn callable(
+        &mut self,
+        task: &TaskState,
+        network: NetworkMode,
+        spec: &ContainerSpec,
+        opt_in: &OptIn,
+        member: Arc<Member>,
+    ) -> Result<(), SkipReason> {
+        let target = Arc::clone(opt_in.target.as_ref().map_err(Clone::clone)?);
+        let container = task
+            .container(&spec.name)
+            .ok_or_else(|| SkipReason::NotRunning("not part of the task".to_owned()))?;
+        if container.last_status != Some(Status::Running) {
+            return Err(SkipReason::NotRunning(printable_status(container.last_status.as_ref())));
+        }
+        let is_starting = check_health(container, spec, self.policy.health)?;
+        match address_of(task, container, network, target.port.get())? {
             Location::OnHost(host, port) => {
                 self.unresolved.push(UnresolvedEndpoint { member, target, host, port, is_starting });
             }
@@ -150,6 +167,7 @@ impl<'a> Classifier<'a> {
                 self.resolved(Endpoint { member, address, target, is_starting });
             }
         }
+        Ok(())
     }
 
     /// Adds an endpoint, or a skip when its address must not be called.
@@ -180,33 +198,6 @@ impl<'a> Classifier<'a> {
         let member = Member::of_task(self.selection.cluster, arn);
         Arc::new(Member { service: service.to_owned(), ..member })
     }
-}
-
-/// A container that may be called.
-struct Callable {
-    target: Arc<Target>,
-    location: Location,
-    is_starting: bool,
-}
-
-/// Where an opted-in container can be called, or why it cannot.
-fn callable(
-    task: &TaskState,
-    network: NetworkMode,
-    spec: &ContainerSpec,
-    opt_in: &OptIn,
-    health: HealthPolicy,
-) -> Result<Callable, SkipReason> {
-    let target = Arc::clone(opt_in.target.as_ref().map_err(Clone::clone)?);
-    let container = task
-        .container(&spec.name)
-        .ok_or_else(|| SkipReason::NotRunning("not part of the task".to_owned()))?;
-    if container.last_status != Some(Status::Running) {
-        return Err(SkipReason::NotRunning(printable_status(container.last_status.as_ref())));
-    }
-    let is_starting = check_health(container, spec, health)?;
-    let location = address_of(task, container, network, target.port.get())?;
-    Ok(Callable { target, location, is_starting })
 }
 
 /// Whether the container's health check has no result yet, or why the container is not ready.

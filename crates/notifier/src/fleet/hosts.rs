@@ -53,11 +53,9 @@ impl HostCache {
             return Ok(HashMap::new());
         }
         let _lookup = self.lookup.lock().await;
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            instances.iter().map(|arn| (arn, self.known.get(arn))).partition(|(_, known)| known.is_some());
-        let mut found: HashMap<String, HostResult> =
-            known.into_iter().filter_map(|(arn, address)| Some((arn.clone(), Ok(address?)))).collect();
-        let unknown: Vec<String> = unknown.into_iter().map(|(arn, _)| arn.clone()).collect();
+        let known = instances.iter().filter_map(|arn| Some((arn.clone(), Ok(self.known.get(arn)?))));
+        let mut found: HashMap<String, HostResult> = known.collect();
+        let unknown = instances.iter().filter(|arn| !found.contains_key(*arn)).cloned().collect();
         for (arn, address) in look_up(ecs, ec2, cluster, unknown).await? {
             if let Ok(address) = address {
                 self.known.insert(arn.clone(), address);

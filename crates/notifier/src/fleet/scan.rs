@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
-use super::services::{check_count, no_such_service};
+use super::services::{check_count, distinct, no_such_service};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
 use crate::model::arn::service_name;
@@ -70,6 +70,7 @@ impl Discovery {
         };
         let mut classifier = Classifier::new(selection, &self.policy);
         let service = service_name(&message.service);
+        // A task may move from one page to another while the pages are turned.
         for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
             self.describe(&ecs, &mut classifier, &filter, service, arns).await?;
         }
@@ -225,13 +226,6 @@ async fn list_of_services(ecs: &Ecs, scope: &ObserverMessage) -> Result<(Vec<Str
     let neighbour = arns.first().map(String::as_str).unwrap_or_default();
     let skips = unknown.iter().map(|service| no_such_service(&scope.cluster, service, neighbour)).collect();
     Ok((arns, skips))
-}
-
-/// Without repeats: a task may move from one page to another while the pages are turned.
-fn distinct(mut arns: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    arns.retain(|arn| seen.insert(arn.clone()));
-    arns
 }
 
 #[cfg(test)]

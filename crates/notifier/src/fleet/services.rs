@@ -136,7 +136,7 @@ fn skip(cluster: &str, name: &str, neighbour: &str, reason: SkipReason) -> Skip 
 }
 
 /// Without repeats, in the order of the first mention.
-fn distinct(all: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(super) fn distinct(all: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = HashSet::new();
     all.into_iter().filter(|one| seen.insert(one.clone())).collect()
 }

@@ -35,6 +35,10 @@ fn partition(shard: u8, broadcast: &BroadcastId) -> String {
     format!("{shard:02}#{broadcast}")
 }
 
+fn range(partition: String, prefix: String) -> Range {
+    Range { partition, prefix, backwards: false }
+}
+
 fn head(broadcast: &BroadcastId) -> String {
     format!("head#{broadcast}")
 }
@@ -46,7 +50,7 @@ pub(super) fn broadcast(broadcast: &BroadcastId, sheet: usize) -> Key {
 
 /// Everything of a broadcast's own record.
 pub(super) fn broadcast_range(broadcast: &BroadcastId) -> Range {
-    Range { partition: head(broadcast), prefix: "broadcast#".to_owned(), backwards: false }
+    range(head(broadcast), "broadcast#".to_owned())
 }
 
 /// The wish that a broadcast be ended.
@@ -61,7 +65,7 @@ pub(super) fn recent(at: &str, broadcast: &BroadcastId) -> Key {
 
 /// The history, the newest first.
 pub(super) fn recent_range() -> Range {
-    Range { partition: RECENT.to_owned(), prefix: String::new(), backwards: true }
+    Range { backwards: true, ..range(RECENT.to_owned(), String::new()) }
 }
 
 /// Sheet number `sheet` of a part's record.
@@ -72,8 +76,7 @@ pub(super) fn part(broadcast: &BroadcastId, part: &PartId, sheet: usize) -> Key 
 
 /// Everything of a part's record.
 pub(super) fn part_range(broadcast: &BroadcastId, part: &PartId) -> Range {
-    let prefix = format!("{PART}{part}#");
-    Range { partition: partition(shard(part.as_str()), broadcast), prefix, backwards: false }
+    range(partition(shard(part.as_str()), broadcast), format!("{PART}{part}#"))
 }
 
 /// Deliveries of a part that one run of stage 2 has put on the tasks queue, by the first of them.
@@ -84,8 +87,7 @@ pub(super) fn queued(broadcast: &BroadcastId, part: &PartId, run: &PartId, first
 
 /// All deliveries of a part that one run of stage 2 has put on the tasks queue.
 pub(super) fn queued_range(broadcast: &BroadcastId, part: &PartId, run: &PartId) -> Range {
-    let prefix = format!("{QUEUED}{part}#{run}#");
-    Range { partition: partition(shard(part.as_str()), broadcast), prefix, backwards: false }
+    range(partition(shard(part.as_str()), broadcast), format!("{QUEUED}{part}#{run}#"))
 }
 
 /// The end of a delivery that was told.
@@ -105,11 +107,7 @@ fn delivered(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key 
 
 /// Everything but a broadcast's own record, a range for each partition.
 pub(super) fn shards(broadcast: &BroadcastId) -> impl Iterator<Item = Range> {
-    (0..SHARDS).map(|shard| Range {
-        partition: partition(shard, broadcast),
-        prefix: String::new(),
-        backwards: false,
-    })
+    (0..SHARDS).map(|shard| range(partition(shard, broadcast), String::new()))
 }
 
 #[cfg(test)]

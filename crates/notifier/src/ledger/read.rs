@@ -1,6 +1,6 @@
 //! Everything of one broadcast, for a report; and the history.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, TryStreamExt as _};
@@ -10,9 +10,7 @@ use wire::{BroadcastId, PartId};
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, PartRecord, Stamped};
 use super::store::{Item, Range};
 use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreadable};
-use crate::model::Delivery;
-use crate::model::Member;
-use crate::model::{Cause, Outcome};
+use crate::model::{Cause, Delivery, Member, Outcome};
 use crate::report::Report;
 
 /// Sheets of a broadcast's own record that are read one by one: some 10,000 services.
@@ -75,20 +73,16 @@ impl Ledger {
     /// The latest broadcasts, the newest first, at most so many.
     pub async fn recent(&self, most: usize) -> Result<Vec<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        let (mut lines, mut after) = (Vec::new(), None);
-        loop {
-            let page = inner.store.list(key::recent_range(), after).await?;
-            for item in &page.items {
-                lines.push(decode(item)?);
-                if lines.len() == most {
-                    return Ok(lines);
+        let mut lines = Vec::new();
+        inner
+            .pages(key::recent_range(), |items| {
+                for item in items.iter().take(most - lines.len()) {
+                    lines.push(decode(item)?);
                 }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(lines);
-            }
-        }
+                Ok(lines.len() < most)
+            })
+            .await?;
+        Ok(lines)
     }
 }
 
@@ -115,17 +109,31 @@ impl Inner {
         whole(&items)
     }
 
-    /// Everything in a range.
-    pub(super) async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
-        let (mut items, mut after) = (Vec::new(), None);
+    /// Hands a range to `take` page by page, for as long as it wants more.
+    async fn pages(
+        &self,
+        range: Range,
+        mut take: impl FnMut(Vec<Item>) -> Result<bool, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut after = None;
         loop {
             let page = self.store.list(range.clone(), after).await?;
-            items.extend(page.items);
             after = page.next;
-            if after.is_none() {
-                return Ok(items);
+            if !take(page.items)? || after.is_none() {
+                return Ok(());
             }
         }
+    }
+
+    /// Everything in a range.
+    pub(super) async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
+        let mut all = Vec::new();
+        self.pages(range, |items| {
+            all.extend(items);
+            Ok(true)
+        })
+        .await?;
+        Ok(all)
     }
 
     /// Reads one partition page by page, of which nothing is kept but what is found, and the record that it is in.
@@ -135,19 +143,16 @@ impl Inner {
         range: Range,
         found: &Mutex<Records>,
     ) -> Result<(), LedgerError> {
-        let (mut sheets, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.store.list(range.clone(), after).await?;
-            // Nothing in between is left half-done by a panic that would matter.
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            for item in page.items {
-                found.item(broadcast, item, &mut sheets)?;
-            }
-            after = page.next;
-            if after.is_none() {
-                return found.sheets(broadcast, &mut sheets);
-            }
-        }
+        // Nothing in between is left half-done by a panic that would matter.
+        let found = || found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sheets = Vec::new();
+        self.pages(range, |items| {
+            let mut found = found();
+            items.into_iter().try_for_each(|item| found.item(broadcast, item, &mut sheets))?;
+            Ok(true)
+        })
+        .await?;
+        found().sheets(broadcast, &mut sheets)
     }
 
     /// A part's record and its rows.
@@ -221,15 +226,15 @@ impl Records {
         if sheets.first().is_some_and(|first| part_of(&first.key.sort) != part_of(sort)) {
             self.sheets(broadcast, sheets)?;
         }
-        if let Some(id) = sort.strip_prefix(key::TOLD) {
-            let record: Stamped = decode(&item)?;
-            self.heard = self.heard.max(record.at);
-            self.note(id.to_owned(), Weight::Told, record.entry);
-        } else if let Some(id) = sort.strip_prefix(key::STATE) {
-            let record: Stamped = decode(&item)?;
-            self.heard = self.heard.max(record.at);
-            self.note(id.to_owned(), Weight::State, record.entry);
-        } else if part_of(sort).is_some() {
+        for (kind, weight) in [(key::TOLD, Weight::Told), (key::STATE, Weight::State)] {
+            if let Some(id) = sort.strip_prefix(kind) {
+                let record: Stamped = decode(&item)?;
+                self.heard = self.heard.max(record.at);
+                self.note(id.to_owned(), weight, record.entry);
+                return Ok(());
+            }
+        }
+        if part_of(sort).is_some() {
             sheets.push(item);
         }
         Ok(())
@@ -259,12 +264,8 @@ impl Records {
     }
 
     fn note(&mut self, delivery: String, weight: Weight, entry: Delivery) {
-        match self.deliveries.entry(delivery) {
-            btree_map::Entry::Vacant(vacant) => drop(vacant.insert((weight, entry))),
-            btree_map::Entry::Occupied(mut known) if known.get().0 < weight => {
-                known.insert((weight, entry));
-            }
-            btree_map::Entry::Occupied(_) => {}
+        if self.deliveries.get(&delivery).is_none_or(|(known, _)| *known < weight) {
+            self.deliveries.insert(delivery, (weight, entry));
         }
     }
 

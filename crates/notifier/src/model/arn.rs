@@ -5,8 +5,8 @@
 
 use crate::base::text::is_word;
 
-/// The longest ARN that is read; the longest of ECS has 340 bytes.
-const BYTES_MAX: usize = 512;
+/// The longest ARN that is read; a parameter of Systems Manager has a name of up to 2,048 bytes.
+const BYTES_MAX: usize = 4_096;
 /// Digits of an account's id.
 const ACCOUNT_DIGITS: usize = 12;
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::reference::SecretRef;
-use super::vault::{Material, SecretError, Unusable, Vault};
+use super::vault::{Material, SecretError, Unusable, Vault, list};
 use crate::base::text;
 
 /// How often a file is read again, at most: it costs next to nothing.
@@ -150,7 +150,7 @@ impl<T> Inner<T> {
                     state.value = Arc::new(value);
                     state.generation += 1;
                     state.materials = materials;
-                    info!("Read again, and changed: {}", self.names());
+                    info!("Read again, and changed: {}", list(&self.references));
                     None
                 }
                 Err(error) => Some(SecretError::Unusable(self.references.clone(), error)),
@@ -184,10 +184,6 @@ impl<T> Inner<T> {
     fn read_at(&self) -> Instant {
         self.state.read().unwrap_or_else(PoisonError::into_inner).read
     }
-
-    fn names(&self) -> String {
-        self.references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    }
 }
 
 async fn read(vault: &Vault, references: &[SecretRef]) -> Result<Vec<Material>, SecretError> {
@@ -206,6 +202,6 @@ impl<T> Clone for Kept<T> {
 
 impl<T> fmt::Debug for Kept<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kept({})", self.0.names())
+        write!(f, "Kept({})", list(&self.0.references))
     }
 }

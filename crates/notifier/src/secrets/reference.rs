@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use wire::signature::{HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX};
 
+use crate::model::arn::Arn;
+
 /// The most references that one setting lists.
 pub const REFERENCES_MAX: usize = 8;
 /// The longest reference: a path on Linux, and more than the 2,048 bytes of an ARN.
@@ -159,18 +161,11 @@ fn is_parameter(name: &str) -> bool {
     }
 }
 
-/// Service and resource of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`; `None` for what is none.
+/// Service and resource of an ARN; `None` for a name.
 fn arn(text: &str) -> Option<(&str, &str)> {
-    let rest = text.strip_prefix("arn:")?;
-    let mut parts = rest.splitn(5, ':');
-    let (partition, service) = (parts.next()?, parts.next()?);
-    let (region, account) = (parts.next()?, parts.next()?);
-    let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    let whole = [partition, service, region, account].into_iter().all(is_word);
+    let arn = Arn::parse(text).filter(|arn| !arn.region.is_empty() && !arn.account.is_empty());
     // What begins like an ARN and is none is no name either.
-    Some(if whole { (service, parts.next().unwrap_or_default()) } else { ("", "") })
+    text.starts_with("arn:").then(|| arn.map_or(("", ""), |arn| (arn.service, arn.resource)))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl SecretError {
     }
 }
 
-fn list(references: &[SecretRef]) -> String {
+pub(super) fn list(references: &[SecretRef]) -> String {
     references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -3,8 +3,6 @@
 //! Both services speak the same protocol, one request of it is a dozen lines, and the SDK's client of Systems Manager
 //! is one of its largest: so neither client is there (`super::operation`).
 
-use std::fmt;
-
 use aws_config::SdkConfig;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -50,7 +48,7 @@ const GET_SECRET: &str = "GetSecretValue";
 const GET_PARAMETER: &str = "GetParameter";
 
 /// Secrets Manager and Systems Manager, asked for values only. Clones share the connections.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Secrets {
     secret: Operation<String, Answer, ErrorMetadata>,
     parameter: Operation<String, Answer, ErrorMetadata>,
@@ -99,14 +97,8 @@ impl Secrets {
     }
 }
 
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secrets")
-    }
-}
-
 /// Either answer: of each, the one field that counts.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default, rename = "SecretString", deserialize_with = "secret")]
     secret: Option<SecretString>,
@@ -114,7 +106,7 @@ struct Answer {
     parameter: Option<Parameter>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Parameter {
     #[serde(default, rename = "Value", deserialize_with = "secret")]
     value: Option<SecretString>,
@@ -122,13 +114,6 @@ struct Parameter {
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
-}
-
-// What an operation hands out must be `Debug`.
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answer")
-    }
 }
 
 fn answer(body: &[u8]) -> Result<Answer, BoxError> {
@@ -143,7 +128,8 @@ mod tests {
     #[test]
     fn an_answer_does_not_show_its_value() {
         let answer: Answer =
-            serde_json::from_str(r#"{"SecretString":"whsec_x","Parameter":{"Value":"y"}}"#).unwrap();
-        assert_eq!(format!("{answer:?}"), "Answer");
+            serde_json::from_str(r#"{"SecretString":"whsec_x","Parameter":{"Value":"hunter2"}}"#).unwrap();
+        let shown = format!("{answer:?}");
+        assert!(!shown.contains("whsec_x") && !shown.contains("hunter2"), "{shown}");
     }
 }
