@@ -137,9 +137,9 @@ async fn calls_of_all_three_services_are_counted_by_name() {
 
 #[tokio::test]
 async fn pages_are_followed_with_the_same_question() {
-    let server = StubServer::start(|asked| match asked.body.split_once("&NextToken=") {
-        None => (200, page(&["i-1"], "a+b/c==")),
-        Some((_, "a%2Bb%2Fc%3D%3D")) => (200, page(&[], "second")),
+    let server = Canned::start(|asked| match asked.body.split_once("&NextToken=") {
+        None => (200, page(&["i-1"], "a+b/c&amp;==")),
+        Some((_, "a%2Bb%2Fc%26%3D%3D")) => (200, page(&[], "second")),
         Some((_, "second")) => (200, page(&["i-2", "i-not-asked-for"], "")),
         Some(_) => (400, String::new()),
     })
@@ -150,7 +150,11 @@ async fn pages_are_followed_with_the_same_question() {
     let questions: Vec<_> = asked.iter().filter_map(|asked| asked.body.split("&NextToken").next()).collect();
     assert_eq!(questions.len(), 3);
     assert!(questions.iter().all(|question| *question == questions[0]), "{questions:?}");
-    assert!(questions[0].ends_with("Filter.1.Name=instance-id&Filter.1.Value.1=i-1&Filter.1.Value.2=i-2"));
+    assert_eq!(
+        questions[0],
+        "Action=DescribeInstances&Version=2016-11-15&MaxResults=100&IncludeManagedResources=true\
+         &Filter.1.Name=instance-id&Filter.1.Value.1=i-1&Filter.1.Value.2=i-2"
+    );
 }
 
 #[tokio::test]

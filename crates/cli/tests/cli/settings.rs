@@ -5,12 +5,13 @@ use crate::support::{Sim, notifier, private_fleet};
 #[test]
 fn every_mistake_of_every_layer_is_reported_at_once() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "attempts = 0\nconcurency = 5\n").unwrap();
+    std::fs::write(file.path(), "attempts = 0\nconcurency = 5\nlisten = 1.5\nzzz = 1\n").unwrap();
     let path = file.path().to_str().unwrap();
     let run = notifier("serve --health maybe --config").arg(path);
     let run = run
         .env("NOTIFIER_TIMEOUT_MS", "soon")
         .env("NOTIFIER_LEDGER", "redis:notifications")
+        .env("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:99999")
         .env("NOTIFIER_ALLOW_NETWORKS", "10.0.0.0/99")
         .env("NOTIFIER_TASKS_QUEUE_URL", "https://me:hunter2@sqs.eu-west-1.amazonaws.com/1/tasks")
         .run();
@@ -20,11 +21,14 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
     exit 2
     --- stdout
     --- stderr
-    error: 10 settings are wrong
+    error: 13 settings are wrong
       concurency in n.toml: there is no such setting; did you mean concurrency?
+      listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`
+      zzz in n.toml: there is no such setting
       NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
       NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
       NOTIFIER_SIGNING_SECRET is not set, nor --signing-secret; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned
+      AWS_ENDPOINT_URL_ECS: `99999` is not a port (1-65535)
       NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
       NOTIFIER_LEDGER: `redis:notifications` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`
       --health: `maybe` is not `detect`, `require` or `ignore`
@@ -38,7 +42,8 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
 #[test]
 fn a_variable_that_is_no_setting_is_a_warning() {
     let sim = Sim::start(&private_fleet());
-    let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_HELTH", "ignore").run();
+    let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_HELTH", "ignore");
+    let run = run.env("NOTIFIER_CONFIG", "").run();
     insta::assert_snapshot!(run, @r#"
     exit 0
     --- stdout
@@ -69,7 +74,8 @@ fn one_queue_for_two_stages_is_refused_with_both_names() {
         .env("NOTIFIER_TASKS_QUEUE_URL", queue)
         .run();
     assert_eq!(run.code, 2, "{run}");
-    let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too";
+    let says = "error: a setting is wrong: NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; \
+                each stage has a queue of its own";
     assert!(run.stderr.contains(says), "{run}");
 }
 
@@ -95,7 +101,13 @@ fn send_without_a_key_says_so() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_mistake() {
+fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
+    let broken = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(broken.path(), "attempts = 2\nhealth = \n").unwrap();
+    let run = notifier("plan -c prod").env("NOTIFIER_CONFIG", broken.path().to_str().unwrap());
+    let run = run.env("NOTIFIER_ATTEMPTS", "x").run();
+    assert!(run.stderr.contains("error: 2 settings are wrong\n  NOTIFIER_CONFIG: "), "{run}");
+    assert!(run.stderr.contains(" cannot be read: line 2: "), "{run}");
     insta::assert_snapshot!(notifier("plan -c prod --config /nowhere/n.toml").run(), @r#"
     exit 2
     --- stdout

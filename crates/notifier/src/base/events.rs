@@ -129,28 +129,6 @@ pub enum Heard<T> {
     Missed(u64),
 }
 
-impl<T> Listener<T> {
-    /// The next event, or how many were missed; `None` when no other follows.
-    pub async fn next(&mut self) -> Option<Heard<T>> {
-        loop {
-            if let Some(missed) = self.missed() {
-                return Some(missed);
-            }
-            match self.events.recv().await {
-                Some(Message::Event(event)) => return Some(Heard::Event(event)),
-                // Its sender may have given up.
-                Some(Message::Flush(done)) => drop(done.send(())),
-                None => return self.missed(),
-            }
-        }
-    }
-
-    fn missed(&self) -> Option<Heard<T>> {
-        let missed = self.missed.swap(0, Ordering::Relaxed);
-        (missed > 0).then_some(Heard::Missed(missed))
-    }
-}
-
 impl<T: Send + Sync + 'static> Listener<T> {
     /// Hands every event to `handle` on a thread of its own, which ends with the events: for what may block, as a write
     /// to a terminal or a pipe does.
@@ -165,16 +143,18 @@ impl<T: Send + Sync + 'static> Listener<T> {
     ) -> io::Result<()> {
         let listen = move || {
             loop {
-                if let Some(missed) = self.missed() {
-                    handle(missed);
+                let message = self.events.blocking_recv();
+                let missed = self.missed.swap(0, Ordering::Relaxed);
+                if missed > 0 {
+                    handle(Heard::Missed(missed));
                 }
-                match self.events.blocking_recv() {
+                match message {
                     Some(Message::Event(event)) => handle(Heard::Event(event)),
+                    // Its sender may have given up.
                     Some(Message::Flush(done)) => drop(done.send(())),
                     None => break,
                 }
             }
-            self.missed().map(handle);
         };
         thread::Builder::new().name(name.to_owned()).spawn(listen).map(drop)
     }
@@ -182,44 +162,46 @@ impl<T: Send + Sync + 'static> Listener<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+
     use super::*;
 
-    async fn heard(listener: &mut Listener<u32>) -> Vec<String> {
-        let mut all = Vec::new();
-        while let Some(heard) = listener.next().await {
-            all.push(match heard {
+    /// What a listener hears, event by event.
+    fn heard(listener: Listener<u32>) -> Receiver<String> {
+        let (heard, all) = std::sync::mpsc::channel();
+        let hear = move |event: Heard<u32>| {
+            let text = match event {
                 Heard::Event(event) => event.to_string(),
                 Heard::Missed(events) => format!("missed {events}"),
-            });
-        }
+            };
+            heard.send(text).unwrap();
+        };
+        listener.on_thread("listener", hear).unwrap();
         all
     }
 
-    #[tokio::test]
-    async fn a_listener_that_does_not_listen_delays_nobody_and_knows_how_much_it_missed() {
+    #[test]
+    fn a_listener_that_does_not_listen_delays_nobody_and_knows_how_much_it_missed() {
         let mut events = Events::default();
-        let (mut slow, mut fast) = (events.listen(2), events.listen(100));
+        let (slow, fast) = (events.listen(2), events.listen(100));
         (0..5).for_each(|number| events.tell(number));
         drop(events);
-        assert_eq!(heard(&mut fast).await, ["0", "1", "2", "3", "4"]);
-        assert_eq!(heard(&mut slow).await, ["missed 3", "0", "1"]);
+        assert_eq!(heard(fast).iter().collect::<Vec<_>>(), ["0", "1", "2", "3", "4"]);
+        assert_eq!(heard(slow).iter().collect::<Vec<_>>(), ["missed 3", "0", "1"]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_flush_waits_for_every_listener_but_not_for_one_that_hangs() {
         let mut events = Events::default();
-        let mut listener = events.listen(100);
+        let heard = heard(events.listen(100));
         events.tell(1);
-        let listening = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            heard(&mut listener).await
-        });
         events.flush(Duration::from_secs(60)).await;
+        assert_eq!(heard.try_recv().as_deref(), Ok("1"));
         let hanging = events.listen(100);
         let started = tokio::time::Instant::now();
-        events.flush(Duration::from_secs(60)).await;
-        assert_eq!(started.elapsed().as_secs(), 60);
+        events.flush(Duration::from_millis(50)).await;
+        assert!(started.elapsed() >= Duration::from_millis(50));
         drop((events, hanging));
-        assert_eq!(listening.await.unwrap(), ["1"]);
+        assert!(heard.recv().is_err(), "the thread ends with the events");
     }
 }

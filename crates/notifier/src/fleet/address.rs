@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Attachment, ContainerState, NetworkMode, SkipReason, TaskState};
+use crate::model::{Attachment, Cause, ContainerState, NetworkMode, SkipReason, TaskState};
 
 /// Where a port of a container can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +26,29 @@ pub(super) fn address_of(
     match network {
         NetworkMode::Awsvpc => {
             let address = interface(container).or_else(|| attachment(task, container));
-            address.map(|ip| Location::At(ip, port)).ok_or(SkipReason::NoAddress)
+            address.map(|ip| Location::At(ip, port)).ok_or_else(no_address)
         }
-        NetworkMode::None => Err(SkipReason::NoNetwork),
+        NetworkMode::None => {
+            Err(SkipReason::new(Cause::NetworkModeNone, "network mode `none` has no address"))
+        }
         NetworkMode::Host => Ok(Location::OnHost(host(task)?, port)),
         NetworkMode::Bridge => {
             let bound = container.bindings.iter().find_map(|binding| binding.host_port(port));
-            Ok(Location::OnHost(host(task)?, bound.ok_or(SkipReason::Unmapped { port })?))
+            let unmapped = || {
+                let text = format!("container port {port} is not mapped to a TCP port of the host");
+                SkipReason::new(Cause::PortNotMapped, text)
+            };
+            Ok(Location::OnHost(host(task)?, bound.ok_or_else(unmapped)?))
         }
     }
 }
 
 fn host(task: &TaskState) -> Result<String, SkipReason> {
-    task.host.clone().ok_or(SkipReason::NoAddress)
+    task.host.clone().ok_or_else(no_address)
+}
+
+fn no_address() -> SkipReason {
+    SkipReason::new(Cause::NoAddress, "ECS knows no address of the task")
 }
 
 /// The address of the container's own interface; IPv4 if there is one.
@@ -97,7 +107,7 @@ mod tests {
         assert_eq!(at(&container, NetworkMode::Bridge), "host 32768");
         assert_eq!(on(&TaskState::default(), &container, NetworkMode::Bridge), UNKNOWN);
         assert_eq!(at(&bound([]), NetworkMode::Bridge), UNMAPPED);
-        let (container, host) = ("8000-8100".parse().unwrap(), "49152-49252".parse().unwrap());
+        let [container, host] = ["8000-8100", "49152-49252"].map(|text| PortRange::parse(text).unwrap());
         let range = bound([PortBinding { is_tcp: true, container, host }]);
         assert_eq!(at(&range, NetworkMode::Bridge), "host 49232");
     }

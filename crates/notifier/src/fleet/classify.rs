@@ -14,8 +14,8 @@ use crate::base::text::{chain, printable};
 use crate::model::labels::{OptIn, Target};
 use crate::model::network::Networks;
 use crate::model::{
-    ContainerSpec, ContainerState, Endpoint, Fleet, HealthStatus, Member, NetworkMode, NotTargeted,
-    NotTargetedReason, Skip, SkipReason, Status, TaskState,
+    Cause, ContainerSpec, ContainerState, Endpoint, Fleet, HEALTHY, Member, NetworkMode, NotTargeted,
+    NotTargetedReason, RUNNING, Skip, SkipReason, TaskState, UNKNOWN,
 };
 
 /// The longest group of a task. Source: ECS API reference.
@@ -85,8 +85,8 @@ impl<'a> Classifier<'a> {
     pub(super) fn not_running(&mut self, task: &TaskState) {
         if self.selection.includes_unlabelled() {
             let reason = NotTargetedReason::TaskNotRunning {
-                last: printable_status(task.last_status.as_ref()),
-                desired: printable_status(task.desired_status.as_ref()),
+                last: printable_status(task.last_status.as_deref()),
+                desired: printable_status(task.desired_status.as_deref()),
             };
             self.fleet.not_targeted.push(NotTargeted { member: Arc::new(self.member(task)), reason });
         }
@@ -103,7 +103,7 @@ impl<'a> Classifier<'a> {
     /// Adds a task that ECS listed and then did not describe, without saying that it is gone: it may be running.
     pub(super) fn not_described(&mut self, arn: &str, service: &str, why: &str) {
         if self.selection.includes_unlabelled() {
-            let reason = SkipReason::NotDescribed(why.to_owned());
+            let reason = SkipReason::not_described(why);
             self.fleet.skips.push(Skip { member: self.listed(arn, service), reason });
         }
     }
@@ -115,7 +115,8 @@ impl<'a> Classifier<'a> {
             Ok(revision) => revision,
             Err(error) => {
                 if self.selection.includes_unlabelled() {
-                    let reason = SkipReason::NoDefinition(chain(error));
+                    let text = format!("its task definition cannot be read: {}", chain(error));
+                    let reason = SkipReason::new(Cause::TaskDefinition, text);
                     self.fleet.skips.push(Skip { member: Arc::new(member), reason });
                 }
                 return;
@@ -151,11 +152,12 @@ impl<'a> Classifier<'a> {
         member: Arc<Member>,
     ) -> Result<(), SkipReason> {
         let target = Arc::clone(opt_in.target.as_ref().map_err(Clone::clone)?);
-        let container = task
-            .container(&spec.name)
-            .ok_or_else(|| SkipReason::NotRunning("not part of the task".to_owned()))?;
-        if container.last_status != Some(Status::Running) {
-            return Err(SkipReason::NotRunning(printable_status(container.last_status.as_ref())));
+        let not_running =
+            |status| SkipReason::new(Cause::ContainerNotRunning, format!("the container is {status}"));
+        let container =
+            task.container(&spec.name).ok_or_else(|| not_running("not part of the task".to_owned()))?;
+        if container.last_status.as_deref() != Some(RUNNING) {
+            return Err(not_running(printable_status(container.last_status.as_deref())));
         }
         let is_starting = check_health(container, spec, self.policy.health)?;
         match address_of(task, container, network, target.port.get())? {
@@ -176,7 +178,8 @@ impl<'a> Classifier<'a> {
         match self.policy.networks.check(address) {
             Ok(()) => self.fleet.endpoints.push(endpoint),
             Err(refused) => {
-                let reason = SkipReason::Address { address, rule: refused.to_string() };
+                let text = format!("{address} must not be called: {refused}");
+                let reason = SkipReason::new(Cause::AddressRefused, text);
                 self.fleet.skips.push(Skip { member: endpoint.member, reason });
             }
         }
@@ -213,20 +216,20 @@ fn check_health(
         HealthPolicy::Require => true,
         HealthPolicy::Ignore => false,
     };
-    match &container.health {
+    match container.health.as_deref() {
         _ if !is_required => Ok(false),
-        HealthStatus::Healthy => Ok(false),
+        Some(HEALTHY) => Ok(false),
         _ if !spec.has_health_check => {
-            Err(SkipReason::Health("required, but the container has no health check".to_owned()))
+            Err(SkipReason::health("required, but the container has no health check"))
         }
-        HealthStatus::Unknown => Ok(true),
-        other => Err(SkipReason::Health(printable(other.as_str(), STATUS_CHARS_MAX))),
+        None | Some(UNKNOWN) => Ok(true),
+        Some(other) => Err(SkipReason::health(&printable(other, STATUS_CHARS_MAX))),
     }
 }
 
 /// A status as a reason shows it.
-fn printable_status(status: Option<&Status>) -> String {
-    printable(status.map_or("of unknown status", Status::as_str), STATUS_CHARS_MAX)
+fn printable_status(status: Option<&str>) -> String {
+    printable(status.unwrap_or("of unknown status"), STATUS_CHARS_MAX)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::DiscoveryError;
 use crate::aws::ecs::Ecs;
 use crate::aws::minimal::ec2::Ec2;
-use crate::model::SkipReason;
+use crate::model::{Cause, SkipReason};
 
 /// Hosts that are remembered: a cluster has at most 5,000. Source: ECS service quotas.
 const HOSTS_MAX: usize = 20_000;
@@ -96,6 +96,6 @@ async fn look_up(
     Ok(found.collect())
 }
 
-fn unknown(host: &str, problem: &'static str) -> SkipReason {
-    SkipReason::Host { host: host.to_owned(), problem }
+fn unknown(host: &str, problem: &str) -> SkipReason {
+    SkipReason::new(Cause::Host, format!("its host {host} {problem}"))
 }

@@ -15,7 +15,7 @@ use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::arn::TaskArn;
-use crate::model::{Endpoint, Fleet, HealthStatus, Member, SkipReason, Status, TaskState};
+use crate::model::{Endpoint, Fleet, Member, RUNNING, SkipReason, TaskState, UNKNOWN};
 
 /// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together are looked up together.
 const BATCHING: BatchLimits =
@@ -117,11 +117,8 @@ impl Discovery {
                 }
             };
             if !task.is_running() {
-                let last = task.last_status.as_ref().filter(|status| **status != Status::Running);
-                return Ok(Recheck::Stopped(format!(
-                    "the task is {}",
-                    last.map_or("STOPPING", Status::as_str)
-                )));
+                let last = task.last_status.as_deref().filter(|status| *status != RUNNING);
+                return Ok(Recheck::Stopped(format!("the task is {}", last.unwrap_or("STOPPING"))));
             }
             let selection = Selection { cluster, share: &Share::All, labels: None };
             let mut classifier = Classifier::new(selection, &self.policy);
@@ -168,7 +165,7 @@ fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
         let member = Member { container: named.clone(), ..Member::clone(&one.member) };
         let one = Endpoint { member: Arc::new(member), ..one };
         if one.is_starting {
-            let why = SkipReason::Health(HealthStatus::Unknown.as_str().to_owned()).to_string();
+            let why = SkipReason::health(UNKNOWN).to_string();
             return Recheck::Starting(one, why);
         }
         return Recheck::At(one);

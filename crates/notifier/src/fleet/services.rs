@@ -89,7 +89,7 @@ impl Discovery {
         for name in names.iter().filter(|name| !known.contains(service_name(name))) {
             match failed.get(name) {
                 Some(NotDescribed::Unexplained(why)) => {
-                    let reason = SkipReason::NotDescribed(why.clone());
+                    let reason = SkipReason::not_described(why);
                     found.skips.push(skip(cluster, name, neighbour, reason));
                 }
                 _ if origin == Origin::Sender => found.skips.push(no_such_service(cluster, name, neighbour)),
@@ -128,7 +128,7 @@ pub(super) fn check_count(services: &[String]) -> Result<(), DiscoveryError> {
 /// The skip of a service that the scope names and the cluster does not have. `neighbour` is the ARN of a task or service
 /// of the same cluster, where one is known.
 pub(super) fn no_such_service(cluster: &str, name: &str, neighbour: &str) -> Skip {
-    skip(cluster, name, neighbour, SkipReason::NoSuchService)
+    skip(cluster, name, neighbour, SkipReason::no_such_service())
 }
 
 fn skip(cluster: &str, name: &str, neighbour: &str, reason: SkipReason) -> Skip {

@@ -1,15 +1,14 @@
 //! How a delivery ends without another attempt. Pure.
 
-use super::{Cause, Delivery, Outcome, SkipReason};
+use super::{Cause, Delivery, Outcome};
 
 impl Delivery {
     /// This expected delivery, skipped because its broadcast was cancelled after so many requests.
     pub(crate) fn cancelled(self, requests: u32) -> Self {
-        let reason = SkipReason::Cancelled;
         Self {
             outcome: Some(Outcome::Skipped),
-            reason: Some(reason.to_string()),
-            cause: Some(reason.cause()),
+            reason: Some("the broadcast was cancelled".to_owned()),
+            cause: Some(Cause::Cancelled),
             attempts: Some(requests).filter(|requests| *requests > 0),
             status: None,
             latency: None,
@@ -104,12 +103,5 @@ mod tests {
         let uncalled = given_up(&delivery(None, Some("sent back to work")), "boom");
         assert_eq!(uncalled.reason.as_deref(), Some("given up: boom"));
         assert_eq!(uncalled.cause, Some(Cause::GivenUp));
-    }
-
-    #[test]
-    fn a_pending_delivery_that_is_dropped_has_failed() {
-        let dropped = delivery(None, None).dropped("retired");
-        let expected = delivery(Some(Outcome::Failed), Some("dropped: retired"));
-        assert_eq!(dropped, Delivery { cause: Some(Cause::Dropped), ..expected });
     }
 }

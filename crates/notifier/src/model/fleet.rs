@@ -1,7 +1,7 @@
 //! The fleet of a scope: endpoints, skips, and containers and tasks that are not targeted. Pure.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -143,82 +143,42 @@ impl Fleet {
 
 /// Why an opted-in container of a running task is not called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SkipReason {
-    /// The labels are wrong.
-    #[error(transparent)]
-    Label(#[from] LabelError),
-    /// The scope names a service that the cluster does not have.
-    #[error("the cluster has no service of this name")]
-    NoSuchService,
-    /// ECS listed it, and then neither described it nor reported it missing.
-    #[error("ECS listed it but does not describe it: {0}")]
-    NotDescribed(String),
-    /// The task definition cannot be read.
-    #[error("its task definition cannot be read: {0}")]
-    NoDefinition(String),
-    /// The task has no network, so it has no address.
-    #[error("network mode `none` has no address")]
-    NoNetwork,
-    /// The container port is not mapped to the host.
-    #[error("container port {port} is not mapped to a TCP port of the host")]
-    Unmapped {
-        /// The labelled port.
-        port: u16,
-    },
-    /// ECS named no address for the task yet.
-    #[error("ECS knows no address of the task")]
-    NoAddress,
-    /// The task's host is not known, or has no private address.
-    #[error("its host {host} {problem}")]
-    Host {
-        /// Container instance or instance id.
-        host: String,
-        /// What is wrong with it, as the end of a sentence.
-        problem: &'static str,
-    },
-    /// The address must not be called.
-    #[error("{address} must not be called: {rule}")]
-    Address {
-        /// The address that ECS or EC2 named.
-        address: IpAddr,
-        /// The rule it breaks.
-        rule: String,
-    },
-    /// The task runs, but the container does not.
-    #[error("the container is {0}")]
-    NotRunning(String),
-    /// The container's health check does not pass, or there is none and health is required.
-    #[error("its health is {0}")]
-    Health(String),
-    /// The broadcast was cancelled before the container was called.
-    #[error("the broadcast was cancelled")]
-    Cancelled,
+#[error("{text}")]
+pub struct SkipReason {
+    cause: Cause,
+    text: String,
 }
 
 impl SkipReason {
+    pub(crate) fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self { cause, text: text.into() }
+    }
+
+    /// The scope names a service that the cluster does not have.
+    pub(crate) fn no_such_service() -> Self {
+        Self::new(Cause::NoSuchService, "the cluster has no service of this name")
+    }
+
+    /// ECS listed it, and then neither described it nor reported it missing.
+    pub(crate) fn not_described(why: &str) -> Self {
+        Self::new(Cause::NotDescribed, format!("ECS listed it but does not describe it: {why}"))
+    }
+
+    /// The container's health check does not pass, or there is none and health is required.
+    pub(crate) fn health(status: &str) -> Self {
+        Self::new(Cause::Health, format!("its health is {status}"))
+    }
+
     /// The kind of reason.
     #[must_use]
     pub fn cause(&self) -> Cause {
-        match self {
-            Self::Label(_) => Cause::Label,
-            Self::NoSuchService => Cause::NoSuchService,
-            Self::NotDescribed(_) => Cause::NotDescribed,
-            Self::NoDefinition(_) => Cause::TaskDefinition,
-            Self::NoNetwork => Cause::NetworkModeNone,
-            Self::Unmapped { .. } => Cause::PortNotMapped,
-            Self::NoAddress => Cause::NoAddress,
-            Self::Host { .. } => Cause::Host,
-            Self::Address { .. } => Cause::AddressRefused,
-            Self::NotRunning(_) => Cause::ContainerNotRunning,
-            Self::Health(_) => Cause::Health,
-            Self::Cancelled => Cause::Cancelled,
-        }
+        self.cause
     }
+}
 
-    /// A stable word for the kind of reason, for scripts.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.cause().as_str()
+impl From<LabelError> for SkipReason {
+    fn from(error: LabelError) -> Self {
+        Self::new(Cause::Label, error.to_string())
     }
 }
 

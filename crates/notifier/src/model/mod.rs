@@ -40,6 +40,6 @@ pub(crate) use service::Places;
 pub use service::ServiceKey;
 pub use stage::StageName;
 pub use task::{
-    Attachment, ContainerState, Deployment, HealthStatus, Host, NetworkInterface, NotPorts, PortBinding,
-    PortRange, ServiceState, Status, TaskState,
+    Attachment, ContainerState, Deployment, HEALTHY, Host, NetworkInterface, PortBinding, PortRange, RUNNING,
+    STOPPED, ServiceState, TaskState, UNKNOWN,
 };

@@ -4,12 +4,20 @@
 //! its task state change events share. What ECS leaves out is `None` or empty.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 use time::OffsetDateTime;
 
 /// The prefix in the group of a task that a service started. Source: ECS API reference, `Task.group`.
 const SERVICE_GROUP: &str = "service:";
+
+/// The status of a task or container that runs. Source: ECS API reference, `Task.lastStatus`.
+pub const RUNNING: &str = "RUNNING";
+/// The status of a task or container that has stopped.
+pub const STOPPED: &str = "STOPPED";
+/// The status of a container whose health check passes. Source: ECS API reference, `Container.healthStatus`.
+pub const HEALTHY: &str = "HEALTHY";
+/// The status of a container whose health check has neither passed nor failed yet, or that has none.
+pub const UNKNOWN: &str = "UNKNOWN";
 
 /// One task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,9 +29,9 @@ pub struct TaskState {
     /// `service:NAME` for a task that a service started; else chosen by the caller of `RunTask`.
     pub group: Option<String>,
     /// The status that the task has.
-    pub last_status: Option<Status>,
+    pub last_status: Option<String>,
     /// The status that ECS wants it to have.
-    pub desired_status: Option<Status>,
+    pub desired_status: Option<String>,
     /// ARN of its task-definition revision.
     pub revision: Option<String>,
     /// ARN of the container instance that it runs on; `None` on Fargate.
@@ -46,38 +54,13 @@ pub struct ContainerState {
     /// Name of the container.
     pub name: String,
     /// The status that the container has. In events it may be behind the task's.
-    pub last_status: Option<Status>,
+    pub last_status: Option<String>,
     /// What its health check found last. Events do not contain it.
-    pub health: HealthStatus,
+    pub health: Option<String>,
     /// Ports of the host that lead to ports of the container, in bridge mode.
     pub bindings: Vec<PortBinding>,
     /// Its network interfaces, in awsvpc mode.
     pub interfaces: Vec<NetworkInterface>,
-}
-
-/// The status of a task or container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// `RUNNING`
-    Running,
-    /// `STOPPED`
-    Stopped,
-    /// Any other status, as ECS writes it.
-    Other(String),
-}
-
-/// What a container's health check found last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum HealthStatus {
-    /// `HEALTHY`
-    Healthy,
-    /// `UNHEALTHY`
-    Unhealthy,
-    /// `UNKNOWN`: the check has neither passed nor failed yet, or the container has none.
-    #[default]
-    Unknown,
-    /// Any other status, as ECS writes it.
-    Other(String),
 }
 
 /// Ports of the host that lead to ports of a container.
@@ -165,7 +148,7 @@ impl TaskState {
     /// Whether the task runs, and is not about to stop.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.last_status == Some(Status::Running) && self.desired_status != Some(Status::Stopped)
+        self.last_status.as_deref() == Some(RUNNING) && self.desired_status.as_deref() != Some(STOPPED)
     }
 
     /// Name of the service that started the task; `None` for a standalone task.
@@ -198,52 +181,6 @@ impl ServiceState {
     }
 }
 
-impl Status {
-    /// The status as ECS writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Running => "RUNNING",
-            Self::Stopped => "STOPPED",
-            Self::Other(other) => other,
-        }
-    }
-}
-
-impl From<&str> for Status {
-    fn from(text: &str) -> Self {
-        match text {
-            "RUNNING" => Self::Running,
-            "STOPPED" => Self::Stopped,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-impl HealthStatus {
-    /// The status as ECS writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Healthy => "HEALTHY",
-            Self::Unhealthy => "UNHEALTHY",
-            Self::Unknown => "UNKNOWN",
-            Self::Other(other) => other,
-        }
-    }
-}
-
-impl From<&str> for HealthStatus {
-    fn from(text: &str) -> Self {
-        match text {
-            "HEALTHY" => Self::Healthy,
-            "UNHEALTHY" => Self::Unhealthy,
-            "UNKNOWN" => Self::Unknown,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
 impl PortBinding {
     /// The port of the host that leads to this TCP port of the container.
     #[must_use]
@@ -260,28 +197,17 @@ impl PortRange {
         Self::new(port, port)
     }
 
-    /// The ports from `first` to `last`; `None` when there are none, or `first` is 0.
+    /// Reads `8000-8010`, or `8000` for one port.
     #[must_use]
-    pub fn new(first: u16, last: u16) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Self::new(first.trim().parse().ok()?, last.trim().parse().ok()?)
+    }
+
+    fn new(first: u16, last: u16) -> Option<Self> {
         (0 < first && first <= last).then_some(Self { first, last })
     }
 }
-
-/// `8000-8010`, or `8000` for one port.
-impl FromStr for PortRange {
-    type Err = NotPorts;
-
-    fn from_str(text: &str) -> Result<Self, NotPorts> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let port = |text: &str| text.trim().parse().map_err(|_| NotPorts);
-        Self::new(port(first)?, port(last)?).ok_or(NotPorts)
-    }
-}
-
-/// The text is not a range of ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a range of ports from 1 to 65535")]
-pub struct NotPorts;
 
 impl Attachment {
     /// The address of an attached network interface; IPv4 if there is one.
@@ -298,7 +224,7 @@ mod tests {
     #[test]
     fn a_task_runs_unless_it_is_about_to_stop() {
         let check = |last: Option<&str>, desired: Option<&str>, expected: bool| {
-            let [last_status, desired_status] = [last, desired].map(|text| text.map(Status::from));
+            let [last_status, desired_status] = [last, desired].map(|text| text.map(str::to_owned));
             let task = TaskState { last_status, desired_status, ..TaskState::default() };
             assert_eq!(task.is_running(), expected, "{last:?} {desired:?}");
         };
@@ -352,7 +278,7 @@ mod tests {
     #[test]
     fn a_range_of_ports_keeps_its_order() {
         let check = |container: &str, host: &str, expected: Option<u16>| {
-            let (container, host) = (container.parse().unwrap(), host.parse().unwrap());
+            let [container, host] = [container, host].map(|text| PortRange::parse(text).unwrap());
             let binding = PortBinding { is_tcp: true, container, host };
             assert_eq!(binding.host_port(8080), expected, "{binding:?}");
             assert_eq!(PortBinding { is_tcp: false, ..binding }.host_port(8080), None);
@@ -364,7 +290,7 @@ mod tests {
         check("8000-8100", "49152-49160", None);
         check("8000-8100", "65500-65535", None);
         for wrong in ["8100-8000", "x-8100", "", "0", "0-10", "8080-", "70000", "1-2-3"] {
-            assert_eq!(wrong.parse::<PortRange>(), Err(NotPorts), "{wrong}");
+            assert_eq!(PortRange::parse(wrong), None, "{wrong}");
         }
     }
 

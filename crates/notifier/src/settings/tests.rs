@@ -1,6 +1,5 @@
 //! What people write, what they get, and what they are told.
 
-use std::path::PathBuf;
 
 use super::layers::unknown_variables;
 use super::*;
@@ -36,27 +35,6 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
     assert_eq!(settings.delivery.attempts, 6);
     assert_eq!(settings.delivery.concurrency, 9);
     assert_eq!(settings.health, HealthPolicy::Detect);
-}
-
-#[test]
-fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
-    let errors = load(
-        &flags(&[("health", "maybe")]),
-        &[("NOTIFIER_TIMEOUT_MS", "soon"), ("NOTIFIER_TASKS_QUEUE_URL", "tasks")],
-        "conncurrency = 5\nattempts = 0\nlisten = 1.5\nzzz = 1",
-    );
-    assert_eq!(
-        errors.unwrap_err(),
-        [
-            "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
-            "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
-            "zzz in n.toml: there is no such setting",
-            "NOTIFIER_TASKS_QUEUE_URL: `tasks` is not the URL of an SQS queue",
-            "--health: `maybe` is not `detect`, `require` or `ignore`",
-            "NOTIFIER_TIMEOUT_MS: `soon` is not a whole number from 1 to 600000",
-            "attempts in n.toml: `0` is not a whole number from 1 to 20",
-        ]
-    );
 }
 
 #[test]
@@ -125,48 +103,6 @@ fn a_ledger_is_a_table_a_file_or_none() {
 }
 
 #[test]
-fn a_password_in_a_url_is_never_repeated() {
-    let says = complaint("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/q");
-    assert_eq!(says, "NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password");
-}
-
-#[test]
-fn what_is_needed_and_missing_is_named_with_both_its_names() {
-    let (file, _) = File::read(PathBuf::new(), toml::Table::new());
-    let flags = flags(&[("tasks_queue_url", "http://127.0.0.1/1/tasks")]);
-    let layers = Layers { flags: &flags, environment: &Environment::default(), file: &file };
-    let errors = Settings::resolve(&layers, &QueueName::ALL.map(table::queue), Vec::new()).unwrap_err();
-    assert_eq!(
-        errors.to_string(),
-        "2 settings are wrong\n  \
-         NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url\n  \
-         NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url"
-    );
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_one_of_the_mistakes() {
-    let load = |path: &str| {
-        let environment = [("NOTIFIER_CONFIG", path), ("NOTIFIER_ATTEMPTS", "x")].into_iter().collect();
-        let flags = Flags::new();
-        Settings::load(Sources { flags: &flags, config: None, environment: &environment, needed: &[] })
-            .unwrap_err()
-            .0
-    };
-    let errors = load("/nowhere/n.toml");
-    assert_eq!(errors.len(), 2);
-    assert_eq!(
-        errors[0].to_string(),
-        "NOTIFIER_CONFIG: /nowhere/n.toml cannot be read: No such file or directory (os error 2)"
-    );
-    let broken = std::env::temp_dir().join(format!("notifier-broken-{}.toml", std::process::id()));
-    std::fs::write(&broken, "attempts = 2\nhealth = \n").unwrap();
-    let says = load(broken.to_str().unwrap())[0].to_string();
-    std::fs::remove_file(&broken).unwrap();
-    assert!(says.contains(".toml cannot be read: line 2: "), "{says}");
-}
-
-#[test]
 fn a_value_that_a_stronger_one_hides_is_checked_too() {
     let errors = load(
         &flags(&[("attempts", "5")]),
@@ -185,21 +121,6 @@ fn a_value_that_a_stronger_one_hides_is_checked_too() {
 }
 
 #[test]
-fn one_queue_for_two_stages_is_a_mistake_that_names_both() {
-    let url = "https://sqs.eu-west-1.amazonaws.com/111122223333/q";
-    let other = "https://sqs.eu-west-1.amazonaws.com/111122223333/other";
-    let variables = [
-        ("NOTIFIER_OBSERVER_QUEUE_URL", url),
-        ("NOTIFIER_SERVICES_QUEUE_URL", other),
-        ("NOTIFIER_TASKS_QUEUE_URL", url),
-    ];
-    let errors = load(&flags(&[]), &variables, "").unwrap_err();
-    let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; each stage has a queue of \
-                its own";
-    assert_eq!(errors, [says]);
-}
-
-#[test]
 fn a_queue_url_is_read_strictly() {
     for (url, says) in [
         ("https://sqs.eu-west-1.amazonaws.com:99999/1/q", "`99999` is not a port (1-65535)"),
@@ -211,24 +132,6 @@ fn a_queue_url_is_read_strictly() {
         let mistake = complaint("NOTIFIER_TASKS_QUEUE_URL", url);
         assert!(mistake.starts_with("NOTIFIER_TASKS_QUEUE_URL: ") && mistake.contains(says), "{mistake}");
     }
-}
-
-#[test]
-fn an_endpoint_of_aws_is_checked_with_everything_else() {
-    let variables = [
-        ("AWS_ENDPOINT_URL", ""),
-        ("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:99999"),
-        ("AWS_ENDPOINT_URL_SQS", "localhost:4566"),
-        ("NOTIFIER_ATTEMPTS", "0"),
-    ];
-    assert_eq!(
-        load(&flags(&[]), &variables, "").unwrap_err(),
-        [
-            "AWS_ENDPOINT_URL_ECS: `99999` is not a port (1-65535)",
-            "AWS_ENDPOINT_URL_SQS: `localhost:4566` does not begin with http:// or https://",
-            "NOTIFIER_ATTEMPTS: `0` is not a whole number from 1 to 20",
-        ]
-    );
 }
 
 #[test]
@@ -246,21 +149,6 @@ fn only_a_near_name_is_suggested() {
     for name in ["NOTIFIER_TYPO", "NOTIFIER_X", "NOTIFIER_", "NOTIFIER_QUEUE", "NOTIFIER_KEY"] {
         assert_eq!(warning(name), format!("{name}: there is no such setting"));
     }
-}
-
-#[test]
-fn a_variable_that_is_no_setting_is_a_warning() {
-    let environment = [("NOTIFIER_HELTH", "x"), ("NOTIFIER_CONFIG", ""), ("HOME", "/")]
-        .into_iter()
-        .collect::<Environment>();
-    let (_, warnings) = Settings::load(Sources {
-        flags: &Flags::new(),
-        config: None,
-        environment: &environment,
-        needed: &[],
-    })
-    .unwrap();
-    assert_eq!(warnings, ["NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?"]);
 }
 
 #[test]

@@ -59,8 +59,12 @@ async fn failures(happens: fn(usize) -> Fate) -> Vec<(&'static str, StoreError, 
 
 /// The cause of the error of one list whose answer is this, and that it was asked once.
 async fn listed(answer: fn() -> Value, after: Option<&str>) -> String {
-    let fake = FakeDynamoDb::start(move |_| Fate::Instead(answer)).await;
-    let error = store(&fake).list(range("p", "s", false), after.map(str::to_owned)).await.unwrap_err();
+    listed_to(false, answer, after).await
+}
+
+async fn listed_to(backwards: bool, answer: fn() -> Value, after: Option<&str>) -> String {
+    let fake = Fake::start(move |_| Fate::Instead(answer)).await;
+    let error = store(&fake).list(range("p", "s", backwards), after.map(str::to_owned)).await.unwrap_err();
     assert_eq!(fake.requests(), [1]);
     farthest(&error)
 }
@@ -303,6 +307,8 @@ async fn a_list_that_does_not_move_has_an_end() {
     let behind = "the next page is said to begin at `s1`, which is not behind this one";
     assert_eq!(listed(stuck, Some("s1")).await, behind);
     assert_eq!(listed(stuck, Some("s2")).await, behind);
+    assert_eq!(listed_to(true, stuck, Some("s1")).await, behind);
+    assert_eq!(listed_to(true, stuck, Some("s0")).await, behind);
     let keyless = || json!({"Items": [], "LastEvaluatedKey": {"other": {"S": "s"}}});
     assert_eq!(listed(keyless, None).await, "the answer is about an item without a key");
     let elsewhere = || json!({"Items": [], "LastEvaluatedKey": {"pk": {"S": "q"}, "sk": {"S": "s1"}}});
@@ -314,6 +320,14 @@ async fn a_page_holds_what_was_asked_for_and_nothing_else() {
     let again = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s1"}, "body": {"S": "b"}}]});
     let unasked = "the answer has the key `s1` of `p`, which nobody asked for, or has it twice";
     assert_eq!(listed(again, Some("s1")).await, unasked);
+    assert_eq!(listed_to(true, again, Some("s0")).await, unasked);
+    let unordered = || {
+        let item = |sort: &str| json!({"pk": {"S": "p"}, "sk": {"S": sort}, "body": {"S": "b"}});
+        json!({"Items": [item("s2"), item("s1")]})
+    };
+    assert_eq!(listed(unordered, None).await, unasked);
+    let outside = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "t"}, "body": {"S": "b"}}]});
+    assert_eq!(listed(outside, None).await, unasked.replace("`s1`", "`t`"));
     let other = || json!({"Items": [{"pk": {"S": "q"}, "sk": {"S": "s1"}, "body": {"S": "b"}}]});
     assert_eq!(listed(other, None).await, unasked.replace("`p`", "`q`"));
     let many = || {

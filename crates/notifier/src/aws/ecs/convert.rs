@@ -8,8 +8,8 @@ use aws_sdk_ecs::types;
 use time::OffsetDateTime;
 
 use crate::model::{
-    Attachment, ContainerSpec, ContainerState, Deployment, HealthStatus, Host, NetworkInterface, NetworkMode,
-    PortBinding, PortRange, Revision, ServiceState, Status, TaskState,
+    Attachment, ContainerSpec, ContainerState, Deployment, Host, NetworkInterface, NetworkMode, PortBinding,
+    PortRange, Revision, ServiceState, TaskState,
 };
 
 /// A task; `None` without an ARN.
@@ -18,8 +18,8 @@ pub(super) fn task(task: types::Task) -> Option<TaskState> {
         arn: task.task_arn?,
         cluster: task.cluster_arn,
         group: task.group,
-        last_status: task.last_status.as_deref().map(Status::from),
-        desired_status: task.desired_status.as_deref().map(Status::from),
+        last_status: task.last_status,
+        desired_status: task.desired_status,
         revision: task.task_definition_arn,
         host: task.container_instance_arn,
         availability_zone: task.availability_zone,
@@ -31,11 +31,10 @@ pub(super) fn task(task: types::Task) -> Option<TaskState> {
 }
 
 fn container(container: types::Container) -> ContainerState {
-    let health = container.health_status.as_ref().map(|status| HealthStatus::from(status.as_str()));
     ContainerState {
         name: container.name.unwrap_or_default(),
-        last_status: container.last_status.as_deref().map(Status::from),
-        health: health.unwrap_or_default(),
+        last_status: container.last_status,
+        health: container.health_status.map(|status| status.as_str().to_owned()),
         bindings: container.network_bindings.iter().flatten().filter_map(binding).collect(),
         interfaces: container.network_interfaces.unwrap_or_default().into_iter().map(interface).collect(),
     }
@@ -46,7 +45,10 @@ fn binding(binding: &types::NetworkBinding) -> Option<PortBinding> {
     let one = |port: i32| PortRange::one(u16::try_from(port).ok()?);
     let (container, host) = match binding.container_port.and_then(one) {
         Some(container) => (container, one(binding.host_port?)?),
-        None => (parsed(binding.container_port_range())?, parsed(binding.host_port_range())?),
+        None => {
+            let range = |text: Option<&str>| PortRange::parse(text?);
+            (range(binding.container_port_range())?, range(binding.host_port_range())?)
+        }
     };
     let is_tcp = matches!(binding.protocol, None | Some(types::TransportProtocol::Tcp));
     Some(PortBinding { is_tcp, container, host })

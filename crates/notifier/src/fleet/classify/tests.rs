@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::model::labels::{PATH, PORT};
-use crate::model::{NetworkInterface, Revision};
+use crate::model::{NetworkInterface, Revision, STOPPED};
 
 /// A container that asks to be called at this port.
 fn spec(name: &str, port: &str) -> ContainerSpec {
@@ -26,7 +26,7 @@ fn container(name: &str) -> ContainerState {
     let v4 = Some("10.0.0.9".parse().unwrap());
     ContainerState {
         name: name.to_owned(),
-        last_status: Some(Status::Running),
+        last_status: Some(RUNNING.to_owned()),
         interfaces: vec![NetworkInterface { v4, ..NetworkInterface::default() }],
         ..ContainerState::default()
     }
@@ -37,8 +37,8 @@ fn task<const N: usize>(containers: [ContainerState; N]) -> TaskState {
     TaskState {
         arn: "arn:t".to_owned(),
         group: Some("service:web".to_owned()),
-        last_status: Some(Status::Running),
-        desired_status: Some(Status::Running),
+        last_status: Some(RUNNING.to_owned()),
+        desired_status: Some(RUNNING.to_owned()),
         containers: containers.into(),
         ..TaskState::default()
     }
@@ -98,24 +98,28 @@ fn several_messages_for_one_service_share_its_endpoints_without_gap_or_overlap()
 
 #[test]
 fn health_counts_where_it_is_checked_or_required() {
-    let check = |has_health_check: bool, status: HealthStatus, health: HealthPolicy, expected: &str| {
+    let check = |has_health_check: bool, status: &str, health: HealthPolicy, expected: &str| {
         let revision = revision([ContainerSpec { has_health_check, ..spec("a", "80") }]);
-        let task = task([ContainerState { health: status.clone(), ..container("a") }]);
+        let task = task([ContainerState {
+            health: (!status.is_empty()).then(|| status.to_owned()),
+            ..container("a")
+        }]);
         let found = classified(&task, &revision, &Share::All, None, health);
-        assert_eq!(found, [format!("web/a {expected}")], "{has_health_check} {status:?} {health}");
+        assert_eq!(found, [format!("web/a {expected}")], "{has_health_check} {status} {health}");
     };
     let called = "at 10.0.0.9:80";
-    check(false, HealthStatus::Unknown, HealthPolicy::Detect, called);
-    check(true, HealthStatus::Healthy, HealthPolicy::Detect, called);
-    check(true, HealthStatus::Unhealthy, HealthPolicy::Detect, "skipped: its health is UNHEALTHY");
+    check(false, UNKNOWN, HealthPolicy::Detect, called);
+    check(true, HEALTHY, HealthPolicy::Detect, called);
+    check(true, "UNHEALTHY", HealthPolicy::Detect, "skipped: its health is UNHEALTHY");
     let starting = "at 10.0.0.9:80, starting";
-    check(true, HealthStatus::Unknown, HealthPolicy::Detect, starting);
-    check(true, HealthStatus::Unknown, HealthPolicy::Require, starting);
+    check(true, UNKNOWN, HealthPolicy::Detect, starting);
+    check(true, "", HealthPolicy::Detect, starting);
+    check(true, UNKNOWN, HealthPolicy::Require, starting);
     let none = "skipped: its health is required, but the container has no health check";
-    check(false, HealthStatus::Unknown, HealthPolicy::Require, none);
-    check(true, HealthStatus::Healthy, HealthPolicy::Require, called);
-    check(true, HealthStatus::Unhealthy, HealthPolicy::Ignore, called);
-    let odd = HealthStatus::Other("OF\u{1b}TOMORROW".to_owned());
+    check(false, UNKNOWN, HealthPolicy::Require, none);
+    check(true, HEALTHY, HealthPolicy::Require, called);
+    check(true, "UNHEALTHY", HealthPolicy::Ignore, called);
+    let odd = "OF\u{1b}TOMORROW";
     check(true, odd, HealthPolicy::Detect, r"skipped: its health is OF\u{1b}TOMORROW");
 }
 
@@ -124,7 +128,7 @@ fn a_container_that_does_not_run_is_skipped_although_its_task_runs() {
     let revision = revision([spec("a", "80"), spec("b", "81"), spec("c", "82")]);
     let with = |name: &str, last_status| ContainerState { last_status, ..container(name) };
     assert_eq!(
-        all(&task([with("a", Some(Status::Stopped)), with("c", None)]), &revision),
+        all(&task([with("a", Some(STOPPED.to_owned())), with("c", None)]), &revision),
         [
             "web/a skipped: the container is STOPPED",
             "web/b skipped: the container is not part of the task",

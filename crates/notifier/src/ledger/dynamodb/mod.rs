@@ -105,20 +105,20 @@ impl Store for DynamoDb {
                     .condition_expression("attribute_not_exists(pk)")
                     .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
                 match request.send().await {
-                    Ok(_) => Ok(New::Written),
+                    Ok(_) => Ok(None),
                     Err(error) => match error.as_service_error() {
                         Some(PutItemError::ConditionalCheckFailedException(taken)) => {
-                            Ok(New::Taken(taken.item.clone()))
+                            Ok(Some(taken.item.clone()))
                         }
                         _ => Err(error),
                     },
                 }
             };
             match self.call(OPERATION, &mut Rounds::new(Instant::now()), ask).await? {
-                New::Written => Ok(true),
-                New::Taken(Some(there)) => Ok(there == ours),
+                None => Ok(true),
+                Some(Some(there)) => Ok(there == ours),
                 // Not every emulator says what stands there.
-                New::Taken(None) => Ok(self.find(BTreeSet::from([key])).await?.contains(&ours)),
+                Some(None) => Ok(self.find(BTreeSet::from([key])).await?.contains(&ours)),
             }
         }
         .boxed()
@@ -169,11 +169,4 @@ impl Store for DynamoDb {
         }
         .boxed()
     }
-}
-
-/// What became of something new.
-enum New {
-    Written,
-    /// Something stands there, which DynamoDB may tell.
-    Taken(Option<Attributes>),
 }

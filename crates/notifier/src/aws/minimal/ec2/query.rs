@@ -48,17 +48,3 @@ pub(super) fn operation(config: &SdkConfig, calls: Calls) -> Operation<String, P
     };
     operation::operation(EC2, protocol, config, calls)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_a_form_with_a_filter_and_a_page_size() {
-        assert_eq!(
-            form(&["i-1", "i-2"], Some("a+b/c=&d")),
-            "Action=DescribeInstances&Version=2016-11-15&MaxResults=100&IncludeManagedResources=true\
-             &Filter.1.Name=instance-id&Filter.1.Value.1=i-1&Filter.1.Value.2=i-2&NextToken=a%2Bb%2Fc%3D%26d"
-        );
-    }
-}

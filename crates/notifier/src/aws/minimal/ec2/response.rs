@@ -233,24 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn the_next_token_is_read_and_an_empty_one_is_the_end() {
-        let with = |token: &str| {
-            let text = of("")
-                .replace("</DescribeInstancesResponse>", &format!("{token}</DescribeInstancesResponse>"));
-            read_page(&text).next
-        };
-        assert_eq!(with("<nextToken>eyJ2&amp;==</nextToken>").as_deref(), Some("eyJ2&=="));
-        assert_eq!(with("<nextToken/>"), None);
-        assert_eq!(with(""), None);
-    }
-
-    #[test]
-    fn an_empty_list_is_an_empty_page() {
-        let empty = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
-        assert_eq!(read_page(empty), Page::default());
-    }
-
-    #[test]
     fn what_is_no_answer_of_describe_instances_is_an_error() {
         let whole = of(&instance("i-1", "running", "<privateIpAddress>10.0.0.1</privateIpAddress>"));
         for cut in 0..whole.rfind("</DescribeInstancesResponse>").expect("it ends so") {
