@@ -39,14 +39,12 @@ pub struct Parts {
 /// Why a notifier cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum StartError {
-    /// The AWS clients cannot be set up.
     #[error(transparent)]
     Aws(#[from] LoadError),
-    /// A secret cannot be read.
     #[error("a secret cannot be read")]
     Secret(#[from] SecretError),
-    /// The ledger cannot be opened.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),
 }

@@ -40,9 +40,7 @@ pub(super) enum ConnectionError {
     /// No connection, or one that ended before an answer: refused, no address, no TLS.
     #[error("cannot connect to {origin}: {cause}")]
     Connect {
-        /// Scheme, host and port.
         origin: String,
-        /// What the operating system or TLS says.
         cause: String,
         /// Whether another try makes sense.
         may_retry: bool,
@@ -50,25 +48,15 @@ pub(super) enum ConnectionError {
     /// No answer in time.
     #[error("no {what} from {origin} within {limit:?}")]
     TimedOut {
-        /// Scheme, host and port.
         origin: String,
         /// What did not come: `connection` or `answer`.
         what: &'static str,
-        /// The time limit.
         limit: Duration,
-        /// Whether another try makes sense.
         may_retry: bool,
     },
     /// An HTML page, as of a proxy or a portal.
     #[error("{origin} answered with an HTML page (status {status}), as a proxy does, and not as AWS does")]
-    HtmlPage {
-        /// Scheme, host and port.
-        origin: String,
-        /// The page's status.
-        status: u16,
-        /// Whether another try makes sense.
-        may_retry: bool,
-    },
+    HtmlPage { origin: String, status: u16, may_retry: bool },
 }
 
 impl ConnectionError {

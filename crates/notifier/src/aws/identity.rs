@@ -18,11 +18,10 @@ const OPERATION: &str = "GetCallerIdentity";
 
 /// Why this process does not know who it is.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum IdentityError {
-    /// The call failed.
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// The answer lacks the id or the account.
     #[error("STS answered GetCallerIdentity without saying who is calling")]
     Nameless,
 }

@@ -40,34 +40,19 @@ const SOURCES_MAX: usize = 20;
 /// Why there are no clients.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum LoadError {
-    /// The AWS configuration files have no such profile.
     #[error("{origin}: there is no AWS profile `{name}`; {}", there_are(.known))]
     Profile {
         /// Who named it: a flag, a variable or another profile.
         origin: String,
-        /// Its name.
         name: String,
-        /// The profiles that exist, sorted.
         known: Vec<String>,
     },
-    /// The files in which the profile was looked for cannot be read.
     #[error("{origin}: the AWS configuration files cannot be read")]
-    Files {
-        /// Who named a profile.
-        origin: String,
-        /// What is wrong with them.
-        source: EnvConfigFileLoadError,
-    },
-    /// An endpoint is not a URL that can be called.
+    Files { origin: String, source: EnvConfigFileLoadError },
     #[error("{origin}: {source}")]
-    Endpoint {
-        /// Who named it.
-        origin: String,
-        /// What is wrong with it.
-        source: UrlError,
-    },
-    /// Nobody says in which region.
+    Endpoint { origin: String, source: UrlError },
     #[error("no AWS region is set")]
     NoRegion,
     /// The region would change the host that is called.

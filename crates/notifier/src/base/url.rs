@@ -26,20 +26,16 @@ pub struct Url {
 
 /// Why a text is not a URL that may be called. A user name and password are never repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum UrlError {
-    /// It cannot be read at all.
     #[error("`{0}` is not a URL")]
     Unreadable(String),
-    /// It has no scheme, or another one.
     #[error("`{0}` does not begin with http:// or https://")]
     Scheme(String),
-    /// It carries credentials.
     #[error("a URL here carries no user name or password")]
     UserInfo,
-    /// It has no host, or one that is no name and no address.
     #[error("`{0}` names no valid host")]
     Host(String),
-    /// What stands behind the colon is not a port.
     #[error("`{0}` is not a port (1-65535)")]
     Port(String),
 }

@@ -93,27 +93,15 @@ pub const FLUSH_TIME_MAX: Duration = Duration::from_secs(4);
 /// Why the daemon did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum DaemonError {
-    /// No stage is to run.
     #[error("no stage is to run")]
     Idle,
-    /// A stage is to run without a queue that it needs.
     #[error("stage {} needs the {queue} queue", stage.as_str())]
-    MissingQueue {
-        /// The stage.
-        stage: StageName,
-        /// `observer`, `services` or `tasks`.
-        queue: &'static str,
-    },
+    MissingQueue { stage: StageName, queue: &'static str },
     /// A queue cannot be worked through, and will not heal by itself.
     #[error("stage {} cannot work through its queue", stage.as_str())]
-    Queue {
-        /// The stage.
-        stage: StageName,
-        /// What SQS says.
-        source: QueueError,
-    },
-    /// A worker ended by a bug of ours.
+    Queue { stage: StageName, source: QueueError },
     #[error("a worker crashed")]
     Crashed(#[source] tokio::task::JoinError),
 }

@@ -42,21 +42,16 @@ words! {
 
 /// Why a fleet was not found.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum DiscoveryError {
-    /// ECS refused the call, or did not answer.
     #[error(transparent)]
     Ecs(#[from] EcsError),
-    /// EC2 refused the call, or did not answer.
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
-    /// The scope names more services than one broadcast may.
     #[error(
         "the scope names {named} services, but one broadcast names at most {SERVICES_NAMED_MAX}: send several, or name none to reach the whole cluster"
     )]
-    TooManyServices {
-        /// How many it names.
-        named: usize,
-    },
+    TooManyServices { named: usize },
 }
 
 impl DiscoveryError {

@@ -75,8 +75,8 @@ const WAITING_MAX: usize = 4_096;
 /// Why a ledger did not keep or find something.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum LedgerError {
-    /// The table or file.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
     /// The process is ending.
@@ -84,15 +84,7 @@ pub enum LedgerError {
     Closed,
     /// A record cannot be read: it was written by another version, or by somebody else.
     #[error("the ledger's record {sort} of {partition} cannot be read")]
-    Unreadable {
-        /// Its partition.
-        partition: String,
-        /// Its sort key.
-        sort: String,
-        /// What is wrong with it, printable.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// A record cannot be written as JSON.
+    Unreadable { partition: String, sort: String, source: Box<dyn Error + Send + Sync> },
     #[error("the record cannot be written")]
     Unwritable(#[source] serde_json::Error),
 }

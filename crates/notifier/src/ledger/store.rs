@@ -75,37 +75,17 @@ pub trait Store: fmt::Debug + Send + Sync {
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum StoreError {
     /// It could not be reached, or had too much to do. Asking again may help.
     #[error("the ledger in {store} did not answer {operation}")]
-    Unavailable {
-        /// The table or file.
-        store: String,
-        /// What was asked of it.
-        operation: &'static str,
-        /// Why.
-        source: StoreCause,
-    },
+    Unavailable { store: String, operation: &'static str, source: StoreCause },
     /// It said no, and will say no again: there is no such table or file, or this process may not use it.
     #[error("the ledger in {store} refused {operation}")]
-    Refused {
-        /// The table or file.
-        store: String,
-        /// What was asked of it.
-        operation: &'static str,
-        /// Why.
-        source: StoreCause,
-    },
+    Refused { store: String, operation: &'static str, source: StoreCause },
     /// It is not what was written there: overwritten, deleted, or the disk's fault. Only a person can mend it.
     #[error("the ledger in {store} is damaged: {operation} failed")]
-    Damaged {
-        /// The table or file.
-        store: String,
-        /// What was asked of it.
-        operation: &'static str,
-        /// Why.
-        source: StoreCause,
-    },
+    Damaged { store: String, operation: &'static str, source: StoreCause },
 }
 
 impl StoreError {

@@ -118,31 +118,21 @@ impl Ctx {
 
 /// Why a stage did not finish a message.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum StageError {
-    /// The body is not what the stage's queue carries.
     #[error("the message cannot be read")]
     Body(#[from] wire::BodyError),
-    /// The event cannot be told.
     #[error("the event cannot be told")]
     Event(#[from] wire::EventError),
-    /// The broadcast's id cannot be made from the id of the message.
     #[error("the message id cannot be a broadcast's id")]
     Id(#[from] wire::IdError),
-    /// A field of a message for the notify stage is wrong.
     #[error("the message names no endpoint that may be called: {0}")]
     Endpoint(String),
-    /// AWS could not be asked, or said no.
     #[error("the fleet cannot be found")]
     Discover(#[from] DiscoveryError),
     /// The task said no, or the tries are used up. The outcome has been reported.
     #[error("the task was not notified: {}", reason.as_deref().unwrap_or(outcome.as_str()))]
-    NotNotified {
-        /// [`Outcome::Rejected`] or [`Outcome::Failed`].
-        outcome: Outcome,
-        /// Why.
-        reason: Option<String>,
-    },
-    /// The delivery has not ended, and is to be tried again.
+    NotNotified { outcome: Outcome, reason: Option<String> },
     #[error(transparent)]
     Unfinished(Unfinished),
     /// The ledger does not answer. What happened may not be recorded, so the message stays.

@@ -39,27 +39,19 @@ pub(super) struct Answer {
 /// Why SQS did not accept one entry of a batch.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum EntryError {
-    /// The entry alone is larger than a whole batch may be.
     #[error("{bytes} bytes with attributes, but SQS carries at most {max}", max = BATCH_BYTES_MAX)]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// SQS refused this entry.
+    TooLarge { bytes: usize },
     #[error("SQS answered {code}: {message}")]
     Entry {
-        /// SQS's error code.
         code: String,
-        /// What SQS says.
         message: String,
         /// The entry is wrong and stays wrong.
         sender_fault: bool,
     },
-    /// The call failed for all its entries.
     #[error("the call failed")]
     Call(#[source] Arc<QueueError>),
-    /// SQS said nothing about this entry.
     #[error("SQS's answer does not mention it")]
     Unmentioned,
 }

@@ -11,55 +11,22 @@ use crate::aws::{AwsError, AwsErrorKind, AwsService};
 /// Why a call about a queue failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum QueueError {
     /// There is no such queue. SQS also says so of a queue in another account that we may not see.
     #[error("queue {queue} does not exist in this account and region")]
-    Unknown {
-        /// URL or name.
-        queue: String,
-        /// SQS's answer.
-        source: AwsError,
-    },
-    /// The call failed for another reason.
+    Unknown { queue: String, source: AwsError },
     #[error("{} on queue {queue}", what_failed(.source))]
-    Call {
-        /// URL or name.
-        queue: String,
-        /// Why.
-        source: AwsError,
-    },
+    Call { queue: String, source: AwsError },
     /// An answer that means success and does not say what was done.
     #[error(
         "the answer to {operation} on queue {queue} has no {what}, which SQS always sends: nobody knows whether it was done"
     )]
-    NotSqs {
-        /// URL or name.
-        queue: String,
-        /// The operation.
-        operation: &'static str,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// A text that is neither the URL of a queue nor its name.
+    NotSqs { queue: String, operation: &'static str, what: &'static str },
     #[error("`{name}` is not the URL or name of a queue: {problem}")]
-    InvalidName {
-        /// The text, shortened.
-        name: String,
-        /// Why not, and what to write instead.
-        problem: String,
-    },
-    /// An attribute of the queue that is not what SQS's documentation says.
+    InvalidName { name: String, problem: String },
     #[error("the answer to {operation} on queue {queue} has a {attribute} that cannot be read: `{value}`")]
-    Attribute {
-        /// URL or name.
-        queue: String,
-        /// The operation.
-        operation: &'static str,
-        /// The attribute's name.
-        attribute: String,
-        /// Its value, printable and shortened.
-        value: String,
-    },
+    Attribute { queue: String, operation: &'static str, attribute: String, value: String },
 }
 
 impl QueueError {

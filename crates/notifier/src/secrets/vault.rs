@@ -28,29 +28,22 @@ pub type Unusable = Box<dyn std::error::Error + Send + Sync>;
 /// Why a secret cannot be had. Names the reference, and repeats nothing of what stands there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum SecretError {
-    /// The environment variable is not set, or empty.
     #[error("{0}: the variable is not set, or empty")]
     NotSet(SecretRef),
-    /// The file cannot be read.
     #[error("{0}: the file cannot be read")]
     File(SecretRef, #[source] io::Error),
-    /// The text is too long to be a secret.
     #[error("{0}: it is longer than {SECRET_BYTES_MAX} bytes")]
     TooLong(SecretRef),
-    /// There is no text.
     #[error("{0}: it is empty")]
     Empty(SecretRef),
-    /// AWS did not hand it out.
     #[error("{0}: AWS does not hand it out")]
     Aws(SecretRef, #[source] ValueError),
-    /// Nothing came in time.
     #[error("{0}: it could not be read within {READ_TIME_MAX:?}")]
     TimedOut(SecretRef),
-    /// AWS would have to be asked, and this process does not.
     #[error("{0}: this command does not ask AWS")]
     NoAws(SecretRef),
-    /// What was read is not what it should be.
     #[error("{}: it cannot be used", list(.0))]
     Unusable(Vec<SecretRef>, #[source] Unusable),
 }

@@ -36,46 +36,19 @@ impl fmt::Display for Origin {
 
 /// One thing that is wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum SettingError {
-    /// A value is not what the setting takes.
     #[error("{origin}: `{value}` is not {expected}")]
-    Value {
-        /// Who said so.
-        origin: Origin,
-        /// What was said, made printable and shortened.
-        value: String,
-        /// What would have been right.
-        expected: String,
-    },
+    Value { origin: Origin, value: String, expected: String },
     /// A value is well-formed and cannot be used.
     #[error("{origin}: {problem}")]
-    Unusable {
-        /// Who said so.
-        origin: Origin,
-        /// Why not.
-        problem: String,
-    },
-    /// A setting that is needed has no value.
+    Unusable { origin: Origin, problem: String },
     #[error("{} is not set, nor --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
     Missing(&'static Setting),
-    /// The file has a key that is no setting.
     #[error("{origin}: there is no such setting{}", did_you_mean(.likely.as_deref()))]
-    Unknown {
-        /// Where.
-        origin: Origin,
-        /// The setting that was likely meant.
-        likely: Option<String>,
-    },
-    /// The file cannot be used at all.
+    Unknown { origin: Origin, likely: Option<String> },
     #[error("{origin}: {path} cannot be read: {problem}", path = .path.display())]
-    File {
-        /// Who named the file.
-        origin: Origin,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        problem: String,
-    },
+    File { origin: Origin, path: PathBuf, problem: String },
 }
 
 impl PartialEq for Setting {

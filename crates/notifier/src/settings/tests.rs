@@ -1,6 +1,5 @@
 //! What people write, what they get, and what they are told.
 
-
 use super::layers::unknown_variables;
 use super::*;
 use crate::deliver::Signing;

@@ -39,36 +39,22 @@ const CALLS_CONCURRENT_MAX: usize = 8;
 
 /// Why ECS did not answer a question.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum EcsError {
     /// The account has no such cluster in this region, or it is inactive.
     #[error("there is no cluster `{0}` in this account and region")]
     ClusterNotFound(String),
-    /// The cluster has no such service.
     #[error("there is no service `{service}` in cluster `{cluster}`")]
-    ServiceNotFound {
-        /// The cluster that was asked.
-        cluster: String,
-        /// The name that it does not know.
-        service: String,
-    },
-    /// The call failed for another reason.
+    ServiceNotFound { cluster: String, service: String },
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// A list that repeats itself, or never ends.
     #[error("the pages of {0} do not end")]
     Endless(&'static str),
     /// The answer lacks a part that every answer of ECS has: something else answers at this endpoint.
     #[error(
         "{endpoint} answered {operation} without `{part}`, which ECS always sends; check the endpoint setting"
     )]
-    Incomplete {
-        /// The operation.
-        operation: &'static str,
-        /// Where the request went.
-        endpoint: String,
-        /// The missing part of the answer.
-        part: &'static str,
-    },
+    Incomplete { operation: &'static str, endpoint: String, part: &'static str },
 }
 
 impl EcsError {

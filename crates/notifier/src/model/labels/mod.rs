@@ -58,33 +58,16 @@ pub struct Target {
 
 /// Why the labels of a container that opted in cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum LabelError {
     /// A label that looks like one of ours and is none.
     #[error("label `{name}` is unknown{}", suggestion(*.near))]
-    Unknown {
-        /// The label's name, shortened.
-        name: String,
-        /// The label that was probably meant.
-        near: Option<&'static str>,
-    },
+    Unknown { name: String, near: Option<&'static str> },
     /// A label that opts the container in is missing.
     #[error("label {found} is there, but {missing} is missing")]
-    Half {
-        /// A label that the container has.
-        found: &'static str,
-        /// The label that it lacks.
-        missing: &'static str,
-    },
-    /// A label has a value that cannot be followed.
+    Half { found: &'static str, missing: &'static str },
     #[error("label {label}: `{value}` {rule}")]
-    Value {
-        /// The label.
-        label: &'static str,
-        /// Its value, shortened.
-        value: String,
-        /// What is wrong with it, as the end of a sentence.
-        rule: String,
-    },
+    Value { label: &'static str, value: String, rule: String },
 }
 
 impl LabelError {

@@ -239,23 +239,7 @@ mod tests {
             let Some(start) = whole.get(..cut) else { continue };
             assert!(page(start.as_bytes()).is_err(), "{start}");
         }
-        for text in ["", "ok", "{}", "<html></html>", "<DescribeInstancesResponse/>", "<a><b></a></b>"] {
-            assert!(page(text.as_bytes()).is_err(), "{text}");
-        }
         assert!(matches!(page(b"<a>\xff</a>"), Err(AnswerError::Encoding(_))));
-    }
-
-    #[test]
-    fn entities_that_the_answer_defines_are_not_expanded() {
-        let bomb = r#"<!DOCTYPE bomb [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>"#;
-        let text = of(&instance("&b;", "running", ""))
-            .replace("<DescribeInstances", &format!("{bomb}<DescribeInstances"));
-        assert!(page(text.as_bytes()).is_err());
-        let file = of(&instance("&file;", "running", "")).replace(
-            "<DescribeInstances",
-            r#"<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]><DescribeInstances"#,
-        );
-        assert!(page(file.as_bytes()).is_err());
     }
 
     #[test]
