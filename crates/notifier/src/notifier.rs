@@ -60,10 +60,6 @@ pub struct Notifier {
 
 impl Notifier {
     /// A notifier with the AWS clients, secrets and ledger that the settings and the environment name.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`], when a profile, region or endpoint is wrong, a secret cannot be read, or the ledger not be opened.
     pub async fn from_settings(settings: Settings, environment: &Environment) -> Result<Self, StartError> {
         let budget = Budget::percent(settings.aws_budget_percent);
         let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
@@ -94,28 +90,16 @@ impl Notifier {
     }
 
     /// The fleet that a broadcast to this scope would call now, and what is skipped and why. Calls no task.
-    ///
-    /// # Errors
-    ///
-    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster.
     pub async fn plan(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
         self.ctx.discovery.fleet(scope).await
     }
 
     /// Calls every opted-in container of the scope, and waits until each delivery has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] when the fleet cannot be found or the ledger not be used.
     pub async fn send(&self, scope: &ObserverMessage, broadcast: &Broadcast) -> Result<Report, SendError> {
         send::send(&self.ctx, scope, broadcast, None).await
     }
 
     /// Calls the containers of an earlier broadcast that were not notified.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] when the broadcast was cancelled, the tasks cannot be found or the ledger not be used.
     pub async fn resend(
         &self,
         record: &BroadcastRecord,
@@ -126,10 +110,6 @@ impl Notifier {
     }
 
     /// Runs every stage on the queues of the settings until `shutdown`, then finishes or returns what is in work.
-    ///
-    /// # Errors
-    ///
-    /// [`DaemonError`]: a queue is missing, does not exist, or may not be used.
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
         let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
         let grace = self.settings.daemon.grace;
@@ -159,10 +139,6 @@ impl Notifier {
 }
 
 /// The ledger that the settings name. A table is not asked yet.
-///
-/// # Errors
-///
-/// [`LedgerError`], when the file cannot be used or this build has no such store.
 pub async fn open_ledger(
     settings: &Settings,
     aws: &Aws,

@@ -27,6 +27,8 @@ pub struct Calls(Arc<Mutex<Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     counts: BTreeMap<(String, String), u64>,
+    /// Where the first request of each service went.
+    endpoints: BTreeMap<String, String>,
     last_error: Option<String>,
 }
 
@@ -59,6 +61,11 @@ impl Calls {
         self.seen().last_error.clone()
     }
 
+    /// Where the requests of a service go; `None` before the first one.
+    pub(super) fn endpoint(&self, service: &str) -> Option<String> {
+        self.seen().endpoints.get(service).cloned()
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,13 +80,15 @@ impl Intercept for Calls {
     /// Runs once for each try, just before the request goes out.
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(call) = cfg.load::<Metadata>() {
-            let key = (call.service().to_owned(), call.name().to_owned());
-            *self.seen().counts.entry(key).or_default() += 1;
+            let service = call.service().to_owned();
+            let mut seen = self.seen();
+            *seen.counts.entry((service.clone(), call.name().to_owned())).or_default() += 1;
+            seen.endpoints.entry(service).or_insert_with(|| context.request().uri().to_owned());
         }
         Ok(())
     }

@@ -89,10 +89,6 @@ impl Aws {
     /// in every AWS tool; only the number and mode of retries are ours. Nothing is sent yet, unless a region is only to
     /// be had from the instance metadata service: wrong credentials show at the first request, a missing region in
     /// [`in_region`](Self::in_region).
-    ///
-    /// # Errors
-    ///
-    /// A profile that was named and does not exist, or an endpoint that is not a URL.
     pub async fn load(options: AwsOptions) -> Result<Self, LoadError> {
         let profiles = Profiles::load(options.profile.as_deref()).await?;
         let (http, timeouts) =
@@ -127,10 +123,6 @@ impl Aws {
     }
 
     /// These clients, when they know in which region to ask.
-    ///
-    /// # Errors
-    ///
-    /// When no region is set, or one that cannot be part of a host name.
     pub fn in_region(self) -> Result<Self, LoadError> {
         load::region(self.region.as_deref())?;
         Ok(self)

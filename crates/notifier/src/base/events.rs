@@ -132,10 +132,6 @@ pub enum Heard<T> {
 impl<T: Send + Sync + 'static> Listener<T> {
     /// Hands every event to `handle` on a thread of its own, which ends with the events: for what may block, as a write
     /// to a terminal or a pipe does.
-    ///
-    /// # Errors
-    ///
-    /// When the system starts no thread.
     pub fn on_thread(
         mut self,
         name: &str,

@@ -33,10 +33,6 @@ impl Rng {
 }
 
 /// Bytes that nobody can foretell, from the system's generator: fit to be a key. Overwritten when dropped.
-///
-/// # Errors
-///
-/// When the system has none to give, as in a sandbox that forbids the call.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for keys")]
 pub fn key_bytes() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);

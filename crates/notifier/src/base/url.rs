@@ -42,10 +42,6 @@ pub enum UrlError {
 
 impl Url {
     /// Reads a URL: scheme, host and port must be there or have a default, and be valid.
-    ///
-    /// # Errors
-    ///
-    /// [`UrlError`] says which part is wrong.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let tls = match text.split_once("://") {
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => false,

@@ -94,7 +94,7 @@ impl Discovery {
     /// called.
     #[must_use]
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
-        let ecs = Ecs::new(&aws.ecs, aws.budget.clone());
+        let ecs = Ecs::new(aws);
         Self {
             lookup: recheck::lookup(&ecs),
             ecs,

@@ -99,10 +99,6 @@ fn place(task: &str) -> Place<'_> {
 
 impl Discovery {
     /// Where the endpoint is now. The future is boxed: it is large, and most deliveries need none.
-    ///
-    /// # Errors
-    ///
-    /// [`RecheckError`] when AWS cannot be asked, or the task's cluster is not known.
     pub fn recheck<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
         async move {
             let member = &endpoint.member;

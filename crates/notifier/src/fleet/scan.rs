@@ -80,10 +80,6 @@ impl Discovery {
     }
 
     /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`scan`](Self::scan).
     pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
         let (found, mut chunks) = mpsc::channel(1);
         let collect = async {

@@ -27,10 +27,6 @@ pub struct Services {
 
 impl Discovery {
     /// The names of a cluster's services.
-    ///
-    /// # Errors
-    ///
-    /// [`DiscoveryError`] when ECS cannot be asked, or has no such cluster.
     pub async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoveryError> {
         let arns = self.ecs.list_services(cluster).await?;
         Ok(arns.iter().map(|arn| service_name(arn).to_owned()).collect())
@@ -40,10 +36,6 @@ impl Discovery {
     ///
     /// All revisions that a service may be running count, not only the newest: those of every deployment and task set.
     /// A container that opted in wrongly counts too; stage 2 reports it for each of its tasks.
-    ///
-    /// # Errors
-    ///
-    /// [`DiscoveryError`] when ECS cannot be asked, or has no such cluster.
     pub async fn services(
         &self,
         scope: &ObserverMessage,

@@ -11,10 +11,6 @@ use crate::model::{Delivery, Member};
 impl Ledger {
     /// Records that the message of a delivery was given up, with the result of the last attempt. Changes nothing where the
     /// container was notified.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`], when the store does not answer.
     pub(crate) async fn give_up(
         &self,
         broadcast: &BroadcastId,
@@ -29,10 +25,6 @@ impl Ledger {
     }
 
     /// Records that a delivery is not tried again, and why. Its outcome stays; a pending one has failed.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError`], when the store does not answer.
     pub async fn drop_delivery(
         &self,
         broadcast: &BroadcastId,

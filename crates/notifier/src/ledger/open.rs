@@ -40,10 +40,6 @@ pub enum Use {
 }
 
 /// Opens a ledger. A table is not asked yet.
-///
-/// # Errors
-///
-/// [`StoreError`], when the file cannot be used or this build has no such store.
 pub async fn open(
     options: &LedgerOptions,
     dynamodb: &aws_sdk_dynamodb::Client,

@@ -220,10 +220,6 @@ pub async fn published(
 /// Records that a message was given up, before it goes to the dead letters: whoever it was for was not told.
 ///
 /// Tried a few times: nobody comes back to record it later, and a report would wait for it for ever.
-///
-/// # Errors
-///
-/// When the message does not say whom it was for, or the ledger does not answer.
 pub async fn given_up(
     ctx: &Ctx,
     stage: StageName,

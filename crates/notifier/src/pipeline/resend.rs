@@ -59,10 +59,6 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
 
 /// Records the due deliveries as pending, before the message for them is published: so no outcome of the new round is
 /// overwritten, and a wait for the end of the broadcast includes them.
-///
-/// # Errors
-///
-/// [`LedgerError`], when the store does not answer.
 pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
     let pending = due_tasks(report).map(|entry| Delivery {
         outcome: None,
@@ -75,10 +71,6 @@ pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError>
 }
 
 /// Takes back what [`expect`] recorded, when the message could not be published.
-///
-/// # Errors
-///
-/// [`LedgerError`], when the store does not answer.
 pub async fn expect_no_more(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
     let before = due_tasks(report).cloned();
     try_join_all(before.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
@@ -90,10 +82,6 @@ fn due_tasks(report: &Report) -> impl Iterator<Item = &Delivery> {
 
 /// Calls the containers of a broadcast that were not notified, where each is by now, and waits until each delivery has
 /// ended. The report is about these.
-///
-/// # Errors
-///
-/// [`SendError`] when the broadcast was cancelled, the tasks cannot be found or the ledger not be used.
 pub async fn send(
     ctx: &Arc<Ctx>,
     record: &BroadcastRecord,
@@ -122,10 +110,10 @@ pub async fn send(
     let mut jobs = Vec::new();
     for found in found {
         match found {
-            Rechecked::At(job) => jobs.push(*job),
-            Rechecked::Ended(delivery) => {
-                ctx.ledger.settle(&broadcast.id, (*delivery).clone()).await?;
-                transport.done(*delivery);
+            Ok(job) => jobs.push(*job),
+            Err(ended) => {
+                ctx.ledger.settle(&broadcast.id, (*ended).clone()).await?;
+                transport.done(*ended);
             }
         }
     }
@@ -153,22 +141,19 @@ async fn hand_over(transport: &Transport, jobs: Vec<DeliveryJob>) -> Result<(), 
     Ok(())
 }
 
-/// What became of a container between the rounds.
-enum Rechecked {
-    At(Box<DeliveryJob>),
-    Ended(Box<Delivery>),
-}
+/// The delivery as it is now made again, or as it ended between the rounds.
+type Rechecked = Result<Box<DeliveryJob>, Box<Delivery>>;
 
 async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckError> {
     let ended = |outcome, cause, reason| {
         let ended =
             Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..delivery.clone() };
-        Rechecked::Ended(Box::new(ended))
+        Err(Box::new(ended))
     };
     Ok(match ctx.discovery.recheck(&known(delivery)).await? {
         // A container that is starting is looked up again before it is called.
         Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => {
-            Rechecked::At(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))
+            Ok(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))
         }
         Recheck::Stopped(why) => ended(Outcome::Gone, Cause::Stopped, why),
         Recheck::Nowhere(why) => ended(Outcome::Failed, Cause::Nowhere, why),
@@ -249,15 +234,11 @@ fn announce(ctx: &Ctx, broadcast: &Broadcast, jobs: &[DeliveryJob]) {
     }
     let part = |service: &str| PartId::derive([service, "again"]);
     let parts = services.keys().map(|service| part(service)).collect();
-    let (broadcast, not_targeted) = (&broadcast.id, Vec::new);
-    ctx.progress.tell(ProgressEvent::Services {
-        broadcast: broadcast.clone(),
-        parts,
-        not_targeted: not_targeted(),
-    });
+    let broadcast = &broadcast.id;
+    ctx.progress.tell(ProgressEvent::Services { broadcast: broadcast.clone(), parts, not_targeted: vec![] });
     for (service, endpoints) in services {
         let (part, service) = (part(service), service.to_owned());
-        let (broadcast, not_targeted) = (broadcast.clone(), not_targeted());
+        let (broadcast, not_targeted) = (broadcast.clone(), vec![]);
         ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
     }
 }

@@ -3,7 +3,7 @@
 use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 
 /// Messages by their places in the list that was packed.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Packed {
     /// Batches that SQS accepts, in the order of the list.
     pub(super) batches: Vec<Vec<usize>>,
@@ -52,29 +52,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn items(sizes: &[usize]) -> impl Iterator<Item = Item> {
-        sizes.iter().enumerate().map(|(index, &bytes)| Item { index, bytes, alone: false })
-    }
-
-    #[test]
-    fn ten_small_messages_share_a_batch() {
-        let packed = pack(items(&[1; 21]));
-        assert_eq!(packed.batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 1]);
-    }
-
-    #[test]
-    fn a_batch_is_full_at_one_mebibyte_to_the_byte() {
-        let half = BATCH_BYTES_MAX / 2;
-        assert_eq!(pack(items(&[half, half])).batches, [vec![0, 1]]);
-        assert_eq!(pack(items(&[half, half + 1])).batches, [vec![0], vec![1]]);
-    }
-
-    #[test]
-    fn an_oversized_message_is_named_and_its_neighbours_travel_together() {
-        let packed = pack(items(&[1, BATCH_BYTES_MAX + 1, 1]));
-        assert_eq!(packed, Packed { batches: vec![vec![0, 2]], oversized: vec![1] });
-    }
 
     fn any_items() -> impl Strategy<Value = Vec<Item>> {
         let bytes = prop_oneof![0..64_usize, 0..=BATCH_BYTES_MAX / 4, 0..=BATCH_BYTES_MAX + 2];

@@ -14,10 +14,6 @@ use crate::model::{Cause, Delivery, Member, Outcome, Progress, ProgressEvent};
 
 /// Writes every event to the log: retries at level debug, containers that were not notified as warnings, the rest at
 /// level info. The log is written on a thread of its own.
-///
-/// # Errors
-///
-/// When the system starts no thread.
 pub fn logged() -> io::Result<Progress> {
     let mut progress = Progress::default();
     progress.listen(WAITING_MAX).on_thread("log", |heard| match heard {

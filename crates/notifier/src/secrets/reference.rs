@@ -57,10 +57,6 @@ pub enum RefError {
 
 impl SecretRef {
     /// Reads references that are separated by commas.
-    ///
-    /// # Errors
-    ///
-    /// The first that is none; none at all; too many.
     pub fn list(text: &str) -> Result<Vec<Self>, RefError> {
         let parts = || text.split(',').map(str::trim);
         match parts().take(REFERENCES_MAX + 1).count() {

@@ -79,10 +79,6 @@ impl Vault {
     }
 
     /// Reads the secret. Of one of Secrets Manager, both the current and the previous version.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there, empty, too long, or does not come within 10 s.
     pub async fn read(&self, reference: &SecretRef) -> Result<Material, SecretError> {
         let texts = timeout(READ_TIME_MAX, self.texts(reference))
             .await

@@ -110,10 +110,6 @@ pub struct Sources<'a> {
 
 impl Settings {
     /// Reads every setting, with a warning for each variable that looks like one and is none.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake of every layer that was looked at.
     pub fn load(sources: Sources<'_>) -> Result<(Self, Vec<String>), SettingErrors> {
         let Sources { flags, config, environment, needed } = sources;
         let (file, errors) = File::load(config, environment);

@@ -123,38 +123,6 @@ impl fmt::Display for Kind {
 /// The letters of a name that stand for the whole.
 const BEGINNING_MIN: usize = 4;
 
-/// Every setting, in the order in which people want to read them.
-pub static ALL: [&Setting; 28] = [
-    &OBSERVER_QUEUE_URL,
-    &SERVICES_QUEUE_URL,
-    &TASKS_QUEUE_URL,
-    &TRUSTED_SENDERS,
-    &LEDGER,
-    &LEDGER_DAYS,
-    &HEALTH,
-    &AWS_BUDGET_PERCENT,
-    &ALLOW_NETWORKS,
-    &CONCURRENCY,
-    &CONNECT_TIMEOUT_MS,
-    &TIMEOUT_MS,
-    &ATTEMPTS,
-    &RETRY_WAIT_MS,
-    &RETRY_WAIT_MAX_MS,
-    &RETRY_AFTER_MAX_MS,
-    &HORIZON_MINUTES,
-    &SIGNING_SECRET,
-    &SIGNING_SECRETS,
-    &SECRET_REFRESH_MS,
-    &HEADERS_SECRET,
-    &TLS_CA,
-    &TLS_CERTIFICATE,
-    &TLS_KEY,
-    &LISTEN,
-    &GRACE_MS,
-    &LOG_FORMAT,
-    &LOG_LEVEL,
-];
-
 /// The setting with the URL of a queue.
 #[must_use]
 pub fn queue(name: QueueName) -> &'static Setting {
@@ -181,203 +149,83 @@ pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) 
     names.into_iter().filter(is_near).min_by_key(|name| edits(name))
 }
 
-const fn setting(
-    group: Group,
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting { name, kind, default, group, help }
-}
-
 const fn number(least: u32, most: u32) -> Kind {
     Kind::Number { least, most }
 }
 
-pub(super) static OBSERVER_QUEUE_URL: Setting =
-    setting(Group::Queues, "observer_queue_url", Kind::QueueUrl, "", "The queue that asks for broadcasts");
-pub(super) static SERVICES_QUEUE_URL: Setting = setting(
-    Group::Queues,
-    "services_queue_url",
-    Kind::QueueUrl,
-    "",
-    "The queue of the services whose tasks are to be found",
-);
-pub(super) static TASKS_QUEUE_URL: Setting =
-    setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "The queue of the tasks to be called");
-/// Whoever runs a stage by itself says who runs the others.
-pub static TRUSTED_SENDERS: Setting = setting(
-    Group::Daemon,
-    "trusted_senders",
-    Kind::Principals,
-    "",
-    "Unique ids of the roles and users whose messages on the services and tasks queues are believed; the daemon adds its own",
-);
-pub(super) static LEDGER: Setting = setting(
-    Group::Ledger,
-    "ledger",
-    Kind::Ledger,
-    "none",
-    "Where every broadcast and outcome is recorded: a DynamoDB table, a file of this machine, or nowhere",
-);
-pub(super) static LEDGER_DAYS: Setting =
-    setting(Group::Ledger, "ledger_days", number(1, 3_650), "30", "How long the ledger keeps them, in days");
-pub(super) static HEALTH: Setting = setting(
-    Group::Discovery,
-    "health",
-    Kind::Word(&["detect", "require", "ignore"]),
-    "detect",
-    "Whether a container must be healthy to be called: where it has a health check, always, or never",
-);
-pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
-    Group::Discovery,
-    "aws_budget_percent",
-    Kind::Percent,
-    "50",
-    "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
-);
-/// The only networks that may be called.
-pub static ALLOW_NETWORKS: Setting = setting(
-    Group::Discovery,
-    "allow_networks",
-    Kind::Networks,
-    network::DEFAULT,
-    "The only addresses that may be called; loopback opens only when named here",
-);
-pub(super) static CONCURRENCY: Setting = setting(
-    Group::Delivery,
-    "concurrency",
-    number(1, 10_000),
-    "256",
-    "How many tasks are called at the same time",
-);
-pub(super) static CONNECT_TIMEOUT_MS: Setting = setting(
-    Group::Delivery,
-    "connect_timeout_ms",
-    number(1, 60_000),
-    "1000",
-    "How long one attempt waits for a connection; never longer than `timeout_ms`",
-);
-pub(super) static TIMEOUT_MS: Setting = setting(
-    Group::Delivery,
-    "timeout_ms",
-    number(1, 600_000),
-    "3000",
-    "How long one attempt waits for the whole answer, the connection included",
-);
-pub(super) static ATTEMPTS: Setting = setting(
-    Group::Delivery,
-    "attempts",
-    number(1, 20),
-    "3",
-    "How many requests one delivery makes in quick succession; 1 means no quick retry",
-);
-pub(super) static RETRY_WAIT_MS: Setting = setting(
-    Group::Delivery,
-    "retry_wait_ms",
-    number(1, 60_000),
-    "200",
-    "The longest wait before the second attempt; it doubles from attempt to attempt, and chance shortens it",
-);
-pub(super) static RETRY_WAIT_MAX_MS: Setting = setting(
-    Group::Delivery,
-    "retry_wait_max_ms",
-    number(1, 600_000),
-    "2000",
-    "What the doubling of that wait ends at",
-);
-pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
-    Group::Delivery,
-    "retry_after_max_ms",
-    number(0, 600_000),
-    "10000",
-    "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer",
-);
-/// How long a queued delivery is retried.
-pub static HORIZON_MINUTES: Setting = setting(
-    Group::Delivery,
-    "horizon_minutes",
-    number(0, 60),
-    "10",
-    "How long a delivery goes back to its queue to be tried again; 0 means never",
-);
-/// What whoever calls tasks unattended must say: by which keys, or that there are none.
-pub static SIGNING_SECRET: Setting = setting(
-    Group::Delivery,
-    "signing_secret",
-    Kind::Secrets,
-    "",
-    "Where the keys are (`whsec_`, `whsk_`) that sign every request; `none` sends them unsigned",
-);
-pub(super) static SIGNING_SECRETS: Setting = setting(
-    Group::Delivery,
-    "signing_secrets",
-    Kind::SecretsOfServices,
-    "",
-    "Services with keys of their own, and where these are; a service that is named twice has two",
-);
-pub(super) static SECRET_REFRESH_MS: Setting = setting(
-    Group::Delivery,
-    "secret_refresh_ms",
-    number(1_000, 86_400_000),
-    "300000",
-    "How old a secret of AWS may be before it is read again; files are after a second, and keys when a task says 401",
-);
-pub(super) static HEADERS_SECRET: Setting = setting(
-    Group::Delivery,
-    "headers_secret",
-    Kind::Secret,
-    "",
-    "Where headers are that every request carries, a line `name: value` for each",
-);
-pub(super) static TLS_CA: Setting = setting(
-    Group::Delivery,
-    "tls_ca",
-    Kind::Secret,
-    "",
-    "Where the certificate authorities are, in PEM, that alone may vouch for tasks; those of the system when not set",
-);
-pub(super) static TLS_CERTIFICATE: Setting = setting(
-    Group::Delivery,
-    "tls_certificate",
-    Kind::Secret,
-    "",
-    "Where the certificate is, in PEM, that is shown to tasks that ask who calls; needs `tls_key`",
-);
-pub(super) static TLS_KEY: Setting = setting(
-    Group::Delivery,
-    "tls_key",
-    Kind::Secret,
-    "",
-    "Where the private key of `tls_certificate` is, in PEM",
-);
-pub(super) static LISTEN: Setting = setting(
-    Group::Daemon,
-    "listen",
-    Kind::Listen,
-    "127.0.0.1:8080",
-    "Where the daemon answers /healthz and /readyz",
-);
-/// How long the daemon finishes after a signal.
-pub static GRACE_MS: Setting = setting(
-    Group::Daemon,
-    "grace_ms",
-    number(0, 600_000),
-    "20000",
-    "How long the daemon finishes what it began when it is told to stop; handing the rest back takes up to 5 s more",
-);
-pub(super) static LOG_FORMAT: Setting = setting(
-    Group::Daemon,
-    "log_format",
-    Kind::Word(&["text", "json"]),
-    "text",
-    "How the daemon's log is written",
-);
-pub(super) static LOG_LEVEL: Setting = setting(
-    Group::Daemon,
-    "log_level",
-    Kind::Word(&["error", "warn", "info", "debug", "trace"]),
-    "info",
-    "How much the daemon logs",
-);
+/// Defines each setting: its group, name, kind, default and help.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $vis:vis $constant:ident: $group:ident, $name:literal, $kind:expr, $default:expr,
+        $help:literal;)+) => {
+        $($(#[$doc])*
+        $vis static $constant: Setting =
+            Setting { name: $name, kind: $kind, default: $default, group: Group::$group, help: $help };)+
+
+        /// Every setting, in the order in which people want to read them.
+        pub static ALL: [&Setting; [$($name),+].len()] = [$(&$constant),+];
+    };
+}
+
+settings! {
+    pub(super) OBSERVER_QUEUE_URL: Queues, "observer_queue_url", Kind::QueueUrl, "",
+        "The queue that asks for broadcasts";
+    pub(super) SERVICES_QUEUE_URL: Queues, "services_queue_url", Kind::QueueUrl, "",
+        "The queue of the services whose tasks are to be found";
+    pub(super) TASKS_QUEUE_URL: Queues, "tasks_queue_url", Kind::QueueUrl, "",
+        "The queue of the tasks to be called";
+    /// Whoever runs a stage by itself says who runs the others.
+    pub TRUSTED_SENDERS: Daemon, "trusted_senders", Kind::Principals, "",
+        "Unique ids of the roles and users whose messages on the services and tasks queues are believed; the daemon adds its own";
+    pub(super) LEDGER: Ledger, "ledger", Kind::Ledger, "none",
+        "Where every broadcast and outcome is recorded: a DynamoDB table, a file of this machine, or nowhere";
+    pub(super) LEDGER_DAYS: Ledger, "ledger_days", number(1, 3_650), "30",
+        "How long the ledger keeps them, in days";
+    pub(super) HEALTH: Discovery, "health", Kind::Word(&["detect", "require", "ignore"]), "detect",
+        "Whether a container must be healthy to be called: where it has a health check, always, or never";
+    pub(super) AWS_BUDGET_PERCENT: Discovery, "aws_budget_percent", Kind::Percent, "50",
+        "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else";
+    /// The only networks that may be called.
+    pub ALLOW_NETWORKS: Discovery, "allow_networks", Kind::Networks, network::DEFAULT,
+        "The only addresses that may be called; loopback opens only when named here";
+    pub(super) CONCURRENCY: Delivery, "concurrency", number(1, 10_000), "256",
+        "How many tasks are called at the same time";
+    pub(super) CONNECT_TIMEOUT_MS: Delivery, "connect_timeout_ms", number(1, 60_000), "1000",
+        "How long one attempt waits for a connection; never longer than `timeout_ms`";
+    pub(super) TIMEOUT_MS: Delivery, "timeout_ms", number(1, 600_000), "3000",
+        "How long one attempt waits for the whole answer, the connection included";
+    pub(super) ATTEMPTS: Delivery, "attempts", number(1, 20), "3",
+        "How many requests one delivery makes in quick succession; 1 means no quick retry";
+    pub(super) RETRY_WAIT_MS: Delivery, "retry_wait_ms", number(1, 60_000), "200",
+        "The longest wait before the second attempt; it doubles from attempt to attempt, and chance shortens it";
+    pub(super) RETRY_WAIT_MAX_MS: Delivery, "retry_wait_max_ms", number(1, 600_000), "2000",
+        "What the doubling of that wait ends at";
+    pub(super) RETRY_AFTER_MAX_MS: Delivery, "retry_after_max_ms", number(0, 600_000), "10000",
+        "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer";
+    /// How long a queued delivery is retried.
+    pub HORIZON_MINUTES: Delivery, "horizon_minutes", number(0, 60), "10",
+        "How long a delivery goes back to its queue to be tried again; 0 means never";
+    /// What whoever calls tasks unattended must say: by which keys, or that there are none.
+    pub SIGNING_SECRET: Delivery, "signing_secret", Kind::Secrets, "",
+        "Where the keys are (`whsec_`, `whsk_`) that sign every request; `none` sends them unsigned";
+    pub(super) SIGNING_SECRETS: Delivery, "signing_secrets", Kind::SecretsOfServices, "",
+        "Services with keys of their own, and where these are; a service that is named twice has two";
+    pub(super) SECRET_REFRESH_MS: Delivery, "secret_refresh_ms", number(1_000, 86_400_000), "300000",
+        "How old a secret of AWS may be before it is read again; files are after a second, and keys when a task says 401";
+    pub(super) HEADERS_SECRET: Delivery, "headers_secret", Kind::Secret, "",
+        "Where headers are that every request carries, a line `name: value` for each";
+    pub(super) TLS_CA: Delivery, "tls_ca", Kind::Secret, "",
+        "Where the certificate authorities are, in PEM, that alone may vouch for tasks; those of the system when not set";
+    pub(super) TLS_CERTIFICATE: Delivery, "tls_certificate", Kind::Secret, "",
+        "Where the certificate is, in PEM, that is shown to tasks that ask who calls; needs `tls_key`";
+    pub(super) TLS_KEY: Delivery, "tls_key", Kind::Secret, "",
+        "Where the private key of `tls_certificate` is, in PEM";
+    pub(super) LISTEN: Daemon, "listen", Kind::Listen, "127.0.0.1:8080",
+        "Where the daemon answers /healthz and /readyz";
+    /// How long the daemon finishes after a signal.
+    pub GRACE_MS: Daemon, "grace_ms", number(0, 600_000), "20000",
+        "How long the daemon finishes what it began when it is told to stop; handing the rest back takes up to 5 s more";
+    pub(super) LOG_FORMAT: Daemon, "log_format", Kind::Word(&["text", "json"]), "text",
+        "How the daemon's log is written";
+    pub(super) LOG_LEVEL: Daemon, "log_level", Kind::Word(&["error", "warn", "info", "debug", "trace"]), "info",
+        "How much the daemon logs";
+}

@@ -1,23 +1,18 @@
 //! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::types::Failure;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::budget::{Budget, Group};
+use super::calls::Calls;
 use super::error::MESSAGE_CHARS_MAX;
 use super::pages::pages;
-use super::{AGAIN_AFTER, AwsError, AwsErrorKind, AwsService};
+use super::{AGAIN_AFTER, Aws, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
 use crate::model::arn::last_part;
 use crate::model::{Host, Revision, ServiceState, TaskState};
@@ -75,7 +70,7 @@ impl EcsError {
 pub struct Ecs {
     client: Client,
     budget: Budget,
-    endpoint: Endpoint,
+    calls: Calls,
 }
 
 /// The answer of a Describe call.
@@ -115,12 +110,10 @@ pub enum TasksOf<'a> {
 }
 
 impl Ecs {
-    /// ECS through this client, within this budget.
+    /// ECS through these clients, within their budget.
     #[must_use]
-    pub fn new(client: &Client, budget: Budget) -> Self {
-        let endpoint = Endpoint::default();
-        let config = client.config().to_builder().interceptor(endpoint.clone());
-        Self { client: Client::from_conf(config.build()), budget, endpoint }
+    pub fn new(aws: &Aws) -> Self {
+        Self { client: aws.ecs.clone(), budget: aws.budget.clone(), calls: aws.calls.clone() }
     }
 
     /// The same with a queue of its own at the budget, for one message: its calls do not delay those of other messages.
@@ -136,7 +129,15 @@ impl Ecs {
         part: &'static str,
         found: Option<T>,
     ) -> Result<T, EcsError> {
-        found.ok_or_else(|| EcsError::Incomplete { operation, endpoint: self.endpoint.text(), part })
+        found.ok_or_else(|| {
+            let endpoint = self.calls.endpoint(AwsService::Ecs.as_str());
+            let endpoint = endpoint.map(|url| printable(&url, MESSAGE_CHARS_MAX));
+            EcsError::Incomplete {
+                operation,
+                endpoint: endpoint.unwrap_or_else(|| "the endpoint".to_owned()),
+                part,
+            }
+        })
     }
 
     /// The ARNs of every service of the cluster.
@@ -300,33 +301,6 @@ impl NotDescribed {
             Some(reason) => Self::Unexplained(format!("reason {}", printable(reason, REASON_CHARS_MAX))),
             None => Self::Unexplained("no reason given".to_owned()),
         }
-    }
-}
-
-/// Where requests go, known after the first one.
-#[derive(Clone, Debug, Default)]
-struct Endpoint(Arc<OnceLock<String>>);
-
-impl Endpoint {
-    fn text(&self) -> String {
-        self.0.get().map_or_else(|| "the endpoint".to_owned(), |uri| printable(uri, MESSAGE_CHARS_MAX))
-    }
-}
-
-#[dyn_dispatch_hint]
-impl Intercept for Endpoint {
-    fn name(&self) -> &'static str {
-        "Endpoint"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.get_or_init(|| context.request().uri().to_owned());
-        Ok(())
     }
 }
 

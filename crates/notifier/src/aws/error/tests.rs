@@ -22,14 +22,13 @@ use super::AwsErrorKind as Kind;
 use super::*;
 use crate::aws::Aws;
 use crate::aws::budget::Budget;
-use crate::aws::ecs::{Ecs, EcsError, TasksOf};
-use crate::aws::identity::{self, IdentityError};
-use crate::aws::minimal::ec2::Ec2Error;
-use crate::aws::minimal::secrets::{ValueError, Version};
+use crate::aws::ecs::{Ecs, TasksOf};
+use crate::aws::identity;
+use crate::aws::minimal::secrets::Version;
 use crate::base::Rng;
 use crate::ledger::dynamodb::DynamoDb;
 use crate::ledger::store::{Range, Store as _};
-use crate::queue::{Queue, QueueError};
+use crate::queue::Queue;
 
 /// What becomes of every request.
 #[derive(Clone, Debug)]
@@ -69,41 +68,20 @@ fn clients(fate: Fate) -> Builder {
 
 /// The error of one call to a service.
 async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
-    let aws = Aws::from_sdk_config(config, Budget::unlimited());
-    let error = match service {
-        AwsService::Ecs => {
-            match Ecs::new(&aws.ecs, Budget::unlimited()).list_tasks("c", TasksOf::Cluster).await {
-                Err(EcsError::Call(error)) => error,
-                other => panic!("{other:?}"),
-            }
-        }
-        AwsService::Ec2 => match aws.ec2.addresses(&["i-1".to_owned()]).await {
-            Err(Ec2Error::Call(error)) => error,
-            other => panic!("{other:?}"),
-        },
-        AwsService::Sqs => match Queue::open(aws.sqs.clone(), "q", Rng::seeded(1)).await {
-            Err(QueueError::Call { source, .. } | QueueError::Unknown { source, .. }) => source,
-            other => panic!("{other:?}"),
-        },
+    let aws = Aws::new(config, Budget::unlimited());
+    let error: BoxError = match service {
+        AwsService::Ecs => Ecs::new(&aws).list_tasks("c", TasksOf::Cluster).await.unwrap_err().into(),
+        AwsService::Ec2 => aws.ec2.addresses(&["i-1".to_owned()]).await.unwrap_err().into(),
+        AwsService::Sqs => Queue::open(aws.sqs, "q", Rng::seeded(1)).await.unwrap_err().into(),
         AwsService::DynamoDb => {
             let range = Range { partition: "p".to_owned(), prefix: String::new(), backwards: false };
-            let store = DynamoDb::new(aws.dynamodb.clone(), "t", Rng::seeded(1));
-            let error = store.list(range, None).await.unwrap_err();
-            AwsError::among(&error).unwrap_or_else(|| panic!("{error:?}")).clone()
+            DynamoDb::new(aws.dynamodb, "t", Rng::seeded(1)).list(range, None).await.unwrap_err().into()
         }
-        AwsService::Sts => match identity::unique_id(&aws).await {
-            Err(IdentityError::Call(error)) => error,
-            other => panic!("{other:?}"),
-        },
-        AwsService::SecretsManager => match aws.secrets.secret("s", Version::Current).await {
-            Err(ValueError::Call(error)) => error,
-            other => panic!("{other:?}"),
-        },
-        AwsService::Ssm => match aws.secrets.parameter("p").await {
-            Err(ValueError::Call(error)) => error,
-            other => panic!("{other:?}"),
-        },
+        AwsService::Sts => identity::unique_id(&aws).await.unwrap_err().into(),
+        AwsService::SecretsManager => aws.secrets.secret("s", Version::Current).await.unwrap_err().into(),
+        AwsService::Ssm => aws.secrets.parameter("p").await.unwrap_err().into(),
     };
+    let error = AwsError::among(&*error).unwrap_or_else(|| panic!("{error:?}")).clone();
     assert_eq!(error.service, service);
     error
 }

@@ -205,10 +205,4 @@ mod tests {
             );
         }
     }
-
-    #[test]
-    fn without_a_region_or_an_endpoint_the_error_says_what_to_set() {
-        let error = NOWHERE.url().unwrap_err().to_string();
-        assert_eq!(error, "no AWS region is set (AWS_REGION, or the profile's `region`)");
-    }
 }

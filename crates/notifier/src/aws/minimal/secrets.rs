@@ -67,10 +67,6 @@ impl Secrets {
     }
 
     /// The text of a secret of Secrets Manager, by name or ARN; `None` when it has no such version.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there, may not be read, or is binary; and when Secrets Manager cannot be asked.
     pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, ValueError> {
         let question = json!({ "SecretId": id, "VersionStage": version.as_str() }).to_string();
         match self.secret.invoke(question).await {
@@ -84,10 +80,6 @@ impl Secrets {
     }
 
     /// The text of a parameter of Systems Manager, decrypted, by name or ARN.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there, or may not be read or decrypted; and when Systems Manager cannot be asked.
     pub async fn parameter(&self, name: &str) -> Result<SecretString, ValueError> {
         let question = json!({ "Name": name, "WithDecryption": true }).to_string();
         let answer = self.parameter.invoke(question).await;
