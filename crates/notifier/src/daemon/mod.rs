@@ -122,7 +122,7 @@ pub async fn serve(
     let plans = plans(&queues, &options)?;
     let stop = shutdown.child_token();
     let mut workers = JoinSet::new();
-    for Plan { stage, source, next, options: stage_options } in plans {
+    for (stage, source, next, stage_options) in plans {
         let ctx = Arc::clone(&ctx);
         let worker = Worker {
             work: Work { stage, next, handler: Handler::Stage(ctx), rng: options.rng.clone() },
@@ -150,14 +150,8 @@ pub async fn serve(
     first_error.map_or(Ok(served), Err)
 }
 
-/// One stage that is to run, with its queues.
-#[derive(Debug)]
-struct Plan {
-    stage: StageName,
-    source: Queue,
-    next: Option<Queue>,
-    options: StageOptions,
-}
+/// One stage that is to run, the queue that it reads, and the one that it writes.
+type Plan = (StageName, Queue, Option<Queue>, StageOptions);
 
 fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonError> {
     let mut plans = Vec::new();
@@ -167,8 +161,7 @@ fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonEr
             let missing = || DaemonError::MissingQueue { stage: stage.name, queue: name.as_str() };
             queues.get(&name).cloned().ok_or_else(missing)
         };
-        let (source, next) = (need(stage.source)?, stage.next.map(need).transpose()?);
-        plans.push(Plan { stage: stage.name, source, next, options: *options });
+        plans.push((stage.name, need(stage.source)?, stage.next.map(need).transpose()?, *options));
     }
     if plans.is_empty() { Err(DaemonError::Idle) } else { Ok(plans) }
 }
@@ -187,9 +180,8 @@ mod tests {
     }
 
     fn planned(queues: &Queues, options: &DaemonOptions) -> Result<Vec<String>, String> {
-        let line = |plan: &Plan| {
-            let next = plan.next.as_ref().map_or("-", Queue::name);
-            format!("{} {} {next}", plan.stage.as_str(), plan.source.name())
+        let line = |(stage, source, next, _): &Plan| {
+            format!("{stage} {} {}", source.name(), next.as_ref().map_or("-", Queue::name))
         };
         plans(queues, options)
             .map(|plans| plans.iter().map(line).collect())

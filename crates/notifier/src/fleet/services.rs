@@ -72,7 +72,9 @@ impl Discovery {
             found.messages.extend(messages(cluster, &service.name, labels, broadcast));
         }
         if scope.standalone && scope.services.is_empty() {
-            found.messages.push(standalone(cluster, broadcast));
+            let mut message = ServiceMessage::standalone(cluster);
+            message.broadcast = Some(broadcast.clone());
+            found.messages.push(message);
         }
         // A name without an active service is reported: one that the sender wrote always, one that ECS listed unless
         // the service is gone by now.
@@ -163,12 +165,6 @@ fn messages(
         message.share = share;
         message
     })
-}
-
-fn standalone(cluster: &str, broadcast: &Broadcast) -> ServiceMessage {
-    let mut message = ServiceMessage::standalone(cluster);
-    message.broadcast = Some(broadcast.clone());
-    message
 }
 
 #[cfg(test)]

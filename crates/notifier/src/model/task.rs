@@ -238,17 +238,6 @@ mod tests {
     }
 
     #[test]
-    fn a_group_names_the_service_that_started_a_task() {
-        let service = |group: Option<&str>| {
-            let task = TaskState { group: group.map(str::to_owned), ..TaskState::default() };
-            task.service().map(str::to_owned)
-        };
-        assert_eq!(service(Some("service:web")).as_deref(), Some("web"));
-        assert_eq!(service(Some("family:web")), None);
-        assert_eq!(service(None), None);
-    }
-
-    #[test]
     fn every_revision_that_may_be_running_counts_once() {
         let deployment = |is_inactive, revision: &str, tasks| Deployment {
             is_inactive,

@@ -73,13 +73,6 @@ mod tests {
     const LEAST: &str = r#"{"notify_task_arn":"arn:t","notify_me_host_address":"10.0.0.1","notify_me_host_port":"32768","notify_me_api_uri":"/n"}"#;
 
     #[test]
-    fn a_message_of_the_proof_of_concept_names_an_endpoint() {
-        let found = endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap();
-        assert_eq!(found.address.to_string(), "10.0.0.1:32768");
-        assert_eq!((found.member.task.as_str(), found.target.path.as_str()), ("arn:t", "/n"));
-    }
-
-    #[test]
     fn an_endpoint_is_the_same_on_both_sides_of_a_queue() {
         let id = wire::BroadcastId::try_from("b-1".to_owned()).unwrap();
         let event = wire::Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();

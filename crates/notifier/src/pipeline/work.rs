@@ -130,20 +130,10 @@ impl FinalFailure {
         let DeadLetter { stage, code, reason, broadcast, task, .. } = letter;
         let (stage, code, reason) = (stage.as_str(), code.as_deref(), reason.as_deref());
         let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
-        match moved {
-            Ok(()) => warn!(
-                stage,
-                message.id = id,
-                receives,
-                code,
-                reason,
-                broadcast,
-                task,
-                "Message {id} failed for good and is in the dead letters"
-            ),
-            Err(cause) => {
-                let cause = chain(cause);
-                error!(
+        // A level is a constant of the place that logs.
+        macro_rules! log {
+            ($level:ident, $cause:expr, $text:literal) => {
+                $level!(
                     stage,
                     message.id = id,
                     receives,
@@ -151,10 +141,15 @@ impl FinalFailure {
                     reason,
                     broadcast,
                     task,
-                    cause,
-                    "Message {id} failed for good but stays on its queue"
-                );
-            }
+                    cause = $cause,
+                    "Message {id} failed for good {}",
+                    $text
+                )
+            };
+        }
+        match moved {
+            Ok(()) => log!(warn, None::<&str>, "and is in the dead letters"),
+            Err(cause) => log!(error, Some(chain(cause)), "but stays on its queue"),
         }
     }
 }

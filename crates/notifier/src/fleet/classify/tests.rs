@@ -71,20 +71,6 @@ fn all(task: &TaskState, revision: &RevisionResult) -> Vec<String> {
 }
 
 #[test]
-fn every_opted_in_container_of_a_task_counts() {
-    let revision = revision([spec("a", "80"), sidecar(), spec("b", "81"), spec("c", "x")]);
-    assert_eq!(
-        all(&task([container("a"), container("b")]), &revision),
-        [
-            "web/a at 10.0.0.9:80",
-            "web/b at 10.0.0.9:81",
-            "web/c skipped: label NOTIFY_ME_CONTAINER_PORT: `x` is not a port (1-65535)",
-            "web/sidecar did not opt in",
-        ]
-    );
-}
-
-#[test]
 fn several_messages_for_one_service_share_its_endpoints_without_gap_or_overlap() {
     let revision = revision([spec("a", "80"), spec("b", "81"), sidecar()]);
     let task = task([container("a"), container("b")]);
@@ -134,17 +120,6 @@ fn a_container_that_does_not_run_is_skipped_although_its_task_runs() {
             "web/b skipped: the container is not part of the task",
             "web/c skipped: the container is of unknown status",
         ]
-    );
-}
-
-#[test]
-fn an_address_that_must_not_be_called_is_a_skip() {
-    let metadata =
-        NetworkInterface { v4: Some("169.254.170.2".parse().unwrap()), ..NetworkInterface::default() };
-    let container = ContainerState { interfaces: vec![metadata], ..container("a") };
-    assert_eq!(
-        all(&task([container]), &revision([spec("a", "80")])),
-        ["web/a skipped: 169.254.170.2 must not be called: it is link-local"]
     );
 }
 
