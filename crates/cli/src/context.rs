@@ -122,7 +122,7 @@ pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Led
 }
 
 async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Result<Ledger, Failure> {
-    Ok(notifier::open_ledger(settings, aws, purpose).await?)
+    Ok(ledger::open(&settings.ledger, aws, purpose).await?)
 }
 
 /// The ledger for a command that works on nothing else.

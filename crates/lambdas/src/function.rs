@@ -56,7 +56,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let budget = Budget::percent(settings.aws_budget_percent);
     let aws = Aws::load(AwsOptions { budget, ..AwsOptions::default() }).await?.in_region()?;
     let auth = if spec.calls_tasks { auth(&settings, &aws, environment).await? } else { Auth::default() };
-    let ledger = notifier::open_ledger(&settings, &aws, ledger::Use::Call).await?;
+    let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
     let progress = report::logged()?;
     let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
     let (source, work) = Notifier::new(settings, aws, parts).stage(stage).ok_or("a queue has no URL")?;

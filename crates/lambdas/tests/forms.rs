@@ -18,7 +18,7 @@ use lambdas::record::Batch;
 use notifier::aws::Aws;
 use notifier::base::Environment;
 use notifier::daemon::Health;
-use notifier::ledger::{Recorded, Use};
+use notifier::ledger::{self, Recorded, Use};
 use notifier::model::Outcome;
 use notifier::pipeline::send::SendError;
 use notifier::pipeline::{QueueName, STAGES, Senders, StageName};
@@ -92,7 +92,7 @@ impl Setup {
         let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
         let (settings, _) = Settings::load(sources).unwrap();
         let aws = Aws::at(&url, "us-east-1");
-        let ledger = notifier::open_ledger(&settings, &aws, Use::Call).await.unwrap();
+        let ledger = ledger::open(&settings.ledger, &aws, Use::Call).await.unwrap();
         let stop = CancellationToken::new();
         let senders = Senders::new([simulator::user_id("simulator")]);
         let parts = Parts { ledger, senders, stop: stop.clone(), ..Parts::default() };

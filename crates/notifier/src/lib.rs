@@ -63,4 +63,4 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 
-pub use notifier::{Notifier, Parts, StartError, open_ledger, senders};
+pub use notifier::{Notifier, Parts, StartError, senders};

@@ -65,7 +65,7 @@ impl Notifier {
         let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
         let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
         let auth = Auth::load(&settings.auth, &vault).await?;
-        let ledger = open_ledger(&settings, &aws, ledger::Use::Call).await?;
+        let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
         let senders = senders(&settings, &aws).await;
         Ok(Self::new(settings, aws, Parts { auth, ledger, senders, ..Parts::default() }))
     }
@@ -136,15 +136,6 @@ impl Notifier {
         let url = self.settings.queues.get(name)?;
         Some(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
     }
-}
-
-/// The ledger that the settings name. A table is not asked yet.
-pub async fn open_ledger(
-    settings: &Settings,
-    aws: &Aws,
-    purpose: ledger::Use,
-) -> Result<Ledger, LedgerError> {
-    Ok(ledger::open(&settings.ledger, &aws.dynamodb, aws.clock(), Rng::from_entropy(), purpose).await?)
 }
 
 /// The trusted senders of the inner queues: those of the settings, and this process itself.

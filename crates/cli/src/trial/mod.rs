@@ -14,8 +14,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use notifier::aws::Aws;
-use notifier::base::{self, Environment, Rng};
-use notifier::ledger::{self, Ledger, LedgerError, LedgerOptions, Location, Use};
+use notifier::base::{self, Environment};
+use notifier::ledger::{self, Ledger, LedgerOptions, Location, Use};
 use notifier::pipeline::QueueName;
 use notifier::settings::{Flags, QueueUrls, Settings, Sources, table};
 use tempfile::TempDir;
@@ -61,8 +61,7 @@ impl Folder {
     /// Makes the ledger of the trial, or opens it.
     pub(crate) async fn open_ledger(&self, aws: &Aws) -> Result<Ledger, Failure> {
         let options = LedgerOptions { location: Location::Sqlite(self.ledger()), days: LEDGER_DAYS };
-        let opened = ledger::open(&options, &aws.dynamodb, aws.clock(), Rng::from_entropy(), Use::Call).await;
-        opened.map_err(|error| LedgerError::from(error).into())
+        Ok(ledger::open(&options, aws, Use::Call).await?)
     }
 
     /// Writes the file to `source`: to this path, else into the folder.

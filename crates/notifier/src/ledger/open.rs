@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Ledger;
-use super::store::{Store, StoreError};
-use crate::base::{Clock, Rng};
+use super::store::Store;
+use super::{Ledger, LedgerError};
+use crate::aws::Aws;
+use crate::base::Rng;
 
 /// Where outcomes are recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,17 +41,12 @@ pub enum Use {
 }
 
 /// Opens a ledger. A table is not asked yet.
-pub async fn open(
-    options: &LedgerOptions,
-    dynamodb: &aws_sdk_dynamodb::Client,
-    clock: Clock,
-    rng: Rng,
-    purpose: Use,
-) -> Result<Ledger, StoreError> {
+pub async fn open(options: &LedgerOptions, aws: &Aws, purpose: Use) -> Result<Ledger, LedgerError> {
+    let clock = aws.clock();
     let store: Arc<dyn Store> = match &options.location {
         Location::None => return Ok(Ledger::none()),
         Location::DynamoDb(table) => {
-            Arc::new(super::dynamodb::DynamoDb::new(dynamodb.clone(), table.clone(), rng))
+            Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), Rng::from_entropy()))
         }
         #[cfg(feature = "sqlite")]
         Location::Sqlite(path) => Arc::new(match purpose {
@@ -61,11 +57,11 @@ pub async fn open(
         #[cfg(not(feature = "sqlite"))]
         Location::Sqlite(path) => {
             let _ = purpose;
-            return Err(StoreError::Refused {
+            return Err(LedgerError::from(super::store::StoreError::Refused {
                 store: format!("sqlite:{}", path.display()),
                 operation: "opening",
                 source: "the functions keep no files; name a table with `dynamodb:TABLE`".into(),
-            });
+            }));
         }
     };
     Ok(Ledger::new(store, clock, options.days))

@@ -4,7 +4,7 @@
 //! where a process is frozen between two uses, as Lambda freezes it, and a process without work asks nobody.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -100,7 +100,7 @@ impl<T> Kept<T> {
     pub async fn current(&self) -> Current<T> {
         let inner = &*self.0;
         let Some(interval) = inner.interval else { return inner.peek() };
-        let due = inner.due();
+        let due = inner.state().due;
         if Instant::now() < due {
             return inner.peek();
         }
@@ -111,7 +111,7 @@ impl<T> Kept<T> {
             inner.turn.lock().await
         };
         // Whoever had the turn before may have read it.
-        if Instant::now() >= inner.due() {
+        if Instant::now() >= inner.state().due {
             inner.read_again(interval).await;
         }
         drop(turn);
@@ -128,7 +128,7 @@ impl<T> Kept<T> {
             return Some(current);
         }
         let turn = inner.turn.lock().await;
-        if newer().is_none() && inner.read_at().elapsed() >= DOUBT_INTERVAL.min(interval) {
+        if newer().is_none() && inner.state().read.elapsed() >= DOUBT_INTERVAL.min(interval) {
             inner.read_again(interval).await;
         }
         drop(turn);
@@ -172,17 +172,13 @@ impl<T> Inner<T> {
         }
     }
 
+    fn state(&self) -> RwLockReadGuard<'_, State<T>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn peek(&self) -> Current<T> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         Current { value: Arc::clone(&state.value), generation: state.generation }
-    }
-
-    fn due(&self) -> Instant {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).due
-    }
-
-    fn read_at(&self) -> Instant {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).read
     }
 }
 

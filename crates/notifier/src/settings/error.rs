@@ -51,14 +51,6 @@ pub enum SettingError {
     File { origin: Origin, path: PathBuf, problem: String },
 }
 
-impl PartialEq for Setting {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Setting {}
-
 fn what_to_set(setting: &Setting) -> &'static str {
     if *setting == super::table::SIGNING_SECRET {
         "; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"

@@ -13,7 +13,7 @@ use crate::pipeline::QueueName;
 pub const PREFIX: &str = "NOTIFIER_";
 
 /// Everything about one setting.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Its key in the file; the other names come from it.
     pub name: &'static str,
