@@ -113,7 +113,7 @@ impl Notifier {
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
         let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
         let grace = self.settings.daemon.grace;
-        let mut options = DaemonOptions { health, grace, ..DaemonOptions::new(self.rng.clone()) };
+        let mut options = DaemonOptions { grace, health, ..DaemonOptions::new(self.rng.clone()) };
         options.stages.insert(StageName::Notify, StageOptions::new(self.settings.delivery.concurrency));
         daemon::serve(Arc::clone(&self.ctx), queues, options, shutdown).await
     }

@@ -43,12 +43,10 @@ fn container(container: types::Container) -> ContainerState {
 /// The ports of a binding; `None` unless it names ports of both sides.
 fn binding(binding: &types::NetworkBinding) -> Option<PortBinding> {
     let one = |port: i32| PortRange::one(u16::try_from(port).ok()?);
+    let range = |text: Option<&str>| PortRange::parse(text?);
     let (container, host) = match binding.container_port.and_then(one) {
         Some(container) => (container, one(binding.host_port?)?),
-        None => {
-            let range = |text: Option<&str>| PortRange::parse(text?);
-            (range(binding.container_port_range())?, range(binding.host_port_range())?)
-        }
+        None => (range(binding.container_port_range())?, range(binding.host_port_range())?),
     };
     let is_tcp = matches!(binding.protocol, None | Some(types::TransportProtocol::Tcp));
     Some(PortBinding { is_tcp, container, host })

@@ -47,11 +47,11 @@ pub(super) struct Protocol<O> {
 /// An operation of this service, whose input is the body of a request.
 pub(super) fn operation<O: fmt::Debug + Send + Sync + 'static>(
     service: Service,
-    protocol: Protocol<O>,
+    protocol: &Protocol<O>,
     config: &SdkConfig,
     calls: Calls,
 ) -> Operation<String, O, ErrorMetadata> {
-    let Protocol { name, headers, read, read_error } = protocol;
+    let &Protocol { name, headers, read, read_error } = protocol;
     let plugin = StaticRuntimePlugin::new()
         .with_config(settings(service, config).freeze())
         .with_runtime_components(components(service, config, calls));

@@ -46,5 +46,5 @@ pub(super) fn operation(config: &SdkConfig, calls: Calls) -> Operation<String, P
         read: |body| Ok(response::page(body)?),
         read_error: read_xml,
     };
-    operation::operation(EC2, protocol, config, calls)
+    operation::operation(EC2, &protocol, config, calls)
 }
