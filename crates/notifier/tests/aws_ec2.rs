@@ -137,7 +137,7 @@ async fn calls_of_all_three_services_are_counted_by_name() {
 
 #[tokio::test]
 async fn pages_are_followed_with_the_same_question() {
-    let server = Canned::start(|asked| match asked.body.split_once("&NextToken=") {
+    let server = StubServer::start(|asked| match asked.body.split_once("&NextToken=") {
         None => (200, page(&["i-1"], "a+b/c&amp;==")),
         Some((_, "a%2Bb%2Fc%26%3D%3D")) => (200, page(&[], "second")),
         Some((_, "second")) => (200, page(&["i-2", "i-not-asked-for"], "")),

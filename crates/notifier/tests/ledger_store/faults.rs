@@ -63,7 +63,7 @@ async fn listed(answer: fn() -> Value, after: Option<&str>) -> String {
 }
 
 async fn listed_to(backwards: bool, answer: fn() -> Value, after: Option<&str>) -> String {
-    let fake = Fake::start(move |_| Fate::Instead(answer)).await;
+    let fake = FakeDynamoDb::start(move |_| Fate::Instead(answer)).await;
     let error = store(&fake).list(range("p", "s", backwards), after.map(str::to_owned)).await.unwrap_err();
     assert_eq!(fake.requests(), [1]);
     farthest(&error)

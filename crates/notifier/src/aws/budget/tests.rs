@@ -17,10 +17,23 @@ fn about(expected: f64, found: f64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_of_the_burst_comes_at_once_and_then_half_of_the_refill() {
-    let budget = Budget::default();
-    about(0.0, seconds(&budget, Group::ClusterRead, 50).await);
-    about(2.0, seconds(&budget, Group::ClusterRead, 20).await);
+async fn a_share_is_that_part_of_the_burst_and_then_of_the_refill() {
+    for (percent, group, calls, expected) in [
+        (PERCENT_DEFAULT, Group::ClusterRead, 50, 0.0),
+        (PERCENT_DEFAULT, Group::ClusterRead, 70, 2.0),
+        (100.0, Group::ClusterRead, 120, 1.0),
+        (1.0, Group::ClusterRead, 2, 5.0),
+        (1.0, Group::TaskDefinitionRead, 3, 10.0),
+        // 50 % over 57 processes, and 20 calls a second of the whole bucket.
+        (50.0 / 57.0, Group::ServiceRead, 2, 5.7),
+        (0.01, Group::ClusterRead, 2, 500.0),
+        // Outside the range, the nearest end counts.
+        (0.0, Group::ClusterRead, 2, 500.0),
+        (f64::NAN, Group::ClusterRead, 2, 500.0),
+        (255.0, Group::ClusterRead, 120, 1.0),
+    ] {
+        about(expected, seconds(&Budget::percent(percent), group, calls).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,27 +43,6 @@ async fn each_group_has_its_own_share() {
     about(0.0, seconds(&budget, Group::Ec2Read, 50).await);
     about(0.0, seconds(&budget, Group::TaskDefinitionRead, 25).await);
     about(0.1, seconds(&budget, Group::TaskDefinitionRead, 1).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_whole_bucket_can_be_taken_and_a_hundredth_of_it() {
-    about(1.0, seconds(&Budget::percent(100.0), Group::ClusterRead, 120).await);
-    about(5.0, seconds(&Budget::percent(1.0), Group::ClusterRead, 2).await);
-    about(10.0, seconds(&Budget::percent(1.0), Group::TaskDefinitionRead, 3).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_shares_of_many_processes_together_are_the_installations() {
-    // 50 % over 57 processes, and 20 calls a second of the whole bucket.
-    about(57.0 / 10.0, seconds(&Budget::percent(50.0 / 57.0), Group::ServiceRead, 2).await);
-    about(500.0, seconds(&Budget::percent(0.01), Group::ClusterRead, 2).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_percentage_outside_the_range_counts_as_the_nearest_end() {
-    about(500.0, seconds(&Budget::percent(0.0), Group::ClusterRead, 2).await);
-    about(500.0, seconds(&Budget::percent(f64::NAN), Group::ClusterRead, 2).await);
-    about(1.0, seconds(&Budget::percent(255.0), Group::ClusterRead, 120).await);
 }
 
 #[tokio::test(start_paused = true)]

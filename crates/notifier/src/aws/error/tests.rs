@@ -68,7 +68,7 @@ fn clients(fate: Fate) -> Builder {
 
 /// The error of one call to a service.
 async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
-    let aws = Aws::new(config, Budget::unlimited());
+    let aws = Aws::from_sdk_config(config, Budget::unlimited());
     let error: BoxError = match service {
         AwsService::Ecs => Ecs::new(&aws).list_tasks("c", TasksOf::Cluster).await.unwrap_err().into(),
         AwsService::Ec2 => aws.ec2.addresses(&["i-1".to_owned()]).await.unwrap_err().into(),

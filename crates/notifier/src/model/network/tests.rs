@@ -84,32 +84,8 @@ fn networks_are_read_with_spaces_and_single_addresses() {
     assert_eq!(networks(" 10.0.0.0/8 , 192.0.2.7,fd00::/8 ").to_string(), "10.0.0.0/8,192.0.2.7/32,fd00::/8");
     check("192.0.2.7", "192.0.2.7", Ok(()));
     check("192.0.2.7", "192.0.2.8", Err(Refused::Outside));
-}
-
-#[test]
-fn a_wrong_part_is_named() {
-    for (text, says) in [
-        ("\u{1b}[2J", "`\\u{1b}[2J` is not a network such as `10.0.0.0/8`, nor an IP address"),
-        ("", "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them"),
-        (
-            "10.0.0.0/8,",
-            "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them",
-        ),
-        ("10.0.0.0/8,vpc", "`vpc` is not a network such as `10.0.0.0/8`, nor an IP address"),
-        ("10.0.0.0/33", "`10.0.0.0/33` is not a network such as `10.0.0.0/8`, nor an IP address"),
-        (
-            "10.0.0.0/8 fd00::/8",
-            "`10.0.0.0/8 fd00::/8` is not a network such as `10.0.0.0/8`, nor an IP address",
-        ),
-        ("10.1.0.0/8", "`10.1.0.0/8` is not the start of a network: did you mean `10.0.0.0/8`?"),
-        ("169.254.0.0/16", "`169.254.0.0/16` can never be allowed: it is link-local"),
-        ("169.254.170.2", "`169.254.170.2` can never be allowed: it is link-local"),
-        ("fd00:ec2::/64", "`fd00:ec2::/64` can never be allowed: AWS keeps it for metadata, DNS and time"),
-        ("::ffff:10.0.0.0/104", "`::ffff:10.0.0.0/104` stands for IPv4 addresses: name those"),
-        ("2002::/16", "`2002::/16` stands for IPv4 addresses: name those"),
-    ] {
-        assert_eq!(text.parse::<Networks>().unwrap_err().to_string(), says, "{text:?}");
-    }
+    let wrong = "10.0.0.0/8 \u{1b}[2J".parse::<Networks>().unwrap_err().to_string();
+    assert!(wrong.starts_with(r"`10.0.0.0/8 \u{1b}[2J` is not a network"), "{wrong}");
 }
 
 proptest! {
@@ -149,10 +125,5 @@ proptest! {
         let nets = nets.into_iter().map(|(bits, prefix)| Ipv4Net::new_assert(bits.into(), prefix).trunc().into());
         let written = Networks(nets.collect());
         prop_assert_eq!(networks(&written.to_string()), written);
-    }
-
-    #[test]
-    fn no_text_makes_the_reader_panic(text in "[0-9a-f.:/, ]{0,40}") {
-        let _ = text.parse::<Networks>();
     }
 }

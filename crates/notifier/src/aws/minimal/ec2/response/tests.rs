@@ -94,47 +94,13 @@ fn an_address_that_is_none_hides_no_neighbour() {
 }
 
 #[test]
-fn the_next_token_is_read_and_an_empty_one_is_the_end() {
-    let with = |token: &str| {
-        let text =
-            of("").replace("</DescribeInstancesResponse>", &format!("{token}</DescribeInstancesResponse>"));
-        read_page(&text).next
-    };
-    assert_eq!(with("<nextToken>eyJ2&amp;==</nextToken>").as_deref(), Some("eyJ2&=="));
-    assert_eq!(with("<nextToken/>"), None);
-    assert_eq!(with(""), None);
-}
-
-#[test]
-fn an_empty_list_is_an_empty_page() {
-    let empty = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
-    assert_eq!(read_page(empty), Page::default());
-}
-
-#[test]
 fn what_is_no_answer_of_describe_instances_is_an_error() {
     let whole = of(&instance("i-1", "running", "<privateIpAddress>10.0.0.1</privateIpAddress>"));
     for cut in 0..whole.rfind("</DescribeInstancesResponse>").expect("it ends so") {
         let Some(start) = whole.get(..cut) else { continue };
         assert!(page(start.as_bytes()).is_err(), "{start}");
     }
-    for text in ["", "ok", "{}", "<html></html>", "<DescribeInstancesResponse/>", "<a><b></a></b>"] {
-        assert!(page(text.as_bytes()).is_err(), "{text}");
-    }
     assert!(matches!(page(b"<a>\xff</a>"), Err(AnswerError::Encoding(_))));
-}
-
-#[test]
-fn entities_that_the_answer_defines_are_not_expanded() {
-    let bomb = r#"<!DOCTYPE bomb [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>"#;
-    let text = of(&instance("&b;", "running", ""))
-        .replace("<DescribeInstances", &format!("{bomb}<DescribeInstances"));
-    assert!(page(text.as_bytes()).is_err());
-    let file = of(&instance("&file;", "running", "")).replace(
-        "<DescribeInstances",
-        r#"<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]><DescribeInstances"#,
-    );
-    assert!(page(file.as_bytes()).is_err());
 }
 
 #[test]
@@ -146,18 +112,6 @@ fn depth_costs_no_stack() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = page(&bytes);
-    }
-
-    #[test]
-    fn no_arrangement_of_known_elements_makes_the_reader_panic(
-        parts in prop::collection::vec(prop::sample::select(PARTS), 0..40),
-    ) {
-        let _ = page(parts.concat().as_bytes());
-    }
-
-    #[test]
     fn what_ids_and_addresses_say_is_read_back(id in "i-[0-9a-f]{8,17}", v4 in any::<[u8; 4]>(), v6 in any::<[u8; 16]>()) {
         let expected = HostAddress { v4: Some(v4.into()), v6: Some(v6.into()) };
         let rest = format!(
@@ -167,38 +121,3 @@ proptest! {
         prop_assert_eq!(read_page(&of(&instance(&id, "running", &rest))).instances, [(id, expected)]);
     }
 }
-
-const PARTS: &[&str] = &[
-    "<DescribeInstancesResponse>",
-    "</DescribeInstancesResponse>",
-    "<reservationSet>",
-    "</reservationSet>",
-    "<instancesSet>",
-    "</instancesSet>",
-    "<item>",
-    "</item>",
-    "<instanceId>",
-    "</instanceId>",
-    "<instanceState>",
-    "</instanceState>",
-    "<name>",
-    "</name>",
-    "running",
-    "<nextToken/>",
-    "&amp;",
-    "&#0;",
-    "&#x110000;",
-    "&x;",
-    "<![CDATA[",
-    "]]>",
-    "<!--",
-    "-->",
-    "<?xml",
-    "?>",
-    "<!DOCTYPE a>",
-    "<",
-    ">",
-    "\"",
-    "=",
-    " ",
-];
