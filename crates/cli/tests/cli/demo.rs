@@ -32,11 +32,11 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     sessions    2 of 2 told  p50 [time]  p99 [time]  max [time]
     28 containers: 22 delivered, 1 rejected, 1 failed, 1 gone, 3 skipped
     what to do:
-      1 rejected  403                authentication failed: check the receiver's key (it needs one that signs here, NOTIFIER_SIGNING_SECRET) and its clock
-      1 failed    unreachable        see whether it listens at that port on every address (0.0.0.0, ::), and whether its security group lets the notifier in
-      1 skipped   label              correct its labels in the task definition, and deploy that
-      1 skipped   network-mode-none  give its task a network: awsvpc, bridge or host
-      1 skipped   health             see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+      1 rejected  403                authentication failed: check the receiver's key (it must match NOTIFIER_SIGNING_SECRET) and its clock
+      1 failed    unreachable        check that the container listens on that port on every address (0.0.0.0, ::), and that its security group allows the notifier
+      1 skipped   label              correct the labels in the task definition and deploy it
+      1 skipped   network-mode-none  set the task's network mode to awsvpc, bridge or host
+      1 skipped   health             check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     not called, because nobody asked:
       checkout  did not opt in (3)
       frontend  did not opt in

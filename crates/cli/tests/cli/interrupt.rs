@@ -82,7 +82,7 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     quick   2 of 2 told  p50 [time]  p99 [time]  max [time]
     4 containers: 2 delivered, 2 pending
     what to do:
-      2 pending  interrupted  nobody calls it any more: send the event again to whoever has no outcome
+      2 pending  interrupted  not called: `send --failed-of` sends the event to the containers without an outcome
     --- stderr
     4 containers: 2 delivered, 2 pending
     error: interrupted: 2 of 4 containers have no outcome
@@ -112,7 +112,7 @@ fn whoever_was_not_called_yet_is_not_called_any_more() {
       pending  -  6 containers  interrupted before it was called (--verbose names each)
     8 containers: 8 pending
     what to do:
-      8 pending  interrupted  nobody calls it any more: send the event again to whoever has no outcome
+      8 pending  interrupted  not called: `send --failed-of` sends the event to the containers without an outcome
     --- stderr
     broadcast b-1 to cluster prod (account 111122223333, region us-east-1)
     error: interrupted: 8 of 8 containers have no outcome

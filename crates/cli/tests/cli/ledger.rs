@@ -205,7 +205,7 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     checkout  3 of 3 told  p50 [time]  p99 [time]  max [time]
     4 containers: 3 delivered, 1 rejected
     what to do:
-      1 rejected  404  it serves no such path: mend the label NOTIFY_ME_API_URI, or the service
+      1 rejected  404  path not found: correct the label NOTIFY_ME_API_URI, or the service
     ");
     let talk: Vec<_> = published.stderr.lines().collect();
     assert_eq!(talk[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");

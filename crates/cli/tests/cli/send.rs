@@ -34,8 +34,8 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
     family:migrate  1 of 1 told  p50 [time]  p99 [time]  max [time]
     6 containers: 4 delivered, 2 skipped
     what to do:
-      1 skipped  label   correct its labels in the task definition, and deploy that
-      1 skipped  health  see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+      1 skipped  label   correct the labels in the task definition and deploy it
+      1 skipped  health  check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     --- stderr
     broadcast [uuid] to cluster prod and its standalone tasks (account 111122223333, region us-east-1)
     error: 2 of 6 containers were not told
@@ -94,7 +94,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
       failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
     2 containers: 2 failed
     what to do:
-      2 failed  503  it says that it is unavailable: its own log and its health say why; tell it again when it is well
+      2 failed  503  service unavailable: check the task's log and health, then send the event again
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     error: 2 of 2 containers were not told
@@ -121,7 +121,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     insta::assert_snapshot!(sim.notifier(&format!("{send} json")).run(), @r#"
     exit 1
     --- stdout
-    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same"}
+    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too"}
     {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null}
     {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
@@ -132,7 +132,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     exit 1
     --- stdout
     broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice
-    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,
     --- stderr
     error: 1 of 2 containers was not told
@@ -335,7 +335,7 @@ fn many_skips_with_one_cause_are_one_line_unless_all_are_asked_for() {
       skipped  -  312 containers  its health is UNHEALTHY (--verbose names each)
     312 containers: 312 skipped
     what to do:
-      312 skipped  health  see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same
+      312 skipped  health  check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     ");
     let plan = sim.notifier("plan -c prod --quiet").run().stdout;
     assert_eq!(

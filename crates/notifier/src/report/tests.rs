@@ -213,7 +213,7 @@ fn lines_are_what_scripts_read_with_null_for_the_unknown() {
         json,
         [
             r#"{"broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":"delivered","reason":null,"attempts":2,"status":204,"latency_ms":10.0,"cause":null,"advice":null}"#,
-            r#"{"broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null,"cause":"network-mode-none","advice":"give its task a network: awsvpc, bridge or host"}"#,
+            r#"{"broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/3","container":"web","address":null,"outcome":"skipped","reason":"network mode `none` has no address","attempts":null,"status":null,"latency_ms":null,"cause":"network-mode-none","advice":"set the task's network mode to awsvpc, bridge or host"}"#,
         ]
     );
     assert_eq!(

@@ -196,46 +196,46 @@ const fn number(least: u32, most: u32) -> Kind {
 }
 
 pub(super) static OBSERVER_QUEUE_URL: Setting =
-    setting(Group::Queues, "observer_queue_url", Kind::QueueUrl, "", "The queue that asks for broadcasts");
+    setting(Group::Queues, "observer_queue_url", Kind::QueueUrl, "", "URL of the observer queue, which receives requests for broadcasts");
 pub(super) static SERVICES_QUEUE_URL: Setting = setting(
     Group::Queues,
     "services_queue_url",
     Kind::QueueUrl,
     "",
-    "The queue of the services whose tasks are to be found",
+    "URL of the services queue, input of task discovery",
 );
 pub(super) static TASKS_QUEUE_URL: Setting =
-    setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "The queue of the tasks to be called");
+    setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "URL of the tasks queue, input of the notify stage");
 /// Whoever runs a stage by itself says who runs the others.
 pub static TRUSTED_SENDERS: Setting = setting(
     Group::Daemon,
     "trusted_senders",
     Kind::Principals,
     "",
-    "Unique ids of the roles and users whose messages on the services and tasks queues are believed; the daemon adds its own",
+    "Unique ids of the roles and users that are trusted senders on the services and tasks queues; the daemon adds its own",
 );
 pub(super) static LEDGER: Setting = setting(
     Group::Ledger,
     "ledger",
     Kind::Ledger,
     "none",
-    "Where every broadcast and outcome is recorded: a DynamoDB table, a file of this machine, or nowhere",
+    "Ledger of every broadcast and outcome: a DynamoDB table, a SQLite file, or none",
 );
 pub(super) static LEDGER_DAYS: Setting =
-    setting(Group::Ledger, "ledger_days", number(1, 3_650), "30", "How long the ledger keeps them, in days");
+    setting(Group::Ledger, "ledger_days", number(1, 3_650), "30", "Retention of a broadcast in the ledger, in days");
 pub(super) static HEALTH: Setting = setting(
     Group::Discovery,
     "health",
     Kind::Word(&["detect", "require", "ignore"]),
     "detect",
-    "Whether a container must be healthy to be called: where it has a health check, always, or never",
+    "Whether a container must be healthy to be called: only with a health check (`detect`), always, or never",
 );
 pub(super) static AWS_BUDGET_PERCENT: Setting = setting(
     Group::Discovery,
     "aws_budget_percent",
     Kind::Percent,
     "50",
-    "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else",
+    "Share of the account's ECS and EC2 request rate that this process may use, in percent",
 );
 /// The only networks that may be called.
 pub static ALLOW_NETWORKS: Setting = setting(
@@ -243,56 +243,56 @@ pub static ALLOW_NETWORKS: Setting = setting(
     "allow_networks",
     Kind::Networks,
     network::DEFAULT,
-    "The only addresses that may be called; loopback opens only when named here",
+    "Networks whose addresses may be called; loopback must be named explicitly",
 );
 pub(super) static CONCURRENCY: Setting = setting(
     Group::Delivery,
     "concurrency",
     number(1, 10_000),
     "256",
-    "How many tasks are called at the same time",
+    "Maximum number of calls at the same time",
 );
 pub(super) static CONNECT_TIMEOUT_MS: Setting = setting(
     Group::Delivery,
     "connect_timeout_ms",
     number(1, 60_000),
     "1000",
-    "How long one attempt waits for a connection; never longer than `timeout_ms`",
+    "Time-out of the connection of one attempt, in milliseconds; at most `timeout_ms`",
 );
 pub(super) static TIMEOUT_MS: Setting = setting(
     Group::Delivery,
     "timeout_ms",
     number(1, 600_000),
     "3000",
-    "How long one attempt waits for the whole answer, the connection included",
+    "Time-out of one attempt, in milliseconds, including connection and answer",
 );
 pub(super) static ATTEMPTS: Setting = setting(
     Group::Delivery,
     "attempts",
     number(1, 20),
     "3",
-    "How many requests one delivery makes in quick succession; 1 means no quick retry",
+    "Maximum number of attempts before a delivery goes back to its queue; 1 means no quick retry",
 );
 pub(super) static RETRY_WAIT_MS: Setting = setting(
     Group::Delivery,
     "retry_wait_ms",
     number(1, 60_000),
     "200",
-    "The longest wait before the second attempt; it doubles from attempt to attempt, and chance shortens it",
+    "Maximum backoff before the second attempt, in milliseconds; it doubles with each attempt, with jitter",
 );
 pub(super) static RETRY_WAIT_MAX_MS: Setting = setting(
     Group::Delivery,
     "retry_wait_max_ms",
     number(1, 600_000),
     "2000",
-    "What the doubling of that wait ends at",
+    "Upper limit of that backoff, in milliseconds",
 );
 pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
     Group::Delivery,
     "retry_after_max_ms",
     number(0, 600_000),
     "10000",
-    "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer",
+    "Upper limit of a task's Retry-After between quick attempts, in milliseconds; a delivery on its queue may wait longer",
 );
 /// How long a queued delivery is retried.
 pub static HORIZON_MINUTES: Setting = setting(
@@ -300,7 +300,7 @@ pub static HORIZON_MINUTES: Setting = setting(
     "horizon_minutes",
     number(0, 60),
     "10",
-    "How long a delivery goes back to its queue to be tried again; 0 means never",
+    "Period in which a failed delivery goes back to its queue for a retry, in minutes; 0 means no retry",
 );
 /// What whoever calls tasks unattended must say: by which keys, or that there are none.
 pub static SIGNING_SECRET: Setting = setting(
@@ -308,56 +308,56 @@ pub static SIGNING_SECRET: Setting = setting(
     "signing_secret",
     Kind::Secrets,
     "",
-    "Where the keys are (`whsec_`, `whsk_`) that sign every request; `none` sends them unsigned",
+    "Secret with the keys that sign requests (`whsec_`, `whsk_`); `none` sends unsigned requests",
 );
 pub(super) static SIGNING_SECRETS: Setting = setting(
     Group::Delivery,
     "signing_secrets",
     Kind::SecretsOfServices,
     "",
-    "Services with keys of their own, and where these are; a service that is named twice has two",
+    "Secrets with separate signing keys for single services; a service may occur twice",
 );
 pub(super) static SECRET_REFRESH_MS: Setting = setting(
     Group::Delivery,
     "secret_refresh_ms",
     number(1_000, 86_400_000),
     "300000",
-    "How old a secret of AWS may be before it is read again; files are after a second, and keys when a task says 401",
+    "Maximum age of a secret from AWS before it is read again, in milliseconds; files: one second; keys: also after an answer 401",
 );
 pub(super) static HEADERS_SECRET: Setting = setting(
     Group::Delivery,
     "headers_secret",
     Kind::Secret,
     "",
-    "Where headers are that every request carries, a line `name: value` for each",
+    "Secret with extra request headers, one `name: value` per line",
 );
 pub(super) static TLS_CA: Setting = setting(
     Group::Delivery,
     "tls_ca",
     Kind::Secret,
     "",
-    "Where the certificate authorities are, in PEM, that alone may vouch for tasks; those of the system when not set",
+    "Secret with the only CAs trusted for tasks, in PEM (default: the system's)",
 );
 pub(super) static TLS_CERTIFICATE: Setting = setting(
     Group::Delivery,
     "tls_certificate",
     Kind::Secret,
     "",
-    "Where the certificate is, in PEM, that is shown to tasks that ask who calls; needs `tls_key`",
+    "Secret with the client certificate for tasks that require one, in PEM; needs `tls_key`",
 );
 pub(super) static TLS_KEY: Setting = setting(
     Group::Delivery,
     "tls_key",
     Kind::Secret,
     "",
-    "Where the private key of `tls_certificate` is, in PEM",
+    "Secret with the private key of `tls_certificate`, in PEM",
 );
 pub(super) static LISTEN: Setting = setting(
     Group::Daemon,
     "listen",
     Kind::Listen,
     "127.0.0.1:8080",
-    "Where the daemon answers /healthz and /readyz",
+    "Address and port of the daemon's /healthz and /readyz",
 );
 /// How long the daemon finishes after a signal.
 pub static GRACE_MS: Setting = setting(
@@ -365,19 +365,19 @@ pub static GRACE_MS: Setting = setting(
     "grace_ms",
     number(0, 600_000),
     "20000",
-    "How long the daemon finishes what it began when it is told to stop; handing the rest back takes up to 5 s more",
+    "Time for work in flight to end at shutdown, in milliseconds; handing the rest back to the queues takes up to 5 s more",
 );
 pub(super) static LOG_FORMAT: Setting = setting(
     Group::Daemon,
     "log_format",
     Kind::Word(&["text", "json"]),
     "text",
-    "How the daemon's log is written",
+    "Format of the daemon's log",
 );
 pub(super) static LOG_LEVEL: Setting = setting(
     Group::Daemon,
     "log_level",
     Kind::Word(&["error", "warn", "info", "debug", "trace"]),
     "info",
-    "How much the daemon logs",
+    "Level of the daemon's log",
 );
