@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::args::Format;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::render::format::{count, digits, task};
 use crate::render::records;
 use crate::render::style::{BAD, BOLD, DIM, GOOD, PLAIN};
 use crate::render::table::{Cell, Table};
-use crate::render::units::{count, digits, task};
 
 /// Length of a UUID, and of the part of it that is a time.
 const UUID_BYTES: usize = 36;
@@ -103,13 +103,13 @@ impl<'a> Line<'a> {
     }
 }
 
-/// So much of a broadcast's id as tells it from others: a UUID of version 7 begins with the time, to the millisecond.
+/// The part of a broadcast's id that distinguishes it from others: a UUIDv7 begins with the time, to the millisecond.
 fn short(id: &str, in_full: bool) -> &str {
     let is_uuid = id.len() == UUID_BYTES && id.is_ascii();
     if is_uuid && !in_full { id.get(..UUID_TIME_BYTES).unwrap_or(id) } else { id }
 }
 
-/// How many dead letters have which status, and what went wrong with them: `3 left: 2 timed-out, 1 503`.
+/// The number of dead letters by status and code: `3 left: 2 timed-out, 1 503`.
 fn totals(lines: &[Line<'_>]) -> Vec<String> {
     let mut statuses = BTreeMap::<&str, BTreeMap<String, usize>>::new();
     for line in lines {

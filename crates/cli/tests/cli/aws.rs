@@ -271,7 +271,7 @@ fn throttling_goes_on_and_is_shown() {
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
     let mut run = at("plan -c prod", &server.url).start();
-    let lines = run.talk_until("still at it");
+    let lines = run.stderr_until("still at it");
     let last = lines.last().unwrap();
     assert!(last.contains("ThrottlingException (status 400)"), "{last}");
     let asked = server.requests().len();

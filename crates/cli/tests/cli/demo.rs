@@ -11,25 +11,25 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     insta::assert_snapshot!(run, @r#"
     exit 0
     --- stdout
-    audit       0 of 1 told
+    audit       0 of 1 notified
       rejected  127.B.16.12:8080  fd3e3cb0/app  answered 403 Forbidden: not allowed to reload
-    legacy      0 of 1 told  tries p50 3 p99 3 max 3
+    legacy      0 of 1 notified  tries p50 3 p99 3 max 3
       failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 tries
-    batch       0 of 1 told
+    batch       0 of 1 notified
       skipped   -  5dad8605/app  network mode `none` has no address
-    catalog     0 of 1 told
+    catalog     0 of 1 notified
       skipped   -  3f09f91d/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
-    mail        1 of 2 told  p50 [time]  p99 [time]  max [time]
+    mail        1 of 2 notified  p50 [time]  p99 [time]  max [time]
       skipped   -  2f44679d/app  its health is UNHEALTHY
-    agent       3 of 3 told  p50 [time]  p99 [time]  max [time]
-    checkout    4 of 4 told  p50 [time]  p99 [time]  max [time]
-    classic     1 of 1 told  p50 [time]  p99 [time]  max [time]
-    orders      1 of 1 told  p50 [time]  p99 [time]  max [time]
-    ordinary-1  3 of 3 told  p50 [time]  p99 [time]  max [time]
-    ordinary-2  3 of 3 told  p50 [time]  p99 [time]  max [time]
-    pricing     2 of 2 told  p50 [time]  p99 [time]  max [time]  tries p50 3 p99 3 max 3
-    search      3 of 3 told  p50 [time]  p99 [time]  max [time]
-    sessions    2 of 2 told  p50 [time]  p99 [time]  max [time]
+    agent       3 of 3 notified  p50 [time]  p99 [time]  max [time]
+    checkout    4 of 4 notified  p50 [time]  p99 [time]  max [time]
+    classic     1 of 1 notified  p50 [time]  p99 [time]  max [time]
+    orders      1 of 1 notified  p50 [time]  p99 [time]  max [time]
+    ordinary-1  3 of 3 notified  p50 [time]  p99 [time]  max [time]
+    ordinary-2  3 of 3 notified  p50 [time]  p99 [time]  max [time]
+    pricing     2 of 2 notified  p50 [time]  p99 [time]  max [time]  tries p50 3 p99 3 max 3
+    search      3 of 3 notified  p50 [time]  p99 [time]  max [time]
+    sessions    2 of 2 notified  p50 [time]  p99 [time]  max [time]
     28 containers: 22 delivered, 1 rejected, 1 failed, 1 gone, 3 skipped
     what to do:
       1 rejected  403                authentication failed: check the receiver's key (it must match NOTIFIER_SIGNING_SECRET) and its clock

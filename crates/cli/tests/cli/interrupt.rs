@@ -16,7 +16,7 @@ fn halfway(pipeline: &Pipeline, arguments: &str) -> Running {
     let send = format!("send -c prod --id b-1 --timeout-ms 600000 --progress json {arguments}");
     let mut running = pipeline.notifier(&send).start();
     for _ in 0..2 {
-        running.talk_until(r#""kind":"settled""#);
+        running.stderr_until(r#""kind":"settled""#);
     }
     until("all are called", || pipeline.received().len() == 4);
     running
@@ -66,7 +66,10 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     assert_eq!((run.code, told(&run).1), (1, 2.into()), "{run}");
     let [_, text, hint] = error(&run);
     assert_eq!(text, "interrupted: 2 of 4 containers have no outcome");
-    assert_eq!(hint, "`ecs-task-notifier send --failed-of b-1` calls whoever was not told, and nobody else");
+    assert_eq!(
+        hint,
+        "`ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else"
+    );
 
     let report = pipeline.notifier("report b-1 --format json").run();
     assert_eq!((report.code, &report.stdout), (1, &run.stdout), "{report}");
@@ -76,17 +79,17 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     insta::assert_snapshot!(report, @r#"
     exit 1
     --- stdout
-    silent  0 of 2 told
+    silent  0 of 2 notified
       pending  127.B.16.3:8080  741b8bb3/app  interrupted before it answered: it may have taken the event
       pending  127.B.16.4:8080  9a57c4bf/app  interrupted before it answered: it may have taken the event
-    quick   2 of 2 told  p50 [time]  p99 [time]  max [time]
+    quick   2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 2 delivered, 2 pending
     what to do:
       2 pending  interrupted  not called: `send --failed-of` sends the event to the containers without an outcome
     --- stderr
     4 containers: 2 delivered, 2 pending
     error: interrupted: 2 of 4 containers have no outcome
-    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not told, and nobody else
+    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else
     "#);
 
     let again = pipeline.notifier("send --failed-of b-1 --format json").run();
@@ -106,7 +109,7 @@ fn whoever_was_not_called_yet_is_not_called_any_more() {
     insta::assert_snapshot!(run, @r#"
     exit 1
     --- stdout
-    silent  0 of 8 told
+    silent  0 of 8 notified
       pending  127.B.16.7:8080  16f7bbec/app  interrupted before it answered: it may have taken the event
       pending  127.B.16.5:8080  4be55027/app  interrupted before it answered: it may have taken the event
       pending  -  6 containers  interrupted before it was called (--verbose names each)
@@ -116,7 +119,7 @@ fn whoever_was_not_called_yet_is_not_called_any_more() {
     --- stderr
     broadcast b-1 to cluster prod (account 111122223333, region us-east-1)
     error: interrupted: 8 of 8 containers have no outcome
-    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not told, and nobody else
+    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else
     "#);
     assert_eq!(pipeline.received().len(), 2);
 }
@@ -126,7 +129,7 @@ fn during_discovery_it_ends_at_once_and_nobody_was_called() {
     let sim = Sim::start(FLEET);
     // One request to AWS, and the next after minutes.
     let mut running = sim.notifier("send -c prod --id b-1 --aws-budget-percent 0.01").start();
-    running.talk_until("broadcast b-1 to cluster prod");
+    running.stderr_until("broadcast b-1 to cluster prod");
     let run = running.stop_by("INT");
     insta::assert_snapshot!(run, @r#"
     exit 1
@@ -142,13 +145,13 @@ fn an_interrupted_wait_says_that_the_broadcast_goes_on() {
     let pipeline = setup();
     let _daemon = pipeline.serve("--timeout-ms 600000");
     let mut unheard = pipeline.notifier("report b-9 --wait=86400").start();
-    unheard.talk_until("the broadcast has not begun");
+    unheard.stderr_until("the broadcast has not begun");
     let unheard = unheard.stop_by("INT");
     assert_eq!((unheard.code, unheard.stdout.as_str()), (1, ""), "{unheard}");
     assert!(unheard.stderr.contains("error: interrupted: the broadcast has not begun"), "{unheard}");
     for command in ["publish -c prod --id b-1 --wait=86400", "report b-1 --wait=86400"] {
         let mut waiting = pipeline.notifier(command).start();
-        waiting.talk_until("4 containers: 2 delivered, 2 pending");
+        waiting.stderr_until("4 containers: 2 delivered, 2 pending");
         let run = waiting.stop_by("TERM");
         assert_eq!(run.code, 1, "{run}");
         assert!(run.stdout.contains("4 containers: 2 delivered, 2 pending"), "{run}");

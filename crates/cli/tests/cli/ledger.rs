@@ -200,17 +200,20 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     let published = pipeline.notifier("publish -c prod --id b-1 --type com.example.clear --wait=90").run();
     assert_eq!(published.code, 1, "{published}");
     insta::assert_snapshot!(published.stdout, @r"
-    audit     0 of 1 told
+    audit     0 of 1 notified
       rejected  127.B.16.4:8080  86622f1c/app  answered 404 Not Found
-    checkout  3 of 3 told  p50 [time]  p99 [time]  max [time]
+    checkout  3 of 3 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 3 delivered, 1 rejected
     what to do:
       1 rejected  404  path not found: correct the label NOTIFY_ME_API_URI, or the service
     ");
-    let talk: Vec<_> = published.stderr.lines().collect();
-    assert_eq!(talk[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");
-    assert_eq!(talk[talk.len() - 2], "error: 1 of 4 containers was not told");
-    assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"), "{published}");
+    let lines: Vec<_> = published.stderr.lines().collect();
+    assert_eq!(lines[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");
+    assert_eq!(lines[lines.len() - 2], "error: 1 of 4 containers was not notified");
+    assert!(
+        lines[lines.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"),
+        "{published}"
+    );
 
     // The report by itself, whoever asks and however often.
     let report = pipeline.notifier("report b-1").run();
@@ -233,14 +236,19 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     let text = pipeline.notifier("history -n 1").run();
     assert_eq!((text.code, text.stdout.lines().count()), (0, 1), "{text}");
     assert!(
-        text.stdout.trim_end().ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout  3 of 3 told"),
+        text.stdout
+            .trim_end()
+            .ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout  3 of 3 notified"),
         "{text}"
     );
     assert_eq!([&lines[0]["total"], &lines[0]["delivered"], &lines[0]["failed"]], [3, 3, 0]);
     assert_eq!([&lines[1]["total"], &lines[1]["rejected"]], [4, 1]);
     let failed = pipeline.notifier("history --failed").run();
     assert_eq!(failed.stdout.lines().count(), 1, "{failed}");
-    assert!(failed.stdout.contains("b-1") && failed.stdout.contains("3 of 4 told, 1 rejected"), "{failed}");
+    assert!(
+        failed.stdout.contains("b-1") && failed.stdout.contains("3 of 4 notified, 1 rejected"),
+        "{failed}"
+    );
     let quick = json(&pipeline.notifier("history --no-outcomes --format json").run().stdout);
     assert!(quick[0]["total"].is_null() && quick[0]["broadcast"] == "b-2", "{quick:?}");
     let csv = pipeline.notifier("history --format csv").run();

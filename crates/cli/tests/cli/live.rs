@@ -95,8 +95,8 @@ fn on_a_terminal_each_service_has_a_bar_that_grows_and_goes_when_the_report_is_t
     ");
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
-    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
-    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    quick           2 of 2 notified  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 4 delivered
     ");
     one_block_at_a_time(&watched);
@@ -117,8 +117,8 @@ fn a_narrow_terminal_gets_narrow_bars() {
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod
     (account 111122223333, region us-east-1)
-    quick           2 of 2 told  max [time]
-    slow-to-answer  2 of 2 told  max [time]
+    quick           2 of 2 notified  max [time]
+    slow-to-answer  2 of 2 notified  max [time]
     4 containers: 4 delivered
     ");
     one_block_at_a_time(&watched);
@@ -179,8 +179,8 @@ fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
     assert_eq!(block(halfway(&watched)).len(), 3);
     assert_eq!(watched.last(), "broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)");
     insta::assert_snapshot!(watched.piped, @r"
-    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
-    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    quick           2 of 2 notified  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 4 delivered
     ");
     let watched = send(USUAL, "--format json", &[], Shown::Stderr);

@@ -80,7 +80,7 @@ fn send_tells_of_each_container_as_it_happens_and_stdout_stays_the_report() {
         said,
         [
             ("note", "broadcast e-1 to cluster prod (account 111122223333, region us-east-1)"),
-            ("error", "2 of 6 containers were not told")
+            ("error", "2 of 6 containers were not notified")
         ]
     );
 }
@@ -122,7 +122,7 @@ fn whoever_waits_on_a_ledger_gets_counts() {
             (&4.into(), &3.into(), &1.into())
         );
         assert!(counts.iter().rev().skip(1).all(|count| count["complete"] == false), "{run}");
-        assert_eq!(said.last().unwrap()["text"], "1 of 4 containers was not told");
+        assert_eq!(said.last().unwrap()["text"], "1 of 4 containers was not notified");
         assert!(run.stdout.contains("what to do:"), "{run}");
     }
 }

@@ -12,7 +12,7 @@ fn everyone_told_ends_0() {
     insta::assert_snapshot!(sim.notifier("send --cluster prod").run(), @r#"
     exit 0
     --- stdout
-    work  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    work  2 of 2 notified  p50 [time]  p99 [time]  max [time]
     2 containers: 2 delivered
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
@@ -26,19 +26,19 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
     insta::assert_snapshot!(sim.notifier("send --cluster prod --standalone").run(), @r#"
     exit 1
     --- stdout
-    catalog         0 of 1 told
+    catalog         0 of 1 notified
       skipped  -  04039f06/app  label NOTIFY_ME_CONTAINER_PORT: `eighty` is not a port (1-65535)
-    search          1 of 2 told  p50 [time]  p99 [time]  max [time]
+    search          1 of 2 notified  p50 [time]  p99 [time]  max [time]
       skipped  -  6575950f/app  its health is UNHEALTHY
-    checkout        2 of 2 told  p50 [time]  p99 [time]  max [time]
-    family:migrate  1 of 1 told  p50 [time]  p99 [time]  max [time]
+    checkout        2 of 2 notified  p50 [time]  p99 [time]  max [time]
+    family:migrate  1 of 1 notified  p50 [time]  p99 [time]  max [time]
     6 containers: 4 delivered, 2 skipped
     what to do:
       1 skipped  label   correct the labels in the task definition and deploy it
       1 skipped  health  check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     --- stderr
     broadcast [uuid] to cluster prod and its standalone tasks (account 111122223333, region us-east-1)
-    error: 2 of 6 containers were not told
+    error: 2 of 6 containers were not notified
     hint: --allow-skips forgives containers that cannot be called
     "#);
 }
@@ -89,7 +89,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
     insta::assert_snapshot!(run, @r#"
     exit 1
     --- stdout
-    work  0 of 2 told  tries p50 2 p99 2 max 2
+    work  0 of 2 notified  tries p50 2 p99 2 max 2
       failed  127.B.16.2:8080  54e4a733/app  answered 503 Service Unavailable: starting, 2 tries
       failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
     2 containers: 2 failed
@@ -97,7 +97,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
       2 failed  503  service unavailable: check the task's log and health, then send the event again
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
-    error: 2 of 2 containers were not told
+    error: 2 of 2 containers were not notified
     hint: the same command with only `--service work` tries just that service again
     "#);
 }
@@ -125,7 +125,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null}
     {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
-    error: 1 of 2 containers was not told
+    error: 1 of 2 containers was not notified
     hint: --allow-skips forgives containers that cannot be called
     "#);
     insta::assert_snapshot!(sim.notifier(&format!("{send} csv")).run(), @r#"
@@ -135,7 +135,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,
     --- stderr
-    error: 1 of 2 containers was not told
+    error: 1 of 2 containers was not notified
     hint: --allow-skips forgives containers that cannot be called
     "#);
 }
@@ -148,14 +148,14 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
     insta::assert_snapshot!(send("40"), @r#"
     exit 1
     --- stdout
-    catalog   0 of 1 told
+    catalog   0 of 1 notified
       skipped  -  04039f06/app
           label NOTIFY_ME_CONTAINER_PORT:
           `eighty` is not a port (1-65535)
-    search    1 of 2 told  max [time]
+    search    1 of 2 notified  max [time]
       skipped  -  6575950f/app
           its health is UNHEALTHY
-    checkout  2 of 2 told  max [time]
+    checkout  2 of 2 notified  max [time]
     5 containers: 3 delivered, 2 skipped
     what to do:
       1 skipped  label
@@ -166,7 +166,7 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
           pass; NOTIFIER_HEALTH=ignore calls
           it all the same
     --- stderr
-    error: 2 of 5 containers were not told
+    error: 2 of 5 containers were not notified
     hint: --allow-skips forgives containers
       that cannot be called
     "#);
@@ -243,7 +243,7 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
     insta::assert_snapshot!(run, @r#"
     exit 1
     --- stdout
-    work  0 of 2 told
+    work  0 of 2 notified
       skipped  -  54e4a733/app  127.B.16.2 must not be called: it is loopback, which opens only when it is named itself
       skipped  -  ad7143fc/app  127.B.16.1 must not be called: it is loopback, which opens only when it is named itself
     2 containers: 2 skipped
@@ -251,7 +251,7 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
       2 skipped  address-refused  if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
-    error: 2 of 2 containers were not told
+    error: 2 of 2 containers were not notified
     hint: --allow-skips forgives containers that cannot be called
     "#);
 }
@@ -331,7 +331,7 @@ fn many_skips_with_one_cause_are_one_line_unless_all_are_asked_for() {
         answering("health_check = true\nhealth = 'UNHEALTHY'").replace("tasks = 2", "tasks = 312");
     let sim = Sim::start(&unhealthy);
     insta::assert_snapshot!(sim.notifier("send -c prod --quiet").run().stdout, @r"
-    work  0 of 312 told
+    work  0 of 312 notified
       skipped  -  312 containers  its health is UNHEALTHY (--verbose names each)
     312 containers: 312 skipped
     what to do:

@@ -25,8 +25,8 @@ fn the_simulator_says_where_it_is_and_what_to_do_with_it_and_stops_cleanly() {
     let url = trial.process.line();
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     assert_eq!(trial.variables["AWS_ENDPOINT_URL"], url);
-    let talk = trial.talk.join("\n").replace(trial.file.to_str().unwrap(), "[file]");
-    insta::assert_snapshot!(talk, @r#"
+    let notes = trial.notes.join("\n").replace(trial.file.to_str().unwrap(), "[file]");
+    insta::assert_snapshot!(notes, @r#"
     2 tasks in eu-central-1; Ctrl-C ends
     everything. In another terminal:
       source [file]

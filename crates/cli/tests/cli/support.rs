@@ -262,7 +262,7 @@ impl Running {
     }
 
     /// Reads lines of stderr up to one that holds this text.
-    pub(crate) fn talk_until(&mut self, text: &str) -> Vec<String> {
+    pub(crate) fn stderr_until(&mut self, text: &str) -> Vec<String> {
         let mut stderr = unbuffered(self.child.stderr.as_mut().unwrap());
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line: &String| !line.contains(text)) {

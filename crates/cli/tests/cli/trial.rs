@@ -12,7 +12,7 @@ use crate::support::{Notifier, Run, Running, notifier};
 pub(crate) struct Trial {
     pub process: Running,
     /// What it said, its last line included.
-    pub talk: Vec<String>,
+    pub notes: Vec<String>,
     /// The file that it named.
     pub file: PathBuf,
     pub variables: BTreeMap<String, String>,
@@ -26,16 +26,16 @@ impl Trial {
         let temporary = tempfile::tempdir().unwrap();
         let run = run.env("COLUMNS", "40").env("TMPDIR", temporary.path().to_str().unwrap());
         let mut process = run.start();
-        let talk = process.talk_until(last);
-        let named = talk.iter().find_map(|line| line.trim().strip_prefix("source "));
+        let notes = process.stderr_until(last);
+        let named = notes.iter().find_map(|line| line.trim().strip_prefix("source "));
         let file = PathBuf::from(named.expect("it names no file"));
         let variables = sourced(&file);
-        Self { process, talk, file, variables, temporary }
+        Self { process, notes, file, variables, temporary }
     }
 
     /// What it said to run, without the name of the program.
     pub(crate) fn commands(&self) -> Vec<String> {
-        let commands = self.talk.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
+        let commands = self.stderr.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
         commands.map(str::to_owned).collect()
     }
 
@@ -104,7 +104,7 @@ fn a_signal_in_the_middle_of_the_demo_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let run = notifier("demo --keep --services 0").env("TMPDIR", temporary.path().to_str().unwrap());
     let mut demo = run.start();
-    demo.talk_until("event ");
+    demo.stderr_until("event ");
     let run = demo.stop_by("INT");
     // On a busy machine the signal may come after the end of the broadcast.
     let expected = if run.code == 0 { "everything is left running" } else { "SIGINT ended the demo" };

@@ -29,9 +29,7 @@ fn pending(entry: &Delivery) -> &'static str {
         Some(Cause::GivenUp) => {
             "its message is in the dead letters or lost: `redrive --dry-run` shows the dead letters"
         }
-        _ if entry.attempts.is_some_and(|attempts| attempts > 0) => {
-            "retry pending: wait for the end"
-        }
+        _ if entry.attempts.is_some_and(|attempts| attempts > 0) => "retry pending: wait for the end",
         _ => {
             "wait for the end; if nothing changes, check that the notifier runs and whether the message is in its dead letters"
         }
@@ -51,11 +49,11 @@ fn answered(status: u16) -> &'static str {
         421 => {
             "another task has its address: check whether the task still exists in ECS, then send the event again"
         }
-        300..=399 => "redirects are not followed: set the label NOTIFY_ME_API_URI to the target of the redirect",
-        408 | 425 | 429 => "too busy: send the event again later, or lower NOTIFIER_CONCURRENCY",
-        503 => {
-            "service unavailable: check the task's log and health, then send the event again"
+        300..=399 => {
+            "redirects are not followed: set the label NOTIFY_ME_API_URI to the target of the redirect"
         }
+        408 | 425 | 429 => "too busy: send the event again later, or lower NOTIFIER_CONCURRENCY",
+        503 => "service unavailable: check the task's log and health, then send the event again",
         500..=599 => "server error: check the task's log; after a fix, send the event again",
         _ => "event refused: check the task's log; after a fix, send the event again",
     }
@@ -76,7 +74,9 @@ fn because(cause: Cause) -> &'static str {
             "check that the container instance is registered, and allow the notifier ec2:DescribeInstances"
         }
         Cause::AddressRefused => "if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS",
-        Cause::ContainerNotRunning => "find out why the container stopped while its task runs, then send the event again",
+        Cause::ContainerNotRunning => {
+            "find out why the container stopped while its task runs, then send the event again"
+        }
         Cause::Health => {
             "check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too"
         }
@@ -93,21 +93,23 @@ fn because(cause: Cause) -> &'static str {
         Cause::Broken => {
             "connection closed before the answer: check the task's log; a crash or a proxy's limit is the usual cause"
         }
-        Cause::NotHttp => {
-            "no HTTP/1.1 at this port: check the port in the label, and whether it needs https"
-        }
+        Cause::NotHttp => "no HTTP/1.1 at this port: check the port in the label, and whether it needs https",
         Cause::Tls => {
             "check that the task serves TLS, and that a CA of NOTIFIER_TLS_CA issued a certificate for the name in the labels"
         }
         Cause::Unsignable => "remove the label NOTIFY_ME_CONTENT_MODE=binary: such requests cannot be signed",
-        Cause::Nowhere => "the task runs but cannot be called: check its health and ports, then send the event again",
+        Cause::Nowhere => {
+            "the task runs but cannot be called: check its health and ports, then send the event again"
+        }
         Cause::Lost => {
             "allow the notifier ecs:DescribeTasks, and check for AWS throttles; then send the event again"
         }
         Cause::NoRoom => {
             "lower NOTIFIER_CONCURRENCY, or give the notifier more open files (ulimit -n) and memory"
         }
-        Cause::Interrupted => "not called: `send --failed-of` sends the event to the containers without an outcome",
+        Cause::Interrupted => {
+            "not called: `send --failed-of` sends the event to the containers without an outcome"
+        }
         Cause::Fault => "bug in the notifier: please report it with the reason",
         Cause::Cancelled | Cause::Dropped => "nothing; to tell it after all, send the event with another id",
         Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {

@@ -195,8 +195,13 @@ const fn number(least: u32, most: u32) -> Kind {
     Kind::Number { least, most }
 }
 
-pub(super) static OBSERVER_QUEUE_URL: Setting =
-    setting(Group::Queues, "observer_queue_url", Kind::QueueUrl, "", "URL of the observer queue, which receives requests for broadcasts");
+pub(super) static OBSERVER_QUEUE_URL: Setting = setting(
+    Group::Queues,
+    "observer_queue_url",
+    Kind::QueueUrl,
+    "",
+    "URL of the observer queue, which receives requests for broadcasts",
+);
 pub(super) static SERVICES_QUEUE_URL: Setting = setting(
     Group::Queues,
     "services_queue_url",
@@ -204,8 +209,13 @@ pub(super) static SERVICES_QUEUE_URL: Setting = setting(
     "",
     "URL of the services queue, input of task discovery",
 );
-pub(super) static TASKS_QUEUE_URL: Setting =
-    setting(Group::Queues, "tasks_queue_url", Kind::QueueUrl, "", "URL of the tasks queue, input of the notify stage");
+pub(super) static TASKS_QUEUE_URL: Setting = setting(
+    Group::Queues,
+    "tasks_queue_url",
+    Kind::QueueUrl,
+    "",
+    "URL of the tasks queue, input of the notify stage",
+);
 /// Whoever runs a stage by itself says who runs the others.
 pub static TRUSTED_SENDERS: Setting = setting(
     Group::Daemon,
@@ -221,8 +231,13 @@ pub(super) static LEDGER: Setting = setting(
     "none",
     "Ledger of every broadcast and outcome: a DynamoDB table, a SQLite file, or none",
 );
-pub(super) static LEDGER_DAYS: Setting =
-    setting(Group::Ledger, "ledger_days", number(1, 3_650), "30", "Retention of a broadcast in the ledger, in days");
+pub(super) static LEDGER_DAYS: Setting = setting(
+    Group::Ledger,
+    "ledger_days",
+    number(1, 3_650),
+    "30",
+    "Retention of a broadcast in the ledger, in days",
+);
 pub(super) static HEALTH: Setting = setting(
     Group::Discovery,
     "health",
@@ -367,13 +382,8 @@ pub static GRACE_MS: Setting = setting(
     "20000",
     "Time for work in flight to end at shutdown, in milliseconds; handing the rest back to the queues takes up to 5 s more",
 );
-pub(super) static LOG_FORMAT: Setting = setting(
-    Group::Daemon,
-    "log_format",
-    Kind::Word(&["text", "json"]),
-    "text",
-    "Format of the daemon's log",
-);
+pub(super) static LOG_FORMAT: Setting =
+    setting(Group::Daemon, "log_format", Kind::Word(&["text", "json"]), "text", "Format of the daemon's log");
 pub(super) static LOG_LEVEL: Setting = setting(
     Group::Daemon,
     "log_level",
