@@ -135,7 +135,7 @@ mod tests {
         for (text, why) in [
             ("https://127.0.0.1/", "a daemon does not support https"),
             ("/healthz", "`/healthz` does not begin with http:// or https://"),
-            ("http://me@127.0.0.1/", "a URL here carries no user name or password"),
+            ("http://me@127.0.0.1/", "a URL must not have a user name or password"),
             ("http://127.0.0.1:99999/", "`99999` is not a port (1-65535)"),
             ("http://127.0.0.1:0/", "`0` is not a port (1-65535)"),
         ] {

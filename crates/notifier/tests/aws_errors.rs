@@ -73,7 +73,7 @@ async fn a_connection_that_ends_before_the_answer_or_in_it() {
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 100\r\n\r\n{";
     let error = error_of(&server(Some(half)).await, LONG).await;
     assert_eq!((error.kind(), error.status()), (Kind::Unavailable, Some(200)), "{error}");
-    assert_eq!(error.to_string(), "the connection broke off during the answer");
+    assert_eq!(error.to_string(), "the connection was closed during the answer");
 }
 
 #[tokio::test]

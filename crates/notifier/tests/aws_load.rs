@@ -114,7 +114,7 @@ async fn routes(code: &str, config: &str, env: &[(&str, &str)]) -> String {
         })
         .collect();
     routes.sort();
-    // What a server does not know is asked for again, at the same place.
+    // What a server does not know is requested again, at the same place.
     routes.dedup();
     routes.join(" ")
 }

@@ -326,7 +326,7 @@ async fn a_misspelt_label_is_a_skip_and_not_a_silent_opt_out() {
         [
             "both: label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
             "method: label `NOTIFY_ME_METHDO` is unknown; did you mean NOTIFY_ME_METHOD?",
-            "optional: label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing",
+            "optional: label NOTIFY_ME_METHOD is set, but NOTIFY_ME_CONTAINER_PORT is missing",
             "path: label NOTIFY_ME_API_URI: `/%zz` has a `%` without two hexadecimal digits after it; \
              a `%` itself is written `%25`",
         ]
@@ -379,8 +379,8 @@ async fn a_scope_of_too_many_names_is_refused_before_ecs_is_asked() {
     let direct = setup.discovery.fleet(&scope).await.unwrap_err();
     for error in [staged, direct] {
         assert_eq!((error.code(), error.is_final()), ("too-many-services", true));
-        let expected = "the scope names 1001 services, but one broadcast names at most 1000: \
-                        send several, or name none to reach the whole cluster";
+        let expected = "the scope has 1001 services, but a broadcast can name at most 1000: \
+             send several broadcasts, or notify the whole cluster";
         assert_eq!(error.to_string(), expected);
     }
     assert_eq!(setup.calls(), counts(&[]));

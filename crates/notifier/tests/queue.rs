@@ -98,7 +98,7 @@ async fn an_oversized_body_is_refused_by_name_and_its_neighbours_arrive(sqs: &Sq
     assert_eq!(
         error.to_string(),
         format!(
-            "queue {} did not accept 1 of 3 messages; message 2: 1048577 bytes with attributes, but SQS carries at most 1048576",
+            "queue {} did not accept 1 of 3 messages; message 2: 1048577 bytes with attributes, but SQS accepts at most 1048576",
             queue.url()
         )
     );

@@ -133,7 +133,7 @@ fn an_error_of_a_queue_has_the_hint_of_its_kind() {
         (
             QueueError::NotSqs { queue: queue(), operation: "GetQueueUrl", what: "URL" },
             Exit::Failed,
-            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: nobody knows whether it was done",
+            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: it is unknown whether it was done",
             start(Kind::NotAws),
         ),
     ] {

@@ -182,7 +182,7 @@ fn an_endpoint_that_is_no_url_is_named_and_never_another_port() {
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999", "`99999` is not a port (1-65535)"),
         ("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:0", "`0` is not a port (1-65535)"),
         ("AWS_ENDPOINT_URL_SQS", "ftp://127.0.0.1", "does not begin with http:// or https://"),
-        ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1", "a URL here carries no user name or password"),
+        ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1", "a URL must not have a user name or password"),
     ] {
         let run = keys(notifier("plan -c prod")).env("AWS_REGION", "eu-west-1").env(variable, value).run();
         assert_eq!(run.code, 2, "{run}");
@@ -244,7 +244,10 @@ fn a_silent_endpoint_ends_after_two_tries() {
     assert_eq!(run.code, 3, "{run}");
     let says = format!("no answer from {} within 4s", server.url);
     assert!(run.stderr.contains(&says) && run.stderr.contains("hint: "), "{run}");
-    assert!(run.stderr.contains("still at it: ") && run.stderr.contains("the last without success"), "{run}");
+    assert!(
+        run.stderr.contains("still waiting for AWS: ") && run.stderr.contains("the latest failed"),
+        "{run}"
+    );
     assert_eq!(server.requests().len(), 2, "{run}");
     assert!(took < Duration::from_secs(40), "{took:?}");
 }
@@ -339,15 +342,15 @@ fn a_region_that_contradicts_an_arn_or_a_queue_is_named() {
     for arguments in
         [format!("plan -c {arn}"), format!("send -c {arn}"), format!("publish -c {arn} --queue q")]
     {
-        let says = "is in us-east-1, but AWS is asked in eu-west-1";
+        let says = "is in us-east-1, but the command uses region eu-west-1";
         ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: name the same region in both"]);
     }
     let service = "arn:aws:ecs:us-east-1:111122223333:service/prod/checkout";
     for arguments in ["plan", "send"] {
         let run = at(&format!("{arguments} -c prod -s {service}"), "http://127.0.0.1:9");
-        ends(run, 2, &["service arn:", "is in us-east-1, but AWS is asked in eu-west-1"]);
+        ends(run, 2, &["service arn:", "is in us-east-1, but the command uses region eu-west-1"]);
         let run = at(&format!("{arguments} -c {service}"), "http://127.0.0.1:9");
-        ends(run, 2, &["this is the ARN of a service: name its cluster here, and services with --service"]);
+        ends(run, 2, &["this is the ARN of a service: pass its cluster here, and services with --service"]);
     }
     let queue = "publish -c prod --queue https://sqs.us-east-1.amazonaws.com/111122223333/q";
     ends(at(queue, "http://127.0.0.1:9"), 2, &["queue https://sqs.us-east-1.", "is in us-east-1, but"]);

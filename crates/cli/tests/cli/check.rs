@@ -87,7 +87,7 @@ fn the_layer_is_a_good_receiver_and_runs_its_handler_once_for_each_event() {
     good  slow          408 Request Timeout in [time]: the body did not arrive within 500ms
     20 cases: 20 good, 0 bad
     --- stderr
-    hint: the handler ran for what was accepted, once for each event and not for a repeat: its log shows the type com.ecs-task-notifier.check and ids with check-[uuid]
+    hint: the handler ran once for each accepted event, and not for repeats: its log shows the type com.ecs-task-notifier.check and ids with check-[uuid]
     "#);
     let events = events.lock().unwrap().clone();
     assert_eq!(events.len(), 2, "{events:?}");
@@ -262,17 +262,17 @@ fn what_is_wrong_is_shown_with_what_would_be_right() {
     exit 1
     --- stdout
     bad  valid       421 Misdirected Request in [time]
-          sent: an event of ours for this task
-          a good receiver accepts it: 2xx; this is what every broadcast looks like
+          sent: a signed event for this task
+          a good receiver accepts it: 2xx; every event of a broadcast looks like this
     bad  forged      421 Misdirected Request in [time]
-          sent: an event that is signed with a key that nobody knows
-          a good receiver refuses it: 401; otherwise whoever reaches the port can send events
+          sent: an event signed with an unknown key
+          a good receiver refuses it: 401; otherwise anyone who reaches the port could send events
     -    wrong-task  not sent
     3 cases: 0 good, 2 bad, 1 not checked
     --- stderr
-    warning: the case wrong-task was not sent: name the receiver's task with --task
-    error: 2 cases were not answered as a good receiver does
-    hint: the receiver knows which task it is in: name that with --task
+    warning: the case wrong-task was not sent: it needs the receiver's task, --task
+    error: 2 cases were answered wrongly
+    hint: the receiver only accepts events for its own task: pass its ARN with --task
     "#);
 }
 
@@ -281,8 +281,8 @@ fn wrong_use_and_no_connection_are_told_apart() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (arguments, code, says) in [
         (format!("http://{nobody}/n --secret env:KEY"), 3, "error: cannot connect to 127.0.0.1:"),
-        ("http://127.0.0.1:1/n --secret env:NONE".to_owned(), 2, "error: the key cannot be had"),
-        (format!("http://127.0.0.1:1/n --secret {SECRET}"), 2, "error: --secret names no secret"),
+        ("http://127.0.0.1:1/n --secret env:NONE".to_owned(), 2, "error: the key cannot be read"),
+        (format!("http://127.0.0.1:1/n --secret {SECRET}"), 2, "error: --secret is not a reference"),
         ("127.0.0.1:1/n --secret env:KEY".to_owned(), 2, "error: the URL"),
         ("http://127.0.0.1:1/n --secret env:KEY --case none".to_owned(), 2, "error: invalid value 'none'"),
     ] {

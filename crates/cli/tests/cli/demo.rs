@@ -13,8 +13,8 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     --- stdout
     audit       0 of 1 notified
       rejected  127.B.16.12:8080  fd3e3cb0/app  answered 403 Forbidden: not allowed to reload
-    legacy      0 of 1 notified  tries p50 3 p99 3 max 3
-      failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 tries
+    legacy      0 of 1 notified  attempts p50 3 p99 3 max 3
+      failed    127.B.0.1:32770  50d46c97/app  cannot connect: Connection refused (os error 111), 3 attempts
     batch       0 of 1 notified
       skipped   -  5dad8605/app  network mode `none` has no address
     catalog     0 of 1 notified
@@ -27,7 +27,7 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     orders      1 of 1 notified  p50 [time]  p99 [time]  max [time]
     ordinary-1  3 of 3 notified  p50 [time]  p99 [time]  max [time]
     ordinary-2  3 of 3 notified  p50 [time]  p99 [time]  max [time]
-    pricing     2 of 2 notified  p50 [time]  p99 [time]  max [time]  tries p50 3 p99 3 max 3
+    pricing     2 of 2 notified  p50 [time]  p99 [time]  max [time]  attempts p50 3 p99 3 max 3
     search      3 of 3 notified  p50 [time]  p99 [time]  max [time]
     sessions    2 of 2 notified  p50 [time]  p99 [time]  max [time]
     28 containers: 22 delivered, 1 rejected, 1 failed, 1 gone, 3 skipped
@@ -37,14 +37,14 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
       1 skipped   label              correct the labels in the task definition and deploy it
       1 skipped   network-mode-none  set the task's network mode to awsvpc, bridge or host
       1 skipped   health             check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
-    not called, because nobody asked:
+    not called, without opt-in or not running:
       checkout  did not opt in (3)
       frontend  did not opt in
       orders    the task is PENDING
     --- stderr
     aws     ECS, EC2 and SQS, simulated at http://127.0.0.1:[port]
     fleet   cluster demo with 15 services and 32 tasks, whose containers really listen on loopback
-    daemon  the one of `serve`, on the three simulated queues, with the real AWS SDK
+    daemon  as in `serve`, on the three simulated queues, with the real AWS SDK
     event   com.example.cache.clear {"cache":"prices"} with the id [uuid]
 
 
@@ -54,14 +54,14 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     ✓  agent       3 delivered             3 calls  one on each host (host mode)
     ✓  pricing     2 delivered             6 calls  fails twice, then works
     ✓  classic     1 delivered             1 call   is called by a bare GET
-    ✓  sessions    1 delivered, 1 gone     2 calls  one of two is going: it says 410
+    ✓  sessions    1 delivered, 1 gone     2 calls  one of two is stopping: it answers 410
     ✓  orders      1 delivered             1 call   one runs, one starts, one drains
-    ✓  audit       1 rejected              1 call   says no: it is not tried again
+    ✓  audit       1 rejected              1 call   rejects: it is not retried
     ✓  legacy      1 failed                0 calls  refuses connections, three times
     ✓  mail        1 delivered, 1 skipped  1 call   one of two is unhealthy
-    ✓  catalog     1 skipped               0 calls  mislabelled: its port is no number
+    ✓  catalog     1 skipped               0 calls  wrong label: its port is not a number
     ✓  batch       1 skipped               0 calls  opted in without a network
-    ✓  frontend    nobody asked            0 calls  did not opt in
+    ✓  frontend    no opt-in               0 calls  did not opt in
     ✓  ordinary-…  6 delivered             6 calls  2 ordinary services (bridge)
     all 15 services ended as staged, 28 calls, each one signed, and [time] after the event was published
     "#);
@@ -125,7 +125,7 @@ fn a_demo_that_is_kept_is_a_trial_to_work_in() {
         ("history", 0),
         ("send --failed-of last", 1),
         ("redrive --dry-run", 0),
-        ("drop --code rejected --reason 'it said no'", 0),
+        ("drop --code rejected --reason 'not needed'", 0),
     ];
     let commands = demo.commands();
     let runs: Vec<(&str, Run)> =

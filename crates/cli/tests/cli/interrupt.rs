@@ -68,7 +68,7 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     assert_eq!(text, "interrupted: 2 of 4 containers have no outcome");
     assert_eq!(
         hint,
-        "`ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else"
+        "`ecs-task-notifier send --failed-of b-1` calls only the containers that were not notified"
     );
 
     let report = pipeline.notifier("report b-1 --format json").run();
@@ -89,7 +89,7 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     --- stderr
     4 containers: 2 delivered, 2 pending
     error: interrupted: 2 of 4 containers have no outcome
-    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else
+    hint: `ecs-task-notifier send --failed-of b-1` calls only the containers that were not notified
     "#);
 
     let again = pipeline.notifier("send --failed-of b-1 --format json").run();
@@ -119,7 +119,7 @@ fn whoever_was_not_called_yet_is_not_called_any_more() {
     --- stderr
     broadcast b-1 to cluster prod (account 111122223333, region us-east-1)
     error: interrupted: 8 of 8 containers have no outcome
-    hint: `ecs-task-notifier send --failed-of b-1` calls whoever was not notified, and nobody else
+    hint: `ecs-task-notifier send --failed-of b-1` calls only the containers that were not notified
     "#);
     assert_eq!(pipeline.received().len(), 2);
 }
@@ -136,7 +136,7 @@ fn during_discovery_it_ends_at_once_and_nobody_was_called() {
     --- stdout
     --- stderr
     error: interrupted: no task was called
-    hint: the fleet was still being discovered; the same command starts anew
+    hint: discovery had not ended; run the same command again
     "#);
 }
 
@@ -160,7 +160,7 @@ fn an_interrupted_wait_says_that_the_broadcast_goes_on() {
             end,
             [
                 "error: interrupted: 2 of 4 containers have no outcome",
-                "hint: the broadcast goes on by itself; `ecs-task-notifier report b-1 --wait` waits for its end",
+                "hint: the broadcast continues without this command; `ecs-task-notifier report b-1 --wait` waits for its end",
             ]
         );
     }

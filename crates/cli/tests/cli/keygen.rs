@@ -27,8 +27,8 @@ fn a_secret_stands_alone_on_stdout_and_the_talk_on_stderr() {
     --- stdout
     whsec_[secret]
     --- stderr
-    hint: the secret belongs to the notifier and every receiver: keep it in Secrets Manager or as an SSM SecureString
-    hint: receivers get it as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    hint: the notifier and every receiver need the secret: store it in Secrets Manager or as an SSM SecureString
+    hint: receivers get it as NOTIFIER_VERIFYING_KEYS; for a rotation, add it beside the old key before the notifier gets the new key
     "#);
 }
 
@@ -44,8 +44,8 @@ fn a_pair_is_two_keys_by_their_names() {
     private whsk_[secret]
     public  whpk_[public]
     --- stderr
-    hint: the private key belongs to the notifier alone: keep it in Secrets Manager or as an SSM SecureString
-    hint: receivers get the public key as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    hint: only the notifier needs the private key: store it in Secrets Manager or as an SSM SecureString
+    hint: receivers get the public key as NOTIFIER_VERIFYING_KEYS; for a rotation, add it beside the old key before the notifier gets the new key
     "#);
 }
 

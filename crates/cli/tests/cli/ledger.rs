@@ -126,7 +126,11 @@ fn whom_a_broadcast_did_not_tell_is_called_again_and_nobody_else() {
     let (sim, ledger, _directory) = setup_of(&fleet(&services));
     let sent = sim.notifier(&format!("send -c prod --id b-1 --data [1] {ledger}")).run();
     assert_eq!(sent.code, 1, "{sent}");
-    assert!(sent.stderr.contains("hint: `ecs-task-notifier send --failed-of b-1`"), "{sent}");
+    assert!(
+        sent.stderr
+            .contains("hint: to retry only those containers: `ecs-task-notifier send --failed-of b-1`"),
+        "{sent}"
+    );
     let again = sim.notifier(&format!("send --failed-of last --format json {ledger}")).run();
     assert_eq!(again.code, 0, "{again}");
     let lines = json(&again.stdout);

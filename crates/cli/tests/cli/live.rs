@@ -297,7 +297,7 @@ fn whoever_waits_on_a_ledger_sees_the_same_bars() {
     assert_eq!(watched.code, 1, "{watched:#?}");
     for says in [
         "error: interrupted: 2 of 4 containers have no outcome",
-        "hint: the broadcast goes on by itself; `ecs-task-notifier report b-1 --wait`",
+        "hint: the broadcast continues without this command; `ecs-task-notifier report b-1 --wait`",
     ] {
         assert!(watched.last().contains(says), "{watched:#?}");
     }

@@ -20,8 +20,8 @@ fn a_queue_must_be_named() {
     exit 2
     --- stdout
     --- stderr
-    error: no observer queue is named
-    hint: name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL
+    error: no observer queue is set
+    hint: pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL
     "#);
 }
 

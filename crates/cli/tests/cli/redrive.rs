@@ -88,7 +88,7 @@ fn a_delivery_that_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_word
         let reason = line["reason"].as_str().unwrap();
         assert!(
             reason.starts_with("given up after ")
-                && reason.ends_with(" tries: answered 503 Service Unavailable"),
+                && reason.ends_with(" attempts: answered 503 Service Unavailable"),
             "{reason}"
         );
         let advice = line["advice"].as_str().unwrap();
@@ -142,7 +142,7 @@ fn dead_letters_that_name_no_service_are_mentioned_and_those_of_a_cancelled_broa
         pipeline.notifier("redrive --dry-run --stage services").run().stdout.contains("1 of 1")
     });
     let run = pipeline.notifier("redrive --dry-run --stage services --service audit").run();
-    assert!(run.code == 0 && run.stderr.contains("the dead letters name no services"), "{run}");
+    assert!(run.code == 0 && run.stderr.contains("the dead letters have no services"), "{run}");
 
     assert_eq!(pipeline.notifier("cancel b-1").run().code, 0);
     for arguments in ["redrive --dry-run --stage notify", "redrive --stage notify"] {
@@ -234,7 +234,7 @@ fn a_dropped_delivery_keeps_its_outcome_in_the_report_and_gets_the_reason() {
 #[test]
 fn without_a_queue_or_its_dead_letter_queue_nothing_is_redriven() {
     let none = notifier("redrive").run();
-    assert!(none.code == 2 && none.stderr.contains("error: no queue is named"), "{none}");
+    assert!(none.code == 2 && none.stderr.contains("error: no queue is set"), "{none}");
     let sim = Sim::with_queues("[[cluster]]\nname = 'prod'", &["tasks"]);
     let without = sim.notifier("redrive --tasks-queue-url").arg(&sim.queue_url("tasks")).run();
     assert!(without.code == 2 && without.stderr.contains("has no dead-letter queue"), "{without}");

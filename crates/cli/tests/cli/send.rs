@@ -89,16 +89,16 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
     insta::assert_snapshot!(run, @r#"
     exit 1
     --- stdout
-    work  0 of 2 notified  tries p50 2 p99 2 max 2
-      failed  127.B.16.2:8080  54e4a733/app  answered 503 Service Unavailable: starting, 2 tries
-      failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 tries
+    work  0 of 2 notified  attempts p50 2 p99 2 max 2
+      failed  127.B.16.2:8080  54e4a733/app  answered 503 Service Unavailable: starting, 2 attempts
+      failed  127.B.16.1:8080  ad7143fc/app  answered 503 Service Unavailable: starting, 2 attempts
     2 containers: 2 failed
     what to do:
       2 failed  503  service unavailable: check the task's log and health, then send the event again
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     error: 2 of 2 containers were not notified
-    hint: the same command with only `--service work` tries just that service again
+    hint: to retry only that service, repeat the command with `--service work`
     "#);
 }
 
@@ -200,13 +200,13 @@ fn an_event_that_is_none_is_wrong_use_and_calls_nobody() {
     --- stderr
     error: --data is not JSON
       because: expected value at line 1 column 1
-    hint: text needs its own quotes: --data '"text"'
+    hint: a JSON string needs quotes: --data '"text"'
     "#);
     insta::assert_snapshot!(send("--event -").stdin("[]").run(), @r#"
     exit 2
     --- stdout
     --- stderr
-    error: stdin holds no event
+    error: stdin is not an event
       because: invalid type: sequence, expected a map at line 1 column 0
     hint: an event looks like {"type": "com.ecs-task-notifier.notify", "data": {"any": "JSON"}}
     "#);
@@ -244,8 +244,8 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
     exit 1
     --- stdout
     work  0 of 2 notified
-      skipped  -  54e4a733/app  127.B.16.2 must not be called: it is loopback, which opens only when it is named itself
-      skipped  -  ad7143fc/app  127.B.16.1 must not be called: it is loopback, which opens only when it is named itself
+      skipped  -  54e4a733/app  127.B.16.2 must not be called: it is loopback, which must be allowed explicitly
+      skipped  -  ad7143fc/app  127.B.16.1 must not be called: it is loopback, which must be allowed explicitly
     2 containers: 2 skipped
     what to do:
       2 skipped  address-refused  if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS

@@ -117,7 +117,7 @@ fn the_file_to_source_is_where_it_was_asked_for_and_replaces_no_other() {
     std::fs::write(&path, "PASSWORD=mine\n").unwrap();
     let refused = run().run();
     assert_eq!(refused.code, 2, "{refused}");
-    assert!(refused.stderr.contains("trial.env is there already"), "{refused}");
+    assert!(refused.stderr.contains("trial.env already exists"), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "PASSWORD=mine\n");
     let refused = notifier("demo --keep --env-file").arg(path.to_str().unwrap()).run();
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "before the broadcast: {refused}");

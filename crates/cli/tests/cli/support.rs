@@ -27,7 +27,7 @@ const CHANCE: [(&str, &str); 14] = [
     ("  -  +", "  -  "),
     (r"(p50|p99|max) +[\d.]+ (ms|s)\b", "$1 [time]"),
     // Behind columns that are empty, but as wide as the latencies of others.
-    ("told +tries", "told  tries"),
+    ("notified +attempts", "notified  attempts"),
     (r"[\d.]+ (ms|s) after", "[time] after"),
     (r"\bin [\d.]+ (ms|s)\b", "in [time]"),
     // Always with a fraction; how many tries it took has none.

@@ -35,7 +35,7 @@ impl Trial {
 
     /// What it said to run, without the name of the program.
     pub(crate) fn commands(&self) -> Vec<String> {
-        let commands = self.stderr.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
+        let commands = self.notes.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
         commands.map(str::to_owned).collect()
     }
 

@@ -61,7 +61,7 @@ pub(super) enum ConnectionError {
         may_retry: bool,
     },
     /// An HTML page, as of a proxy or a portal.
-    #[error("{origin} answered with an HTML page (status {status}), as a proxy does, and not as AWS does")]
+    #[error("{origin} answered with an HTML page (status {status}): a proxy, not AWS")]
     HtmlPage {
         /// Scheme, host and port.
         origin: String,

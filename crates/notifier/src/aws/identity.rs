@@ -23,7 +23,7 @@ pub enum IdentityError {
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
     /// The answer lacks the id or the account.
-    #[error("STS answered GetCallerIdentity without saying who is calling")]
+    #[error("the answer of STS to GetCallerIdentity has no caller")]
     Nameless,
 }
 

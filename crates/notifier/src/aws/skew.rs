@@ -58,7 +58,7 @@ impl Skew {
             let side = if skew < 0 { "ahead of" } else { "behind" };
             tracing::warn!(
                 skew_s = skew,
-                "This machine's clock is {} s {side} AWS's: times are corrected by that. Set the clock, for example with NTP",
+                "This machine's clock is {} s {side} the clock of AWS; times are corrected by that. Set the clock, for example with NTP",
                 skew.unsigned_abs()
             );
         }

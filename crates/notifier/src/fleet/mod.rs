@@ -1,13 +1,13 @@
-//! Stages 1 and 2: the opted-in containers of a scope, and where each of them listens.
+//! Stages 1 and 2: the opted-in containers of a scope and their addresses.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `services`, `scan` | stages 1 and 2: which calls to ECS they make |
-//! | `classify`, `address` | what a container is for a broadcast, and its address (pure) |
-//! | `recheck` | where one endpoint is now |
-//! | `revisions`, `hosts` | what cannot change, looked up once |
+//! | `services`, `scan` | stages 1 and 2, with their calls to ECS |
+//! | `classify`, `address` | classifies containers, and finds their addresses (pure) |
+//! | `recheck` | looks up the current address of an endpoint |
+//! | `revisions`, `hosts` | caches of immutable data |
 //!
-//! AWS gets as few calls as its pages allow.
+//! Calls to AWS use the largest pages and batches.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,12 +31,12 @@ pub use services::{SERVICES_NAMED_MAX, Services};
 /// Which containers count as ready to be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthPolicy {
-    /// Where the container definition has a health check, it must pass. The default.
+    /// If the container definition has a health check, it must pass. The default.
     #[default]
     Detect,
     /// Every container must have a health check, and it must pass.
     Require,
-    /// Health does not count.
+    /// Health is ignored.
     Ignore,
 }
 
@@ -70,7 +70,7 @@ impl FromStr for HealthPolicy {
     }
 }
 
-/// Why a fleet was not found.
+/// Why discovery failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
     /// ECS refused the call, or did not answer.
@@ -79,12 +79,12 @@ pub enum DiscoveryError {
     /// EC2 refused the call, or did not answer.
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
-    /// The scope names more services than one broadcast may.
+    /// The scope names too many services.
     #[error(
-        "the scope names {named} services, but one broadcast names at most {SERVICES_NAMED_MAX}: send several, or name none to reach the whole cluster"
+        "the scope has {named} services, but a broadcast can name at most {SERVICES_NAMED_MAX}: send several broadcasts, or notify the whole cluster"
     )]
     TooManyServices {
-        /// How many it names.
+        /// Number of services in the scope.
         named: usize,
     },
 }
@@ -113,7 +113,7 @@ impl DiscoveryError {
     }
 }
 
-/// Stages 1 and 2, and what they remember between messages.
+/// Stages 1 and 2, with their caches.
 #[derive(Debug)]
 pub struct Discovery {
     ecs: Ecs,
@@ -125,7 +125,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Discovery through these clients. `health` decides which containers are ready, `networks` which addresses may be
+    /// Discovery with these clients. `health` decides which containers are ready, `networks` which addresses may be
     /// called.
     #[must_use]
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {

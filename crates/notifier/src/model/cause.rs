@@ -1,16 +1,16 @@
-//! The kinds of things that keep a container from being told. Pure.
+//! Why a container was not notified, by kind. Pure.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of thing kept a container from being told: a stable word for scripts, which advice goes by.
+/// Why a container was not notified: a stable word for scripts. Advice depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// Its labels cannot be followed.
+    /// Its labels are not valid.
     Label,
     /// The cluster has no service of the name.
     NoSuchService,
-    /// ECS listed it and then did not describe it.
+    /// ECS listed it but did not describe it.
     NotDescribed,
     /// Its task definition cannot be read.
     TaskDefinition,
@@ -24,47 +24,47 @@ pub enum Cause {
     Host,
     /// Its address must not be called.
     AddressRefused,
-    /// It does not run although its task does.
+    /// It does not run, although its task runs.
     ContainerNotRunning,
     /// It is not healthy.
     Health,
     /// The broadcast was cancelled.
     Cancelled,
-    /// Its service's tasks could not be looked for.
+    /// Discovery of its service failed.
     Discovery,
-    /// It answered, but not that it accepts the event: the status says more.
+    /// It answered with another status than success.
     Answered,
-    /// Nobody accepts connections there, or the network does not lead there.
+    /// The connection was refused, or there is no route.
     Unreachable,
-    /// There was no connection in time.
+    /// The connection timed out.
     ConnectTimedOut,
-    /// There was no answer in time.
+    /// The answer timed out.
     TimedOut,
-    /// The connection ended before an answer.
+    /// The connection was closed before an answer.
     Broken,
-    /// What answers speaks no HTTP.
+    /// The answer is not HTTP.
     NotHttp,
-    /// There is no TLS with whoever answers.
+    /// The TLS handshake failed.
     Tls,
-    /// Its labels ask for a form of request that cannot be signed.
+    /// Its labels require a request that cannot be signed.
     Unsignable,
     /// Its task stopped first.
     Stopped,
-    /// It cannot be called at the moment, though its task runs.
+    /// It cannot be called at the moment, although its task runs.
     Nowhere,
-    /// AWS could not be asked where its task is by now.
+    /// The lookup of its task failed.
     Lost,
     /// The notifier had no file, port or memory left for a connection.
     NoRoom,
-    /// A fault in the notifier.
+    /// A bug in the notifier.
     Fault,
-    /// The message that asked for the delivery was given up.
+    /// The message of the delivery was given up.
     GivenUp,
     /// Its dead letter was dropped.
     Dropped,
-    /// The run that was to call it was interrupted.
+    /// The run was interrupted before it was called.
     Interrupted,
-    /// A word that a later version wrote.
+    /// A word of a later version.
     #[serde(other)]
     Other,
 }

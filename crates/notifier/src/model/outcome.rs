@@ -1,25 +1,25 @@
-//! What became of one delivery.
+//! The outcome of one delivery.
 
 use serde::{Deserialize, Serialize};
 
-/// What became of one delivery, in one word.
+/// The outcome of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The task accepted the event.
     Delivered,
-    /// The task said no, and would say no again.
+    /// The task rejected the event, and would reject it again.
     Rejected,
-    /// The tries are used up.
+    /// No attempts are left.
     Failed,
-    /// The task stopped first, or said that it is going.
+    /// The task stopped first, or answered that it is stopping.
     Gone,
-    /// The container could never be called.
+    /// The container could not be called.
     Skipped,
 }
 
 impl Outcome {
-    /// Every outcome, in the order in which people want to read them.
+    /// Every outcome, in the order of reports.
     pub const ALL: [Self; 5] = [Self::Delivered, Self::Rejected, Self::Failed, Self::Gone, Self::Skipped];
 
     /// The word.
@@ -34,7 +34,7 @@ impl Outcome {
         }
     }
 
-    /// Whether nothing is left to do: the container accepted the event, or its task had stopped.
+    /// Whether no further delivery is needed: the container accepted the event, or its task had stopped.
     #[must_use]
     pub fn is_notified(self) -> bool {
         matches!(self, Self::Delivered | Self::Gone)

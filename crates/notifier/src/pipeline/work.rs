@@ -1,6 +1,6 @@
-//! One message of a queue: its work, the messages for the next queue, and what becomes of it when it failed.
+//! One message of a queue: processes it, publishes the messages for the next queue, and decides what follows a failure.
 //!
-//! The same for the daemon and for Lambda, which receive and delete messages in different ways.
+//! Shared by the daemon and Lambda, which receive and delete messages in different ways.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::base::text::chain;
 use crate::model::DeadLetter;
 use crate::queue::{DeadLetterError, Message, Queue};
 
-/// Time that a handler gets beyond its deadline, to report itself that it is late.
+/// Time after the deadline in which a handler can still report that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
-/// Bodies that are published before they are recorded: few enough that a crash publishes few again, and many enough that
-/// the records cost few calls.
+/// Bodies that are published before they are recorded: few enough that a crash repeats few, and enough that the records
+/// need few calls.
 const PUBLISHED_AT_ONCE: usize = 500;
 
-/// What is done with every message of a queue.
+/// Processes the messages of a queue.
 #[derive(Debug)]
 pub struct Work {
     /// The stage.
     pub stage: StageName,
     /// The queue that it writes; the last stage has none.
     pub next: Option<Queue>,
-    /// What it does.
+    /// Processes one message.
     pub handler: Handler,
     /// Spreads waits.
     pub rng: Rng,
 }
 
-/// What becomes of a message that failed.
+/// What happens to a failed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It is returned to its queue, to be delivered again after this long.

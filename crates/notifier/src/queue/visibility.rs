@@ -1,6 +1,6 @@
-//! The visibility timeouts of messages in work, extended until their work ends.
+//! Extends the visibility timeouts of messages while they are processed.
 //!
-//! One task for a whole queue extends them in batches, so that a slow message costs a tenth of a call now and then.
+//! One task per queue extends them in batches of ten.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use super::batch;
 use super::limits::{EXTEND_AFTER, VISIBILITY_MAX};
 use super::operations::VisibilityChange;
 
-/// Tries of one extension in one round; what fails is due again in the next.
+/// Attempts of one extension in one round; a failed one is due again in the next round.
 const EXTEND_TRIES: u32 = 3;
 
 /// The receipt handle of one receive of a message.
 ///
 /// The visibility timeout of a message that an [`Inbox`](super::Inbox) received is extended for as long as its receipt
-/// exists. A message whose receipt is dropped without a delete comes back when that timeout ends.
+/// exists. A message whose receipt is dropped without a delete is delivered again after that timeout.
 #[derive(Debug, Default)]
 pub struct Receipt {
     handle: Arc<str>,
@@ -58,7 +58,7 @@ impl Drop for Extended {
     }
 }
 
-/// The messages of one queue that are in work in this process.
+/// The messages of one queue that this process is processing.
 #[derive(Debug, Default)]
 pub(super) struct InWork {
     messages: Mutex<Messages>,

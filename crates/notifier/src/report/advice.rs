@@ -1,18 +1,18 @@
-//! What to do about a container that was not told. Pure.
+//! What to do about a container that was not notified. Pure.
 
 use crate::model::Delivery;
 use crate::model::{Cause, Outcome};
 
-/// What to do about a container that was not told, as one short sentence; `None` when it was told.
+/// What to do about a container that was not notified, as one short sentence; `None` if it was notified.
 ///
-/// It goes by outcome, status and cause alone, so containers with the same trouble get the same words. How to tell them
-/// again is not said: that depends on who asks (`send` once more, or `redrive`).
+/// It depends only on outcome, status and cause, so containers with the same problem get the same advice. It does not say
+/// how to send the event again: `send` or `redrive`, depending on the command.
 #[must_use]
 pub fn advice(entry: &Delivery) -> Option<&'static str> {
     match entry.outcome {
         Some(Outcome::Delivered | Outcome::Gone) => None,
         None => Some(pending(entry)),
-        // Records of earlier versions have no cause: a status says the most, then the outcome.
+        // Records of earlier versions have no cause: the status is used, then the outcome.
         Some(Outcome::Rejected | Outcome::Failed) => match (entry.cause, entry.status) {
             (None | Some(Cause::Answered), Some(status)) => Some(answered(status)),
             (Some(cause), _) => Some(because(cause)),
@@ -24,10 +24,12 @@ pub fn advice(entry: &Delivery) -> Option<&'static str> {
 
 fn pending(entry: &Delivery) -> &'static str {
     match entry.cause {
-        Some(Cause::Cancelled) => "nothing: the broadcast was cancelled, so it is not called any more",
+        Some(Cause::Cancelled) => {
+            "nothing: the broadcast was cancelled, so the container is not called any more"
+        }
         Some(Cause::Interrupted) => because(Cause::Interrupted),
         Some(Cause::GivenUp) => {
-            "its message is in the dead letters or lost: `redrive --dry-run` shows the dead letters"
+            "the message is in the dead letters or lost: `redrive --dry-run` lists the dead letters"
         }
         _ if entry.attempts.is_some_and(|attempts| attempts > 0) => "retry pending: wait for the end",
         _ => {
@@ -111,7 +113,9 @@ fn because(cause: Cause) -> &'static str {
             "not called: `send --failed-of` sends the event to the containers without an outcome"
         }
         Cause::Fault => "bug in the notifier: please report it with the reason",
-        Cause::Cancelled | Cause::Dropped => "nothing; to tell it after all, send the event with another id",
+        Cause::Cancelled | Cause::Dropped => {
+            "nothing; to notify it all the same, send the event with another id"
+        }
         Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {
             "fix the reason, then send the event again"
         }
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_the_word_that_json_has_and_words_of_later_versions_are_other() {
+    fn a_cause_is_a_word_in_json_and_words_of_later_versions_are_read_as_other() {
         for cause in Cause::ALL {
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
             assert_eq!(serde_json::from_value::<Cause>(cause.as_str().into()).unwrap(), cause);
@@ -139,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_told_gets_none_and_everybody_else_some() {
+    fn only_containers_that_were_not_notified_have_advice() {
         for cause in Cause::ALL.map(Some).into_iter().chain([None]) {
             for status in [None, Some(404)] {
-                for told in [Outcome::Delivered, Outcome::Gone] {
-                    assert_eq!(advice(&entry(Some(told), cause, status)), None);
+                for notified in [Outcome::Delivered, Outcome::Gone] {
+                    assert_eq!(advice(&entry(Some(notified), cause, status)), None);
                 }
                 for not in [Some(Outcome::Failed), Some(Outcome::Rejected), Some(Outcome::Skipped), None] {
                     let advice = advice(&entry(not, cause, status)).unwrap();
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_answered_decides_what_to_do() {
+    fn advice_depends_on_the_status() {
         let check = |statuses: &[u16], outcome, says: &str| {
             for status in statuses {
                 for cause in [Some(Cause::Answered), None] {
@@ -168,14 +172,14 @@ mod tests {
         check(&[405], Outcome::Rejected, "NOTIFY_ME_METHOD");
         check(&[413], Outcome::Rejected, "send less data");
         check(&[301, 307], Outcome::Rejected, "redirects are not followed");
-        check(&[400, 409, 422], Outcome::Rejected, "refuses the event");
+        check(&[400, 409, 422], Outcome::Rejected, "event refused");
         check(&[429], Outcome::Failed, "too busy");
-        check(&[503], Outcome::Failed, "says that it is unavailable");
-        check(&[500, 502, 504], Outcome::Failed, "failed at it");
+        check(&[503], Outcome::Failed, "service unavailable");
+        check(&[500, 502, 504], Outcome::Failed, "server error");
     }
 
     #[test]
-    fn a_cause_counts_for_more_than_the_status_of_an_earlier_answer() {
+    fn a_cause_takes_precedence_over_the_status_of_an_earlier_answer() {
         let check = |outcome, cause, says: &str| {
             let advice = advice(&entry(outcome, Some(cause), Some(503))).unwrap();
             assert!(advice.contains(says), "{advice}");
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_pending_is_waited_for() {
+    fn advice_for_a_pending_container_depends_on_its_cause() {
         let tried = Delivery { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
         assert_eq!(advice(&tried), Some("retry pending: wait for the end"));
         assert!(advice(&Delivery::default()).unwrap().contains("dead letters"));
@@ -196,6 +200,6 @@ mod tests {
         let given_up = Delivery { cause: Some(Cause::GivenUp), ..tried.clone() };
         assert!(advice(&given_up).unwrap().contains("redrive"));
         let interrupted = Delivery { cause: Some(Cause::Interrupted), ..tried };
-        assert!(advice(&interrupted).unwrap().contains("nobody calls it any more"));
+        assert!(advice(&interrupted).unwrap().contains("not called: "));
     }
 }

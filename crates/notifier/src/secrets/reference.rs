@@ -1,4 +1,4 @@
-//! Where a secret is, in one word: `env:NAME`, `file:PATH`, `secretsmanager:ID`, `ssm:NAME`. Pure.
+//! References to secrets: `env:NAME`, `file:PATH`, `secretsmanager:ID`, `ssm:NAME`. Pure.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use wire::signature::{HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX};
 
-/// The most references that one setting lists.
+/// The most references in one setting.
 pub const REFERENCES_MAX: usize = 8;
 /// The longest reference: a path on Linux, and more than the 2,048 bytes of an ARN.
 const REFERENCE_BYTES_MAX: usize = 4096;
 
-/// Where a secret is. What stands there is read by a [`Vault`](super::Vault).
+/// A reference to a secret. A [`Vault`](super::Vault) reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretRef {
     /// An environment variable of this process.
@@ -28,33 +28,31 @@ pub enum SecretRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefError {
-    /// A key where the name of one belongs.
+    /// A key instead of a reference.
     #[error(
-        "this is a key itself, and settings may be seen by others: put it somewhere and name the place, such as `file:PATH`"
+        "this is the key itself, and others may see settings: store the key, and set a reference such as `file:PATH`"
     )]
     Key,
     /// None of the four kinds.
-    #[error(
-        "a secret is named by `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`"
-    )]
+    #[error("a reference is `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`")]
     Kind,
-    /// Nothing stands there.
+    /// The text is empty.
     #[error("there is no reference")]
     None,
     /// There are more than [`REFERENCES_MAX`].
     #[error("there are more than {REFERENCES_MAX} references")]
     TooMany,
     /// What follows `env:` is not the name of a variable.
-    #[error("`env:` is followed by the name of an environment variable: letters, digits and `_`")]
+    #[error("`env:` needs the name of an environment variable: letters, digits and `_`")]
     Env,
     /// What follows `file:` is not a path.
-    #[error("`file:` is followed by a path without control characters and commas")]
+    #[error("`file:` needs a path without control characters and commas")]
     File,
     /// What follows `secretsmanager:` is not a secret.
-    #[error("`secretsmanager:` is followed by the name or the ARN of a secret")]
+    #[error("`secretsmanager:` needs the name or the ARN of a secret")]
     SecretsManager,
     /// What follows `ssm:` is not a parameter.
-    #[error("`ssm:` is followed by the name or the ARN of a parameter")]
+    #[error("`ssm:` needs the name or the ARN of a parameter")]
     Ssm,
     /// The reference is too long to be one.
     #[error("the reference is longer than {REFERENCE_BYTES_MAX} bytes")]
@@ -66,7 +64,7 @@ impl SecretRef {
     ///
     /// # Errors
     ///
-    /// The first that is none; none at all; too many.
+    /// The first reference that is not valid; no reference; too many.
     pub fn list(text: &str) -> Result<Vec<Self>, RefError> {
         let parts = || text.split(',').map(str::trim);
         match parts().take(REFERENCES_MAX + 1).count() {
@@ -76,7 +74,7 @@ impl SecretRef {
         }
     }
 
-    /// Whether AWS must be asked for it.
+    /// Whether it is stored in AWS.
     #[must_use]
     pub fn is_in_aws(&self) -> bool {
         matches!(self, Self::SecretsManager(_) | Self::Ssm(_))
@@ -159,7 +157,7 @@ fn is_parameter(name: &str) -> bool {
     }
 }
 
-/// Service and resource of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`; `None` for what is none.
+/// Service and resource of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`; `None` if it is not an ARN.
 fn arn(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("arn:")?;
     let mut parts = rest.splitn(5, ':');
@@ -169,7 +167,7 @@ fn arn(text: &str) -> Option<(&str, &str)> {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let whole = [partition, service, region, account].into_iter().all(is_word);
-    // What begins like an ARN and is none is no name either.
+    // A malformed ARN is not a name either.
     Some(if whole { (service, parts.next().unwrap_or_default()) } else { ("", "") })
 }
 
@@ -241,7 +239,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is set by mistake, the error does not repeat it.
+        /// The error never repeats the text.
         #[test]
         fn an_error_never_repeats_the_text(text in "[a-z:/_]{0,8}whsec_[A-Za-z0-9+/=]{32}") {
             if let Err(error) = text.parse::<SecretRef>() {

@@ -1,4 +1,4 @@
-//! What can be wrong with settings, always with the name that the user wrote.
+//! Errors of settings, with the name that the user wrote.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub enum Origin {
         /// The key.
         key: String,
     },
-    /// Nobody set it.
+    /// The default.
     Default(&'static str),
 }
 
@@ -34,32 +34,32 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// One error of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// A value is not what the setting takes.
+    /// A value does not have the form of the setting.
     #[error("{origin}: `{value}` is not {expected}")]
     Value {
-        /// Who said so.
+        /// Where it was set.
         origin: Origin,
-        /// What was said, made printable and shortened.
+        /// The value, printable and shortened.
         value: String,
-        /// What would have been right.
+        /// The expected form.
         expected: String,
     },
-    /// A value is well-formed and cannot be used.
+    /// A value has the right form but cannot be used.
     #[error("{origin}: {problem}")]
     Unusable {
-        /// Who said so.
+        /// Where it was set.
         origin: Origin,
         /// Why not.
         problem: String,
     },
-    /// A setting that is needed has no value.
-    #[error("{} is not set, nor --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
+    /// A required setting has no value.
+    #[error("{} is not set, and neither is --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
     Missing(&'static Setting),
-    /// The file has a key that is no setting.
-    #[error("{origin}: there is no such setting{}", did_you_mean(.likely.as_deref()))]
+    /// The file has an unknown key.
+    #[error("{origin}: unknown setting{}", did_you_mean(.likely.as_deref()))]
     Unknown {
         /// Where.
         origin: Origin,
@@ -69,7 +69,7 @@ pub enum SettingError {
     /// The file cannot be used at all.
     #[error("{origin}: {path} cannot be read: {problem}", path = .path.display())]
     File {
-        /// Who named the file.
+        /// Where the file's path was set.
         origin: Origin,
         /// The file.
         path: PathBuf,
@@ -88,7 +88,7 @@ impl Eq for Setting {}
 
 fn what_to_set(setting: &Setting) -> &'static str {
     if *setting == super::table::SIGNING_SECRET {
-        "; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"
+        "; make a key with `ecs-task-notifier keygen`, or use `none` for unsigned requests"
     } else {
         ""
     }
@@ -98,7 +98,7 @@ pub(super) fn did_you_mean(likely: Option<&str>) -> String {
     likely.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
-/// Every mistake that was found, in the order of the table.
+/// All errors, in the order of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettingErrors(pub Vec<SettingError>);
 

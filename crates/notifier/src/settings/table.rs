@@ -1,7 +1,6 @@
-//! The one table of every setting: its names, what it takes, its default and what it is for.
+//! The table of settings: names, kinds, defaults and help.
 //!
-//! The flags of the command line, the environment variables, the keys of the file, the messages about mistakes and the
-//! table in `docs/cli.md` all come from here.
+//! It is the source of flags, environment variables, keys of the file, error messages and the table in `docs/cli.md`.
 
 use std::fmt;
 
@@ -9,21 +8,21 @@ use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::model::network;
 use crate::pipeline::QueueName;
 
-/// What every environment variable of this product begins with.
+/// Prefix of every environment variable of this product.
 pub const PREFIX: &str = "NOTIFIER_";
 
-/// Everything about one setting.
+/// One setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its key in the file; the other names come from it.
+    /// Its key in the file; the other names are derived from it.
     pub name: &'static str,
-    /// What it takes.
+    /// Form of its value.
     pub kind: Kind,
-    /// What it is when nobody sets it, as one would write it; empty means not set.
+    /// Its default, as a user would write it; empty means not set.
     pub default: &'static str,
-    /// Where it belongs.
+    /// Its group.
     pub group: Group,
-    /// What it is for, in one sentence without the full stop.
+    /// Its meaning, in one sentence without the full stop.
     pub help: &'static str,
 }
 
@@ -41,22 +40,22 @@ impl Setting {
     }
 }
 
-/// Which part of the product a setting is for.
+/// The part of the product that a setting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Where the three queues are.
+    /// The three queues.
     Queues,
-    /// Where outcomes are kept.
+    /// The ledger.
     Ledger,
-    /// How the fleet is found, and what of it may be called.
+    /// Discovery of the fleet, and which addresses may be called.
     Discovery,
-    /// How tasks are called.
+    /// Calls to tasks.
     Delivery,
-    /// The long-running process, whom it believes, and its log.
+    /// The daemon, its trusted senders and its log.
     Daemon,
 }
 
-/// What a setting takes.
+/// Form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The URL of an SQS queue.
@@ -65,31 +64,31 @@ pub enum Kind {
     Networks,
     /// Unique ids of AWS principals.
     Principals,
-    /// Where outcomes are kept.
+    /// A ledger.
     Ledger,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number in a range, both ends included.
     Number {
-        /// The least.
+        /// The minimum.
         least: u32,
-        /// The most.
+        /// The maximum.
         most: u32,
     },
     /// A share in percent, with or without decimals.
     Percent,
     /// A local address and port to listen on, or none.
     Listen,
-    /// Where a secret is: never the secret itself, and so never repeated in a message.
+    /// Reference to a secret. Errors do not repeat it, because it may be the secret itself by mistake.
     Secret,
-    /// Where one secret or several are, or none.
+    /// References to secrets, or none.
     Secrets,
-    /// Where the secrets of single services are.
+    /// References to the secrets of single services.
     SecretsOfServices,
 }
 
 impl Kind {
-    /// Whether what is set may be a secret by mistake.
+    /// Whether the value may be a secret by mistake.
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
     }
@@ -120,10 +119,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The letters of a name that stand for the whole.
+/// The fewest letters of an abbreviated name.
 const BEGINNING_MIN: usize = 4;
 
-/// Every setting, in the order in which people want to read them.
+/// Every setting, in the order of the documentation.
 pub static ALL: [&Setting; 28] = [
     &OBSERVER_QUEUE_URL,
     &SERVICES_QUEUE_URL,
@@ -171,8 +170,8 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     ALL.into_iter().find(|setting| setting.name == name)
 }
 
-/// The name that is nearest to `wrong`, when it is near: a letter in five may be wrong, missing, too many or swapped, or the
-/// end may be missing.
+/// The name that is most similar to `wrong`, if one is similar: a few letters are wrong, missing, added or swapped, or
+/// the end is missing.
 pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let edits = |name: &str| strsim::damerau_levenshtein(wrong, name);
     let is_near = |name: &&str| {
@@ -216,7 +215,7 @@ pub(super) static TASKS_QUEUE_URL: Setting = setting(
     "",
     "URL of the tasks queue, input of the notify stage",
 );
-/// Whoever runs a stage by itself says who runs the others.
+/// Required if separate processes run the stages.
 pub static TRUSTED_SENDERS: Setting = setting(
     Group::Daemon,
     "trusted_senders",
@@ -309,7 +308,7 @@ pub(super) static RETRY_AFTER_MAX_MS: Setting = setting(
     "10000",
     "Upper limit of a task's Retry-After between quick attempts, in milliseconds; a delivery on its queue may wait longer",
 );
-/// How long a queued delivery is retried.
+/// The horizon of queued deliveries.
 pub static HORIZON_MINUTES: Setting = setting(
     Group::Delivery,
     "horizon_minutes",
@@ -317,7 +316,7 @@ pub static HORIZON_MINUTES: Setting = setting(
     "10",
     "Period in which a failed delivery goes back to its queue for a retry, in minutes; 0 means no retry",
 );
-/// What whoever calls tasks unattended must say: by which keys, or that there are none.
+/// Required for unattended processes: the keys, or `none`.
 pub static SIGNING_SECRET: Setting = setting(
     Group::Delivery,
     "signing_secret",
@@ -374,7 +373,7 @@ pub(super) static LISTEN: Setting = setting(
     "127.0.0.1:8080",
     "Address and port of the daemon's /healthz and /readyz",
 );
-/// How long the daemon finishes after a signal.
+/// The daemon's grace time.
 pub static GRACE_MS: Setting = setting(
     Group::Daemon,
     "grace_ms",

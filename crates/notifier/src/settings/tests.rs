@@ -48,9 +48,9 @@ fn every_mistake_is_reported_at_once_by_the_name_it_was_made_under() {
     assert_eq!(
         errors.unwrap_err(),
         [
-            "conncurrency in n.toml: there is no such setting; did you mean concurrency?",
+            "conncurrency in n.toml: unknown setting; did you mean concurrency?",
             "listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`",
-            "zzz in n.toml: there is no such setting",
+            "zzz in n.toml: unknown setting",
             "NOTIFIER_TASKS_QUEUE_URL: `tasks` is not the URL of an SQS queue",
             "--health: `maybe` is not `detect`, `require` or `ignore`",
             "NOTIFIER_TIMEOUT_MS: `soon` is not a whole number from 1 to 600000",
@@ -127,7 +127,7 @@ fn a_ledger_is_a_table_a_file_or_none() {
 #[test]
 fn a_password_in_a_url_is_never_repeated() {
     let says = complaint("NOTIFIER_TASKS_QUEUE_URL", "https://me:secret@sqs.eu-west-1.amazonaws.com/1/q");
-    assert_eq!(says, "NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password");
+    assert_eq!(says, "NOTIFIER_TASKS_QUEUE_URL: a queue URL must not have a user name or password");
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn what_is_needed_and_missing_is_named_with_both_its_names() {
     assert_eq!(
         errors.to_string(),
         "2 settings are wrong\n  \
-         NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url\n  \
-         NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url"
+         NOTIFIER_OBSERVER_QUEUE_URL is not set, and neither is --observer-queue-url\n  \
+         NOTIFIER_SERVICES_QUEUE_URL is not set, and neither is --services-queue-url"
     );
 }
 
@@ -194,8 +194,8 @@ fn one_queue_for_two_stages_is_a_mistake_that_names_both() {
         ("NOTIFIER_TASKS_QUEUE_URL", url),
     ];
     let errors = load(&flags(&[]), &variables, "").unwrap_err();
-    let says = "NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; each stage has a queue of \
-                its own";
+    let says = "NOTIFIER_TASKS_QUEUE_URL: NOTIFIER_OBSERVER_QUEUE_URL has the same queue; each stage needs a separate \
+                queue";
     assert_eq!(errors, [says]);
 }
 
@@ -241,10 +241,10 @@ fn only_a_near_name_is_suggested() {
         ("NOTIFIER_SINGING_SECRET", "NOTIFIER_SIGNING_SECRET"),
         ("NOTIFIER_CONFG", "NOTIFIER_CONFIG"),
     ] {
-        assert_eq!(warning(name), format!("{name}: there is no such setting; did you mean {meant}?"));
+        assert_eq!(warning(name), format!("{name}: unknown setting; did you mean {meant}?"));
     }
     for name in ["NOTIFIER_TYPO", "NOTIFIER_X", "NOTIFIER_", "NOTIFIER_QUEUE", "NOTIFIER_KEY"] {
-        assert_eq!(warning(name), format!("{name}: there is no such setting"));
+        assert_eq!(warning(name), format!("{name}: unknown setting"));
     }
 }
 
@@ -260,7 +260,7 @@ fn a_variable_that_is_no_setting_is_a_warning() {
         needed: &[],
     })
     .unwrap();
-    assert_eq!(warnings, ["NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?"]);
+    assert_eq!(warnings, ["NOTIFIER_HELTH: unknown setting; did you mean NOTIFIER_HEALTH?"]);
 }
 
 #[test]
@@ -312,10 +312,10 @@ fn each_service_may_have_secrets_of_its_own() {
 fn a_certificate_needs_its_key() {
     assert_eq!(
         complaint("NOTIFIER_TLS_CERTIFICATE", "file:/a"),
-        "NOTIFIER_TLS_KEY is not set, nor --tls-key"
+        "NOTIFIER_TLS_KEY is not set, and neither is --tls-key"
     );
     assert_eq!(
         complaint("NOTIFIER_TLS_KEY", "file:/a"),
-        "NOTIFIER_TLS_CERTIFICATE is not set, nor --tls-certificate"
+        "NOTIFIER_TLS_CERTIFICATE is not set, and neither is --tls-certificate"
     );
 }

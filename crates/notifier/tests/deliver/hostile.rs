@@ -173,7 +173,7 @@ async fn a_closed_address_is_never_connected_to() {
     assert_eq!((result.outcome, result.attempts), (Some(Outcome::Failed), Some(1)));
     assert_eq!(
         result.reason.unwrap(),
-        "its address must not be called: it is loopback, which opens only when it is named itself"
+        "the address must not be called: it is loopback, which must be allowed explicitly"
     );
     assert_eq!(server.connections(), 0);
 }

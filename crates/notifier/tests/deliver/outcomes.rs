@@ -47,7 +47,7 @@ async fn a_task_that_is_going_needs_no_second_call() {
 
 #[tokio::test]
 async fn a_task_at_somebody_elses_address_fails_without_a_second_call() {
-    let reason = "answered 421 Misdirected Request: another task answers at its address";
+    let reason = "answered 421 Misdirected Request: another task has its address";
     check("421 Misdirected Request", "", Outcome::Failed, Some(reason), 1).await;
 }
 
@@ -132,7 +132,7 @@ async fn the_status_is_that_of_the_last_attempt() {
     let server = Server::playing(vec![reply("503 x", ""), vec![Act::Read, Act::Reset]]).await;
     let result = deliver(&DeliveryOptions { attempts: 2, ..patient() }, server.address).await;
     assert_eq!((result.outcome, result.status), (Some(Outcome::Failed), None));
-    assert!(result.reason.unwrap().starts_with("the connection broke off: "));
+    assert!(result.reason.unwrap().starts_with("the connection was closed: "));
 }
 
 #[tokio::test]

@@ -213,7 +213,7 @@ async fn there_is_no_way_back_to_plain_http() {
     assert!(plain.seen().is_empty(), "nothing readable was sent");
 
     let unset = call(Auth::default(), deserted(), None).await;
-    assert_eq!(unset.reason.as_deref(), Some("`https` is not set up here"));
+    assert_eq!(unset.reason.as_deref(), Some("TLS is not configured in this process"));
 }
 
 #[tokio::test]

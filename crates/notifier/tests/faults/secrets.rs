@@ -30,7 +30,7 @@ const BY_HAND: usize = 3;
 /// The secrets as operators keep them.
 struct Secrets {
     variables: Vec<(&'static str, String)>,
-    /// The private key that belongs to the client's certificate.
+    /// The private key of the client's certificate.
     private_key: Vec<u8>,
 }
 
@@ -174,7 +174,7 @@ fn no_secret_is_in_anything_that_is_written() {
         let broken = invariants::broken(&world, &seen);
         let text = written(&seen, &notes);
         let found = found(&needles, &text);
-        let is_logged = text.contains("Working through the queue");
+        let is_logged = text.contains("Started processing the queue");
         if !found.is_empty() || !broken.is_empty() || !is_logged {
             // What a panic says is noted and not shown.
             eprintln!("seed {}: found {found:?}, logged: {is_logged}, broken: {broken:#?}", world.seed);

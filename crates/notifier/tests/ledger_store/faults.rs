@@ -113,11 +113,11 @@ async fn a_batch_of_which_nothing_is_ever_done_is_given_up() {
     let fake = FakeDynamoDb::start(|_| Fate::Some(0)).await;
     let error = store(&fake).put(numbered("p", 3)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchWriteItem", .. }), "{error:?}");
-    assert_eq!(farthest(&error), "items left undone: 3");
+    assert_eq!(farthest(&error), "DynamoDB did not process 3 items");
     assert!((2..=REQUESTS_MAX).contains(&fake.requests().len()), "{:?}", fake.requests());
     let error = store(&fake).get(vec![key("p", "a"), key("p", "b")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchGetItem", .. }), "{error:?}");
-    assert_eq!(farthest(&error), "items left undone: 2");
+    assert_eq!(farthest(&error), "DynamoDB did not process 2 items");
     assert!(chain(&error).contains("has too much to do"), "{}", chain(&error));
     assert!(begin.elapsed() <= 2 * STANDSTILL_MAX + TICK, "{:?}", begin.elapsed());
 }
@@ -290,17 +290,17 @@ async fn an_item_of_somebody_else_is_refused_by_name() {
     fake.plant("p", "s", theirs);
     let error = store(&fake).get(vec![key("p", "s")]).await.unwrap_err();
     assert!(error.is_final());
-    assert_eq!(farthest(&error), "an item has no text in `body`");
+    assert_eq!(farthest(&error), "an item has no text attribute `body`");
     assert!(chain(&error).contains("the table is another program's"), "{}", chain(&error));
     assert!(!store(&fake).put_new(item("p", "s", "ours")).await.unwrap(), "something stands there");
     let bodiless = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]});
-    assert_eq!(listed(bodiless, None).await, "an item has no text in `body`");
+    assert_eq!(listed(bodiless, None).await, "an item has no text attribute `body`");
 }
 
 #[tokio::test]
 async fn a_list_that_does_not_move_has_an_end() {
     let stuck = || json!({"Items": [], "LastEvaluatedKey": {"pk": {"S": "p"}, "sk": {"S": "s1"}}});
-    let behind = "the next page is said to begin at `s1`, which is not behind this one";
+    let behind = "the next page begins at `s1`, which is not after this one";
     assert_eq!(listed(stuck, Some("s1")).await, behind);
     assert_eq!(listed(stuck, Some("s2")).await, behind);
     let keyless = || json!({"Items": [], "LastEvaluatedKey": {"other": {"S": "s"}}});
@@ -312,7 +312,7 @@ async fn a_list_that_does_not_move_has_an_end() {
 #[tokio::test]
 async fn a_page_holds_what_was_asked_for_and_nothing_else() {
     let again = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s1"}, "body": {"S": "b"}}]});
-    let unasked = "the answer has the key `s1` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `s1` of `p`, which was not requested, or has it twice";
     assert_eq!(listed(again, Some("s1")).await, unasked);
     let other = || json!({"Items": [{"pk": {"S": "q"}, "sk": {"S": "s1"}, "body": {"S": "b"}}]});
     assert_eq!(listed(other, None).await, unasked.replace("`p`", "`q`"));
@@ -320,7 +320,7 @@ async fn a_page_holds_what_was_asked_for_and_nothing_else() {
         let item = |n| json!({"pk": {"S": "p"}, "sk": {"S": format!("s{n:06}")}, "body": {"S": "b"}});
         json!({"Items": (0..1_001).map(item).collect::<Vec<_>>()})
     };
-    assert_eq!(listed(many, None).await, "the answer has 1001 items, more than a page was to have");
+    assert_eq!(listed(many, None).await, "the answer has 1001 items, more than the requested page");
 }
 
 /// The cause of the error of reading one key when the answer is this.
@@ -334,7 +334,7 @@ async fn got(answer: fn() -> Value) -> String {
 #[tokio::test]
 async fn what_nobody_asked_to_read_is_neither_believed_nor_asked_for() {
     let theirs = || json!({"Responses": {"t": [{"pk": {"S": "p"}, "sk": {"S": "x"}, "body": {"S": "b"}}]}});
-    let unasked = "the answer has the key `x` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `x` of `p`, which was not requested, or has it twice";
     assert_eq!(got(theirs).await, unasked);
     let twice = || {
         let one = json!({"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "b"}});
@@ -342,11 +342,11 @@ async fn what_nobody_asked_to_read_is_neither_believed_nor_asked_for() {
     };
     assert_eq!(got(twice).await, unasked.replace("`x`", "`s`"));
     let table = || json!({"Responses": {"u": [{"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "b"}}]}});
-    assert_eq!(got(table).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(got(table).await, "the answer is about table `u`, which was not requested");
     let left = || json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "x"}}]}}});
     assert_eq!(got(left).await, unasked);
     let left = || json!({"Responses": {}, "UnprocessedKeys": {"u": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}}});
-    assert_eq!(got(left).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(got(left).await, "the answer is about table `u`, which was not requested");
 }
 
 #[tokio::test]
@@ -373,13 +373,13 @@ async fn what_nobody_asked_to_write_is_not_written() {
         let put = json!({"Item": {"pk": {"S": "p"}, "sk": {"S": "x"}, "body": {"S": "evil"}}});
         json!({"UnprocessedItems": {"t": [{"PutRequest": put}]}})
     };
-    let unasked = "the answer has the key `x` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `x` of `p`, which was not requested, or has it twice";
     assert_eq!(wrote(theirs).await, unasked);
     let table = || {
         let put = json!({"Item": {"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "a"}}});
         json!({"UnprocessedItems": {"u": [{"PutRequest": put}]}})
     };
-    assert_eq!(wrote(table).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(wrote(table).await, "the answer is about table `u`, which was not requested");
     let deletes = || {
         let delete = json!({"Key": {"pk": {"S": "p"}, "sk": {"S": "s"}}});
         json!({"UnprocessedItems": {"t": [{"DeleteRequest": delete}]}})

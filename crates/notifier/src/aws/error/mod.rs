@@ -101,7 +101,7 @@ impl AwsError {
                 match error.code().filter(|code| !is_success && !code.is_empty()) {
                     Some(code) => Self::answered(service, operation, status, code, error.message()),
                     None if find::<hyper::Error>(error).is_some() => {
-                        let message = "the connection broke off during the answer";
+                        let message = "the connection was closed during the answer";
                         let error = Self::new(service, operation, AwsErrorKind::Unavailable, message);
                         Self { status: Some(status), ..error }
                     }

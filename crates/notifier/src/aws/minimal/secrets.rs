@@ -56,7 +56,7 @@ pub enum ValueError {
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
     /// It holds something, and that is no text.
-    #[error("{0} holds no text there")]
+    #[error("{0} has no text value there")]
     NotText(AwsService),
 }
 

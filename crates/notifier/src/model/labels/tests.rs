@@ -38,8 +38,8 @@ fn opting_in_takes_two_valid_labels() {
 
 #[test]
 fn opting_in_wrongly_says_what_is_wrong() {
-    check("PORT=80", Err("label NOTIFY_ME_CONTAINER_PORT is there, but NOTIFY_ME_API_URI is missing"));
-    check("PATH=/n", Err("label NOTIFY_ME_API_URI is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
+    check("PORT=80", Err("label NOTIFY_ME_CONTAINER_PORT is set, but NOTIFY_ME_API_URI is missing"));
+    check("PATH=/n", Err("label NOTIFY_ME_API_URI is set, but NOTIFY_ME_CONTAINER_PORT is missing"));
     for port in ["abc", "0", "70000", "+80", "80.", "", "-1"] {
         check(
             &format!("PORT={port} PATH=/"),
@@ -117,11 +117,8 @@ fn a_misspelt_label_is_a_mistake_and_not_an_opt_out() {
 
 #[test]
 fn the_optional_labels_alone_are_a_mistake() {
-    check("METHOD=GET", Err("label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
-    check(
-        "MODE=binary",
-        Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
-    );
+    check("METHOD=GET", Err("label NOTIFY_ME_METHOD is set, but NOTIFY_ME_CONTAINER_PORT is missing"));
+    check("MODE=binary", Err("label NOTIFY_ME_CONTENT_MODE is set, but NOTIFY_ME_CONTAINER_PORT is missing"));
     let found = opt_in(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())])).unwrap();
     assert_eq!(found.labels, Labels::new("", ""));
 }

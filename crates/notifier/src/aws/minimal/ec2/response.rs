@@ -27,7 +27,7 @@ pub enum AnswerError {
     #[error("the answer is not UTF-8")]
     Encoding(#[from] Utf8Error),
     /// What is wrong is told with words of the answer, printable.
-    #[error("the answer is no list of instances: {0}")]
+    #[error("the answer is not a list of instances: {0}")]
     Xml(String),
 }
 
