@@ -254,7 +254,7 @@ mod tests {
         View { stage: Stage::Calling, services, ..View::default() }
     }
 
-    fn told(delivered: usize) -> Counts {
+    fn notified(delivered: usize) -> Counts {
         Counts { delivered, ..Counts::default() }
     }
 
@@ -320,20 +320,20 @@ mod tests {
         assert_eq!(lines(&view, 100, 24)[4], waits);
         assert!(lines(&view, 29, 24)[4].starts_with("  waiting for search (1,200)"), "no name is cut");
         view.stage = Stage::Stopping;
-        let ends = "  interrupted: up to 2 s for the calls under way; Ctrl-C again ends at once";
+        let ends = "  interrupted: up to 2 s for the calls in flight; Ctrl-C again ends at once";
         assert_eq!(lines(&view, 100, 24)[4], ends);
     }
 
     #[test]
-    fn nobody_pending_is_not_waited_for() {
-        let view = calling(vec![service("web", told(3))]);
+    fn without_a_pending_container_there_is_no_line_of_waits() {
+        let view = calling(vec![service("web", notified(3))]);
         assert_eq!(lines(&view, 80, 24).len(), 2);
     }
 
     #[test]
     fn more_services_than_rows_keep_those_in_trouble_and_fold_the_others() {
         let mut services: Vec<_> =
-            (10..43).map(|number| service(&format!("fine-{number}"), told(2))).collect();
+            (10..43).map(|number| service(&format!("fine-{number}"), notified(2))).collect();
         services.push(service("late", Counts { pending: 1, ..Counts::default() }));
         services.push(service("odd", Counts { skipped: 1, ..Counts::default() }));
         services.push(service("wrong", Counts { failed: 1, ..Counts::default() }));
@@ -346,7 +346,7 @@ mod tests {
         ⠋ 0:07  66 of 69 containers notified, 1 failed, 1 skipped
           waiting for late (1)
         ");
-        // Who only waits for a retry gives way to who is being called.
+        // A service that only waits for a retry gives way to one with a call in flight.
         view.services.push(service("retried", Counts { pending: 1, ..Counts::default() }));
         view.services[36].retrying = 1;
         insta::assert_snapshot!(lines(&view, 70, 7).join("\n"), @r"
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn services_that_are_done_take_no_rows_from_the_others() {
         let mut services: Vec<_> =
-            (10..43).map(|number| service(&format!("fine-{number}"), told(2))).collect();
+            (10..43).map(|number| service(&format!("fine-{number}"), notified(2))).collect();
         let bars = |services: &[Service]| lines(&calling(services.to_vec()), 60, 20).len() - 1;
         assert_eq!(lines(&calling(services.clone()), 60, 20)[0], "33 services, all notified");
         services.push(service("wrong", Counts { failed: 1, ..Counts::default() }));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anybody_is_known_the_frame_says_what_goes_on() {
+    fn before_any_container_is_known_the_frame_shows_the_stage() {
         let frame = |stage, budget_waits, tick| {
             let view = View { stage, budget_waits, ..View::default() };
             super::frame(&view, Room { columns: 80, rows: 24 }, tick, Duration::from_secs(3_723))

@@ -224,7 +224,7 @@ fn an_unknown_host_ends_at_once_and_names_the_place() {
         timed(at("send -c prod", "http://nowhere.invalid:4566").env("NOTIFIER_SIGNING_SECRET", "none"));
     assert_eq!(run.code, 3, "{run}");
     assert!(run.stderr.contains("cannot connect to http://nowhere.invalid:4566: "), "{run}");
-    assert!(run.stderr.contains("hint: is the network up"), "{run}");
+    assert!(run.stderr.contains("hint: check the network"), "{run}");
     assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
@@ -262,7 +262,7 @@ fn a_page_of_a_proxy_is_named_as_one() {
             let (run, _) = timed(at(arguments, &server.url));
             assert_eq!(run.code, 3, "{run}");
             assert!(run.stderr.contains("answered with an HTML page (status "), "{run}");
-            assert!(run.stderr.contains("hint: something else than AWS answers"), "{run}");
+            assert!(run.stderr.contains("hint: the response is not from AWS"), "{run}");
             assert!(!run.stderr.contains("secret"), "{run}");
         }
     }
@@ -274,7 +274,7 @@ fn throttling_goes_on_and_is_shown() {
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
     let mut run = at("plan -c prod", &server.url).start();
-    let lines = run.stderr_until("still at it");
+    let lines = run.stderr_until("still waiting for AWS");
     let last = lines.last().unwrap();
     assert!(last.contains("ThrottlingException (status 400)"), "{last}");
     let asked = server.requests().len();
@@ -293,8 +293,8 @@ fn a_message_without_an_id_was_not_published() {
         &[
             "the answer to SendMessage on queue ",
             "has no message id",
-            "nobody knows",
-            "hint: something else than AWS",
+            "it is unknown whether it was done",
+            "hint: the response is not from AWS",
         ],
     );
 }
@@ -308,7 +308,7 @@ fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
         ("report b-1 --ledger dynamodb:t", "the answer has no `Items`"),
         ("cancel b-1 --ledger dynamodb:t", "the answer has no `"),
     ] {
-        ends(at(arguments, &server.url), 3, &[missing, "hint: something else than AWS answers"]);
+        ends(at(arguments, &server.url), 3, &[missing, "hint: the response is not from AWS"]);
     }
 }
 
@@ -318,7 +318,8 @@ fn throttling_without_end_is_said_with_what_to_do() {
     let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
-    let says = ["ThrottlingException: Rate exceeded", "hint: AWS limits how often the account may ask"];
+    let says =
+        ["ThrottlingException: Rate exceeded", "hint: the whole account shares the request rate of AWS"];
     ends(at("plan -c prod", &server.url), 3, &says);
     assert_eq!(server.requests().len(), 10, "every try was made");
 }
@@ -326,11 +327,7 @@ fn throttling_without_end_is_said_with_what_to_do() {
 #[test]
 fn without_a_region_nothing_is_asked_and_the_hint_says_how_to_set_one() {
     for arguments in ["plan -c prod", "send -c prod", "publish -c prod --queue observer"] {
-        ends(
-            keys(notifier(arguments)),
-            2,
-            &["error: no AWS region is set", "hint: name a region: --region "],
-        );
+        ends(keys(notifier(arguments)), 2, &["error: no AWS region is set", "hint: set a region: --region "]);
     }
     let wrong = keys(notifier("plan -c prod --region eu-west-1.evil.example/"));
     ends(wrong, 2, &["`eu-west-1.evil.example/` is not the name of an AWS region"]);
@@ -343,7 +340,7 @@ fn a_region_that_contradicts_an_arn_or_a_queue_is_named() {
         [format!("plan -c {arn}"), format!("send -c {arn}"), format!("publish -c {arn} --queue q")]
     {
         let says = "is in us-east-1, but the command uses region eu-west-1";
-        ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: name the same region in both"]);
+        ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: use the same region"]);
     }
     let service = "arn:aws:ecs:us-east-1:111122223333:service/prod/checkout";
     for arguments in ["plan", "send"] {
@@ -379,7 +376,7 @@ fn a_clock_that_is_wrong_is_said() {
     let (run, _) = timed(at(&format!("publish -c prod --queue {url}"), &server.url));
     assert_eq!(run.code, 0, "{run}");
     assert!(
-        run.stderr.contains("This machine's clock is ") && run.stderr.contains(" ahead of AWS's"),
+        run.stderr.contains("This machine's clock is ") && run.stderr.contains(" ahead of the clock of AWS"),
         "{run}"
     );
     assert!(run.stderr.contains("Set the clock"), "{run}");

@@ -107,7 +107,7 @@ fn a_private_key_checks_a_receiver_that_knows_the_public_one() {
     assert_eq!(run.code, 0, "{run}");
     let run = notifier(&check).env("KEY", &pair.public).run();
     assert_eq!(run.code, 2, "{run}");
-    assert!(run.stderr.contains("not with a public one") && !run.stderr.contains(&pair.public), "{run}");
+    assert!(run.stderr.contains("not a public key") && !run.stderr.contains(&pair.public), "{run}");
 }
 
 /// What a receiver may get wrong.

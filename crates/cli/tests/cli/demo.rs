@@ -34,9 +34,9 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
     what to do:
       1 rejected  403                authentication failed: check the receiver's key (it must match NOTIFIER_SIGNING_SECRET) and its clock
       1 failed    unreachable        check that the container listens on that port on every address (0.0.0.0, ::), and that its security group allows the notifier
+      1 skipped   health             check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
       1 skipped   label              correct the labels in the task definition and deploy it
       1 skipped   network-mode-none  set the task's network mode to awsvpc, bridge or host
-      1 skipped   health             check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
     not called, without opt-in or not running:
       checkout  did not opt in (3)
       frontend  did not opt in
@@ -166,5 +166,5 @@ fn a_demo_that_is_kept_says_when_calls_were_not_signed_by_its_key() {
     assert_eq!(send.code, 0, "{send}");
     let end = demo.end();
     assert_eq!(end.code, 0, "{end}");
-    assert!(end.stderr.replace('\n', " ").contains("received a call that is not ours"), "{end}");
+    assert!(end.stderr.replace('\n', " ").contains("received a call without a valid signature"), "{end}");
 }

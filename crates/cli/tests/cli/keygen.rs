@@ -70,7 +70,7 @@ fn a_file_gets_the_secret_for_its_owner_alone_and_is_never_overwritten() {
 
     let again = keygen();
     assert_eq!((again.code, again.stdout.as_str()), (2, ""));
-    assert!(again.stderr.contains("is there already"), "{again}");
+    assert!(again.stderr.contains("already exists"), "{again}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), kept);
 
     // Nor is what a link points to, even where nothing is there yet.

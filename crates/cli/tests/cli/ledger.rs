@@ -65,7 +65,7 @@ fn a_damaged_ledger_is_no_wrong_use() {
         let run = sim.notifier(&format!("{command} {ledger}")).run();
         assert_eq!(run.code, 3, "{run}");
         assert!(
-            run.stderr.contains("is damaged") && run.stderr.contains("hint: is it the right ledger"),
+            run.stderr.contains("is damaged") && run.stderr.contains("hint: check that --ledger"),
             "{run}"
         );
     }
@@ -192,7 +192,7 @@ fn a_cancelled_broadcast_says_so_and_an_unknown_one_is_wrong_use() {
     let report = sim.notifier(&format!("report b-1 {ledger}")).run();
     assert!(report.stderr.contains("the broadcast was cancelled: oops"), "{report}");
     let none = sim.notifier("report b-1").run();
-    assert!(none.code == 2 && none.stderr.contains("no ledger is named"), "{none}");
+    assert!(none.code == 2 && none.stderr.contains("no ledger is set"), "{none}");
 }
 
 #[test]

@@ -117,8 +117,8 @@ fn a_narrow_terminal_gets_narrow_bars() {
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod
     (account 111122223333, region us-east-1)
-    quick           2 of 2 notified  max [time]
-    slow-to-answer  2 of 2 notified  max [time]
+    quick           2 of 2 notified
+    slow-to-answer  2 of 2 notified
     4 containers: 4 delivered
     ");
     one_block_at_a_time(&watched);
@@ -239,8 +239,8 @@ fn lines_that_are_said_meanwhile_stand_above_the_block_which_is_never_away() {
     let run = sim.notifier("send --cluster prod --timeout-ms 60000").env("TERM", "xterm-256color");
     let watched = USUAL.watch(run, Shown::Stderr);
     assert_eq!(watched.code, 0, "{watched:#?}");
-    let said = watched.screens.iter().find(|screen| screen.contains("still at it")).unwrap();
-    assert!(said.contains(HALFWAY) && said.find("still at it") < said.find("quick"), "{said}");
+    let said = watched.screens.iter().find(|screen| screen.contains("still waiting for AWS")).unwrap();
+    assert!(said.contains(HALFWAY) && said.find("still waiting for AWS") < said.find("quick"), "{said}");
     never_without_the_block(&watched);
     one_block_at_a_time(&watched);
 }

@@ -92,7 +92,7 @@ fn a_delivery_that_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_word
             "{reason}"
         );
         let advice = line["advice"].as_str().unwrap();
-        assert!(advice.contains("says that it is unavailable") && !advice.contains("busy"), "{advice}");
+        assert!(advice.contains("service unavailable") && !advice.contains("busy"), "{advice}");
     }
     assert!(report.stderr.contains("`ecs-task-notifier redrive --broadcast b-1`"), "{report}");
 

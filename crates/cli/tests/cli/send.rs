@@ -34,12 +34,12 @@ fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
     family:migrate  1 of 1 notified  p50 [time]  p99 [time]  max [time]
     6 containers: 4 delivered, 2 skipped
     what to do:
-      1 skipped  label   correct the labels in the task definition and deploy it
       1 skipped  health  check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
+      1 skipped  label   correct the labels in the task definition and deploy it
     --- stderr
     broadcast [uuid] to cluster prod and its standalone tasks (account 111122223333, region us-east-1)
     error: 2 of 6 containers were not notified
-    hint: --allow-skips forgives containers that cannot be called
+    hint: --allow-skips accepts skipped containers
     "#);
 }
 
@@ -64,7 +64,7 @@ fn a_broadcast_that_notifies_nobody_is_no_success_unless_that_is_allowed() {
         assert_eq!(run.code, 1, "{run}");
         assert!(run.stderr.contains("error: no container was notified\n"), "{run}");
         assert!(run.stderr.contains(&format!("because: {why}\n")), "{run}");
-        assert!(run.stderr.contains("--allow-empty accepts that"), "{run}");
+        assert!(run.stderr.contains("use --allow-empty"), "{run}");
         let run = sim.notifier(&format!("send -c prod {allowed} --allow-empty")).run();
         assert_eq!(run.code, 0, "{run}");
         assert!(run.stderr.contains(&format!("warning: no container was notified: {why}\n")), "{run}");
@@ -126,7 +126,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
     error: 1 of 2 containers was not notified
-    hint: --allow-skips forgives containers that cannot be called
+    hint: --allow-skips accepts skipped containers
     "#);
     insta::assert_snapshot!(sim.notifier(&format!("{send} csv")).run(), @r#"
     exit 1
@@ -136,7 +136,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,
     --- stderr
     error: 1 of 2 containers was not notified
-    hint: --allow-skips forgives containers that cannot be called
+    hint: --allow-skips accepts skipped containers
     "#);
 }
 
@@ -158,17 +158,18 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
     checkout  2 of 2 notified  max [time]
     5 containers: 3 delivered, 2 skipped
     what to do:
-      1 skipped  label
-          correct its labels in the task
-          definition, and deploy that
       1 skipped  health
-          see why its health check does not
-          pass; NOTIFIER_HEALTH=ignore calls
-          it all the same
+          check why the health check fails;
+          NOTIFIER_HEALTH=ignore calls
+          unhealthy containers too
+      1 skipped  label
+          correct the labels in the task
+          definition and deploy it
     --- stderr
-    error: 2 of 5 containers were not notified
-    hint: --allow-skips forgives containers
-      that cannot be called
+    error: 2 of 5 containers were not
+      notified
+    hint: --allow-skips accepts skipped
+      containers
     "#);
     let run = send("60");
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 60), "{run}");
@@ -252,7 +253,7 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
     --- stderr
     broadcast [uuid] to cluster prod (account 111122223333, region us-east-1)
     error: 2 of 2 containers were not notified
-    hint: --allow-skips forgives containers that cannot be called
+    hint: --allow-skips accepts skipped containers
     "#);
 }
 

@@ -142,5 +142,5 @@ fn an_address_in_use_ends_the_daemon_with_3_and_a_hint() {
     }
     let run = run.run();
     assert_eq!(run.code, 3, "{run}");
-    assert!(run.stderr.contains("hint: --listen chooses another address"), "{run}");
+    assert!(run.stderr.contains("hint: choose another address with --listen"), "{run}");
 }

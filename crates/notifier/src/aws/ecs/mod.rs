@@ -1,4 +1,4 @@
-//! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
+//! The ECS calls of discovery: lists with the largest pages, details in full batches.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -30,41 +30,41 @@ const SERVICES_DESCRIBED_MAX: usize = 10;
 const DESCRIBED_MAX: usize = 100;
 /// The most ARNs of one page of a list. Source: ECS API reference.
 const PAGE_MAX: i32 = 100;
-/// The most pages that are followed: a cluster with a million tasks has fewer.
+/// The most pages of a list: a cluster with a million tasks has fewer.
 const PAGES_MAX: usize = 10_000;
-/// The most characters of a failure's reason that are repeated; those that ECS documents have 20.
+/// The most characters of a failure's reason in an error; documented reasons have up to 20.
 const REASON_CHARS_MAX: usize = 80;
-/// Describe calls under way at once for one stage's message.
+/// Concurrent Describe calls for one message of a stage.
 const CALLS_CONCURRENT_MAX: usize = 8;
 
-/// Why ECS did not answer a question.
+/// Why a request to ECS failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EcsError {
-    /// The account has no such cluster in this region, or it is inactive.
+    /// The cluster does not exist in this account and region, or is inactive.
     #[error("there is no cluster `{0}` in this account and region")]
     ClusterNotFound(String),
-    /// The cluster has no such service.
+    /// The service does not exist in the cluster.
     #[error("there is no service `{service}` in cluster `{cluster}`")]
     ServiceNotFound {
-        /// The cluster that was asked.
+        /// The cluster.
         cluster: String,
-        /// The name that it does not know.
+        /// The name of the service.
         service: String,
     },
     /// The call failed for another reason.
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// A list that repeats itself, or never ends.
+    /// A list that repeats a token, or has too many pages.
     #[error("the pages of {0} do not end")]
     Endless(&'static str),
-    /// The answer lacks a part that every answer of ECS has: something else answers at this endpoint.
+    /// The answer lacks a part that every answer of ECS has: the endpoint is not ECS.
     #[error(
         "{endpoint} answered {operation} without `{part}`, which ECS always sends; check the endpoint setting"
     )]
     Incomplete {
         /// The operation.
         operation: &'static str,
-        /// Where the request went.
+        /// The endpoint of the request.
         endpoint: String,
         /// The missing part of the answer.
         part: &'static str,
@@ -72,19 +72,19 @@ pub enum EcsError {
 }
 
 impl EcsError {
-    /// Whether asking again would give the same answer.
+    /// Whether a retry would fail again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
-            // A permission, say, may be granted while the message waits.
+            // For example, a permission may be granted while the message waits.
             Self::Call(error) => error.kind() == AwsErrorKind::Invalid,
             Self::Endless(_) | Self::Incomplete { .. } => false,
         }
     }
 }
 
-/// ECS within the budget, with as few calls as its pages allow.
+/// ECS within the budget, with as few calls as possible.
 #[derive(Clone, Debug)]
 pub struct Ecs {
     client: Client,
@@ -97,29 +97,29 @@ pub struct Ecs {
 pub struct Described<T> {
     /// What ECS described, each once.
     pub found: Vec<T>,
-    /// Why ECS did not describe the others, by the requested name.
+    /// Why ECS did not describe the others, by requested name.
     pub failed: HashMap<String, NotDescribed>,
 }
 
 /// Why ECS did not describe something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDescribed {
-    /// It does not exist, or not any more.
+    /// It does not exist, or no longer exists.
     Missing,
     /// ECS gave another reason, or left it out of its answer.
     Unexplained(String),
 }
 
-/// Where the names of a Describe call come from.
+/// The source of the names of a Describe call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// ECS listed them a moment ago: what it does not know yet is described again, a few times.
+    /// ECS has just listed them: missing ones are described again, a few times.
     Ecs,
-    /// The sender of a message: what ECS does not know is not described again.
+    /// The sender of a message: missing ones are not described again.
     Sender,
 }
 
-/// Which tasks of a cluster a list holds.
+/// The tasks of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TasksOf<'a> {
     /// Every task.
@@ -129,7 +129,7 @@ pub enum TasksOf<'a> {
 }
 
 impl Ecs {
-    /// ECS through this client, within this budget.
+    /// ECS with this client and this budget.
     #[must_use]
     pub fn new(client: &Client, budget: Budget) -> Self {
         let endpoint = Endpoint::default();
@@ -137,13 +137,13 @@ impl Ecs {
         Self { client: Client::from_conf(config.build()), budget, endpoint }
     }
 
-    /// The same with a queue of its own at the budget, for one message: its calls do not delay those of other messages.
+    /// The same with a separate lane of the budget, for one message: its calls do not delay those of other messages.
     #[must_use]
     pub fn lane(&self) -> Self {
         Self { budget: self.budget.lane(), ..self.clone() }
     }
 
-    /// A part that the answer must have.
+    /// A required part of an answer.
     fn required<T>(
         &self,
         operation: &'static str,
@@ -165,7 +165,7 @@ impl Ecs {
         .await
     }
 
-    /// The services of these names or ARNs, as far as the cluster has them.
+    /// The services of these names or ARNs that exist.
     pub async fn describe_services(
         &self,
         cluster: &str,
@@ -189,7 +189,7 @@ impl Ecs {
         .await
     }
 
-    /// The ARNs of the tasks that ECS wants to run. Some may not run yet, or not any more.
+    /// The ARNs of the tasks with the desired status RUNNING. Some may not run yet, or no longer run.
     pub async fn list_tasks(&self, cluster: &str, of: TasksOf<'_>) -> Result<Vec<String>, EcsError> {
         let service = match of {
             TasksOf::Cluster => None,
@@ -206,7 +206,7 @@ impl Ecs {
         .await
     }
 
-    /// The tasks of these ARNs, as far as ECS knows them.
+    /// The tasks of these ARNs that exist.
     pub async fn describe_tasks(
         &self,
         cluster: &str,
@@ -239,7 +239,7 @@ impl Ecs {
         Ok(convert::revision(&definition))
     }
 
-    /// The container instances of these ARNs, as far as the cluster has them.
+    /// The container instances of these ARNs that exist.
     pub async fn describe_container_instances(
         &self,
         cluster: &str,
@@ -265,7 +265,7 @@ impl Ecs {
     }
 }
 
-/// Follows a list to its end.
+/// Reads all pages of a list.
 async fn pages<F>(
     operation: &'static str,
     page: impl Fn(Option<String>) -> F,
@@ -278,10 +278,10 @@ where
     for _ in 0..PAGES_MAX {
         let (found, next) = page(token.clone()).await?;
         all.extend(found);
-        // An empty token is none, as for the SDK's own paginators.
+        // An empty token means the end, as for the SDK's own paginators.
         match next.filter(|token| !token.is_empty()) {
             None => return Ok(all),
-            // A server that returns the token of the request would never end.
+            // A server that returns the token of the request would cause an endless loop.
             next if next == token => break,
             next => token = next,
         }
@@ -289,7 +289,7 @@ where
     Err(EcsError::Endless(operation))
 }
 
-/// Describes these names, and a few times more those that ECS listed itself and does not describe.
+/// Describes these names. If ECS listed them itself, missing ones are described again a few times.
 async fn described<T, F>(
     all: &[String],
     size: usize,
@@ -306,8 +306,8 @@ where
     loop {
         let (found, failures) = batches(&asked, size, &batch).await?;
         let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
-        // Only what was requested, each once: an answer may repeat something or have more. ECS names a failure by another
-        // form of ARN than the request.
+        // Only requested items, each once: an answer may have duplicates or further items. A failure may have another form
+        // of the ARN than the request.
         let is_new = |one: &T| open.remove(last_part(name(one)));
         described.found.extend(found.into_iter().filter(is_new));
         let reasons: HashMap<&str, &Failure> =
@@ -328,7 +328,7 @@ where
 }
 
 impl NotDescribed {
-    /// What a failure in an answer means; `None` is a gap in the answer.
+    /// Converts a failure of an answer; `None` if the answer does not mention the item.
     fn of(failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             return Self::Unexplained("the answer does not contain it".to_owned());
@@ -341,7 +341,7 @@ impl NotDescribed {
     }
 }
 
-/// Where requests go, known after the first one.
+/// The endpoint of requests, known after the first one.
 #[derive(Clone, Debug, Default)]
 struct Endpoint(Arc<OnceLock<String>>);
 
@@ -368,7 +368,7 @@ impl Intercept for Endpoint {
     }
 }
 
-/// Describes these names in full batches, several at once. The answers are in the order of the names.
+/// Describes these names in full, concurrent batches. The answers are in the order of the names.
 async fn batches<T, F>(
     all: &[String],
     size: usize,
@@ -389,7 +389,7 @@ where
         .await
 }
 
-/// What an error of the SDK means to us.
+/// Converts an error of the SDK.
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn failure<E>(operation: &'static str, cluster: &str, service: &str, error: SdkError<E>) -> EcsError
 where

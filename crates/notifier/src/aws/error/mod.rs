@@ -1,6 +1,6 @@
-//! Why a call to AWS failed: one error for all services, and one function that makes it of what the SDK says.
+//! Why a call to AWS failed: one error type for all services, converted from the SDK's errors.
 //!
-//! The SDK's own errors name its parts, and repeat answers word for word. Nothing of them goes further than this.
+//! The SDK's own errors have internal names and whole answers. They do not leave this module.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +23,7 @@ mod tests;
 
 pub use kind::AwsErrorKind;
 
-/// The longest text of AWS that is kept, in characters: it ends up in reports.
+/// The most characters of a message from AWS, which may be shown in reports.
 pub(super) const MESSAGE_CHARS_MAX: usize = 500;
 
 /// A service that is called.
@@ -41,7 +41,7 @@ pub enum AwsService {
     Sts,
     /// Secrets Manager.
     SecretsManager,
-    /// The parameters of Systems Manager.
+    /// Systems Manager Parameter Store.
     Ssm,
 }
 
@@ -67,8 +67,8 @@ impl fmt::Display for AwsService {
     }
 }
 
-/// Why one call failed, after the client's own retries. Its text is what AWS said, or why it said nothing; which call it
-/// was stands in [`summary`](Self::summary), and in the errors that have this one as their source.
+/// Why one call failed, after the client's own retries. Its text is the message of AWS, or why there was no answer. The
+/// call is in [`summary`](Self::summary), and in the errors that have this one as their source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     service: AwsService,
@@ -78,14 +78,14 @@ pub struct AwsError {
     status: Option<u16>,
     /// AWS's code, printable.
     code: Option<String>,
-    /// AWS's message, or a sentence of ours where AWS gave no code. Printable.
+    /// AWS's message, or a description if AWS gave no code. Printable.
     message: String,
-    /// Another try makes no sense while somebody waits.
+    /// A retry is not useful for an interactive command.
     gave_up: bool,
 }
 
 impl AwsError {
-    /// What an error of the SDK means.
+    /// Converts an error of the SDK.
     #[must_use]
     pub fn of<E>(service: AwsService, operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -141,7 +141,7 @@ impl AwsError {
         Self { status: Some(status), ..error }
     }
 
-    /// A call that had no answer within a limit of ours.
+    /// A call that exceeded a time limit of this program.
     #[must_use]
     pub fn timed_out(service: AwsService, operation: &'static str, limit: Duration) -> Self {
         let message = format!("no answer within {limit:.1?}");
@@ -163,7 +163,7 @@ impl AwsError {
         Self { gave_up, ..Self::new(service, operation, kind, &error.to_string()) }
     }
 
-    /// A request that was not made, or had no answer: the types among the causes say more than `kind`.
+    /// A request that was not made, or had no answer. The types of the causes have more information than `kind`.
     fn without_answer(
         service: AwsService,
         operation: &'static str,
@@ -202,7 +202,7 @@ impl AwsError {
         self.operation
     }
 
-    /// What kind of failure it was.
+    /// The kind of error.
     #[must_use]
     pub fn kind(&self) -> AwsErrorKind {
         self.kind
@@ -220,20 +220,19 @@ impl AwsError {
         self.status
     }
 
-    /// Whether another try may succeed in a moment, without anybody's doing. Never for a host that has not answered yet
-    /// and that somebody waits for.
+    /// Whether a retry may soon succeed. Never for an interactive command and a host that has not answered yet.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient() && !self.gave_up
     }
 
-    /// Whether AWS understood the request and said no.
+    /// Whether AWS understood and refused the request.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.code.is_some() && !self.kind.is_transient()
     }
 
-    /// Which call it was, in a sentence.
+    /// Describes the call in a sentence.
     #[must_use]
     pub fn summary(&self) -> String {
         let Self { service, operation, .. } = self;
@@ -241,7 +240,7 @@ impl AwsError {
         format!("{service} {verb} {operation}")
     }
 
-    /// The one among an error and its causes.
+    /// Finds an `AwsError` among an error and its causes.
     #[must_use]
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         find(error)
@@ -259,7 +258,7 @@ impl fmt::Display for AwsError {
 
 impl Error for AwsError {}
 
-/// The kind of a failed connection for which our own HTTP client has no name.
+/// The kind of a failed connection that `fail_fast` did not identify.
 fn connection_kind(error: &ConnectorError) -> AwsErrorKind {
     match (error.is_timeout(), error.is_io(), error.as_other()) {
         (true, ..) => AwsErrorKind::TimedOut,
@@ -274,13 +273,13 @@ pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
     std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
-/// The text of the last cause, which says most.
+/// The text of the root cause, which has the most information.
 pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let last = std::iter::successors(Some(error), |&error| error.source()).last();
     last.map(ToString::to_string).unwrap_or_default()
 }
 
-/// What each source of credentials says, in one line.
+/// The messages of all sources of credentials, in one line.
 fn one_line(text: &str) -> String {
     let text = text.replace("the credential provider was not enabled: ", "");
     let text = text.replace("the credential provider was not enabled", "none");
@@ -288,7 +287,7 @@ fn one_line(text: &str) -> String {
     sources.join("; ")
 }
 
-/// Reads an error answer in JSON, `{"__type": "namespace#Code", "message": "…"}`. Without a code where it is none.
+/// Reads an error answer in JSON, `{"__type": "namespace#Code", "message": "…"}`. Without a code if it is not one.
 ///
 /// Source: AWS JSON 1.1 protocol, "Operation error serialization".
 pub(super) fn read_json(body: &[u8]) -> ErrorMetadata {

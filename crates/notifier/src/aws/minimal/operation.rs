@@ -1,5 +1,5 @@
-//! One operation of a service for which there is no client here, put together from the SDK's own parts as its generated
-//! clients are: same credentials, signatures, retries, deadlines, endpoints.
+//! One operation of a service without a generated client, built from the SDK's own parts: same credentials, signatures,
+//! retries, time-outs and endpoints.
 
 use aws_config::SdkConfig;
 use aws_runtime::auth::SigV4OperationSigningConfig;
@@ -28,7 +28,7 @@ use crate::aws::client_config;
 use crate::aws::fail_fast::FailFast;
 use crate::aws::response_limit::AnswerLimit;
 
-/// An operation of this service and name; how it is written and read is still to be said.
+/// An operation of this service and name, without serializer and deserializer.
 pub(super) fn builder(
     service: Service,
     name: &'static str,
@@ -51,7 +51,7 @@ pub(super) fn builder(
     }
 }
 
-/// What the parts below read: where to sign for, and who we are.
+/// The settings of the parts below: signing scope and user agent.
 fn settings(service: Service, config: &SdkConfig) -> Layer {
     let mut layer = Layer::new(service.id);
     layer.store_put(EndpointResolverParams::new(()));
@@ -65,7 +65,7 @@ fn settings(service: Service, config: &SdkConfig) -> Layer {
     layer
 }
 
-/// The parts of a generated client, in its order.
+/// The parts of a generated client, in the same order.
 fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComponentsBuilder {
     let mut components = RuntimeComponentsBuilder::new(service.id)
         .with_http_client(config.http_client())

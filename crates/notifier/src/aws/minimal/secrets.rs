@@ -1,7 +1,7 @@
-//! The two questions about secrets: the value of a secret of Secrets Manager, and of a parameter of Systems Manager.
+//! Reads the value of a secret of Secrets Manager, and of a parameter of Systems Manager.
 //!
-//! Both services speak the same protocol, one request of it is a dozen lines, and the SDK's client of Systems Manager
-//! is one of its largest: so neither client is there (`super::operation`).
+//! Both services have the same protocol, a request needs a dozen lines, and the SDK's client of Systems Manager is one of
+//! its largest: so neither client is used (`super::operation`).
 
 use std::fmt;
 
@@ -29,17 +29,17 @@ const SECRETS_MANAGER: Service =
     Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
 const SSM: Service = Service { id: "SSM", host: "ssm", rules: Rules::PlainInGovCloud };
 
-/// Which version of a secret. Secrets Manager moves both names when the secret is rotated.
+/// A version of a secret. Secrets Manager moves both stages when the secret is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The newest that is in use.
+    /// The current version.
     Current,
-    /// The one before that.
+    /// The previous version.
     Previous,
 }
 
 impl Version {
-    /// Its name at Secrets Manager.
+    /// Its stage in Secrets Manager.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,13 +49,13 @@ impl Version {
     }
 }
 
-/// Why AWS did not hand out a value.
+/// Why a value could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
     /// The call failed.
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// It holds something, and that is no text.
+    /// The value is not text.
     #[error("{0} has no text value there")]
     NotText(AwsService),
 }
@@ -64,7 +64,7 @@ pub enum ValueError {
 const GET_SECRET: &str = "GetSecretValue";
 const GET_PARAMETER: &str = "GetParameter";
 
-/// Secrets Manager and Systems Manager, asked for values only. Clones share the connections.
+/// A client of Secrets Manager and Systems Manager for values only. Clones share the connections.
 #[derive(Clone)]
 pub struct Secrets {
     secret: Operation<String, Answer, ErrorMetadata>,
@@ -79,17 +79,17 @@ impl Secrets {
         }
     }
 
-    /// The text of a secret of Secrets Manager, by name or ARN; `None` when it has no such version.
+    /// The text of a secret of Secrets Manager, by name or ARN; `None` if it does not have this version.
     ///
     /// # Errors
     ///
-    /// When it is not there, may not be read, or is binary; and when Secrets Manager cannot be asked.
+    /// If it does not exist, must not be read, or is binary; and if Secrets Manager does not answer.
     pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, ValueError> {
         let question = json!({ "SecretId": id, "VersionStage": version.as_str() }).to_string();
         match self.secret.invoke(question).await {
             Ok(answer) => answer.secret.map(Some).ok_or(ValueError::NotText(AwsService::SecretsManager)),
             Err(error) => match AwsError::of(AwsService::SecretsManager, GET_SECRET, &error) {
-                // The same code says that there is no secret: then there is no current version either.
+                // The same code is used for a missing secret: then there is no current version either.
                 error if version == Version::Previous && error.kind() == AwsErrorKind::NotFound => Ok(None),
                 error => Err(ValueError::Call(error)),
             },
@@ -100,7 +100,7 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// When it is not there, or may not be read or decrypted; and when Systems Manager cannot be asked.
+    /// If it does not exist, or must not be read or decrypted; and if Systems Manager does not answer.
     pub async fn parameter(&self, name: &str) -> Result<SecretString, ValueError> {
         let question = json!({ "Name": name, "WithDecryption": true }).to_string();
         let answer = self.parameter.invoke(question).await;
@@ -116,7 +116,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Either answer: of each, the one field that counts.
+/// Either answer, with its value only.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default, rename = "SecretString", deserialize_with = "secret")]
@@ -135,7 +135,7 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-// What an operation hands out must be `Debug`.
+// The output of an operation must be `Debug`.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Answer")
@@ -173,7 +173,7 @@ fn answer(response: &HttpResponse) -> Result<Answer, OrchestratorError<ErrorMeta
     if !response.status().is_success() {
         return Err(OrchestratorError::operation(read_json(body)));
     }
-    // The error of the JSON reader may repeat what it read, and that may be the value.
+    // The error of the JSON parser may repeat a part of the value.
     serde_json::from_slice(body).map_err(|_| OrchestratorError::other("the answer cannot be read"))
 }
 

@@ -3,7 +3,7 @@
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use serde::Deserialize;
 
-/// Reads EC2's error document. Without a code where it is none: a proxy's page, for example.
+/// Reads EC2's error document. Without a code if it is not one, for example a proxy's page.
 pub(in crate::aws) fn read(body: &[u8]) -> ErrorMetadata {
     let text = String::from_utf8_lossy(body);
     let document: Document = quick_xml::de::from_str(&text).unwrap_or_default();

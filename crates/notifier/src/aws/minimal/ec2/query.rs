@@ -18,7 +18,7 @@ use crate::aws::{AwsError, AwsService};
 
 const EC2: Service = Service { id: "EC2", host: "ec2", rules: Rules::PlainInGovCloud };
 const OPERATION: &str = "DescribeInstances";
-/// The version of EC2's API whose answers `answer` reads.
+/// The version of EC2's API.
 const API_VERSION: &str = "2016-11-15";
 
 /// One page's request: a form.
@@ -26,14 +26,14 @@ const API_VERSION: &str = "2016-11-15";
 pub(super) struct Ask(String);
 
 impl Ask {
-    /// Asks through a filter and for a page of a given size: one unknown id would fail a request that names its
-    /// instances, and AWS throttles one without pages earlier.
+    /// Uses a filter and a page size: one unknown id would fail a request with instance ids, and AWS throttles requests
+    /// without pages earlier.
     pub(super) fn new(instances: &[&str], token: Option<&str>) -> Self {
         let mut form = Serializer::new(String::new());
         form.append_pair("Action", "DescribeInstances");
         form.append_pair("Version", API_VERSION);
         form.append_pair("MaxResults", &INSTANCES_ASKED_MAX.to_string());
-        // The hosts of ECS Managed Instances belong to AWS, and an account may hide such resources.
+        // The hosts of ECS Managed Instances belong to AWS, and an account may exclude such resources by default.
         form.append_pair("IncludeManagedResources", "true");
         form.append_pair("Filter.1.Name", "instance-id");
         for (number, id) in (1..).zip(instances) {
@@ -46,7 +46,7 @@ impl Ask {
     }
 }
 
-/// The operation, ready to be sent.
+/// The operation.
 #[derive(Clone, Debug)]
 pub(super) struct Query(Operation<Ask, Page, ErrorMetadata>);
 
