@@ -63,7 +63,7 @@ impl FailedOf {
     }
 
     /// An empty report, for when no container is left to notify.
-    pub(crate) fn nobody(named: &BroadcastId) -> Report {
+    pub(crate) fn empty_report(named: &BroadcastId) -> Report {
         Report::new(named.clone(), Vec::new())
     }
 }

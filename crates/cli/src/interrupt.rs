@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_signal_waits_for_the_end_unless_nobody_is_expected_yet() {
+    async fn the_first_signal_waits_for_the_end_unless_discovery_has_not_ended() {
         let (stop, steps) = (CancellationToken::new(), state(&[surveyed()]));
         let report = || Report::new("b-1".to_owned().try_into().unwrap(), Vec::new());
         let mut signals = 0;

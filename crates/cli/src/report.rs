@@ -248,12 +248,12 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
             format!("it waited {seconds} s; `--wait={}` waits longer", seconds.max(60) * 10)
         }
     };
-    let letters = if seen.is_compared {
+    let dead_letters = if seen.is_compared {
         "no pending container is in the dead letters"
     } else {
         "set NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL, and the report also shows the dead letters"
     };
-    failure.hint(format!("{wait}; {letters}"))
+    failure.hint(format!("{wait}; {dead_letters}"))
 }
 
 /// What to do about the containers that were not notified.

@@ -100,7 +100,7 @@ pub(crate) async fn run(
             let again = match FailedOf::load(&ledger, named, &event, console).await? {
                 Again::To(again) => again,
                 Again::Nobody(counts) => {
-                    summary::show(&FailedOf::nobody(named), console)?;
+                    summary::show(&FailedOf::empty_report(named), console)?;
                     return failed_of::conclude(counts, allow, console);
                 }
             };

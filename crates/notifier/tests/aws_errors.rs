@@ -1,4 +1,4 @@
-//! What becomes of a call whose server is not there, stays silent, or is not AWS: over real connections.
+//! Errors of calls to a server that is unreachable, silent, or not AWS: over real connections.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -30,7 +30,7 @@ async fn server(answer: Option<&'static str>) -> String {
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            // The request fits into one read: whoever hangs up before it was read resets the connection.
+            // Reads the whole request first: closing before that would reset the connection.
             let mut request = [0; 16 * 1024];
             let _ = stream.read(&mut request).await;
             match answer {

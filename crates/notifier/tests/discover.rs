@@ -261,7 +261,7 @@ async fn discovery_that_is_cut_off_goes_on_where_it_was() {
     assert!(cut_off, "it was done before it was cut off");
     let found = discovery.services(&scope, &broadcast).await.unwrap();
     assert_eq!(found.messages.len() as u64, REVISIONS);
-    // Only the calls that were under way are made once more.
+    // Only the calls in flight are repeated.
     assert!((REVISIONS..=REVISIONS + 8).contains(&read()), "{} revisions were read", read());
 }
 
@@ -403,7 +403,7 @@ async fn a_broadcast_does_not_wait_behind_all_the_names_of_others() {
         let scope = invented(SERVICES_NAMED_MAX);
         crowd.spawn(async move { discovery.services(&scope, &broadcast()).await.unwrap().skips.len() });
     }
-    // The burst of the budget is gone: from now on, everybody waits.
+    // The burst of the budget is used up: from now on, every call waits.
     while described() < 90 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

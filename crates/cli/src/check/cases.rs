@@ -54,7 +54,7 @@ pub(super) static ALL: [Case; 20] = [
     },
     Case {
         name: "replay",
-        sends: "the same request once more",
+        sends: "the same request again",
         good: Good::Accepts,
         why: "the sender may have missed the first answer: answer 2xx again, and do not run the handler again",
         event: Event::First,

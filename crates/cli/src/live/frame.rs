@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_says_what_failed_and_the_last_ones_how_it_stands_and_what_is_waited_for() {
+    fn each_line_shows_failures_and_the_last_ones_the_total_and_the_waits() {
         let mut view = calling(vec![
             service("checkout", Counts { delivered: 12, failed: 2, ..Counts::default() }),
             service("search", Counts { rejected: 1, skipped: 1, pending: 1_200, ..Counts::default() }),

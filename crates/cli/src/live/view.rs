@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_a_few_nobody_is_named() {
+    fn more_than_a_few_pending_containers_are_not_named() {
         let entry = |number: usize| entry("web", &format!("arn:{number}"), None, None);
         assert_eq!(ledger((0..3).map(entry).collect()).last.len(), 3);
         assert!(ledger((0..4).map(entry).collect()).last.is_empty());

@@ -123,7 +123,7 @@ fn totals(lines: &[Line<'_>]) -> Vec<String> {
     statuses.iter().map(total).collect()
 }
 
-/// Writes dead letters in the chosen format, in the order of stage, service, what went wrong and task.
+/// Writes dead letters in the chosen format, in the order of stage, service, code and task.
 pub(super) fn show(found: &mut [Match], seen: usize, console: &mut Console) -> Result<(), Failure> {
     found.sort_by(|a, b| key(a).cmp(&key(b)));
     let lines: Vec<Line<'_>> = found.iter().map(Line::new).collect();

@@ -1,4 +1,4 @@
-//! `redrive` and `drop`: dead letters sent back to their queues, or deleted.
+//! `redrive` and `drop`: send dead letters back to their queues, or delete them.
 
 mod line;
 
@@ -259,7 +259,7 @@ async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console
     Ok(filter)
 }
 
-/// Names the stages whose dead letters are not read, so that an empty list is not mistaken for good news.
+/// Warns about stages whose dead letters are not read, so that an empty list is not misleading.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     for (stage, url, setting) in [
         (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
@@ -275,7 +275,7 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     }
 }
 
-/// Names the broadcasts that were cancelled: their dead letters go back, but no container is called.
+/// Warns about cancelled broadcasts: their dead letters are sent back, but no container is called.
 async fn warn_of_cancelled(found: &[Match], ledger: &Ledger, console: &mut Console) {
     let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.letter.broadcast.as_deref()).collect();
     for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {

@@ -71,11 +71,11 @@ fn trouble(counts: Counts) -> u8 {
 }
 
 fn headline(service: &ServiceReport<'_>, names: ServiceNames) -> [Cell; 2] {
-    let (told, total) = (service.counts.notified(), service.counts.total());
-    let style = if told == total { GOOD } else { UNSURE };
+    let (notified, total) = (service.counts.notified(), service.counts.total());
+    let style = if notified == total { GOOD } else { UNSURE };
     [
         Cell::new(names.name(service.key), BOLD),
-        Cell::new(format!("{} of {} notified", digits(told), digits(total)), style),
+        Cell::new(format!("{} of {} notified", digits(notified), digits(total)), style),
     ]
 }
 

@@ -179,7 +179,7 @@ impl EnvFile {
 
 impl Drop for EnvFile {
     fn drop(&mut self) {
-        // A later trial may have put its own file here. A file that cannot be removed is of no use to anybody.
+        // A later trial may have put its own file here. An error is ignored: the file is useless without the trial.
         let found = std::fs::symlink_metadata(&self.path);
         let is_ours = |found: Metadata| self.file.metadata().is_ok_and(|ours| ours.ino() == found.ino());
         if found.is_ok_and(is_ours) {

@@ -1,4 +1,4 @@
-//! Where AWS is, as whom it is asked, and what is said when it does not answer: black-box, against servers of our own.
+//! AWS endpoints, credentials and errors: black-box, against local servers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Notifier, Run, notifier};
 
-/// What no hint of ours says: words of the SDK's own parts.
+/// Internal words of the SDK, which must not be shown.
 const RIDDLES: [&str; 6] =
     ["Interceptor", "Request {", "dispatch failure", "service error", "ConstructionFailure", "panicked"];
 
@@ -25,7 +25,7 @@ impl Server {
             let length = body.len();
             let answer =
                 format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-            // Whoever asked may be gone.
+            // The client may have closed the connection.
             drop(stream.write_all(answer.as_bytes()));
             text
         })
@@ -85,12 +85,12 @@ fn keys(run: Notifier) -> Notifier {
     run.env("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT").env("AWS_SECRET_ACCESS_KEY", "test")
 }
 
-/// A run in a region, with keys, that has its AWS here.
+/// A run with a region, keys and this endpoint.
 fn at(arguments: &str, url: &str) -> Notifier {
     keys(notifier(arguments)).env("AWS_REGION", "eu-west-1").env("AWS_ENDPOINT_URL", url)
 }
 
-/// How a run ended, without riddles, and how long it took.
+/// How a run ended, without internal words, and how long it took.
 fn timed(run: Notifier) -> (Run, Duration) {
     let start = Instant::now();
     let run = run.run();
@@ -109,7 +109,7 @@ fn ends(run: Notifier, code: i32, says: &[&str]) {
     }
 }
 
-/// A directory with the two AWS files: the profiles `default` and `staging`, with keys of their own.
+/// A directory with the two AWS files: the profiles `default` and `staging`, with different keys.
 fn profiles() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let keys = "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n\
@@ -157,7 +157,7 @@ fn keys_of_the_environment_win_over_a_profile_of_the_environment() {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_wrong_use_and_calls_nobody() {
+fn a_missing_profile_is_wrong_use_and_makes_no_request() {
     let server = Server::answering(JSON, "{}");
     let files = profiles();
     let run = |arguments: &str| with_files(at(arguments, &server.url), &files);
@@ -253,7 +253,7 @@ fn a_silent_endpoint_ends_after_two_tries() {
 }
 
 #[test]
-fn a_page_of_a_proxy_is_named_as_one() {
+fn a_page_of_a_proxy_is_detected() {
     for head in
         ["200 OK\r\ncontent-type: text/html", "403 Forbidden\r\ncontent-type: text/html; charset=utf-8"]
     {
@@ -269,7 +269,7 @@ fn a_page_of_a_proxy_is_named_as_one() {
 }
 
 #[test]
-fn throttling_goes_on_and_is_shown() {
+fn requests_continue_during_throttling_with_a_note() {
     let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
@@ -300,7 +300,7 @@ fn a_message_without_an_id_was_not_published() {
 }
 
 #[test]
-fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
+fn a_queue_or_a_ledger_with_empty_answers_is_not_from_aws() {
     let server = Server::answering(JSON, "{}");
     for (arguments, missing) in [
         ("publish -c prod --queue observer", "GetQueueUrl on queue observer has no URL"),
@@ -312,9 +312,9 @@ fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
     }
 }
 
-/// As long as AWS lets a request wait: more than half a minute as a rule, and two at most.
+/// Takes as long as the retries of a request: usually more than half a minute, and two at most.
 #[test]
-fn throttling_without_end_is_said_with_what_to_do() {
+fn endless_throttling_is_an_error_with_a_hint() {
     let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
@@ -369,7 +369,7 @@ fn a_queue_is_a_name_or_a_url_and_nothing_else() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_said() {
+fn a_wrong_clock_is_logged() {
     let head = "200 OK\r\ndate: Wed, 01 Jan 2020 00:00:00 GMT\r\ncontent-type: application/x-amz-json-1.1";
     let server = Server::answering(head, r#"{"MessageId":"m-1"}"#);
     let url = format!("{}/111122223333/observer", server.url);
@@ -383,7 +383,7 @@ fn a_clock_that_is_wrong_is_said() {
 }
 
 #[test]
-fn a_secret_that_is_not_set_is_named_with_what_to_do() {
+fn a_missing_secret_is_an_error_with_a_hint() {
     let run = at("send -c prod", "http://127.0.0.1:9").env("NOTIFIER_SIGNING_SECRET", "env:NOT_THERE");
     let says = [
         "a secret cannot be read",

@@ -21,7 +21,7 @@ use crate::support::{Running, notifier, redacted};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TASK: &str = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0f3a";
-/// How long a bad receiver is waited for.
+/// Time limit for a bad receiver.
 const PATIENCE: &str = "--timeout-ms 2000 --patience-ms 4000";
 
 /// A service on loopback, until it is dropped.
@@ -110,7 +110,7 @@ fn a_private_key_checks_a_receiver_that_knows_the_public_one() {
     assert!(run.stderr.contains("not a public key") && !run.stderr.contains(&pair.public), "{run}");
 }
 
-/// What a receiver may get wrong.
+/// A fault of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     AnySignature,
@@ -205,7 +205,7 @@ fn authentic<'a>(fault: Fault, header: impl Fn(&str) -> &'a str, body: &[u8]) ->
     let keys = VerifyingKeys::parse(SECRET).unwrap();
     let fine = match fault {
         Fault::AnySignature => true,
-        // Of the text that it wrote itself, it seems: the body's own bytes do not count.
+        // Verifies a re-serialised body instead of the raw bytes.
         Fault::OtherBytes => keys.verify(&signed, body).is_ok() || keys.verify(&signed, b"{}").is_ok(),
         _ => keys.verify(&signed, body).is_ok(),
     };
@@ -253,7 +253,7 @@ fn a_receiver_that_never_answers_costs_its_limit_of_time() {
 }
 
 #[test]
-fn what_is_wrong_is_shown_with_what_would_be_right() {
+fn wrong_answers_are_shown_with_the_expected_ones() {
     let server = serve(Router::new().fallback(faulty).with_state((Fault::AnySignature, Arc::default())));
     let check = format!("check {} --secret env:KEY --case valid --case forged --case wrong-task", server.url);
     let run = notifier(&check).env("KEY", SECRET).run();
@@ -277,7 +277,7 @@ fn what_is_wrong_is_shown_with_what_would_be_right() {
 }
 
 #[test]
-fn wrong_use_and_no_connection_are_told_apart() {
+fn wrong_use_and_no_connection_have_different_exit_codes() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (arguments, code, says) in [
         (format!("http://{nobody}/n --secret env:KEY"), 3, "error: cannot connect to 127.0.0.1:"),
@@ -298,7 +298,7 @@ fn repository(path: &str) -> PathBuf {
     path
 }
 
-/// An example receiver in another language, in a process of its own; outside ECS, so that it takes any task's events.
+/// An example receiver in another language, in a separate process; outside ECS, so that it accepts events for any task.
 fn example(mut command: Command) -> (Running, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     command.env("NOTIFIER_VERIFYING_KEYS", SECRET).env("PORT", port.to_string());

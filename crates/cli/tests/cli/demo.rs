@@ -113,10 +113,10 @@ fn the_demo_fits_a_narrow_terminal_and_is_as_large_as_asked_for() {
 }
 
 #[test]
-fn a_demo_that_is_kept_is_a_trial_to_work_in() {
+fn a_kept_demo_is_a_trial_for_other_commands() {
     let demo = Trial::start(notifier("demo --keep --services 0"), "ecs-task-notifier drop");
     assert_eq!(demo.variables["AWS_REGION"], "us-east-1");
-    // Some of the demo's fleet cannot be told.
+    // Some containers of the demo's fleet cannot be notified.
     let expected = [
         ("plan --cluster demo", 0),
         ("send --cluster demo", 1),
@@ -149,7 +149,7 @@ fn a_demo_that_is_kept_is_a_trial_to_work_in() {
     let latest: serde_json::Value = serde_json::from_str(latest.lines().next().unwrap()).unwrap();
     let cancelled = demo.run(&format!("cancel {}", latest["broadcast"].as_str().unwrap()));
     assert_eq!(cancelled.code, 0, "{cancelled}");
-    // Back to work, which is done by the demo's daemon, and to the dead letters again.
+    // Sent back, processed by the demo's daemon, and in the dead letters again.
     let redriven = demo.run("redrive --service audit");
     assert_eq!(redriven.code, 0, "{redriven}");
     until("the letters are back", || demo.run("redrive --dry-run").stdout.contains("audit"));
@@ -160,7 +160,7 @@ fn a_demo_that_is_kept_is_a_trial_to_work_in() {
 }
 
 #[test]
-fn a_demo_that_is_kept_says_when_calls_were_not_signed_by_its_key() {
+fn a_kept_demo_warns_about_calls_without_a_valid_signature() {
     let demo = Trial::start(notifier("demo --keep --services 0"), "ecs-task-notifier drop");
     let send = demo.run("send --cluster demo --service search --signing-secret none");
     assert_eq!(send.code, 0, "{send}");

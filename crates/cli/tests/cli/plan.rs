@@ -3,7 +3,7 @@
 use crate::support::{Sim, notifier, private_fleet, redacted};
 
 #[test]
-fn a_plan_shows_whom_it_would_call_and_whom_not_and_why() {
+fn a_plan_shows_the_targets_and_why_other_containers_are_not_called() {
     let sim = Sim::start(&private_fleet());
     insta::assert_snapshot!(sim.notifier("plan --cluster prod").run(), @r#"
     exit 0
@@ -187,7 +187,7 @@ fn an_unknown_cluster_is_wrong_use_with_a_hint() {
 }
 
 #[test]
-fn a_cluster_where_nobody_opted_in_is_planned_with_a_warning() {
+fn a_cluster_without_an_opted_in_container_is_planned_with_a_warning() {
     let sim = Sim::start("[[cluster]]\nname = 'empty'");
     insta::assert_snapshot!(sim.notifier("plan --cluster empty").run(), @r#"
     exit 0

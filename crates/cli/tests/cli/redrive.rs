@@ -1,11 +1,11 @@
-//! `redrive` and `drop`, with a daemon that moves messages to the dead letters and takes them up again.
+//! `redrive` and `drop`, with a daemon that moves messages to the dead letters and processes redriven ones.
 
 use std::time::{Duration, Instant};
 
 use crate::pipeline::{Pipeline, by_service, fleet, json, service};
 use crate::support::{Sim, notifier, until};
 
-/// Says no to the first event, and yes to the second.
+/// Rejects the first event, and accepts the second.
 const CONVINCED: &str = "answers = [{ status = 403 }, { status = 200 }]";
 const STUBBORN: &str = "answers = [{ status = 404 }]";
 
@@ -62,7 +62,7 @@ fn a_task_that_rejects_and_then_accepts_is_delivered_in_the_same_report() {
     let (report, code) = pipeline.report();
     assert_eq!((&report[""]["summary"]["delivered"], code), (&3.into(), 0), "{report:?}");
     assert_eq!(redrive(""), [], "no dead letter is left");
-    assert_eq!(pipeline.received().len(), 5, "who was told is not called again");
+    assert_eq!(pipeline.received().len(), 5, "a notified container is not called again");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_
 }
 
 #[test]
-fn dead_letters_that_name_no_service_are_mentioned_and_those_of_a_cancelled_broadcast_call_nobody() {
+fn dead_letters_without_a_service_are_mentioned_and_those_of_a_cancelled_broadcast_call_no_container() {
     let pipeline = Pipeline::new(&fleet(&[service("audit", 1, CONVINCED)]));
     let _daemon = pipeline.serve("");
     assert_eq!(pipeline.broadcast().code, 1);

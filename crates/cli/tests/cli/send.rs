@@ -6,7 +6,7 @@ use crate::support::{FLEET, Sim, answering, notifier, redacted};
 use crate::terminal::{Shown, Terminal};
 
 #[test]
-fn everyone_told_ends_0() {
+fn a_broadcast_that_notifies_every_container_ends_with_0() {
     let _bound = redacted();
     let sim = Sim::start(&answering(""));
     insta::assert_snapshot!(sim.notifier("send --cluster prod").run(), @r#"
@@ -20,7 +20,7 @@ fn everyone_told_ends_0() {
 }
 
 #[test]
-fn whoever_was_not_told_is_named_with_the_reason_and_the_end_is_1() {
+fn containers_that_were_not_notified_are_listed_with_the_reason_and_the_exit_code_is_1() {
     let _bound = redacted();
     let sim = Sim::start(FLEET);
     insta::assert_snapshot!(sim.notifier("send --cluster prod --standalone").run(), @r#"
@@ -53,7 +53,7 @@ fn a_cluster_named_by_its_arn_says_its_account_by_itself() {
 }
 
 #[test]
-fn a_broadcast_that_notifies_nobody_is_no_success_unless_that_is_allowed() {
+fn a_broadcast_that_notifies_no_container_fails_unless_that_is_allowed() {
     let empty = Sim::start("[[cluster]]\nname = 'prod'");
     let skipped = Sim::start(&answering("health_check = true\nhealth = 'UNHEALTHY'"));
     for (sim, allowed, why) in [
@@ -82,7 +82,7 @@ fn skips_can_be_forgiven() {
 }
 
 #[test]
-fn a_task_that_fails_says_how_often_it_was_tried() {
+fn a_failed_task_has_its_number_of_attempts() {
     let _bound = redacted();
     let sim = Sim::start(&answering("answers = [{ status = 503, body = 'starting' }]"));
     let run = sim.notifier("send -c prod --attempts 2 --retry-wait-ms 1").run();
@@ -103,7 +103,7 @@ fn a_task_that_fails_says_how_often_it_was_tried() {
 }
 
 #[test]
-fn a_task_that_comes_round_is_told() {
+fn a_task_that_recovers_is_notified() {
     let sim = Sim::start(&answering("answers = [{ status = 503 }, { status = 200 }]"));
     let run = sim.notifier("send -c prod --retry-wait-ms 1 --format json").run();
     assert_eq!(run.code, 0, "{run}");
@@ -179,21 +179,21 @@ fn a_narrow_terminal_drops_latencies_before_it_cuts_names() {
 #[test]
 fn an_event_comes_from_flags_a_file_or_stdin() {
     let sim = Sim::start(&answering(""));
-    let told = |run: crate::support::Notifier| {
+    let sends = |run: crate::support::Notifier| {
         let run = run.run();
         assert_eq!(run.code, 0, "{run}");
         assert!(run.stdout.starts_with(r#"{"broadcast":"e-1","#), "{run}");
     };
-    told(sim.notifier("send -c prod --format json --id e-1 --data").arg(r#"{"a": "b c"}"#));
+    sends(sim.notifier("send -c prod --format json --id e-1 --data").arg(r#"{"a": "b c"}"#));
     let event = r#"{"specversion": "1.0", "id": "e-1", "type": "t", "data": 1.0}"#;
-    told(sim.notifier("send -c prod --format json --event -").stdin(event));
+    sends(sim.notifier("send -c prod --format json --event -").stdin(event));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), event).unwrap();
-    told(sim.notifier("send -c prod --format json --event").arg(file.path().to_str().unwrap()));
+    sends(sim.notifier("send -c prod --format json --event").arg(file.path().to_str().unwrap()));
 }
 
 #[test]
-fn an_event_that_is_none_is_wrong_use_and_calls_nobody() {
+fn an_invalid_event_is_wrong_use_and_calls_no_container() {
     let send = |arguments: &str| notifier(&format!("send -c prod {arguments}"));
     insta::assert_snapshot!(send("--data hello").run(), @r#"
     exit 2
@@ -258,7 +258,7 @@ fn an_address_outside_the_allowed_networks_is_skipped_with_the_rule() {
 }
 
 #[test]
-fn a_plan_calls_nobody_and_send_calls_everybody_once_with_the_event_as_it_was_written() {
+fn a_plan_calls_no_container_and_send_calls_each_once_with_the_exact_event() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let fleet = simulator::Fleet::from_toml(&answering("")).unwrap();
     let sim = runtime.block_on(simulator::Simulator::start(fleet, simulator::Options::default())).unwrap();
@@ -295,14 +295,14 @@ fn a_service_that_is_not_there_is_wrong_use_although_skips_are_forgiven() {
     }
 }
 
-/// The URL of a server that answers every request with status 200 and this body, as AWS never does.
+/// The URL of a server that answers every request with status 200 and this body.
 fn false_aws(body: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            // One small request a connection; the answer is the same whatever it asks for.
+            // One small request per connection, with the same answer for all.
             let mut request = [0; 16 * 1024];
             let _ = stream.read(&mut request);
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\n";

@@ -1,4 +1,4 @@
-//! Settings and arguments, and mistakes in them.
+//! Settings and arguments, and their errors.
 
 use crate::support::{Sim, notifier, private_fleet};
 
@@ -36,7 +36,7 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
 }
 
 #[test]
-fn a_variable_that_is_no_setting_is_a_warning() {
+fn an_unknown_variable_is_a_warning() {
     let sim = Sim::start(&private_fleet());
     let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_HELTH", "ignore").run();
     insta::assert_snapshot!(run, @r#"
@@ -85,11 +85,11 @@ fn serve_without_a_key_says_how_to_make_one_and_how_to_do_without() {
 }
 
 #[test]
-fn send_without_a_key_says_so() {
+fn send_without_a_key_warns() {
     let sim = Sim::start(&private_fleet());
     let run = sim.notifier("send -c prod -s web").env("NOTIFIER_SIGNING_SECRET", "").run();
-    let warning = "warning: requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` \
-                   makes a key and NOTIFIER_SIGNING_SECRET says where it is; `none` there says";
+    let warning = "warning: requests are not signed: tasks cannot verify their sender. Make a key with \
+                   `ecs-task-notifier keygen`, and set NOTIFIER_SIGNING_SECRET";
     assert!(run.stderr.contains(warning), "{run}");
     let silent = sim.notifier("send -c prod -s web").run();
     assert!(!silent.stderr.contains("not signed"), "{silent}");

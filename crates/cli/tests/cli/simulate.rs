@@ -95,7 +95,7 @@ fn the_queues_are_those_of_the_terraform_module() {
     let trial = Trial::start(simulate("--no-queues", &fleet), "ecs-task-notifier report");
     let queues = sqs(&trial.variables["AWS_ENDPOINT_URL"], "ListQueues", "{}");
     assert!(!queues.contains("/111122223333/"), "{queues}");
-    // That of the terminal before is of a real account.
+    // The terminal's earlier variables belong to a real account.
     assert!(!trial.variables.contains_key("NOTIFIER_TASKS_QUEUE_URL"));
     assert_eq!(trial.commands(), ["plan --cluster prod", "send --cluster prod", "report last"]);
     trial.end();
@@ -142,7 +142,7 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
     --- stdout
     --- stderr
     error: fleet.toml is not a fleet
-      because: the fleet file cannot be read: TOML parse error at line 3, column 1
+      because: the fleet file is not valid: TOML parse error at line 3, column 1
           |
         3 | services = 1
           | ^^^^^^^^
@@ -154,7 +154,7 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
     --- stdout
     --- stderr
     error: fleet.toml is not a fleet
-      because: the fleet cannot be: fleet: `12` is not an account id of 12 digits; cluster : `` is not a name: 1 to 255 letters, digits, `-` and `_`
+      because: the fleet is not valid: fleet: `12` is not an account id of 12 digits; cluster : `` is not a name: 1 to 255 letters, digits, `-` and `_`
     "#);
 }
 

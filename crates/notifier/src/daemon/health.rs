@@ -182,7 +182,7 @@ mod tests {
         health.alive(StageName::Notify, true);
         assert_eq!(is(&health, NOW), (true, true), "its hands are full, so it receives nothing");
         health.alive(StageName::Notify, false);
-        assert_eq!(is(&health, NOW), (true, false), "it receives, but nobody has answered for long");
+        assert_eq!(is(&health, NOW), (true, false), "it receives, but SQS has not answered for long");
     }
 
     #[tokio::test]

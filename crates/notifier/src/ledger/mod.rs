@@ -1,4 +1,4 @@
-//! The record of every broadcast: who should have been told, who was.
+//! The ledger: records every broadcast, its expected containers and their outcomes.
 //!
 //! | file | job |
 //! | --- | --- |

@@ -76,9 +76,9 @@ impl Counts {
     /// The verdict on a broadcast with these counts. `allow_skips` accepts skipped containers.
     #[must_use]
     pub fn verdict(self, allow_skips: bool) -> Verdict {
-        let forgiven = if allow_skips { self.skipped } else { 0 };
+        let accepted = if allow_skips { self.skipped } else { 0 };
         match self.notified() {
-            told if told + forgiven < self.total() => Verdict::Missed,
+            notified if notified + accepted < self.total() => Verdict::Missed,
             0 => Verdict::Nobody,
             _ => Verdict::Notified,
         }

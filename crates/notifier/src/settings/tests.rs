@@ -1,4 +1,4 @@
-//! What people write, what they get, and what they are told.
+//! Values of settings, and the errors of wrong ones.
 
 use std::path::PathBuf;
 
@@ -249,7 +249,7 @@ fn only_a_near_name_is_suggested() {
 }
 
 #[test]
-fn a_variable_that_is_no_setting_is_a_warning() {
+fn an_unknown_variable_is_a_warning() {
     let environment = [("NOTIFIER_HELTH", "x"), ("NOTIFIER_CONFIG", ""), ("HOME", "/")]
         .into_iter()
         .collect::<Environment>();

@@ -1,4 +1,4 @@
-//! A delivery that must end by a given time hands back what it could not finish.
+//! A delivery with a deadline is returned unfinished.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What each answer, and each way of not answering, becomes.
+//! The outcome of each answer, and of each missing answer.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -102,7 +102,7 @@ async fn failing_twice_and_then_working_is_delivered() {
         })
         .collect();
     let reason = "answered 500 Internal Server Error".to_owned();
-    assert_eq!(told, [(1, reason.clone()), (2, reason)], "whoever calls tells of the end");
+    assert_eq!(told, [(1, reason.clone()), (2, reason)], "the caller reports the end");
 }
 
 #[tokio::test]

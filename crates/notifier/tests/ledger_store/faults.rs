@@ -1,4 +1,4 @@
-//! What only a network can do wrong: DynamoDB throttles, leaves things undone, breaks off, or answers nonsense.
+//! Faults of a network: DynamoDB throttles, leaves items unprocessed, closes connections, or sends invalid answers.
 
 use std::error::Error as _;
 use std::time::Duration;
