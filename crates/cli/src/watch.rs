@@ -214,9 +214,7 @@ fn interrupted_before(broadcast: &BroadcastId) -> Failure {
 
 /// What happens to a broadcast after the wait for it was interrupted.
 pub(crate) fn goes_on(broadcast: &BroadcastId) -> String {
-    format!(
-        "the broadcast continues without this command; `ecs-task-notifier report {broadcast} --wait` waits for its end"
-    )
+    format!("the broadcast continues; `ecs-task-notifier report {broadcast} --wait` waits for its end")
 }
 
 /// The values that change during a broadcast.

@@ -219,7 +219,7 @@ fn show(
     summary::show(&state.report(), console)?;
     if console.format == Format::Text {
         let not_targeted = not_targeted(&state).render(console.columns());
-        write!(console.out(), "not called, without opt-in or not running:\n{not_targeted}")
+        write!(console.out(), "not called (no opt-in or not running):\n{not_targeted}")
             .map_err(Failure::output)?;
     }
     let Some(took) = took else {

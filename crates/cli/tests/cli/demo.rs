@@ -37,7 +37,7 @@ fn the_demo_ends_as_staged_and_reports_every_container() {
       1 skipped   health             check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
       1 skipped   label              correct the labels in the task definition and deploy it
       1 skipped   network-mode-none  set the task's network mode to awsvpc, bridge or host
-    not called, without opt-in or not running:
+    not called (no opt-in or not running):
       checkout  did not opt in (3)
       frontend  did not opt in
       orders    the task is PENDING

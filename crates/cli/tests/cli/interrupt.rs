@@ -160,7 +160,7 @@ fn an_interrupted_wait_says_that_the_broadcast_continues() {
             end,
             [
                 "error: interrupted: 2 of 4 containers have no outcome",
-                "hint: the broadcast continues without this command; `ecs-task-notifier report b-1 --wait` waits for its end",
+                "hint: the broadcast continues; `ecs-task-notifier report b-1 --wait` waits for its end",
             ]
         );
     }

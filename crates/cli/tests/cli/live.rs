@@ -297,7 +297,7 @@ fn a_wait_on_a_ledger_shows_the_same_bars() {
     assert_eq!(watched.code, 1, "{watched:#?}");
     for says in [
         "error: interrupted: 2 of 4 containers have no outcome",
-        "hint: the broadcast continues without this command; `ecs-task-notifier report b-1 --wait`",
+        "hint: the broadcast continues; `ecs-task-notifier report b-1 --wait`",
     ] {
         assert!(watched.last().contains(says), "{watched:#?}");
     }
