@@ -77,7 +77,7 @@ fn health_asks_a_daemon_where_the_settings_say_that_it_listens() {
     let gone = ask("health");
     assert_eq!(gone.code, 1, "{gone}");
     assert!(gone.stderr.contains("is not healthy: the request failed"), "{gone}");
-    assert!(gone.stderr.contains("hint: does the daemon run?"), "{gone}");
+    assert!(gone.stderr.contains("hint: check that the daemon runs"), "{gone}");
     assert_eq!(ask(&format!("health --url http://{}:99999/", "127.0.0.1")).code, 2);
     assert_eq!(sim.notifier("health").env("NOTIFIER_LISTEN", "none").run().code, 2);
 }

@@ -379,7 +379,7 @@ pub static GRACE_MS: Setting = setting(
     "grace_ms",
     number(0, 600_000),
     "20000",
-    "Time for work in flight to end at shutdown, in milliseconds; handing the rest back to the queues takes up to 5 s more",
+    "Time for work in flight to end at shutdown, in milliseconds; returning the rest to the queues takes up to 5 s more",
 );
 pub(super) static LOG_FORMAT: Setting =
     setting(Group::Daemon, "log_format", Kind::Word(&["text", "json"]), "text", "Format of the daemon's log");
