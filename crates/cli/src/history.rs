@@ -59,7 +59,7 @@ struct Line<'a> {
     services: String,
     asked_by: Option<&'a str>,
     failure: Option<&'a str>,
-    /// All opted-in containers; this and what follows is `null` with --no-outcomes.
+    /// All opted-in containers. This and the following fields are `null` with --no-outcomes.
     total: Option<usize>,
     delivered: Option<usize>,
     rejected: Option<usize>,

@@ -1,4 +1,4 @@
-//! `publish`: asks the daemon or the Lambda functions for a broadcast.
+//! `publish`: requests a broadcast from the daemon or the Lambda functions.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 

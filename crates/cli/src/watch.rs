@@ -212,7 +212,7 @@ fn interrupted_before(broadcast: &BroadcastId) -> Failure {
     Failure::unsuccessful("interrupted: the broadcast has not begun").hint(goes_on(broadcast))
 }
 
-/// What happens to a broadcast after the wait for it was interrupted.
+/// The hint after the wait for a broadcast was interrupted.
 pub(crate) fn goes_on(broadcast: &BroadcastId) -> String {
     format!("the broadcast continues; `ecs-task-notifier report {broadcast} --wait` waits for its end")
 }

@@ -22,7 +22,7 @@ use notifier::model::Member;
 use notifier::model::{Cause, DeadLetter, Outcome};
 use notifier::pipeline::redrive::{self, Action, Filter, LetterStatus, Match, Redrive};
 use notifier::pipeline::{self, Ctx, Senders, StageName};
-use notifier::queue::{Inbox, Message, Queue, Trace};
+use notifier::queue::{Consumer, Message, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use tempfile::TempDir;
@@ -54,10 +54,10 @@ async fn with_letters(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, V
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     let bodies: Vec<_> = letters.iter().map(|(body, _)| body.clone()).collect();
     queue.publish(&bodies, &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
     let mut ids = Vec::new();
     while ids.len() < letters.len() {
-        for message in timeout(SOON, inbox.receive(10)).await.unwrap().unwrap() {
+        for message in timeout(SOON, consumer.receive(10)).await.unwrap().unwrap() {
             let code = letters.iter().find(|(body, _)| *body == message.body).unwrap().1;
             let letter = DeadLetter {
                 code: Some(code.to_owned()),
@@ -65,10 +65,10 @@ async fn with_letters(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, V
                 ..DeadLetter::about(StageName::Notify, &message.body, message.sent)
             };
             ids.push(message.id.clone());
-            inbox.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
+            consumer.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
         }
     }
-    inbox.close(SOON).await;
+    consumer.close(SOON).await;
     ids.sort();
     (queue, dead, ids)
 }

@@ -26,11 +26,11 @@ pub(super) struct Case {
 /// Which event a case begins with.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// One of its own, for this task.
+    /// A new event for this task.
     Own,
-    /// That of the first case.
+    /// The event of the first case.
     First,
-    /// One of its own, for another task.
+    /// A new event for another task.
     Elsewhere,
 }
 

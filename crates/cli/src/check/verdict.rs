@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// What a good receiver does with a request.
+/// The expected reaction to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Good {
     /// Answers 2xx.
@@ -20,7 +20,7 @@ pub(super) enum Good {
     GivesUp(u16),
 }
 
-/// What a receiver did with a request.
+/// The reaction of a receiver to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
     Answered {
@@ -39,7 +39,7 @@ pub(super) enum Reaction {
 }
 
 impl Good {
-    /// Whether this is what a good receiver does.
+    /// Whether a reaction is the expected one.
     pub(super) fn is_met_by(self, reaction: &Reaction) -> bool {
         let Reaction::Answered { status, .. } = reaction else {
             let may_hang_up = matches!(self, Self::RefusesOrHangsUp(_) | Self::GivesUp(_));

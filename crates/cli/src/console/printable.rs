@@ -43,7 +43,7 @@ impl<S: Write> Write for Printable<S> {
 mod tests {
     use super::*;
 
-    /// What arrives of this text when it is written byte by byte.
+    /// The output of this text, written byte by byte.
     fn written(escapes: bool, text: &str) -> String {
         let mut out = Vec::new();
         let mut stream = Printable::new(&mut out, escapes);

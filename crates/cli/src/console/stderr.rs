@@ -123,7 +123,7 @@ impl Write for Stderr {
 mod tests {
     use super::*;
 
-    /// Keeps each write by itself.
+    /// Records each write separately.
     #[derive(Default)]
     struct Writes(Vec<String>);
 

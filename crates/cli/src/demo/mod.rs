@@ -206,8 +206,8 @@ fn lock(state: &Shared) -> std::sync::MutexGuard<'_, BroadcastState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes the report and who was not asked, and says whether everything ended as staged; `took` is how long the broadcast
-/// took, if it ended.
+/// Writes the report and the containers that are not targeted, and checks that everything ended as staged. `took` is the
+/// time of the broadcast, if it ended.
 fn show(
     cast: &[Role],
     scene: &Scene,

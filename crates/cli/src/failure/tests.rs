@@ -18,7 +18,7 @@ fn begins(hint: Option<&str>, start: &str, what: impl std::fmt::Debug) {
     assert!(fits, "{what:?}: {hint:?}");
 }
 
-/// How the hint of each kind begins, for a service that none of its own belongs to.
+/// The beginning of the hint for each kind, for a service without a special hint.
 fn start(kind: Kind) -> &'static str {
     match kind {
         Kind::AccessDenied => "permission denied",

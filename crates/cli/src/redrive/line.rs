@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The word for what went wrong, as `--code` finds it and the report shows it.
+    /// The code of the failure, for `--code` and as in the report.
     fn word(&self) -> String {
         match (self.status, self.cause, self.code) {
             (Some(status), None | Some("answered"), _) => status.to_string(),

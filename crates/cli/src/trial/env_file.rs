@@ -123,7 +123,7 @@ impl Sh {
     }
 }
 
-/// Text that any POSIX shell reads as one word, just as it is.
+/// Quotes text for any POSIX shell.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     push_quoted(&mut quoted, text);
@@ -162,12 +162,12 @@ impl EnvFile {
         }
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut file = created.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} is there already"))
-                .hint("it is not the file of an earlier trial: name a new file, or remove this one first"),
+            io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} already exists"))
+                .hint("it is not the file of an earlier trial: choose a new file, or remove this one first"),
             _ => unwritable(&error),
         })?;
         let written = file.write_all(text.as_bytes());
-        // Half a file is removed again.
+        // An incomplete file is removed on drop.
         let made = Self { path, file };
         written.map(|()| made).map_err(|error| unwritable(&error))
     }
@@ -192,7 +192,7 @@ impl Drop for EnvFile {
 fn is_of_a_trial(path: &Path) -> bool {
     let mut start = String::new();
     let limit = FIRST_LINE.len() as u64;
-    // Nothing but a regular file is opened: a pipe would keep us waiting.
+    // Only a regular file is opened: a pipe would block.
     path.is_file()
         && File::open(path).and_then(|file| file.take(limit).read_to_string(&mut start)).is_ok()
         && start == FIRST_LINE

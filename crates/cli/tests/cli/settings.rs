@@ -69,7 +69,7 @@ fn one_queue_for_two_stages_is_refused_with_both_names() {
         .env("NOTIFIER_TASKS_QUEUE_URL", queue)
         .run();
     assert_eq!(run.code, 2, "{run}");
-    let says = "NOTIFIER_TASKS_QUEUE_URL: NOTIFIER_OBSERVER_QUEUE_URL too";
+    let says = "NOTIFIER_TASKS_QUEUE_URL: this is also the queue of NOTIFIER_OBSERVER_QUEUE_URL";
     assert!(run.stderr.contains(says), "{run}");
 }
 

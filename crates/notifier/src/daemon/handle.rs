@@ -11,12 +11,12 @@ use tracing::debug;
 
 use super::counters::Counters;
 use crate::pipeline::{Disposition, Failure, Work};
-use crate::queue::{Inbox, Message};
+use crate::queue::{Consumer, Message};
 
 /// The shared parts for the messages of one queue.
 pub(super) struct Shared {
     pub(super) work: Work,
-    pub(super) inbox: Inbox,
+    pub(super) consumer: Consumer,
     pub(super) counters: Counters,
     /// Time limit for one message.
     pub(super) message_time_max: Duration,
@@ -37,7 +37,7 @@ impl Shared {
             None => self.return_now(message).await,
             Some(Ok(())) => {
                 debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
-                self.inbox.delete(message).await;
+                self.consumer.delete(message).await;
                 self.counters.done.fetch_add(1, Ordering::Relaxed);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
@@ -48,21 +48,21 @@ impl Shared {
     /// Returns a message to the queue because of the shutdown, visible to others at once.
     pub(super) async fn return_now(&self, message: Message) {
         debug!(stage = self.stage(), message.id, "Returning message {} to the queue", message.id);
-        self.inbox.return_after(message, Duration::ZERO).await;
+        self.consumer.return_after(message, Duration::ZERO).await;
         self.counters.returned.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
-        let is_last = self.inbox.is_last_receive(&message);
+        let is_last = self.consumer.is_last_receive(&message);
         let failure = match self.work.after(&message, failure, is_last).await {
             Disposition::DeadLetter(failure) => failure,
             Disposition::Retry(wait) => {
-                self.inbox.return_after(message, wait).await;
+                self.consumer.return_after(message, wait).await;
                 self.counters.retried.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         };
-        let moved = self.inbox.dead_letter(message, &failure.letter, failure.wait).await;
+        let moved = self.consumer.dead_letter(message, &failure.letter, failure.wait).await;
         failure.log(&moved);
         let count = if moved.is_ok() { &self.counters.dead_lettered } else { &self.counters.retried };
         count.fetch_add(1, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use crate::base::Rng;
 use crate::base::text::chain;
 use crate::pipeline::StageName;
 use crate::queue::limits::BATCH_ENTRIES_MAX;
-use crate::queue::{Inbox, Message, Queue, QueueError};
+use crate::queue::{Consumer, Message, Queue, QueueError};
 
 /// Waits between calls while SQS does not answer.
 const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -40,17 +40,17 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Opens the queue; `None` if shutdown comes first.
-    pub(super) async fn open(&self) -> Result<Option<Inbox>, QueueError> {
+    pub(super) async fn open(&self) -> Result<Option<Consumer>, QueueError> {
         let mut failures = 0;
         loop {
             let opened = tokio::select! {
-                opened = Inbox::open(self.source.clone()) => opened,
+                opened = Consumer::open(self.source.clone()) => opened,
                 () = self.shutdown.cancelled() => return Ok(None),
             };
             match opened {
-                Ok(inbox) => {
+                Ok(consumer) => {
                     self.health.answered(self.stage);
-                    return Ok(Some(inbox));
+                    return Ok(Some(consumer));
                 }
                 Err(error) if error.is_passing() => {
                     failures += 1;
@@ -62,12 +62,15 @@ impl Intake {
     }
 
     /// Waits for messages, each with its permit; `None` on shutdown. Messages that arrive during shutdown have no permit.
-    pub(super) async fn next(&self, inbox: &Inbox) -> Option<Vec<(Message, Option<OwnedSemaphorePermit>)>> {
+    pub(super) async fn next(
+        &self,
+        consumer: &Consumer,
+    ) -> Option<Vec<(Message, Option<OwnedSemaphorePermit>)>> {
         let mut failures = 0;
         loop {
             let room = self.room().await?;
             let received = tokio::select! {
-                received = inbox.receive(room.len()) => received,
+                received = consumer.receive(room.len()) => received,
                 () = async { self.shutdown.cancelled().await; sleep(RECEIVE_DRAIN).await } => return None,
             };
             match received {

@@ -58,11 +58,11 @@ impl Worker {
             permits: Arc::new(Semaphore::new(concurrency)),
             shutdown: shutdown.clone(),
         };
-        let Some(inbox) = intake.open().await? else { return Ok(Served::default()) };
+        let Some(consumer) = intake.open().await? else { return Ok(Served::default()) };
         info!(stage = stage.as_str(), queue, "Started processing the queue");
         let shared = Arc::new(Shared {
             work,
-            inbox,
+            consumer,
             counters: Counters::default(),
             message_time_max: options.message_time_max,
             cut: CancellationToken::new(),
@@ -90,7 +90,7 @@ impl Worker {
                 "Some messages could not be returned to the queue; they come back when their visibility timeout ends"
             ),
         }
-        shared.inbox.close(FLUSH_TIME_MAX).await;
+        shared.consumer.close(FLUSH_TIME_MAX).await;
         let served = shared.counters.served();
         let Served { done, retried, dead_lettered, returned } = served;
         // The field's name is part of the log's interface.
@@ -108,7 +108,7 @@ impl Worker {
 
 /// Processes each message in a separate task, as many as there are permits, until shutdown.
 async fn poll(intake: &Intake, shared: &Arc<Shared>, tasks: &TaskTracker) {
-    while let Some(messages) = intake.next(&shared.inbox).await {
+    while let Some(messages) = intake.next(&shared.consumer).await {
         for (message, permit) in messages {
             match permit {
                 Some(permit) => drop(tasks.spawn(Arc::clone(shared).message(message, permit))),

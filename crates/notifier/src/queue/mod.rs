@@ -1,11 +1,11 @@
 //! SQS queues: publish and consume.
 //!
-//! A [`Queue`] publishes messages. An [`Inbox`] is the consumer of a queue: it receives messages, extends their
+//! A [`Queue`] publishes messages. An [`Consumer`] is the consumer of a queue: it receives messages, extends their
 //! visibility timeouts while they are processed, and deletes each, returns it or moves it to the dead-letter queue.
 //!
 //! | file | job |
 //! | --- | --- |
-//! | `inbox` | a queue that this process consumes |
+//! | `consumer` | a queue that this process consumes |
 //! | `event_source_mapping` | a queue that Lambda's event source mapping reads |
 //! | `dead_letter_queue` | a dead-letter queue, whose messages are redriven or deleted |
 //! | `publish` | messages to send |
@@ -20,11 +20,11 @@
 
 mod attributes;
 mod batch;
+mod consumer;
 mod dead_letter;
 mod dead_letter_queue;
 mod error;
 mod event_source_mapping;
-mod inbox;
 pub mod limits;
 mod message;
 mod operations;
@@ -48,10 +48,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 
 pub use batch::{EntryError, NotAccepted};
+pub use consumer::Consumer;
 pub(crate) use dead_letter_queue::DeadLetterQueue;
 pub use error::QueueError;
 pub use event_source_mapping::EventSourceMapping;
-pub use inbox::Inbox;
 pub use message::Message;
 pub use policy::DeadLetterError;
 pub use publish::PublishError;

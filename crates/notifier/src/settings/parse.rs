@@ -77,8 +77,10 @@ impl Reader<'_> {
         for (setting, url) in settings.into_iter().zip(urls) {
             let Some(url) = url.map(place) else { continue };
             if let Some((other, _)) = seen.iter().find(|(_, known)| *known == url) {
-                let problem =
-                    format!("{} has the same queue; each stage needs a separate queue", other.variable());
+                let problem = format!(
+                    "this is also the queue of {}; each stage needs a separate queue",
+                    other.variable()
+                );
                 let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
                 self.errors.extend(origin.map(|origin| SettingError::Unusable { origin, problem }));
             } else {

@@ -194,7 +194,7 @@ fn one_queue_for_two_stages_is_a_mistake_that_names_both() {
         ("NOTIFIER_TASKS_QUEUE_URL", url),
     ];
     let errors = load(&flags(&[]), &variables, "").unwrap_err();
-    let says = "NOTIFIER_TASKS_QUEUE_URL: NOTIFIER_OBSERVER_QUEUE_URL has the same queue; each stage needs a separate \
+    let says = "NOTIFIER_TASKS_QUEUE_URL: this is also the queue of NOTIFIER_OBSERVER_QUEUE_URL; each stage needs a separate \
                 queue";
     assert_eq!(errors, [says]);
 }

@@ -20,14 +20,14 @@ use crate::model::DeadLetter;
 /// Every received message ends in exactly one of [`delete`](Self::delete), [`return_after`](Self::return_after) and
 /// [`dead_letter`](Self::dead_letter). Until then it is invisible to other consumers, for at most 12 hours.
 #[derive(Debug)]
-pub struct Inbox {
+pub struct Consumer {
     policy: Policy,
     reader: Reader,
     deletes: Batcher<Receipt>,
     returns: Batcher<VisibilityChange>,
 }
 
-impl Inbox {
+impl Consumer {
     /// Reads the queue's visibility timeout and redrive policy (`GetQueueAttributes`, and `GetQueueUrl` for the
     /// dead-letter queue), and starts the background work. Must be called within a tokio runtime.
     pub async fn open(queue: Queue) -> Result<Self, QueueError> {
