@@ -283,7 +283,7 @@ fn secrets_are_named_and_never_repeated() {
         }
     }
     let says = complaint("NOTIFIER_SIGNING_SECRETS", &format!("web=env:A,api={key}"));
-    assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is a key itself"), "{says}");
+    assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is the key itself"), "{says}");
     assert!(!says.contains(material), "{says}");
     let errors = load(&flags(&[]), &[], &format!("signing_secret = {{ value = '{key}' }}")).unwrap_err();
     assert!(!errors.concat().contains(material), "{errors:?}");

@@ -204,7 +204,7 @@ async fn one_wrong_queue_stops_the_daemon_and_is_named() {
     );
     let (served, _shutdown) = setup.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "stage tasks cannot work through its queue");
+    assert_eq!(error.to_string(), "stage tasks cannot process its queue");
     assert!(notifier::base::text::chain(&error).contains(&url), "{error:?}");
 }
 

@@ -118,7 +118,7 @@ async fn a_batch_of_which_nothing_is_ever_done_is_given_up() {
     let error = store(&fake).get(vec![key("p", "a"), key("p", "b")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchGetItem", .. }), "{error:?}");
     assert_eq!(farthest(&error), "DynamoDB did not process 2 items");
-    assert!(chain(&error).contains("has too much to do"), "{}", chain(&error));
+    assert!(chain(&error).contains("the table is throttled"), "{}", chain(&error));
     assert!(begin.elapsed() <= 2 * STANDSTILL_MAX + TICK, "{:?}", begin.elapsed());
 }
 
@@ -196,10 +196,7 @@ async fn a_throttle_without_end_is_given_up() {
         };
         for (_, error, whole, requests) in failures(happens).await {
             assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-            assert!(
-                whole.contains("the table has too much to do; its metric `ThrottledRequests`"),
-                "{whole}"
-            );
+            assert!(whole.contains("the table is throttled; its metric `ThrottledRequests`"), "{whole}");
             assert!(whole.contains("without progress") && whole.contains(code), "{whole}");
             assert!((2..=REQUESTS_MAX).contains(&requests), "{requests}");
         }
@@ -225,7 +222,7 @@ async fn nobody_at_the_address_is_unavailable() {
     drop(fake);
     let error = store.put(numbered("p", 1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert!(chain(&error).contains("no answer"), "{}", chain(&error));
+    assert!(chain(&error).contains("DynamoDB cannot be reached"), "{}", chain(&error));
 }
 
 #[tokio::test]
@@ -240,7 +237,7 @@ async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
     let client = aws_sdk_dynamodb::Client::from_conf(config.build());
     let error = DynamoDb::new(client, "t", Rng::seeded(1)).put(numbered("p", 1)).await.unwrap_err();
     assert!(!error.is_final(), "they may come: {error:?}");
-    assert!(chain(&error).contains("look at the credentials"), "{}", chain(&error));
+    assert!(chain(&error).contains("check the credentials"), "{}", chain(&error));
     assert_eq!(fake.requests(), [0; 0]);
 }
 
@@ -248,7 +245,7 @@ async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
 async fn ends_at_once(happens: fn(usize) -> Fate, code: &str, is_final: bool, advice: &str) {
     for (operation, error, whole, requests) in failures(happens).await {
         assert_eq!((error.is_final(), requests), (is_final, 1), "{error:?}");
-        let verb = if is_final { "refused" } else { "did not answer" };
+        let verb = if is_final { "refused" } else { "did not complete" };
         assert_eq!(error.to_string(), format!("the ledger in dynamodb:t {verb} {operation}"));
         assert!(whole.contains(code), "the cause is kept: {whole}");
         assert!(whole.contains(advice), "{whole}");
@@ -258,13 +255,13 @@ async fn ends_at_once(happens: fn(usize) -> Fate, code: &str, is_final: bool, ad
 #[tokio::test]
 async fn a_refusal_is_final_says_why_and_what_to_do_after_one_try() {
     let missing = |_| Fate::Refused(400, "ResourceNotFoundException");
-    ends_at_once(missing, "ResourceNotFoundException", true, "`NOTIFIER_LEDGER` names it").await;
+    ends_at_once(missing, "ResourceNotFoundException", true, "check `NOTIFIER_LEDGER`").await;
     let denied = |_| Fate::Refused(400, "AccessDeniedException");
     ends_at_once(denied, "AccessDeniedException", true, "`dynamodb:").await;
     let invalid = |_| Fate::Refused(400, "ValidationException");
     ends_at_once(invalid, "ValidationException", true, "its keys must be `pk` and `sk`").await;
     let stranger = |_| Fate::Refused(400, "UnrecognizedClientException");
-    ends_at_once(stranger, "UnrecognizedClientException", true, "does not know the credentials").await;
+    ends_at_once(stranger, "UnrecognizedClientException", true, "does not accept the credentials").await;
 }
 
 #[tokio::test]
@@ -272,7 +269,7 @@ async fn what_may_pass_by_itself_but_not_in_a_moment_is_not_final_and_not_tried_
     let expired = |_| Fate::Refused(400, "ExpiredTokenException");
     ends_at_once(expired, "ExpiredTokenException", false, "the session has expired").await;
     let unknown = |_| Fate::Refused(400, "SomethingNewException");
-    ends_at_once(unknown, "SomethingNewException", false, "does not know").await;
+    ends_at_once(unknown, "SomethingNewException", false, "unknown error").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,7 +288,7 @@ async fn an_item_of_somebody_else_is_refused_by_name() {
     let error = store(&fake).get(vec![key("p", "s")]).await.unwrap_err();
     assert!(error.is_final());
     assert_eq!(farthest(&error), "an item has no text attribute `body`");
-    assert!(chain(&error).contains("the table is another program's"), "{}", chain(&error));
+    assert!(chain(&error).contains("the table belongs to another program"), "{}", chain(&error));
     assert!(!store(&fake).put_new(item("p", "s", "ours")).await.unwrap(), "something stands there");
     let bodiless = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]});
     assert_eq!(listed(bodiless, None).await, "an item has no text attribute `body`");
