@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The part of a broadcast's id that distinguishes it from others: a UUIDv7 begins with the time, to the millisecond.
+/// The part of a broadcast's id that distinguishes it from others: a UUID of version 7 begins with the time, to the millisecond.
 fn short(id: &str, in_full: bool) -> &str {
     let is_uuid = id.len() == UUID_BYTES && id.is_ascii();
     if is_uuid && !in_full { id.get(..UUID_TIME_BYTES).unwrap_or(id) } else { id }
