@@ -197,7 +197,7 @@ async fn a_throttle_without_end_is_given_up() {
         for (_, error, whole, requests) in failures(happens).await {
             assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
             assert!(whole.contains("the table is throttled; its metric `ThrottledRequests`"), "{whole}");
-            assert!(whole.contains("without progress") && whole.contains(code), "{whole}");
+            assert!(whole.contains("no progress for") && whole.contains(code), "{whole}");
             assert!((2..=REQUESTS_MAX).contains(&requests), "{requests}");
         }
         assert!(begin.elapsed() <= 4 * (STANDSTILL_MAX + TICK), "{:?}", begin.elapsed());
