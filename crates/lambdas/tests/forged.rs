@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId};
 
-/// The unique id of the role of the function before.
+/// The unique id of the previous function's role.
 const ROLE: &str = "AROAEXAMPLEOFTHEROLE";
 
 /// A fleet, a function of a stage on it, and a ledger.

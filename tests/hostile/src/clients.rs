@@ -6,7 +6,7 @@ use notifier::base::{Environment, Rng};
 use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::model::Member;
 use notifier::model::network::Networks;
-use notifier::queue::{Inbox, Queue};
+use notifier::queue::{Consumer, Queue};
 use notifier::secrets::{Kept, SecretRef, Vault, signing_keys};
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 

@@ -369,7 +369,7 @@ async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
     std::fs::write(&path, NEW).unwrap();
     *receiver.key.lock().unwrap() = NEW;
     let result = tell().await;
-    // Asked in vain: the keys were read less than a second ago, and nobody makes the notifier read in a loop.
+    // No refresh: the keys were read less than a second ago, and receivers cannot make the notifier read in a loop.
     assert_eq!((result.outcome, result.status), (Some(Outcome::Rejected), Some(401)));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(tell().await.outcome, Some(Outcome::Delivered));

@@ -90,11 +90,8 @@ fn networks_are_read_with_spaces_and_single_addresses() {
 fn a_wrong_part_is_named() {
     for (text, says) in [
         ("\u{1b}[2J", "`\\u{1b}[2J` is not a network such as `10.0.0.0/8`, nor an IP address"),
-        ("", "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them"),
-        (
-            "10.0.0.0/8,",
-            "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them",
-        ),
+        ("", "no network is set: use at least one, such as `10.0.0.0/8`, separated by commas"),
+        ("10.0.0.0/8,", "no network is set: use at least one, such as `10.0.0.0/8`, separated by commas"),
         ("10.0.0.0/8,vpc", "`vpc` is not a network such as `10.0.0.0/8`, nor an IP address"),
         ("10.0.0.0/33", "`10.0.0.0/33` is not a network such as `10.0.0.0/8`, nor an IP address"),
         (
@@ -104,7 +101,7 @@ fn a_wrong_part_is_named() {
         ("10.1.0.0/8", "`10.1.0.0/8` is not the start of a network: did you mean `10.0.0.0/8`?"),
         ("169.254.0.0/16", "`169.254.0.0/16` can never be allowed: it is link-local"),
         ("169.254.170.2", "`169.254.170.2` can never be allowed: it is link-local"),
-        ("fd00:ec2::/64", "`fd00:ec2::/64` can never be allowed: AWS keeps it for metadata, DNS and time"),
+        ("fd00:ec2::/64", "`fd00:ec2::/64` can never be allowed: AWS reserves it for metadata, DNS and time"),
         ("::ffff:10.0.0.0/104", "`::ffff:10.0.0.0/104` stands for IPv4 addresses: name those"),
         ("2002::/16", "`2002::/16` stands for IPv4 addresses: name those"),
     ] {

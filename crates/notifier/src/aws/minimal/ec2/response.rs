@@ -33,7 +33,7 @@ pub enum AnswerError {
 
 /// Reads one page.
 ///
-/// An address that is none counts as missing: it must not hide the other instances of the page.
+/// An invalid address counts as missing, so that it does not hide the other instances of the page.
 pub fn page(body: &[u8]) -> Result<Page, AnswerError> {
     let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)
         .map_err(|error| AnswerError::Xml(text::chain(&error)))?;
