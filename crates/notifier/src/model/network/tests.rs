@@ -102,8 +102,8 @@ fn a_wrong_part_is_named() {
         ("169.254.0.0/16", "`169.254.0.0/16` can never be allowed: it is link-local"),
         ("169.254.170.2", "`169.254.170.2` can never be allowed: it is link-local"),
         ("fd00:ec2::/64", "`fd00:ec2::/64` can never be allowed: AWS reserves it for metadata, DNS and time"),
-        ("::ffff:10.0.0.0/104", "`::ffff:10.0.0.0/104` stands for IPv4 addresses: name those"),
-        ("2002::/16", "`2002::/16` stands for IPv4 addresses: name those"),
+        ("::ffff:10.0.0.0/104", "`::ffff:10.0.0.0/104` maps IPv4 addresses: use the IPv4 network"),
+        ("2002::/16", "`2002::/16` maps IPv4 addresses: use the IPv4 network"),
     ] {
         assert_eq!(text.parse::<Networks>().unwrap_err().to_string(), says, "{text:?}");
     }
