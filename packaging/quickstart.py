@@ -176,7 +176,7 @@ def main():
         (folder / "emulator_override.tf").write_text(override)
         printed = [play(command, folder, variables) for command in commands]
         assert "whsec_" not in "".join(printed), "the secret was printed"
-        assert "checkout  3 of 3 told" in printed[-1], printed[-1]
+        assert "checkout  3 of 3 notified" in printed[-1], printed[-1]
         print(printed[-1])
     print("good: the four commands of docs/deploy.md lead to a notification")
 

@@ -1,4 +1,4 @@
-//! What a process knows about itself, and how a sample tells it.
+//! A process's measurements of itself, and their text form in a sample.
 
 use std::fs;
 use std::process::ExitCode;

@@ -10,20 +10,20 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::{context, report};
 
-/// End a broadcast: whoever has not been called is not called any more
+/// End a broadcast: containers that have not been called are not called any more
 ///
-/// The daemon and the functions look at the ledger before they call, so it takes a second or two. Calls under way end by
-/// themselves. In the report, whoever was not called is skipped, because the broadcast was cancelled.
+/// The daemon and the functions check the ledger before they call, so it takes effect after a second or two. Calls in
+/// flight continue. The report shows the other containers as skipped.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct CancelArgs {
     /// The broadcast's whole id
     #[arg(value_name = "BROADCAST", value_parser = report::id)]
     broadcast: BroadcastId,
-    /// Why, for the report
+    /// Reason, for the report
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     reason: String,
-    /// Cancel a broadcast that the ledger has no record of yet, so that it ends as soon as it begins
+    /// Cancel a broadcast before the ledger has a record of it: it ends as soon as it begins
     #[arg(long)]
     before_it_begins: bool,
     #[command(flatten)]
@@ -40,10 +40,10 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    // Who cancels what has not begun may be the first to write to the ledger.
+    // The cancellation of a broadcast that has not begun may be the first record of the ledger.
     let purpose = if args.before_it_begins { Use::Call } else { Use::Read };
     let ledger = context::only_ledger(global, &args.settings.flags, environment, purpose, console).await?;
-    // By its whole id alone: the beginning of one could end another broadcast.
+    // Only the whole id: a beginning could match another broadcast.
     let broadcast = &args.broadcast;
     if ledger.read(broadcast).await?.is_none() {
         if !args.before_it_begins {
@@ -58,11 +58,11 @@ pub(crate) async fn run(
         console.warn(&format!("the ledger has no record of {broadcast} yet; if it begins, it ends at once"));
     }
     if ledger.cancel(broadcast, args.reason).await? {
-        console.say(&format!(
-            "broadcast {broadcast} is cancelled; `ecs-task-notifier report {broadcast}` shows who was told"
+        console.note(&format!(
+            "broadcast {broadcast} is cancelled; `ecs-task-notifier report {broadcast}` shows the notified containers"
         ));
     } else {
-        console.say(&format!("broadcast {broadcast} was cancelled before"));
+        console.note(&format!("broadcast {broadcast} was cancelled before"));
     }
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! The whole command line: every subcommand under one roof.
+//! The command line: all subcommands and the help.
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -8,16 +8,16 @@ use crate::{
     serve, simulate,
 };
 
-/// Tells every running task of an ECS fleet something, and knows that each one heard.
+/// Notifies every running task of an Amazon ECS fleet, and reports the outcome for each one.
 ///
-/// A load balancer hands a request to one replica. ecs-task-notifier takes one event, finds every running task that
+/// A load balancer sends a request to one replica. ecs-task-notifier takes one event, finds every running task that
 /// opted in with two Docker labels (`NOTIFY_ME_CONTAINER_PORT` and `NOTIFY_ME_API_URI`), calls each of them over HTTP,
-/// and reports for every one: delivered, rejected, failed, gone, or skipped and why.
+/// and reports its outcome: delivered, rejected, failed, gone, or skipped and why.
 #[derive(Debug, Parser)]
 #[command(
     name = "ecs-task-notifier",
     version,
-    after_help = "`ecs-task-notifier demo` shows all of it on this machine, without an AWS account.",
+    after_help = "`ecs-task-notifier demo` runs a whole broadcast on this machine, without an AWS account.",
     after_long_help = AFTER_HELP,
     disable_help_subcommand = true,
     max_term_width = 110
@@ -31,17 +31,17 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 First steps:
-  ecs-task-notifier demo                  all of it on this machine, without an AWS account
-  ecs-task-notifier plan --cluster prod   who would be called, and who not and why; calls nobody
-  ecs-task-notifier send --cluster prod   calls them, and reports
+  ecs-task-notifier demo                  run a whole broadcast on this machine, without an AWS account
+  ecs-task-notifier plan --cluster prod   show which containers `send` would call, and why not the others
+  ecs-task-notifier send --cluster prod   call them, and report
 
 Exit codes:
-  0  every opted-in container of the scope was told (delivered, or gone)
+  0  every opted-in container of the scope was notified (delivered, or gone)
   1  some were not: failed, rejected, pending or skipped
   2  wrong use or settings
   3  AWS, the network or this machine failed
 
-Results go to stdout, everything else to stderr. AWS's own settings (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, …) \
+Results go to stdout, everything else to stderr. The settings of AWS (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, …) \
 work as in every AWS tool.";
 
 #[derive(Debug, Subcommand)]
@@ -65,14 +65,14 @@ pub(crate) enum Command {
     Man(man::ManArgs),
 }
 
-/// Reads the command line of this process; help and mistakes come back as an error that can be printed.
+/// Reads the command line of this process. Help and usage errors are returned as an error to print.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
     let mut command = Cli::command().color(help_color(std::env::args()));
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// Help and mistakes are printed before the arguments are known, so `--color` is looked for beforehand.
+/// Help and usage errors are printed before clap has parsed the arguments, so `--color` is searched for first.
 fn help_color(arguments: impl Iterator<Item = String>) -> ColorChoice {
     let arguments: Vec<String> = arguments.take_while(|argument| argument != "--").collect();
     let asked = arguments.iter().zip(arguments.iter().skip(1).map(Some).chain([None]));

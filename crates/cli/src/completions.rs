@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete commands and flags.
+//! `completions`: prints a shell's script to complete commands and flags.
 
 use std::io::Write;
 
@@ -22,17 +22,17 @@ Examples:
   For bash, in this session:
     source <(ecs-task-notifier completions bash)
 
-  For fish, for good:
+  For fish, permanently:
     ecs-task-notifier completions fish > ~/.config/fish/completions/ecs-task-notifier.fish";
 
-/// Prints what completes `command`.
+/// Prints the completion script of `command`.
 pub(crate) fn run(
     args: &CompletionsArgs,
     mut command: Command,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let name = command.get_name().to_owned();
-    // Made as a whole first: clap_complete panics where it cannot write.
+    // Generated in memory first: clap_complete panics on a write error.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
     console.out().write_all(&script).map_err(Failure::output)?;

@@ -1,4 +1,4 @@
-//! From arguments to what the library needs: settings, AWS clients, secrets, the ledger.
+//! Builds the library's parts from the arguments: settings, AWS clients, secrets, the ledger.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::log;
-use crate::render::units::count;
+use crate::render::format::count;
 
-/// How long nobody wonders what goes on.
+/// Time before a note says that the command still waits for AWS.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most characters of a queue, cluster or region that an error repeats.
+/// The most characters of a queue, cluster or region in an error.
 const PLACE_CHARS_MAX: usize = 200;
 
-/// Every setting, from all three layers; warnings are said.
+/// Every setting, from all three layers. Writes the warnings.
 pub(crate) fn settings(
     global: &Global,
     flags: &Flags,
@@ -40,12 +40,12 @@ pub(crate) fn settings(
     Ok(settings)
 }
 
-/// The AWS clients that the arguments and the environment describe, for somebody who waits for the answers.
+/// The AWS clients for an interactive command, which reports an outage soon.
 pub(crate) async fn aws(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
     Ok(load(global, settings, true).await?.in_region()?)
 }
 
-/// The same for the daemon, which rides out outages.
+/// The AWS clients for the daemon, which retries during an outage.
 pub(crate) async fn unattended_aws(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
     Ok(load(global, settings, false).await?.in_region()?)
 }
@@ -61,62 +61,60 @@ async fn load(global: &Global, settings: &Settings, attended: bool) -> Result<Aw
     Aws::load(options).await
 }
 
-/// Checks that an ARN or the URL of a queue is not of another region than the one that is asked.
+/// Checks that an ARN or the URL of a queue is in the region of the AWS clients.
 pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failure> {
     match (region_of(place), aws.region.as_deref()) {
         (Some(of), Some(asked)) if of != asked => Err(Failure::usage(format!(
-            "{what} {} is in {}, but AWS is asked in {}",
+            "{what} {} is in {}, but the command uses region {}",
             printable(place, PLACE_CHARS_MAX),
             printable(of, PLACE_CHARS_MAX),
             printable(asked, PLACE_CHARS_MAX)
         ))
-        .hint(format!("name the same region in both: --region {of}, or AWS_REGION={of}"))),
+        .hint(format!("use the same region: --region {of}, or AWS_REGION={of}"))),
         _ => Ok(()),
     }
 }
 
-/// Checks the same of a cluster and its services.
+/// Checks the same for a cluster and its services.
 pub(crate) fn scope_in_region(aws: &Aws, cluster: &str, services: &[String]) -> Result<(), Failure> {
     in_region(aws, "cluster", cluster)?;
     services.iter().try_for_each(|service| in_region(aws, "service", service))
 }
 
-/// Checks the same of every queue that the settings name.
+/// Checks the same for every queue of the settings.
 pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Failure> {
     let QueueUrls { observer, services, tasks } = queues;
     [observer, services, tasks].into_iter().flatten().try_for_each(|url| in_region(aws, "queue", url))
 }
 
-/// The secrets that sign requests.
+/// The keys that sign requests, and the other secrets of deliveries.
 pub(crate) async fn auth(aws: &Aws, settings: &Settings, environment: &Environment) -> Result<Auth, Failure> {
     let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
-    Auth::load(&settings.auth, &vault)
-        .await
-        .map_err(|error| {
-            let what = "a secret cannot be read";
-            let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
-            failure.because(&error).hint(
-                "NOTIFIER_SIGNING_SECRET and the other settings of secrets say where each is: env:NAME, file:PATH, \
+    Auth::load(&settings.auth, &vault).await.map_err(|error| {
+        let what = "a secret cannot be read";
+        let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
+        failure.because(&error).hint(
+            "NOTIFIER_SIGNING_SECRET and the other settings of secrets are references: env:NAME, file:PATH, \
                  secretsmanager:ID or ssm:NAME",
-            )
-        })
+        )
+    })
 }
 
-/// What it means that requests are not signed.
-pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` makes a key and \
-     NOTIFIER_SIGNING_SECRET says where it is; `none` there says that no signature is wanted";
+/// The warning about unsigned requests.
+pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot verify their sender. Make a key with `ecs-task-notifier keygen`, and set \
+     NOTIFIER_SIGNING_SECRET to its location, or to `none` for unsigned requests";
 
-/// The ledger that the settings name, for a command that calls tasks.
+/// The ledger of the settings, for a command that calls tasks.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     open_ledger(aws, settings, ledger::Use::Call).await
 }
 
-/// The ledger that the settings name, for a command that calls tasks of a broadcast that the ledger has already.
+/// The ledger of the settings, for a command that repeats a recorded broadcast.
 pub(crate) async fn ledger_to_call_again(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     kept(open_ledger(aws, settings, ledger::Use::CallAgain).await?)
 }
 
-/// The ledger that the settings name, for a command that looks things up in it if there is one.
+/// The ledger of the settings, for a command that reads it if there is one.
 pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     open_ledger(aws, settings, ledger::Use::Read).await
 }
@@ -125,7 +123,7 @@ async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Re
     Ok(ledger::open(&settings.ledger, aws, purpose).await?)
 }
 
-/// The ledger for a command that works on nothing else.
+/// The ledger for a command that uses nothing else.
 pub(crate) async fn only_ledger(
     global: &Global,
     flags: &Flags,
@@ -139,7 +137,7 @@ pub(crate) async fn only_ledger(
     kept(open_ledger(&aws, &settings, purpose).await?)
 }
 
-/// The AWS clients for a command that looks things up in the ledger. A file of this machine needs no region.
+/// The AWS clients for a command that reads the ledger. A SQLite file needs no region.
 pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
     let aws = load(global, settings, true).await?;
     let QueueUrls { observer, services, tasks } = &settings.queues;
@@ -148,22 +146,22 @@ pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Resul
     Ok(if is_table || has_queues { aws.in_region()? } else { aws })
 }
 
-/// The ledger that the settings name, for a command that is of no use without one.
+/// The ledger of the settings, for a command that needs one.
 pub(crate) async fn kept_ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
     kept(ledger_to_read(aws, settings).await?)
 }
 
-/// The same ledger, for a command that is of no use without one.
+/// An error if there is no ledger.
 pub(crate) fn kept(ledger: Ledger) -> Result<Ledger, Failure> {
     if ledger.is_kept() {
         return Ok(ledger);
     }
-    Err(Failure::usage("no ledger is named, so nothing was recorded")
-        .hint("name the one that the daemon or the functions write: --ledger dynamodb:TABLE or sqlite:PATH, or NOTIFIER_LEDGER"))
+    Err(Failure::usage("no ledger is set, so nothing was recorded")
+        .hint("set the ledger that the daemon or the functions write: --ledger dynamodb:TABLE or sqlite:PATH, or NOTIFIER_LEDGER"))
 }
 
-/// Waits for work that asks AWS, and says so when it takes long: requests to an AWS that cannot be reached are tried
-/// again for a minute or so.
+/// Waits for work that calls AWS, and writes a note if it takes long: requests are retried for about a minute while
+/// AWS cannot be reached.
 pub(crate) async fn patiently<T>(work: impl Future<Output = T>, aws: &Aws, console: &mut Console) -> T {
     let mut work = std::pin::pin!(work);
     tokio::select! {
@@ -172,10 +170,8 @@ pub(crate) async fn patiently<T>(work: impl Future<Output = T>, aws: &Aws, conso
     }
     let requests: u64 = aws.calls.snapshot().iter().map(|call| call.requests).sum();
     let requests = count(usize::try_from(requests).unwrap_or(usize::MAX), "request");
-    let last_error = aws
-        .calls
-        .last_error()
-        .map_or_else(String::new, |error| format!(", the last without success ({error})"));
-    console.say(&format!("still at it: {requests} to AWS so far{last_error}; Ctrl-C ends it"));
+    let last_error =
+        aws.calls.last_error().map_or_else(String::new, |error| format!(", the latest failed ({error})"));
+    console.note(&format!("still waiting for AWS: {requests} so far{last_error}; Ctrl-C cancels"));
     work.await
 }

@@ -1,4 +1,4 @@
-//! `--failed-of`: an earlier broadcast, for those of its containers that were not told.
+//! `--failed-of`: an earlier broadcast again, for the containers that it did not notify.
 
 use notifier::base::Clock;
 use notifier::ledger::{BroadcastRecord, Ledger, Recorded};
@@ -9,10 +9,10 @@ use wire::{Broadcast, BroadcastId, Draft};
 use crate::args::{AllowArgs, EventArgs};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::units::count;
-use crate::{conclusion, report};
+use crate::render::format::count;
+use crate::{report, summary};
 
-/// An earlier broadcast that is made once more.
+/// An earlier broadcast that is sent again.
 pub(crate) struct FailedOf {
     pub(crate) record: BroadcastRecord,
     pub(crate) recorded: Recorded,
@@ -20,22 +20,22 @@ pub(crate) struct FailedOf {
     pub(crate) broadcast: Broadcast,
 }
 
-/// What is left to do of an earlier broadcast.
+/// The remaining work of an earlier broadcast.
 pub(crate) enum Again {
-    /// These containers are called once more.
+    /// These containers are called again.
     To(Box<FailedOf>),
     /// Every container has an outcome that a further call would not change. These are the outcomes.
     Nobody(Counts),
 }
 
-/// The exit code where nobody is left to call: that of the earlier broadcast.
+/// The exit code if no container is left to call: that of the earlier broadcast.
 pub(crate) fn conclude(counts: Counts, allow: AllowArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let advice = || conclusion::ONLY_SKIPS.to_owned();
-    conclusion::judge(counts, allow, &conclusion::no_labels("the scope of the broadcast"), advice, console)
+    let advice = || summary::ONLY_SKIPS.to_owned();
+    summary::judge(counts, allow, &summary::no_labels("the scope of the broadcast"), advice, console)
 }
 
 impl FailedOf {
-    /// Reads it out of the ledger. Says when nobody is left to call.
+    /// Reads it from the ledger. Writes a note if no container is left to call.
     pub(crate) async fn load(
         ledger: &Ledger,
         named: &BroadcastId,
@@ -46,7 +46,7 @@ impl FailedOf {
         let Some(recorded) = ledger.read(&id).await? else { return Err(report::unknown(&id)) };
         let Some(record) = recorded.broadcast.clone() else {
             return Err(Failure::usage(format!("the ledger does not have the event of broadcast {id}"))
-                .hint("send it anew: --cluster, --service and the event"));
+                .hint("send it as a new broadcast, with --cluster, --service and the event"));
         };
         if let Some(cancel) = &recorded.cancelled {
             let reason = cancel.reason.clone();
@@ -54,21 +54,21 @@ impl FailedOf {
         }
         let due = recorded.report.entries().iter().filter(|entry| resend::is_due(entry)).count();
         if due == 0 {
-            console.say(&format!("broadcast {id} has no failed, rejected or pending container"));
+            console.note(&format!("broadcast {id} has no failed, rejected or pending container"));
             return Ok(Again::Nobody(recorded.report.counts()));
         }
         let broadcast = whole(&record, event)?;
-        console.say(&format!("sending broadcast {id} again to {}", count(due, "container")));
+        console.note(&format!("sending broadcast {id} again to {}", count(due, "container")));
         Ok(Again::To(Box::new(Self { record, recorded, broadcast })))
     }
 
-    /// A report of nobody, for when nobody is left to tell.
-    pub(crate) fn nobody(named: &BroadcastId) -> Report {
+    /// An empty report, for when no container is left to notify.
+    pub(crate) fn empty_report(named: &BroadcastId) -> Report {
         Report::new(named.clone(), Vec::new())
     }
 }
 
-/// The event as the tasks were told it. The ledger leaves large data out, which is then given again.
+/// The event as it was sent. The ledger leaves large data out, so `event` must have it.
 fn whole(record: &BroadcastRecord, event: &EventArgs) -> Result<Broadcast, Failure> {
     match (record.broadcast(), record.data_left_out, event.data()?) {
         (Some(broadcast), _, None) => Ok(broadcast),

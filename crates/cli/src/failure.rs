@@ -1,6 +1,6 @@
-//! How a run ends: the exit codes, and failures with their causes and a hint.
+//! The exit codes, and failures with their causes and a hint.
 //!
-//! Exit code and hint follow from the type of an error, never from its text.
+//! Exit code and hint depend on the type of an error, never on its text.
 
 use std::error::Error;
 use std::io;
@@ -18,13 +18,14 @@ mod hints;
 #[cfg(test)]
 mod tests;
 
-/// How a run ends. The numbers are promises.
+/// The exit code of a run. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Every opted-in container was told, or the command did what it is for.
+    /// Every opted-in container was notified, or the command succeeded.
     Done = 0,
-    /// Some opted-in containers were not told; in the demo, something did not end as staged; in `check`, a receiver erred.
-    NotTold = 1,
+    /// Some opted-in containers were not notified; in `demo`, a result was not the expected one; in `check`, an answer
+    /// was wrong.
+    Unsuccessful = 1,
     /// Wrong use or settings.
     Usage = 2,
     /// AWS, the network or this machine failed.
@@ -32,7 +33,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Asking for help is no mistake.
+    /// Help and version are not errors.
     pub(crate) fn of_usage(message: &clap::Error) -> Self {
         if message.use_stderr() { Self::Usage } else { Self::Done }
     }
@@ -44,13 +45,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a run did not do what it is for.
+/// Why a run did not succeed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// What went wrong, in a line of its own.
+    /// What went wrong, in one line.
     pub(crate) message: String,
-    /// Why, from the nearest cause to the farthest, each adding something.
+    /// The causes, from the nearest to the root.
     pub(crate) causes: Vec<String>,
     /// What to do about it.
     pub(crate) hint: Option<String>,
@@ -67,9 +68,9 @@ impl Failure {
         Self { exit: Exit::Failed, ..Self::usage(message) }
     }
 
-    /// Containers were not told.
-    pub(crate) fn not_told(message: impl Into<String>) -> Self {
-        Self { exit: Exit::NotTold, ..Self::usage(message) }
+    /// Containers were not notified, or a check failed.
+    pub(crate) fn unsuccessful(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Unsuccessful, ..Self::usage(message) }
     }
 
     /// Adds a cause.
@@ -83,7 +84,7 @@ impl Failure {
         self
     }
 
-    /// Adds an error and what caused it. Some errors repeat their cause: what says nothing new is left out.
+    /// Adds an error and its causes. Some errors repeat their cause: repeated text is left out.
     pub(crate) fn because(mut self, error: &dyn Error) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -98,7 +99,7 @@ impl Failure {
         self
     }
 
-    /// Adds what to do about the call to AWS that is among an error and its causes.
+    /// Adds the hint for a failed call to AWS, if there is one among the error and its causes.
     pub(crate) fn hint_about_aws(self, error: &(dyn Error + 'static)) -> Self {
         let hint = AwsError::among(error).and_then(|error| hints::aws(error.service, error.kind));
         match hint {
@@ -125,7 +126,7 @@ impl From<SettingErrors> for Failure {
     }
 }
 
-/// Whether a variable of AWS's own is wrong, which the help of our settings does not explain.
+/// Whether the wrong setting is a variable of AWS, which the help of this program does not explain.
 fn is_about_an_endpoint(error: &SettingError) -> bool {
     let (SettingError::Value { origin, .. } | SettingError::Unusable { origin, .. }) = error else {
         return false;
@@ -163,8 +164,9 @@ impl From<SendError> for Failure {
             SendError::Incomplete { ref source, .. } => {
                 Self::failed(error.to_string()).because(source).hint_about_aws(source)
             }
-            SendError::Cancelled { .. } => Self::not_told(error.to_string())
-                .hint("the same event with another --id is another broadcast"),
+            SendError::Cancelled { .. } => {
+                Self::unsuccessful(error.to_string()).hint("to send the event all the same, use another --id")
+            }
         }
     }
 }

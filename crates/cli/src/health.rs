@@ -24,12 +24,12 @@ use crate::failure::{Exit, Failure};
 
 /// Check the health of a daemon on this machine
 ///
-/// Exits 0 when the daemon answers 200, and 1 when it answers anything else or nothing. Use it as the health check of a
-/// container whose image has no other program.
+/// Exit code 0 if the daemon answers 200, 1 for any other answer or none. Use it as the health check of a container whose
+/// image has no other program.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct HealthArgs {
-    /// URL to ask; by default /healthz at the address of the setting `listen`
+    /// URL to check [default: /healthz at the address of the setting `listen`]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
@@ -42,7 +42,7 @@ Examples:
   Also check that every queue answers:
     ecs-task-notifier health --url http://127.0.0.1:8080/readyz";
 
-/// The longest that an answer may take. ECS allows a health check 5 s unless told otherwise.
+/// Time-out of an answer. By default, ECS gives a health check 5 s.
 const TIME_MAX: Duration = Duration::from_secs(3);
 /// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -58,28 +58,27 @@ pub(crate) async fn run(
         None => default_url(global, environment, console)?,
     };
     let target = daemon_url(&url)?;
-    let failure = |why: &str| Failure::not_told(format!("the daemon at {url} is not healthy: {why}"));
+    let failure = |why: &str| Failure::unsuccessful(format!("the daemon at {url} is not healthy: {why}"));
     let asked = timeout(TIME_MAX, ask(&target)).await;
     let asked = asked.map_err(|_elapsed| failure(&format!("no answer within {} s", TIME_MAX.as_secs())))?;
     let (status, body) = asked.map_err(|error| {
         failure("the request failed")
             .because(&*error)
-            .hint("does the daemon run? NOTIFIER_LISTEN or --url must say where it listens")
+            .hint("check that the daemon runs, and that NOTIFIER_LISTEN or --url has its address")
     })?;
     if status != StatusCode::OK {
         let said = shown(&body).map_or_else(String::new, |said| format!(": {said}"));
         return Err(failure(&format!("it answered {status}{said}")));
     }
-    console.say(&format!("the daemon at {url} is healthy"));
+    console.note(&format!("the daemon at {url} is healthy"));
     Ok(Exit::Done)
 }
 
-/// Where the settings say that the daemon listens.
+/// The health endpoint of the daemon, by its settings.
 fn default_url(global: &Global, environment: &Environment, console: &mut Console) -> Result<String, Failure> {
     let settings = context::settings(global, &Flags::new(), &[], environment, console)?;
     let listen = settings.daemon.listen.ok_or_else(|| {
-        Failure::usage("the daemon has no health endpoint: `listen` is `none`")
-            .hint("--url names another URL")
+        Failure::usage("the daemon has no health endpoint: `listen` is `none`").hint("pass a URL with --url")
     })?;
     Ok(format!("http://{}/healthz", reachable(listen)))
 }
@@ -96,10 +95,11 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 /// Reads the URL of a daemon, which speaks no TLS. Pure.
 fn daemon_url(text: &str) -> Result<Url, Failure> {
     let wrong = || {
-        Failure::usage("--url is not the URL of a daemon").hint("it looks like http://127.0.0.1:8080/healthz")
+        Failure::usage("--url is not the URL of a daemon")
+            .hint("a URL looks like http://127.0.0.1:8080/healthz")
     };
     let url = Url::parse(text).map_err(|error| wrong().because(&error))?;
-    if url.tls { Err(wrong().because_of("a daemon does not speak https")) } else { Ok(url) }
+    if url.tls { Err(wrong().because_of("a daemon does not support https")) } else { Ok(url) }
 }
 
 async fn ask(url: &Url) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
@@ -133,9 +133,9 @@ mod tests {
         assert_eq!(port("http://127.0.0.1:8080/healthz"), Ok(("127.0.0.1".to_owned(), 8080)));
         assert_eq!(port("http://[::1]/healthz"), Ok(("::1".to_owned(), 80)));
         for (text, why) in [
-            ("https://127.0.0.1/", "a daemon does not speak https"),
+            ("https://127.0.0.1/", "a daemon does not support https"),
             ("/healthz", "`/healthz` does not begin with http:// or https://"),
-            ("http://me@127.0.0.1/", "a URL here carries no user name or password"),
+            ("http://me@127.0.0.1/", "a URL must not have a user name or password"),
             ("http://127.0.0.1:99999/", "`99999` is not a port (1-65535)"),
             ("http://127.0.0.1:0/", "`0` is not a port (1-65535)"),
         ] {

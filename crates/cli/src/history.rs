@@ -1,4 +1,4 @@
-//! `history`: the latest broadcasts, out of the ledger.
+//! `history`: the latest broadcasts, from the ledger.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -15,22 +15,22 @@ use crate::args::{ForLedger, Format, Global, SettingFlags};
 use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
+use crate::render::format::{count, digits};
 use crate::render::records;
 use crate::render::style::{BOLD, DIM, GOOD, UNSURE};
 use crate::render::table::{Cell, Table};
-use crate::render::units::{count, digits};
 
-/// The latest broadcasts, the newest first
+/// List the latest broadcasts, newest first
 ///
-/// Reads the ledger that the daemon, the functions or `send` wrote. `report` tells what became of one. Counting outcomes
-/// reads every record of each broadcast, about 1 KB a container; --no-outcomes leaves it out.
+/// Reads the ledger that the daemon, the functions or `send` wrote. `report` shows the outcomes of one broadcast. To
+/// count outcomes, every record of each broadcast is read, about 1 KB per container; --no-outcomes does not count them.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct HistoryArgs {
-    /// How many
+    /// Number of broadcasts
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
-    /// Only broadcasts with containers that were not told, among the latest --limit
+    /// Of these, only broadcasts that did not notify every container
     #[arg(long, conflicts_with = "no_outcomes")]
     failed: bool,
     /// Do not count outcomes
@@ -59,7 +59,7 @@ struct Line<'a> {
     services: String,
     asked_by: Option<&'a str>,
     failure: Option<&'a str>,
-    /// All opted-in containers; this and what follows is `null` with --no-outcomes.
+    /// All opted-in containers. This and the following fields are `null` with --no-outcomes.
     total: Option<usize>,
     delivered: Option<usize>,
     rejected: Option<usize>,
@@ -71,7 +71,7 @@ struct Line<'a> {
     cancelled: Option<bool>,
 }
 
-/// What is known of how a broadcast ended.
+/// How a broadcast ended, as far as the ledger knows.
 #[derive(Clone, Copy)]
 struct End {
     counts: Counts,
@@ -84,10 +84,10 @@ impl End {
         !self.is_complete || self.counts.verdict(false) != Verdict::Notified
     }
 
-    /// `8 of 9 told, 1 failed`.
+    /// `8 of 9 notified, 1 failed`.
     fn text(&self) -> (Style, String) {
         let Self { counts, is_cancelled, .. } = *self;
-        let mut text = format!("{} of {} told", digits(counts.notified()), digits(counts.total()));
+        let mut text = format!("{} of {} notified", digits(counts.notified()), digits(counts.total()));
         let others = [Some(Outcome::Rejected), Some(Outcome::Failed), Some(Outcome::Skipped), None];
         for outcome in others.into_iter().filter(|outcome| counts.of(*outcome) > 0) {
             let word = outcome.map_or("pending", Outcome::as_str);
@@ -168,9 +168,12 @@ pub(crate) async fn run(
             let none = if recent.is_empty() {
                 "the ledger has no record of a broadcast".to_owned()
             } else {
-                format!("everybody was told of the latest {}", count(recent.len(), "broadcast"))
+                match recent.len() {
+                    1 => "the latest broadcast notified every container".to_owned(),
+                    number => format!("the latest {} notified every container", count(number, "broadcast")),
+                }
             };
-            console.say(&none);
+            console.note(&none);
         }
     } else {
         let summary = serde_json::json!({ "broadcasts": lines.len() });
@@ -180,8 +183,8 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-/// How a broadcast of the history ended; one after another, because each may have many records. `None` when they have
-/// been forgotten.
+/// How a broadcast ended; `None` if its records have expired. Broadcasts are read one after another, because each may
+/// have many records.
 async fn end(ledger: &Ledger, record: &BroadcastRecord) -> Result<Option<End>, Failure> {
     let recorded = ledger.read(&record.id).await?;
     Ok(recorded.map(|recorded| End {

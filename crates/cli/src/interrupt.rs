@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM while a broadcast is made here: nobody else is called, and the report says who was notified so far.
+//! Ctrl-C and SIGTERM during a broadcast of this process: no further container is called, and the report shows the
+//! outcomes so far.
 
 use std::time::Duration;
 
@@ -6,28 +7,28 @@ use notifier::pipeline::send::SendError;
 use notifier::report::Report;
 use tokio_util::sync::CancellationToken;
 
-use crate::conclusion;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::live::{Shared, locked};
 use crate::stop::Stop;
+use crate::summary;
 
-/// How long a broadcast that was interrupted may take to end: the grace of the calls under way, and what the ledger keeps.
+/// Time limit for the end of an interrupted broadcast: the grace time of the calls in flight, and the ledger's writes.
 const END_MAX: Duration = Duration::from_secs(10);
-/// How long the report has before another signal ends the process whatever it does.
+/// Time for the report, before another signal ends the process at once.
 const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// How a broadcast ended.
 pub(crate) enum Ended {
-    /// By itself, or by an error.
+    /// It completed, or failed with an error.
     Done(Result<Report, SendError>),
-    /// It was interrupted before anybody was called.
+    /// It was interrupted before any call.
     BeforeCalls,
-    /// It was interrupted; `None` when it did not end in time, or was interrupted again.
+    /// It was interrupted; `None` if it did not end in time, or was interrupted again.
     Interrupted(Option<Result<Report, SendError>>),
 }
 
-/// Waits for a broadcast, and cancels `stop` at the first signal. Who is expected is known from `state`.
+/// Waits for a broadcast, and cancels `stop` at the first signal. `state` says whether discovery has ended.
 pub(crate) async fn or_ended(
     sending: impl Future<Output = Result<Report, SendError>>,
     mut signals: Stop,
@@ -71,29 +72,29 @@ async fn ended(
     }
 }
 
-/// Ends the process at the next signal: nobody asks for it any more, and output may hang on a reader that does not read.
+/// Ends the process at the next signal: nothing else handles it now, and output may block on a reader that has stopped.
 pub(crate) fn leave_at_the_next(mut signals: Stop) {
     tokio::spawn(async move {
         tokio::time::sleep(LEAVE_AFTER).await;
         signals.next().await;
-        std::process::exit(Exit::NotTold as i32);
+        std::process::exit(Exit::Unsuccessful as i32);
     });
 }
 
 impl Ended {
-    /// The report, and whether the broadcast was interrupted before all had an outcome. Shows the report of a broadcast
-    /// that failed after some tasks were called.
+    /// The report, and whether the broadcast was interrupted before all containers had an outcome. If the broadcast
+    /// failed after some calls, shows their report first.
     pub(crate) fn report(self, state: &Shared, console: &mut Console) -> Result<(Report, bool), Failure> {
         let (done, was_interrupted) = match self {
             Self::Done(done) => (done, false),
             Self::BeforeCalls => {
-                return Err(Failure::not_told("interrupted: no task was called")
-                    .hint("the fleet was still being discovered; the same command starts anew"));
+                return Err(Failure::unsuccessful("interrupted: no task was called")
+                    .hint("discovery had not ended; run the same command again"));
             }
             Self::Interrupted(done) => (done.unwrap_or_else(|| Ok(locked(state).report())), true),
         };
         if let Err(SendError::Incomplete { report, .. }) = &done {
-            conclusion::show(report, console)?;
+            summary::show(report, console)?;
         }
         let report = done?;
         let is_cut = was_interrupted && report.counts().pending > 0;
@@ -101,16 +102,16 @@ impl Ended {
     }
 }
 
-/// What it means that a broadcast was interrupted, and how to go on.
+/// The error of an interrupted broadcast, and how to continue.
 pub(crate) fn failure(report: &Report, is_recorded: bool) -> Failure {
-    let failure = Failure::not_told(conclusion::interrupted(report.counts()));
+    let failure = Failure::unsuccessful(summary::interrupted(report.counts()));
     let id = report.broadcast();
     if is_recorded {
-        return failure.hint(conclusion::go_on(id));
+        return failure.hint(summary::go_on(id));
     }
     failure.hint(format!(
-        "the same command with --id {id} calls everybody again, and receivers recognise the repeat; with --ledger, \
-         `send --failed-of` calls only the rest"
+        "the same command with --id {id} calls every container again, and receivers recognise the repeat; with \
+         --ledger, `send --failed-of` calls only the rest"
     ))
 }
 
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_signal_waits_for_the_end_unless_nobody_is_expected_yet() {
+    async fn the_first_signal_waits_for_the_end_unless_discovery_has_not_ended() {
         let (stop, steps) = (CancellationToken::new(), state(&[surveyed()]));
         let report = || Report::new("b-1".to_owned().try_into().unwrap(), Vec::new());
         let mut signals = 0;

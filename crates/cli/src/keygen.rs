@@ -1,4 +1,4 @@
-//! `keygen`: makes a key to sign events with.
+//! `keygen`: makes a signing key.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -15,31 +15,31 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::records;
 
-/// Make a key to sign events with, as Standard Webhooks writes it
+/// Make a signing key in the format of Standard Webhooks
 ///
-/// hmac is one secret that the notifier and every receiver hold. ed25519 is a pair: the notifier signs with the private
-/// key, and receivers check with the public one, which is no secret and with which nobody can sign.
+/// hmac is one secret, which the notifier and every receiver have. ed25519 is a pair: the notifier signs with the private
+/// key, and receivers verify with the public key, which is not secret and cannot sign.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct KeygenArgs {
-    /// What kind of key: hmac or ed25519
+    /// Kind of key: hmac or ed25519
     #[arg(long, value_enum, default_value_t, value_name = "KIND", hide_possible_values = true)]
     kind: Kind,
-    /// Write the secret into this new file, which only its owner may read, and not to stdout
+    /// Write the secret to this new file instead of stdout; only its owner may read the file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  A secret in a file, and from there into Secrets Manager:
+  A secret in a file, and then in Secrets Manager:
     ecs-task-notifier keygen --out signing.key
     aws secretsmanager create-secret --name notifier/signing --secret-string file://signing.key
 
   A pair: the private key in a file, the public one on stdout:
     ecs-task-notifier keygen --kind ed25519 --out private.key > public.key
 
-  Without a file in between:
+  Without a file:
     ecs-task-notifier keygen --format json | jq -r 'select(.secret).secret'";
 
 /// Schemes of Standard Webhooks.
@@ -56,16 +56,16 @@ enum Kind {
 #[derive(Debug, Default, Serialize)]
 struct Made<'a> {
     kind: &'static str,
-    /// What signs; `None` when it is in the file.
+    /// The signing key; `None` if it is in the file.
     secret: Option<&'a str>,
-    /// What checks, where it is not the same as what signs.
+    /// The verifying key of a pair.
     public: Option<&'a str>,
     file: Option<&'a Path>,
 }
 
 pub(crate) fn run(args: &KeygenArgs, console: &mut Console) -> Result<Exit, Failure> {
     let bytes = base::key_bytes()
-        .map_err(|error| Failure::failed("this machine has no randomness to give").because(&error))?;
+        .map_err(|error| Failure::failed("the system's random generator failed").because(&error))?;
     let (kind, secret, public) = match args.kind {
         Kind::Hmac => ("hmac", hmac_key(&bytes), None),
         Kind::Ed25519 => {
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &KeygenArgs, console: &mut Console) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// What stdout says: a single key bare, so that it can be piped, and two of them by their names.
+/// The output on stdout: a single key without a name, so that it can be piped, or two keys with their names.
 fn text(secret: Option<&str>, public: Option<&str>) -> Zeroizing<String> {
     Zeroizing::new(match (secret, public) {
         (Some(private), Some(public)) => format!("private {private}\npublic  {public}\n"),
@@ -99,7 +99,7 @@ fn text(secret: Option<&str>, public: Option<&str>) -> Zeroizing<String> {
     })
 }
 
-/// Writes the secret into a file that was not there before, readable by its owner from the first moment.
+/// Writes the secret to a new file that only its owner can read.
 fn keep(path: &Path, secret: &str) -> Result<(), Failure> {
     let shown = path.display();
     let mut options = OpenOptions::new();
@@ -107,31 +107,31 @@ fn keep(path: &Path, secret: &str) -> Result<(), Failure> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} is there already"))
-            .hint("a key that is in use may be in it: name a new file, or remove this one first"),
-        _ => Failure::usage(format!("{shown} cannot be made")).because(&error),
+        io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} already exists"))
+            .hint("it may have a key that is in use: choose a new file, or remove this one first"),
+        _ => Failure::usage(format!("{shown} cannot be created")).because(&error),
     })?;
     let written = file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n"));
     written.and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a key is of no use, and the next run must not stumble over it.
+        // An incomplete file is of no use, and would stop the next run.
         drop(std::fs::remove_file(path));
         Failure::failed(format!("{shown} cannot be written")).because(&error)
     })
 }
 
-/// Which part belongs where.
+/// Where to store each key.
 fn advise(file: Option<&Path>, is_pair: bool, console: &mut Console) {
     let (secret, owners, receivers) = if is_pair {
-        ("private key", "the notifier alone", "the public key")
+        ("private key", "only the notifier needs", "the public key")
     } else {
-        ("secret", "the notifier and every receiver", "it")
+        ("secret", "the notifier and every receiver need", "it")
     };
     let place = file.map(|path| format!(" in {}", path.display())).unwrap_or_default();
     console.hint(&format!(
-        "the {secret}{place} belongs to {owners}: keep it in Secrets Manager or as an SSM SecureString"
+        "{owners} the {secret}{place}: store it in Secrets Manager or as an SSM SecureString"
     ));
     console.hint(&format!(
-        "receivers get {receivers} as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the \
-         notifier gets the new one"
+        "receivers get {receivers} as NOTIFIER_VERIFYING_KEYS; for a rotation, add it beside the old key before the \
+         notifier gets the new key"
     ));
 }

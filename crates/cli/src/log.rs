@@ -6,13 +6,13 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::args::Progress;
-use crate::console::{Console, Talk};
+use crate::console::{Console, Stderr};
 
-/// What is logged of the crates below, unless everything is: their warnings are about sockets and credentials, and come
-/// back as causes where they matter.
+/// Log level of the dependencies, unless everything is logged: their warnings about sockets and credentials are also in
+/// the causes of errors.
 const OTHERS: &str = "error";
 
-/// Logs warnings, and more with `--verbose`; as JSON where progress is.
+/// Logs warnings, and more with `--verbose`; in JSON if progress is JSON.
 pub(crate) fn for_people(console: &Console) {
     let level = match (console.quiet, console.verbose) {
         (true, _) => Level::ERROR,
@@ -24,7 +24,7 @@ pub(crate) fn for_people(console: &Console) {
     start(console, format, level);
 }
 
-/// Logs as the settings say.
+/// Logs in this format, from this level.
 pub(crate) fn start(console: &Console, format: LogFormat, level: Level) {
     let level = level.as_str().to_lowercase();
     let filter = if console.verbose > 2 {
@@ -34,17 +34,17 @@ pub(crate) fn start(console: &Console, format: LogFormat, level: Level) {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(console.talk())
-        // What the talk goes to drops colour that is not wanted.
+        .with_writer(console.stderr())
+        // The stream drops colours if they are off.
         .with_ansi(true);
-    // It fails only where a logger is already there, and then there is one.
+    // It fails only if a logger is already set.
     drop(match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     });
 }
 
-impl MakeWriter<'_> for Talk {
+impl MakeWriter<'_> for Stderr {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {

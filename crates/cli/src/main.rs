@@ -1,11 +1,10 @@
-//! The command line of ecs-task-notifier: thin subcommands over the library, and the only crate that prints.
+//! The command line of ecs-task-notifier: thin subcommands over the library. Only this crate prints.
 
 mod args;
 mod cancel;
 mod check;
 mod command;
 mod completions;
-mod conclusion;
 mod console;
 mod context;
 mod demo;
@@ -30,6 +29,7 @@ mod serve;
 mod services;
 mod simulate;
 mod stop;
+mod summary;
 mod trial;
 mod watch;
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let cli = match command::parse() {
         Ok(cli) => cli,
-        // Help and usage mistakes: clap prints them, each to its own stream.
+        // Help and usage errors: clap prints them, help to stdout and errors to stderr.
         Err(message) => return console::print_help(&message).into(),
     };
     let mut console = Console::new(&cli.global, &environment);

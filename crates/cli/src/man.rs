@@ -1,4 +1,4 @@
-//! `man`: the manual pages of a release. Hidden, because only packaging runs it.
+//! `man`: writes the manual pages of a release. Hidden, because only packaging needs it.
 
 use std::path::PathBuf;
 

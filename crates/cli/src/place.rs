@@ -1,4 +1,4 @@
-//! The account and region in which a command is about to act. They are shown before anything is sent.
+//! The account and region of a command, shown before anything is sent.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use notifier::base::text::printable;
 
 use crate::console::Console;
 
-/// The longest wait for the number of the account, which is only shown.
+/// Time limit for the account number, which is only shown.
 const ACCOUNT_TIME_MAX: Duration = Duration::from_secs(2);
 /// The most characters of an account or region that are shown.
 const NAME_CHARS_MAX: usize = 64;
 
-/// ` (account 111122223333, region eu-west-1)`: those that the ARN or the queue's URL names, else those of the credentials.
-/// Empty where neither is known. AWS is not asked when nobody reads the answer.
+/// ` (account 111122223333, region eu-west-1)`: from the ARN or the queue's URL, else from the credentials. Empty if
+/// neither is known. With --quiet, AWS is not asked.
 pub(crate) async fn describe(aws: &Aws, named: &str, console: &Console) -> String {
     let account = match account_of(named) {
         Some(account) => Some(account.to_owned()),

@@ -1,4 +1,4 @@
-//! `plan`: who would be called, and who not and why.
+//! `plan`: the targets of a broadcast, and why other containers are not called.
 
 use std::io::Write;
 
@@ -13,11 +13,10 @@ use crate::failure::{Exit, Failure};
 use crate::render::{plan, records};
 use crate::{context, log, services};
 
-/// Show who would be called, where, and who not and why; calls nobody
+/// Show the targets and their addresses, and why other containers are not called; calls no container
 ///
-/// The dry run of `send`: it asks ECS and EC2 as `send` does, and shows for every container of every running task in the
-/// scope whether it would be called. Ends 0 whenever the fleet could be looked
-/// at, and 2 when the cluster has no service of a name that was given.
+/// The dry run of `send`: it reads ECS and EC2 as `send` does, and shows for every container of every running task in
+/// the scope whether it would be called. Exit code 0 if the fleet could be read, 2 if a named service does not exist.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PlanArgs {
@@ -32,13 +31,13 @@ Examples:
   Everything in a cluster:
     ecs-task-notifier plan --cluster prod
 
-  Two services, and every container and task id in full:
+  Two services, with every container and full task ids:
     ecs-task-notifier plan --cluster prod --service checkout --service search --verbose
 
-  The addresses alone:
+  Only the addresses:
     ecs-task-notifier plan --cluster prod --format json | jq -r 'select(.decision == \"call\").url'
 
-  What would change if health did not count:
+  The plan without health checks:
     ecs-task-notifier plan --cluster prod --health ignore";
 
 pub(crate) async fn run(
@@ -68,10 +67,7 @@ pub(crate) async fn run(
         fleet.skips.iter().filter(unknown).map(|skip| skip.member.service.as_str()).collect();
     services::refuse_unknown(&unknown, &args.scope.cluster, &notifier.ctx().discovery).await?;
     if fleet.endpoints.is_empty() && fleet.skips.is_empty() {
-        console.warn(&format!(
-            "nobody opted in: no running container in {} has the labels",
-            args.scope.describe()
-        ));
+        console.warn(&format!("no target: no running container in {} has the labels", args.scope.describe()));
     }
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! How a broadcast goes, in the way that was asked for: drawn by `live`, as JSON lines, or not at all.
+//! Progress of a broadcast in the chosen form: a live display, JSON lines, or none.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,81 +15,81 @@ use crate::failure::Failure;
 use crate::live::{Shared, View, locked};
 use crate::render::report::total;
 
-/// How long the end of a run waits for the reader of the lines.
+/// Time limit at the end of a run for a slow reader of the lines.
 const FLUSH_MAX: Duration = Duration::from_secs(60);
 
-/// Notes every event in the state, which `live` draws. Where JSON lines are wanted, writes them on a thread of its own: a
-/// reader that is too slow misses events, and a line says how many.
+/// Records every event in the state, which `live` draws. JSON lines are written on a separate thread: if the reader is
+/// too slow, events are dropped, and a line says how many.
 pub(crate) fn follow(state: &Shared, console: &Console) -> Result<Progress, Failure> {
     let state = Arc::clone(state);
     let mut progress =
         Progress::default().observed_by(move |event| locked(&state).note_at(event, Instant::now()));
     if console.progress == Shown::Json {
-        let (talk, clock) = (console.talk(), Clock::system());
+        let (stderr, clock) = (console.stderr(), Clock::system());
         let write = move |heard| {
             let now = Some(clock.now());
             let lines = match &heard {
-                // Together, so that a part's endpoints stand behind it.
+                // In one write, so that the endpoints of a part follow it.
                 Heard::Event(event) => events(event, now).iter().map(line).collect(),
                 Heard::Missed(events) => line(&Event::missed(*events, now)),
             };
-            talk.write(&lines);
+            stderr.write(&lines);
         };
         progress.listen(WAITING_MAX).on_thread("progress", write).map_err(Failure::runtime)?;
     }
     Ok(progress)
 }
 
-/// Waits for the lines of the events so far.
+/// Waits until the lines of all events so far are written.
 pub(crate) async fn finish(progress: &Progress) {
     progress.flush(FLUSH_MAX).await;
 }
 
-/// A broadcast that is looked at in a ledger again and again.
+/// Progress of a broadcast that is polled from the ledger.
 #[derive(Default)]
-pub(crate) struct Looks {
-    /// How it stood at the last look; `None` before the first.
-    last: Option<Stands>,
-    /// What `live` draws, where somebody watches.
+pub(crate) struct Polled {
+    /// The state at the last poll; `None` before the first.
+    last: Option<State>,
+    /// The view for the live display.
     view: Arc<Mutex<View>>,
 }
 
-/// How a broadcast stands.
+/// The state of a polled broadcast.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stands {
+enum State {
     NotBegun,
     Begun { counts: Counts, is_complete: bool },
 }
 
-impl Looks {
-    /// How it stood at the last look, for `live`.
+impl Polled {
+    /// The view at the last poll, for `live`.
     pub(crate) fn view(&self) -> Arc<Mutex<View>> {
         Arc::clone(&self.view)
     }
 
-    /// Says how it stands, unless that is how it stood; `None` when it has not begun. On a terminal, `live` draws it.
-    pub(crate) fn tell(&mut self, found: Option<&Recorded>, console: &mut Console) {
-        let stands = found.map_or(Stands::NotBegun, |found| Stands::Begun {
+    /// Shows the state if it has changed; `None` if the broadcast has not begun. On a terminal, `live` draws it.
+    pub(crate) fn show(&mut self, found: Option<&Recorded>, console: &mut Console) {
+        let state = found.map_or(State::NotBegun, |found| State::Begun {
             counts: found.report.counts(),
             is_complete: found.is_complete,
         });
-        if console.talk().room.is_some() {
+        if console.stderr().room.is_some() {
             *locked(&self.view) = View::of_ledger(found);
             return;
         }
-        if self.last.replace(stands) == Some(stands) {
+        if self.last.replace(state) == Some(state) {
             return;
         }
         match (console.progress, found) {
             (Shown::None, _) | (Shown::Json, None) => {}
             (Shown::Json, Some(found)) => {
                 let now = Clock::system().now();
-                console.talk().write(&line(&Event::counts(&found.report, found.is_complete, Some(now))));
+                console.stderr().write(&line(&Event::counts(&found.report, found.is_complete, Some(now))));
             }
-            (Shown::Auto, None) => console.say("the broadcast has not begun"),
+            (Shown::Auto, None) => console.note("the broadcast has not begun"),
             (Shown::Auto, Some(found)) => {
                 let text = console.prose(&total(found.report.counts()));
-                console.say_rendered(&text);
+                console.note_rendered(&text);
             }
         }
     }

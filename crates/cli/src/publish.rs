@@ -1,4 +1,4 @@
-//! `publish`: asks the daemon or the Lambda functions for a broadcast.
+//! `publish`: requests a broadcast from the daemon or the Lambda functions.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 
@@ -25,8 +25,8 @@ use crate::{context, log, place};
 
 /// Put an event on the observer queue, for the daemon or the Lambda functions to broadcast
 ///
-/// Returns as soon as SQS has the message; its answer is the broadcast's id. With --wait it waits for the end of the
-/// broadcast and reports like `report`.
+/// Returns as soon as SQS has the message, and prints the broadcast's id. With --wait it waits for the end of the
+/// broadcast and shows its report.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PublishArgs {
@@ -34,7 +34,7 @@ pub(crate) struct PublishArgs {
     audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
-    /// The observer queue, by its URL or its name; else NOTIFIER_OBSERVER_QUEUE_URL
+    /// URL or name of the observer queue [default: NOTIFIER_OBSERVER_QUEUE_URL]
     #[arg(long, visible_alias = "queue-url", value_name = "URL|NAME")]
     queue: Option<String>,
     #[command(flatten)]
@@ -47,16 +47,16 @@ pub(crate) struct PublishArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  To the queue that NOTIFIER_OBSERVER_QUEUE_URL names:
+  To the queue of NOTIFIER_OBSERVER_QUEUE_URL:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
 
-  The services of the latest broadcast that were not all told, once more:
+  The latest broadcast again, only to services with containers that were not notified:
     ecs-task-notifier publish --failed-of last --ledger dynamodb:ecs-task-notifier
 
-  To a queue of this name in the account and region:
+  To a queue by its name in the account and region:
     ecs-task-notifier publish --cluster prod --queue ecs_service_notification_eu-west-1";
 
-/// What was put on the queue.
+/// The published message.
 #[derive(Debug, Default, Serialize)]
 struct Published<'a> {
     broadcast: &'a str,
@@ -74,15 +74,15 @@ pub(crate) async fn run(
     console.show_progress(args.progress.progress);
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
-        Failure::usage("no observer queue is named")
-            .hint("name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
+        Failure::usage("no observer queue is set")
+            .hint("pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
     })?;
     let mut broadcast = args.event.broadcast(&Clock::system())?;
     let mut scope = args.audience.scope().message();
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::in_region(&aws, "queue", &place)?;
-    // Before anything is sent: whoever wants to wait, or to send again, must know where to look.
+    // Checked before anything is sent: --wait and --failed-of need a ledger.
     let is_read = args.wait.wait.is_some() || args.audience.failed_of.is_some();
     let ledger = if is_read { context::kept_ledger(&aws, &settings).await? } else { Ledger::none() };
     let mut again = None;
@@ -100,7 +100,7 @@ pub(crate) async fn run(
     let body = message(scope, &broadcast)?;
     let queue = Queue::open(aws.sqs.clone(), &place, Rng::from_entropy()).await?;
     let place = place::describe(&aws, queue.url(), console).await;
-    console.say(&format!("broadcast {} to queue {}{place}", broadcast.id, queue.name()));
+    console.note(&format!("broadcast {} to queue {}{place}", broadcast.id, queue.name()));
     if let Some(report) = &again {
         resend::expect(&ledger, report).await?;
     }
@@ -113,7 +113,7 @@ pub(crate) async fn run(
         let watch = Watch::new(&ledger, &aws, &settings);
         let wait = Duration::from_secs(seconds);
         let Some(seen) = watch.see(&broadcast.id, Some(wait), console).await? else {
-            return Err(Failure::not_told("the broadcast has not begun").hint(report::NO_RECORD));
+            return Err(Failure::unsuccessful("the broadcast has not begun").hint(report::NO_RECORD));
         };
         report::show(&seen, |_| true, console)?;
         return report::conclude(&seen, &broadcast.id, &args.wait, console);

@@ -1,4 +1,4 @@
-//! `report`: what became of a broadcast, out of the ledger.
+//! `report`: the outcomes of a broadcast, from the ledger.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::watch::{self, Seen, Watch};
-use crate::{conclusion, context, log};
+use crate::{context, log, summary};
 
-/// Broadcasts of the history among which `last` and the beginning of an id are looked for.
+/// How many of the latest broadcasts are searched for `last` or for the beginning of an id.
 const RECENT_MAX: usize = 1_000;
 /// The fewest characters that count as the beginning of an id.
 const PREFIX_CHARS_MIN: usize = 4;
-/// Ids that are named when a beginning fits several.
+/// Ids that are listed if several match.
 const NAMED_MAX: usize = 5;
 
-/// What became of a broadcast, container by container
+/// Show the outcome of each container of a broadcast
 ///
-/// Reads the ledger that the daemon, the functions or `send` wrote. Where the settings name the queues, it also looks for
-/// the broadcast in their dead letters: SQS moves messages there by itself, and nobody records that.
+/// Reads the ledger that the daemon, the functions or `send` wrote. If the settings name the queues, it also searches
+/// their dead letters: SQS moves messages there itself, without a record in the ledger.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReportArgs {
@@ -35,7 +35,7 @@ pub(crate) struct ReportArgs {
     broadcast: BroadcastId,
     /// Only containers with this outcome: delivered, rejected, failed, gone, skipped, pending, or untold; repeat it for more
     ///
-    /// `untold` are all but delivered and gone. Totals and the exit code are those of the whole broadcast.
+    /// `untold` means all but delivered and gone. Totals and the exit code still count all containers.
     #[arg(long, value_enum, value_name = "OUTCOME", hide_possible_values = true, help_heading = "Result")]
     only: Vec<Only>,
     #[command(flatten)]
@@ -72,10 +72,10 @@ impl Only {
     }
 }
 
-/// Whether to wait for the end of a broadcast, and what its end means.
+/// Whether to wait for the end of a broadcast, and which results exit code 0 accepts.
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
-    /// Wait until the broadcast has ended, so many seconds at most [default with --wait: 600]
+    /// Wait for the end of the broadcast, for at most SECONDS [default with --wait: 600]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -92,23 +92,23 @@ pub(crate) struct WaitArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  What became of the latest broadcast:
+  The outcomes of the latest broadcast:
     ecs-task-notifier report last --ledger dynamodb:ecs-task-notifier
 
-  Who was not told, of a broadcast whose id begins like this:
+  The containers that were not notified, of a broadcast whose id begins like this:
     ecs-task-notifier report 0197fb1c --only untold
 
-  In a CI job, five minutes at most:
+  In a CI job, for at most five minutes:
     ecs-task-notifier report 0197fb1c-… --wait=300 --allow-skips
 
-  Who was not told and what to do about it, for another program:
+  The containers that were not notified and what to do about them, for another program:
     ecs-task-notifier report 0197fb1c-… --format json | jq 'select(.advice) | {task, reason, advice}'
 
-  How it goes meanwhile, for another program:
+  Progress as JSON lines, for another program:
     ecs-task-notifier report 0197fb1c-… --wait --progress json 2> progress.jsonl
 
 Exit codes:
-  0  every opted-in container was told (delivered, or gone)
+  0  every opted-in container was notified (delivered, or gone)
   1  some were not, or not yet
   2  wrong use or settings, or no such broadcast
   3  AWS, the network or this machine failed";
@@ -140,7 +140,7 @@ pub(crate) async fn run(
     conclude(&seen, &broadcast, &args.wait, console)
 }
 
-/// The broadcast that is meant on the command line: by its id, by the beginning of its id, or as the `last`.
+/// The broadcast that the command line names: by its id, by the beginning of its id, or as `last`.
 pub(crate) async fn resolve(
     ledger: &Ledger,
     named: &BroadcastId,
@@ -169,19 +169,19 @@ pub(crate) async fn resolve(
         )),
         [] => Ok(named.clone()),
         [one] => {
-            console.say(&format!("broadcast {one}"));
+            console.note(&format!("broadcast {one}"));
             Ok(one.clone())
         }
         many => {
             let some: Vec<_> = many.iter().take(NAMED_MAX).map(BroadcastId::as_str).collect();
             let more = if many.len() > NAMED_MAX { ", …" } else { "" };
             Err(Failure::usage(format!("the ids of {} broadcasts begin with {text}", many.len()))
-                .hint(format!("say more of it: {}{more}", some.join(", "))))
+                .hint(format!("give more characters of the id: {}{more}", some.join(", "))))
         }
     }
 }
 
-/// What to do about a broadcast of which the ledger has no record.
+/// What to do if the ledger has no record of a broadcast.
 pub(crate) const NO_RECORD: &str = "its message may still be on the observer queue (does the notifier run?) or in its dead letters \
     (`ecs-task-notifier redrive --stage services --dry-run`); `ecs-task-notifier history` lists the broadcasts that have begun";
 
@@ -189,16 +189,16 @@ pub(crate) fn unknown(broadcast: &BroadcastId) -> Failure {
     Failure::usage(format!("the ledger has no record of broadcast {broadcast}")).hint(NO_RECORD)
 }
 
-/// Shows the report, of it only those that are wanted; the totals are those of all.
+/// Shows the `wanted` containers of the report, with the totals of the whole report.
 pub(crate) fn show(
     seen: &Seen,
     wanted: impl Fn(&Delivery) -> bool,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    conclusion::show_some(&seen.recorded.report, &seen.recorded.report.clone().only(wanted), console)
+    summary::show_some(&seen.recorded.report, &seen.recorded.report.clone().only(wanted), console)
 }
 
-/// What the state of a broadcast means, and what to do about it.
+/// The exit code or the error for the state of a broadcast.
 pub(crate) fn conclude(
     seen: &Seen,
     broadcast: &BroadcastId,
@@ -212,36 +212,35 @@ pub(crate) fn conclude(
     let counts = seen.recorded.report.counts();
     if !seen.recorded.is_complete {
         if seen.recorded.report.is_interrupted() {
-            // By whoever sent it: nobody works on it any more.
-            return Err(Failure::not_told(conclusion::interrupted(counts)).hint(conclusion::go_on(broadcast)));
+            // The process that sent it has ended, so no more outcomes will follow.
+            return Err(Failure::unsuccessful(summary::interrupted(counts)).hint(summary::go_on(broadcast)));
         }
         if seen.is_interrupted && seen.recorded.cancelled.is_none() {
-            return Err(Failure::not_told(conclusion::interrupted(counts)).hint(watch::goes_on(broadcast)));
+            return Err(Failure::unsuccessful(summary::interrupted(counts)).hint(watch::goes_on(broadcast)));
         }
         return Err(not_ended(seen, broadcast, wait.wait));
     }
     let empty = match (&seen.recorded.cancelled, &seen.recorded.broadcast) {
         (Some(_), _) => "the broadcast was cancelled".to_owned(),
-        (None, Some(record)) => conclusion::no_labels(&format!("cluster {}", record.cluster)),
-        (None, None) => conclusion::no_labels("the scope of the broadcast"),
+        (None, Some(record)) => summary::no_labels(&format!("cluster {}", record.cluster)),
+        (None, None) => summary::no_labels("the scope of the broadcast"),
     };
-    conclusion::judge(counts, wait.allow, &empty, || advice(counts, broadcast), console)
+    summary::judge(counts, wait.allow, &empty, || advice(counts, broadcast), console)
 }
 
 fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failure {
     if let Some(silence) = seen.silence {
         let hours = silence.as_secs() / 3_600;
-        return Failure::not_told("the broadcast has not ended, and nothing more is to be expected of it")
-            .because_of(format!("nothing was recorded for {hours} h, which is longer than all tries of a delivery take"))
+        return Failure::unsuccessful("the broadcast has not ended, and no further outcome is expected")
+            .because_of(format!("nothing was recorded for {hours} h, which is longer than all attempts of a delivery take"))
             .hint(format!(
                 "`ecs-task-notifier redrive --broadcast {broadcast}` sends its dead letters back to their queues, and \
-                 `ecs-task-notifier send --failed-of {broadcast}` calls whoever was not told"
+                 `ecs-task-notifier send --failed-of {broadcast}` calls the containers that were not notified"
             ));
     }
-    let failure = Failure::not_told("the broadcast has not ended");
+    let failure = Failure::unsuccessful("the broadcast has not ended");
     if seen.recorded.cancelled.is_some() {
-        return failure
-            .hint("whoever still waits on a queue is skipped when its turn comes, if the notifier runs");
+        return failure.hint("deliveries that are still on a queue will be skipped, if the notifier runs");
     }
     let wait = match waited {
         None => "`--wait` waits for the end".to_owned(),
@@ -249,23 +248,23 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
             format!("it waited {seconds} s; `--wait={}` waits longer", seconds.max(60) * 10)
         }
     };
-    let letters = if seen.is_compared {
+    let dead_letters = if seen.is_compared {
         "no pending container is in the dead letters"
     } else {
-        "with NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL set, the report finds whom SQS gave up"
+        "set NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL, and the report also shows the dead letters"
     };
-    failure.hint(format!("{wait}; {letters}"))
+    failure.hint(format!("{wait}; {dead_letters}"))
 }
 
-/// What to do about those that were not told.
+/// What to do about the containers that were not notified.
 fn advice(counts: Counts, broadcast: &BroadcastId) -> String {
     let redrive =
-        format!("`ecs-task-notifier redrive --broadcast {broadcast}` tries again whoever is still running");
+        format!("`ecs-task-notifier redrive --broadcast {broadcast}` retries the tasks that still run");
     match counts {
-        Counts { failed: 0, rejected: 0, .. } => conclusion::ONLY_SKIPS.to_owned(),
+        Counts { failed: 0, rejected: 0, .. } => summary::ONLY_SKIPS.to_owned(),
         Counts { failed: 0, .. } => {
-            format!("a task that rejects needs its Notify API or its labels mended; then {redrive}")
+            format!("correct the Notify API or the labels of the tasks that reject; then {redrive}")
         }
-        _ => format!("{redrive}; `drop` gives them up"),
+        _ => format!("{redrive}; `drop` deletes their dead letters"),
     }
 }

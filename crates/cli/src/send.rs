@@ -1,4 +1,4 @@
-//! `send`: the three stages in one process, live progress, a report, an exit code.
+//! `send`: runs the three stages in one process, with live progress, a report and an exit code.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,12 +21,12 @@ use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
 use crate::live::Live;
 use crate::stop::Stop;
-use crate::{conclusion, context, interrupt, log, place, progress, services};
+use crate::{context, interrupt, log, place, progress, services, summary};
 
-/// Tell every running task of a scope, now, and report
+/// Notify every running task of a scope now, and report
 ///
-/// Finds the fleet, calls every opted-in container over HTTP, retries what may still work, and reports for each one what
-/// became of it. No queue is involved and nothing needs to be set up.
+/// Finds the fleet, calls every opted-in container over HTTP, retries temporary failures, and reports the outcome of each
+/// container. Needs no queue and no set-up.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct SendArgs {
@@ -44,29 +44,29 @@ pub(crate) struct SendArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  Tell a whole cluster:
+  Notify a whole cluster:
     ecs-task-notifier send --cluster prod
 
-  Tell two services something in particular:
+  Notify two services, with an event of your own:
     ecs-task-notifier send --cluster prod --service checkout --service search \\
       --type com.example.cache.clear --data '{\"keys\": [\"prices\"]}'
 
-  The latest broadcast again, only to the containers that it did not tell:
+  The latest broadcast again, only to the containers that it did not notify:
     ecs-task-notifier send --failed-of last --ledger dynamodb:ecs-task-notifier
 
-  An event out of another program, the outcomes as CSV:
+  An event from another program, outcomes as CSV:
     jq -n '{type: \"com.example.ping\"}' |
       ecs-task-notifier send --cluster prod --event - --format csv
 
-  What happens to each task as it happens, for another program; stdout is the report:
+  Progress of each task as JSON lines for another program, the report on stdout:
     ecs-task-notifier send --cluster prod --progress json 2> progress.jsonl
 
-  In a CI job, where a slow task may take its time:
+  In a CI job, with more time for slow tasks:
     ecs-task-notifier send --cluster prod --quiet --timeout-ms 10000 --attempts 5
 
 Exit codes:
-  0  every opted-in container was told (delivered, or gone)
-  1  some were not, or Ctrl-C ended it early
+  0  every opted-in container was notified (delivered, or gone)
+  1  some were not, or Ctrl-C interrupted the broadcast
   2  wrong use or settings
   3  AWS, the network or this machine failed";
 
@@ -100,7 +100,7 @@ pub(crate) async fn run(
             let again = match FailedOf::load(&ledger, named, &event, console).await? {
                 Again::To(again) => again,
                 Again::Nobody(counts) => {
-                    conclusion::show(&FailedOf::nobody(named), console)?;
+                    summary::show(&FailedOf::empty_report(named), console)?;
                     return failed_of::conclude(counts, allow, console);
                 }
             };
@@ -119,9 +119,9 @@ pub(crate) async fn run(
         Some(_) => "the containers that were not notified".to_owned(),
     };
     let signals = Stop::listen()?;
-    console.say(&format!("broadcast {} to {described}{place}", broadcast.id));
+    console.note(&format!("broadcast {} to {described}{place}", broadcast.id));
 
-    let live = Live::sending(console.talk(), Arc::clone(&state), aws.budget.clone(), stop.clone());
+    let live = Live::sending(console.stderr(), Arc::clone(&state), aws.budget.clone(), stop.clone());
     let message = scope.message();
     let sending = async {
         match &again {
@@ -134,13 +134,13 @@ pub(crate) async fn run(
     live.finish().await;
     progress::finish(&progress).await;
     let (report, is_cut) = ended.report(&state, console)?;
-    conclusion::show(&report, console)?;
+    summary::show(&report, console)?;
     if is_cut {
         return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
     }
     services::refuse_unknown(&unknown_services(&report), &scope.cluster, &ctx.discovery).await?;
     let hint = || hint(&report, &scope, ctx.ledger.is_kept());
-    conclusion::judge(report.counts(), allow, &conclusion::no_labels(&described), hint, console)
+    summary::judge(report.counts(), allow, &summary::no_labels(&described), hint, console)
 }
 
 fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
@@ -149,31 +149,31 @@ fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
     }
 }
 
-/// The services that were named and are not there: a mistake of the sender, even where skips are forgiven.
+/// The named services that do not exist: an error of the caller, even with --allow-skips.
 fn unknown_services(report: &Report) -> Vec<&str> {
     let unknown = |entry: &&Delivery| entry.cause == Some(Cause::NoSuchService);
     report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect()
 }
 
-/// What to do when some were not told.
+/// What to do if some containers were not notified.
 fn hint(report: &Report, scope: &ScopeArgs, is_recorded: bool) -> String {
     let counts = report.counts();
     if counts.skipped + counts.notified() == counts.total() {
-        return conclusion::ONLY_SKIPS.to_owned();
+        return summary::ONLY_SKIPS.to_owned();
     }
     if is_recorded {
         let broadcast = report.broadcast();
-        return format!("`ecs-task-notifier send --failed-of {broadcast}` tries them again, and nobody else");
+        return format!("to retry only those containers: `ecs-task-notifier send --failed-of {broadcast}`");
     }
     let failed = |counts: Counts| counts.total() - counts.notified() - counts.skipped > 0;
     let services = report.services();
     let wrong: Vec<_> = services.iter().filter(|s| failed(s.counts)).map(|s| s.key.service).collect();
-    // Tasks that no service started have a group with a colon instead of a service.
+    // A standalone task has a group with a colon instead of a service.
     match wrong.as_slice() {
         [one] if scope.services.len() != 1 && !one.contains(':') => {
-            format!("the same command with only `--service {one}` tries just that service again")
+            format!("to retry only that service, repeat the command with `--service {one}`")
         }
-        _ => "the same command tries everybody again; with --ledger, `send --failed-of` tries only these"
+        _ => "the same command calls every container again; with --ledger, `send --failed-of` retries only these"
             .to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `serve`: the three stages as one process on the three queues.
+//! `serve`: runs the three stages as one process on the three queues.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use crate::{context, log};
 
 /// Run the three stages as one process on the three queues
 ///
-/// Does what the three Lambda functions do. Stops cleanly on SIGTERM or SIGINT: finishes what is in flight within the
-/// grace time, and leaves the rest on its queue. `/healthz` and `/readyz` answer on the address of `--listen`.
+/// Does the work of the three Lambda functions. SIGTERM or SIGINT stops it cleanly: it finishes the work in flight within
+/// the grace time, and leaves the rest on the queues. `/healthz` and `/readyz` are served at the address of `--listen`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -38,13 +38,13 @@ Examples:
     export NOTIFIER_TASKS_QUEUE_URL=$SQS/ecs_service_task_eu-west-1
     ecs-task-notifier serve
 
-  With all settings in a file, for a container whose logs are JSON:
+  In a container, with all settings in a file and logs in JSON:
     ecs-task-notifier serve --config notifier.toml --listen 0.0.0.0:8080 --log-format json
 
-  What it is up to:
+  Its state:
     curl --fail http://127.0.0.1:8080/readyz";
 
-/// How long the end waits for the log.
+/// Time limit at the end for the rest of the log.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    // A process that calls tasks unattended is told which keys sign, or that there are none.
+    // The daemon requires a decision about signing: the keys, or `none`.
     let needed: Vec<_> =
         QueueName::ALL.map(table::queue).into_iter().chain([&table::SIGNING_SECRET]).collect();
     let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
@@ -78,7 +78,7 @@ pub(crate) async fn run(
             let listener = TcpListener::bind(address).await.map_err(|error| {
                 Failure::failed(format!("cannot listen at {address}"))
                     .because(&error)
-                    .hint("--listen chooses another address, and `--listen none` answers nowhere")
+                    .hint("choose another address with --listen, or no listener with `--listen none`")
             })?;
             Some(listener)
         }
@@ -91,7 +91,7 @@ pub(crate) async fn run(
     let served = notifier.run(health, shutdown).await;
     answering.cancel();
     if let Some(answers) = answers {
-        // It ends by being told to; there is nothing to learn from how.
+        // It ends only because it was stopped: the result has no information.
         drop(answers.await);
     }
     let Served { done, retried, dead_lettered, returned } = served.map_err(failure)?;

@@ -16,7 +16,7 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::log;
-use crate::render::units::count;
+use crate::render::format::count;
 use crate::stop::Stop;
 use crate::trial::{self, Simulated};
 
@@ -25,33 +25,33 @@ const EXAMPLE: &str = include_str!("../../simulator/fleets/example.toml");
 /// The most bytes of a fleet file.
 const FLEET_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Run the simulator of ECS, EC2 and SQS by itself, until Ctrl-C
+/// Run only the simulator of ECS, EC2 and SQS, until Ctrl-C
 ///
-/// Its containers really listen, on loopback addresses, and answer as the fleet file says. Any credentials and any region
-/// are accepted. The queues of the three stages and an empty ledger are there. A file to `source` in another terminal
-/// points every command and every other AWS tool at them; it is removed at the end.
+/// Its containers really listen, on loopback addresses, and answer as the fleet file says. It accepts any credentials and
+/// any region, and has the queues of the three stages and an empty ledger. A file to `source` in another terminal
+/// directs every command and every other AWS tool to it; the file is removed at the end.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct SimulateArgs {
-    /// The fleet, in TOML; else an example with every kind of service
+    /// Fleet file, in TOML [default: an example with every kind of service]
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
-    /// Where the API listens; else a free port of 127.0.0.1
+    /// Address of the API [default: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// A further SQS queue that is there from the start; repeat it for more
+    /// Name of an additional SQS queue; repeat it for more
     #[arg(long = "queue", value_name = "NAME")]
     queues: Vec<String>,
     /// Do not make the queues of the three stages and their dead-letter queues
     #[arg(long)]
     no_queues: bool,
-    /// Where the variables for another terminal are written; else into a temporary folder
+    /// Path of the file to `source` [default: in a temporary folder]
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Print the example fleet, with every field explained, and end
+    /// Print the example fleet with all fields explained, and exit
     #[arg(long)]
     print_example: bool,
-    /// Throttle as AWS does
+    /// Throttle requests as AWS does
     #[arg(long)]
     throttle: bool,
 }
@@ -63,11 +63,11 @@ Examples:
     source trial.env
     ecs-task-notifier serve
 
-  A fleet of one's own:
+  Your own fleet:
     ecs-task-notifier simulate --print-example > fleet.toml
     ecs-task-notifier simulate --fleet fleet.toml";
 
-/// The time, since 1970: how old a message is must be the same for the simulator and for whoever reads it.
+/// The time since 1970. The simulator and its readers must have the same clock for the age of a message.
 pub(crate) fn now() -> Duration {
     Duration::from_secs(Clock::system().unix_seconds().unsigned_abs())
 }
@@ -86,27 +86,27 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
         .map_err(|error| Failure::usage(format!("{name} is not a fleet")).because(&error))?;
     let region = fleet.region.clone();
     let cluster = fleet.clusters.first().map(|cluster| cluster.name.clone());
-    // Before the folder exists: a signal must not leave it behind.
+    // Before the folder exists, so that a signal does not leave it behind.
     let stop = Stop::listen()?;
     let sim = start(fleet, &args).await?;
     let queues =
         if args.no_queues { QueueUrls::default() } else { trial::queues::create(&sim, &region).await? };
     let folder = trial::Folder::create()?;
     let url = sim.url();
-    // Made now, so that `history` finds an empty ledger before the first broadcast.
+    // Created now, so that `history` finds an empty ledger before the first broadcast.
     drop(folder.open_ledger(&Aws::at(&url, &region)).await?);
     let key = trial::key()?.private;
     let simulated = Simulated { url: &url, region: &region, queues: &queues, key: &key };
     let env_file = folder.write_env_file(args.env_file.as_deref(), &simulated)?;
     writeln!(console.out(), "{url}").map_err(Failure::output)?;
     console.finish().map_err(Failure::output)?;
-    console.say(&format!(
+    console.note(&format!(
         "{} in {region}; Ctrl-C ends everything. In another terminal:",
         count(sim.tasks().len(), "task"),
     ));
-    trial::say_source(&env_file, console);
+    trial::show_source(&env_file, console);
     if let Some(cluster) = cluster {
-        say_commands(&cluster, !args.no_queues, console);
+        show_commands(&cluster, !args.no_queues, console);
     }
     stop.asked().await;
     sim.stop().await;
@@ -129,15 +129,18 @@ async fn start(fleet: Fleet, args: &SimulateArgs) -> Result<Simulator, Failure> 
         .map_err(|error| Failure::failed("the simulator cannot start").because(&error))
 }
 
-/// Says what to run against the simulator, in an order in which each works.
-fn say_commands(cluster: &str, has_queues: bool, console: &mut Console) {
-    trial::say_commands(&[format!("plan --cluster {cluster}"), format!("send --cluster {cluster}")], console);
+/// Lists commands to run against the simulator, in an order in which each works.
+fn show_commands(cluster: &str, has_queues: bool, console: &mut Console) {
+    trial::show_commands(
+        &[format!("plan --cluster {cluster}"), format!("send --cluster {cluster}")],
+        console,
+    );
     if has_queues {
-        trial::say_commands(&["serve"], console);
-        console.say("While it serves, in a third terminal after the same `source`:");
-        trial::say_commands(&[format!("publish --cluster {cluster} --wait")], console);
+        trial::show_commands(&["serve"], console);
+        console.note("While it serves, in a third terminal after the same `source`:");
+        trial::show_commands(&[format!("publish --cluster {cluster} --wait")], console);
     }
-    trial::say_commands(&["report last"], console);
+    trial::show_commands(&["report last"], console);
 }
 
 fn read(path: &std::path::Path) -> Result<String, Failure> {

@@ -1,10 +1,10 @@
-//! When somebody wants the process to end.
+//! SIGTERM and SIGINT.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// SIGTERM and SIGINT, which from now on do not end the process by themselves.
+/// Listens for SIGTERM and SIGINT, which then do not end the process themselves.
 #[derive(Debug)]
 pub(crate) struct Stop {
     terminate: Signal,
@@ -12,20 +12,19 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Takes both signals over. Do it before anybody is told that the process is there: they may answer with one.
+    /// Listens for both signals. Call it before any output that another process may answer with a signal.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::failed("signals cannot be waited for").because(&error))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::failed("cannot listen for signals").because(&error));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Returns at the first of them, with its name.
+    /// Waits for the first signal, and returns its name.
     pub(crate) async fn asked(mut self) -> &'static str {
         self.next().await
     }
 
-    /// Returns at the next of them, with its name.
+    /// Waits for the next signal, and returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

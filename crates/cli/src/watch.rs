@@ -1,4 +1,4 @@
-//! A broadcast as the ledger and the dead letters have it, read once or until it has ended.
+//! A broadcast in the ledger and the dead letters, read once or until it has ended.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::live::Live;
-use crate::progress::Looks;
+use crate::progress::Polled;
 use crate::stop::Stop;
 
 /// Pause between two reads of a broadcast that has not ended.
 const LOOK: Duration = Duration::from_secs(1);
-/// The pause is at least so many times as long as the read itself: reading a large broadcast again and again costs.
+/// The pause is at least this many times as long as the read itself, because reads of a large broadcast are expensive.
 const LOOK_SHARE: u32 = 5;
-/// How long nothing must change before the dead letters are read, and again after that.
+/// Time without a change before the dead letters are read, and between two reads of them.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// Reads broadcasts of one ledger.
@@ -32,7 +32,7 @@ pub(crate) struct Watch<'a> {
     ledger: &'a Ledger,
     /// The queues whose dead letters may belong to a broadcast.
     queues: Vec<(StageName, Queue)>,
-    /// How long a delivery is tried.
+    /// How long a delivery is retried.
     horizon: Duration,
     clock: Clock,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Seen {
     pub(crate) recorded: Recorded,
     /// Whether all dead letters of its stages were read.
     pub(crate) is_compared: bool,
-    /// How long nothing was recorded, if so long that nothing more can come.
+    /// Time without a record, if it is so long that no further outcome is expected.
     pub(crate) silence: Option<Duration>,
     /// Whether the wait for its end was interrupted.
     pub(crate) is_interrupted: bool,
@@ -99,11 +99,11 @@ impl<'a> Watch<'a> {
         console: &mut Console,
     ) -> Result<(Option<Recorded>, bool), Failure> {
         let mut signals = Stop::listen()?;
-        let mut looks = Looks::default();
-        let live = Live::watching(console.talk(), looks.view());
+        let mut polled = Polled::default();
+        let live = Live::watching(console.stderr(), polled.view());
         let mut last = None;
         let ended = tokio::select! {
-            ended = self.follow(broadcast, most, &mut looks, &mut last, console) => ended.map(|()| false),
+            ended = self.follow(broadcast, most, &mut polled, &mut last, console) => ended.map(|()| false),
             _ = signals.next() => Ok(true),
         };
         live.finish().await;
@@ -116,16 +116,16 @@ impl<'a> Watch<'a> {
         &self,
         broadcast: &BroadcastId,
         most: Duration,
-        looks: &mut Looks,
+        polled: &mut Polled,
         last: &mut Option<Recorded>,
         console: &mut Console,
     ) -> Result<(), Failure> {
         let end = Instant::now() + most;
-        let (mut stands, mut changed) = (None, Instant::now());
+        let (mut state, mut changed) = (None, Instant::now());
         while let Ok(found) = timeout_at(end, self.look(broadcast)).await {
             let (mut found, pause) = found?;
             let now = found.as_ref().map(stand);
-            if stands.replace(now) != Some(now) {
+            if state.replace(now) != Some(now) {
                 changed = Instant::now();
             } else if changed.elapsed() >= QUIET
                 && let Some(recorded) = found
@@ -133,7 +133,7 @@ impl<'a> Watch<'a> {
                 found = Some(self.compared(broadcast, recorded, console).await.0);
                 changed = Instant::now();
             }
-            looks.tell(found.as_ref(), console);
+            polled.show(found.as_ref(), console);
             let is_over = found.as_ref().is_some_and(|found| {
                 found.is_complete
                     || found.report.is_interrupted()
@@ -209,22 +209,20 @@ impl<'a> Watch<'a> {
 
 /// The wait for a broadcast was interrupted before the ledger had a record of it.
 fn interrupted_before(broadcast: &BroadcastId) -> Failure {
-    Failure::not_told("interrupted: the broadcast has not begun").hint(goes_on(broadcast))
+    Failure::unsuccessful("interrupted: the broadcast has not begun").hint(goes_on(broadcast))
 }
 
-/// What happens to a broadcast after the wait for it was interrupted.
+/// The hint after the wait for a broadcast was interrupted.
 pub(crate) fn goes_on(broadcast: &BroadcastId) -> String {
-    format!(
-        "the broadcast goes on by itself; `ecs-task-notifier report {broadcast} --wait` waits for its end"
-    )
+    format!("the broadcast continues; `ecs-task-notifier report {broadcast} --wait` waits for its end")
 }
 
-/// The values that change while the broadcast goes on.
+/// The values that change during a broadcast.
 fn stand(recorded: &Recorded) -> impl Copy + PartialEq + use<> {
     (recorded.report.counts(), recorded.heard)
 }
 
-/// How long nothing was recorded of a broadcast that has not ended, if that is too long.
+/// Time without a record of a broadcast that has not ended, if it is too long.
 fn silence(recorded: &Recorded, clock: &Clock, horizon: Duration) -> Option<Duration> {
     let (heard, now) = (recorded.heard.filter(|_| !recorded.is_complete)?, clock.now());
     pipeline::is_overdue(&recorded.report, heard, now, horizon)

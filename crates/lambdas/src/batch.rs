@@ -1,7 +1,7 @@
-//! One invocation: the work on each record, and the answer that names the records to be delivered again.
+//! One invocation: processes each record, and answers with the records to deliver again.
 //!
-//! What is done, or sent to the dead letters, is deleted by the event source mapping because the answer does not name
-//! it. What follows from a message is on the next queue before that.
+//! The event source mapping deletes all other records: they are processed, or in the dead letters. Resulting messages are
+//! on the next queue before that.
 
 use std::time::Duration;
 
@@ -14,45 +14,45 @@ use tracing::{error, warn};
 
 use crate::record::{self, Batch, Nameless, Read};
 
-/// Records in work at once; a batch of the notify stage has no more.
+/// Concurrent records; a batch of the notify stage has no more.
 const RECORDS_AT_ONCE: usize = 100;
 
-/// Part of an invocation's time that is reserved for what follows from the work: dead letters, returns, the answer.
+/// Part of an invocation's time that is reserved for dead letters, returns and the answer.
 pub const RESERVE: Duration = Duration::from_secs(6);
 
-/// Kept at the very end, to answer.
+/// Reserved for the answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// A stage on its queue.
 #[derive(Debug)]
 pub struct Worker {
-    /// What is done with each record.
+    /// Processes each record.
     pub work: Work,
-    /// The queue that the mapping reads.
+    /// The source queue of the mapping.
     pub source: EventSourceMapping,
 }
 
-/// What becomes of one record.
+/// The end of one record.
 enum Settled {
     /// The mapping may delete it.
     Done,
-    /// It stays on its queue. `Some` when it is to be visible again sooner than by itself.
+    /// It stays on its queue; `Some` is the wait until it is visible again, if shorter than the visibility timeout.
     Back(Option<Box<(Message, Duration)>>),
 }
 
 impl Worker {
-    /// Works through one batch until `end`, when Lambda stops the function.
+    /// Processes one batch until `end`, when Lambda stops the function.
     ///
-    /// What cannot be finished in time is returned to the queue.
+    /// Records that cannot be finished in time are returned to the queue.
     ///
     /// # Errors
     ///
-    /// A record that cannot be named in the answer; then nothing has been done, and the whole batch comes back.
+    /// A record without a message id; then no record is processed, and the whole batch is delivered again.
     pub async fn run(&self, batch: &Batch, end: Instant) -> Result<SqsBatchResponse, Nameless> {
         let records = batch.records.iter().enumerate();
         let records = records.map(|(index, raw)| record::read(index, raw)).collect::<Result<Vec<_>, _>>()?;
         let works = records.into_iter().map(|read| self.record(read, end));
-        // In the order of the batch, so that the answer can be told.
+        // In the order of the batch, so that the answer is predictable.
         let ends: Vec<_> = stream::iter(works).buffered(RECORDS_AT_ONCE).collect().await;
         let (mut back, mut sooner) = (Vec::new(), Vec::new());
         for (id, end) in ends {
@@ -71,7 +71,7 @@ impl Worker {
         Ok(answer(back))
     }
 
-    /// One record, under the id that the mapping knows it by. A redriven dead letter keeps an older one inside.
+    /// One record, with the id that the mapping expects. A redriven dead letter has an older id in its attributes.
     async fn record(&self, read: Read, end: Instant) -> (String, Settled) {
         let stage = self.work.stage.as_str();
         let message = match read {
@@ -93,7 +93,7 @@ impl Worker {
         (id, settled)
     }
 
-    /// The record's work, within the time that is left for it.
+    /// Processes the record within the remaining time.
     async fn run_in_time(&self, message: &Message, end: Instant) -> Result<(), Failure> {
         let now = Instant::now();
         let deadline = end.checked_sub(RESERVE).unwrap_or(now);
@@ -105,9 +105,9 @@ impl Worker {
         timeout_at(deadline + DEADLINE_SLACK, run).await.unwrap_or_else(|_elapsed| Err(late()))
     }
 
-    /// Moves a message that failed to the dead-letter queue, or returns after how long it is to be delivered again.
+    /// Moves a failed message to the dead-letter queue, or returns the wait until it is delivered again.
     async fn fail(&self, message: &Message, failure: &Failure) -> Option<Duration> {
-        // A queue whose policy cannot be read delivers the message once more at worst.
+        // If the policy cannot be read, the message is at worst delivered once more.
         let is_last = self.source.is_last_receive(message).await.unwrap_or(false);
         match self.work.after(message, failure, is_last).await {
             Disposition::Retry(wait) => Some(wait),

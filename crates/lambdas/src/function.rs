@@ -1,4 +1,4 @@
-//! One function: settings, clients and log once, then invocation after invocation.
+//! One function: sets up settings, clients and log once, then handles invocations.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use tracing_subscriber::EnvFilter;
 use crate::batch::Worker;
 use crate::record::Batch;
 
-/// How long an invocation waits for the log.
+/// Time limit of an invocation's wait for the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// Runs one stage as a Lambda function, until Lambda ends the process.
 ///
 /// # Errors
 ///
-/// Settings that are missing or wrong, all at once; and a runtime interface that does not answer.
+/// All missing or wrong settings; and a runtime interface that does not answer.
 pub fn run(stage: StageName) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(stage))
 }
@@ -35,7 +35,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let environment = Environment::of_process();
     let spec = stage.stage();
     let queues = [Some(spec.source), spec.next].into_iter().flatten().map(table::queue);
-    // A process that calls tasks unattended is told which keys sign, or that there are none.
+    // A function requires a decision about signing: the keys, or `none`.
     let signing = spec.calls_tasks.then_some(&table::SIGNING_SECRET);
     let needed: Vec<_> = queues.chain(signing).collect();
     let sources =
@@ -48,9 +48,9 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     }
     let senders = settings.trusted_senders.clone();
     if senders.is_empty() && spec.source != QueueName::Observer {
-        // A function's own identity would not help: the stage before it has another.
+        // A function's own identity would not help: the previous stage has another role.
         tracing::warn!(
-            "NOTIFIER_TRUSTED_SENDERS names nobody, so no message is trusted: ECS is asked before every call"
+            "NOTIFIER_TRUSTED_SENDERS is empty, so no message is trusted: the task is checked in ECS before every call"
         );
     }
     let budget = Budget::percent(settings.aws_budget_percent);
@@ -66,29 +66,29 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         let left = event.context.deadline() - clock.now();
         let left = Duration::try_from(left).unwrap_or_default();
         let answer = worker.run(&event.payload, Instant::now() + left).await?;
-        // Lambda freezes the process after the answer, and what is not written then may never be.
+        // Lambda freezes the process after the answer, so buffered log lines could be lost.
         progress.flush(FLUSH_MAX).await;
         Ok::<_, Error>(answer)
     }))
     .await
 }
 
-/// The secrets that sign requests; without them the function does not start.
+/// The signing keys and other secrets; without them the function does not start.
 async fn auth(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Auth, Error> {
     if settings.auth.signing == Signing::Off {
-        tracing::warn!("Requests are not signed: tasks cannot tell them from anybody else's");
+        tracing::warn!("Requests are not signed: tasks cannot verify their sender");
     }
     let vault = Vault::new(environment, Some(aws.secrets.clone()));
     let auth = Auth::load(&settings.auth, &vault).await;
     Ok(auth.inspect_err(|error| tracing::error!("{}", chain(error)))?)
 }
 
-/// One JSON object a line, as Lambda's JSON log format takes it. Lambda adds neither colour nor time to it.
+/// One JSON object per line, for Lambda's JSON log format.
 fn log(level: tracing::Level) {
     let level = level.as_str().to_lowercase();
     let filter = EnvFilter::new(format!("warn,notifier={level},lambdas={level}"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).json().flatten_event(true).with_ansi(false);
-    // It fails only where a logger is already there, and then there is one.
+    // It fails only if a logger is already set.
     drop(builder.try_init());
 }

@@ -2,11 +2,11 @@
 //!
 //! | module | job |
 //! | --- | --- |
-//! | [`function`] | one function: settings, clients and log once, then invocation after invocation |
-//! | [`batch`] | one invocation: each record by itself, and which of them go back |
-//! | [`record`] | what Lambda hands over, read record by record |
+//! | [`function`] | one function: sets up settings, clients and log once, then handles invocations |
+//! | [`batch`] | one invocation: processes each record, and returns the failed ones |
+//! | [`record`] | parses the records of an event |
 //!
-//! The stages themselves, what counts as final and how long a message waits are the daemon's.
+//! Stages, final failures and backoff are the same as in the daemon.
 
 pub mod batch;
 pub mod function;

@@ -1,38 +1,38 @@
-//! What an event source mapping hands over, read record by record. Pure.
+//! Parses the records of an event source mapping. Pure.
 
 use aws_lambda_events::sqs::SqsMessage;
 use notifier::queue::{Message, Receipt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// An invocation's payload, its records not looked into yet: a strange one must not fail its neighbours.
+/// An invocation's payload with raw records: an invalid one must not fail the others.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
-    /// One message each.
+    /// The records, one message each.
     #[serde(rename = "Records")]
     pub records: Vec<Box<RawValue>>,
 }
 
-/// A record without a message id: it cannot be named in the answer, so the whole batch must come back.
+/// A record without a message id: the answer cannot name it, so the whole batch must be delivered again.
 #[derive(Debug, thiserror::Error)]
 #[error("record {index} of the batch has no message id")]
 pub struct Nameless {
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub index: usize,
-    /// What is wrong with it.
+    /// The error.
     pub source: serde_json::Error,
 }
 
 /// One record.
 #[derive(Debug)]
 pub enum Read {
-    /// As AWS documents it.
+    /// A valid record.
     Whole(Box<Message>),
-    /// Not so; only its message id is known. It goes back, and SQS moves it to the dead letters in the end.
+    /// An invalid record with a message id. It is returned, and SQS moves it to the dead letters in the end.
     Strange {
         /// The message id.
         id: String,
-        /// What is wrong with it.
+        /// The error.
         error: serde_json::Error,
     },
 }
@@ -47,7 +47,7 @@ struct Named {
 ///
 /// # Errors
 ///
-/// [`Nameless`], when not even its message id can be read.
+/// [`Nameless`], if its message id cannot be read.
 pub fn read(index: usize, raw: &RawValue) -> Result<Read, Nameless> {
     let named = |source| Nameless { index, source };
     let Named { id } = serde_json::from_str(raw.get()).map_err(named)?;

@@ -1,4 +1,4 @@
-//! Records that no stage sent, through the adapter that the functions run: the sender is what Lambda's event says.
+//! Records that no stage sent, with the functions' adapter: the sender comes from Lambda's event.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use wire::{BroadcastId, DeliveryId};
 
-/// The unique id of the role of the function before.
+/// The unique id of the previous function's role.
 const ROLE: &str = "AROAEXAMPLEOFTHEROLE";
 
 /// A fleet, a function of a stage on it, and a ledger.
@@ -100,7 +100,7 @@ fn id() -> BroadcastId {
     BroadcastId::try_from("to-come".to_owned()).unwrap()
 }
 
-/// An address of a stranger's choice, and how many have connected.
+/// An address that an attacker chooses, and the number of connections to it.
 async fn listener() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, connections) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());

@@ -1,6 +1,5 @@
 //! One suite of claims for every form of the notifier: `send` on the in-memory transport, the daemon and the functions on SQS.
-//! The forms differ in the transport alone, so each claim is the same sentence about what the tasks received and what the
-//! ledger says.
+//! The forms differ only in the transport, so each claim about received requests and the ledger is the same for all.
 
 #![allow(
     clippy::unwrap_used,
@@ -237,7 +236,7 @@ async fn every_container_has_its_outcome(form: Form) {
     assert!(!received.contains_key("mislabelled") && !received.contains_key("other"));
 }
 
-/// A delivery keeps its id over all attempts.
+/// A delivery keeps its id in all attempts.
 async fn a_repeat_carries_the_same_id(form: Form) {
     let setup =
         Setup::new(form, &[("recovers", "/n", "answers = [{ status = 503 }, { status = 200 }]")]).await;
@@ -263,7 +262,7 @@ async fn the_same_broadcast_again_calls_only_the_rest(form: Form) {
     assert_eq!(first, Counts { delivered: 2, rejected: 2, ..Counts::default() });
     match form {
         Form::Send => drop(setup.broadcast().await),
-        // The broadcast has ended already: its end says nothing about the second run.
+        // The broadcast has already ended, so its end does not show that the second run is done.
         Form::Daemon | Form::Functions => {
             let counts = async || setup.recorded().await.unwrap().report.counts();
             setup.publish_until(async || counts().await.delivered == 4).await;

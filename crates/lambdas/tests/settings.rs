@@ -1,4 +1,4 @@
-//! What the code and the infrastructure both must know stands in one file. This compares it with the code.
+//! Compares the values that code and infrastructure share in one file with the code.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -66,7 +66,7 @@ fn the_stages_share_one_budget() {
     assert_eq!(stages().as_object().unwrap().values().map(shares).sum::<u64>(), 100);
 }
 
-/// Stage 1 reads the revision of each service, and remembers what it read when its time ends.
+/// Stage 1 reads the revision of each service, and keeps its cache if its time ends.
 #[test]
 fn the_first_stage_has_time_for_thousands_of_revisions() {
     const REVISIONS: u64 = 4_000;
@@ -78,7 +78,7 @@ fn the_first_stage_has_time_for_thousands_of_revisions() {
     let each_s = services("timeout_s") - RESERVE.as_secs();
     let of_all = REVISIONS_PER_S * PERCENT * services("budget_share_percent") * each_s / 10_000;
     let read = of_all / services("concurrency_max");
-    // At worst the functions take turns, and each reads everything.
+    // At worst, the invocations alternate between functions, and each reads everything.
     let turns = services("receives_max") / services("concurrency_max");
     assert!(read * turns >= REVISIONS, "{read} revisions, {turns} times");
 }

@@ -1,4 +1,4 @@
-//! The facade: the whole notifier, put together from settings in one place.
+//! The facade: builds the whole notifier from settings.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
 use crate::settings::Settings;
 
-/// What a notifier uses besides its settings and AWS clients. The default signs nothing and keeps no ledger.
+/// The parts of a notifier besides its settings and AWS clients. The default does not sign and has no ledger.
 #[derive(Debug, Default)]
 pub struct Parts {
     /// Signs requests, and checks certificates.
@@ -49,7 +49,7 @@ pub enum StartError {
     Ledger(#[from] LedgerError),
 }
 
-/// The notifier: finds the running tasks of a scope, calls each, and records what became of it. Cloning it is cheap.
+/// The notifier: finds the running tasks of a scope, calls each, and records the outcome. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Notifier {
     ctx: Arc<Ctx>,
@@ -59,7 +59,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A notifier with the AWS clients, secrets and ledger that the settings and the environment name.
+    /// A notifier with the AWS clients, secrets and ledger of the settings and the environment.
     pub async fn from_settings(settings: Settings, environment: &Environment) -> Result<Self, StartError> {
         let budget = Budget::percent(settings.aws_budget_percent);
         let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
@@ -83,13 +83,13 @@ impl Notifier {
         Self { ctx, aws, settings, rng }
     }
 
-    /// What the stages of this notifier share.
+    /// The shared parts of the stages.
     #[must_use]
     pub fn ctx(&self) -> &Arc<Ctx> {
         &self.ctx
     }
 
-    /// The fleet that a broadcast to this scope would call now, and what is skipped and why. Calls no task.
+    /// The fleet that a broadcast to this scope would call now, with skipped containers and the reasons. Calls no task.
     pub async fn plan(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
         self.ctx.discovery.fleet(scope).await
     }
@@ -109,7 +109,7 @@ impl Notifier {
         resend::send(&self.ctx, record, recorded, broadcast).await
     }
 
-    /// Runs every stage on the queues of the settings until `shutdown`, then finishes or returns what is in work.
+    /// Runs every stage on the queues of the settings until `shutdown`, then finishes or returns the messages in flight.
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
         let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
         let grace = self.settings.daemon.grace;
@@ -118,7 +118,7 @@ impl Notifier {
         daemon::serve(Arc::clone(&self.ctx), queues, options, shutdown).await
     }
 
-    /// The work of one stage and the queue that it reads; `None` when the settings lack a queue of it.
+    /// The work of one stage and its source queue; `None` if the settings lack one of its queues.
     #[must_use]
     pub fn stage(&self, name: StageName) -> Option<(Queue, Work)> {
         let stage: &Stage = name.stage();
@@ -130,7 +130,7 @@ impl Notifier {
         Some((self.queue(stage.source)?, Work { stage: name, next, handler, rng: self.rng.clone() }))
     }
 
-    /// The queue of this name, where the settings have its URL.
+    /// The queue of this name, if the settings have its URL.
     #[must_use]
     pub fn queue(&self, name: QueueName) -> Option<Queue> {
         let url = self.settings.queues.get(name)?;
@@ -145,8 +145,8 @@ pub async fn senders(settings: &Settings, aws: &Aws) -> Senders {
         Ok(id) => senders.add(id),
         Err(error) => tracing::warn!(
             error = chain(&error),
-            "This process does not know its own identity, so it does not trust its own messages: ECS is asked before \
-             every call. NOTIFIER_TRUSTED_SENDERS names the senders to trust"
+            "This process cannot read its own identity, so it does not trust its own messages and checks the task in \
+             ECS before every call. Set the trusted senders in NOTIFIER_TRUSTED_SENDERS"
         ),
     }
     senders

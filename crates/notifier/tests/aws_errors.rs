@@ -1,4 +1,4 @@
-//! What becomes of a call whose server is not there, stays silent, or is not AWS: over real connections.
+//! Errors of calls to a server that is unreachable, silent, or not AWS: over real connections.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -30,7 +30,7 @@ async fn server(answer: Option<&'static str>) -> String {
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            // The request fits into one read: whoever hangs up before it was read resets the connection.
+            // Reads the whole request first: closing before that would reset the connection.
             let mut request = [0; 16 * 1024];
             let _ = stream.read(&mut request).await;
             match answer {
@@ -73,7 +73,7 @@ async fn a_connection_that_ends_before_the_answer_or_in_it() {
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 100\r\n\r\n{";
     let error = error_of(&server(Some(half)).await, LONG).await;
     assert_eq!((error.kind, error.status), (Kind::Unavailable, Some(200)), "{error}");
-    assert_eq!(error.to_string(), "the connection broke off during the answer");
+    assert_eq!(error.to_string(), "the connection was closed during the answer");
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn routes(code: &str, config: &str, env: &[(&str, &str)]) -> String {
         })
         .collect();
     routes.sort();
-    // What a server does not know is asked for again, at the same place.
+    // Missing items are requested again, at the same endpoint.
     routes.dedup();
     routes.join(" ")
 }

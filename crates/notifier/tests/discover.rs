@@ -261,7 +261,7 @@ async fn discovery_that_is_cut_off_goes_on_where_it_was() {
     assert!(cut_off, "it was done before it was cut off");
     let found = discovery.services(&scope, &broadcast).await.unwrap();
     assert_eq!(found.messages.len() as u64, REVISIONS);
-    // Only the calls that were under way are made once more.
+    // Only the calls in flight are repeated.
     assert!((REVISIONS..=REVISIONS + 8).contains(&read()), "{} revisions were read", read());
 }
 
@@ -326,7 +326,7 @@ async fn a_misspelt_label_is_a_skip_and_not_a_silent_opt_out() {
         [
             "both: label `NOTIFY_ME_API_URL` is unknown; did you mean NOTIFY_ME_API_URI?",
             "method: label `NOTIFY_ME_METHDO` is unknown; did you mean NOTIFY_ME_METHOD?",
-            "optional: label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing",
+            "optional: label NOTIFY_ME_METHOD is set, but NOTIFY_ME_CONTAINER_PORT is missing",
             "path: label NOTIFY_ME_API_URI: `/%zz` has a `%` without two hexadecimal digits after it; \
              a `%` itself is written `%25`",
         ]
@@ -379,8 +379,8 @@ async fn a_scope_of_too_many_names_is_refused_before_ecs_is_asked() {
     let direct = setup.discovery.fleet(&scope).await.unwrap_err();
     for error in [staged, direct] {
         assert_eq!((error.code(), error.is_final()), ("too-many-services", true));
-        let expected = "the scope names 1001 services, but one broadcast names at most 1000: \
-                        send several, or name none to reach the whole cluster";
+        let expected = "the scope has 1001 services, but a broadcast can name at most 1000: \
+             send several broadcasts, or notify the whole cluster";
         assert_eq!(error.to_string(), expected);
     }
     assert_eq!(setup.calls(), counts(&[]));
@@ -403,7 +403,7 @@ async fn a_broadcast_does_not_wait_behind_all_the_names_of_others() {
         let scope = invented(SERVICES_NAMED_MAX);
         crowd.spawn(async move { discovery.services(&scope, &broadcast()).await.unwrap().skips.len() });
     }
-    // The burst of the budget is gone: from now on, everybody waits.
+    // The burst of the budget is used up: from now on, every call waits.
     while described() < 90 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,7 +1,7 @@
-//! Messages on the inner queues that no stage sent: a stranger's, the proof of concept's, a person's redrive.
+//! Messages on the inner queues that no stage sent: of an attacker, of the proof of concept, of a person's redrive.
 //!
-//! A stranger can at most ask for a broadcast of their own. The stages trust who runs them (`simulator`); whoever sends
-//! without credentials, or with others, is somebody else.
+//! An untrusted sender can at most request a broadcast of its own. The stages trust their own identity (`simulator`);
+//! messages without credentials, or with other ones, are untrusted.
 
 #![allow(
     clippy::expect_used,
@@ -55,7 +55,7 @@ const TOKEN: &str = "Bearer of-the-fleet";
 const TO_COME: &str =
     r#"{"cluster":"prod","event":{"id":"to-come","type":"release","time":"2026-11-24T09:30:00Z"}}"#;
 
-/// Something that listens at an address of the stranger's choice, and counts who connects.
+/// A listener at an address that an attacker chooses, which counts connections.
 struct Listener {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -111,7 +111,7 @@ impl Setup {
         &self.queues[&stage.stage().source]
     }
 
-    /// A stranger sends these to the queue of a stage, and the daemon runs until no queue has a message.
+    /// An untrusted sender sends these to the queue of a stage, and the daemon runs until all queues are empty.
     async fn stranger_sends(&self, stage: StageName, body: &Value, attributes: Value) {
         let url = self.queue(stage).url();
         let message =
@@ -149,7 +149,7 @@ impl Setup {
         tasks.filter(|task| task.service.as_deref() == Some(service)).map(|task| task.arn).collect()
     }
 
-    /// A message of the tasks queue for a task at a stranger's address, with more fields.
+    /// A message of the tasks queue for a task at an attacker's address, with more fields.
     fn task_message(task: &str, at: SocketAddr, more: &Value) -> Value {
         let mut message = json!({
             "notify_task_arn": task,
@@ -161,7 +161,7 @@ impl Setup {
         message
     }
 
-    /// What the ledger says of a broadcast: the outcome of each delivery.
+    /// The outcome of each delivery of a broadcast in the ledger.
     async fn outcomes(&self, broadcast: &str) -> Option<Vec<Option<Outcome>>> {
         let recorded = self.ledger.read(&id(broadcast)).await.unwrap()?;
         Some(recorded.report.entries().iter().map(|entry| entry.outcome).collect())
@@ -430,7 +430,7 @@ async fn to_believe_a_message_costs_nothing_beside_its_call() {
     }
     let (believed, message) = (took[0], received("AROAEXAMPLEOFAROLE007:ecs_service_task"));
     let started = Instant::now();
-    assert!((0..LOOKS).all(|_| std::hint::black_box(&senders).believe(std::hint::black_box(&message))));
+    assert!((0..LOOKS).all(|_| std::hint::black_box(&senders).is_trusted(std::hint::black_box(&message))));
     let look = started.elapsed() / LOOKS;
     let ratio = look.as_secs_f64() / believed.as_secs_f64();
     eprintln!(

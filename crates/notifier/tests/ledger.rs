@@ -31,7 +31,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{BroadcastId, DeliveryId};
 
-/// The body that asks for the broadcast `b-1`.
+/// The body of the request for the broadcast `b-1`.
 const ASK: &str = r#"{"cluster":"prod","event":{"id":"b-1"}}"#;
 
 fn service(name: &str, tasks: usize, container: &str) -> String {
@@ -188,7 +188,7 @@ async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
     let calls = setup.sim().received();
     let ids: std::collections::BTreeSet<_> =
         calls.iter().map(|call| call.header("webhook-id").unwrap().to_owned()).collect();
-    assert_eq!(ids.len(), 5, "a repeat that nobody had recorded yet has the same id");
+    assert_eq!(ids.len(), 5, "a repeat without a record has the same id");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
     }
     setup.run_until(only(StageName::Tasks), async || setup.sqs.depth(services).await == (0, 0)).await;
     assert_eq!(setup.sqs.depth(tasks).await, (7, 0), "each task has one message");
-    // Whoever asks for the broadcast again means it: those who were not told are called.
+    // A new request for the same broadcast calls the containers that were not notified.
     setup.sqs.drain(tasks).await;
     setup.publish(ASK).await;
     let recorded = setup.run_to_the_end().await;
@@ -238,7 +238,7 @@ async fn a_container_that_was_starting_at_discovery_is_called_once_it_is_healthy
     let ended = async || {
         // Each was looked at in stage 2, and again in stage 3: the first becomes healthy, and later the other unhealthy.
         if steps.get() == 0 && setup.sim().count("DescribeTasks") > 1 {
-            assert!(setup.sim().received().is_empty(), "nobody was called while nobody knew");
+            assert!(setup.sim().received().is_empty(), "no task was called without a record");
             setup.sim().set_health(&tasks[0].arn, HealthStatus::Healthy).unwrap();
             setup.sim().set_health(&tasks[1].arn, HealthStatus::Unhealthy).unwrap();
             steps.set(1);
@@ -287,7 +287,7 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     sim.sqs("SendMessage", message).await.unwrap();
     let third = || daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Notify]);
     setup.run_until(third(), async || sim.count("DescribeTasks") > 1).await;
-    assert_eq!(sim.received().len(), 0, "nobody knows yet whether it is healthy");
+    assert_eq!(sim.received().len(), 0, "its health is unknown yet");
     sim.set_health(&task, HealthStatus::Healthy).unwrap();
     setup.run_until(third(), async || !sim.received().is_empty()).await;
 
@@ -332,7 +332,7 @@ async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
 #[tokio::test]
 async fn a_cancelled_broadcast_calls_nobody_any_more() {
     let setup = Setup::new(&[service("checkout", 3, "")]).await;
-    // Stages 1 and 2 find the fleet, then somebody changes their mind.
+    // Stages 1 and 2 find the fleet, then the broadcast is cancelled.
     setup.publish(ASK).await;
     let first_two = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services, StageName::Tasks]);
     let tasks: &Queue = &setup.queues[&QueueName::Tasks];
@@ -340,7 +340,7 @@ async fn a_cancelled_broadcast_calls_nobody_any_more() {
     assert!(!setup.recorded().await.unwrap().is_complete);
     assert!(setup.ledger.cancel(&id(), "wrong cache".to_owned()).await.unwrap());
     assert!(!setup.ledger.cancel(&id(), "again".to_owned()).await.unwrap());
-    // The answer from before is believed for a second.
+    // The earlier answer is cached for a second.
     sleep(Duration::from_millis(1_100)).await;
     let recorded = setup.run_to_the_end().await;
     assert_eq!(recorded.report.counts(), Counts { skipped: 3, ..Counts::default() });

@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName as System, QueueAttributeNam
 use notifier::base::Rng;
 use notifier::model::{DeadLetter, StageName};
 use notifier::queue::limits::BATCH_BYTES_MAX;
-use notifier::queue::{DeadLetterError, EntryError, Inbox, Message, Queue, QueueError, Trace};
+use notifier::queue::{Consumer, DeadLetterError, EntryError, Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
 use testkit::sqs::{SOON, Sqs, attribute, numbered};
 use time::OffsetDateTime;
@@ -31,10 +31,10 @@ fn letter(reason: &str) -> DeadLetter {
 }
 
 /// Receives exactly `count` messages.
-async fn receive(inbox: &Inbox, count: usize) -> Vec<Message> {
+async fn receive(consumer: &Consumer, count: usize) -> Vec<Message> {
     let mut all = Vec::new();
     while all.len() < count {
-        let some = timeout(SOON, inbox.receive(count - all.len())).await.unwrap().unwrap();
+        let some = timeout(SOON, consumer.receive(count - all.len())).await.unwrap().unwrap();
         all.extend(some);
     }
     all
@@ -54,8 +54,8 @@ async fn a_trace_travels_with_its_message(sqs: &Sqs, xray: Option<&str>) {
         xray: xray.map(str::to_owned),
     };
     queue.publish(&numbered(1), &trace).await.unwrap();
-    let inbox = Inbox::open(queue).await.unwrap();
-    assert_eq!(receive(&inbox, 1).await[0].trace, trace);
+    let consumer = Consumer::open(queue).await.unwrap();
+    assert_eq!(receive(&consumer, 1).await[0].trace, trace);
 }
 
 async fn messages_of_a_broadcast_keep_their_group(sqs: &Sqs) {
@@ -98,7 +98,7 @@ async fn an_oversized_body_is_refused_by_name_and_its_neighbours_arrive(sqs: &Sq
     assert_eq!(
         error.to_string(),
         format!(
-            "queue {} did not accept 1 of 3 messages; message 2: 1048577 bytes with attributes, but SQS carries at most 1048576",
+            "queue {} did not accept 1 of 3 messages; message 2: 1048577 bytes with attributes, but SQS accepts at most 1048576",
             queue.url()
         )
     );
@@ -126,50 +126,50 @@ async fn a_body_of_characters_that_sqs_refuses_does_not_take_its_neighbours_with
 async fn a_message_in_work_stays_invisible_long_past_its_visibility(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "3")]).await;
     queue.publish(&numbered(12), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let messages = receive(&inbox, 12).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let messages = receive(&consumer, 12).await;
     let until = Instant::now() + Duration::from_secs(8);
     while Instant::now() < until {
         assert_eq!(sqs.depth(&queue).await, (0, 12));
         sleep(Duration::from_millis(200)).await;
     }
     for message in messages {
-        inbox.delete(message).await;
+        consumer.delete(message).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
 }
 
 async fn a_dropped_message_comes_back_when_its_visibility_ends(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "2")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue).await.unwrap();
-    let first = receive(&inbox, 1).await.remove(0);
+    let consumer = Consumer::open(queue).await.unwrap();
+    let first = receive(&consumer, 1).await.remove(0);
     let (id, sent) = (first.id.clone(), first.sent);
     drop(first);
-    let again = receive(&inbox, 1).await.remove(0);
+    let again = receive(&consumer, 1).await.remove(0);
     assert_eq!((again.id, again.sent, again.receives), (id, sent, 2));
 }
 
 async fn a_message_that_is_returned_is_there_again_at_once(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "600")]).await;
     queue.publish(&numbered(13), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    for message in receive(&inbox, 13).await {
-        inbox.return_after(message, Duration::ZERO).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    for message in receive(&consumer, 13).await {
+        consumer.return_after(message, Duration::ZERO).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (13, 0));
 }
 
 async fn a_message_that_is_returned_for_later_stays_away_until_then(sqs: &Sqs) {
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "600")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
     let start = Instant::now();
-    let message = receive(&inbox, 1).await.remove(0);
-    inbox.return_after(message, Duration::from_secs(2)).await;
-    let again = receive(&inbox, 1).await;
+    let message = receive(&consumer, 1).await.remove(0);
+    consumer.return_after(message, Duration::from_secs(2)).await;
+    let again = receive(&consumer, 1).await;
     assert!(start.elapsed() >= Duration::from_millis(1_500), "{:?}", start.elapsed());
     assert_eq!(again[0].receives, 2);
 }
@@ -178,11 +178,11 @@ async fn a_dead_letter_takes_its_reason_along_and_leaves_its_queue(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     let body = r#"{"notify_task_arn":"arn:t"}"#.to_owned();
     queue.publish(std::slice::from_ref(&body), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let message = receive(&inbox, 1).await.remove(0);
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let message = receive(&consumer, 1).await.remove(0);
     let id = message.id.clone();
-    inbox.dead_letter(message, &letter("it answered 404\u{0}\u{1b}"), Duration::ZERO).await.unwrap();
-    inbox.close(CLOSE).await;
+    consumer.dead_letter(message, &letter("it answered 404\u{0}\u{1b}"), Duration::ZERO).await.unwrap();
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
     let dead = sqs.drain(&dead).await;
     assert_eq!(dead.iter().map(|message| message.body().unwrap()).collect::<Vec<_>>(), [body]);
@@ -194,10 +194,10 @@ async fn a_dead_letter_takes_its_reason_along_and_leaves_its_queue(sqs: &Sqs) {
 async fn the_largest_message_can_be_moved_to_the_dead_letters(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     queue.publish(&["x".repeat(BATCH_BYTES_MAX)], &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let message = receive(&inbox, 1).await.remove(0);
-    inbox.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap();
-    inbox.close(CLOSE).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let message = receive(&consumer, 1).await.remove(0);
+    consumer.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap();
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
     assert_eq!(sqs.depth(&dead).await, (1, 0));
 }
@@ -205,47 +205,47 @@ async fn the_largest_message_can_be_moved_to_the_dead_letters(sqs: &Sqs) {
 async fn a_dead_letter_that_is_redriven_keeps_its_id_and_its_time(sqs: &Sqs) {
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let message = receive(&inbox, 1).await.remove(0);
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let message = receive(&consumer, 1).await.remove(0);
     let (id, sent) = (message.id.clone(), message.sent);
-    inbox.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap();
+    consumer.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap();
     let from = sqs.attribute(&dead, Attribute::QueueArn).await;
     let to = sqs.attribute(&queue, Attribute::QueueArn).await;
     sqs.client.start_message_move_task().source_arn(from).destination_arn(to).send().await.unwrap();
-    let again = receive(&inbox, 1).await.remove(0);
+    let again = receive(&consumer, 1).await.remove(0);
     assert_eq!((again.id, again.sent, again.receives), (id, sent, 1));
 }
 
 async fn the_last_delivery_is_known_as_such(sqs: &Sqs) {
     let (queue, _) = sqs.with_dead_letters("q", 30, 2).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue).await.unwrap();
-    let first = receive(&inbox, 1).await.remove(0);
-    assert!(!inbox.is_last_receive(&first));
-    inbox.return_after(first, Duration::ZERO).await;
-    let second = receive(&inbox, 1).await.remove(0);
-    assert!(inbox.is_last_receive(&second));
+    let consumer = Consumer::open(queue).await.unwrap();
+    let first = receive(&consumer, 1).await.remove(0);
+    assert!(!consumer.is_last_receive(&first));
+    consumer.return_after(first, Duration::ZERO).await;
+    let second = receive(&consumer, 1).await.remove(0);
+    assert!(consumer.is_last_receive(&second));
 }
 
 async fn without_a_dead_letter_queue_a_message_stays_on_its_queue(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let message = receive(&inbox, 1).await.remove(0);
-    let error = inbox.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap_err();
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let message = receive(&consumer, 1).await.remove(0);
+    let error = consumer.dead_letter(message, &letter("poison"), Duration::ZERO).await.unwrap_err();
     assert!(matches!(error, DeadLetterError::NoQueue { queue: url } if url == queue.url()));
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (1, 0));
 }
 
 async fn closing_makes_the_deletes_that_are_due(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
     queue.publish(&numbered(33), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    for message in receive(&inbox, 33).await {
-        inbox.delete(message).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    for message in receive(&consumer, 33).await {
+        consumer.delete(message).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
 }
 
@@ -257,7 +257,7 @@ async fn a_queue_is_found_by_its_name_and_a_missing_one_is_named(sqs: &Sqs) {
     let error = open("missing").await.unwrap_err();
     assert!(matches!(&error, QueueError::Unknown { queue, .. } if queue == "missing"), "{error:?}");
     let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Rng::seeded(1));
-    let error = Inbox::open(gone.clone()).await.unwrap_err();
+    let error = Consumer::open(gone.clone()).await.unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
     let error = gone.publish(&numbered(2), &Trace::default()).await.unwrap_err();
     assert_eq!(error.refused.len(), 2);
@@ -365,11 +365,11 @@ async fn deletes_that_fail_for_now_are_made_again() {
     queue.publish(&numbered(20), &Trace::default()).await.unwrap();
     sqs.simulator().faults().order("DeleteMessageBatch", When::Every(3), Fault::DropEntry);
     sqs.simulator().faults().order("DeleteMessageBatch", When::Nth(1), Fault::Fail);
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    for message in receive(&inbox, 20).await {
-        inbox.delete(message).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    for message in receive(&consumer, 20).await {
+        consumer.delete(message).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
 }
 
@@ -378,11 +378,11 @@ async fn ten_deletes_share_a_call_and_quick_messages_are_never_extended() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[]).await;
     queue.publish(&numbered(30), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    for message in receive(&inbox, 30).await {
-        inbox.delete(message).await;
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    for message in receive(&consumer, 30).await {
+        consumer.delete(message).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.simulator().count("DeleteMessageBatch"), 3);
     assert_eq!(sqs.simulator().count("ChangeMessageVisibilityBatch"), 0);
 }
@@ -399,8 +399,8 @@ async fn a_message_that_is_returned_during_an_extension_is_not_hidden_again() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "4")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
-    let message = receive(&inbox, 1).await.remove(0);
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
+    let message = receive(&consumer, 1).await.remove(0);
     let slow = Fault::Delay(Duration::from_millis(600));
     sqs.simulator().faults().order("ChangeMessageVisibilityBatch", When::Nth(1), slow);
     timeout(SOON, async {
@@ -410,8 +410,8 @@ async fn a_message_that_is_returned_during_an_extension_is_not_hidden_again() {
     })
     .await
     .unwrap();
-    inbox.return_after(message, Duration::ZERO).await;
-    inbox.close(CLOSE).await;
+    consumer.return_after(message, Duration::ZERO).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.simulator().count("ChangeMessageVisibilityBatch"), 2);
     assert_eq!(sqs.depth(&queue).await, (1, 0));
 }
@@ -421,15 +421,15 @@ async fn a_message_stays_invisible_until_its_delete_gets_through() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[(Attribute::VisibilityTimeout, "2")]).await;
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
     let slow = Fault::Delay(Duration::from_secs(4));
     sqs.simulator().faults().order("DeleteMessageBatch", When::Nth(1), slow);
-    let message = receive(&inbox, 1).await.remove(0);
-    inbox.delete(message).await;
+    let message = receive(&consumer, 1).await.remove(0);
+    consumer.delete(message).await;
     for _ in 0..10 {
         assert_eq!(sqs.depth(&queue).await.0, 0);
         sleep(Duration::from_millis(350)).await;
     }
-    inbox.close(CLOSE).await;
+    consumer.close(CLOSE).await;
     assert_eq!(sqs.depth(&queue).await, (0, 0));
 }

@@ -22,7 +22,7 @@ use notifier::model::Member;
 use notifier::model::{Cause, DeadLetter, Outcome};
 use notifier::pipeline::redrive::{self, Action, Filter, LetterStatus, Match, Redrive};
 use notifier::pipeline::{self, Ctx, Senders, StageName};
-use notifier::queue::{Inbox, Message, Queue, Trace};
+use notifier::queue::{Consumer, Message, Queue, Trace};
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
 use tempfile::TempDir;
@@ -54,10 +54,10 @@ async fn with_letters(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, V
     let (queue, dead) = sqs.with_dead_letters("q", 30, 5).await;
     let bodies: Vec<_> = letters.iter().map(|(body, _)| body.clone()).collect();
     queue.publish(&bodies, &Trace::default()).await.unwrap();
-    let inbox = Inbox::open(queue.clone()).await.unwrap();
+    let consumer = Consumer::open(queue.clone()).await.unwrap();
     let mut ids = Vec::new();
     while ids.len() < letters.len() {
-        for message in timeout(SOON, inbox.receive(10)).await.unwrap().unwrap() {
+        for message in timeout(SOON, consumer.receive(10)).await.unwrap().unwrap() {
             let code = letters.iter().find(|(body, _)| *body == message.body).unwrap().1;
             let letter = DeadLetter {
                 code: Some(code.to_owned()),
@@ -65,10 +65,10 @@ async fn with_letters(sqs: &Sqs, letters: &[(String, &str)]) -> (Queue, Queue, V
                 ..DeadLetter::about(StageName::Notify, &message.body, message.sent)
             };
             ids.push(message.id.clone());
-            inbox.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
+            consumer.dead_letter(message, &letter, Duration::ZERO).await.unwrap();
         }
     }
-    inbox.close(SOON).await;
+    consumer.close(SOON).await;
     ids.sort();
     (queue, dead, ids)
 }
@@ -170,7 +170,7 @@ async fn entries_that_fail_for_now_lose_nothing() {
     assert_eq!((sqs.depth(&dead).await, sqs.depth(&queue).await), ((0, 0), (60, 0)));
 }
 
-// What the ledger hears of it.
+// The ledger's records.
 
 /// A ledger in a file of its own.
 struct Book {
@@ -189,7 +189,7 @@ impl Book {
         Self { file, ledger, _directory: directory }
     }
 
-    /// Records that `b-1` was asked for, and expects two tasks of one service.
+    /// Records the request for `b-1` with two expected tasks of one service.
     async fn begin(&self) {
         let event = Draft::default().complete(&id(), OffsetDateTime::UNIX_EPOCH).unwrap();
         let record = BroadcastRecord {
@@ -218,7 +218,7 @@ impl Book {
         Ledger::new(Arc::clone(&self.file) as _, Clock::fixed(SystemTime::UNIX_EPOCH), DAYS_DEFAULT)
     }
 
-    /// Records what became of the delivery of `b-1` to a task.
+    /// Records the outcome of the delivery of `b-1` to a task.
     async fn settle(&self, task: usize, outcome: Outcome) {
         let reason = (!outcome.is_notified()).then(|| "answered 503".to_owned());
         let entry = Delivery {
@@ -245,7 +245,7 @@ fn member(task: usize) -> Arc<Member> {
     Arc::new(Member { service: "web".to_owned(), task: format!("arn:{task}"), ..Member::default() })
 }
 
-/// So many letters of `b-1`, of the tasks from 1.
+/// This many dead letters of `b-1`, of the tasks from 1.
 fn letters(count: usize) -> Vec<(String, &'static str)> {
     (1..=count).map(|task| (body("b-1", "web", task), "failed")).collect()
 }
@@ -365,7 +365,7 @@ async fn while_the_ledger_does_not_answer_dead_letters_stay() {
     }
 }
 
-// What the stages make of what came back.
+// The stages process redriven messages.
 
 /// The stages on this simulator, with this ledger.
 fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
@@ -373,7 +373,7 @@ fn ctx(sim: &Simulator, ledger: &Ledger) -> Ctx {
     stages.on(&Aws::at(&sim.url(), "us-east-1"), ledger)
 }
 
-/// Who sends messages to the inner queues here.
+/// The sender of messages on the inner queues.
 const STAGE: &str = "AROASTAGE";
 
 /// A message as a stage receives it.
@@ -409,7 +409,7 @@ async fn whoever_was_told_while_its_letter_went_back_is_not_called_again() {
     book.settle(1, Outcome::Delivered).await;
     pipeline::run(&ctx, StageName::Notify, &received(body.clone()), None).await.unwrap();
     assert_eq!(sim.received().len(), 0);
-    // The same for a task of whom nothing is known: it is called.
+    // A task without a record is called.
     let other = body.replace("arn:1", "arn:2");
     pipeline::run(&ctx, StageName::Notify, &received(other), None).await.unwrap();
     assert_eq!(sim.received().len(), 1);

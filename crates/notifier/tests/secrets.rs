@@ -192,11 +192,11 @@ async fn what_is_no_key_is_refused_by_its_name_and_never_repeated() {
     let no_key = ": it cannot be used: key 1 does not start with `whsec_` or `whsk_`";
     let mut cases = vec![(
         "secretsmanager:missing",
-        ": AWS does not hand it out: Secrets Manager refused GetSecretValue: ResourceNotFoundException: \
+        ": AWS did not return it: Secrets Manager refused GetSecretValue: ResourceNotFoundException: \
          Secrets Manager can't find the specified secret.",
     )];
-    cases.push(("ssm:missing", ": AWS does not hand it out: SSM refused GetParameter: ParameterNotFound"));
-    cases.push(("secretsmanager:binary", ": AWS does not hand it out: Secrets Manager holds no text there"));
+    cases.push(("ssm:missing", ": AWS did not return it: SSM refused GetParameter: ParameterNotFound"));
+    cases.push(("secretsmanager:binary", ": AWS did not return it: Secrets Manager has no text value there"));
     for kind in ["secretsmanager", "ssm"] {
         for (name, says) in [
             ("json", no_key),
@@ -276,7 +276,7 @@ async fn whoever_may_not_read_a_secret_is_told_so_and_not_what_it_is() {
         ("ssm:k", "SSM refused GetParameter"),
     ] {
         let said = read(reference).await;
-        let refused = format!("{reference}: AWS does not hand it out: {call}: AccessDeniedException: User: ");
+        let refused = format!("{reference}: AWS did not return it: {call}: AccessDeniedException: User: ");
         assert!(said.contains(&refused) && !said.contains("MfKQ"), "{said}");
     }
 

@@ -19,7 +19,7 @@ pub struct Call {
     pub number: u64,
     /// When it came in: time since 1970-01-01 UTC by the simulator's clock.
     pub at: Duration,
-    /// Whose it is.
+    /// Its service.
     pub service: Service,
     /// Operation, for example `ListTasks`.
     pub operation: String,
@@ -56,11 +56,11 @@ pub enum Outcome {
         /// Error code, for example `ThrottlingException`.
         code: String,
     },
-    /// The operation ran, and its answer was lost on purpose.
+    /// The operation ran, and its answer was dropped on purpose.
     AnswerLost,
     /// The connection was reset on purpose before the operation ran.
     Reset,
-    /// The client went away before it was answered.
+    /// The client closed the connection before the answer.
     Abandoned,
 }
 
@@ -78,7 +78,7 @@ struct State {
     ring: Ring<Call>,
 }
 
-/// A call under way. However it ends, even by its client going away, it is logged.
+/// A call in progress. It is logged however it ends, even if its client closes the connection.
 pub(crate) struct Open<'a> {
     log: &'a CallLog,
     call: Option<Call>,
@@ -91,7 +91,7 @@ impl CallLog {
         Self { clock, state: Mutex::new(state), next: AtomicU64::new(1) }
     }
 
-    /// Counts a call whose parameters took `bytes`.
+    /// Counts a call with parameters of this size.
     pub(crate) fn open(
         &self,
         service: Service,
@@ -111,7 +111,7 @@ impl CallLog {
         Open { log: self, call: Some(call), bytes }
     }
 
-    /// How often an operation was called since the last reset, however many of the calls are still kept.
+    /// Number of calls of an operation since the last reset, also of calls that are no longer kept.
     pub(crate) fn count(&self, operation: &str) -> u64 {
         lock(&self.state).counts.get(operation).copied().unwrap_or_default()
     }

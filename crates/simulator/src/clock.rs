@@ -1,6 +1,6 @@
-//! The simulator's time: tokio's clock, started at a wall-clock time that the caller chose.
+//! The simulator's time: tokio's clock, with a start time that the caller chooses.
 //!
-//! With tokio's clock paused, a test moves hours of visibility time-outs and throttles in no time.
+//! With tokio's clock paused, a test can skip hours of visibility time-outs and throttles.
 
 use std::time::Duration;
 

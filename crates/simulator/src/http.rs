@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 /// The largest request body that is read: SQS's limit for a batch (1 MiB), as JSON escapes it, with room to spare.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
 
-/// How long to wait before accepting again when the process is out of file descriptors.
+/// Wait before the next accept if the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What happens to a request.
@@ -34,7 +34,7 @@ pub(crate) enum Reply {
 /// A body in memory, or one made up while it is sent.
 pub(crate) type ReplyBody = Either<Full<Bytes>, Filler>;
 
-/// A body of spaces, as long as it is told to be, which may claim to be longer.
+/// A body of spaces of a given length, which may claim to be longer.
 pub(crate) struct Filler {
     left: u64,
     claimed: u64,
@@ -151,7 +151,7 @@ where
     }
     let stream = connection.into_parts().io.into_inner();
     if !matches!(served, Some(Ok(()))) {
-        // Closing with data unsent would be polite; this resets. A socket that cannot be told closes politely.
+        // With this option, closing resets the connection. If it cannot be set, the connection is closed normally.
         let _ = stream.set_zero_linger();
     }
 }

@@ -1,6 +1,6 @@
-//! Who calls: the identity behind a request's credentials, as STS names it and SQS stamps it on messages.
+//! The caller's identity by a request's credentials, for STS and for the sender of SQS messages.
 //!
-//! Nobody's signature is checked. Each access key is an IAM user of its own.
+//! Signatures are not checked. Each access key is a separate IAM user.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -29,7 +29,7 @@ pub fn user_id(access_key: &str) -> String {
     id
 }
 
-/// Who signed a request, as its `Authorization` header says.
+/// The signer of a request, from its `Authorization` header.
 pub(crate) fn caller(headers: &HeaderMap) -> String {
     let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = text.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());

@@ -10,8 +10,8 @@
 //! workload   the processes of the tasks: listeners, their answers, what they received
 //! ecs, ec2   the API operations, reading the world
 //! sqs        queues
-//! identity   who calls: STS's answer, and the sender of a message
-//! faults     failures to order
+//! identity   the caller: STS's answer, and the sender of a message
+//! faults     injected faults
 //! server     which service a request is for, and its protocol
 //! simulator  all of it in one handle
 //! ```
@@ -68,7 +68,7 @@ pub use world::ChangeError;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks even after a panic elsewhere: one failed test thread must not hide its cause behind a poisoned lock.
+/// Locks even after a panic elsewhere, so that a poisoned lock does not hide the first panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A log that forgets its oldest entries.
+//! A log with a limit, which drops its oldest entries.
 
 use std::collections::VecDeque;
 

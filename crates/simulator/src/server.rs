@@ -28,16 +28,16 @@ pub(crate) struct Core {
     pub(crate) faults: Faults,
     pub(crate) calls: CallLog,
     pub(crate) sqs: Sqs,
-    /// The clock that answers tell, if it is not this machine's.
+    /// The clock for the `Date` of answers, if not this machine's.
     pub(crate) tells: Option<Clock>,
 }
 
-/// A request, told apart.
+/// A parsed request.
 struct Incoming {
     service: Service,
     operation: String,
     parameters: Parameters,
-    /// The unique id of whoever signed it.
+    /// The unique id of the signer.
     caller: String,
 }
 

@@ -1,4 +1,4 @@
-//! The simulator as its users hold it: started from a fleet, asked and changed while it runs.
+//! The simulator's handle: starts a fleet, and reads and changes it while it runs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +22,7 @@ use crate::sqs::Sqs;
 use crate::workload::{Block, ListenError, Log, Occupant, Received, Workload, hint};
 use crate::world::{ChangeError, Cluster, Task, World, loopback_blocks};
 
-/// How long API calls under way get to finish when the simulator stops. Long polls are cut off.
+/// Time for API calls to end when the simulator stops. Long polls are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// The most memory that the bodies in each of the two logs take.
@@ -76,7 +76,7 @@ pub struct QueueSpec {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The fleet cannot be.
+    /// The fleet is not valid.
     #[error(transparent)]
     Fleet(#[from] FleetError),
     /// The API cannot listen.
@@ -84,7 +84,7 @@ pub enum StartError {
     Api {
         /// Where.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// No block of loopback addresses could be taken.
@@ -92,7 +92,7 @@ pub enum StartError {
     Addresses {
         /// The last that was tried.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// A container cannot listen.
@@ -158,7 +158,7 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// A fleet that cannot be, and addresses or ports that cannot be had; the messages say what to do.
+    /// An invalid fleet, or addresses or ports that are not available; the messages say what to do.
     pub async fn start(fleet: Fleet, options: Options) -> Result<Self, StartError> {
         fleet.check()?;
         let clock = Clock::starting_at(options.epoch);
@@ -242,7 +242,7 @@ impl Simulator {
         self.core.workload.log().open_most()
     }
 
-    /// An operation of SQS without the wire: it meets no fault of whole calls and is not among the [`calls`](Self::calls).
+    /// An operation of SQS without HTTP: without faults of whole calls, and not in the [`calls`](Self::calls).
     pub async fn sqs(
         &self,
         operation: &str,
@@ -256,7 +256,7 @@ impl Simulator {
         self.core.workload.log().clear();
     }
 
-    /// Failures to order.
+    /// The injected faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.core.faults

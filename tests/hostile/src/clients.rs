@@ -6,7 +6,7 @@ use notifier::base::{Environment, Rng};
 use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::model::Member;
 use notifier::model::network::Networks;
-use notifier::queue::{Inbox, Queue};
+use notifier::queue::{Consumer, Queue};
 use notifier::secrets::{Kept, SecretRef, Vault, signing_keys};
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 
@@ -95,14 +95,14 @@ pub(crate) fn sqs(responses: &[u8]) -> String {
     let aws = canned::aws(responses);
     wait_for(async {
         let queue = Queue::at(aws.sqs, "http://sqs.invalid/1/q", Rng::seeded(1));
-        let inbox = match Inbox::open(queue).await {
-            Ok(inbox) => inbox,
+        let consumer = match Consumer::open(queue).await {
+            Ok(consumer) => consumer,
             Err(error) => return wrong(&error),
         };
-        match inbox.receive(10).await {
+        match consumer.receive(10).await {
             Err(error) => wrong(&error),
             Ok(messages) => some(messages.iter().map(|message| {
-                let last = if inbox.is_last_receive(message) { " (last)" } else { "" };
+                let last = if consumer.is_last_receive(message) { " (last)" } else { "" };
                 let (id, receives, sent) = (&message.id, message.receives, message.sent.unix_timestamp());
                 format!("{} received {receives}{last} sent {sent}: {:?}", id.escape_debug(), message.body)
             })),

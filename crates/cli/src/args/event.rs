@@ -1,4 +1,4 @@
-//! What a scope is told.
+//! The event of a broadcast.
 
 use std::path::{Path, PathBuf};
 
@@ -10,36 +10,36 @@ use wire::{Broadcast, BroadcastId, Data, Draft};
 
 use crate::failure::Failure;
 
-/// The most bytes of an event file: what a broadcast may carry, and white space around it.
+/// The most bytes of an event file: the largest event, and white space around it.
 const FILE_BYTES_MAX: u64 = 2 * EVENT_BYTES_MAX as u64;
 
-/// What a scope is told.
+/// The event of a broadcast.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Event")]
 pub(crate) struct EventArgs {
-    /// What kind of thing happened [default: com.ecs-task-notifier.notify]
+    /// Type of the event [default: com.ecs-task-notifier.notify]
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
 
-    /// Tells this event from all others; made up when absent
+    /// Id of the event and of the broadcast [default: a new UUID]
     ///
-    /// A broadcast repeated under the same id is the same broadcast: each task receives the same `webhook-id` again.
+    /// A repeat with the same id is the same broadcast: each task receives the same `webhook-id` again.
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 
-    /// Where it happened, as a URI reference [default: ecs-task-notifier]
+    /// Source of the event, as a URI reference [default: ecs-task-notifier]
     #[arg(long, value_name = "URI")]
     source: Option<String>,
 
-    /// What it happened to
+    /// Subject of the event
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
 
-    /// What the tasks are told beyond that, as JSON
+    /// Data for the tasks, as JSON
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
 
-    /// The whole event in CloudEvents JSON, out of this file; `-` for stdin. Attributes may be missing
+    /// Read the whole event, in CloudEvents JSON, from this file; `-` for stdin. Attributes may be missing
     #[arg(
         long,
         value_name = "FILE",
@@ -49,9 +49,9 @@ pub(crate) struct EventArgs {
 }
 
 impl EventArgs {
-    /// The broadcast that was asked for, complete and valid.
+    /// The requested broadcast, complete and valid.
     pub(crate) fn broadcast(&self, clock: &Clock) -> Result<Broadcast, Failure> {
-        // Sorted by time, so that ids in a log or a ledger stand in the order of their broadcasts.
+        // A UUID that sorts by time: the ids in a log or a ledger have the order of their broadcasts.
         let id = BroadcastId::try_from(uuid::Uuid::now_v7().to_string());
         let id = id.map_err(|error| Failure::usage("the event has no id").because(&error))?;
         let event = self.draft()?.complete(&id, clock.now());
@@ -59,13 +59,13 @@ impl EventArgs {
         Ok(Broadcast::new(event))
     }
 
-    /// The data alone, for a broadcast whose other attributes are known.
+    /// Only the data, for a broadcast whose other attributes are known.
     pub(crate) fn data(&self) -> Result<Option<Data>, Failure> {
         let data = self.data.as_ref().map(|text| Data::from_json(text.trim().to_owned())).transpose();
         data.map_err(|error| {
             Failure::usage("--data is not JSON")
                 .because(&error)
-                .hint("text needs its own quotes: --data '\"text\"'")
+                .hint("a JSON string needs quotes: --data '\"text\"'")
         })
     }
 
@@ -93,7 +93,7 @@ fn file(path: &Path) -> Result<Draft, Failure> {
     let json =
         read.map_err(|error| Failure::usage(format!("the event in {name} cannot be read")).because(&error))?;
     serde_json::from_str(&json).map_err(|error| {
-        Failure::usage(format!("{name} holds no event")).because(&error).hint(format!(
+        Failure::usage(format!("{name} is not an event")).because(&error).hint(format!(
             "an event looks like {{\"type\": \"{TYPE_DEFAULT}\", \"data\": {{\"any\": \"JSON\"}}}}"
         ))
     })

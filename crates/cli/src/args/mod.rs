@@ -1,4 +1,4 @@
-//! Arguments that several subcommands share. Each one's own stand beside it; `command` puts all together.
+//! Arguments that several subcommands share. Other arguments are in the module of their subcommand.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
 
@@ -18,13 +18,13 @@ pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::{AudienceArgs, ScopeArgs};
 pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForSend, ForServe, SettingFlags};
 
-/// What every subcommand takes.
+/// Arguments of every subcommand.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// How results are written: text, json or csv
+    /// Format of results: text, json or csv
     ///
-    /// json is one object a line and a closing {"summary": …}; csv has the same columns and no summary.
+    /// json writes one object per line and a final {"summary": …}; csv has the same columns and no summary.
     #[arg(
         long,
         global = true,
@@ -35,9 +35,9 @@ pub(crate) struct Global {
     )]
     pub(crate) format: Format,
 
-    /// Whether to colour: auto, always or never
+    /// Colours: auto, always or never
     ///
-    /// `auto` colours a terminal, and honours NO_COLOR and CLICOLOR.
+    /// `auto` uses colours on a terminal, and respects NO_COLOR and CLICOLOR.
     #[arg(
         long,
         global = true,
@@ -48,51 +48,51 @@ pub(crate) struct Global {
     )]
     pub(crate) color: Color,
 
-    /// Say more on stderr; twice for everything
+    /// More output on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Say nothing but errors on stderr
+    /// Only errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// A TOML file of settings; else the one that NOTIFIER_CONFIG names
+    /// TOML file of settings [default: NOTIFIER_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The AWS region; else AWS_REGION or the profile's
+    /// AWS region [default: AWS_REGION, else the region of the profile]
     #[arg(long, global = true, value_name = "REGION")]
     pub(crate) region: Option<String>,
 
-    /// The profile of the AWS configuration files; else AWS_PROFILE
+    /// Profile of the AWS configuration files [default: AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
-    /// One endpoint for ECS, EC2 and SQS, such as a simulator's; else AWS_ENDPOINT_URL
+    /// Endpoint for all AWS services, such as a simulator [default: AWS_ENDPOINT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
 }
 
-/// How results are written.
+/// Format of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Tables for people.
     #[default]
     Text,
-    /// One object a line.
+    /// JSON Lines.
     Json,
-    /// One row a line, with a header.
+    /// CSV with a header.
     Csv,
 }
 
-/// Whether to colour.
+/// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// Where a terminal shows it.
+    /// On a terminal.
     #[default]
     Auto,
     /// Even in a pipe.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }

@@ -1,14 +1,14 @@
-//! How progress is shown.
+//! The flag for progress.
 
 use clap::{Args, ValueEnum};
 
-/// How progress is shown.
+/// The flag for progress.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ProgressArgs {
-    /// How progress is shown on stderr: auto, json or none
+    /// Progress on stderr: auto, json or none
     ///
-    /// `auto` draws it on a terminal. `json` makes all of stderr JSON lines, each with its `kind`: what happens to each
-    /// container, as it happens. stdout stays the report.
+    /// `auto` shows a live display on a terminal. `json` writes stderr as JSON lines, each with a `kind`: one line for
+    /// each event of a container, at once. stdout has the report as usual.
     #[arg(
         long,
         value_enum,
@@ -20,14 +20,14 @@ pub(crate) struct ProgressArgs {
     pub(crate) progress: Progress,
 }
 
-/// How progress is shown.
+/// Form of progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// For people at a terminal.
+    /// A live display on a terminal.
     #[default]
     Auto,
-    /// As JSON lines.
+    /// JSON lines.
     Json,
-    /// Not at all.
+    /// No progress.
     None,
 }

@@ -1,9 +1,9 @@
-//! Whom an event is for.
+//! The scope of a broadcast.
 
 use clap::Args;
 use wire::{BroadcastId, ObserverMessage};
 
-/// Whom an event is for.
+/// The scope of a broadcast.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Scope")]
 pub(crate) struct ScopeArgs {
@@ -20,12 +20,12 @@ pub(crate) struct ScopeArgs {
     )]
     pub(crate) services: Vec<String>,
 
-    /// Also the tasks that no service started
+    /// Also standalone tasks, which no service started
     #[arg(long, conflicts_with = "services")]
     pub(crate) standalone: bool,
 }
 
-/// Whom an event is for: a scope, or whoever an earlier broadcast did not tell.
+/// The recipients of an event: a scope, or the containers that an earlier broadcast did not notify.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Scope")]
 pub(crate) struct AudienceArgs {
@@ -48,14 +48,14 @@ pub(crate) struct AudienceArgs {
     )]
     services: Vec<String>,
 
-    /// Also the tasks that no service started
+    /// Also standalone tasks, which no service started
     #[arg(long, conflicts_with = "services")]
     standalone: bool,
 
-    /// Send this broadcast again to the containers that it did not tell (failed, rejected or pending): its id, the start of the id, or `last`
+    /// Send this broadcast again to the containers that it did not notify (failed, rejected or pending): its id, the beginning of it, or `last`
     ///
-    /// The ledger has the scope and the event, and the id stays the same. Tasks are looked up again: one that stopped is gone,
-    /// one that moved is called at its new address.
+    /// Scope and event come from the ledger, and the id stays the same. Tasks are looked up again: a stopped task is gone,
+    /// a task with a new address is called there.
     #[arg(
         long,
         value_name = "BROADCAST",
@@ -65,22 +65,22 @@ pub(crate) struct AudienceArgs {
     pub(crate) failed_of: Option<BroadcastId>,
 }
 
-/// Reads a cluster's name or ARN. The ARN of anything else is a mistake that ECS would only call a missing cluster.
+/// Reads a cluster's name or ARN. For the ARN of another resource, ECS would only report a missing cluster.
 fn cluster(text: &str) -> Result<String, String> {
     let resource = text.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4));
     match resource.and_then(|resource| resource.split('/').next()) {
         Some("cluster") => Ok(text.to_owned()),
         Some(kind @ ("service" | "task")) => {
-            Err(format!("this is the ARN of a {kind}: name its cluster here, and services with --service"))
+            Err(format!("this is the ARN of a {kind}: pass its cluster here, and services with --service"))
         }
-        Some(_) => Err("this is the ARN of something else than a cluster".to_owned()),
+        Some(_) => Err("this is not the ARN of a cluster".to_owned()),
         None if text.is_empty() => Err("it is empty".to_owned()),
         None => Ok(text.to_owned()),
     }
 }
 
 impl AudienceArgs {
-    /// The scope; meaningless beside `failed_of`.
+    /// The scope; without meaning if `failed_of` is set.
     pub(crate) fn scope(&self) -> ScopeArgs {
         let Self { cluster, services, standalone, .. } = self.clone();
         ScopeArgs { cluster: cluster.unwrap_or_default(), services, standalone }

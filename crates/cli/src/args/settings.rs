@@ -1,4 +1,4 @@
-//! The flags of settings, made from the one table of settings.
+//! The flags of settings, generated from the table of settings.
 
 use std::marker::PhantomData;
 
@@ -6,9 +6,9 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use notifier::settings::Flags;
 use notifier::settings::table::{self, Group, Setting};
 
-/// A subcommand, as far as settings go.
+/// The settings of a subcommand.
 pub(crate) trait Scope {
-    /// The parts of the product that it runs.
+    /// The groups of settings that it uses.
     const GROUPS: &[Group];
 }
 
@@ -28,7 +28,7 @@ impl Scope for ForSend {
     const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery];
 }
 
-/// Settings of what only reads or writes the ledger.
+/// Settings of commands that only use the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct ForLedger;
 
@@ -36,7 +36,7 @@ impl Scope for ForLedger {
     const GROUPS: &[Group] = &[Group::Ledger];
 }
 
-/// Settings of what sorts dead letters.
+/// Settings of commands that read dead letters.
 #[derive(Clone, Debug)]
 pub(crate) struct ForQueues;
 
@@ -53,7 +53,7 @@ impl Scope for ForServe {
         &[Group::Queues, Group::Ledger, Group::Discovery, Group::Delivery, Group::Daemon];
 }
 
-/// A flag for each setting of a subcommand's groups. Values are checked with all other settings, not by clap.
+/// A flag for each setting of a subcommand's groups. Values are checked together with all other settings, not by clap.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingFlags<S> {
     pub(crate) flags: Flags,
@@ -94,11 +94,11 @@ impl<S: Scope> FromArgMatches for SettingFlags<S> {
 fn flag(setting: &'static Setting) -> Arg {
     let default = match setting.default {
         "" => String::new(),
-        // Where it is a list, lines may break in it.
+        // A space after each comma lets a long list wrap.
         default => format!(" [default: {}]", default.replace(',', ", ")),
     };
     let long = format!(
-        "{}{default}\n\nTakes {}. Also {}, or `{}` in the file.",
+        "{}{default}\n\nValue: {}. Also {}, or `{}` in the file.",
         setting.help,
         setting.kind,
         setting.variable(),

@@ -1,4 +1,4 @@
-//! What a receiver is sent, what a good one answers, and why: a table. Pure.
+//! The table of cases: the request, the expected answer, and why. Pure.
 
 use bytes::Bytes;
 use http::Method;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) name: &'static str,
-    /// What the receiver is sent.
+    /// The request, in words.
     pub(super) sends: &'static str,
     pub(super) good: Good,
     /// Why a good receiver answers like that, as a sentence without the full stop.
@@ -26,17 +26,17 @@ pub(super) struct Case {
 /// Which event a case begins with.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// One of its own, for this task.
+    /// A new event for this task.
     Own,
-    /// That of the first case.
+    /// The event of the first case.
     First,
-    /// One of its own, for another task.
+    /// A new event for another task.
     Elsewhere,
 }
 
-/// Further from now than any receiver should allow.
+/// Older than any receiver should accept.
 const LONG_AGO_SECONDS: i64 = 2 * TOLERANCE.as_secs().cast_signed();
-/// Twice what the largest event has.
+/// Twice the size of the largest event.
 const HUGE_BYTES: usize = 2 * MESSAGE_BYTES_MAX;
 
 /// The case whose event others send again.
@@ -46,47 +46,47 @@ pub(super) const FIRST: &str = "valid";
 pub(super) static ALL: [Case; 20] = [
     Case {
         name: "valid",
-        sends: "an event of ours for this task",
+        sends: "a signed event for this task",
         good: Good::Accepts,
-        why: "this is what every broadcast looks like",
+        why: "every event of a broadcast looks like this",
         event: Event::Own,
         make: |from, event| from.sign(event),
     },
     Case {
         name: "replay",
-        sends: "the same request once more",
+        sends: "the same request again",
         good: Good::Accepts,
-        why: "the sender may have missed the first answer: say yes again, and do not run the handler again",
+        why: "the sender may have missed the first answer: answer 2xx again, and do not run the handler again",
         event: Event::First,
         make: |from, event| from.sign(event),
     },
     Case {
         name: "retry",
-        sends: "the same event as a later attempt, with a time and signature of its own",
+        sends: "the same event as a later attempt, with a new timestamp and signature",
         good: Good::Accepts,
-        why: "an attempt is told from a new event by `webhook-id` alone, which stays the same",
+        why: "only `webhook-id` identifies a repeat; it is the same in every attempt",
         event: Event::First,
         make: |from, event| from.sign(TestEvent { at: event.at - 2, ..event }),
     },
     Case {
         name: "rotation",
-        sends: "an event with two signatures, of which the second is by a key that the receiver knows",
+        sends: "an event with two signatures; the receiver knows the key of the second",
         good: Good::Accepts,
-        why: "while keys rotate a request carries one signature for each of them: any of them will do",
+        why: "during a rotation, a request has one signature for each key: accept any of them",
         event: Event::Own,
         make: |from, event| {
-            let header = format!("{} {}", event.signature(&from.strangers), event.signature(&from.keys));
+            let header = format!("{} {}", event.signature(&from.unknown_keys), event.signature(&from.keys));
             from.sign(event).with(WEBHOOK_SIGNATURE, &header)
         },
     },
     Case {
         name: "forged",
-        sends: "an event that is signed with a key that nobody knows",
+        sends: "an event signed with an unknown key",
         good: Good::Refuses(401),
-        why: "otherwise whoever reaches the port can send events",
+        why: "otherwise anyone who reaches the port could send events",
         event: Event::Own,
         make: |from, event| {
-            let header = event.signature(&from.strangers);
+            let header = event.signature(&from.unknown_keys);
             from.sign(event).with(WEBHOOK_SIGNATURE, &header)
         },
     },
@@ -94,7 +94,7 @@ pub(super) static ALL: [Case; 20] = [
         name: "changed-body",
         sends: "an event with the signature of another one",
         good: Good::Refuses(401),
-        why: "the signature must be checked over the body as it arrived",
+        why: "the signature must be verified over the raw body",
         event: Event::Own,
         make: |from, event| {
             let other = from.keys.sign(event.id.as_str(), event.at, b"{}");
@@ -105,7 +105,7 @@ pub(super) static ALL: [Case; 20] = [
         name: "changed-id",
         sends: "an event whose `webhook-id` is not the one that was signed",
         good: Good::Refuses(401),
-        why: "a recorded event under a new id would pass as one that was not seen before",
+        why: "otherwise a recorded event with a new id would count as a new one",
         event: Event::Own,
         make: |from, event| {
             let other = format!("{}x", event.id);
@@ -114,17 +114,17 @@ pub(super) static ALL: [Case; 20] = [
     },
     Case {
         name: "old",
-        sends: "an event of ours that was signed ten minutes ago",
+        sends: "an event that was signed ten minutes ago",
         good: Good::Refuses(401),
-        why: "what was recorded must not be worth anything later: allow five minutes",
+        why: "a recorded request must not stay valid: accept at most five minutes",
         event: Event::Own,
         make: |from, event| from.sign(TestEvent { at: event.at - LONG_AGO_SECONDS, ..event }),
     },
     Case {
         name: "future",
-        sends: "an event of ours that is signed for ten minutes from now",
+        sends: "an event with a timestamp ten minutes in the future",
         good: Good::Refuses(401),
-        why: "it could be sent again long after its id was forgotten",
+        why: "it could be replayed after the receiver has forgotten its id",
         event: Event::Own,
         make: |from, event| from.sign(TestEvent { at: event.at + LONG_AGO_SECONDS, ..event }),
     },
@@ -132,7 +132,7 @@ pub(super) static ALL: [Case; 20] = [
         name: "unsigned",
         sends: "an event without any of the three headers",
         good: Good::Refuses(401),
-        why: "a check that only looks at headers that are there checks nothing",
+        why: "missing headers must be an error, or the check has no effect",
         event: Event::Own,
         make: |from, event| {
             let probe = from.sign(event);
@@ -143,7 +143,7 @@ pub(super) static ALL: [Case; 20] = [
         name: "no-id",
         sends: "an event without `webhook-id`",
         good: Good::Refuses(400),
-        why: "without it, a repeat cannot be recognised",
+        why: "without it, the receiver cannot recognise a repeat",
         event: Event::Own,
         make: |from, event| from.sign(event).without(WEBHOOK_ID),
     },
@@ -151,7 +151,7 @@ pub(super) static ALL: [Case; 20] = [
         name: "no-timestamp",
         sends: "an event without `webhook-timestamp`",
         good: Good::Refuses(400),
-        why: "without it, its age cannot be known",
+        why: "without it, the age of the request is unknown",
         event: Event::Own,
         make: |from, event| from.sign(event).without(WEBHOOK_TIMESTAMP),
     },
@@ -159,68 +159,68 @@ pub(super) static ALL: [Case; 20] = [
         name: "no-signature",
         sends: "an event without `webhook-signature`",
         good: Good::Refuses(401),
-        why: "nobody says that it is ours",
+        why: "without it, the sender is unknown",
         event: Event::Own,
         make: |from, event| from.sign(event).without(WEBHOOK_SIGNATURE),
     },
     Case {
         name: "wrong-task",
-        sends: "an event of ours for another task",
+        sends: "a signed event for another task",
         good: Good::Misdirected,
-        why: "addresses are used again within minutes: 421 makes the notifier look where that task is now",
+        why: "addresses are reused within minutes: 421 makes the notifier look up the task's current address",
         event: Event::Elsewhere,
         make: |from, event| from.sign(event),
     },
     Case {
         name: "wrong-type",
-        sends: "an event of ours as text/plain",
+        sends: "a signed event as text/plain",
         good: Good::Refuses(415),
-        why: "whoever takes any type for JSON lets web pages post to it",
+        why: "a receiver that accepts any type also accepts posts from web pages",
         event: Event::Own,
         make: |from, event| from.sign(event).with("content-type", "text/plain"),
     },
     Case {
         name: "malformed",
-        sends: "a signed body that is no JSON",
+        sends: "a signed body that is not JSON",
         good: Good::Refuses(400),
-        why: "an answer of 5xx would bring the same body again and again",
+        why: "a 5xx would cause retries with the same body",
         event: Event::Own,
         make: |from, event| from.sign(TestEvent { body: Bytes::from_static(b"{\"id\":"), ..event }),
     },
     Case {
         name: "wrong-method",
-        sends: "an event of ours with PUT",
+        sends: "a signed event with PUT",
         good: Good::Refuses(405),
-        why: "events come with POST",
+        why: "events are sent with POST",
         event: Event::Own,
         make: |from, event| Probe { method: Method::PUT, ..from.sign(event) },
     },
     Case {
         name: "bare-get",
-        sends: "a GET without anything",
+        sends: "a GET without headers and body",
         good: Good::Refuses(405),
-        why: "anybody can send one; only NOTIFY_ME_METHOD=GET asks for it",
+        why: "anyone can send it; only NOTIFY_ME_METHOD=GET needs it",
         event: Event::Own,
         make: |_, _| Probe { method: Method::GET, headers: Vec::new(), body: Bytes::new(), halts: false },
     },
     Case {
         name: "oversized",
-        sends: "an event of ours with 2 MiB",
+        sends: "a signed event of 2 MiB",
         good: Good::RefusesOrHangsUp(413),
-        why: "no event has more than 1 MiB, and what is read without a limit fills the memory",
+        why: "an event has at most 1 MiB, and a body without a limit could fill the memory",
         event: Event::Own,
         make: |from, event| {
             let mut body = event.body.to_vec();
-            // White space after the value: still JSON.
+            // White space after the value is still JSON.
             body.resize(HUGE_BYTES, b' ');
             from.sign(TestEvent { body: body.into(), ..event })
         },
     },
     Case {
         name: "slow",
-        sends: "half an event, and then nothing",
+        sends: "half of an event, and then nothing",
         good: Good::GivesUp(408),
-        why: "connections that are waited for without end use up all that there are",
+        why: "without a time limit, such requests use up all connections",
         event: Event::Own,
         make: |from, event| Probe { halts: true, ..from.sign(event) },
     },

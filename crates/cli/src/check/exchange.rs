@@ -1,4 +1,4 @@
-//! One request to the receiver under test, as it is: no redirects, no proxies, every wait and read bounded.
+//! One request to the receiver under test: no redirects, no proxies, and a limit for every wait and read.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,7 +18,7 @@ use notifier::deliver::shown;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::place::Place;
+use super::receiver::Receiver;
 use super::sender::Probe;
 use super::verdict::Reaction;
 
@@ -28,8 +28,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const TEXT_BYTES_MAX: usize = 4 * 1024;
 const AGENT: &str = concat!("ecs-task-notifier-check/", env!("CARGO_PKG_VERSION"));
 
-impl Place {
-    /// A connection to the first address that takes one.
+impl Receiver {
+    /// Connects to the first address that accepts.
     pub(super) async fn connect(&self, limit: Duration) -> io::Result<TcpStream> {
         let connecting = timeout(limit, TcpStream::connect(self.addresses.as_slice()));
         let stream = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
@@ -37,7 +37,7 @@ impl Place {
         Ok(stream)
     }
 
-    /// Sends a request, and waits for the answer until `limit`. Tells how long it took, too.
+    /// Sends a request, and waits for the answer until `limit`. Also returns the time that it took.
     pub(super) async fn send(&self, probe: Probe, limit: Duration) -> (Reaction, Duration) {
         let started = Instant::now();
         let reaction = match self.connect(limit).await {
@@ -54,7 +54,7 @@ impl Place {
         let Some(request) = self.request(probe) else { return Reaction::NotHttp };
         let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
         let Ok((mut sender, connection)) = handshake.await else { return Reaction::HungUp };
-        let talk = async {
+        let exchange = async {
             match sender.send_request(request).await {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
@@ -64,17 +64,17 @@ impl Place {
                 Err(_) => Reaction::HungUp,
             }
         };
-        let (mut talk, mut connection) = (pin!(talk), pin!(connection));
+        let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
         tokio::select! {
             biased;
-            reaction = &mut talk => return reaction,
+            reaction = &mut exchange => return reaction,
             _ = &mut connection => {}
         }
-        // What the connection knew when it ended has reached the talk.
-        talk.await
+        // The connection has ended, and the exchange has its result.
+        exchange.await
     }
 
-    /// `None` cannot happen: every part was checked before.
+    /// `None` cannot happen: every part has been checked.
     fn request(&self, probe: Probe) -> Option<Request<Paced>> {
         let Probe { method, headers, body, halts } = probe;
         let mut request = Request::builder().method(method).uri(self.path.clone());
@@ -89,7 +89,7 @@ impl Place {
     }
 }
 
-/// The start of a body; what breaks off counts as far as it came.
+/// The start of a body, also of one that breaks off.
 async fn read(mut body: Incoming) -> Vec<u8> {
     let mut text = Vec::new();
     while text.len() < TEXT_BYTES_MAX
@@ -100,7 +100,7 @@ async fn read(mut body: Incoming) -> Vec<u8> {
     text
 }
 
-/// A body that comes at once, or whose second half never comes.
+/// A body that is sent at once, or whose second half is never sent.
 struct Paced {
     now: Bytes,
     never: bool,
@@ -126,7 +126,7 @@ impl Body for Paced {
         let now = std::mem::take(&mut self.now);
         match (now.is_empty(), self.never) {
             (false, _) => Poll::Ready(Some(Ok(Frame::data(now)))),
-            // Nobody wakes it: whoever waits for the answer has a limit of time.
+            // Nothing wakes this body; the wait for the answer has a time limit.
             (true, true) => Poll::Pending,
             (true, false) => Poll::Ready(None),
         }

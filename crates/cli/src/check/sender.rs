@@ -1,4 +1,4 @@
-//! Events as the notifier would send them, and what a case changes of one. Pure.
+//! Events as the notifier would send them, and the changes that a case makes. Pure.
 
 use std::error::Error;
 
@@ -15,37 +15,37 @@ use crate::failure::Failure;
 /// The type of every event that is sent.
 pub(super) const EVENT_TYPE: &str = "com.ecs-task-notifier.check";
 
-/// A request as it is sent.
+/// A request to send.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) method: Method,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Bytes,
-    /// Whether half of the body is held back for ever.
+    /// Whether the second half of the body is never sent.
     pub(super) halts: bool,
 }
 
-/// A correct event of one case, and what a case changes of it before it is signed.
+/// A correct event, before the case changes and signs it.
 #[derive(Debug)]
 pub(super) struct TestEvent {
     pub(super) id: DeliveryId,
-    /// When it is sent, in seconds since 1970.
+    /// The timestamp, in seconds since 1970.
     pub(super) at: i64,
     pub(super) body: Bytes,
 }
 
-/// Whoever sends.
+/// The sender of all cases.
 #[derive(Debug)]
 pub(super) struct Sender {
     /// Keys that the receiver knows.
     pub(super) keys: SigningKeys,
-    /// Keys that nobody knows, of both kinds.
-    pub(super) strangers: SigningKeys,
+    /// Keys of both kinds that the receiver does not know.
+    pub(super) unknown_keys: SigningKeys,
     /// ARN of the task that the receiver is in.
     pub(super) task: String,
-    /// Tells the events of this run from those of every other one.
+    /// A unique id of this run, part of the event ids.
     pub(super) run: String,
-    /// When all of it is sent, so that a repeat is one to the byte.
+    /// One timestamp for all events, so that a repeat has the same bytes.
     pub(super) clock: Clock,
 }
 

@@ -1,4 +1,4 @@
-//! What was found, as text and as records.
+//! The findings, as text and as records.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use serde::Serialize;
 
 use super::cases::Case;
 use super::verdict::Reaction;
+use crate::render::format::{count, duration};
 use crate::render::style::{BAD, DIM, GOOD, PLAIN, UNSURE};
 use crate::render::table::{Cell, Table};
-use crate::render::units::{count, duration};
 
-/// What came of one case.
+/// The result of one case.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) case: &'static Case,
-    /// `None` where it was not sent.
+    /// `None` if it was not sent.
     pub(super) seen: Option<(Reaction, Duration)>,
 }
 
-/// How a receiver did in one case.
+/// Whether a receiver passed a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
-    /// As a good receiver does.
+    /// The expected answer.
     Good,
-    /// Otherwise.
+    /// Another answer.
     Bad,
     /// Not sent.
     Unchecked,
@@ -45,12 +45,12 @@ impl Finding {
 pub(super) struct Record {
     case: &'static str,
     verdict: Option<Verdict>,
-    /// What the receiver was sent.
+    /// The request, in words.
     sends: &'static str,
-    /// What a good receiver does.
+    /// The expected answer.
     good: String,
     why: &'static str,
-    /// What this one did; `None` where it was not asked.
+    /// What this receiver did; `None` if the case was not sent.
     did: Option<String>,
     status: Option<u16>,
     latency_ms: Option<f64>,
@@ -74,7 +74,7 @@ pub(super) fn record(finding: &Finding) -> Record {
     }
 }
 
-/// The line that closes the result.
+/// The last line of the result.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     url: String,
@@ -102,7 +102,8 @@ impl Summary {
     }
 }
 
-/// The findings as text. What a good receiver does, and why, stands below what this one got wrong; `in_full`, below all.
+/// The findings as text. The expected answer and the reason are below each wrong answer; with `in_full`, below each
+/// answer.
 pub(super) fn text(findings: &[Finding], columns: Option<usize>, in_full: bool) -> String {
     let mut table = Table::default();
     for finding in findings {

@@ -1,26 +1,26 @@
-//! What an answer says about a receiver. Pure.
+//! Whether an answer is the expected one. Pure.
 
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// What a good receiver does with a request.
+/// The expected reaction to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Good {
     /// Answers 2xx.
     Accepts,
-    /// Answers with a status that means "no, and never": best with this one.
+    /// Answers with a status that refuses for good: best with this one.
     Refuses(u16),
-    /// The same, or hangs up before it has read everything.
+    /// The same, or closes the connection before it has read everything.
     RefusesOrHangsUp(u16),
-    /// Answers 421, and nothing else: every other no would end the delivery.
+    /// Answers 421, and nothing else: every other refusal would end the delivery.
     Misdirected,
-    /// Does not wait for ever: answers anything but yes, best with this status, or hangs up.
+    /// Does not wait for ever: answers 4xx or 5xx, best with this status, or closes the connection.
     GivesUp(u16),
 }
 
-/// What a receiver did with a request.
+/// The reaction of a receiver to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
     Answered {
@@ -30,16 +30,16 @@ pub(super) enum Reaction {
     },
     /// The connection ended without an answer.
     HungUp,
-    /// What came back is not HTTP.
+    /// The answer is not HTTP.
     NotHttp,
-    /// Nothing, for as long as it was waited.
+    /// No answer within this time.
     Nothing(Duration),
     /// There was no connection.
     Unreachable(String),
 }
 
 impl Good {
-    /// Whether this is what a good receiver does.
+    /// Whether a reaction is the expected one.
     pub(super) fn is_met_by(self, reaction: &Reaction) -> bool {
         let Reaction::Answered { status, .. } = reaction else {
             let may_hang_up = matches!(self, Self::RefusesOrHangsUp(_) | Self::GivesUp(_));
@@ -54,7 +54,7 @@ impl Good {
     }
 }
 
-/// Whether the notifier takes it for a no that ends the delivery: not for a "later", a "gone" or a "wrong address".
+/// Whether the status ends the delivery as rejected: not "later", "gone" or "misdirected".
 fn is_final(status: StatusCode) -> bool {
     status.is_client_error() && !matches!(status.as_u16(), 408 | 410 | 421 | 425 | 429)
 }
@@ -64,9 +64,9 @@ impl fmt::Display for Good {
         match self {
             Self::Accepts => write!(f, "accepts it: 2xx"),
             Self::Refuses(best) => write!(f, "refuses it: {best}"),
-            Self::RefusesOrHangsUp(best) => write!(f, "refuses it: {best}, or hangs up"),
-            Self::Misdirected => write!(f, "sends it back: 421"),
-            Self::GivesUp(best) => write!(f, "gives up: {best}, or hangs up"),
+            Self::RefusesOrHangsUp(best) => write!(f, "refuses it: {best}, or closes the connection"),
+            Self::Misdirected => write!(f, "refuses it: 421"),
+            Self::GivesUp(best) => write!(f, "gives up: {best}, or closes the connection"),
         }
     }
 }
@@ -76,10 +76,10 @@ impl fmt::Display for Reaction {
         match self {
             Self::Answered { status, text: None } => write!(f, "answered {status}"),
             Self::Answered { status, text: Some(text) } => write!(f, "answered {status}: {text}"),
-            Self::HungUp => f.write_str("hung up"),
+            Self::HungUp => f.write_str("closed the connection"),
             Self::NotHttp => f.write_str("answered, but not in HTTP/1.1"),
             Self::Nothing(limit) => write!(f, "did not answer within {limit:?}"),
-            Self::Unreachable(why) => write!(f, "took no connection: {why}"),
+            Self::Unreachable(why) => write!(f, "refused the connection: {why}"),
         }
     }
 }

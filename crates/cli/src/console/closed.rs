@@ -1,8 +1,8 @@
-//! A stream whose reader may go away.
+//! A stream that ignores a closed pipe.
 
 use std::io::{self, Write};
 
-/// Drops what is written after the reader went away.
+/// Drops all output after the reader has closed the pipe.
 #[derive(Debug)]
 pub(crate) struct UntilClosed<S> {
     stream: S,
@@ -47,7 +47,7 @@ impl<S: Write> Write for UntilClosed<S> {
 mod tests {
     use super::*;
 
-    /// Takes so many writes, and then nobody reads any more.
+    /// Accepts this number of writes; then the pipe is closed.
     struct Reader(usize);
 
     impl Write for Reader {

@@ -1,10 +1,10 @@
-//! Where a run writes: results on stdout, talk on stderr.
+//! Output of a run: results on stdout, messages on stderr.
 //!
-//! A reader that went away (`… | head`) is not an error: what is left is dropped, and the run goes on to its exit code.
+//! A closed pipe (`… | head`) is not an error: the rest of the output is dropped, and the exit code is the usual one.
 
 mod closed;
 mod printable;
-mod talk;
+mod stderr;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
@@ -22,15 +22,15 @@ use crate::render::table::Table;
 
 use closed::UntilClosed;
 use printable::Printable;
-use talk::Screen;
-pub(crate) use talk::{Room, Talk};
+use stderr::Screen;
+pub(crate) use stderr::{Room, Stderr};
 
-/// The narrowest terminal that is written for.
+/// The narrowest terminal that is supported.
 const COLUMNS_MIN: usize = 40;
-/// The widest that a line of prose gets.
+/// The widest line of prose.
 const PROSE_COLUMNS_MAX: usize = 110;
 
-/// Both streams, and how to write to them.
+/// Both output streams.
 #[derive(Debug)]
 pub(crate) struct Console {
     pub(crate) format: Format,
@@ -39,7 +39,7 @@ pub(crate) struct Console {
     pub(crate) progress: Progress,
     out: BufWriter<UntilClosed<Printable<AutoStream<io::Stdout>>>>,
     out_columns: Option<usize>,
-    talk: Talk,
+    stderr: Stderr,
 }
 
 impl Console {
@@ -50,21 +50,21 @@ impl Console {
             let terminal = size.map(|(width, _)| usize::from(width.0));
             asked.or(terminal).map(|columns: usize| columns.max(COLUMNS_MIN))
         };
-        // The stream of a terminal without colour drops escape sequences. CSV has no colours of ours, and a program gets
-        // it byte for byte; on a terminal, what others wrote into it is escaped.
+        // A stream without colour drops escape sequences. CSV has no colours, and a pipe gets it byte for byte; on a
+        // terminal, untrusted text in it is escaped.
         let is_csv = global.format == Format::Csv;
         let out_color = if is_csv { ColorChoice::AlwaysAnsi } else { choice(global.color, &stdout) };
         let escapes = is_csv && stdout.is_terminal();
         let err_color = choice(global.color, &stderr);
-        // Escapes of ours are for terminals that obey them: there is no other way to draw on one.
+        // The live display needs a terminal that understands escape sequences.
         let has_styles = AutoStream::new(io::stderr(), err_color).current_choice() != ColorChoice::Never;
         let err_size = terminal_size::terminal_size_of(&stderr);
         let dumb = environment.get("TERM") == Some("dumb");
         let watched = stderr.is_terminal() && !dumb && !global.quiet;
-        let talk = Talk {
+        let shared = Stderr {
             columns: columns(err_size),
             room: err_size.filter(|_| watched).and_then(|(width, height)| {
-                // Lines that the terminal would break could not be taken away again.
+                // Lines that the terminal wraps could not be erased.
                 let columns = asked.unwrap_or(usize::MAX).min(usize::from(width.0));
                 (columns >= COLUMNS_MIN).then_some(Room { columns, rows: usize::from(height.0) })
             }),
@@ -80,128 +80,128 @@ impl Console {
                 AutoStream::new(stdout, out_color),
                 escapes,
             ))),
-            talk,
+            stderr: shared,
         }
     }
 
-    /// Columns of stdout; `None` where nobody looks at columns, as in a pipe.
+    /// Columns of stdout; `None` in a pipe.
     pub(crate) fn columns(&self) -> Option<usize> {
         self.out_columns
     }
 
-    /// Prose in lines that fit the stdout.
+    /// Wraps prose to the width of stdout.
     pub(crate) fn prose(&self, text: &str) -> String {
         wrap(self.out_columns, text, "  ")
     }
 
-    /// Where results go.
+    /// Stdout, for results.
     pub(crate) fn out(&mut self) -> &mut impl Write {
         &mut self.out
     }
 
-    /// Where talk goes.
-    pub(crate) fn talk(&self) -> Talk {
-        self.talk.clone()
+    /// Stderr, for messages.
+    pub(crate) fn stderr(&self) -> Stderr {
+        self.stderr.clone()
     }
 
-    /// Shows progress in this way from now on. Where it is JSON lines, all talk is.
+    /// Sets the form of progress. With JSON lines, all messages on stderr are JSON lines.
     pub(crate) fn show_progress(&mut self, progress: Progress) {
         self.progress = progress;
         if progress != Progress::Auto {
-            self.talk.room = None;
+            self.stderr.room = None;
         }
     }
 
-    /// Says something about the run, unless it is to be quiet.
-    pub(crate) fn say(&mut self, text: &str) {
-        self.tell("note", "", &printable_lines(text));
+    /// Writes a note about the run, unless --quiet.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.message("note", "", &printable_lines(text));
     }
 
-    /// Says something that is to be copied, in lines that are as long as they are, unless the run is to be quiet.
-    pub(crate) fn say_unwrapped(&mut self, text: &str) {
+    /// Writes a note that users may copy, without wrapping, unless --quiet.
+    pub(crate) fn note_unwrapped(&mut self, text: &str) {
         if self.progress == Progress::Json {
-            return self.say(text);
+            return self.note(text);
         }
         if !self.quiet {
-            self.speak(&format!("{}\n", printable_lines(text)));
+            self.write(&format!("{}\n", printable_lines(text)));
         }
     }
 
-    /// Says something that was rendered, and so has colours of ours, unless the run is to be quiet.
-    pub(crate) fn say_rendered(&mut self, text: &str) {
-        self.tell("note", "", text);
+    /// Writes a rendered note, which may have colours, unless --quiet.
+    pub(crate) fn note_rendered(&mut self, text: &str) {
+        self.message("note", "", text);
     }
 
-    /// Says something in columns, unless the run is to be quiet. It is for people alone.
-    pub(crate) fn say_table(&mut self, table: &Table) {
+    /// Writes a table for people, unless --quiet.
+    pub(crate) fn show_table(&mut self, table: &Table) {
         if !self.quiet && self.progress != Progress::Json {
-            let text = table.render(self.talk.columns);
-            self.speak(&text);
+            let text = table.render(self.stderr.columns);
+            self.write(&text);
         }
     }
 
-    /// Warns, unless the run is to be quiet.
+    /// Writes a warning, unless --quiet.
     pub(crate) fn warn(&mut self, text: &str) {
-        self.tell("warning", &format!("{WARNING}warning:{WARNING:#} "), &printable_lines(text));
+        self.message("warning", &format!("{WARNING}warning:{WARNING:#} "), &printable_lines(text));
     }
 
-    /// Says what to do next, unless the run is to be quiet.
+    /// Writes what to do next, unless --quiet.
     pub(crate) fn hint(&mut self, text: &str) {
-        self.tell("hint", &format!("{HINT}hint:{HINT:#} "), &printable_lines(text));
+        self.message("hint", &format!("{HINT}hint:{HINT:#} "), &printable_lines(text));
     }
 
-    fn tell(&mut self, kind: &'static str, mark: &str, text: &str) {
+    fn message(&mut self, kind: &'static str, mark: &str, text: &str) {
         if self.quiet {
             return;
         }
         if self.progress == Progress::Json {
-            // An empty line is for the eye.
+            // An empty line is only for people.
             if !text.is_empty() {
-                self.speak(&line(&Said { kind, text: &plain(text), because: &[], hint: None }));
+                self.write(&line(&Message { kind, text: &plain(text), because: &[], hint: None }));
             }
             return;
         }
-        let text = self.talk.wrap(&format!("{mark}{text}"), "");
-        self.speak(&format!("{text}\n"));
+        let text = self.stderr.wrap(&format!("{mark}{text}"), "");
+        self.write(&format!("{text}\n"));
     }
 
-    /// Tells of a failure, even when the run is to be quiet.
+    /// Writes an error, even with --quiet.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         let Failure { message, causes, hint, .. } = failure;
         if self.progress == Progress::Json {
             let hint = hint.as_deref();
-            return self.speak(&line(&Said { kind: "error", text: message, because: causes, hint }));
+            return self.write(&line(&Message { kind: "error", text: message, because: causes, hint }));
         }
         let message = printable_lines(message);
-        let mut text = self.talk.wrap(&format!("{ERROR}error:{ERROR:#} {message}"), "  ") + "\n";
+        let mut text = self.stderr.wrap(&format!("{ERROR}error:{ERROR:#} {message}"), "  ") + "\n";
         for cause in causes {
-            // Some causes have lines of their own.
+            // Some causes have several lines.
             let cause = printable_lines(cause).replace('\n', "\n    ");
-            text += &(self.talk.wrap(&format!("  because: {cause}"), "    ") + "\n");
+            text += &(self.stderr.wrap(&format!("  because: {cause}"), "    ") + "\n");
         }
         if let Some(hint) = hint {
             let hint = printable_lines(hint);
-            text += &(self.talk.wrap(&format!("{HINT}hint:{HINT:#} {hint}"), "  ") + "\n");
+            text += &(self.stderr.wrap(&format!("{HINT}hint:{HINT:#} {hint}"), "  ") + "\n");
         }
-        self.speak(&text);
+        self.write(&text);
     }
 
-    /// Talks after what was written of the result, so that both streams in one file are in order.
-    fn speak(&mut self, text: &str) {
-        // A result that cannot be written is told of at the end.
+    /// Writes to stderr after the buffered results, so that both streams in one file are in order.
+    fn write(&mut self, text: &str) {
+        // `finish` reports a write error of stdout.
         drop(self.out.flush());
-        self.talk.write(text);
+        self.stderr.write(text);
     }
 
-    /// Makes sure that everything was written.
+    /// Flushes stdout.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// Talk as a JSON line.
+/// A message as a JSON line.
 #[derive(Serialize)]
-struct Said<'a> {
+struct Message<'a> {
     kind: &'static str,
     text: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -210,7 +210,7 @@ struct Said<'a> {
     hint: Option<&'a str>,
 }
 
-/// A value as a JSON line. What cannot be written so is dropped, as talk is.
+/// A value as a JSON line; empty if it cannot be serialised.
 pub(crate) fn line(value: &impl Serialize) -> String {
     let mut line = Vec::new();
     json::line(&mut line, value).ok().and_then(|()| String::from_utf8(line).ok()).unwrap_or_default()
@@ -221,20 +221,20 @@ fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// Prose in lines that fit a terminal of so many columns; later lines begin with `indent`.
+/// Wraps prose to this number of columns; continuation lines begin with `indent`.
 fn wrap(columns: Option<usize>, text: &str, indent: &str) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let options = textwrap::Options::new(columns.min(PROSE_COLUMNS_MAX))
         .subsequent_indent(indent)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    // Each line by itself, for text that brings its own.
+    // Each line is wrapped by itself.
     let lines: Vec<_> = text.split('\n').map(|line| textwrap::fill(line, &options)).collect();
     lines.join("\n")
 }
 
-/// Whether this stream gets colour: what was asked for, else what `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` and
-/// the stream itself say.
+/// Whether this stream gets colours: by the flag, else by `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` and the
+/// stream itself.
 fn choice(asked: Color, stream: &impl anstream::stream::RawStream) -> ColorChoice {
     match asked {
         Color::Auto => AutoStream::choice(stream),
@@ -243,14 +243,13 @@ fn choice(asked: Color, stream: &impl anstream::stream::RawStream) -> ColorChoic
     }
 }
 
-/// Prints help, the version or a usage mistake, and returns the exit code.
+/// Prints help, the version or a usage error, and returns the exit code.
 ///
-/// The standard library keeps the last part of stdout back until the end of the process, where nobody hears that it could
-/// not be written: so it is flushed here.
+/// The standard library flushes the rest of stdout at the end of the process and ignores errors, so it is flushed here.
 pub(crate) fn print_help(message: &clap::Error) -> Exit {
     match message.print().and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            // Stderr may be what cannot be written; then nobody is left to tell.
+            // An error of stderr itself cannot be reported.
             drop(writeln!(io::stderr(), "error: the output cannot be written\n  because: {error}"));
             Exit::Failed
         }

@@ -1,15 +1,15 @@
-//! A stream that a terminal shows and never obeys.
+//! A stream that escapes control characters.
 
 use std::io::{self, Write};
 
 use notifier::base::text::printable_lines;
 
-/// Escapes control characters where it is told to, and passes everything else on byte for byte. Line feeds stay.
+/// Escapes control characters if `escapes` is set, and copies everything else. Line feeds stay.
 #[derive(Debug)]
 pub(super) struct Printable<S> {
     stream: S,
     escapes: bool,
-    /// The first bytes of a character whose other bytes are not written yet.
+    /// The first bytes of an incomplete character.
     partial: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl<S: Write> Write for Printable<S> {
 mod tests {
     use super::*;
 
-    /// What arrives of this text when it is written byte by byte.
+    /// The output of this text, written byte by byte.
     fn written(escapes: bool, text: &str) -> String {
         let mut out = Vec::new();
         let mut stream = Printable::new(&mut out, escapes);

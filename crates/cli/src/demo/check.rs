@@ -1,4 +1,4 @@
-//! Whether the demo ended as staged: by the report, and by what the containers themselves received.
+//! Compares the demo's results with what was staged: by the report, and by the requests that the containers received.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use wire::signature::{SignatureHeaders, TOLERANCE, VerifyingKeys};
 
 use super::staging::Role;
 use crate::failure::Failure;
+use crate::render::format::count;
 use crate::render::report;
 use crate::render::style::{BAD, BOLD, DIM, GOOD};
 use crate::render::table::{Cell, Table};
-use crate::render::units::count;
 
-/// How one service ended, beside how it must.
+/// The result of one service, and the expected result.
 #[derive(Debug)]
 pub(super) struct Check<'a> {
     pub(super) role: &'a Role,
     counts: Counts,
-    /// Calls that each of its tasks received, for those that received any; the fewest first.
+    /// Numbers of calls by task, without tasks that received none; the fewest first.
     calls: Vec<usize>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn checks<'a>(cast: &'a [Role], state: &BroadcastState, received: &[R
     cast.iter().map(check).collect()
 }
 
-/// Checks that every call was signed by these keys, at the time that it names: the simulated AWS has a clock of its own.
+/// Checks that every call was signed by these keys, at the time of its header: the simulated AWS has its own clock.
 pub(super) fn signatures(keys: &VerifyingKeys, received: &[Received]) -> Result<(), Failure> {
     for call in received {
         let header = |name| call.header(name).unwrap_or_default();
@@ -50,14 +50,15 @@ pub(super) fn signatures(keys: &VerifyingKeys, received: &[Received]) -> Result<
         let signed =
             SignatureHeaders::parse(id, timestamp, header(headers::WEBHOOK_SIGNATURE), now, TOLERANCE);
         signed.and_then(|signed| keys.verify(&signed, &call.body)).map_err(|error| {
-            Failure::not_told(format!("{} received a call that is not ours", call.task)).because(&error)
+            Failure::unsuccessful(format!("{} received a call without a valid signature", call.task))
+                .because(&error)
         })?;
     }
     Ok(())
 }
 
 impl Check<'_> {
-    /// Whether both agree with what was staged.
+    /// Whether report and calls are as staged.
     pub(super) fn is_right(&self) -> bool {
         let mut calls = self.role.calls.clone();
         calls.sort_unstable();
@@ -65,7 +66,7 @@ impl Check<'_> {
     }
 }
 
-/// The checks for people: each service that shows something, the ordinary ones together, whatever went wrong by itself.
+/// The checks for people: each service with a special case, the ordinary ones in one row, and each wrong result.
 pub(super) fn table(checks: &[Check<'_>]) -> Table {
     let mut table = Table::default();
     let (ordinary, special): (Vec<_>, Vec<_>) =
@@ -112,7 +113,7 @@ fn row(table: &mut Table, is_right: bool, name: &str, counts: Counts, calls: Str
 /// `1 delivered, 1 skipped`.
 fn ended(counts: Counts) -> String {
     match report::outcomes(counts).as_slice() {
-        [] => "nobody asked".to_owned(),
+        [] => "no opt-in".to_owned(),
         some => some.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
@@ -122,7 +123,7 @@ fn received(calls: &[usize]) -> String {
     count(calls.iter().sum(), "call")
 }
 
-/// `6 calls: 2 + 4`, a number for each task.
+/// `6 calls: 2 + 4`, one number per task.
 fn by_task(calls: &[usize]) -> String {
     let each: Vec<String> = calls.iter().map(usize::to_string).collect();
     if each.len() < 2 { received(calls) } else { format!("{}: {}", received(calls), each.join(" + ")) }

@@ -1,4 +1,4 @@
-//! What the demo runs: the simulated AWS, and the daemon of `serve` on its queues.
+//! The parts of the demo: the simulated AWS, and the daemon of `serve` on its queues.
 
 use notifier::aws::{Aws, identity};
 use notifier::base::Rng;
@@ -21,12 +21,12 @@ use crate::failure::Failure;
 use crate::simulate;
 use crate::trial::{self, Folder, Simulated};
 
-/// Everything that is there before the event is published.
+/// Everything that is set up before the event is published.
 pub(super) struct Scene {
     pub(super) sim: Simulator,
-    /// Where the event is published.
+    /// The queue for the event.
     pub(super) observer: Queue,
-    /// What the receivers know of the key that signs.
+    /// The receivers' keys.
     pub(super) keys: VerifyingKeys,
     key: KeyPair,
     region: String,
@@ -39,14 +39,14 @@ pub(super) struct Scene {
     ledger: Ledger,
 }
 
-/// The daemon at work.
+/// The running daemon.
 pub(super) struct Daemon {
     running: JoinHandle<Result<Served, DaemonError>>,
     shutdown: CancellationToken,
 }
 
 impl Scene {
-    /// Starts the simulated AWS for this cast. With a folder, a ledger in it keeps what happens.
+    /// Starts the simulated AWS for this cast. With a folder, outcomes are recorded in a ledger there.
     pub(super) async fn set(cast: &[Role], folder: Option<&Folder>) -> Result<Self, Failure> {
         let fleet = Fleet::from_toml(&staging::fleet(cast))
             .map_err(|error| Failure::usage("the demo cannot be staged like this").because(&error))?;
@@ -60,9 +60,9 @@ impl Scene {
         let key = trial::key()?;
         let wrong = |error: &dyn std::error::Error| Failure::failed("the demo has no key").because(error);
         let keys = VerifyingKeys::parse(&key.public).map_err(|error| wrong(&error))?;
-        let own = identity::unique_id(&aws)
-            .await
-            .map_err(|error| Failure::failed("the demo's daemon does not know who it is").because(&error))?;
+        let own = identity::unique_id(&aws).await.map_err(|error| {
+            Failure::failed("the demo's daemon cannot read its own identity").because(&error)
+        })?;
         let (settings, environment) = trial::settings(&urls, &key.private)?;
         let vault = Vault::new(environment, None);
         let auth = Auth::load(&settings.auth, &vault).await.map_err(|error| wrong(&error))?;
@@ -70,18 +70,18 @@ impl Scene {
             Some(folder) => folder.open_ledger(&aws).await?,
             None => Ledger::none(),
         };
-        // Whoever redrives from another terminal sends to the inner queues.
+        // `redrive` in another terminal sends to the inner queues, with other credentials.
         let senders = Senders::new([own, simulator::user_id(trial::ACCESS_KEY)]);
         Ok(Self { sim, observer, keys, key, region, url, urls, aws, settings, auth, senders, ledger })
     }
 
-    /// What a command in another terminal must know.
+    /// The parts for a command in another terminal.
     pub(super) fn simulated(&self) -> Simulated<'_> {
         let Self { url, region, urls, key, .. } = self;
         Simulated { url, region, queues: urls, key: &key.private }
     }
 
-    /// Starts the daemon, which sends its progress here.
+    /// Starts the daemon with this progress.
     pub(super) fn serve(&self, progress: Progress) -> Daemon {
         let parts = Parts {
             auth: self.auth.clone(),
@@ -110,7 +110,7 @@ impl Daemon {
 async fn start(fleet: Fleet, cast: &[Role]) -> Result<Simulator, Failure> {
     let expected: usize = cast.iter().flat_map(|role| &role.calls).sum();
     let options = Options {
-        // Enough to notice calls that should not have been made.
+        // Enough to notice unexpected calls.
         received_max: 2 * expected + 1_000,
         epoch: simulate::now(),
         ..Options::default()

@@ -1,6 +1,4 @@
-//! The demo's fleet, and how each of its services must end.
-//!
-//! One table makes both, so that they cannot differ by accident.
+//! The demo's fleet, and the expected result of each service. Both come from one table.
 
 use notifier::report::Counts;
 
@@ -8,30 +6,30 @@ use notifier::report::Counts;
 pub(super) const CLUSTER: &str = "demo";
 /// Container instances of the demo's cluster.
 const HOSTS: usize = 3;
-/// Tasks of an ordinary service are its only ones: nothing is special about them.
+/// The description of a service without a special case.
 const ORDINARY: &str = "an ordinary service (bridge)";
 
 /// One service of the demo.
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) name: String,
-    /// What it shows, for people.
+    /// The case that it shows, for people.
     pub(super) shows: &'static str,
-    /// How its containers must end.
+    /// The expected outcomes.
     pub(super) counts: Counts,
-    /// How many calls each of its tasks that receives any must receive, one number for each such task.
+    /// The expected number of calls of each task that receives any.
     pub(super) calls: Vec<usize>,
     toml: String,
 }
 
 impl Role {
-    /// Whether it shows nothing in particular.
+    /// Whether it shows no special case.
     pub(super) fn is_ordinary(&self) -> bool {
         self.shows == ORDINARY
     }
 }
 
-/// The cast: a service for each thing that can happen, and as many ordinary ones as asked for.
+/// The cast: a service for each case, and this number of ordinary services.
 pub(super) fn cast(services: usize, tasks: usize) -> Vec<Role> {
     let mut cast = well(tasks);
     cast.extend(badly());
@@ -43,7 +41,7 @@ pub(super) fn cast(services: usize, tasks: usize) -> Vec<Role> {
     cast
 }
 
-/// Services that are told.
+/// Services that are notified.
 fn well(tasks: usize) -> Vec<Role> {
     let sidecar = "[[cluster.service.container]]\nname = 'log-router'\n";
     let fargate = |tasks: usize, more: &str| {
@@ -86,7 +84,7 @@ fn well(tasks: usize) -> Vec<Role> {
         ),
         role(
             "sessions",
-            "one of two is going: it says 410",
+            "one of two is stopping: it answers 410",
             Counts { delivered: 1, gone: 1, ..Counts::default() },
             &[1, 1],
             &(fargate(2, "") + "[[cluster.service.task]]\nnumber = 2\nanswers = [{ status = 410 }]\n"),
@@ -103,13 +101,13 @@ fn well(tasks: usize) -> Vec<Role> {
     ]
 }
 
-/// Services that are called and not told.
+/// Services that are called but not notified.
 fn badly() -> [Role; 2] {
     let counts = Counts::default();
     [
         role(
             "audit",
-            "says no: it is not tried again",
+            "rejects: it is not retried",
             Counts { rejected: 1, ..counts },
             &[1],
             &format!(
@@ -142,7 +140,7 @@ fn uncalled() -> [Role; 4] {
         ),
         role(
             "catalog",
-            "mislabelled: its port is no number",
+            "wrong label: its port is not a number",
             skipped(1),
             &[],
             &format!(

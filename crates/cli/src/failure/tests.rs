@@ -18,20 +18,20 @@ fn begins(hint: Option<&str>, start: &str, what: impl std::fmt::Debug) {
     assert!(fits, "{what:?}: {hint:?}");
 }
 
-/// How the hint of each kind begins, for a service that none of its own belongs to.
+/// The beginning of the hint for each kind, for a service without a special hint.
 fn start(kind: Kind) -> &'static str {
     match kind {
-        Kind::AccessDenied => "whoever runs this may not make that call",
+        Kind::AccessDenied => "permission denied",
         Kind::InvalidCredentials | Kind::ExpiredCredentials | Kind::NoCredentials => {
-            "AWS does not know who is asking"
+            "AWS does not accept the credentials"
         }
-        Kind::BadSignature => "look at this machine's clock",
-        Kind::BadCredentialsConfig => "look at the AWS configuration files",
-        Kind::NoEndpoint => "look at --region",
-        Kind::Throttled => "AWS limits how often the account may ask",
-        Kind::Unavailable => "AWS or a proxy on the way has a problem",
-        Kind::Unreachable | Kind::TimedOut => "is the network up",
-        Kind::NotAws | Kind::UnknownOperation => "something else than AWS answers",
+        Kind::BadSignature => "check this machine's clock",
+        Kind::BadCredentialsConfig => "check the AWS configuration files",
+        Kind::NoEndpoint => "check --region",
+        Kind::Throttled => "the whole account shares the request rate of AWS",
+        Kind::Unavailable => "AWS or a proxy is not available",
+        Kind::Unreachable | Kind::TimedOut => "check the network",
+        Kind::NotAws | Kind::UnknownOperation => "the response is not from AWS",
         Kind::NotFound | Kind::NotSent | Kind::Invalid | Kind::Unknown => "",
     }
 }
@@ -47,8 +47,8 @@ fn each_kind_of_error_of_aws_has_its_hint() {
 
 #[test]
 fn a_throttle_has_the_hint_of_its_own_service() {
-    begins(hints::aws(AwsService::Sqs, Kind::Throttled), "others in this account use SQS too", "SQS");
-    begins(hints::aws(AwsService::DynamoDb, Kind::Throttled), "try again in a minute; a table", "table");
+    begins(hints::aws(AwsService::Sqs, Kind::Throttled), "the account's SQS requests are throttled", "SQS");
+    begins(hints::aws(AwsService::DynamoDb, Kind::Throttled), "try again in a minute; if it lasts", "table");
     for service in [AwsService::Sqs, AwsService::DynamoDb] {
         let hint = hints::aws(service, Kind::Throttled).unwrap_or_default();
         assert!(!hint.contains("--aws-budget-percent"), "{hint}");
@@ -108,7 +108,12 @@ fn an_error_of_a_queue_has_the_hint_of_its_kind() {
             "no permission for SendMessage on queue q",
             start(Kind::AccessDenied),
         ),
-        (call("OverLimit"), Exit::Failed, "SQS throttles SendMessage on queue q", "others in this account"),
+        (
+            call("OverLimit"),
+            Exit::Failed,
+            "SQS throttles SendMessage on queue q",
+            "the account's SQS requests are throttled",
+        ),
         (
             call("ExpiredToken"),
             Exit::Failed,
@@ -133,7 +138,7 @@ fn an_error_of_a_queue_has_the_hint_of_its_kind() {
         (
             QueueError::NotSqs { queue: queue(), operation: "GetQueueUrl", what: "URL" },
             Exit::Failed,
-            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: nobody knows whether it was done",
+            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: it is unknown whether it was done",
             start(Kind::NotAws),
         ),
     ] {
@@ -159,13 +164,17 @@ fn each_problem_of_a_ledger_has_its_exit_code_and_its_hint() {
         (refused(StoreProblem::ForeignTable), Exit::Usage, ""),
         (refused(table(Kind::NotFound)), Exit::Usage, ""),
         (refused(table(Kind::AccessDenied)), Exit::Usage, start(Kind::AccessDenied)),
-        (unavailable(StoreProblem::FileLocked), Exit::Failed, "another process keeps the ledger's file"),
-        (unavailable(StoreProblem::DiskFull), Exit::Failed, "nobody is called before the outcome"),
-        (unavailable(StoreProblem::FileIo), Exit::Failed, "look at the disk"),
+        (unavailable(StoreProblem::FileLocked), Exit::Failed, "another process has locked the ledger's file"),
+        (unavailable(StoreProblem::DiskFull), Exit::Failed, "no container is called unless its outcome"),
+        (unavailable(StoreProblem::FileIo), Exit::Failed, "check the disk"),
         (unavailable(StoreProblem::Other), Exit::Failed, ""),
-        (unavailable(table(Kind::Throttled)), Exit::Failed, "try again in a minute; a table"),
+        (unavailable(table(Kind::Throttled)), Exit::Failed, "try again in a minute; if it lasts"),
         (unavailable(table(Kind::NotAws)), Exit::Failed, start(Kind::NotAws)),
-        (damaged(StoreProblem::FileDamaged), Exit::Failed, "is it the right ledger"),
+        (
+            damaged(StoreProblem::FileDamaged),
+            Exit::Failed,
+            "check that --ledger or NOTIFIER_LEDGER names the right ledger",
+        ),
     ] {
         let problem = error.problem();
         let failure = Failure::from(LedgerError::Store(Arc::new(error)));
@@ -176,5 +185,9 @@ fn each_problem_of_a_ledger_has_its_exit_code_and_its_hint() {
         LedgerError::Unreadable { partition: "p".to_owned(), sort: "s".to_owned(), source: "no JSON".into() };
     let failure = Failure::from(unreadable);
     assert_eq!(failure.exit, Exit::Failed);
-    begins(failure.hint.as_deref(), "is it the right ledger", "a record");
+    begins(
+        failure.hint.as_deref(),
+        "check that --ledger or NOTIFIER_LEDGER names the right ledger",
+        "a record",
+    );
 }

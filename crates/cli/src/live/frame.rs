@@ -1,4 +1,4 @@
-//! How the live display looks, by what is known, the room on the screen and the time. Pure.
+//! The text of the live display, for a view, the size of the terminal and the time. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,31 +8,31 @@ use textwrap::core::display_width;
 
 use super::view::{Service, Stage, View};
 use crate::console::Room;
+use crate::render::format::{count, digits};
 use crate::render::style::{BAD, BOLD, DIM, GOOD, UNSURE};
 use crate::render::table::cut;
-use crate::render::units::{count, digits};
 
-/// One of these at a time shows that something goes on.
+/// The frames of the spinner.
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
-/// The widest that a bar gets.
+/// The widest bar.
 const BAR_COLUMNS_MAX: usize = 40;
-/// The narrowest bar that is drawn.
+/// The narrowest bar.
 const BAR_COLUMNS_MIN: usize = 4;
-/// The widest that a service's name gets.
+/// The widest service name.
 const NAME_COLUMNS_MAX: usize = 28;
-/// The room for what stands behind a bar, so that bars keep their width while numbers grow.
+/// Columns for the text behind a bar, so that bars keep their width while numbers grow.
 const SAID_COLUMNS_MIN: usize = 14;
-/// Rows of the screen that the block leaves free: that of the cursor, and one of what was said before.
+/// Rows of the terminal that the block leaves free: the row of the cursor, and one row of earlier output.
 const ROWS_FREE: usize = 2;
-/// Lines of the block that are no bars: the total, and what is waited for.
+/// Lines of the block that are not bars: the total, and what the broadcast waits for.
 const LINES_OF_ALL: usize = 2;
-/// Services that are named of those that are waited for.
+/// Pending services that are named.
 const SERVICES_NAMED_MAX: usize = 3;
-/// A wait that is shorter is not said: it would be over before it is read.
+/// Shorter waits are not shown: they would be over before anyone could read them.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 
-/// The block: a bar for each service, the total, and what is waited for. Where there is no room for every bar, the
-/// services in trouble keep theirs and one line stands for the others.
+/// The block: a bar for each service, the total, and what the broadcast waits for. Without room for every bar,
+/// services with problems keep their bar and one line sums up the others.
 pub(super) fn frame(view: &View, room: Room, tick: usize, elapsed: Duration) -> Vec<String> {
     let spinner = SPINNER.get(tick % SPINNER.len()).unwrap_or(&' ');
     let first = |text: &str| {
@@ -82,7 +82,7 @@ fn total(view: &View, all: Counts) -> String {
     )
 }
 
-/// `, 2 failed, 1 rejected`, for what there is.
+/// `, 2 failed, 1 rejected`: the numbers that are not zero.
 fn troubles(counts: Counts) -> String {
     let Counts { failed, rejected, skipped, .. } = counts;
     let mut out = String::new();
@@ -95,12 +95,12 @@ fn troubles(counts: Counts) -> String {
     out
 }
 
-/// What it waits for; `None` when nobody is pending. Containers are named where there is room for their names.
+/// What the broadcast waits for; `None` if no container is pending. Containers are named if there is room.
 fn waits(view: &View, all: Counts, columns: usize) -> Option<String> {
     if view.stage == Stage::Stopping {
         let grace = notifier::deliver::GRACE_DEFAULT.as_secs();
         return Some(format!(
-            "interrupted: up to {grace} s for the calls under way; Ctrl-C again ends at once"
+            "interrupted: up to {grace} s for the calls in flight; Ctrl-C again ends at once"
         ));
     }
     if all.pending == 0 {
@@ -135,10 +135,10 @@ fn services(services: &[Service]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-/// The trouble of a service whose containers are all notified.
+/// The rank of a service whose containers are all notified.
 const DONE: u8 = 4;
 
-/// Which services keep their bars: those with a failed or rejected container, then those with one that is being called,
+/// Which services keep their bars: first those with a failed or rejected container, then those with a call in flight,
 /// then those that only wait for a retry.
 fn trouble(service: &Service) -> u8 {
     match service.counts {
@@ -150,15 +150,15 @@ fn trouble(service: &Service) -> u8 {
     }
 }
 
-/// A line for each service, in the order of names, in so many lines at most.
+/// A line for each service, in the order of names, with at most `lines_max` lines.
 fn bars(services: &[Service], columns: usize, lines_max: usize) -> Vec<String> {
     let mut shown: Vec<&Service> = services.iter().collect();
     let mut folded = Vec::new();
     if services.len() > lines_max {
-        // One line stands for the others; where that would be the only one, the total says as much.
+        // One line sums up the others; as the only line it would repeat the total.
         let Some(most) = lines_max.checked_sub(1).filter(|most| *most > 0) else { return Vec::new() };
         shown.sort_by_key(|service| trouble(service));
-        // Those that are done would push nobody away, but hide those that are not.
+        // Finished services do not take the room of unfinished ones.
         let troubled = shown.iter().filter(|service| trouble(service) < DONE).count();
         folded = shown.split_off(most.min(troubled));
         shown.sort_by(|a, b| a.name.cmp(&b.name));
@@ -200,8 +200,8 @@ fn fold(folded: &[&Service]) -> Option<String> {
     (!folded.is_empty()).then(|| format!("{}, {how}", count(folded.len(), "service")))
 }
 
-/// So many columns, shared by what became of the containers; whatever there is gets a column if there is one for it.
-/// Each has a sign of its own, so that it is clear without colour.
+/// A bar of this width, shared by the outcomes in proportion; each outcome gets at least one column if there is room.
+/// Each has its own sign, so that the bar is clear without colour.
 fn bar(counts: Counts, columns: usize) -> String {
     let parts = [
         (counts.notified(), '█', GOOD),
@@ -220,14 +220,14 @@ fn bar(counts: Counts, columns: usize) -> String {
     out
 }
 
-/// The columns of each number, all of them together if any number is not zero.
+/// The columns of each number. They sum up to `columns` unless all numbers are zero.
 fn shares(numbers: [usize; 4], columns: usize) -> [usize; 4] {
     let total = numbers.iter().sum::<usize>();
     if total == 0 {
         return [0; 4];
     }
     let mut widths = numbers.map(|number| (number * columns / total).max(usize::from(number > 0)));
-    // At most four too many or too few: one for each that was rounded.
+    // At most four columns too many or too few, by rounding.
     while let taken = widths.iter().sum::<usize>()
         && taken != columns
         && let Some((width, _)) =
@@ -254,7 +254,7 @@ mod tests {
         View { stage: Stage::Calling, services, ..View::default() }
     }
 
-    fn told(delivered: usize) -> Counts {
+    fn notified(delivered: usize) -> Counts {
         Counts { delivered, ..Counts::default() }
     }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_says_what_failed_and_the_last_ones_how_it_stands_and_what_is_waited_for() {
+    fn each_line_shows_failures_and_the_last_ones_the_total_and_the_waits() {
         let mut view = calling(vec![
             service("checkout", Counts { delivered: 12, failed: 2, ..Counts::default() }),
             service("search", Counts { rejected: 1, skipped: 1, pending: 1_200, ..Counts::default() }),
@@ -320,20 +320,20 @@ mod tests {
         assert_eq!(lines(&view, 100, 24)[4], waits);
         assert!(lines(&view, 29, 24)[4].starts_with("  waiting for search (1,200)"), "no name is cut");
         view.stage = Stage::Stopping;
-        let ends = "  interrupted: up to 2 s for the calls under way; Ctrl-C again ends at once";
+        let ends = "  interrupted: up to 2 s for the calls in flight; Ctrl-C again ends at once";
         assert_eq!(lines(&view, 100, 24)[4], ends);
     }
 
     #[test]
-    fn nobody_pending_is_not_waited_for() {
-        let view = calling(vec![service("web", told(3))]);
+    fn without_a_pending_container_there_is_no_line_of_waits() {
+        let view = calling(vec![service("web", notified(3))]);
         assert_eq!(lines(&view, 80, 24).len(), 2);
     }
 
     #[test]
     fn more_services_than_rows_keep_those_in_trouble_and_fold_the_others() {
         let mut services: Vec<_> =
-            (10..43).map(|number| service(&format!("fine-{number}"), told(2))).collect();
+            (10..43).map(|number| service(&format!("fine-{number}"), notified(2))).collect();
         services.push(service("late", Counts { pending: 1, ..Counts::default() }));
         services.push(service("odd", Counts { skipped: 1, ..Counts::default() }));
         services.push(service("wrong", Counts { failed: 1, ..Counts::default() }));
@@ -346,7 +346,7 @@ mod tests {
         ⠋ 0:07  66 of 69 containers notified, 1 failed, 1 skipped
           waiting for late (1)
         ");
-        // Who only waits for a retry gives way to who is being called.
+        // A service that only waits for a retry gives way to one with a call in flight.
         view.services.push(service("retried", Counts { pending: 1, ..Counts::default() }));
         view.services[36].retrying = 1;
         insta::assert_snapshot!(lines(&view, 70, 7).join("\n"), @r"
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn services_that_are_done_take_no_rows_from_the_others() {
         let mut services: Vec<_> =
-            (10..43).map(|number| service(&format!("fine-{number}"), told(2))).collect();
+            (10..43).map(|number| service(&format!("fine-{number}"), notified(2))).collect();
         let bars = |services: &[Service]| lines(&calling(services.to_vec()), 60, 20).len() - 1;
         assert_eq!(lines(&calling(services.clone()), 60, 20)[0], "33 services, all notified");
         services.push(service("wrong", Counts { failed: 1, ..Counts::default() }));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anybody_is_known_the_frame_says_what_goes_on() {
+    fn before_any_container_is_known_the_frame_shows_the_stage() {
         let frame = |stage, budget_waits, tick| {
             let view = View { stage, budget_waits, ..View::default() };
             super::frame(&view, Room { columns: 80, rows: 24 }, tick, Duration::from_secs(3_723))

@@ -1,6 +1,6 @@
-//! What happens, while it happens: a block of lines at the end of stderr that is drawn again and again.
+//! The live display: a block of lines at the end of stderr that is redrawn.
 //!
-//! `view` is what is known at one moment, `frame` how that looks (both pure); here is the clock.
+//! `view` is the content at one moment, `frame` the text (both pure); this module has the clock.
 
 mod frame;
 mod view;
@@ -13,36 +13,37 @@ use notifier::report::BroadcastState;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::console::Talk;
+use crate::console::Stderr;
 use view::Stage;
 pub(crate) use view::View;
 
-/// Between two drawings.
+/// Time between two drawings.
 const TICK: Duration = Duration::from_millis(80);
 
-/// A state that several follow.
+/// A broadcast's state, shared by the listeners of its progress.
 pub(crate) type Shared = Arc<Mutex<BroadcastState>>;
 
-/// Draws what is known until it is finished; nothing where nobody watches.
+/// The live display. Draws nothing if stderr is not a terminal.
 pub(crate) struct Live {
-    talk: Talk,
+    stderr: Stderr,
     stop: CancellationToken,
     drawing: Option<JoinHandle<()>>,
 }
 
 impl Live {
-    /// Draws a state.
-    pub(crate) fn start(talk: Talk, state: Shared) -> Self {
-        Self::draw(talk, move |now| View::of_state(&locked(&state), now))
+    /// Draws the state of a broadcast.
+    pub(crate) fn start(stderr: Stderr, state: Shared) -> Self {
+        Self::draw(stderr, move |now| View::of_state(&locked(&state), now))
     }
 
-    /// Draws the state of a broadcast that this process makes within `budget`, until `stop` is cancelled and it ends.
-    pub(crate) fn sending(talk: Talk, known: Shared, budget: Budget, stop: CancellationToken) -> Self {
-        Self::draw(talk, move |now| {
+    /// Draws the state of a broadcast of this process, with the waits of its AWS `budget`. `stop` interrupts the
+    /// broadcast.
+    pub(crate) fn sending(stderr: Stderr, known: Shared, budget: Budget, stop: CancellationToken) -> Self {
+        Self::draw(stderr, move |now| {
             let view = View::of_state(&locked(&known), now);
             let stage = match view.stage {
                 _ if stop.is_cancelled() => Stage::Stopping,
-                // It lists the tasks of the whole scope, and no services before.
+                // `send` lists the tasks of the whole scope at once, without a list of services.
                 Stage::Services => Stage::Tasks,
                 stage => stage,
             };
@@ -50,16 +51,16 @@ impl Live {
         })
     }
 
-    /// Draws what others put there.
-    pub(crate) fn watching(talk: Talk, view: Arc<Mutex<View>>) -> Self {
-        Self::draw(talk, move |_| locked(&view).clone())
+    /// Draws a view that the caller updates.
+    pub(crate) fn watching(stderr: Stderr, view: Arc<Mutex<View>>) -> Self {
+        Self::draw(stderr, move |_| locked(&view).clone())
     }
 
-    fn draw(talk: Talk, look: impl Fn(Instant) -> View + Send + 'static) -> Self {
+    fn draw(stderr: Stderr, look: impl Fn(Instant) -> View + Send + 'static) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let drawing = talk.room.map(|room| {
-            let talk = talk.clone();
+        let drawing = stderr.room.map(|room| {
+            let stderr = stderr.clone();
             tokio::spawn(async move {
                 let started = Instant::now();
                 let mut tick = tokio::time::interval(TICK);
@@ -70,21 +71,21 @@ impl Live {
                         () = stopped.cancelled() => {}
                     }
                     let now = Instant::now();
-                    talk.draw(frame::frame(&look(now), room, number, now - started));
+                    stderr.draw(frame::frame(&look(now), room, number, now - started));
                     number += 1;
                 }
             })
         });
-        Self { talk, stop, drawing }
+        Self { stderr, stop, drawing }
     }
 
-    /// Draws for the last time and takes the block away.
+    /// Draws for the last time and erases the block.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
         if let Some(drawing) = self.drawing {
-            // It only ends by being told to.
+            // It ends only because it was stopped: the result has no information.
             drop(drawing.await);
-            self.talk.draw(Vec::new());
+            self.stderr.draw(Vec::new());
         }
     }
 }

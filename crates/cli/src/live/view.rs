@@ -1,4 +1,4 @@
-//! What the live display shows at one moment, out of a state or out of the ledger. Pure.
+//! The content of the live display at one moment, from a broadcast's state or from the ledger. Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,43 +8,43 @@ use notifier::ledger::Recorded;
 use notifier::model::{Member, ServiceKey};
 use notifier::report::{BroadcastState, Counts};
 
+use crate::render::format::task;
 use crate::render::names::ServiceNames;
-use crate::render::units::task;
 
-/// Pending containers that are named one by one; of more, their services are named.
+/// Up to this number of pending containers are named; of more, only the services.
 const PENDING_NAMED_MAX: usize = 3;
 
-/// What is known of a broadcast at one moment.
+/// A broadcast at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) stage: Stage,
-    /// Every service of which a container is known, in the order of names.
+    /// Every service with a known container, in the order of names.
     pub(crate) services: Vec<Service>,
-    /// The containers without an outcome, when only a few are left.
+    /// The containers without an outcome, if only a few are left.
     pub(crate) last: Vec<String>,
-    /// How long until the next retry that waits; `None` when none does, or nobody knows.
+    /// Time until the next retry; `None` if none is scheduled or known.
     pub(crate) retry_in: Option<Duration>,
     /// Requests to AWS that wait for the budget.
     pub(crate) budget_waits: usize,
 }
 
-/// How far a broadcast is.
+/// The stage of a broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The ledger has no record of it.
     #[default]
     NotBegun,
-    /// Services are looked for.
+    /// Service discovery.
     Services,
-    /// Tasks are looked for.
+    /// Task discovery.
     Tasks,
-    /// Tasks are called.
+    /// Deliveries.
     Calling,
-    /// It was interrupted, and ends.
+    /// Interrupted; waits for the calls in flight.
     Stopping,
 }
 
-/// What is known of one service.
+/// One service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Service {
     /// Its name, printable.
@@ -55,7 +55,7 @@ pub(crate) struct Service {
 }
 
 impl View {
-    /// What a state knows at this moment.
+    /// The view of a broadcast's state.
     pub(crate) fn of_state(known: &BroadcastState, now: Instant) -> Self {
         let retrying = by_service(known.retrying());
         let found = known.services();
@@ -75,7 +75,7 @@ impl View {
         }
     }
 
-    /// What the ledger knows; `None` is a broadcast that it has not heard of.
+    /// The view of a record in the ledger; `None` if the ledger has no record of the broadcast.
     pub(crate) fn of_ledger(found: Option<&Recorded>) -> Self {
         let Some(Recorded { report, .. }) = found else { return Self::default() };
         let pending = || report.entries().iter().filter(|entry| entry.outcome.is_none());
@@ -106,7 +106,7 @@ fn services<'a>(
     services.map(service).collect()
 }
 
-/// How many of them each service has.
+/// The number of members by service.
 fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<ServiceKey<'a>, usize> {
     let mut services = BTreeMap::new();
     for member in members {
@@ -115,7 +115,7 @@ fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<Service
     services
 }
 
-/// All of them by name, unless they are too many.
+/// The names of all pending containers, unless there are too many.
 fn last<'a>(pending: impl Iterator<Item = &'a Member>) -> Vec<String> {
     let some: Vec<_> = pending.take(PENDING_NAMED_MAX + 1).collect();
     if some.len() > PENDING_NAMED_MAX {
@@ -124,7 +124,7 @@ fn last<'a>(pending: impl Iterator<Item = &'a Member>) -> Vec<String> {
     some.into_iter().map(name).collect()
 }
 
-/// `search 54e4a733/app`, as far as it is known.
+/// `search 54e4a733/app`, with the known parts.
 fn name(member: &Member) -> String {
     let Member { service, task: arn, container, .. } = member;
     let place = [task(arn, false), container].into_iter().filter(|part| !part.is_empty());
@@ -163,7 +163,7 @@ mod tests {
         let view = ledger(vec![
             entry("web", "arn:task/prod/0123456789", None, Some(2)),
             entry("web", "arn:task/prod/1123456789", Some(Outcome::Failed), Some(3)),
-            // Its tasks were not looked for yet.
+            // Task discovery has not begun for this service.
             entry("api", "", None, None),
             entry("", "arn:task/prod/21\u{1b}", None, Some(0)),
         ]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_a_few_nobody_is_named() {
+    fn more_than_a_few_pending_containers_are_not_named() {
         let entry = |number: usize| entry("web", &format!("arn:{number}"), None, None);
         assert_eq!(ledger((0..3).map(entry).collect()).last.len(), 3);
         assert!(ledger((0..4).map(entry).collect()).last.is_empty());

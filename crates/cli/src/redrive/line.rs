@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::args::Format;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::render::format::{count, digits, task};
 use crate::render::records;
 use crate::render::style::{BAD, BOLD, DIM, GOOD, PLAIN};
 use crate::render::table::{Cell, Table};
-use crate::render::units::{count, digits, task};
 
 /// Length of a UUID, and of the part of it that is a time.
 const UUID_BYTES: usize = 36;
@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The word for what went wrong, as `--code` finds it and the report shows it.
+    /// The code of the failure, for `--code` and as in the report.
     fn word(&self) -> String {
         match (self.status, self.cause, self.code) {
             (Some(status), None | Some("answered"), _) => status.to_string(),
@@ -103,13 +103,13 @@ impl<'a> Line<'a> {
     }
 }
 
-/// So much of a broadcast's id as tells it from others: a UUID of version 7 begins with the time, to the millisecond.
+/// The part of a broadcast's id that distinguishes it from others: a UUID of version 7 begins with the time, to the millisecond.
 fn short(id: &str, in_full: bool) -> &str {
     let is_uuid = id.len() == UUID_BYTES && id.is_ascii();
     if is_uuid && !in_full { id.get(..UUID_TIME_BYTES).unwrap_or(id) } else { id }
 }
 
-/// How many dead letters have which status, and what went wrong with them: `3 left: 2 timed-out, 1 503`.
+/// The number of dead letters by status and code: `3 left: 2 timed-out, 1 503`.
 fn totals(lines: &[Line<'_>]) -> Vec<String> {
     let mut statuses = BTreeMap::<&str, BTreeMap<String, usize>>::new();
     for line in lines {
@@ -123,7 +123,7 @@ fn totals(lines: &[Line<'_>]) -> Vec<String> {
     statuses.iter().map(total).collect()
 }
 
-/// Writes dead letters in the chosen format, in the order of stage, service, what went wrong and task.
+/// Writes dead letters in the chosen format, in the order of stage, service, code and task.
 pub(super) fn show(found: &mut [Match], seen: usize, console: &mut Console) -> Result<(), Failure> {
     found.sort_by(|a, b| key(a).cmp(&key(b)));
     let lines: Vec<Line<'_>> = found.iter().map(Line::new).collect();

@@ -1,4 +1,4 @@
-//! `redrive` and `drop`: dead letters sent back to their queues, or deleted.
+//! `redrive` and `drop`: send dead letters back to their queues, or delete them.
 
 mod line;
 
@@ -19,7 +19,7 @@ use notifier::settings::QueueUrls;
 use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::units::{count, digits, task};
+use crate::render::format::{count, digits, task};
 use crate::{context, log, report};
 
 /// Send dead letters back to their queues
@@ -47,7 +47,7 @@ pub(crate) struct RedriveArgs {
 pub(crate) struct DropArgs {
     #[command(flatten)]
     letters: DeadLetterArgs,
-    /// Why, for the report
+    /// Reason, for the report
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     reason: String,
     /// Select every dead letter
@@ -122,7 +122,7 @@ enum Stage {
     Tasks,
     /// Notify.
     Notify,
-    /// Every stage whose queue is named.
+    /// Every stage whose queue is set.
     #[default]
     All,
 }
@@ -186,8 +186,8 @@ async fn run_with(
         wanted(Stage::Notify, &queues.tasks),
     ];
     if observer.is_none() && services.is_none() && tasks.is_none() {
-        return Err(Failure::usage("no queue is named").hint(
-            "name it with NOTIFIER_OBSERVER_QUEUE_URL, NOTIFIER_SERVICES_QUEUE_URL or NOTIFIER_TASKS_QUEUE_URL",
+        return Err(Failure::usage("no queue is set").hint(
+            "set NOTIFIER_OBSERVER_QUEUE_URL, NOTIFIER_SERVICES_QUEUE_URL or NOTIFIER_TASKS_QUEUE_URL",
         ));
     }
     log::for_people(console);
@@ -243,7 +243,7 @@ async fn run_with(
     }
     let failed = found.iter().filter(|one| matches!(one.status, LetterStatus::Failed(_))).count();
     if failed > 0 {
-        return Err(Failure::not_told(format!("{} could not be moved", count(failed, "dead letter"))));
+        return Err(Failure::unsuccessful(format!("{} could not be moved", count(failed, "dead letter"))));
     }
     Ok(Exit::Done)
 }
@@ -259,7 +259,7 @@ async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console
     Ok(filter)
 }
 
-/// Names the stages whose dead letters are not read, so that an empty list is not mistaken for good news.
+/// Warns about stages whose dead letters are not read, so that an empty list is not misleading.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     for (stage, url, setting) in [
         (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
@@ -275,7 +275,7 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     }
 }
 
-/// Names the broadcasts that were cancelled: their dead letters go back, but no container is called.
+/// Warns about cancelled broadcasts: their dead letters are sent back, but no container is called.
 async fn warn_of_cancelled(found: &[Match], ledger: &Ledger, console: &mut Console) {
     let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.letter.broadcast.as_deref()).collect();
     for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {
@@ -337,9 +337,9 @@ fn nothing_matched(filter: &Filter, inventory: &Inventory, console: &mut Console
         ("broadcasts", filter.broadcast.is_some(), &inventory.broadcasts),
     ] {
         if wanted && all.values().all(|number| *number == 0) {
-            console.say(&format!("the dead letters name no {what}"));
+            console.note(&format!("the dead letters have no {what}"));
         } else if wanted {
-            console.say(&format!("{what} of the dead letters: {}", list(all)));
+            console.note(&format!("{what} of the dead letters: {}", list(all)));
         }
     }
     Ok(Exit::Done)

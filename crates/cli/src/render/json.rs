@@ -1,17 +1,17 @@
-//! JSON that may be looked at: JSON itself escapes only the controls of ASCII below the space.
+//! JSON that is safe to print: JSON itself escapes only ASCII control characters below the space.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Writes a value as a line in which nothing commands a terminal.
+/// Writes a value as one line, with all control characters escaped.
 pub(crate) fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, Printable))?;
     out.write_all(b"\n")
 }
 
-/// Escapes all controls, and what turns the direction of text round.
+/// Escapes control characters, and characters that change the direction of text.
 struct Printable;
 
 impl Formatter for Printable {
@@ -28,7 +28,7 @@ impl Formatter for Printable {
     }
 }
 
-/// Source of the second: Unicode Technical Report 36, "Bidirectional Text Spoofing".
+/// Source of the ranges: Unicode Technical Report 36, "Bidirectional Text Spoofing".
 fn commands(c: char) -> bool {
     c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }

@@ -1,5 +1,6 @@
-//! Results as text and as records. Nothing here writes: it makes text.
+//! Results as text and as records. Nothing here prints.
 
+pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod plan;
@@ -7,4 +8,3 @@ pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod style;
 pub(crate) mod table;
-pub(crate) mod units;

@@ -1,10 +1,10 @@
-//! Names of services: as short as tells those of one report apart.
+//! Names of services: as short as possible, but unique in one report.
 
 use std::collections::BTreeSet;
 
 use notifier::model::ServiceKey;
 
-/// Which parts stand in front of the services' names.
+/// Which parts are prefixed to the services' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServiceNames {
     account: bool,
@@ -13,7 +13,7 @@ pub(crate) struct ServiceNames {
 }
 
 impl ServiceNames {
-    /// For a report of these services: clusters are named where there are several, accounts and regions where they differ.
+    /// For a report of these services: a part is prefixed if it differs between them.
     pub(crate) fn of<'a>(services: impl IntoIterator<Item = ServiceKey<'a>>) -> Self {
         let (mut accounts, mut regions, mut clusters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for ServiceKey { account, region, cluster, .. } in services {

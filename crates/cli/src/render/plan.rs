@@ -1,4 +1,4 @@
-//! A plan: whom a broadcast would call, and whom not and why.
+//! A plan: the targets of a broadcast, and why other containers are not called.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,13 +9,13 @@ use notifier::model::{Endpoint, Fleet, NotTargeted, ServiceKey};
 use notifier::report::Line;
 use serde::Serialize;
 
+use super::format::{count, digits};
 use super::names::ServiceNames;
 use super::report::{folded, place, who_and_why};
 use super::style::{BOLD, DIM, GOOD, PLAIN, UNSURE};
 use super::table::{Cell, Table};
-use super::units::{count, digits};
 
-/// What would be done with a container or task.
+/// The decision about a container or task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Decision {
@@ -27,7 +27,7 @@ enum Decision {
     Ignore,
 }
 
-/// A container or task as scripts read it: the columns of a report's [`Line`], and what a plan adds.
+/// A container or task as scripts read it: the columns of a report's [`Line`], and the columns of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Planned<'a> {
     broadcast: Option<&'a str>,
@@ -71,16 +71,16 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// The line that closes a plan for scripts.
+/// The last line of a plan for scripts.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
-    /// How many containers would be called.
+    /// Number of containers that would be called.
     call: usize,
-    /// How many opted in and cannot be called.
+    /// Number of containers that opted in and cannot be called.
     skip: usize,
-    /// How many containers and tasks nobody asked to call.
+    /// Number of containers and tasks that did not opt in or do not run.
     ignore: usize,
-    /// Requests to AWS that it took, by service and operation.
+    /// Requests to AWS, by service and operation.
     aws_calls: BTreeMap<String, u64>,
 }
 
@@ -129,8 +129,7 @@ fn url(endpoint: &Endpoint) -> String {
     format!("{}://{}{}", endpoint.target.scheme.as_str(), endpoint.address, endpoint.target.path)
 }
 
-/// The plan as text. What is ignored is counted by reason, and so are many skips; `in_full` names each with its whole task
-/// id.
+/// The plan as text. Ignored containers and many skips are counted by reason; `in_full` names each with its full task id.
 pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> String {
     let mut services = BTreeMap::<ServiceKey<'_>, Members<'_>>::new();
     for endpoint in &fleet.endpoints {

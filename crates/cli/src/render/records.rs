@@ -1,4 +1,4 @@
-//! Results as records for scripts: JSON lines with a closing summary, or CSV.
+//! Results as records for scripts: JSON lines with a final summary, or CSV.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::json;
 use crate::args::Format;
 
-/// Writes each record on its line, in JSON with the summary last. Text is not its business: then it writes nothing.
+/// Writes one record per line; in JSON, the summary is the last line. Writes nothing for the text format.
 pub(crate) fn write<R: Serialize + Default, S: Serialize>(
     out: &mut impl Write,
     format: Format,
@@ -23,7 +23,7 @@ pub(crate) fn write<R: Serialize + Default, S: Serialize>(
             json::line(out, &Closing { summary })
         }
         Format::Csv => {
-            // The header comes from a record, and is there even when no record is.
+            // The header is written even without records.
             out.write_all(header::<R>()?.as_bytes())?;
             let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(out);
             for record in records {
@@ -34,7 +34,7 @@ pub(crate) fn write<R: Serialize + Default, S: Serialize>(
     }
 }
 
-/// The line that closes a result.
+/// The last line of a result.
 #[derive(Serialize)]
 struct Closing<'a, S> {
     summary: &'a S,

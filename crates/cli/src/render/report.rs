@@ -6,10 +6,10 @@ use anstyle::Style;
 use notifier::model::{Cause, Outcome, ServiceKey};
 use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
+use super::format::{count, digits, duration, task};
 use super::names::ServiceNames;
 use super::style::{self, BOLD, DIM, GOOD, UNSURE};
 use super::table::{Cell, Table};
-use super::units::{count, digits, duration, task};
 
 /// A figure of a service's line: its name, and its value where the service has one.
 type Figure = (&'static str, fn(&ServiceReport<'_>) -> Option<String>);
@@ -17,22 +17,21 @@ type Figure = (&'static str, fn(&ServiceReport<'_>) -> Option<String>);
 const P50: Figure = ("p50", |service| Some(duration(service.latency?.p50)));
 const P99: Figure = ("p99", |service| Some(duration(service.latency?.p99)));
 const MAX: Figure = ("max", |service| Some(duration(service.latency?.max)));
-/// Only where one try was not enough for all.
-const TRIES: Figure = ("tries", |service| {
+/// Only if a container needed more than one attempt.
+const ATTEMPTS: Figure = ("attempts", |service| {
     let Percentiles { p50, p99, max } = service.attempts?;
     (max > 1).then(|| format!("p50 {p50} p99 {p99} max {max}"))
 });
-/// Which figures a service's line shows, the most first.
-const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, TRIES], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
-/// So many skips of one service and cause, or interrupted calls, are named one by one; of more, one line says how many there are.
+/// The figures of a service's line; narrow terminals get fewer.
+const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, ATTEMPTS], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
+/// Up to this number of skips with one cause, or of interrupted calls, of a service have a line each; more of them share one line.
 const SKIPS_NAMED_MAX: usize = 5;
-/// Statuses or causes that are named beside one advice.
+/// Statuses or causes that are listed for one advice.
 const NAMED_MAX: usize = 3;
 
-/// The report, each service with those of its containers that were not told. `in_full` shows whole task ids, and every
-/// skip.
+/// The report: each service with its containers that were not notified. `in_full` shows full task ids and every skip.
 pub(crate) fn report(report: &Report, columns: Option<usize>, in_full: bool) -> String {
-    // What a narrow terminal has no room for are figures, not names and counts.
+    // A narrow terminal shows fewer figures, but always names and counts.
     let with = |figures| table(report, figures, in_full);
     let fits = |table: &Table| columns.is_none_or(|columns| table.width(0) <= columns);
     let fitting = FIGURES.into_iter().map(with).find(fits);
@@ -41,7 +40,7 @@ pub(crate) fn report(report: &Report, columns: Option<usize>, in_full: bool) -> 
 
 fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     let mut services = report.services();
-    // Whoever was not told is what a tired reader looks for first.
+    // Problems come first.
     services.sort_by_key(|service| trouble(service.counts));
     let columns: Vec<_> = figures.iter().filter_map(|figure| column(figure, &services)).collect();
     let names = ServiceNames::of(services.iter().map(|service| service.key));
@@ -62,7 +61,7 @@ fn table(report: &Report, figures: &[Figure], in_full: bool) -> Table {
     table
 }
 
-/// Which services are named first: those with a container that was not told, then those with one that cannot be called.
+/// The order of services: first those with a container that was not notified, then those with a skipped container.
 fn trouble(counts: Counts) -> u8 {
     match counts {
         Counts { failed: 0, rejected: 0, pending: 0, skipped: 0, .. } => 2,
@@ -72,11 +71,11 @@ fn trouble(counts: Counts) -> u8 {
 }
 
 fn headline(service: &ServiceReport<'_>, names: ServiceNames) -> [Cell; 2] {
-    let (told, total) = (service.counts.notified(), service.counts.total());
-    let style = if told == total { GOOD } else { UNSURE };
+    let (notified, total) = (service.counts.notified(), service.counts.total());
+    let style = if notified == total { GOOD } else { UNSURE };
     [
         Cell::new(names.name(service.key), BOLD),
-        Cell::new(format!("{} of {} told", digits(told), digits(total)), style),
+        Cell::new(format!("{} of {} notified", digits(notified), digits(total)), style),
     ]
 }
 
@@ -89,13 +88,14 @@ fn column((name, value): &Figure, services: &[ServiceReport<'_>]) -> Option<Vec<
     Some(values.into_iter().map(cell).collect())
 }
 
-/// What to do about those that were not told: each advice once, with how many it is for and what happened to them.
+/// What to do about the containers that were not notified: each advice once, with the number of containers and their
+/// causes.
 pub(crate) fn advice(report: &Report, columns: Option<usize>) -> String {
     let mut groups = BTreeMap::<_, (usize, BTreeSet<String>)>::new();
     for line in report.lines() {
         let Some(advice) = line.advice else { continue };
         let place = Outcome::ALL.iter().position(|outcome| Some(*outcome) == line.outcome);
-        // What is pending comes last.
+        // Pending containers come last.
         let (number, what) = groups.entry((place.unwrap_or(Outcome::ALL.len()), advice)).or_default();
         *number += 1;
         what.extend(kind(&line));
@@ -121,7 +121,7 @@ pub(crate) fn advice(report: &Report, columns: Option<usize>) -> String {
     table.render(columns)
 }
 
-/// What happened to a container, in a word: what it answered, or else the kind of reason.
+/// The status of a container's answer, or else the cause.
 fn kind(line: &Line<'_>) -> Option<String> {
     match (line.cause, line.status) {
         (None | Some(Cause::Answered), Some(status)) => Some(status.to_string()),
@@ -129,9 +129,9 @@ fn kind(line: &Line<'_>) -> Option<String> {
     }
 }
 
-/// The lines of one service in groups that are shown as one row each: many skips with one cause together, many that an
-/// interrupted run did not call or did not hear of, and everything else by itself. A group stands where its first line
-/// stood.
+/// The lines of one service in groups of one row each: many skips with one cause, and many containers without an
+/// outcome after an interrupted run, share a row; every other line has its own. A group is at the position of its first
+/// line.
 pub(super) fn folded<'a>(lines: Vec<Line<'a>>, in_full: bool) -> Vec<Vec<Line<'a>>> {
     let key = |line: &Line<'_>| match (line.outcome, line.cause) {
         (Some(Outcome::Skipped), cause) => Some((cause, false)),
@@ -156,7 +156,7 @@ pub(super) fn folded<'a>(lines: Vec<Line<'a>>, in_full: bool) -> Vec<Vec<Line<'a
     groups
 }
 
-/// Which container, and why; of several that are shown together, how many and why.
+/// The container and the reason; of a group, the number of containers and the reason.
 pub(super) fn who_and_why(lines: &[Line<'_>], in_full: bool) -> (String, String) {
     let reasons: BTreeSet<_> = lines.iter().filter_map(|line| line.reason.as_deref()).collect();
     let Some(first) = lines.first() else { return (String::new(), String::new()) };
@@ -173,8 +173,8 @@ pub(super) fn who_and_why(lines: &[Line<'_>], in_full: bool) -> (String, String)
 
 fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
     let Some(first) = lines.first() else { return Vec::new() };
-    let tries = match first.attempts {
-        Some(attempts) if attempts > 1 => format!(", {attempts} tries"),
+    let attempts = match first.attempts {
+        Some(attempts) if attempts > 1 => format!(", {attempts} attempts"),
         _ => String::new(),
     };
     let (who, why) = who_and_why(lines, in_full);
@@ -183,11 +183,11 @@ fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
         Cell::new(word(first.outcome), style::of(first.outcome)),
         Cell::from(address.map_or_else(|| "-".to_owned(), |address| address.to_string())),
         Cell::new(who, DIM),
-        Cell::from(format!("{why}{tries}")),
+        Cell::from(format!("{why}{attempts}")),
     ]
 }
 
-/// Task and container, as far as they are known.
+/// Task and container, if known.
 pub(super) fn place(line: &Line<'_>, in_full: bool) -> String {
     match (line.task, line.container) {
         (Some(arn), Some(container)) => format!("{}/{container}", task(arn, in_full)),
@@ -205,7 +205,7 @@ pub(crate) fn total(counts: Counts) -> String {
     if parts.is_empty() { all } else { format!("{all}: {}", parts.join(", ")) }
 }
 
-/// `14 delivered` and so on, for each outcome that there was.
+/// `14 delivered` and so on, for each outcome that occurred.
 pub(crate) fn outcomes(counts: Counts) -> Vec<(Style, String)> {
     let outcomes = Outcome::ALL.into_iter().map(Some).chain([None]);
     let there = outcomes.filter(|outcome| counts.of(*outcome) > 0);

@@ -1,4 +1,4 @@
-//! The few styles that there are. Text is clear without them: they are dropped where a stream takes no colour.
+//! Styles. Output is clear without them: a stream without colours drops them.
 
 use anstyle::{AnsiColor, Style};
 use notifier::model::Outcome;
@@ -13,7 +13,7 @@ pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// The style of what became of a container; `None` is nothing yet.
+/// The style of an outcome; `None` is pending.
 pub(crate) fn of(outcome: Option<Outcome>) -> Style {
     match outcome {
         Some(Outcome::Delivered) => GOOD,

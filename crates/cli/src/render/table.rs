@@ -1,4 +1,4 @@
-//! Aligned columns that fit the terminal: the last one wraps, the others are cut where they must be.
+//! Aligned columns that fit the terminal: the last one wraps, the others are cut if necessary.
 
 use std::fmt::Write as _;
 
@@ -8,14 +8,14 @@ use textwrap::core::display_width;
 
 use super::style::PLAIN;
 
-/// Between columns.
+/// Spaces between columns.
 const GAP: usize = 2;
-/// The narrowest that a column is cut to.
+/// The narrowest column.
 const COLUMN_MIN: usize = 8;
-/// The narrowest that the last column wraps into; below, it gets lines of its own.
+/// The narrowest last column; with less room, it gets separate lines.
 const LAST_MIN: usize = 24;
 
-/// One piece of text in one style. Whoever wrote the text does not command the terminal.
+/// Text in one style. Control characters in the text are escaped.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
@@ -39,7 +39,7 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// Rows in the order in which they are shown. Rows of the same level share their columns.
+/// Rows in order. Rows of the same level share their columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<(usize, Vec<Cell>)>,
@@ -51,13 +51,13 @@ impl Table {
         self.rows.push((level, cells.into_iter().collect()));
     }
 
-    /// The columns that the rows of this level take when nothing is cut.
+    /// The width of this level's rows if nothing is cut.
     pub(crate) fn width(&self, level: usize) -> usize {
         let (widths, last) = self.widths(level);
         level * 2 + widths.iter().map(|width| width + GAP).sum::<usize>() + last
     }
 
-    /// The rows as lines; `columns` is how many the reader's terminal has, if there is one.
+    /// The rows as lines; `columns` is the width of the terminal, if there is one.
     pub(crate) fn render(&self, columns: Option<usize>) -> String {
         let levels = self.rows.iter().map(|(level, _)| level + 1).max().unwrap_or_default();
         let layouts: Vec<_> = (0..levels).map(|level| self.layout(level, columns)).collect();
@@ -70,7 +70,7 @@ impl Table {
         out
     }
 
-    /// The widest text of each column but the last, and of the last.
+    /// The widths of all columns but the last, and of the last.
     fn widths(&self, level: usize) -> (Vec<usize>, usize) {
         let mut widths = Vec::<usize>::new();
         let mut last = 0;
@@ -91,7 +91,7 @@ impl Table {
         let taken = |widths: &[usize]| indent + widths.iter().map(|width| width + GAP).sum::<usize>();
         let mut last_width = None;
         if let Some(columns) = columns {
-            // What does not wrap must fit; the widest gives way first.
+            // The columns that do not wrap must fit: the widest is cut first.
             while taken(&widths) > columns
                 && let Some(widest) = widths.iter_mut().max().filter(|width| **width > COLUMN_MIN)
             {
@@ -104,12 +104,12 @@ impl Table {
     }
 }
 
-/// Where the columns of one level are.
+/// The columns of one level.
 struct Layout {
     indent: usize,
     widths: Vec<usize>,
     columns: Option<usize>,
-    /// What the last column wraps into; `None` when it need not.
+    /// The width of the last column if it must wrap.
     last_width: Option<usize>,
 }
 
@@ -156,7 +156,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
-/// The start of a text that does not fit, with a sign that more was there.
+/// Cuts a text that does not fit, and marks the cut.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
@@ -186,15 +186,15 @@ mod tests {
     #[test]
     fn rows_of_a_level_share_their_columns() {
         let table = table(&[
-            (0, &["checkout", "3 of 3 told"]),
+            (0, &["checkout", "3 of 3 notified"]),
             (1, &["failed", "10.0.0.1:80", "no answer"]),
-            (0, &["a", "1 of 1 told"]),
+            (0, &["a", "1 of 1 notified"]),
             (1, &["skipped", "-", "network mode"]),
         ]);
         insta::assert_snapshot!(table.render(None), @r"
-        checkout  3 of 3 told
+        checkout  3 of 3 notified
           failed   10.0.0.1:80  no answer
-        a         1 of 1 told
+        a         1 of 1 notified
           skipped  -            network mode
         ");
     }

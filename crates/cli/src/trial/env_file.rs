@@ -1,4 +1,4 @@
-//! The file to `source`: every variable that a command in another terminal needs, and nothing of the user's own account.
+//! The file to `source`: every variable that a command in another terminal needs, and none of the user's own account.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -11,26 +11,26 @@ use zeroize::Zeroizing;
 use super::{ACCESS_KEY, KEY_VARIABLE, NETWORKS, Simulated};
 use crate::failure::Failure;
 
-/// The first line: a file that begins otherwise is not ours to replace.
+/// The first line. A file with another first line is not replaced.
 const FIRST_LINE: &str =
     "# Variables of an ecs-task-notifier trial. Read them into another terminal with `source`.\n";
-/// What would take precedence over the endpoint and the credentials.
+/// Variables that would take precedence over the endpoint and the credentials.
 const PREFERRED: [&str; 4] =
     ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
-/// The services that are called, as they end the names of endpoint variables.
+/// The suffixes of the endpoint variables of the services in use.
 const SERVICES: [&str; 7] = ["ECS", "SQS", "DYNAMODB", "EC2", "SECRETS_MANAGER", "SSM", "STS"];
 
-/// Variables that one line unsets.
+/// Variables per `unset` line.
 const UNSET_TOGETHER: usize = 3;
 /// More than the usual length of the file.
 const TEXT_BYTES: usize = 16 * 1024;
 
-/// What the file says.
+/// The values of the file.
 #[derive(Debug)]
 pub(super) struct Variables<'a> {
     pub(super) trial: &'a Simulated<'a>,
     pub(super) ledger: &'a str,
-    /// Where this program is, for a terminal that does not find it.
+    /// The directory of this program, if it is not in the PATH of the other terminal.
     pub(super) program_folder: Option<&'a str>,
 }
 
@@ -38,10 +38,10 @@ impl Variables<'_> {
     /// The whole file, for every POSIX shell.
     pub(super) fn to_sh(&self) -> Zeroizing<String> {
         let Self { trial: &Simulated { url, region, queues, key }, ledger, program_folder } = *self;
-        // Room for the whole, so that growing leaves no copy of the key behind.
+        // Capacity for the whole text, so that a reallocation does not leave a copy of the key in memory.
         let mut sh = Sh(Zeroizing::new(String::with_capacity(TEXT_BYTES + ledger.len())));
         sh.0.push_str(FIRST_LINE);
-        sh.comment("Close that terminal to be rid of them. This file is removed when the trial ends.");
+        sh.comment("To remove them, close that terminal. This file is deleted when the trial ends.");
 
         sh.section("AWS is simulated. SDKs read AWS_REGION; boto3 and older tools read AWS_DEFAULT_REGION.");
         sh.export("AWS_ENDPOINT_URL", url);
@@ -50,7 +50,7 @@ impl Variables<'_> {
         sh.comment("Any credentials are accepted. These belong to no account.");
         sh.export("AWS_ACCESS_KEY_ID", ACCESS_KEY);
         sh.export("AWS_SECRET_ACCESS_KEY", ACCESS_KEY);
-        sh.comment("No tool looks for credentials or a region at the metadata address of an EC2 instance.");
+        sh.comment("Tools do not ask the metadata service of an EC2 instance for credentials or a region.");
         sh.export("AWS_EC2_METADATA_DISABLED", "true");
         sh.comment(
             "A profile, a session token or the endpoint of a single service would take precedence over",
@@ -63,10 +63,10 @@ impl Variables<'_> {
             sh.line(&format!("export {name}=\"127.0.0.1,localhost${{{name}:+,${name}}}\""));
         }
 
-        sh.section("Settings that this terminal had before are not those of the trial.");
+        sh.section("Earlier settings of this terminal do not apply to the trial.");
         let settings = table::ALL.iter().map(|setting| setting.variable());
         sh.unset(&settings.chain([CONFIG_VARIABLE.to_owned()]).collect::<Vec<_>>());
-        sh.comment("The containers listen on loopback, where nobody may be called without this.");
+        sh.comment("The containers listen on loopback, which must be allowed explicitly.");
         sh.export("NOTIFIER_ALLOW_NETWORKS", NETWORKS);
         for (name, url) in [
             ("NOTIFIER_OBSERVER_QUEUE_URL", &queues.observer),
@@ -80,19 +80,19 @@ impl Variables<'_> {
         sh.export("NOTIFIER_LEDGER", &format!("sqlite:{ledger}"));
         sh.comment("A delivery ends after its quick attempts. Unset it to see ten minutes of retries through the queue.");
         sh.export("NOTIFIER_HORIZON_MINUTES", "0");
-        sh.comment("The key that signs this trial's requests, made for it alone.");
+        sh.comment("The key that signs the requests of this trial only.");
         sh.export("NOTIFIER_SIGNING_SECRET", &format!("env:{KEY_VARIABLE}"));
         sh.export(KEY_VARIABLE, key);
 
         if let Some(folder) = program_folder {
-            sh.section("This program, where it is not installed.");
+            sh.section("The directory of this program, if it is not installed.");
             sh.line(&format!("export PATH=\"$PATH\":{}", quoted(folder)));
         }
         sh.0
     }
 }
 
-/// A script that grows.
+/// Builds a shell script.
 struct Sh(Zeroizing<String>);
 
 impl Sh {
@@ -123,7 +123,7 @@ impl Sh {
     }
 }
 
-/// Text that any POSIX shell reads as one word, just as it is.
+/// Quotes text for any POSIX shell.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     push_quoted(&mut quoted, text);
@@ -162,12 +162,12 @@ impl EnvFile {
         }
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut file = created.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} is there already"))
-                .hint("it is not the file of an earlier trial: name a new file, or remove this one first"),
+            io::ErrorKind::AlreadyExists => Failure::usage(format!("{shown} already exists"))
+                .hint("it is not the file of an earlier trial: choose a new file, or remove this one first"),
             _ => unwritable(&error),
         })?;
         let written = file.write_all(text.as_bytes());
-        // Half a file is removed again.
+        // An incomplete file is removed on drop.
         let made = Self { path, file };
         written.map(|()| made).map_err(|error| unwritable(&error))
     }
@@ -179,7 +179,7 @@ impl EnvFile {
 
 impl Drop for EnvFile {
     fn drop(&mut self) {
-        // A later trial may have put its own file here. A file that cannot be removed is of no use to anybody.
+        // A later trial may have put its own file here. An error is ignored: the file is useless without the trial.
         let found = std::fs::symlink_metadata(&self.path);
         let is_ours = |found: Metadata| self.file.metadata().is_ok_and(|ours| ours.ino() == found.ino());
         if found.is_ok_and(is_ours) {
@@ -192,7 +192,7 @@ impl Drop for EnvFile {
 fn is_of_a_trial(path: &Path) -> bool {
     let mut start = String::new();
     let limit = FIRST_LINE.len() as u64;
-    // Nothing but a regular file is opened: a pipe would keep us waiting.
+    // Only a regular file is opened: a pipe would block.
     path.is_file()
         && File::open(path).and_then(|file| file.take(limit).read_to_string(&mut start)).is_ok()
         && start == FIRST_LINE

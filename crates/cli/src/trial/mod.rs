@@ -1,4 +1,4 @@
-//! A trial: what `demo --keep` and `simulate` leave for commands in another terminal.
+//! A trial: the ledger, key and variables that `demo --keep` and `simulate` offer to commands in another terminal.
 //!
 //! | file | job |
 //! | --- | --- |
@@ -25,32 +25,32 @@ use crate::console::Console;
 use crate::failure::Failure;
 use env_file::{EnvFile, Variables, quoted};
 
-/// The variable that holds the private key. It is no setting: `NOTIFIER_SIGNING_SECRET` names it.
+/// The variable with the private key. It is not a setting: `NOTIFIER_SIGNING_SECRET` refers to it.
 pub(crate) const KEY_VARIABLE: &str = "TRIAL_SIGNING_KEY";
-/// How `NOTIFIER_SIGNING_SECRET` names it.
+/// The value of `NOTIFIER_SIGNING_SECRET`.
 const KEY_REFERENCE: &str = "env:TRIAL_SIGNING_KEY";
 /// The access key of the commands in the other terminal. The simulator accepts any.
 pub(crate) const ACCESS_KEY: &str = "trial";
-/// The only networks in which a trial calls anybody.
+/// The only networks that a trial may call.
 pub(crate) const NETWORKS: &str = "127.0.0.0/8,::1/128";
 /// How long a trial's ledger keeps outcomes, in days.
 const LEDGER_DAYS: u32 = 1;
 
-/// The folder of one trial, for this user alone. It is removed when this is dropped.
+/// The folder of one trial, only for this user. Drop removes it.
 #[derive(Debug)]
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    /// Makes a new one. Take the signals over before: one that ends the process leaves the folder behind.
+    /// Creates the folder. Listen for signals first: a signal that ends the process would leave the folder behind.
     pub(crate) fn create() -> Result<Self, Failure> {
         let made = tempfile::Builder::new()
             .prefix("ecs-task-notifier-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir();
         made.map(Self).map_err(|error| {
-            Failure::failed("the folder for the ledger and the variables of the trial cannot be made")
+            Failure::failed("the temporary folder of the trial cannot be created")
                 .because(&error)
-                .hint("TMPDIR names another place for it")
+                .hint("set TMPDIR to another directory")
         })
     }
 
@@ -58,13 +58,13 @@ impl Folder {
         self.0.path().join("ledger.sqlite3")
     }
 
-    /// Makes the ledger of the trial, or opens it.
+    /// Creates the ledger of the trial, or opens it.
     pub(crate) async fn open_ledger(&self, aws: &Aws) -> Result<Ledger, Failure> {
         let options = LedgerOptions { location: Location::Sqlite(self.ledger()), days: LEDGER_DAYS };
         Ok(ledger::open(&options, aws, Use::Call).await?)
     }
 
-    /// Writes the file to `source`: to this path, else into the folder.
+    /// Writes the file to `source`, to this path or else into the folder.
     pub(crate) fn write_env_file(
         &self,
         path: Option<&Path>,
@@ -72,7 +72,8 @@ impl Folder {
     ) -> Result<EnvFile, Failure> {
         let ledger = self.ledger();
         let unreadable = |what: &str| {
-            Failure::usage(format!("the path of {what} is not Unicode")).hint("TMPDIR names another place")
+            Failure::usage(format!("the path of {what} is not Unicode"))
+                .hint("set TMPDIR to another directory")
         };
         let program = std::env::current_exe().ok();
         let variables = Variables {
@@ -85,7 +86,7 @@ impl Folder {
     }
 }
 
-/// What was started for a trial.
+/// The simulated AWS of a trial.
 #[derive(Debug)]
 pub(crate) struct Simulated<'a> {
     /// The endpoint of all of AWS.
@@ -96,8 +97,8 @@ pub(crate) struct Simulated<'a> {
     pub(crate) key: &'a str,
 }
 
-/// The settings of the demo's daemon, and the environment with its key. The same as in the file to `source`, but for the
-/// ledger: only here may loopback be called, and a delivery ends after its quick attempts.
+/// The settings of the demo's daemon, and the environment with its key. Except for the ledger they are the same as in
+/// the file to `source`: calls to loopback are allowed, and a delivery ends after its quick attempts.
 pub(crate) fn settings(queues: &QueueUrls, key: &str) -> Result<(Settings, Environment), Failure> {
     let urls =
         QueueName::ALL.map(|name| (table::queue(name).variable(), queues.get(name).unwrap_or_default()));
@@ -114,24 +115,24 @@ pub(crate) fn settings(queues: &QueueUrls, key: &str) -> Result<(Settings, Envir
     Ok((settings, environment))
 }
 
-/// A key that signs the requests of one trial and of no other.
+/// A new key that signs the requests of one trial only.
 pub(crate) fn key() -> Result<KeyPair, Failure> {
     let bytes = base::key_bytes()
-        .map_err(|error| Failure::failed("this machine has no randomness to give").because(&error))?;
+        .map_err(|error| Failure::failed("the system's random generator failed").because(&error))?;
     Ok(key_pair(&bytes))
 }
 
-/// Says which file to `source`.
-pub(crate) fn say_source(file: &EnvFile, console: &mut Console) {
+/// Shows which file to `source`.
+pub(crate) fn show_source(file: &EnvFile, console: &mut Console) {
     let path = file.path().display().to_string();
     let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    // Wrapped, it could not be copied.
-    console.say_unwrapped(&format!("  source {}", if is_plain { path } else { quoted(&path) }));
+    // A wrapped line could not be copied.
+    console.note_unwrapped(&format!("  source {}", if is_plain { path } else { quoted(&path) }));
 }
 
-/// Says what to run after that.
-pub(crate) fn say_commands(commands: &[impl AsRef<str>], console: &mut Console) {
+/// Shows the commands to run after that.
+pub(crate) fn show_commands(commands: &[impl AsRef<str>], console: &mut Console) {
     for command in commands {
-        console.say_unwrapped(&format!("  ecs-task-notifier {}", command.as_ref()));
+        console.note_unwrapped(&format!("  ecs-task-notifier {}", command.as_ref()));
     }
 }

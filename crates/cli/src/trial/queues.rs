@@ -1,4 +1,4 @@
-//! The three queues with their dead letters, as the Terraform module makes them for a region.
+//! The three queues with their dead-letter queues, as the Terraform module creates them.
 
 use notifier::settings::QueueUrls;
 use serde_json::{Value, json};
@@ -6,15 +6,14 @@ use simulator::{AwsError, Simulator};
 
 use crate::failure::Failure;
 
-/// The queues in the order of the stages: the name before the region, and how often a message is received before it is a
-/// dead letter.
+/// The queues in the order of the stages: the name before the region, and the receives before a message is a dead letter.
 const QUEUES: [(&str, u32); 3] =
     [("ecs_service_notification", 15), ("ecs_service", 15), ("ecs_service_task", 20)];
-/// How long a message that was received stays hidden, in seconds. `serve` renews it while it works; the functions'
-/// minutes would keep whoever stops `serve` in the middle waiting.
+/// Visibility timeout, in seconds. `serve` extends it while it works; with the longer timeout of the functions, a
+/// restart of `serve` would wait for minutes.
 const VISIBILITY_S: u32 = 30;
 
-/// The names of the queues in this region, dead letters included.
+/// The names of the queues in this region, including dead-letter queues.
 pub(crate) fn names(region: &str) -> impl Iterator<Item = String> {
     QUEUES.into_iter().flat_map(move |(name, _)| {
         let name = name_in(name, region);
@@ -22,14 +21,14 @@ pub(crate) fn names(region: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Makes all of them.
+/// Creates all queues.
 pub(crate) async fn create(sim: &Simulator, region: &str) -> Result<QueueUrls, Failure> {
     let mut urls = Vec::with_capacity(QUEUES.len());
     for (name, receives_max) in QUEUES {
         let name = name_in(name, region);
         let url = create_one(sim, &name, receives_max)
             .await
-            .map_err(|error| Failure::failed(format!("queue {name} cannot be made")).because(&error))?;
+            .map_err(|error| Failure::failed(format!("queue {name} cannot be created")).because(&error))?;
         urls.push(url);
     }
     let mut urls = urls.into_iter();

@@ -1,4 +1,4 @@
-//! Where AWS is, as whom it is asked, and what is said when it does not answer: black-box, against servers of our own.
+//! AWS endpoints, credentials and errors: black-box, against local servers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Notifier, Run, notifier};
 
-/// What no hint of ours says: words of the SDK's own parts.
+/// Internal words of the SDK, which must not be shown.
 const RIDDLES: [&str; 6] =
     ["Interceptor", "Request {", "dispatch failure", "service error", "ConstructionFailure", "panicked"];
 
@@ -25,7 +25,7 @@ impl Server {
             let length = body.len();
             let answer =
                 format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-            // Whoever asked may be gone.
+            // The client may have closed the connection.
             drop(stream.write_all(answer.as_bytes()));
             text
         })
@@ -85,12 +85,12 @@ fn keys(run: Notifier) -> Notifier {
     run.env("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT").env("AWS_SECRET_ACCESS_KEY", "test")
 }
 
-/// A run in a region, with keys, that has its AWS here.
+/// A run with a region, keys and this endpoint.
 fn at(arguments: &str, url: &str) -> Notifier {
     keys(notifier(arguments)).env("AWS_REGION", "eu-west-1").env("AWS_ENDPOINT_URL", url)
 }
 
-/// How a run ended, without riddles, and how long it took.
+/// How a run ended, without internal words, and how long it took.
 fn timed(run: Notifier) -> (Run, Duration) {
     let start = Instant::now();
     let run = run.run();
@@ -109,7 +109,7 @@ fn ends(run: Notifier, code: i32, says: &[&str]) {
     }
 }
 
-/// A directory with the two AWS files: the profiles `default` and `staging`, with keys of their own.
+/// A directory with the two AWS files: the profiles `default` and `staging`, with different keys.
 fn profiles() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let keys = "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n\
@@ -157,7 +157,7 @@ fn keys_of_the_environment_win_over_a_profile_of_the_environment() {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_wrong_use_and_calls_nobody() {
+fn a_missing_profile_is_wrong_use_and_makes_no_request() {
     let server = Server::answering(JSON, "{}");
     let files = profiles();
     let run = |arguments: &str| with_files(at(arguments, &server.url), &files);
@@ -182,7 +182,7 @@ fn an_endpoint_that_is_no_url_is_named_and_never_another_port() {
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999", "`99999` is not a port (1-65535)"),
         ("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:0", "`0` is not a port (1-65535)"),
         ("AWS_ENDPOINT_URL_SQS", "ftp://127.0.0.1", "does not begin with http:// or https://"),
-        ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1", "a URL here carries no user name or password"),
+        ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1", "a URL must not have a user name or password"),
     ] {
         let run = keys(notifier("plan -c prod")).env("AWS_REGION", "eu-west-1").env(variable, value).run();
         assert_eq!(run.code, 2, "{run}");
@@ -224,7 +224,7 @@ fn an_unknown_host_ends_at_once_and_names_the_place() {
         timed(at("send -c prod", "http://nowhere.invalid:4566").env("NOTIFIER_SIGNING_SECRET", "none"));
     assert_eq!(run.code, 3, "{run}");
     assert!(run.stderr.contains("cannot connect to http://nowhere.invalid:4566: "), "{run}");
-    assert!(run.stderr.contains("hint: is the network up"), "{run}");
+    assert!(run.stderr.contains("hint: check the network"), "{run}");
     assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
@@ -244,13 +244,16 @@ fn a_silent_endpoint_ends_after_two_tries() {
     assert_eq!(run.code, 3, "{run}");
     let says = format!("no answer from {} within 4s", server.url);
     assert!(run.stderr.contains(&says) && run.stderr.contains("hint: "), "{run}");
-    assert!(run.stderr.contains("still at it: ") && run.stderr.contains("the last without success"), "{run}");
+    assert!(
+        run.stderr.contains("still waiting for AWS: ") && run.stderr.contains("the latest failed"),
+        "{run}"
+    );
     assert_eq!(server.requests().len(), 2, "{run}");
     assert!(took < Duration::from_secs(40), "{took:?}");
 }
 
 #[test]
-fn a_page_of_a_proxy_is_named_as_one() {
+fn a_page_of_a_proxy_is_detected() {
     for head in
         ["200 OK\r\ncontent-type: text/html", "403 Forbidden\r\ncontent-type: text/html; charset=utf-8"]
     {
@@ -259,19 +262,19 @@ fn a_page_of_a_proxy_is_named_as_one() {
             let (run, _) = timed(at(arguments, &server.url));
             assert_eq!(run.code, 3, "{run}");
             assert!(run.stderr.contains("answered with an HTML page (status "), "{run}");
-            assert!(run.stderr.contains("hint: something else than AWS answers"), "{run}");
+            assert!(run.stderr.contains("hint: the response is not from AWS"), "{run}");
             assert!(!run.stderr.contains("secret"), "{run}");
         }
     }
 }
 
 #[test]
-fn throttling_goes_on_and_is_shown() {
+fn requests_continue_during_throttling_with_a_note() {
     let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
     let mut run = at("plan -c prod", &server.url).start();
-    let lines = run.talk_until("still at it");
+    let lines = run.stderr_until("still waiting for AWS");
     let last = lines.last().unwrap();
     assert!(last.contains("ThrottlingException (status 400)"), "{last}");
     let asked = server.requests().len();
@@ -290,14 +293,14 @@ fn a_message_without_an_id_was_not_published() {
         &[
             "the answer to SendMessage on queue ",
             "has no message id",
-            "nobody knows",
-            "hint: something else than AWS",
+            "it is unknown whether it was done",
+            "hint: the response is not from AWS",
         ],
     );
 }
 
 #[test]
-fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
+fn a_queue_or_a_ledger_with_empty_answers_is_not_from_aws() {
     let server = Server::answering(JSON, "{}");
     for (arguments, missing) in [
         ("publish -c prod --queue observer", "GetQueueUrl on queue observer has no URL"),
@@ -305,17 +308,18 @@ fn a_queue_or_a_ledger_that_answers_with_nothing_is_not_awss() {
         ("report b-1 --ledger dynamodb:t", "the answer has no `Items`"),
         ("cancel b-1 --ledger dynamodb:t", "the answer has no `"),
     ] {
-        ends(at(arguments, &server.url), 3, &[missing, "hint: something else than AWS answers"]);
+        ends(at(arguments, &server.url), 3, &[missing, "hint: the response is not from AWS"]);
     }
 }
 
-/// As long as AWS lets a request wait: more than half a minute as a rule, and two at most.
+/// Takes as long as the retries of a request: usually more than half a minute, and two at most.
 #[test]
-fn throttling_without_end_is_said_with_what_to_do() {
+fn endless_throttling_is_an_error_with_a_hint() {
     let head = "400 Bad Request\r\ncontent-type: application/x-amz-json-1.1";
     let body = r#"{"__type":"com.amazonaws.ecs#ThrottlingException","message":"Rate exceeded"}"#;
     let server = Server::answering(head, body);
-    let says = ["ThrottlingException: Rate exceeded", "hint: AWS limits how often the account may ask"];
+    let says =
+        ["ThrottlingException: Rate exceeded", "hint: the whole account shares the request rate of AWS"];
     ends(at("plan -c prod", &server.url), 3, &says);
     assert_eq!(server.requests().len(), 10, "every try was made");
 }
@@ -323,11 +327,7 @@ fn throttling_without_end_is_said_with_what_to_do() {
 #[test]
 fn without_a_region_nothing_is_asked_and_the_hint_says_how_to_set_one() {
     for arguments in ["plan -c prod", "send -c prod", "publish -c prod --queue observer"] {
-        ends(
-            keys(notifier(arguments)),
-            2,
-            &["error: no AWS region is set", "hint: name a region: --region "],
-        );
+        ends(keys(notifier(arguments)), 2, &["error: no AWS region is set", "hint: set a region: --region "]);
     }
     let wrong = keys(notifier("plan -c prod --region eu-west-1.evil.example/"));
     ends(wrong, 2, &["`eu-west-1.evil.example/` is not the name of an AWS region"]);
@@ -339,15 +339,15 @@ fn a_region_that_contradicts_an_arn_or_a_queue_is_named() {
     for arguments in
         [format!("plan -c {arn}"), format!("send -c {arn}"), format!("publish -c {arn} --queue q")]
     {
-        let says = "is in us-east-1, but AWS is asked in eu-west-1";
-        ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: name the same region in both"]);
+        let says = "is in us-east-1, but the command uses region eu-west-1";
+        ends(at(&arguments, "http://127.0.0.1:9"), 2, &[says, "hint: use the same region"]);
     }
     let service = "arn:aws:ecs:us-east-1:111122223333:service/prod/checkout";
     for arguments in ["plan", "send"] {
         let run = at(&format!("{arguments} -c prod -s {service}"), "http://127.0.0.1:9");
-        ends(run, 2, &["service arn:", "is in us-east-1, but AWS is asked in eu-west-1"]);
+        ends(run, 2, &["service arn:", "is in us-east-1, but the command uses region eu-west-1"]);
         let run = at(&format!("{arguments} -c {service}"), "http://127.0.0.1:9");
-        ends(run, 2, &["this is the ARN of a service: name its cluster here, and services with --service"]);
+        ends(run, 2, &["this is the ARN of a service: pass its cluster here, and services with --service"]);
     }
     let queue = "publish -c prod --queue https://sqs.us-east-1.amazonaws.com/111122223333/q";
     ends(at(queue, "http://127.0.0.1:9"), 2, &["queue https://sqs.us-east-1.", "is in us-east-1, but"]);
@@ -369,21 +369,21 @@ fn a_queue_is_a_name_or_a_url_and_nothing_else() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_said() {
+fn a_wrong_clock_is_logged() {
     let head = "200 OK\r\ndate: Wed, 01 Jan 2020 00:00:00 GMT\r\ncontent-type: application/x-amz-json-1.1";
     let server = Server::answering(head, r#"{"MessageId":"m-1"}"#);
     let url = format!("{}/111122223333/observer", server.url);
     let (run, _) = timed(at(&format!("publish -c prod --queue {url}"), &server.url));
     assert_eq!(run.code, 0, "{run}");
     assert!(
-        run.stderr.contains("This machine's clock is ") && run.stderr.contains(" ahead of AWS's"),
+        run.stderr.contains("This machine's clock is ") && run.stderr.contains(" ahead of the clock of AWS"),
         "{run}"
     );
     assert!(run.stderr.contains("Set the clock"), "{run}");
 }
 
 #[test]
-fn a_secret_that_is_not_set_is_named_with_what_to_do() {
+fn a_missing_secret_is_an_error_with_a_hint() {
     let run = at("send -c prod", "http://127.0.0.1:9").env("NOTIFIER_SIGNING_SECRET", "env:NOT_THERE");
     let says = [
         "a secret cannot be read",

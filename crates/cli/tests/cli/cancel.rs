@@ -1,11 +1,11 @@
-//! `cancel`, with a daemon at work.
+//! `cancel`, with a running daemon.
 
 use crate::pipeline::{Pipeline, fleet, json, service};
 use crate::support::until;
 
 #[test]
-fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_report() {
-    // One call at a time, which nobody answers: the others wait in their queue.
+fn containers_that_were_not_called_before_the_cancel_are_skipped() {
+    // One call at a time without an answer: the others wait on their queue.
     let pipeline = Pipeline::new(&fleet(&[service("work", 4, "answers = [{ hang = true }]")]));
     let daemon = pipeline.serve("--concurrency 1 --timeout-ms 600000 --grace-ms 0");
     assert_eq!(pipeline.notifier("publish -c prod --id b-1").run().code, 0);
@@ -43,7 +43,7 @@ fn whoever_was_not_called_before_the_cancel_is_not_called_and_skipped_in_the_rep
 }
 
 #[test]
-fn a_broadcast_that_is_cancelled_before_it_begins_calls_nobody() {
+fn a_broadcast_that_is_cancelled_before_it_begins_calls_no_container() {
     let pipeline = Pipeline::new(&fleet(&[service("work", 2, "")]));
     assert_eq!(pipeline.notifier("cancel b-0 --before-it-begins").run().code, 0);
     let unknown = pipeline.notifier("cancel b-1").run();

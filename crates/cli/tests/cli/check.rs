@@ -21,7 +21,7 @@ use crate::support::{Running, notifier, redacted};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TASK: &str = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0f3a";
-/// How long a bad receiver is waited for.
+/// Time limit for a bad receiver.
 const PATIENCE: &str = "--timeout-ms 2000 --patience-ms 4000";
 
 /// A service on loopback, until it is dropped.
@@ -87,7 +87,7 @@ fn the_layer_is_a_good_receiver_and_runs_its_handler_once_for_each_event() {
     good  slow          408 Request Timeout in [time]: the body did not arrive within 500ms
     20 cases: 20 good, 0 bad
     --- stderr
-    hint: the handler ran for what was accepted, once for each event and not for a repeat: its log shows the type com.ecs-task-notifier.check and ids with check-[uuid]
+    hint: the handler ran once for each accepted event, and not for repeats: its log shows the type com.ecs-task-notifier.check and ids with check-[uuid]
     "#);
     let events = events.lock().unwrap().clone();
     assert_eq!(events.len(), 2, "{events:?}");
@@ -107,10 +107,10 @@ fn a_private_key_checks_a_receiver_that_knows_the_public_one() {
     assert_eq!(run.code, 0, "{run}");
     let run = notifier(&check).env("KEY", &pair.public).run();
     assert_eq!(run.code, 2, "{run}");
-    assert!(run.stderr.contains("not with a public one") && !run.stderr.contains(&pair.public), "{run}");
+    assert!(run.stderr.contains("not a public key") && !run.stderr.contains(&pair.public), "{run}");
 }
 
-/// What a receiver may get wrong.
+/// A fault of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     AnySignature,
@@ -205,7 +205,7 @@ fn authentic<'a>(fault: Fault, header: impl Fn(&str) -> &'a str, body: &[u8]) ->
     let keys = VerifyingKeys::parse(SECRET).unwrap();
     let fine = match fault {
         Fault::AnySignature => true,
-        // Of the text that it wrote itself, it seems: the body's own bytes do not count.
+        // Verifies a re-serialised body instead of the raw bytes.
         Fault::OtherBytes => keys.verify(&signed, body).is_ok() || keys.verify(&signed, b"{}").is_ok(),
         _ => keys.verify(&signed, body).is_ok(),
     };
@@ -253,7 +253,7 @@ fn a_receiver_that_never_answers_costs_its_limit_of_time() {
 }
 
 #[test]
-fn what_is_wrong_is_shown_with_what_would_be_right() {
+fn wrong_answers_are_shown_with_the_expected_ones() {
     let server = serve(Router::new().fallback(faulty).with_state((Fault::AnySignature, Arc::default())));
     let check = format!("check {} --secret env:KEY --case valid --case forged --case wrong-task", server.url);
     let run = notifier(&check).env("KEY", SECRET).run();
@@ -262,27 +262,27 @@ fn what_is_wrong_is_shown_with_what_would_be_right() {
     exit 1
     --- stdout
     bad  valid       421 Misdirected Request in [time]
-          sent: an event of ours for this task
-          a good receiver accepts it: 2xx; this is what every broadcast looks like
+          sent: a signed event for this task
+          a good receiver accepts it: 2xx; every event of a broadcast looks like this
     bad  forged      421 Misdirected Request in [time]
-          sent: an event that is signed with a key that nobody knows
-          a good receiver refuses it: 401; otherwise whoever reaches the port can send events
+          sent: an event signed with an unknown key
+          a good receiver refuses it: 401; otherwise anyone who reaches the port could send events
     -    wrong-task  not sent
     3 cases: 0 good, 2 bad, 1 not checked
     --- stderr
-    warning: the case wrong-task was not sent: name the receiver's task with --task
-    error: 2 cases were not answered as a good receiver does
-    hint: the receiver knows which task it is in: name that with --task
+    warning: the case wrong-task was not sent: it needs the receiver's task, --task
+    error: 2 cases were answered wrongly
+    hint: the receiver only accepts events for its own task: pass its ARN with --task
     "#);
 }
 
 #[test]
-fn wrong_use_and_no_connection_are_told_apart() {
+fn wrong_use_and_no_connection_have_different_exit_codes() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (arguments, code, says) in [
         (format!("http://{nobody}/n --secret env:KEY"), 3, "error: cannot connect to 127.0.0.1:"),
-        ("http://127.0.0.1:1/n --secret env:NONE".to_owned(), 2, "error: the key cannot be had"),
-        (format!("http://127.0.0.1:1/n --secret {SECRET}"), 2, "error: --secret names no secret"),
+        ("http://127.0.0.1:1/n --secret env:NONE".to_owned(), 2, "error: the key cannot be read"),
+        (format!("http://127.0.0.1:1/n --secret {SECRET}"), 2, "error: --secret is not a reference"),
         ("127.0.0.1:1/n --secret env:KEY".to_owned(), 2, "error: the URL"),
         ("http://127.0.0.1:1/n --secret env:KEY --case none".to_owned(), 2, "error: invalid value 'none'"),
     ] {
@@ -298,7 +298,7 @@ fn repository(path: &str) -> PathBuf {
     path
 }
 
-/// An example receiver in another language, in a process of its own; outside ECS, so that it takes any task's events.
+/// An example receiver in another language, in a separate process; outside ECS, so that it accepts events for any task.
 fn example(mut command: Command) -> (Running, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     command.env("NOTIFIER_VERIFYING_KEYS", SECRET).env("PORT", port.to_string());

@@ -1,4 +1,4 @@
-//! docs/receivers.md is enough to write a receiver, and CONTRIBUTING.md names commands and files that exist.
+//! Checks that docs/receivers.md is enough to write a receiver, and that the commands and files in CONTRIBUTING.md exist.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ const GUIDE: &str = include_str!("../../../../docs/receivers.md");
 const EXAMPLE: &str = include_str!("../../../../examples/receivers/python/plain.py");
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TASK: &str = "arn:aws:ecs:eu-west-1:111122223333:task/prod/0f3a";
-/// Starting Python on a busy machine.
+/// Time limit to start Python on a busy machine.
 const START_TRIES: u32 = 600;
 
 /// The fenced blocks of one language.
@@ -33,7 +33,7 @@ impl Drop for Running {
     }
 }
 
-/// A stand-in for the task metadata endpoint, as long as the test lasts.
+/// A fake task metadata endpoint.
 fn metadata() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}/v4", listener.local_addr().unwrap());

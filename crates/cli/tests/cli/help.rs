@@ -22,7 +22,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "completions",
 ];
 
-/// What stands below `Examples:` in a subcommand's help, each command on one line.
+/// The commands below `Examples:` in a subcommand's help, each on one line.
 fn examples(subcommand: &str) -> Vec<String> {
     let help = notifier(&format!("{subcommand} --help")).run();
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
@@ -43,12 +43,12 @@ fn every_example_works_as_it_stands() {
     let fleet = format!("[[cluster]]\nname = 'prod'\n{}{}", fleet("checkout"), fleet("search"));
     let queue = "ecs_service_notification_eu-west-1";
     let sim = Sim::with_queues(&fleet, &[queue]);
-    // Stand-ins for what may not be on this machine.
+    // Fakes of programs that may not be installed.
     let tools = "jq() { if [ \"$1\" = -n ]; then echo '{\"type\": \"com.example.ping\"}'; else cat; fi; }\naws() { :; }\ncd \"$DIR\"";
     let directory = tempfile::tempdir().unwrap();
     let mut tried = 0;
     for example in SUBCOMMANDS.into_iter().flat_map(examples) {
-        // These go on until they are stopped, and have tests of their own; the last is for another shell's syntax.
+        // These run until they are stopped, and have their own tests; the last has another shell's syntax.
         let goes_on = [
             "serve",
             "simulate --env-file",

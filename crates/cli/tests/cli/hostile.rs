@@ -1,12 +1,12 @@
-//! Words of others that would command a terminal, on their way to one.
+//! Untrusted text with control characters must not reach a terminal unescaped.
 
 use crate::pipeline::{Pipeline, fleet, service};
 use crate::support::{Run, until};
 
-/// Erases the screen, sets the title, turns text round, rings; each as others may write it into JSON.
+/// Erases the screen, sets the title, changes the direction of text, rings; each in JSON form.
 const COMMANDS: &str = r"\u001b[2J\u001b]0;x\u0007\u202e\u009b";
 
-/// Whether a terminal would do something else than show it. Colours are our own.
+/// Whether it has control characters other than colours.
 fn commands(run: &Run) -> bool {
     let written = format!("{}{}", run.stdout, run.stderr);
     let mut parts = written.split("\u{1b}[");
@@ -61,7 +61,7 @@ fn what_others_wrote_into_queues_and_the_ledger_does_not_command_the_terminal_of
     for shown in ["nowhere", "nobody", "late", "403 Forbidden"] {
         assert!(all.contains(shown), "{shown} was not shown: {all}");
     }
-    // Given as a flag, and said again by the error.
+    // Passed as a flag, and repeated in the error.
     for arguments in ["plan -c", "send -c", "publish -c x --queue"] {
         let run = pipeline.notifier(&format!("--color always {arguments}")).arg("\u{1b}[2J\u{202e}").run();
         assert!(run.code != 0 && !commands(&run), "{arguments}: {run:?}");

@@ -1,10 +1,10 @@
-//! `keygen`: keys that sign, in the right hands from the first moment.
+//! `keygen`: signing keys, and permissions of their files.
 
 use wire::signature::{SigningKeys, VerifyingKeys};
 
 use crate::support::{notifier, redacted};
 
-/// Whether what the one key signs is accepted by the other.
+/// Whether one key accepts signatures of the other.
 fn belong_together(signing: &str, verifying: &str) -> bool {
     let (signing, verifying) =
         (SigningKeys::parse(signing).unwrap(), VerifyingKeys::parse(verifying).unwrap());
@@ -15,7 +15,7 @@ fn belong_together(signing: &str, verifying: &str) -> bool {
 }
 
 #[test]
-fn a_secret_stands_alone_on_stdout_and_the_talk_on_stderr() {
+fn stdout_has_only_the_secret_and_stderr_the_hints() {
     let run = notifier("keygen").run();
     let secret = run.stdout.trim_end();
     assert!(belong_together(secret, secret));
@@ -27,13 +27,13 @@ fn a_secret_stands_alone_on_stdout_and_the_talk_on_stderr() {
     --- stdout
     whsec_[secret]
     --- stderr
-    hint: the secret belongs to the notifier and every receiver: keep it in Secrets Manager or as an SSM SecureString
-    hint: receivers get it as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    hint: the notifier and every receiver need the secret: store it in Secrets Manager or as an SSM SecureString
+    hint: receivers get it as NOTIFIER_VERIFYING_KEYS; for a rotation, add it beside the old key before the notifier gets the new key
     "#);
 }
 
 #[test]
-fn a_pair_is_two_keys_by_their_names() {
+fn a_pair_is_two_named_keys() {
     let run = notifier("keygen --kind ed25519").run();
     let keys: Vec<_> = run.stdout.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
     assert!(belong_together(keys[0], keys[1]));
@@ -44,8 +44,8 @@ fn a_pair_is_two_keys_by_their_names() {
     private whsk_[secret]
     public  whpk_[public]
     --- stderr
-    hint: the private key belongs to the notifier alone: keep it in Secrets Manager or as an SSM SecureString
-    hint: receivers get the public key as NOTIFIER_VERIFYING_KEYS; when keys rotate, beside the old one and before the notifier gets the new one
+    hint: only the notifier needs the private key: store it in Secrets Manager or as an SSM SecureString
+    hint: receivers get the public key as NOTIFIER_VERIFYING_KEYS; for a rotation, add it beside the old key before the notifier gets the new key
     "#);
 }
 
@@ -56,7 +56,7 @@ fn no_two_runs_make_the_same_key() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_gets_the_secret_for_its_owner_alone_and_is_never_overwritten() {
+fn a_file_with_the_secret_is_private_and_is_never_overwritten() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("signing.key");
@@ -70,10 +70,10 @@ fn a_file_gets_the_secret_for_its_owner_alone_and_is_never_overwritten() {
 
     let again = keygen();
     assert_eq!((again.code, again.stdout.as_str()), (2, ""));
-    assert!(again.stderr.contains("is there already"), "{again}");
+    assert!(again.stderr.contains("already exists"), "{again}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), kept);
 
-    // Nor is what a link points to, even where nothing is there yet.
+    // The target of a link is not written either, even if it does not exist.
     let link = directory.path().join("link.key");
     std::os::unix::fs::symlink(directory.path().join("elsewhere"), &link).unwrap();
     assert_eq!(notifier("keygen --out").arg(link.to_str().unwrap()).run().code, 2);

@@ -1,9 +1,9 @@
-//! What was sent, read back out of a ledger in a file.
+//! Commands that read a ledger in a file.
 
 use crate::pipeline::{Pipeline, fleet, json, service};
 use crate::support::{Sim, answering, redacted};
 
-/// A simulator, and the flag that names a ledger of its own.
+/// A simulator, and the flag for a new ledger.
 fn setup(answers: &str) -> (Sim, String, tempfile::TempDir) {
     setup_of(&answering(answers))
 }
@@ -15,7 +15,7 @@ fn setup_of(fleet: &str) -> (Sim, String, tempfile::TempDir) {
 }
 
 #[test]
-fn a_report_says_what_send_said_and_ends_like_it() {
+fn a_report_equals_that_of_send_and_has_its_exit_code() {
     for (answers, code) in [("", 0), ("answers = [{ status = 403 }]", 1)] {
         let (sim, ledger, _directory) = setup(answers);
         let sent = sim.notifier(&format!("send -c prod --id b-1 --format json {ledger}")).run();
@@ -58,21 +58,21 @@ fn the_last_broadcast_of_an_empty_ledger_is_not_looked_for_on_a_queue() {
 }
 
 #[test]
-fn a_damaged_ledger_is_no_wrong_use() {
+fn a_damaged_ledger_is_not_wrong_use() {
     let (sim, ledger, directory) = setup("");
     std::fs::write(directory.path().join("ledger.db"), "no database at all ".repeat(999)).unwrap();
     for command in ["report b-1", "history", "send -c prod"] {
         let run = sim.notifier(&format!("{command} {ledger}")).run();
         assert_eq!(run.code, 3, "{run}");
         assert!(
-            run.stderr.contains("is damaged") && run.stderr.contains("hint: is it the right ledger"),
+            run.stderr.contains("is damaged") && run.stderr.contains("hint: check that --ledger"),
             "{run}"
         );
     }
 }
 
 #[test]
-fn whoever_was_told_is_not_called_again_for_the_same_event() {
+fn a_notified_container_is_not_called_again_for_the_same_event() {
     let (sim, ledger, _directory) = setup("answers = [{ status = 200 }, { status = 500 }]");
     for _ in 0..2 {
         let sent = sim.notifier(&format!("send -c prod --id b-1 --allow-skips {ledger}")).run();
@@ -118,7 +118,7 @@ fn a_report_is_named_by_last_or_the_beginning_of_an_id_and_shows_those_who_are_w
 }
 
 #[test]
-fn whom_a_broadcast_did_not_tell_is_called_again_and_nobody_else() {
+fn only_containers_that_were_not_notified_are_called_again() {
     let services = [
         service("fine", 2, "answers = [{ status = 200 }, { status = 500 }]"),
         service("mended", 1, "answers = [{ status = 404 }, { status = 200 }]"),
@@ -126,7 +126,11 @@ fn whom_a_broadcast_did_not_tell_is_called_again_and_nobody_else() {
     let (sim, ledger, _directory) = setup_of(&fleet(&services));
     let sent = sim.notifier(&format!("send -c prod --id b-1 --data [1] {ledger}")).run();
     assert_eq!(sent.code, 1, "{sent}");
-    assert!(sent.stderr.contains("hint: `ecs-task-notifier send --failed-of b-1`"), "{sent}");
+    assert!(
+        sent.stderr
+            .contains("hint: to retry only those containers: `ecs-task-notifier send --failed-of b-1`"),
+        "{sent}"
+    );
     let again = sim.notifier(&format!("send --failed-of last --format json {ledger}")).run();
     assert_eq!(again.code, 0, "{again}");
     let lines = json(&again.stdout);
@@ -158,7 +162,7 @@ fn data_that_the_ledger_left_out_is_given_again() {
 }
 
 #[test]
-fn a_broadcast_that_was_cancelled_calls_nobody_when_it_is_sent() {
+fn a_cancelled_broadcast_calls_no_container_when_it_is_sent() {
     let (sim, ledger, _directory) = setup("answers = [{ status = 200 }, { status = 500 }]");
     let cancel = sim.notifier(&format!("cancel b-1 --before-it-begins --reason oops {ledger}")).run();
     assert_eq!(cancel.code, 0, "{cancel}");
@@ -180,7 +184,7 @@ fn a_broadcast_that_was_cancelled_calls_nobody_when_it_is_sent() {
 }
 
 #[test]
-fn a_cancelled_broadcast_says_so_and_an_unknown_one_is_wrong_use() {
+fn a_cancelled_broadcast_has_a_warning_and_an_unknown_one_is_wrong_use() {
     let (sim, ledger, _directory) = setup("");
     assert_eq!(sim.notifier(&format!("report b-1 {ledger}")).run().code, 2);
     assert_eq!(sim.notifier(&format!("send -c prod --id b-1 {ledger}")).run().code, 0);
@@ -188,7 +192,7 @@ fn a_cancelled_broadcast_says_so_and_an_unknown_one_is_wrong_use() {
     let report = sim.notifier(&format!("report b-1 {ledger}")).run();
     assert!(report.stderr.contains("the broadcast was cancelled: oops"), "{report}");
     let none = sim.notifier("report b-1").run();
-    assert!(none.code == 2 && none.stderr.contains("no ledger is named"), "{none}");
+    assert!(none.code == 2 && none.stderr.contains("no ledger is set"), "{none}");
 }
 
 #[test]
@@ -200,19 +204,22 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     let published = pipeline.notifier("publish -c prod --id b-1 --type com.example.clear --wait=90").run();
     assert_eq!(published.code, 1, "{published}");
     insta::assert_snapshot!(published.stdout, @r"
-    audit     0 of 1 told
+    audit     0 of 1 notified
       rejected  127.B.16.4:8080  86622f1c/app  answered 404 Not Found
-    checkout  3 of 3 told  p50 [time]  p99 [time]  max [time]
+    checkout  3 of 3 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 3 delivered, 1 rejected
     what to do:
-      1 rejected  404  it serves no such path: mend the label NOTIFY_ME_API_URI, or the service
+      1 rejected  404  path not found: correct the label NOTIFY_ME_API_URI, or the service
     ");
-    let talk: Vec<_> = published.stderr.lines().collect();
-    assert_eq!(talk[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");
-    assert_eq!(talk[talk.len() - 2], "error: 1 of 4 containers was not told");
-    assert!(talk[talk.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"), "{published}");
+    let lines: Vec<_> = published.stderr.lines().collect();
+    assert_eq!(lines[0], "broadcast b-1 to queue observer (account 111122223333, region us-east-1)");
+    assert_eq!(lines[lines.len() - 2], "error: 1 of 4 containers was not notified");
+    assert!(
+        lines[lines.len() - 1].contains("then `ecs-task-notifier redrive --broadcast b-1`"),
+        "{published}"
+    );
 
-    // The report by itself, whoever asks and however often.
+    // The report is always the same.
     let report = pipeline.notifier("report b-1").run();
     assert_eq!((report.code, &report.stdout), (1, &published.stdout));
     let csv = pipeline.notifier("report b-1 --format csv").run();
@@ -224,23 +231,28 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
     let history = pipeline.notifier("history --format json").run();
     let mut lines = json(&history.stdout);
     assert_eq!((history.code, lines.pop().unwrap()), (0, serde_json::json!({"summary": {"broadcasts": 2}})));
-    let told = |line: &serde_json::Value| {
+    let fields = |line: &serde_json::Value| {
         ["broadcast", "type", "cluster", "services", "subject"].map(|name| line[name].clone())
     };
-    assert_eq!(told(&lines[0]), ["b-2", "com.ecs-task-notifier.notify", "prod", "checkout", "prices"]);
-    assert_eq!(told(&lines[1])[..4], ["b-1", "com.example.clear", "prod", ""]);
+    assert_eq!(fields(&lines[0]), ["b-2", "com.ecs-task-notifier.notify", "prod", "checkout", "prices"]);
+    assert_eq!(fields(&lines[1])[..4], ["b-1", "com.example.clear", "prod", ""]);
     assert!(lines[1]["subject"].is_null() && lines[1]["asked_at"].as_str().unwrap().ends_with('Z'));
     let text = pipeline.notifier("history -n 1").run();
     assert_eq!((text.code, text.stdout.lines().count()), (0, 1), "{text}");
     assert!(
-        text.stdout.trim_end().ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout  3 of 3 told"),
+        text.stdout
+            .trim_end()
+            .ends_with("b-2  com.ecs-task-notifier.notify  prod: checkout  3 of 3 notified"),
         "{text}"
     );
     assert_eq!([&lines[0]["total"], &lines[0]["delivered"], &lines[0]["failed"]], [3, 3, 0]);
     assert_eq!([&lines[1]["total"], &lines[1]["rejected"]], [4, 1]);
     let failed = pipeline.notifier("history --failed").run();
     assert_eq!(failed.stdout.lines().count(), 1, "{failed}");
-    assert!(failed.stdout.contains("b-1") && failed.stdout.contains("3 of 4 told, 1 rejected"), "{failed}");
+    assert!(
+        failed.stdout.contains("b-1") && failed.stdout.contains("3 of 4 notified, 1 rejected"),
+        "{failed}"
+    );
     let quick = json(&pipeline.notifier("history --no-outcomes --format json").run().stdout);
     assert!(quick[0]["total"].is_null() && quick[0]["broadcast"] == "b-2", "{quick:?}");
     let csv = pipeline.notifier("history --format csv").run();
@@ -251,7 +263,7 @@ fn what_is_published_with_wait_ends_in_the_report_and_is_in_the_history() {
 }
 
 #[test]
-fn whom_a_published_broadcast_did_not_tell_is_asked_for_again_in_the_same_report() {
+fn containers_that_a_published_broadcast_did_not_notify_are_requested_again_in_the_same_report() {
     let mended = "answers = [{ status = 404 }, { status = 200 }]";
     let fine = "answers = [{ status = 200 }, { status = 500 }]";
     let pipeline = Pipeline::new(&fleet(&[service("fine", 1, fine), service("mended", 1, mended)]));
@@ -262,7 +274,7 @@ fn whom_a_published_broadcast_did_not_tell_is_asked_for_again_in_the_same_report
     assert_eq!(again.code, 0, "{again}");
     let lines = json(&again.stdout);
     assert_eq!((lines.len(), &lines[2]["summary"]["delivered"]), (3, &2.into()), "{again}");
-    assert_eq!(pipeline.received().len(), 3, "who was told is not called again");
+    assert_eq!(pipeline.received().len(), 3, "a notified container is not called again");
     let history = json(&pipeline.notifier("history --format json").run().stdout);
     assert_eq!(
         (history.len(), &history[0]["services"]),

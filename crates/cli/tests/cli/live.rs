@@ -1,4 +1,4 @@
-//! Live progress, as it looks on terminals of several sizes, and that it is nowhere else.
+//! The live display on terminals of several sizes, and its absence elsewhere.
 
 use crate::pipeline::{Pipeline, fleet, service};
 use crate::support::{Sim, answering, redacted};
@@ -9,10 +9,10 @@ const USUAL: Terminal = Terminal { columns: 80, rows: 24 };
 /// The quick tasks have answered.
 const HALFWAY: &str = "2 of 4 containers notified";
 
-/// What only live progress writes.
+/// Text that only the live display writes.
 const SPINNER_OR_BAR: [char; 12] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '█', '░'];
 
-/// Two tasks that answer at once, and two that take long enough to be waited for.
+/// Two tasks that answer at once, and two slow ones.
 const FLEET: &str = r#"
 [[cluster]]
 name = "prod"
@@ -50,18 +50,18 @@ fn is_live(text: &str) -> bool {
     text.contains(SPINNER_OR_BAR)
 }
 
-/// The lines that live progress has on this screen.
+/// The lines of the live display on this screen.
 fn block(screen: &str) -> Vec<&str> {
     screen.lines().filter(|line| is_live(line)).collect()
 }
 
-/// The screen on which the quick tasks have answered, and the others are waited for.
+/// The screen on which only the quick tasks have answered.
 fn halfway(watched: &Watched) -> &str {
     let found = watched.screens.iter().find(|screen| screen.contains(HALFWAY));
     found.unwrap_or_else(|| panic!("it was never half-way: {watched:#?}"))
 }
 
-/// The screen with one sign for the spinner, which turns, and one second for the time, which passes.
+/// The screen with a fixed spinner and a fixed time.
 fn still(screen: &str) -> String {
     let spinners = &SPINNER_OR_BAR[..10];
     let still = |line: &str| match line.strip_prefix(spinners).and_then(|line| line.split_once("  ")) {
@@ -71,7 +71,7 @@ fn still(screen: &str) -> String {
     screen.lines().map(still).collect::<Vec<_>>().join("\n")
 }
 
-/// At no moment may two blocks be seen, or anything be left of one.
+/// No screen may have two blocks, or remains of one.
 fn one_block_at_a_time(watched: &Watched) {
     for screen in &watched.screens {
         let totals = screen
@@ -95,8 +95,8 @@ fn on_a_terminal_each_service_has_a_bar_that_grows_and_goes_when_the_report_is_t
     ");
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)
-    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
-    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    quick           2 of 2 notified  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 4 delivered
     ");
     one_block_at_a_time(&watched);
@@ -117,8 +117,8 @@ fn a_narrow_terminal_gets_narrow_bars() {
     insta::assert_snapshot!(watched.last(), @r"
     broadcast cache-7 to cluster prod
     (account 111122223333, region us-east-1)
-    quick           2 of 2 told  max [time]
-    slow-to-answer  2 of 2 told  max [time]
+    quick           2 of 2 notified
+    slow-to-answer  2 of 2 notified
     4 containers: 4 delivered
     ");
     one_block_at_a_time(&watched);
@@ -157,7 +157,7 @@ fn columns_that_are_asked_for_do_not_make_bars_wider_than_the_terminal() {
 fn colour_is_for_terminals_and_no_color_takes_it_away_but_not_the_bars() {
     let colour =
         |watched: &Watched| {
-            // SGR ends with `m`; what moves the cursor ends otherwise.
+            // SGR ends with `m`; cursor movements end with another letter.
             watched.written.split("\u{1b}[").skip(1).any(|rest| {
                 rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
             })
@@ -179,8 +179,8 @@ fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
     assert_eq!(block(halfway(&watched)).len(), 3);
     assert_eq!(watched.last(), "broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)");
     insta::assert_snapshot!(watched.piped, @r"
-    quick           2 of 2 told  p50 [time]  p99 [time]  max [time]
-    slow-to-answer  2 of 2 told  p50 [time]  p99 [time]  max [time]
+    quick           2 of 2 notified  p50 [time]  p99 [time]  max [time]
+    slow-to-answer  2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 4 delivered
     ");
     let watched = send(USUAL, "--format json", &[], Shown::Stderr);
@@ -189,7 +189,7 @@ fn results_that_are_piped_are_plain_while_the_terminal_shows_progress() {
 }
 
 #[test]
-fn there_are_no_bars_where_stderr_is_no_terminal_or_nobody_wants_them() {
+fn there_is_no_live_display_without_a_terminal_or_if_it_is_disabled() {
     let watched = send(USUAL, "", &[], Shown::Stdout);
     assert_eq!(watched.piped, "broadcast cache-7 to cluster prod (account 111122223333, region us-east-1)\n");
     assert!(!is_live(&watched.written), "{watched:#?}");
@@ -220,7 +220,7 @@ fn the_demo_is_live_too_and_leaves_its_report() {
     }
 }
 
-/// From the first screen with the block to the last, the block stands on each, at its end.
+/// From the first screen with the block to the last, the block is at the end of each.
 fn never_without_the_block(watched: &Watched) {
     let has_block = |screen: &String| {
         let last = screen.lines().rev().find(|line| !line.starts_with("  "));
@@ -234,19 +234,19 @@ fn never_without_the_block(watched: &Watched) {
 }
 
 #[test]
-fn lines_that_are_said_meanwhile_stand_above_the_block_which_is_never_away() {
+fn lines_during_the_broadcast_are_above_the_block_which_is_on_every_screen() {
     let sim = Sim::start(&FLEET.replace("delay_ms = 1000", "delay_ms = 8000"));
     let run = sim.notifier("send --cluster prod --timeout-ms 60000").env("TERM", "xterm-256color");
     let watched = USUAL.watch(run, Shown::Stderr);
     assert_eq!(watched.code, 0, "{watched:#?}");
-    let said = watched.screens.iter().find(|screen| screen.contains("still at it")).unwrap();
-    assert!(said.contains(HALFWAY) && said.find("still at it") < said.find("quick"), "{said}");
+    let said = watched.screens.iter().find(|screen| screen.contains("still waiting for AWS")).unwrap();
+    assert!(said.contains(HALFWAY) && said.find("still waiting for AWS") < said.find("quick"), "{said}");
     never_without_the_block(&watched);
     one_block_at_a_time(&watched);
 }
 
 #[test]
-fn a_wait_that_a_task_asked_for_is_said() {
+fn the_wait_that_a_task_requested_is_shown() {
     let sim = Sim::start(&answering(
         "answers = [{ status = 503, headers = { retry-after = '10' } }, { status = 200 }]",
     ));
@@ -260,7 +260,7 @@ fn a_wait_that_a_task_asked_for_is_said() {
 }
 
 #[test]
-fn waiting_for_the_budget_of_aws_requests_is_said_and_ctrl_c_ends_it() {
+fn a_wait_for_the_request_budget_is_shown_and_ctrl_c_ends_it() {
     let sim = Sim::start(FLEET);
     // One request, and the next after minutes.
     let run = sim.notifier("send --cluster prod --aws-budget-percent 0.01").env("TERM", "xterm-256color");
@@ -271,7 +271,7 @@ fn waiting_for_the_budget_of_aws_requests_is_said_and_ctrl_c_ends_it() {
 }
 
 #[test]
-fn whoever_waits_on_a_ledger_sees_the_same_bars() {
+fn a_wait_on_a_ledger_shows_the_same_bars() {
     let silent = "answers = [{ hang = true }]";
     let pipeline = Pipeline::new(&fleet(&[service("quick", 2, ""), service("silent", 2, silent)]));
     let _daemon = pipeline.serve("--timeout-ms 600000");
@@ -297,7 +297,7 @@ fn whoever_waits_on_a_ledger_sees_the_same_bars() {
     assert_eq!(watched.code, 1, "{watched:#?}");
     for says in [
         "error: interrupted: 2 of 4 containers have no outcome",
-        "hint: the broadcast goes on by itself; `ecs-task-notifier report b-1 --wait`",
+        "hint: the broadcast continues; `ecs-task-notifier report b-1 --wait`",
     ] {
         assert!(watched.last().contains(says), "{watched:#?}");
     }

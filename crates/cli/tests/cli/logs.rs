@@ -1,4 +1,4 @@
-//! What the log says, in the fields by which the documents look for it.
+//! The log fields that the documents query.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,21 @@ use crate::support::until;
 
 const OPERATE: &str = include_str!("../../../../docs/operate.md");
 
-/// The documented query: its lines without the bars between them.
+/// The documented query, line by line.
 fn query() -> Vec<&'static str> {
     let start = OPERATE.find("fields @timestamp").expect("a query in docs/operate.md");
     let query = OPERATE.get(start..).unwrap().split("```").next().unwrap();
     query.lines().map(|line| line.trim_start_matches("| ").trim()).collect()
 }
 
-/// The fields that the query wants to be present, of which one is enough.
+/// The fields of which the query requires at least one.
 fn present() -> Vec<&'static str> {
     let filter = query().into_iter().find(|line| line.starts_with("filter ")).unwrap();
     assert!(filter.starts_with("filter broadcast = \"…\" and ("), "{filter}");
     filter.split("ispresent(").skip(1).map(|rest| rest.split(')').next().unwrap()).collect()
 }
 
-/// What a daemon logs of the broadcast `b-1` to a service whose tasks always answer 503, as far as the query finds it.
+/// The log lines of the broadcast `b-1` to a service that always answers 503, filtered by the query.
 fn found(flags: &str, mut is_over: impl FnMut(&Pipeline) -> bool) -> Vec<Value> {
     let pipeline = Pipeline::new(&fleet(&[service("work", 1, "answers = [{ status = 503 }]")]));
     let daemon =

@@ -1,4 +1,4 @@
-//! The binary from outside: arguments and environment in; exit code, stdout and stderr out, all of it.
+//! Black-box tests of the binary: arguments and environment in; exit code, whole stdout and whole stderr out.
 
 #![allow(
     clippy::unwrap_used,

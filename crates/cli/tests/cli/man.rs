@@ -1,4 +1,4 @@
-//! The manual pages that a release carries.
+//! The manual pages of a release.
 
 use crate::support::notifier;
 

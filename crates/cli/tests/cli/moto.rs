@@ -1,7 +1,6 @@
-//! `plan` and `send` against moto, which we did not write: its container instances and its EC2.
+//! `plan` and `send` against moto, an independent emulator: its container instances and its EC2.
 //!
-//! Moto knows no host ports: its tasks in bridge mode are skips. What it gets wrong and the fleet sets right stands in
-//! `python/moto_fleet.py`.
+//! Moto has no host ports: its tasks in bridge mode are skips. `python/moto_fleet.py` corrects other differences.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,7 +13,7 @@ use serde_json::Value;
 use crate::receivers::Receivers;
 use crate::support::{Run, notifier};
 
-/// Of no simulator: those begin at 127.1.0.0.
+/// Not used by simulators, which begin at 127.1.0.0.
 const SUBNET: &str = "127.0.77.0/24";
 const HOSTS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(127, 0, 77, 11), Ipv4Addr::new(127, 0, 77, 12), Ipv4Addr::new(127, 0, 77, 13)];
@@ -54,7 +53,7 @@ impl Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have already ended.
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -66,7 +65,7 @@ fn records(run: &Run) -> Vec<Value> {
     lines.filter(|line| line.get("summary").is_none()).collect()
 }
 
-/// Which task each record has at which address, for those that have one.
+/// The task at each address, for records with an address.
 fn addresses(run: &Run, port: u16) -> BTreeMap<Ipv4Addr, String> {
     let address = |record: &Value| {
         let address = record["address"].as_str()?.strip_suffix(&format!(":{port}"))?.parse().unwrap();
@@ -75,7 +74,7 @@ fn addresses(run: &Run, port: u16) -> BTreeMap<Ipv4Addr, String> {
     records(run).iter().filter_map(address).collect()
 }
 
-/// The words that a service's records have in this column, and how many have them.
+/// The values of a service's records in this column, with their numbers.
 fn column<'a>(records: &'a [Value], service: &str, column: &str) -> BTreeMap<&'a str, usize> {
     let mut words = BTreeMap::new();
     for record in records.iter().filter(|record| record["service"] == service) {
@@ -85,7 +84,7 @@ fn column<'a>(records: &'a [Value], service: &str, column: &str) -> BTreeMap<&'a
 }
 
 #[test]
-fn moto_is_planned_and_every_task_is_told_once_where_moto_says_it_is() {
+fn every_task_of_moto_is_planned_and_notified_once_at_its_address() {
     let receivers = Receivers::at(&[HOSTS.as_slice(), &FARGATE].concat());
     let moto = Moto::start(receivers.port);
 
@@ -97,7 +96,7 @@ fn moto_is_planned_and_every_task_is_told_once_where_moto_says_it_is() {
     assert_eq!(column(&planned, "web", "decision"), [("call", 2)].into());
     assert_eq!(column(&planned, "classic", "decision"), [("skip", 1)].into());
     assert_eq!(column(&planned, "quiet", "decision"), [("ignore", 1)].into());
-    // One page, one batch, one of each revision: the fewest calls that there can be.
+    // One page, one batch, one call per revision: the minimum of calls.
     let calls = concat!(
         r#""aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"#,
         r#""ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1}"#
@@ -105,10 +104,10 @@ fn moto_is_planned_and_every_task_is_told_once_where_moto_says_it_is() {
     assert!(plan.stdout.contains(calls), "{plan}");
     assert!(receivers.heard().is_empty(), "a plan calls nobody");
 
-    let told = moto.run("send --cluster prod --id cache-7 --allow-skips --format json");
-    assert_eq!(told.code, 0, "{told}");
-    assert_eq!(addresses(&told, receivers.port), moto.tasks);
-    let sent = records(&told);
+    let notified = moto.run("send --cluster prod --id cache-7 --allow-skips --format json");
+    assert_eq!(notified.code, 0, "{notified}");
+    assert_eq!(addresses(&notified, receivers.port), moto.tasks);
+    let sent = records(&notified);
     assert_eq!(column(&sent, "agent", "outcome"), [("delivered", 3)].into());
     assert_eq!(column(&sent, "web", "outcome"), [("delivered", 2)].into());
     let unmapped = format!("container port {} is not mapped to a TCP port of the host", receivers.port);

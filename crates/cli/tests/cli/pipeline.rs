@@ -1,5 +1,5 @@
-//! Everything that a daemon and the commands of the ledger need: a simulator in this process, whose receivers can be asked
-//! what they got, its queues with dead letters, and a ledger in a file.
+//! A simulator in this process with receivers, queues and dead-letter queues, and a ledger in a file, for a daemon and
+//! the commands of the ledger.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::support::{Notifier, Run, Running, notifier, until};
 
 /// The queues, in the order of the stages; the dead letters of each are in `NAME-dead`.
 const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// How long a message that was received is hidden. What a killed daemon had in work comes back after so long.
+/// Visibility timeout. After a kill, messages in flight are delivered again after this time.
 const VISIBILITY_SECONDS: u32 = 5;
-/// More receives than a test makes.
+/// More receives than any test makes.
 const RECEIVES_MAX: u32 = 10;
 
 pub(crate) struct Pipeline {
@@ -35,7 +35,7 @@ impl Pipeline {
         Self { sim, directory: tempfile::tempdir().unwrap(), runtime }
     }
 
-    /// A run that knows the queues and the ledger, and has the simulator for AWS.
+    /// A run with the queues, the ledger and the simulator.
     pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
         let run = notifier(arguments).at(&self.sim.url());
         let ledger = format!("sqlite:{}", self.ledger().display());
@@ -44,7 +44,7 @@ impl Pipeline {
         })
     }
 
-    /// A daemon that says nothing but errors: nobody reads what it says.
+    /// A daemon that only logs errors, because nothing reads its output.
     pub(crate) fn serve(&self, arguments: &str) -> Running {
         let daemon = self.notifier(&format!("serve --listen none --log-level error {arguments}")).start();
         until("the daemon has made the ledger", || self.ledger().exists());
@@ -71,13 +71,13 @@ impl Pipeline {
         format!("{}/111122223333/{name}", self.sim.url())
     }
 
-    /// Puts a body on a queue, whatever it is.
+    /// Sends any body to a queue.
     pub(crate) fn send(&self, queue: &str, body: &str) {
         let message = serde_json::json!({ "QueueUrl": self.queue_url(queue), "MessageBody": body });
         self.runtime.block_on(self.sim.sqs("SendMessage", message)).unwrap();
     }
 
-    /// Receives every message of a queue and finishes none, as crashes do, until SQS moves them to the dead letters.
+    /// Receives every message of a queue without finishing it, as in a crash, until SQS moves them to the dead letters.
     pub(crate) fn exhaust(&self, queue: &str) {
         let receive = serde_json::json!({
             "QueueUrl": self.queue_url(queue),

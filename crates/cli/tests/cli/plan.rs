@@ -3,7 +3,7 @@
 use crate::support::{Sim, notifier, private_fleet, redacted};
 
 #[test]
-fn a_plan_shows_whom_it_would_call_and_whom_not_and_why() {
+fn a_plan_shows_the_targets_and_why_other_containers_are_not_called() {
     let sim = Sim::start(&private_fleet());
     insta::assert_snapshot!(sim.notifier("plan --cluster prod").run(), @r#"
     exit 0
@@ -187,7 +187,7 @@ fn an_unknown_cluster_is_wrong_use_with_a_hint() {
 }
 
 #[test]
-fn a_cluster_where_nobody_opted_in_is_planned_with_a_warning() {
+fn a_cluster_without_an_opted_in_container_is_planned_with_a_warning() {
     let sim = Sim::start("[[cluster]]\nname = 'empty'");
     insta::assert_snapshot!(sim.notifier("plan --cluster empty").run(), @r#"
     exit 0
@@ -195,7 +195,7 @@ fn a_cluster_where_nobody_opted_in_is_planned_with_a_warning() {
     0 containers would be called, 0 skipped, 0 ignored
     1 call to AWS: ECS ListTasks 1
     --- stderr
-    warning: nobody opted in: no running container in cluster empty has the labels
+    warning: no target: no running container in cluster empty has the labels
     "#);
     insta::assert_snapshot!(sim.notifier("plan --cluster empty --format csv --quiet").run(), @r#"
     exit 0
@@ -214,7 +214,7 @@ fn without_credentials_aws_fails_with_a_hint() {
     --- stderr
     error: ECS did not answer ListTasks
       because: no AWS credentials: Environment: environment variable not set; Profile: none; WebIdentityToken: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: ECS provider not configured; Ec2InstanceMetadata: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
-    hint: AWS does not know who is asking: choose a profile with --profile or AWS_PROFILE, and log in; `aws sts get-caller-identity` shows who you are
+    hint: AWS does not accept the credentials: choose a profile with --profile or AWS_PROFILE, and log in; `aws sts get-caller-identity` shows the current identity
     "#);
 }
 
@@ -226,7 +226,7 @@ fn without_a_region_aws_fails_with_a_hint() {
     --- stdout
     --- stderr
     error: no AWS region is set
-    hint: name a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile
+    hint: set a region: --region eu-west-1, or AWS_REGION, or `region` in the AWS profile
     "#);
 }
 

@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::pipeline::{Pipeline, fleet, json, service};
 use crate::support::{FLEET, Run, Sim, notifier};
 
-/// Who an event is about.
+/// The container of an event.
 fn whom(event: &Value) -> (String, String) {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     (text("task"), text("container"))
 }
 
-/// The events of a broadcast, in an order that can be: stage 1 says how many parts there are and stage 2 says each, with
-/// whom it expects; those are called, and each of them ends once.
+/// Checks the order of a broadcast's events: stage 1 has the number of parts, stage 2 each part with its expected
+/// containers; each of these ends exactly once.
 fn legal(events: &[Value]) {
     let (mut parts, mut expected, mut ended) = (None, BTreeSet::new(), BTreeSet::new());
     let mut announced = 0;
@@ -49,13 +49,13 @@ fn legal(events: &[Value]) {
     assert_eq!(ended, expected, "whoever is expected ends");
 }
 
-/// What happened, and what was said beside it.
+/// The events, and the other lines.
 fn parted(run: &Run) -> (Vec<Value>, Vec<Value>) {
     json(&run.stderr).into_iter().partition(|line| line["broadcast"].is_string())
 }
 
 #[test]
-fn send_tells_of_each_container_as_it_happens_and_stdout_stays_the_report() {
+fn send_reports_each_event_at_once_and_stdout_has_the_report() {
     let fleet = format!("{FLEET}\n{}", service("flaky", 1, "answers = [{ status = 503 }, { status = 200 }]"));
     let sim = Sim::start(&fleet);
     let run = sim.notifier("send -c prod --id e-1 --format json --retry-wait-ms 1 --progress json").run();
@@ -63,7 +63,7 @@ fn send_tells_of_each_container_as_it_happens_and_stdout_stays_the_report() {
     let (events, said) = parted(&run);
     legal(&events);
     assert_eq!(events.iter().filter(|event| event["kind"] == "retrying").count(), 1);
-    // Each line of the report was an event before, column for column.
+    // Each line of the report was an event before, with equal columns.
     let mut report = json(&run.stdout);
     report.pop();
     for line in report {
@@ -80,7 +80,7 @@ fn send_tells_of_each_container_as_it_happens_and_stdout_stays_the_report() {
         said,
         [
             ("note", "broadcast e-1 to cluster prod (account 111122223333, region us-east-1)"),
-            ("error", "2 of 6 containers were not told")
+            ("error", "2 of 6 containers were not notified")
         ]
     );
 }
@@ -99,14 +99,14 @@ fn quiet_leaves_the_events_and_none_leaves_nothing() {
 }
 
 #[test]
-fn the_demo_tells_of_a_whole_pipeline() {
+fn the_demo_reports_the_events_of_a_whole_pipeline() {
     let run = notifier("demo --services 1 --tasks 2 --progress json --quiet").run();
     assert_eq!(run.code, 0, "{run}");
     legal(&parted(&run).0);
 }
 
 #[test]
-fn whoever_waits_on_a_ledger_gets_counts() {
+fn a_wait_on_a_ledger_reports_counts() {
     let pipeline =
         Pipeline::new(&fleet(&[service("work", 3, ""), service("audit", 1, "answers = [{ status = 403 }]")]));
     let _daemon = pipeline.serve("");
@@ -122,7 +122,7 @@ fn whoever_waits_on_a_ledger_gets_counts() {
             (&4.into(), &3.into(), &1.into())
         );
         assert!(counts.iter().rev().skip(1).all(|count| count["complete"] == false), "{run}");
-        assert_eq!(said.last().unwrap()["text"], "1 of 4 containers was not told");
+        assert_eq!(said.last().unwrap()["text"], "1 of 4 containers was not notified");
         assert!(run.stdout.contains("what to do:"), "{run}");
     }
 }

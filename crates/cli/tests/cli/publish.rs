@@ -1,9 +1,9 @@
-//! `publish`. What the daemon makes of it, `demo` and `serve` test.
+//! `publish`. The tests of `demo` and `serve` cover the daemon's part.
 
 use crate::support::{Sim, notifier, redacted};
 
 #[test]
-fn a_queue_that_is_not_there_is_wrong_use_with_a_hint() {
+fn a_missing_queue_is_wrong_use_with_a_hint() {
     let sim = Sim::start("[[cluster]]\nname = 'prod'");
     insta::assert_snapshot!(sim.notifier("publish --cluster prod --queue observer").run(), @r#"
     exit 2
@@ -20,8 +20,8 @@ fn a_queue_must_be_named() {
     exit 2
     --- stdout
     --- stderr
-    error: no observer queue is named
-    hint: name one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL
+    error: no observer queue is set
+    hint: pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! Tasks that really listen, for fleets that a simulator of ours did not make.
+//! Real listeners for the tasks of other emulators.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What each address was sent: request line and body of every request.
+/// The requests to each address: request line and body.
 type Heard = Arc<Mutex<BTreeMap<Ipv4Addr, Vec<(String, String)>>>>;
 
 /// A listener at each of some addresses, all on one port; they answer 202 and last as long as the test.

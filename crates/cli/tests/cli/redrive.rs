@@ -1,11 +1,11 @@
-//! `redrive` and `drop`, with a daemon that moves messages to the dead letters and takes them up again.
+//! `redrive` and `drop`, with a daemon that moves messages to the dead letters and processes redriven ones.
 
 use std::time::{Duration, Instant};
 
 use crate::pipeline::{Pipeline, by_service, fleet, json, service};
 use crate::support::{Sim, notifier, until};
 
-/// Says no to the first event, and yes to the second.
+/// Rejects the first event, and accepts the second.
 const CONVINCED: &str = "answers = [{ status = 403 }, { status = 200 }]";
 const STUBBORN: &str = "answers = [{ status = 404 }]";
 
@@ -62,7 +62,7 @@ fn a_task_that_rejects_and_then_accepts_is_delivered_in_the_same_report() {
     let (report, code) = pipeline.report();
     assert_eq!((&report[""]["summary"]["delivered"], code), (&3.into(), 0), "{report:?}");
     assert_eq!(redrive(""), [], "no dead letter is left");
-    assert_eq!(pipeline.received().len(), 5, "who was told is not called again");
+    assert_eq!(pipeline.received().len(), 5, "a notified container is not called again");
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn a_delivery_that_sqs_gave_up_has_failed_in_the_report_and_is_found_by_the_word
         let reason = line["reason"].as_str().unwrap();
         assert!(
             reason.starts_with("given up after ")
-                && reason.ends_with(" tries: answered 503 Service Unavailable"),
+                && reason.ends_with(" attempts: answered 503 Service Unavailable"),
             "{reason}"
         );
         let advice = line["advice"].as_str().unwrap();
-        assert!(advice.contains("says that it is unavailable") && !advice.contains("busy"), "{advice}");
+        assert!(advice.contains("service unavailable") && !advice.contains("busy"), "{advice}");
     }
     assert!(report.stderr.contains("`ecs-task-notifier redrive --broadcast b-1`"), "{report}");
 
@@ -133,7 +133,7 @@ fn a_filter_that_matches_nothing_says_what_there_is_and_a_misspelt_one_is_wrong_
 }
 
 #[test]
-fn dead_letters_that_name_no_service_are_mentioned_and_those_of_a_cancelled_broadcast_call_nobody() {
+fn dead_letters_without_a_service_are_mentioned_and_those_of_a_cancelled_broadcast_call_no_container() {
     let pipeline = Pipeline::new(&fleet(&[service("audit", 1, CONVINCED)]));
     let _daemon = pipeline.serve("");
     assert_eq!(pipeline.broadcast().code, 1);
@@ -142,7 +142,7 @@ fn dead_letters_that_name_no_service_are_mentioned_and_those_of_a_cancelled_broa
         pipeline.notifier("redrive --dry-run --stage services").run().stdout.contains("1 of 1")
     });
     let run = pipeline.notifier("redrive --dry-run --stage services --service audit").run();
-    assert!(run.code == 0 && run.stderr.contains("the dead letters name no services"), "{run}");
+    assert!(run.code == 0 && run.stderr.contains("the dead letters have no services"), "{run}");
 
     assert_eq!(pipeline.notifier("cancel b-1").run().code, 0);
     for arguments in ["redrive --dry-run --stage notify", "redrive --stage notify"] {
@@ -234,7 +234,7 @@ fn a_dropped_delivery_keeps_its_outcome_in_the_report_and_gets_the_reason() {
 #[test]
 fn without_a_queue_or_its_dead_letter_queue_nothing_is_redriven() {
     let none = notifier("redrive").run();
-    assert!(none.code == 2 && none.stderr.contains("error: no queue is named"), "{none}");
+    assert!(none.code == 2 && none.stderr.contains("error: no queue is set"), "{none}");
     let sim = Sim::with_queues("[[cluster]]\nname = 'prod'", &["tasks"]);
     let without = sim.notifier("redrive --tasks-queue-url").arg(&sim.queue_url("tasks")).run();
     assert!(without.code == 2 && without.stderr.contains("has no dead-letter queue"), "{without}");

@@ -1,4 +1,4 @@
-//! Secrets, searched for in everything that a user gets to see of the commands and of the daemon.
+//! Searches for secrets in all output of the commands and of the daemon.
 
 use std::fs::{self, File};
 
@@ -21,7 +21,7 @@ fn knowing_secrets(run: Notifier) -> Notifier {
         .env("AWS_SECRET_ACCESS_KEY", AWS)
 }
 
-/// One task that accepts, one that says no, one that is not there at first, and one that repeats what it heard.
+/// One task that accepts, one that rejects, one that is not available at first, and one that echoes the request.
 fn services() -> [String; 4] {
     let echo = format!("answers = [{{ status = 403, body = '{BEARER}' }}]");
     [
@@ -37,7 +37,7 @@ fn no_secret_is_in_a_report_nor_in_anything_else_that_the_commands_write() {
     let pipeline = Pipeline::new(&fleet(&services()));
     let written = tempfile::tempdir().unwrap();
     let log = written.path().join("log");
-    // Nobody reads it meanwhile, and a pipe would fill up.
+    // Nothing reads the output meanwhile, and a pipe would fill up.
     let mut serve =
         knowing_secrets(pipeline.notifier("-vvv serve --listen none --retry-wait-ms 1")).command();
     let daemon = Running::spawn({

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::support::{Running, Sim, answering, http, until};
 
 const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
-/// A daemon on this simulator's queues, and where it answers.
+/// A daemon on this simulator's queues, and the address of its health endpoints.
 fn serve(sim: &Sim, arguments: &str) -> (Running, String) {
-    // Free a moment ago. Nobody asks the daemon which port it got, so it cannot choose one by itself.
+    // A port that was free a moment ago: the daemon does not report a port that it chooses itself.
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut run = sim.notifier(&format!("serve --listen {listen} {arguments}"));
     for name in QUEUES {
@@ -19,13 +19,13 @@ fn serve(sim: &Sim, arguments: &str) -> (Running, String) {
     (daemon, listen)
 }
 
-/// The answer to a request; empty when nobody listens.
+/// The answer to a request; empty if the connection is refused.
 fn get(address: &str, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     if TcpStream::connect(address).is_ok() { http(address, &request) } else { String::new() }
 }
 
-/// Whether no queue holds a message, visible or in work. One that leads to another goes only after that one came.
+/// Whether all queues are empty. A message is deleted only after its resulting messages are on the next queue.
 fn is_drained(sim: &Sim) -> bool {
     QUEUES.iter().all(|name| {
         let url = sim.queue_url(name);
@@ -52,11 +52,11 @@ fn the_daemon_broadcasts_what_is_published_and_stops_cleanly() {
     for line in run.stderr.lines() {
         assert!(line.starts_with(r#"{"timestamp":""#) && line.ends_with('}'), "{line}");
     }
-    let told = run
+    let notified = run
         .stderr
         .lines()
         .filter(|line| line.contains(r#""broadcast":"e-1""#) && line.contains(r#""outcome":"delivered""#));
-    assert_eq!(told.count(), 2, "{run}");
+    assert_eq!(notified.count(), 2, "{run}");
     let last = run.stderr.lines().last().unwrap();
     // One message on each of the first two queues, and one for each of the two tasks.
     let ended = r#""message":"Stopped","done":4,"retried":0,"buried":0,"returned":0"#;
@@ -77,12 +77,12 @@ fn health_asks_a_daemon_where_the_settings_say_that_it_listens() {
     let gone = ask("health");
     assert_eq!(gone.code, 1, "{gone}");
     assert!(gone.stderr.contains("is not healthy: the request failed"), "{gone}");
-    assert!(gone.stderr.contains("hint: does the daemon run?"), "{gone}");
+    assert!(gone.stderr.contains("hint: check that the daemon runs"), "{gone}");
     assert_eq!(ask(&format!("health --url http://{}:99999/", "127.0.0.1")).code, 2);
     assert_eq!(sim.notifier("health").env("NOTIFIER_LISTEN", "none").run().code, 2);
 }
 
-/// How often a process went to sleep, over all its threads.
+/// Number of voluntary context switches of a process, over all threads.
 fn sleeps(process: u32) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let of = |status: String| -> Option<u64> {
@@ -100,7 +100,7 @@ fn a_daemon_that_waits_sleeps() {
     let before = sleeps(daemon.child.id());
     std::thread::sleep(Duration::from_secs(SECONDS));
     let woken = sleeps(daemon.child.id()) - before;
-    // Its queues are asked every 20 s, and each of six long polls would wake it several times a second.
+    // Its queues have a long poll of 20 s; without the SDK's watch, six long polls do not wake it several times a second.
     assert!(woken < 20 * SECONDS, "it woke {woken} times in {SECONDS} s");
     daemon.stop();
 }
@@ -142,5 +142,5 @@ fn an_address_in_use_ends_the_daemon_with_3_and_a_hint() {
     }
     let run = run.run();
     assert_eq!(run.code, 3, "{run}");
-    assert!(run.stderr.contains("hint: --listen chooses another address"), "{run}");
+    assert!(run.stderr.contains("hint: choose another address with --listen"), "{run}");
 }

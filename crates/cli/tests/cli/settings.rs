@@ -1,4 +1,4 @@
-//! Settings and arguments, and mistakes in them.
+//! Settings and arguments, and their errors.
 
 use crate::support::{Sim, notifier, private_fleet};
 
@@ -22,14 +22,14 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
     --- stdout
     --- stderr
     error: 13 settings are wrong
-      concurency in n.toml: there is no such setting; did you mean concurrency?
+      concurency in n.toml: unknown setting; did you mean concurrency?
       listen in n.toml: `1.5` is not an address and port such as `127.0.0.1:8080`, or `none`
-      zzz in n.toml: there is no such setting
-      NOTIFIER_OBSERVER_QUEUE_URL is not set, nor --observer-queue-url
-      NOTIFIER_SERVICES_QUEUE_URL is not set, nor --services-queue-url
-      NOTIFIER_SIGNING_SECRET is not set, nor --signing-secret; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned
+      zzz in n.toml: unknown setting
+      NOTIFIER_OBSERVER_QUEUE_URL is not set, and neither is --observer-queue-url
+      NOTIFIER_SERVICES_QUEUE_URL is not set, and neither is --services-queue-url
+      NOTIFIER_SIGNING_SECRET is not set, and neither is --signing-secret; make a key with `ecs-task-notifier keygen`, or use `none` for unsigned requests
       AWS_ENDPOINT_URL_ECS: `99999` is not a port (1-65535)
-      NOTIFIER_TASKS_QUEUE_URL: a queue URL carries no user name or password
+      NOTIFIER_TASKS_QUEUE_URL: a queue URL must not have a user name or password
       NOTIFIER_LEDGER: `redis:notifications` is not `dynamodb:TABLE`, `sqlite:PATH` or `none`
       --health: `maybe` is not `detect`, `require` or `ignore`
       NOTIFIER_ALLOW_NETWORKS: `10.0.0.0/99` is not a network such as `10.0.0.0/8`, nor an IP address
@@ -40,7 +40,7 @@ fn every_mistake_of_every_layer_is_reported_at_once() {
 }
 
 #[test]
-fn a_variable_that_is_no_setting_is_a_warning() {
+fn an_unknown_variable_is_a_warning() {
     let sim = Sim::start(&private_fleet());
     let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_HELTH", "ignore");
     let run = run.env("NOTIFIER_CONFIG", "").run();
@@ -52,8 +52,8 @@ fn a_variable_that_is_no_setting_is_a_warning() {
     0 containers would be called, 0 skipped, 1 ignored
     3 calls to AWS: ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 1
     --- stderr
-    warning: NOTIFIER_HELTH: there is no such setting; did you mean NOTIFIER_HEALTH?
-    warning: nobody opted in: no running container in service web in cluster prod has the labels
+    warning: NOTIFIER_HELTH: unknown setting; did you mean NOTIFIER_HEALTH?
+    warning: no target: no running container in service web in cluster prod has the labels
     "#);
 }
 
@@ -61,7 +61,7 @@ fn a_variable_that_is_no_setting_is_a_warning() {
 fn a_name_that_is_near_to_none_gets_no_suggestion() {
     let sim = Sim::start(&private_fleet());
     let run = sim.notifier("plan -c prod -s web").env("NOTIFIER_TYPO", "1").run();
-    assert!(run.stderr.contains("warning: NOTIFIER_TYPO: there is no such setting\n"), "{run}");
+    assert!(run.stderr.contains("warning: NOTIFIER_TYPO: unknown setting\n"), "{run}");
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn one_queue_for_two_stages_is_refused_with_both_names() {
         .env("NOTIFIER_TASKS_QUEUE_URL", queue)
         .run();
     assert_eq!(run.code, 2, "{run}");
-    let says = "error: a setting is wrong: NOTIFIER_TASKS_QUEUE_URL: this is the queue of NOTIFIER_OBSERVER_QUEUE_URL too; \
-                each stage has a queue of its own";
+    let says = "error: a setting is wrong: NOTIFIER_TASKS_QUEUE_URL: this is also the queue of NOTIFIER_OBSERVER_QUEUE_URL; \
+                each stage needs a separate queue";
     assert!(run.stderr.contains(says), "{run}");
 }
 
@@ -84,17 +84,18 @@ fn serve_without_a_key_says_how_to_make_one_and_how_to_do_without() {
     let run = notifier("serve").run();
     assert_eq!(run.code, 2, "{run}");
     assert!(
-        run.stderr.contains("`ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"),
+        run.stderr
+            .contains("make a key with `ecs-task-notifier keygen`, or use `none` for unsigned requests"),
         "{run}"
     );
 }
 
 #[test]
-fn send_without_a_key_says_so() {
+fn send_without_a_key_warns() {
     let sim = Sim::start(&private_fleet());
     let run = sim.notifier("send -c prod -s web").env("NOTIFIER_SIGNING_SECRET", "").run();
-    let warning = "warning: requests are not signed: tasks cannot tell them from anybody else's. `ecs-task-notifier keygen` \
-                   makes a key and NOTIFIER_SIGNING_SECRET says where it is; `none` there says";
+    let warning = "warning: requests are not signed: tasks cannot verify their sender. Make a key with \
+                   `ecs-task-notifier keygen`, and set NOTIFIER_SIGNING_SECRET";
     assert!(run.stderr.contains(warning), "{run}");
     let silent = sim.notifier("send -c prod -s web").run();
     assert!(!silent.stderr.contains("not signed"), "{silent}");

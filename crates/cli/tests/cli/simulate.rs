@@ -25,8 +25,8 @@ fn the_simulator_says_where_it_is_and_what_to_do_with_it_and_stops_cleanly() {
     let url = trial.process.line();
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     assert_eq!(trial.variables["AWS_ENDPOINT_URL"], url);
-    let talk = trial.talk.join("\n").replace(trial.file.to_str().unwrap(), "[file]");
-    insta::assert_snapshot!(talk, @r#"
+    let notes = trial.notes.join("\n").replace(trial.file.to_str().unwrap(), "[file]");
+    insta::assert_snapshot!(notes, @r#"
     2 tasks in eu-central-1; Ctrl-C ends
     everything. In another terminal:
       source [file]
@@ -95,7 +95,7 @@ fn the_queues_are_those_of_the_terraform_module() {
     let trial = Trial::start(simulate("--no-queues", &fleet), "ecs-task-notifier report");
     let queues = sqs(&trial.variables["AWS_ENDPOINT_URL"], "ListQueues", "{}");
     assert!(!queues.contains("/111122223333/"), "{queues}");
-    // That of the terminal before is of a real account.
+    // The terminal's earlier variables belong to a real account.
     assert!(!trial.variables.contains_key("NOTIFIER_TASKS_QUEUE_URL"));
     assert_eq!(trial.commands(), ["plan --cluster prod", "send --cluster prod", "report last"]);
     trial.end();
@@ -117,7 +117,7 @@ fn the_file_to_source_is_where_it_was_asked_for_and_replaces_no_other() {
     std::fs::write(&path, "PASSWORD=mine\n").unwrap();
     let refused = run().run();
     assert_eq!(refused.code, 2, "{refused}");
-    assert!(refused.stderr.contains("trial.env is there already"), "{refused}");
+    assert!(refused.stderr.contains("trial.env already exists"), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "PASSWORD=mine\n");
     let refused = notifier("demo --keep --env-file").arg(path.to_str().unwrap()).run();
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "before the broadcast: {refused}");
@@ -142,7 +142,7 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
     --- stdout
     --- stderr
     error: fleet.toml is not a fleet
-      because: the fleet file cannot be read: TOML parse error at line 3, column 1
+      because: the fleet file is not valid: TOML parse error at line 3, column 1
           |
         3 | services = 1
           | ^^^^^^^^
@@ -154,7 +154,7 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
     --- stdout
     --- stderr
     error: fleet.toml is not a fleet
-      because: the fleet cannot be: fleet: `12` is not an account id of 12 digits; cluster : `` is not a name: 1 to 255 letters, digits, `-` and `_`
+      because: the fleet is not valid: fleet: `12` is not an account id of 12 digits; cluster : `` is not a name: 1 to 255 letters, digits, `-` and `_`
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! Runs the binary, and simulators for it to talk to.
+//! Runs the binary and simulators.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use insta::internals::SettingsBindDropGuard;
 const RUN_MAX: Duration = Duration::from_secs(120);
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// What differs from run to run, and what stands there instead.
+/// Text that differs between runs, and its replacement.
 const CHANCE: [(&str, &str); 14] = [
     // A second may begin between the signature and its check.
     (r"signed (599|601) s", "signed 600 s"),
@@ -21,16 +21,16 @@ const CHANCE: [(&str, &str); 14] = [
     ("whpk_[A-Za-z0-9+/=]+", "whpk_[public]"),
     ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
     (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
-    // The block of loopback addresses that was free; its digits move the next column.
+    // The number of the free loopback block, whose digits change the width of the column.
     (r"127\.[1-9]\d*\.(\d+\.\d+:\d+)  +", "127.B.$1  "),
     (r"127\.[1-9]\d*\.(\d+\.\d+)", "127.B.$1"),
     ("  -  +", "  -  "),
     (r"(p50|p99|max) +[\d.]+ (ms|s)\b", "$1 [time]"),
-    // Behind columns that are empty, but as wide as the latencies of others.
-    ("told +tries", "told  tries"),
+    // After empty columns with the width of other latencies.
+    ("notified +attempts", "notified  attempts"),
     (r"[\d.]+ (ms|s) after", "[time] after"),
     (r"\bin [\d.]+ (ms|s)\b", "in [time]"),
-    // Always with a fraction; how many tries it took has none.
+    // Latencies always have a fraction; attempts have none.
     (r#"("latency_ms"|"p50"|"p99"|"max"):\d+\.\d+"#, "$1:[time]"),
     (r"(?m),\d+\.\d+,,$", ",[time],,"),
 ];
@@ -115,7 +115,7 @@ pub(crate) fn answering(answers: &str) -> String {
     )
 }
 
-/// Takes out of snapshots what differs from run to run, until it is dropped.
+/// Redacts text that differs between runs, until it is dropped.
 pub(crate) fn redacted() -> SettingsBindDropGuard {
     let mut settings = Settings::clone_current();
     for (pattern, instead) in CHANCE {
@@ -124,7 +124,7 @@ pub(crate) fn redacted() -> SettingsBindDropGuard {
     settings.bind_to_scope()
 }
 
-/// Looks again and again until it is so.
+/// Polls until the condition is true.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let limit = Instant::now() + PATIENCE;
     while !is_so() {
@@ -148,16 +148,16 @@ impl fmt::Display for Run {
     }
 }
 
-/// The binary with nothing of this machine's environment.
+/// The binary with an empty environment.
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecs-task-notifier"));
     command.env_clear();
-    // Nobody may look for credentials or a region on the network.
+    // No lookup of credentials or a region on the network.
     command.env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 
-/// One run that is about to start.
+/// One run before its start.
 pub(crate) struct Notifier {
     command: Command,
     stdin: &'static str,
@@ -182,7 +182,7 @@ impl Notifier {
         self
     }
 
-    /// Has the emulator at this URL for AWS, and may call loopback.
+    /// Uses the emulator at this URL, and allows loopback.
     pub(crate) fn at(mut self, url: &str) -> Self {
         point(&mut self.command, url);
         self
@@ -203,7 +203,7 @@ impl Notifier {
         }
     }
 
-    /// The command as it stands, for whoever gives it other streams.
+    /// The command, for callers that replace its streams.
     pub(crate) fn command(self) -> Command {
         self.command
     }
@@ -216,31 +216,31 @@ impl Notifier {
     }
 }
 
-/// A process that goes on; killed when dropped.
+/// A running process; killed when dropped.
 pub(crate) struct Running {
     pub child: Child,
     _stdin: Option<ChildStdin>,
 }
 
 impl Running {
-    /// Some other program than ours.
+    /// Another program.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         Self { _stdin: child.stdin.take(), child }
     }
 
-    /// Ends it as `kill -9` does, and waits until it is gone.
+    /// Kills it with SIGKILL, and waits for its end.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop, and waits for the end.
+    /// Sends SIGTERM, and waits for the end.
     pub(crate) fn stop(self) -> Run {
         self.stop_by("TERM")
     }
 
-    /// The same by this signal.
+    /// The same with this signal.
     pub(crate) fn stop_by(mut self, name: &str) -> Run {
         signal(self.child.id(), name);
         let code = self.child.wait().unwrap().code().expect("it ended by itself");
@@ -261,8 +261,8 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    /// Reads lines of stderr up to one that holds this text.
-    pub(crate) fn talk_until(&mut self, text: &str) -> Vec<String> {
+    /// Reads lines of stderr up to one with this text.
+    pub(crate) fn stderr_until(&mut self, text: &str) -> Vec<String> {
         let mut stderr = unbuffered(self.child.stderr.as_mut().unwrap());
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line: &String| !line.contains(text)) {
@@ -279,14 +279,14 @@ pub(crate) fn signal(process: u32, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
 }
 
-/// Reads lines and keeps nothing of what comes after them.
+/// Reads lines without a buffer, so that later output is not lost.
 fn unbuffered<R: Read>(stream: R) -> BufReader<R> {
     BufReader::with_capacity(1, stream)
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have already ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -303,11 +303,11 @@ fn point(command: &mut Command, url: &str) {
     ]);
 }
 
-/// A simulator in a process of its own.
+/// A simulator in a separate process.
 pub(crate) struct Sim {
     pub url: String,
     _process: Running,
-    /// What it leaves there when it is killed.
+    /// Its temporary directory, which it leaves behind when it is killed.
     _temporary: tempfile::TempDir,
 }
 
@@ -333,12 +333,12 @@ impl Sim {
         format!("{}/111122223333/{name}", self.url)
     }
 
-    /// A run that has this simulator for AWS, and may call loopback.
+    /// A run with this simulator that allows loopback.
     pub(crate) fn notifier(&self, arguments: &str) -> Notifier {
         notifier(arguments).at(&self.url)
     }
 
-    /// The same for a line of shell, which finds the binary by its name.
+    /// The same for a line of shell with the binary in its PATH.
     pub(crate) fn shell(&self, script: &str) -> Notifier {
         let mut command = Command::new("/bin/sh");
         let directory = std::path::Path::new(env!("CARGO_BIN_EXE_ecs-task-notifier")).parent().unwrap();
@@ -365,7 +365,7 @@ pub(crate) fn sqs(url: &str, operation: &str, parameters: &str) -> String {
     http(address, &request)
 }
 
-/// Sends a request as it is, and gives back everything that is answered.
+/// Sends a raw request, and returns the whole answer.
 pub(crate) fn http(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

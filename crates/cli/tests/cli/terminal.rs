@@ -1,4 +1,4 @@
-//! Runs the binary on a pseudo-terminal, and sees what a person at it sees.
+//! Runs the binary on a pseudo-terminal, and records the screen.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -10,9 +10,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::support::{Notifier, signal};
 
-/// What ends a frame: DEC private mode 2026, with which the program draws. Until then a terminal shows the frame before.
+/// The end of a frame in DEC private mode 2026. Until then a terminal shows the previous frame.
 const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
-/// What begins one.
+/// The start of a frame.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 
 /// A terminal of this size.
@@ -22,7 +22,7 @@ pub(crate) struct Terminal {
     pub rows: u16,
 }
 
-/// What of a run is on the terminal; the rest goes through pipes.
+/// The streams on the terminal; the others are pipes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Both,
@@ -30,20 +30,20 @@ pub(crate) enum Shown {
     Stderr,
 }
 
-/// A run, as somebody who watched it saw it.
+/// A run as seen on the terminal.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub code: i32,
-    /// What stood on the screen, each time that it changed.
+    /// The screen after each change.
     pub screens: Vec<String>,
-    /// Everything that came to the terminal.
+    /// All bytes for the terminal.
     pub written: String,
-    /// What went through a pipe instead.
+    /// The output through a pipe.
     pub piped: String,
 }
 
 impl Watched {
-    /// What stands on the screen after the end.
+    /// The final screen.
     pub(crate) fn last(&self) -> &str {
         self.screens.last().map_or("", String::as_str)
     }
@@ -55,7 +55,7 @@ impl Terminal {
         self.watch_and_interrupt(run, shown, None)
     }
 
-    /// Runs it, and presses Ctrl-C when this text stands on the screen.
+    /// Runs it, and presses Ctrl-C when this text is on the screen.
     pub(crate) fn interrupt(self, run: Notifier, shown: Shown, at: &str) -> Watched {
         self.watch_and_interrupt(run, shown, Some(at))
     }
@@ -75,7 +75,7 @@ impl Terminal {
         command.stdout(if shown == Shown::Stderr { Stdio::piped() } else { line() });
         command.stderr(if shown == Shown::Stdout { Stdio::piped() } else { line() });
         let mut child = command.spawn().unwrap();
-        // Its ends of the line, so that the run has the last ones.
+        // Closes its copies, so that the run has the last ones.
         drop(command);
         let piped = match shown {
             Shown::Both => None,
@@ -95,7 +95,7 @@ impl Terminal {
         Watched { code, screens, written, piped }
     }
 
-    /// Follows the screen until nobody writes on it any more.
+    /// Follows the screen until the last writer has closed it.
     fn look(self, mut line: File, mut seen: impl FnMut(&str)) -> (Vec<String>, String) {
         let size = |number| NonZeroU16::new(number).unwrap();
         let mut parser = vt100::Parser::new(size(self.rows), size(self.columns), 0);
@@ -117,7 +117,7 @@ impl Terminal {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Linux says so when the last writer has closed its end.
+                // Linux reports this error when the last writer has closed its end.
                 Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => break,
                 Err(error) => panic!("{error}"),
             }
@@ -126,8 +126,8 @@ impl Terminal {
     }
 }
 
-/// How much of what came a terminal shows at once: one frame, or everything where there is no frame; `None` for a frame
-/// that has not come whole.
+/// The length of output that a terminal shows at once: one frame, or everything outside a frame; `None` for an incomplete
+/// frame.
 fn frame(came: &[u8]) -> Option<usize> {
     let find = |mark: &[u8]| came.windows(mark.len()).position(|bytes| bytes == mark);
     match find(FRAME_BEGINS) {

@@ -1,4 +1,4 @@
-//! A trial as its user has it: `demo --keep` or `simulate` in one terminal, and commands after `source` in others.
+//! A trial: `demo --keep` or `simulate` in one terminal, and commands after `source` in others.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::support::{Notifier, Run, Running, notifier};
 
-/// The process in the first terminal, and what the second one knows after `source`.
+/// The process in the first terminal, and the variables of the second after `source`.
 pub(crate) struct Trial {
     pub process: Running,
-    /// What it said, its last line included.
-    pub talk: Vec<String>,
-    /// The file that it named.
+    /// Its notes on stderr.
+    pub notes: Vec<String>,
+    /// The file to `source`.
     pub file: PathBuf,
     pub variables: BTreeMap<String, String>,
     /// Its temporary folder is in here.
@@ -21,25 +21,25 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Starts one in a terminal of 40 columns, and waits until it has said this.
+    /// Starts one in a terminal of 40 columns, and waits for this text.
     pub(crate) fn start(run: Notifier, last: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let run = run.env("COLUMNS", "40").env("TMPDIR", temporary.path().to_str().unwrap());
         let mut process = run.start();
-        let talk = process.talk_until(last);
-        let named = talk.iter().find_map(|line| line.trim().strip_prefix("source "));
+        let notes = process.stderr_until(last);
+        let named = notes.iter().find_map(|line| line.trim().strip_prefix("source "));
         let file = PathBuf::from(named.expect("it names no file"));
         let variables = sourced(&file);
-        Self { process, talk, file, variables, temporary }
+        Self { process, notes, file, variables, temporary }
     }
 
-    /// What it said to run, without the name of the program.
+    /// The commands in its notes, without the name of the program.
     pub(crate) fn commands(&self) -> Vec<String> {
-        let commands = self.talk.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
+        let commands = self.notes.iter().filter_map(|line| line.trim().strip_prefix("ecs-task-notifier "));
         commands.map(str::to_owned).collect()
     }
 
-    /// Starts a command that a user would type, with nothing but the variables of the file.
+    /// Starts a command with only the variables of the file.
     fn typed(&self, command: &str) -> Command {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("exec ecs-task-notifier {command}")]).env_clear().envs(&self.variables);
@@ -61,7 +61,7 @@ impl Trial {
         Running::spawn(typed)
     }
 
-    /// Presses Ctrl-C; nothing of it may stay.
+    /// Presses Ctrl-C; no file may be left.
     pub(crate) fn end(self) -> Run {
         let run = self.process.stop_by("INT");
         assert!(!self.file.exists(), "{} is still there", self.file.display());
@@ -70,14 +70,14 @@ impl Trial {
     }
 }
 
-/// Nothing is left in the place of temporary folders.
+/// Checks that no temporary folder is left.
 pub(crate) fn assert_is_empty(temporary: &TempDir) {
     let left: Vec<_> =
         std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// The variables of a terminal that had others before.
+/// The variables of a terminal with earlier variables.
 fn sourced(file: &std::path::Path) -> BTreeMap<String, String> {
     let output = Command::new("/bin/sh")
         .args(["-c", ". \"$0\"; env"])
@@ -104,7 +104,7 @@ fn a_signal_in_the_middle_of_the_demo_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let run = notifier("demo --keep --services 0").env("TMPDIR", temporary.path().to_str().unwrap());
     let mut demo = run.start();
-    demo.talk_until("event ");
+    demo.stderr_until("event ");
     let run = demo.stop_by("INT");
     // On a busy machine the signal may come after the end of the broadcast.
     let expected = if run.code == 0 { "everything is left running" } else { "SIGINT ended the demo" };

@@ -1,4 +1,4 @@
-//! One invocation over the wire: real queues of the simulator, the exact JSON that Lambda gets.
+//! One invocation, with queues of the simulator and the exact JSON of Lambda.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 /// More time than any of these tests needs.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What a test's stage makes of a message, as its body says.
+/// The stage of a test: the body of a message decides the result.
 fn stage(message: &Message, deadline: Instant) -> BoxFuture<'_, Handled> {
     outcome(message, deadline).boxed()
 }

@@ -13,7 +13,7 @@ use testkit::lambda_event;
 /// How often the source queue delivers a message.
 pub(crate) const RECEIVES_MAX: u32 = 3;
 
-/// Messages are there at once, or will not be: nothing else runs.
+/// Messages arrive at once or not at all: no other process runs.
 const EMPTY_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Queues {
@@ -65,7 +65,7 @@ impl Queues {
         batch_of(&ordered)
     }
 
-    /// Hands over what is visible.
+    /// Receives the visible messages.
     pub(crate) async fn again(&self) -> (Batch, Vec<String>) {
         let messages = self.receive(&self.source).await;
         assert!(!messages.is_empty(), "no message came back");

@@ -1,8 +1,8 @@
 //! The whole serverless form: the Terraform module applied, the archives running as functions on their queues.
 //!
-//! `make test-deployed` runs these: they need terraform, and the archives that `make lambda` builds. MiniStack does not
-//! know batching windows, whether a queue hides messages long enough, or networks; and ECS permissions are not enforced,
-//! because the simulator answers for ECS. The module's own tests look at those.
+//! `make test-deployed` runs these: they need terraform, and the archives of `make lambda`. MiniStack does not have
+//! batching windows, checks of visibility timeouts, or networks; and ECS permissions are not enforced, because the
+//! simulator answers for ECS. The module's own tests check those.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use simulator::Service;
 use stack::{Stack, Twist};
 use tokio::time::sleep;
 
-/// Eight tasks that are told, two that fail, one that nobody asked for; every network mode that has addresses.
+/// Eight tasks that are notified, two that fail, one without opt-in; every network mode with addresses.
 const FLEET: &str = r#"
 [[cluster]]
 name = "prod"
@@ -78,10 +78,10 @@ ports = [8080]
 /// Calls of the task that always fails: three in quick succession each time that its message is taken from the queue.
 const FAILING: usize = 3 * stack::NOTIFY_RECEIVES_MAX;
 
-/// What the tasks receive of one broadcast: eight are told at once, one refuses, one fails.
+/// The calls of one broadcast: eight are delivered at once, one is rejected, one fails.
 const REQUESTS: usize = 8 + 1 + FAILING;
 
-/// Long enough for one more delivery of anything to show.
+/// Long enough to detect another delivery.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// How often each task of a service was called, by service.

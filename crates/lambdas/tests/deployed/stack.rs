@@ -1,4 +1,4 @@
-//! The module as terraform applies it to MiniStack, its functions running there, ECS and EC2 answered by the simulator.
+//! The Terraform module applied to MiniStack, with its functions; the simulator answers for ECS and EC2.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,15 +20,15 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Longest wait for something that happens within seconds, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(120);
-/// How often a delivery is taken from its queue before it is given up.
+/// Receives of a delivery before it is given up.
 pub(crate) const NOTIFY_RECEIVES_MAX: usize = 5;
 /// Longest run of terraform.
 const TERRAFORM: Duration = Duration::from_secs(300);
 
-/// How the stack differs from the module as it stands.
+/// Differences between the stack and the module.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Twist<'a> {
-    /// MiniStack enforces IAM, which it knows a little differently from AWS: see `write`.
+    /// MiniStack enforces IAM, with small differences from AWS: see `write`.
     pub(crate) auth: bool,
     /// This text of the module's `iam.tf` becomes that.
     pub(crate) iam: Option<(&'a str, &'a str)>,
@@ -56,7 +56,7 @@ impl Stack {
             ("LAMBDA_EXECUTOR", "local"),
             ("AWS_ENDPOINT_URL", url),
             ("AUTH", auth),
-            // Who the tests' own SQS client says it is may do everything; so may terraform's `test`.
+            // The identity of the tests' own SQS client has all permissions, and so has terraform's `test`.
             ("AWS_ACCESS_KEY_ID", "simulator"),
             ("AWS_SECRET_ACCESS_KEY", "simulator"),
         ];
@@ -92,7 +92,7 @@ impl Stack {
         self.sqs.send_message().queue_url(self.queue(stage)).message_body(body).send().await.unwrap();
     }
 
-    /// Takes so many dead letters of a stage, as soon as they are there.
+    /// Waits for this number of dead letters of a stage, and receives them.
     pub(crate) async fn buried(&self, stage: &str, count: usize) -> Vec<Message> {
         let url = self.dead_letters(stage);
         let mut all = Vec::new();
@@ -127,12 +127,12 @@ impl Stack {
         }
     }
 
-    /// The queues that are there now.
+    /// The existing queues.
     pub(crate) async fn queues(&self) -> Vec<String> {
         self.sqs.list_queues().send().await.unwrap().queue_urls.unwrap_or_default()
     }
 
-    /// Waits until the containers have received so many requests.
+    /// Waits until the containers have received this number of requests.
     pub(crate) async fn received(&self, count: usize) {
         let until = Instant::now() + SOON;
         while self.simulator.received().len() < count {
@@ -171,11 +171,11 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release }: Twist<'_>
         change(&module.join("iam.tf"), from, to);
     }
     if auth {
-        // MiniStack speaks no TLS, and enforces the policies that ask for it.
+        // MiniStack has no TLS, and enforces the policies that require it.
         for file in ["queues.tf", "archives.tf"] {
             change(&module.join(file), r#"values   = ["false"]"#, r#"values   = ["neither"]"#);
         }
-        // On AWS a batch of an action needs the permission for that action; MiniStack wants one of the batch's name.
+        // On AWS, a batch call needs the permission of the single action; MiniStack requires one with the batch's name.
         for action in ["SendMessage", "ChangeMessageVisibility"] {
             let both = format!(r#""sqs:{action}", "sqs:{action}Batch""#);
             change(&module.join("iam.tf"), &format!(r#""sqs:{action}""#), &both);
@@ -220,7 +220,7 @@ output "dead_letter_queue_urls" {{
     std::fs::write(folder.join("main.tf"), main).unwrap();
 }
 
-/// Puts the archives into a folder as a release holds them; returns what the module is told of it.
+/// Copies the archives into a folder as in a release; returns the module's variable for it.
 fn released(folder: &Path) -> String {
     std::fs::create_dir(folder).unwrap();
     for entry in std::fs::read_dir(archives()).unwrap() {
@@ -247,7 +247,7 @@ fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// `TF` names the program; `terraform` when it does not.
+/// The program in `TF`, else `terraform`.
 #[expect(clippy::disallowed_methods, reason = "which terraform to use is the test runner's to say")]
 fn terraform() -> String {
     std::env::var("TF").unwrap_or_else(|_| "terraform".to_owned())

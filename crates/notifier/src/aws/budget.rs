@@ -1,8 +1,8 @@
-//! Our share of the throttles that everything in the account and region draws on.
+//! The budget: a share of the account's API request rate.
 //!
 //! AWS gives each account and region one token bucket for each group of APIs. Deployments, autoscaling and dashboards
-//! draw on the same ones, so a broadcast waits for its own, smaller bucket first. The SDK's retries come on top: they
-//! slow down by themselves (`wiring`).
+//! use the same buckets, so a broadcast waits for its own, smaller bucket first. The SDK's retries have their own
+//! backoff (`client_config`).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::Mutex;
 
-/// The share of AWS's buckets that one process takes unless told otherwise, in percent.
+/// The default share of AWS's buckets for one process, in percent.
 pub const PERCENT_DEFAULT: f64 = 50.0;
-/// The least share that can be set, in percent: fractions, so that an installation's share can be divided by its processes.
+/// The smallest share, in percent: fractions, so that an installation's share can be divided among its processes.
 pub const PERCENT_MIN: f64 = 0.01;
 /// The whole bucket, in percent.
 pub const PERCENT_MAX: f64 = 100.0;
 
-/// The APIs that share one of AWS's buckets.
+/// APIs with a common bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
     /// ECS `ListTasks`, `DescribeTasks`, `ListContainerInstances`, `DescribeContainerInstances`.
@@ -34,7 +34,7 @@ pub enum Group {
     Ec2Read,
 }
 
-/// A token bucket of AWS: calls that may come at once, and calls a second that come back.
+/// A token bucket of AWS: the burst, and the refill rate per second.
 struct Bucket {
     burst: u32,
     refill_per_s: u32,
@@ -50,7 +50,7 @@ impl Group {
         }
     }
 
-    /// `percent` of the bucket; at least one call at once, and refilled ever more slowly rather than never.
+    /// `percent` of the bucket, with a burst of at least one call and a refill rate above zero.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -61,20 +61,20 @@ impl Group {
         let Bucket { burst, refill_per_s } = self.bucket();
         let burst = NonZeroU32::new((f64::from(burst) * share) as u32).unwrap_or(NonZeroU32::MIN);
         let period = Duration::from_secs_f64(1.0 / (f64::from(refill_per_s) * share));
-        // A period of zero is no quota; the table above and a percentage never make one.
+        // The period is never zero with the table above and a valid percentage.
         Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
     }
 }
 
-/// Our share of AWS's throttles. Clones share it; separate processes do not know of each other.
+/// A share of AWS's buckets. Clones share it; separate processes have separate budgets.
 #[derive(Clone, Debug)]
 pub struct Budget {
     shares: Option<Arc<Shares>>,
-    /// Whose calls these are: lanes take turns, whatever each of them has to ask.
+    /// The lane of these calls. Lanes take turns, however many calls each has.
     lane: Arc<Lane>,
 }
 
-/// One message's place among others: of each group, one of its calls waits for the share, and the rest behind that one.
+/// The queue of one message: per group, one of its calls waits for the budget, and the others wait behind it.
 #[derive(Debug, Default)]
 struct Lane {
     cluster: Mutex<()>,
@@ -93,7 +93,7 @@ struct Shares {
     waiting: AtomicUsize,
 }
 
-/// Counts a call as waiting until it is dropped, also when whoever waits gives up.
+/// Counts a call as waiting until it is dropped, also if the caller is cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -112,12 +112,12 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 struct Share {
     limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock>,
-    /// Held while waiting: who came first goes first, and a crowd does not wake up for one token.
+    /// Locked while waiting, so that calls go in order of arrival, and one token wakes only one caller.
     turn: Mutex<()>,
 }
 
 impl Budget {
-    /// This much of every bucket of AWS. A percentage outside [`PERCENT_MIN`] to [`PERCENT_MAX`] counts as the nearest end.
+    /// This share of every bucket of AWS. A percentage outside [`PERCENT_MIN`] to [`PERCENT_MAX`] counts as the nearest limit.
     #[must_use]
     pub fn percent(percent: impl Into<f64>) -> Self {
         let percent = percent.into();
@@ -142,14 +142,13 @@ impl Budget {
         Self { shares: None, lane: Arc::default() }
     }
 
-    /// The same share, with a turn of its own: calls of one lane do not delay those of another by more than one each.
+    /// The same share with a new lane: each call of one lane delays a call of another by at most one.
     #[must_use]
     pub fn lane(&self) -> Self {
         Self { shares: self.shares.clone(), lane: Arc::default() }
     }
 
-    /// Returns when our share has room for one more call of this group, and takes that room. Lanes take turns; within
-    /// one, calls go in order of arrival.
+    /// Waits for a token of this group, and takes it. Lanes take turns; within a lane, calls go in order of arrival.
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
         let (share, lane) = match group {
@@ -161,13 +160,13 @@ impl Budget {
         let _waiting = Waiting::count(&shares.waiting);
         let _first_of_lane = lane.lock().await;
         let _turn = share.turn.lock().await;
-        // Ends: the bucket refills at a constant rate, and nobody else draws on it during our turn.
+        // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
         while let Err(not_yet) = share.limiter.check() {
             tokio::time::sleep(not_yet.wait_time_from(TokioClock.now())).await;
         }
     }
 
-    /// How many calls wait for the share at this moment, of all groups and lanes.
+    /// Number of calls that wait for the budget now, of all groups and lanes.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shares.as_ref().map_or(0, |shares| shares.waiting.load(Ordering::Relaxed))
@@ -181,7 +180,7 @@ impl Default for Budget {
     }
 }
 
-/// Tokio's clock, which the sleep above follows too, and which tests can pause.
+/// Tokio's clock, which tests can pause.
 #[derive(Clone, Debug)]
 struct TokioClock;
 

@@ -1,4 +1,4 @@
-//! Counts every request to AWS, and keeps what went wrong last.
+//! Counts every request to AWS, and keeps the last error.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,14 +32,14 @@ struct Seen {
     last_error: Option<String>,
 }
 
-/// How often one operation was requested.
+/// The number of requests of one operation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Count {
-    /// The service as AWS's SDKs name it: for example `ECS` or `DynamoDB`.
+    /// The service's name in the AWS SDKs, for example `ECS` or `DynamoDB`.
     pub service: String,
     /// Name of the operation, for example `ListTasks`.
     pub operation: String,
-    /// Requests on the wire, repeated tries included.
+    /// Number of requests, including retries.
     pub requests: u64,
 }
 
@@ -55,7 +55,7 @@ impl Calls {
         seen.counts.iter().map(count).collect()
     }
 
-    /// Why the last request failed; `None` when it did not.
+    /// The error of the last request, if it failed.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
         self.seen().last_error.clone()
@@ -77,7 +77,7 @@ impl Intercept for Calls {
         "Calls"
     }
 
-    /// Runs once for each try, just before the request goes out.
+    /// Runs once for each attempt, just before the request is sent.
     fn read_before_transmit(
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
@@ -112,7 +112,7 @@ impl Intercept for Calls {
     }
 }
 
-/// The code and status of an error answer. The type of the error is not known here, so its body is read once more.
+/// The code and status of an error answer. The type of the error is not known here, so the body is parsed again.
 fn answered(response: Option<&HttpResponse>) -> String {
     let Some(response) = response else { return "no answer".to_owned() };
     let status = response.status().as_u16();

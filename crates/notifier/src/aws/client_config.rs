@@ -1,8 +1,8 @@
-//! How requests reach AWS: the HTTP client, the deadlines, and the retries with their quota.
+//! Configuration of the AWS clients: HTTP, time-outs, retries and their quota.
 //!
-//! "Throttling slows us down; it never drops work and never spirals" is a promise. The SDK's defaults (three tries, a
-//! quota of retries that only success refills) give up on a busy account, so retries are set here, and
-//! `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` are left unread.
+//! Throttling must only slow the notifier down; it must not drop work or cause more throttling. The SDK's defaults (three
+//! attempts, a retry quota that only success refills) fail on a busy account, so retries are set here, and
+//! `AWS_MAX_ATTEMPTS` and `AWS_RETRY_MODE` are ignored.
 
 use std::time::Duration;
 
@@ -18,35 +18,35 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::fail_fast::FailFastClient;
 
-/// Tries of one request, the first included. With the waits below a request outlives a minute of throttling, on average.
+/// Attempts of one request. With the waits below, a request outlasts a minute of throttling, on average.
 const TRIES_MAX: u32 = 10;
-/// The wait before the second try is drawn between zero and this, and doubles from try to try.
+/// The maximum backoff before the second attempt; it doubles with each attempt, with full jitter.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait between two tries.
+/// The upper limit of that backoff.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// Retries of one service that may be owed at once. Each takes a token; success brings it back.
+/// Tokens of the retry quota of one service. Each retry takes a token; success returns it.
 const RETRY_TOKENS_MAX: usize = 200;
-/// Tokens that come back each second whatever happens: no throttle, however long, uses them up for good. Half of what
-/// AWS refills its own buckets with.
+/// Tokens that are refilled each second, so that a long throttle does not use them up for good. Half of the refill rate of
+/// AWS's own buckets.
 const RETRY_TOKENS_PER_S: f32 = 10.0;
 
-/// Until the connection stands. The SDK's own value.
+/// Time-out of a connection: the SDK's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
-/// Until the head of the answer is there. SQS holds a long poll for up to 20 s.
+/// Time-out of the head of an answer. A long poll of SQS takes up to 20 s.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same while somebody waits, who sends no long polls: ECS and EC2 answer within a second or two.
+/// The same for interactive commands, which make no long polls: ECS and EC2 answer within a second or two.
 const READ_TIMEOUT_ATTENDED: Duration = Duration::from_secs(4);
-/// One try from beginning to end, the answer's body included.
+/// Time-out of one attempt, including the answer's body.
 const TRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// All tries and waits of one request. A Lambda function has 15 minutes.
+/// Time-out of all attempts and waits of one request. A Lambda function has 15 minutes.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Standard retries: waits that double, with full jitter, until [`TRIES_MAX`].
+/// Standard retries: exponential backoff with full jitter, up to [`TRIES_MAX`] attempts.
 ///
-/// Adaptive retries, which also hold back first tries, were measured against a bucket like AWS's, shared with others:
-/// fewer refused requests, but after a single throttle a lone client waits for 20 s instead of less than one. First tries
-/// are held back by [`Budget`](super::budget::Budget) instead.
+/// Adaptive retries also delay first attempts. Measured against a shared bucket like AWS's, they had fewer refused
+/// requests, but after one throttle a single client waited for 20 s instead of less than one. Here,
+/// [`Budget`](super::budget::Budget) delays first attempts instead.
 pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(TRIES_MAX)
@@ -54,10 +54,10 @@ pub(super) fn retries() -> RetryConfig {
         .with_max_backoff(WAIT_MAX)
 }
 
-/// The quota of retries of one service: what keeps retries from feeding the throttle that causes them.
+/// The retry quota of one service, so that retries do not prolong a throttle.
 ///
-/// The SDK's own is shared by all clients of a service in the process, and once drained it fails requests at their first
-/// throttle until enough others succeed.
+/// The SDK's own quota is shared by all clients of a service in the process, and when it is empty, requests fail at their
+/// first throttle until enough others succeed.
 pub(super) fn partition(service: &'static str) -> RetryPartition {
     let tokens = TokenBucket::builder()
         .capacity(RETRY_TOKENS_MAX)
@@ -69,7 +69,7 @@ pub(super) fn partition(service: &'static str) -> RetryPartition {
     RetryPartition::custom(service).token_bucket(tokens).build()
 }
 
-/// `attended`: whether somebody waits for the answers.
+/// `attended`: whether an interactive command waits for the answers.
 pub(super) fn timeouts(attended: bool) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -79,10 +79,10 @@ pub(super) fn timeouts(attended: bool) -> TimeoutConfig {
         .build()
 }
 
-/// The SDK's default client, proxy variables included, on the TLS stack that the rest of the program has: its own
-/// would bring a second one, built from C.
+/// The SDK's default client, with proxy variables, on the TLS stack of the rest of the program: its default would add a
+/// second one, built from C.
 ///
-/// `attended`: whether somebody waits for the answers.
+/// `attended`: whether an interactive command waits for the answers.
 pub(super) fn https(attended: bool) -> SharedHttpClient {
     let client = Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
@@ -94,7 +94,7 @@ pub(super) fn https(attended: bool) -> SharedHttpClient {
     SharedHttpClient::new(FailFastClient::new(client, attended))
 }
 
-/// A client that speaks to a simulator on this machine: no TLS, no proxy, no look at the system's certificates.
+/// A client for a simulator on this machine: without TLS, proxy and system certificates.
 pub(super) fn http() -> SharedHttpClient {
     SharedHttpClient::new(FailFastClient::new(Builder::new().build_http(), false))
 }

@@ -1,8 +1,8 @@
-//! The HTTP client of the AWS clients: it names connection failures, and fails fast while somebody waits.
+//! The HTTP client of the AWS clients: identifies connection failures, and fails fast for interactive commands.
 //!
-//! At a terminal, an endpoint that refuses connections, has no address or stays silent is reported at once. A daemon
-//! rides out an outage. So, where somebody waits, a request is tried at most twice until its host has answered for the
-//! first time; after that, and everywhere else, it is tried as often as `client_config` says.
+//! An interactive command reports an unreachable endpoint soon. A daemon retries during an outage. So, for an interactive
+//! command, a request has at most two attempts until its host has answered for the first time; after that, and for the
+//! daemon, it has the attempts of `client_config`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,40 +27,40 @@ use http_body_util::{BodyExt as _, Limited};
 use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
 
-/// Tries of a host that has never answered, the first included, while somebody waits.
+/// Attempts for a host that has never answered, for interactive commands.
 const TRIES_UNANSWERED_MAX: u32 = 2;
 /// The most bytes of an answer in HTML that are read.
 const HTML_BYTES_MAX: usize = 1024 * 1024;
 /// The most characters of a cause that are kept.
 const CAUSE_CHARS_MAX: usize = 300;
 
-/// Why one try got no answer from AWS.
+/// Why one attempt got no answer from AWS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ConnectionError {
-    /// No connection, or one that ended before an answer: refused, no address, no TLS.
+    /// The connection failed, or was closed before an answer: refused, no address, or TLS.
     #[error("cannot connect to {origin}: {cause}")]
     Connect {
         origin: String,
         cause: String,
-        /// Whether another try makes sense.
+        /// Whether a retry is useful.
         may_retry: bool,
     },
     /// No answer in time.
     #[error("no {what} from {origin} within {limit:?}")]
     TimedOut {
         origin: String,
-        /// What did not come: `connection` or `answer`.
+        /// The missing part: `connection` or `answer`.
         what: &'static str,
         limit: Duration,
         may_retry: bool,
     },
-    /// An HTML page, as of a proxy or a portal.
-    #[error("{origin} answered with an HTML page (status {status}), as a proxy does, and not as AWS does")]
+    /// An HTML page, for example of a proxy or a sign-in portal.
+    #[error("{origin} answered with an HTML page (status {status}): a proxy, not AWS")]
     HtmlPage { origin: String, status: u16, may_retry: bool },
 }
 
 impl ConnectionError {
-    /// Whether another try makes sense: not while somebody waits for a host that never answered.
+    /// Whether a retry is useful: not for an interactive command and a host that never answered.
     pub(super) fn may_retry(&self) -> bool {
         match self {
             Self::Connect { may_retry, .. }
@@ -70,7 +70,7 @@ impl ConnectionError {
     }
 }
 
-/// An HTTP client that knows which hosts have answered.
+/// An HTTP client that remembers which hosts have answered.
 #[derive(Debug)]
 pub(super) struct FailFastClient {
     inner: SharedHttpClient,
@@ -78,7 +78,7 @@ pub(super) struct FailFastClient {
 }
 
 impl FailFastClient {
-    /// `attended`: whether somebody waits for the answers.
+    /// `attended`: whether an interactive command waits for the answers.
     pub(super) fn new(inner: SharedHttpClient, attended: bool) -> Self {
         Self { inner, hosts: Hosts { attended, all: Arc::default() } }
     }
@@ -119,7 +119,7 @@ impl HttpClient for FailFastClient {
     }
 }
 
-/// Hosts, and how often each was tried before its first answer. Their number is that of the endpoints.
+/// Hosts, with their attempts before the first answer. There are as many as endpoints.
 #[derive(Clone, Debug)]
 struct Hosts {
     attended: bool,
@@ -137,7 +137,7 @@ impl Hosts {
         self.of(origin, |host| host.answered = true);
     }
 
-    /// Notes a try without an answer; whether there may be another.
+    /// Counts an attempt without an answer. Returns whether there may be another.
     fn unanswered(&self, origin: &str) -> bool {
         let host = self.of(origin, |host| host.unanswered = host.unanswered.saturating_add(1));
         !self.attended || host.answered || host.unanswered < TRIES_UNANSWERED_MAX
@@ -199,8 +199,7 @@ fn named(
 ) -> ConnectorError {
     let cause = printable(&root_cause(error), CAUSE_CHARS_MAX);
     if error.is_timeout() {
-        // Which of the two limits it was stands only in the text of a type that the SDK keeps to itself. Nothing but the
-        // wording depends on it.
+        // Only the text of a private type of the SDK says which time-out it was. Only the message depends on it.
         let connecting = cause.contains("connect");
         let (what, limit) = if connecting { ("connection", connect_limit) } else { ("answer", read_limit) };
         return ConnectorError::timeout(ConnectionError::TimedOut { origin, what, limit, may_retry }.into());
@@ -225,7 +224,7 @@ fn is_html(response: &HttpResponse) -> bool {
     kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// Reads the body of an answer that says it is HTML, so that it can be looked at. Others stay as they are.
+/// Reads the body of an answer with an HTML content type, to inspect it. Other answers are not changed.
 async fn read_html(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     if is_html(&response) {
         let body = std::mem::replace(response.body_mut(), SdkBody::taken());
@@ -235,7 +234,7 @@ async fn read_html(mut response: HttpResponse) -> Result<HttpResponse, Connector
     Ok(response)
 }
 
-/// Whether an answer is a page for people. Some that speak for AWS call their XML HTML.
+/// Whether an answer is an HTML page. Some emulators of AWS send XML with an HTML content type.
 fn is_html_page(response: &HttpResponse) -> bool {
     let text = response.body().bytes().unwrap_or_default().trim_ascii_start();
     let begins =
@@ -243,7 +242,7 @@ fn is_html_page(response: &HttpResponse) -> bool {
     is_html(response) && (begins("<!doctype html") || begins("<html"))
 }
 
-/// Forbids another try where it makes no sense.
+/// Prevents retries that are not useful.
 #[derive(Debug)]
 pub(super) struct FailFast;
 

@@ -1,6 +1,6 @@
-//! Who this process is in AWS: asked of STS.
+//! The AWS identity of this process, from STS.
 //!
-//! The client is already part of `aws-config`, which assumes roles with it, so asking costs no further dependency.
+//! `aws-config` includes the STS client already, so there is no further dependency.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tokio::time::timeout;
 
 use super::{Aws, AwsError, AwsService};
 
-/// The longest that a start waits for the answer. A subnet without a way to STS gives none.
+/// Time limit at start. In a subnet without a route to STS there is no answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How the unique id of a role begins. Source: IAM User Guide, "IAM identifiers", unique ID prefixes.
+/// Prefix of the unique id of a role. Source: IAM User Guide, "IAM identifiers", unique ID prefixes.
 const ROLE: &str = "AROA";
 
 const OPERATION: &str = "GetCallerIdentity";
 
-/// Why this process does not know who it is.
+/// Why the identity of this process is unknown.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum IdentityError {
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    #[error("STS answered GetCallerIdentity without saying who is calling")]
+    #[error("the answer of STS to GetCallerIdentity has no caller")]
     Nameless,
 }
 
@@ -54,7 +54,7 @@ async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, I
     answer.map_err(|error| IdentityError::Call(AwsError::of(AwsService::Sts, OPERATION, &error)))
 }
 
-/// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, and their account is not one of them.
+/// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, without a unique id.
 fn without_session(id: &str) -> &str {
     match id.split_once(':') {
         Some((role, _)) if role.starts_with(ROLE) => role,

@@ -1,8 +1,8 @@
-//! What is checked before a client is made: the profile, every endpoint, the region.
+//! Checks the profile, every endpoint and the region before clients are created.
 //!
-//! The SDK is lenient where a mistake would reach another account: it prefers credentials of the environment to a profile
-//! that was named, takes a profile that does not exist for an empty one, and calls the real AWS when `AWS_ENDPOINT_URL` is
-//! not a URL. Here each of these is an error.
+//! The SDK is too lenient, so that a wrong setting may reach another account: it prefers credentials of the environment to
+//! a named profile, treats a missing profile as empty, and calls the real AWS if `AWS_ENDPOINT_URL` is not a URL. Here
+//! each of these is an error.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,27 +24,27 @@ use crate::base::text::{is_word, printable, quoted};
 use crate::base::url::{Url, UrlError};
 use crate::model::arn::{Arn, is_account};
 
-/// The variable, and the beginning of the variables, of endpoints.
+/// The variable for all endpoints, and the prefix of those for single services.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// The key of endpoints in a profile.
 const ENDPOINT_KEY: &str = "endpoint_url";
 /// The services that are called, by their names in the SDKs.
 const SERVICES: [&str; 7] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS"];
-/// Profiles that an error lists.
+/// Profiles listed in an error.
 const PROFILES_SHOWN_MAX: usize = 30;
-/// The profile of whoever names none.
+/// The default profile.
 const DEFAULT: &str = "default";
-/// Profiles that lead to each other by `source_profile`.
+/// The longest chain of `source_profile`.
 const SOURCES_MAX: usize = 20;
 
-/// Why there are no clients.
+/// Why the clients cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum LoadError {
     #[error("{origin}: there is no AWS profile `{name}`; {}", there_are(.known))]
     Profile {
-        /// Who named it: a flag, a variable or another profile.
+        /// Where it was set: a flag, a variable or another profile.
         origin: String,
         name: String,
         known: Vec<String>,
@@ -71,14 +71,14 @@ fn there_are(known: &[String]) -> String {
     format!("there are {}{more}", shown.join(", "))
 }
 
-/// The profiles of the AWS configuration files, the selected one among them.
+/// The profiles of the AWS configuration files, with the selected one.
 pub(super) struct Profiles {
     sections: Option<ProfileSet>,
 }
 
 impl Profiles {
-    /// Reads the files. A profile that is named, by a flag or by `AWS_PROFILE`, must exist, and so must those that it
-    /// takes its credentials from. An empty `AWS_PROFILE` counts as not set.
+    /// Reads the files. A profile that is set by a flag or by `AWS_PROFILE` must exist, and so must its source profiles. An
+    /// empty `AWS_PROFILE` counts as not set.
     pub(super) async fn load(flag: Option<&str>) -> Result<Self, LoadError> {
         let env = Env::real();
         let variable = env.get("AWS_PROFILE").ok().filter(|name| !name.is_empty());
@@ -94,13 +94,13 @@ impl Profiles {
         Ok(Self { sections: Some(sections) })
     }
 
-    /// The name that the SDK is to select, whatever the environment says.
+    /// The profile for the SDK, which takes precedence over the environment.
     pub(super) fn selected(&self) -> &str {
         self.sections.as_ref().map_or(DEFAULT, ProfileSet::selected_profile)
     }
 }
 
-/// Checks a profile and those that it leads to.
+/// Checks a profile and its source profiles.
 fn exists(sections: &ProfileSet, origin: &str, name: &str) -> Result<(), LoadError> {
     let (mut origin, mut name) = (origin.to_owned(), name.to_owned());
     for _ in 0..SOURCES_MAX {
@@ -110,7 +110,7 @@ fn exists(sections: &ProfileSet, origin: &str, name: &str) -> Result<(), LoadErr
             return Err(LoadError::Profile { origin, name: quoted(&name), known });
         };
         match profile.get("source_profile") {
-            // A profile that is its own source has keys of its own.
+            // A profile that is its own source has its own keys.
             Some(source) if source != name => {
                 origin = format!("source_profile of the AWS profile `{}`", quoted(&name));
                 name = source.to_owned();
@@ -118,12 +118,12 @@ fn exists(sections: &ProfileSet, origin: &str, name: &str) -> Result<(), LoadErr
             _ => break,
         }
     }
-    // The SDK says what is wrong with a circle.
+    // The SDK reports a circular chain.
     Ok(())
 }
 
-/// The credentials of a profile that was named by a flag. They win over those of the environment, as in the AWS CLI; a
-/// profile that holds none leaves the container's and the instance's.
+/// The credentials of a profile that was set by a flag. They take precedence over the environment, as in the AWS CLI;
+/// without credentials in the profile, those of the container or the instance are used.
 pub(super) fn credentials(name: &str, config: &ProviderConfig) -> CredentialsProviderChain {
     let profile = ProfileFileCredentialsProvider::builder().configure(config).profile_name(name).build();
     let container = EcsCredentialsProvider::builder().configure(config).build();
@@ -133,17 +133,17 @@ pub(super) fn credentials(name: &str, config: &ProviderConfig) -> CredentialsPro
         .or_else("Ec2InstanceMetadata", instance)
 }
 
-/// The endpoints that the environment and the profile name, each of them a URL that can be called.
+/// The endpoints of the environment and the profile, each a valid URL.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints(Arc<BTreeMap<String, String>>);
 
 impl Endpoints {
-    /// Looks for the endpoint of each service where the SDK does, and leaves out what is empty.
+    /// Reads the endpoint of each service as the SDK does, and ignores empty values.
     pub(super) fn of(config: &SdkConfig, profiles: &Profiles) -> Result<Self, LoadError> {
         let env = Env::real();
         let mut all = BTreeMap::new();
         for id in SERVICES {
-            // None also where the user wants configured endpoints to be ignored.
+            // Also `None` if the user disabled configured endpoints.
             if config.service_config().and_then(|of| of.load_config(key(id)?)).is_none() {
                 continue;
             }
@@ -178,7 +178,7 @@ fn key(service_id: &'static str) -> Option<ServiceConfigKey<'static>> {
     key.env(ENDPOINT_VARIABLE).profile(ENDPOINT_KEY).build().ok()
 }
 
-/// Answers the SDK's clients in the place of the environment, whose empty values would be taken for URLs.
+/// Replaces the environment for the SDK's clients, which would use empty values as URLs.
 impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         let is_endpoint = key.env() == ENDPOINT_VARIABLE;
@@ -186,13 +186,13 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// The region, when it can be part of a host name.
+/// The region, if it can be part of a host name.
 pub(super) fn region(region: Option<&str>) -> Result<&str, LoadError> {
     let region = region.filter(|region| !region.is_empty()).ok_or(LoadError::NoRegion)?;
     if is_word(region) { Ok(region) } else { Err(LoadError::Region(printable(region, 80))) }
 }
 
-/// The region that an ARN or the URL of a queue names.
+/// The region in an ARN or in the URL of a queue.
 #[must_use]
 pub fn region_of(text: &str) -> Option<&str> {
     if let Some(arn) = Arn::parse(text) {
@@ -206,11 +206,11 @@ pub fn region_of(text: &str) -> Option<&str> {
     rest.starts_with("amazonaws.").then_some(region)
 }
 
-/// The account that an ARN or the URL of a queue names: twelve digits.
+/// The account in an ARN or in the URL of a queue: twelve digits.
 #[must_use]
 pub fn account_of(text: &str) -> Option<&str> {
     match text.split_once("://") {
-        // Emulators have other hosts and the same path.
+        // Emulators have another host but the same path.
         Some((_, url)) => url.split('/').nth(1).filter(|account| is_account(account)),
         None => Arn::parse(text)?.account(),
     }

@@ -1,5 +1,5 @@
-//! The clients: ECS, EC2, SQS, STS and the two keepers of secrets. Set up once, counted, and kept within our share of AWS's
-//! throttles.
+//! The AWS clients: ECS, EC2, SQS, STS, DynamoDB, Secrets Manager and SSM. Created once, with counters and within the
+//! budget.
 
 use std::time::Duration;
 
@@ -34,26 +34,26 @@ pub use load::{LoadError, account_of, region_of};
 
 use crate::base::Clock;
 
-/// How we introduce ourselves to AWS, in the user agent.
+/// The application's name in the user agent.
 const APP_NAME: &str = concat!("ecs-task-notifier-", env!("CARGO_PKG_VERSION"));
 
-/// Waits before ECS or EC2 is asked again for what it does not know. Their answers agree only after a while: one may not
-/// yet know what another has just named. Source: ECS API reference, `RunTask`; EC2 Developer Guide, "Eventual consistency".
+/// Waits before a missing item is requested again: ECS and EC2 are eventually consistent. Source: ECS API reference,
+/// `RunTask`; EC2 Developer Guide, "Eventual consistency".
 const AGAIN_AFTER: [Duration; 3] =
     [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// How to reach AWS, where that differs from what the environment and the profile say.
+/// Options of the clients that take precedence over the environment and the profile.
 #[derive(Clone, Debug, Default)]
 pub struct AwsOptions {
-    /// Region, before `AWS_REGION` and the profile's.
+    /// Region; takes precedence over `AWS_REGION` and the profile.
     pub region: Option<String>,
-    /// Profile of the AWS configuration files, before `AWS_PROFILE` and before credentials of the environment.
+    /// Profile; takes precedence over `AWS_PROFILE` and over credentials of the environment.
     pub profile: Option<String>,
-    /// One endpoint for all services, before every `AWS_ENDPOINT_URL…` and every profile's.
+    /// Endpoint for all services; takes precedence over every `AWS_ENDPOINT_URL…` and over the profile.
     pub endpoint_url: Option<String>,
-    /// Our share of AWS's throttles.
+    /// The budget of requests.
     pub budget: Budget,
-    /// Whether somebody waits for the answers: then an endpoint that has never answered is given up soon.
+    /// Whether an interactive command waits for the answers: then an endpoint that has never answered fails fast.
     pub attended: bool,
 }
 
@@ -64,7 +64,7 @@ pub struct Aws {
     pub ecs: aws_sdk_ecs::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
-    /// STS: who we are.
+    /// STS.
     pub sts: aws_sdk_sts::Client,
     /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
@@ -74,20 +74,20 @@ pub struct Aws {
     pub secrets: Secrets,
     /// Every request of these clients, counted.
     pub calls: Calls,
-    /// Our share of AWS's throttles, to wait for before a call to ECS. EC2 waits by itself, SQS has no limit to share.
+    /// The budget, to wait for before a call to ECS. The EC2 client waits itself, and SQS has no shared limit.
     pub budget: Budget,
-    /// The region, where one is set.
+    /// The region, if one is set.
     pub region: Option<String>,
-    /// How far this machine's clock is from AWS's.
+    /// The difference between the clocks of this machine and of AWS.
     pub skew: Skew,
 }
 
 impl Aws {
-    /// The clients that `options`, the environment and the profile describe, in this order.
+    /// The clients with the settings of `options`, the environment and the profile, in this order.
     ///
-    /// Region, credentials (SSO and `credential_process` included), endpoints, FIPS, dual stack and proxies are found as
-    /// in every AWS tool; only the number and mode of retries are ours. Nothing is sent yet, unless a region is only to
-    /// be had from the instance metadata service: wrong credentials show at the first request, a missing region in
+    /// Region, credentials (including SSO and `credential_process`), endpoints, FIPS, dual stack and proxies are found as in
+    /// every AWS tool; only number and mode of retries are different. Makes no request, except to the instance metadata
+    /// service if no region is set: wrong credentials show at the first request, a missing region in
     /// [`in_region`](Self::in_region).
     pub async fn load(options: AwsOptions) -> Result<Self, LoadError> {
         let profiles = Profiles::load(options.profile.as_deref()).await?;
@@ -110,7 +110,7 @@ impl Aws {
         let mut builder = config.to_builder();
         if !has_endpoint {
             builder = builder.service_config(Endpoints::of(&config, &profiles)?);
-            // What holds for all services is among the endpoints of each.
+            // The endpoint for all services is included in the endpoints of each.
             builder.set_endpoint_url(None);
         }
         if let Some(name) = options.profile {
@@ -122,20 +122,20 @@ impl Aws {
         Ok(Self::from_sdk_config(builder.build(), options.budget))
     }
 
-    /// These clients, when they know in which region to ask.
+    /// These clients, if they have a region.
     pub fn in_region(self) -> Result<Self, LoadError> {
         load::region(self.region.as_deref())?;
         Ok(self)
     }
 
-    /// The time of day, right even where this machine's clock is not.
+    /// The time of day, corrected if this machine's clock is wrong.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.skew.corrected()
     }
 
-    /// Clients for a simulator at this plain-HTTP address, with made-up credentials and no budget. Reads no environment
-    /// and no profile.
+    /// Clients for a simulator at this plain-HTTP address, with fake credentials and without a budget. Ignores environment
+    /// and profile.
     #[must_use]
     pub fn at(endpoint_url: &str, region: &str) -> Self {
         let credentials = Credentials::new("simulator", "simulator", None, None, "simulator");

@@ -1,4 +1,4 @@
-//! The limit on what AWS may answer: the SDK reads whole answers into memory and has none.
+//! The limit of an answer's size: the SDK reads whole answers into memory without a limit.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextMut;
@@ -8,7 +8,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use http_body_util::Limited;
 
-/// The most bytes of one answer. The biggest that are expected: a hundred tasks or instances with long lists of tags and
+/// The most bytes of one answer. The largest expected answers: a hundred tasks or instances with long lists of tags and
 /// network interfaces, some 3 MB, and ten messages of SQS, 1 MiB together.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -22,7 +22,7 @@ impl Intercept for AnswerLimit {
         "AnswerLimit"
     }
 
-    /// Runs when the head of the answer is there and its body is not.
+    /// Runs after the head of the answer and before its body.
     fn modify_before_deserialization(
         &self,
         context: &mut BeforeDeserializationInterceptorContextMut<'_>,

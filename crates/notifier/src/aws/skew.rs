@@ -1,8 +1,8 @@
-//! How far this machine's clock is from AWS's, and a clock that is right all the same.
+//! Corrects this machine's clock by the clock of AWS.
 //!
-//! How long a delivery goes on is counted from when SQS says that its message was sent. A clock that is hours ahead would
-//! end every retry at once and unseen; one behind would make signatures that no receiver takes. Every answer of AWS has a
-//! `Date`, so a clock that is wrong is noticed, said once, and corrected.
+//! The horizon of a delivery is counted from the time at which SQS received its message. A clock that is hours ahead would
+//! end every retry at once; one behind would make signatures that no receiver accepts. Every answer of AWS has a `Date`,
+//! so a wrong clock is detected, logged once, and corrected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,10 +18,10 @@ use aws_smithy_types::date_time::Format;
 
 use crate::base::Clock;
 
-/// A smaller difference is not corrected: answers take a while, and receivers allow for minutes.
+/// A smaller difference is not corrected: answers take some time, and receivers accept minutes.
 const TOLERANCE_S: i64 = 120;
 
-/// The difference that the last answer showed. Clones share it.
+/// The difference in the last answer. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Skew {
     clock: Clock,
@@ -36,7 +36,7 @@ impl Skew {
         Self { clock, seconds: Arc::default() }
     }
 
-    /// The clock, corrected where AWS's differs by more than two minutes.
+    /// The clock, corrected if it differs by more than two minutes.
     #[must_use]
     pub fn corrected(&self) -> Clock {
         let Self { clock, seconds } = self.clone();
@@ -49,7 +49,7 @@ impl Skew {
         })
     }
 
-    /// Takes note of what time it is at AWS.
+    /// Records the time of AWS.
     fn seen(&self, date: &str) {
         let Ok(date) = DateTime::from_str(date, Format::HttpDate) else { return };
         let skew = date.secs().saturating_sub(self.clock.unix_seconds());
@@ -58,7 +58,7 @@ impl Skew {
             let side = if skew < 0 { "ahead of" } else { "behind" };
             tracing::warn!(
                 skew_s = skew,
-                "This machine's clock is {} s {side} AWS's: times are corrected by that. Set the clock, for example with NTP",
+                "This machine's clock is {} s {side} the clock of AWS; times are corrected by that. Set the clock, for example with NTP",
                 skew.unsigned_abs()
             );
         }

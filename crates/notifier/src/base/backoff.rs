@@ -1,4 +1,4 @@
-//! Waits that grow and spread, so that callers that failed together do not come back together.
+//! Exponential backoff with jitter.
 //!
 //! Source: AWS Builders' Library, "Timeouts, retries, and backoff with jitter"; AWS Architecture Blog, "Exponential
 //! Backoff And Jitter".
@@ -17,13 +17,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after so many failures in a row, from 1: between zero and the longest. None after no failure.
+    /// The wait after this number of consecutive failures: between zero and the maximum. Zero without a failure.
     #[must_use]
     pub fn full_jitter(&self, failures: u32, spread: f64) -> Duration {
         self.longest(failures).mul_f64(spread.clamp(0.0, 1.0))
     }
 
-    /// The wait after so many failures in a row, from 1: between half of the longest and the longest. None after no
+    /// The wait after this number of consecutive failures: between half of the maximum and the maximum. Zero without a
     /// failure.
     #[must_use]
     pub fn equal_jitter(&self, failures: u32, spread: f64) -> Duration {

@@ -1,4 +1,4 @@
-//! Small requests that share calls: each is added alone, and a service gets them in batches.
+//! Combines small requests into batches.
 
 use std::fmt;
 use std::future::Future;
@@ -11,23 +11,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How batches are made.
+/// Limits of batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Items in one batch, at most.
+    /// Maximum number of items in one batch.
     pub items_max: usize,
-    /// Batches under way at the same time, at most.
+    /// Maximum number of concurrent batches.
     pub at_once_max: usize,
     /// How long the first item of a batch waits for others.
     pub linger: Duration,
-    /// Items that wait for a batch, at most. Whoever adds one more waits.
+    /// Maximum number of items that wait for a batch. Further callers wait.
     pub waiting_max: usize,
 }
 
-/// Collects items into batches, and has each batch worked on in the background.
+/// Collects items into batches, and processes each batch in the background.
 ///
-/// Its background task starts with the first item, so a caller may be dropped at any time without an effect on other
-/// items. When the batcher itself is dropped, the items that it took are still worked on.
+/// A background task makes the batches, so a dropped caller has no effect on other items. If the batcher is dropped, its
+/// accepted items are still processed.
 pub struct Batcher<T> {
     limits: BatchLimits,
     work: BatchFunction<T>,
@@ -43,7 +43,7 @@ enum State<T> {
 }
 
 impl<T: Send + 'static> Batcher<T> {
-    /// Has `work` done on each batch.
+    /// Processes each batch with `work`.
     pub fn new<F>(limits: BatchLimits, work: impl Fn(Vec<T>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -52,8 +52,8 @@ impl<T: Send + 'static> Batcher<T> {
         Self { limits, work, state: Mutex::new(State::Idle) }
     }
 
-    /// Adds an item, waiting for room if there is none; whether it was taken. After [`close`](Self::close) it is dropped.
-    /// Must be called within a tokio runtime.
+    /// Adds an item, after a wait if the queue is full. Returns whether it was accepted; after [`close`](Self::close) it is
+    /// dropped. Must be called within a tokio runtime.
     pub async fn add(&self, item: T) -> bool {
         let items = match &mut *self.state() {
             State::Closed => return false,
@@ -68,8 +68,7 @@ impl<T: Send + 'static> Batcher<T> {
         items.send(item).await.is_ok()
     }
 
-    /// Has the waiting items worked on without lingering; whether that was done within `limit`. What is not done by then is
-    /// dropped.
+    /// Processes the waiting items without lingering. Returns whether that was done within `limit`; the rest is dropped.
     pub async fn close(&self, limit: Duration) -> bool {
         let State::Running { items, mut task } = std::mem::replace(&mut *self.state(), State::Closed) else {
             return true;
@@ -80,7 +79,7 @@ impl<T: Send + 'static> Batcher<T> {
         is_done
     }
 
-    /// Nothing is left half-written by a panic: each change is one assignment.
+    /// A panic leaves no inconsistent state: each change is one assignment.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +98,7 @@ pub enum BatchError<E: std::error::Error + 'static> {
     /// The batch failed.
     #[error(transparent)]
     Failed(Arc<E>),
-    /// The batch was dropped at the end of the runtime, or had fewer answers than questions.
+    /// The batch was dropped at the end of the runtime, or had too few answers.
     #[error("the batch was dropped")]
     Dropped,
 }
@@ -110,7 +109,7 @@ where
     A: Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
 {
-    /// Has `ask` answer each batch of questions, in their order.
+    /// Answers each batch of questions with `ask`, in their order.
     pub fn answering<F>(limits: BatchLimits, ask: impl Fn(Vec<Q>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<A>, E>> + Send + 'static,
@@ -152,7 +151,7 @@ async fn run<T: Send + 'static>(work: BatchFunction<T>, limits: BatchLimits, mut
             batches.join_next().await;
         }
         while batches.try_join_next().is_some() {}
-        // Filled only now, so that it has the items that came while there was no room for another batch.
+        // Filled only now, so that it has the items that arrived while the maximum of batches was running.
         let batch = fill(first, limits, &mut items).await;
         batches.spawn(work(batch));
     }
@@ -172,7 +171,7 @@ async fn fill<T>(first: T, limits: BatchLimits, items: &mut mpsc::Receiver<T>) -
 }
 
 fn answer<A, E>(callers: Vec<oneshot::Sender<Result<A, Arc<E>>>>, answers: Result<Vec<A>, E>) {
-    // Sending fails only where the caller was dropped.
+    // Sending fails only if the caller was dropped.
     match answers {
         Ok(answers) => {
             for (caller, answer) in callers.into_iter().zip(answers) {

@@ -18,13 +18,13 @@ impl Clock {
         Self::from_fn(SystemTime::now)
     }
 
-    /// A clock that stands still.
+    /// A clock with a fixed time.
     #[must_use]
     pub fn fixed(at: SystemTime) -> Self {
         Self::from_fn(move || at)
     }
 
-    /// A clock that asks `now` each time it is read.
+    /// A clock that calls `now` each time it is read.
     pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

@@ -1,13 +1,13 @@
-//! The environment variables of this process, read once and handed on.
+//! The environment variables of this process, read once.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A snapshot of environment variables. An empty value counts as not set, as templates write it.
+/// A snapshot of environment variables. An empty value counts as not set.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, String>);
 
-/// The names alone: values may be secrets.
+/// Only the names: values may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Environment")?;
@@ -16,7 +16,7 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The environment of this process, text that is not Unicode made so.
+    /// The environment of this process, converted to valid Unicode.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {

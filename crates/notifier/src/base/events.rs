@@ -1,5 +1,5 @@
-//! One stream of events with several listeners. No listener slows the sender: one that is too slow misses events, and
-//! knows how many.
+//! One stream of events with several listeners. Listeners never slow the sender: a slow listener misses events, and
+//! receives their number.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// Events that wait for a listener, unless it needs another limit.
+/// Default limit of events that wait for a listener.
 pub const WAITING_MAX: usize = 16_384;
 
-/// Where events go. Cloning it is cheap; the default drops them.
+/// The sending side of the events. Cloning it is cheap; the default drops them.
 pub struct Events<T> {
     observers: Vec<Observer<T>>,
     listeners: Vec<Sender<T>>,
@@ -53,7 +53,7 @@ enum Message<T> {
 }
 
 impl<T> Events<T> {
-    /// Calls `observer` for every event, in the sender's place: it must only note the event, and never wait.
+    /// Calls `observer` for every event on the sender's thread: it must be fast, and never wait.
     #[must_use]
     pub fn observed_by(mut self, observer: impl Fn(&T) + Send + Sync + 'static) -> Self {
         self.observers.push(Arc::new(observer));
@@ -68,7 +68,7 @@ impl<T> Events<T> {
         Listener { events: receiver, missed }
     }
 
-    /// Hands an event to every observer and listener. Never waits.
+    /// Sends an event to every observer and listener. Never waits.
     pub fn tell(&self, event: T) {
         for observer in &self.observers {
             observer(&event);
@@ -84,17 +84,17 @@ impl<T> Events<T> {
         }
     }
 
-    /// Waits until every listener has handled the events so far, up to `limit`: before a process is frozen or ends.
+    /// Waits until every listener has handled the events so far, up to `limit`. Call it before a process is frozen or ends.
     pub async fn flush(&self, limit: Duration) {
         let flush = async |listener: &Sender<T>| {
             let (done, is_done) = oneshot::channel();
             if listener.events.send(Message::Flush(done)).await.is_ok() {
-                // An error is a listener that has ended: nobody is left to handle anything.
+                // An error means that the listener has ended.
                 let _ = is_done.await;
             }
         };
         let all = futures_util::future::join_all(self.listeners.iter().map(flush));
-        // A listener that is too slow loses the rest, as it would without a flush.
+        // A listener that is too slow loses the rest.
         let _ = timeout(limit, all).await;
     }
 }
@@ -125,7 +125,7 @@ impl<T> fmt::Debug for Listener<T> {
 pub enum Heard<T> {
     /// An event.
     Event(Arc<T>),
-    /// So many events were dropped, because too many were waiting.
+    /// This number of events was dropped, because too many were waiting.
     Missed(u64),
 }
 

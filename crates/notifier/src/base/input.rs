@@ -1,9 +1,9 @@
-//! Texts from outside, up to a limit.
+//! Reads input up to a limit.
 
 use std::io::{self, Read};
 
-/// All of a text, unless it is larger than so many bytes. What its size is said to be does not count: pipes and devices
-/// say zero.
+/// Reads a whole text of at most this many bytes. Counts bytes instead of the file's size, which is zero for pipes and
+/// devices.
 pub fn text(source: impl Read, bytes_max: u64) -> io::Result<String> {
     let mut text = String::new();
     let bytes = source.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;

@@ -1,4 +1,4 @@
-//! What every other module may use and what knows nothing of ECS: time, random numbers, text, waits, batches.
+//! Basics for every other module, independent of ECS: time, random numbers, text, backoff, batches.
 
 pub mod backoff;
 pub mod batcher;

@@ -1,6 +1,6 @@
 //! Limits of this process.
 
-/// How many files and sockets this process may have open at once; `None` when there is no limit.
+/// The limit of open files and sockets of this process, if there is one.
 #[must_use]
 pub fn open_files_max() -> Option<usize> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-/// Where random numbers come from. Cloning it is cheap; clones draw from the same sequence.
+/// A generator of random numbers. Cloning it is cheap; clones share the sequence.
 ///
-/// Good for spreading waits, not for secrets.
+/// For jitter, not for secrets.
 #[derive(Clone, Debug)]
 pub struct Rng(Arc<Mutex<fastrand::Rng>>);
 
 impl Rng {
-    /// A sequence that nobody can foretell, different in every process.
+    /// An unpredictable sequence, different in every process.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's randomness")]
     pub fn from_entropy() -> Self {
@@ -24,15 +24,15 @@ impl Rng {
         Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
     }
 
-    /// The next number: at least 0.0 and less than 1.0, all equally likely.
+    /// The next number, uniform from 0.0 to less than 1.0.
     #[must_use]
     pub fn fraction(&self) -> f64 {
-        // A generator has no state that a panic elsewhere could leave half-written.
+        // A panic leaves no inconsistent state in a generator.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 }
 
-/// Bytes that nobody can foretell, from the system's generator: fit to be a key. Overwritten when dropped.
+/// Random bytes from the system's generator, suitable for a key. Overwritten when dropped.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the system for keys")]
 pub fn key_bytes() -> std::io::Result<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
@@ -62,7 +62,7 @@ mod tests {
         let keys: Vec<_> = (0..100).map(|_| *key_bytes().unwrap()).collect();
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
-        // 25,600 bits: further from the half than this is once in more runs than there will be.
+        // Of 25,600 bits, a larger deviation from half is practically impossible.
         let ones: u32 = keys.iter().flatten().map(|byte| byte.count_ones()).sum();
         assert!((11_800..13_800).contains(&ones), "{ones}");
     }

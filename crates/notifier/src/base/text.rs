@@ -1,21 +1,21 @@
-//! Texts of others as they may be shown. Pure.
+//! Makes untrusted text printable. Pure.
 
 use std::any::Any;
 use std::error::Error;
 
-/// The most characters of a text that an error repeats.
+/// The most characters of a quoted text in an error.
 const QUOTED_CHARS_MAX: usize = 80;
-/// The most characters of one line about an error: its causes may quote what AWS answered.
+/// The most characters of one line about an error: its causes may quote an answer of AWS.
 const LINE_CHARS_MAX: usize = 2_000;
-/// Longer names are compared with nothing: the work grows with the product of two lengths.
+/// Longer names are not compared: the cost grows with the product of both lengths.
 const NEAR_CHARS_MAX: usize = 255;
 /// Letters that may be missing, added, wrong or swapped in a misspelt name; one in three at most.
 const NEAR_EDITS_MAX: usize = 2;
 
-/// The text without what a terminal or a log would take for a command, at most so many characters of it.
+/// The text with control characters escaped, cut to a number of characters.
 ///
-/// Controls, line ends among them, and what turns the direction of text round are written out, as in `\u{1b}`. Quotation
-/// marks stay as they are, so that what others quote reads as they wrote it.
+/// Control characters, including line ends, and characters that change the direction of text are escaped, as in
+/// `\u{1b}`. Quotation marks stay, so that quoted text stays readable.
 #[must_use]
 pub fn printable(text: &str, chars_max: usize) -> String {
     let mut out = String::new();
@@ -28,7 +28,7 @@ pub fn printable(text: &str, chars_max: usize) -> String {
     out
 }
 
-/// A short text as an error repeats it between quotation marks: printable, and cut to a part of a line.
+/// A short text for quotation marks in an error: printable, and cut.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out: String = text.chars().take(QUOTED_CHARS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(QUOTED_CHARS_MAX).is_some() {
@@ -57,7 +57,7 @@ pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option
     nearest.filter(|(edits, _)| (1..=edits_max).contains(edits)).map(|(_, name)| name)
 }
 
-/// A printable text of several lines, which it keeps.
+/// The text with control characters escaped, except line feeds.
 #[must_use]
 pub fn printable_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(|line| printable(line, usize::MAX)).collect();
@@ -71,7 +71,7 @@ pub fn chain(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();
-        // Some errors repeat their cause's text in their own.
+        // Some errors include the text of their cause.
         if !line.ends_with(&said) {
             line.push_str(": ");
             line.push_str(&said);

@@ -1,7 +1,7 @@
-//! URLs of services as others name them: in variables, flags, files and answers. Pure.
+//! Parses URLs of variables, flags, files and answers. Pure.
 //!
-//! One strict reading for all of them. The parser below is lenient where it matters: it reads a port over 65535 as none, and
-//! a request would go to port 80.
+//! One strict parser for all. The `http` crate is too lenient: it ignores a port over 65535, and a request would go to
+//! port 80.
 
 use std::net::Ipv6Addr;
 
@@ -9,22 +9,22 @@ use http::Uri;
 
 use super::text::quoted;
 
-/// The parts of an `http` or `https` URL that was read strictly.
+/// The parts of an `http` or `https` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     /// Whether it is `https`.
     pub tls: bool,
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
-    /// What the URL says, else the scheme's own.
+    /// The port of the URL, else the default of the scheme.
     pub port: u16,
-    /// Host and port as the URL writes them.
+    /// Host and port as in the URL.
     pub authority: String,
-    /// The path, `/` where the URL has none, and the query.
+    /// The path with the query; `/` if the URL has no path.
     pub path_and_query: String,
 }
 
-/// Why a text is not a URL that may be called. A user name and password are never repeated.
+/// Why a text is not a valid URL. Never repeats a user name or password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum UrlError {
@@ -32,21 +32,21 @@ pub enum UrlError {
     Unreadable(String),
     #[error("`{0}` does not begin with http:// or https://")]
     Scheme(String),
-    #[error("a URL here carries no user name or password")]
+    #[error("a URL must not have a user name or password")]
     UserInfo,
-    #[error("`{0}` names no valid host")]
+    #[error("`{0}` has no valid host")]
     Host(String),
     #[error("`{0}` is not a port (1-65535)")]
     Port(String),
 }
 
 impl Url {
-    /// Reads a URL: scheme, host and port must be there or have a default, and be valid.
+    /// Parses a URL. Scheme, host and port must be valid; the port has a default.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let tls = match text.split_once("://") {
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => false,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => true,
-            // Before anything is repeated: what stands before an `@` may be a password.
+            // Checked before errors that repeat the text: the part before an `@` may be a password.
             _ if text.contains('@') => return Err(UrlError::UserInfo),
             _ => return Err(UrlError::Scheme(quoted(text))),
         };
@@ -96,7 +96,7 @@ fn split(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Digits alone: `parse` would take a sign.
+/// Digits only: `parse` would accept a sign.
 fn number(port: &str) -> Option<u16> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     port.parse().ok().filter(|&port: &u16| digits && port > 0)
@@ -152,16 +152,16 @@ mod tests {
             ("ftp://127.0.0.1/", "`ftp://127.0.0.1/` does not begin with http:// or https://"),
             ("http://", "`http://` is not a URL"),
             ("http:///path", "`http:///path` is not a URL"),
-            ("http://:80/", "`http://:80/` names no valid host"),
+            ("http://:80/", "`http://:80/` has no valid host"),
             ("http://a b/", "`http://a b/` is not a URL"),
             ("http://[::1/", "`http://[::1/` is not a URL"),
-            ("http://[::g]/", "`http://[::g]/` names no valid host"),
+            ("http://[::g]/", "`http://[::g]/` has no valid host"),
             ("http://a%2fb/", "`http://a%2fb/` is not a URL"),
-            ("http://.../", "`http://.../` names no valid host"),
-            ("http://me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
-            ("http://me:hunter2@127.0.0.1:x/", "a URL here carries no user name or password"),
-            ("me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
-            ("ftp://me:hunter2@127.0.0.1/", "a URL here carries no user name or password"),
+            ("http://.../", "`http://.../` has no valid host"),
+            ("http://me:hunter2@127.0.0.1/", "a URL must not have a user name or password"),
+            ("http://me:hunter2@127.0.0.1:x/", "a URL must not have a user name or password"),
+            ("me:hunter2@127.0.0.1/", "a URL must not have a user name or password"),
+            ("ftp://me:hunter2@127.0.0.1/", "a URL must not have a user name or password"),
         ] {
             let error = Url::parse(text).unwrap_err().to_string();
             assert_eq!(error, says, "{text}");

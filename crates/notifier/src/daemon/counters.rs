@@ -1,14 +1,14 @@
-//! What became of the messages.
+//! Counts messages by their end.
 
 use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
-/// What became of the messages of one run. A message that was delivered twice counts twice.
+/// The messages of one run, by their end. A message that was received twice counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
     /// Done and deleted.
     pub done: u64,
-    /// Failed, and left on the queue for another try.
+    /// Failed, and returned to the queue for a retry.
     pub retried: u64,
     /// Failed for good, and moved to the dead-letter queue.
     pub dead_lettered: u64,
@@ -25,7 +25,7 @@ impl AddAssign for Served {
     }
 }
 
-/// Counts while messages are in work.
+/// The counters of a running daemon.
 #[derive(Debug, Default)]
 pub(super) struct Counters(Mutex<Served>);
 

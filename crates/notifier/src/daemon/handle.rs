@@ -1,4 +1,4 @@
-//! One message that the daemon received: its work, then its end on the queue.
+//! One message of the daemon: processes it, then deletes it, returns it, or moves it to the dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use tracing::debug;
 
 use super::counters::Counters;
 use crate::pipeline::{Disposition, Failure, Work};
-use crate::queue::{Inbox, Message};
+use crate::queue::{Consumer, Message};
 
-/// What the messages of one queue share.
+/// The shared parts for the messages of one queue.
 pub(super) struct Shared {
     pub(super) work: Work,
-    pub(super) inbox: Inbox,
+    pub(super) consumer: Consumer,
     pub(super) counters: Counters,
-    /// How long the work on one message may take.
+    /// Time limit for one message.
     pub(super) message_time_max: Duration,
-    /// Grace is over: whatever is still in work goes back.
+    /// Cancelled at the end of the grace time: messages in flight are returned to the queue.
     pub(super) cut: CancellationToken,
 }
 
 impl Shared {
-    /// Works on one message, whatever it does, and settles it. The permit is free again when its end has been decided.
+    /// Processes one message and settles it. The permit is released when its end is decided.
     pub(super) async fn message(self: Arc<Self>, message: Message, permit: OwnedSemaphorePermit) {
         let deadline = Instant::now() + self.message_time_max;
         let worked = tokio::select! {
@@ -36,7 +36,7 @@ impl Shared {
             None => self.return_now(message).await,
             Some(Ok(())) => {
                 debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
-                self.inbox.delete(message).await;
+                self.consumer.delete(message).await;
                 self.counters.count(|served| &mut served.done);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
@@ -44,24 +44,24 @@ impl Shared {
         drop(permit);
     }
 
-    /// Returns a message to the queue because of the shutdown, for others to take at once.
+    /// Returns a message to the queue because of the shutdown, visible to others at once.
     pub(super) async fn return_now(&self, message: Message) {
         debug!(stage = self.stage(), message.id, "Returning message {} to the queue", message.id);
-        self.inbox.return_after(message, Duration::ZERO).await;
+        self.consumer.return_after(message, Duration::ZERO).await;
         self.counters.count(|served| &mut served.returned);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
-        let is_last = self.inbox.is_last_receive(&message);
+        let is_last = self.consumer.is_last_receive(&message);
         let failure = match self.work.after(&message, failure, is_last).await {
             Disposition::DeadLetter(failure) => failure,
             Disposition::Retry(wait) => {
-                self.inbox.return_after(message, wait).await;
+                self.consumer.return_after(message, wait).await;
                 self.counters.count(|served| &mut served.retried);
                 return;
             }
         };
-        let moved = self.inbox.dead_letter(message, &failure.letter, failure.wait).await;
+        let moved = self.consumer.dead_letter(message, &failure.letter, failure.wait).await;
         failure.log(&moved);
         self.counters
             .count(|served| if moved.is_ok() { &mut served.dead_lettered } else { &mut served.retried });

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::pipeline::StageName;
 
-/// A worker that has shown no sign of life for this long is dead. Its longest step is a receive: 20 seconds of waiting
-/// for messages and 20 of waiting for an answer.
+/// A worker without a heartbeat for this long counts as dead. Its longest step is a receive: 20 seconds of waiting for
+/// messages and 20 of waiting for an answer.
 pub const ALIVE_WITHIN: Duration = Duration::from_mins(1);
 
-/// How the daemon is, shared by those who know and those who ask. Cloning it is cheap.
+/// The health of the daemon, shared by workers and health endpoints. Cloning it is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<State>>);
 
@@ -23,7 +23,7 @@ struct State {
     stages: BTreeMap<StageName, Seen>,
 }
 
-/// What was last seen of one stage.
+/// The last heartbeat of one stage.
 #[derive(Debug)]
 struct Seen {
     queue: String,
@@ -33,33 +33,33 @@ struct Seen {
     error: Option<String>,
 }
 
-/// How the daemon is at one moment; its JSON is what `/healthz` and `/readyz` answer.
+/// The health of the daemon at one moment; its JSON is the body of `/healthz` and `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HealthReport {
-    /// Every worker has shown a sign of life within [`ALIVE_WITHIN`].
+    /// Every worker had a heartbeat within [`ALIVE_WITHIN`].
     pub live: bool,
-    /// Every queue has answered, lately and last; and the daemon is not stopping.
+    /// Every queue answered its last call, and recently; and the daemon is not stopping.
     pub ready: bool,
-    /// Shutdown was asked for.
+    /// Shutdown was requested.
     pub stopping: bool,
     /// Each running stage.
     pub stages: Vec<StageHealth>,
 }
 
-/// How one stage is.
+/// The health of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StageHealth {
     /// `services`, `tasks` or `notify`.
     pub stage: &'static str,
     /// Name of the queue that it reads.
     pub queue: String,
-    /// Its worker lives.
+    /// Its worker is alive.
     pub live: bool,
     /// Its queue answers.
     pub ready: bool,
-    /// As many messages are in work as may be, so none are received.
+    /// The maximum number of messages is in flight, so none are received.
     pub busy: bool,
-    /// Whole seconds since the queue last answered; absent when it never did.
+    /// Whole seconds since the queue last answered; absent if it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_seconds_ago: Option<u64>,
     /// Why the queue did not answer the last call.
@@ -68,7 +68,7 @@ pub struct StageHealth {
 }
 
 impl Health {
-    /// How the daemon is now.
+    /// The health now.
     #[must_use]
     pub fn report(&self) -> HealthReport {
         self.report_at(Instant::now())
@@ -85,14 +85,14 @@ impl Health {
         }
     }
 
-    /// A worker is there; its queue has not answered yet.
+    /// A worker has started; its queue has not answered yet.
     pub(super) fn started(&self, stage: StageName, queue: &str) {
         let seen =
             Seen { queue: queue.to_owned(), alive: Instant::now(), busy: false, answered: None, error: None };
         self.state().stages.insert(stage, seen);
     }
 
-    /// A worker lives; whether it has its hands full.
+    /// A heartbeat, with whether the worker is busy.
     pub(super) fn alive(&self, stage: StageName, busy: bool) {
         self.see(stage, |seen, _| seen.busy = busy);
     }
@@ -107,7 +107,7 @@ impl Health {
         self.see(stage, |seen, _| seen.error = Some(error));
     }
 
-    /// Shutdown was asked for.
+    /// Shutdown was requested.
     pub(super) fn stopping(&self) {
         self.state().stopping = true;
     }
@@ -182,7 +182,7 @@ mod tests {
         health.alive(StageName::Notify, true);
         assert_eq!(is(&health, NOW), (true, true), "its hands are full, so it receives nothing");
         health.alive(StageName::Notify, false);
-        assert_eq!(is(&health, NOW), (true, false), "it receives, but nobody has answered for long");
+        assert_eq!(is(&health, NOW), (true, false), "it receives, but SQS has not answered for long");
     }
 
     #[tokio::test]

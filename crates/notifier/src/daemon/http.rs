@@ -1,6 +1,6 @@
-//! `/healthz` and `/readyz`: whether the daemon lives, and whether its queues answer.
+//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its queues answer.
 //!
-//! Meant for a load balancer, an orchestrator or a person on the same network. It tells no secrets and takes no orders.
+//! For a load balancer, an orchestrator or a person on the same network. It has no secrets and accepts no commands.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,24 +21,23 @@ use tracing::{debug, warn};
 
 use super::health::Health;
 
-/// Connections at the same time. One more drops the oldest, so that clients which hold connections open keep no probe out.
+/// Maximum number of connections. A further one closes the oldest, so that idle clients do not block health checks.
 const CONNECTIONS_MAX: usize = 32;
-/// How long a client may take to send the head of its request.
+/// Time limit for the head of a request.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(1);
-/// How long a connection may last. It carries one request.
+/// Time limit of a connection. It has one request.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Wait after a connection could not be accepted, for example because the process has no file left to open.
+/// Wait after a connection could not be accepted, for example because of the limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Answers on `listener` until `shutdown`.
+/// Serves health checks on `listener` until `shutdown`.
 ///
-/// `GET /healthz` answers 200 while every worker lives, `GET /readyz` while every queue answers and no shutdown was
-/// asked for; else 503. Both bodies are the whole [`HealthReport`](super::HealthReport).
+/// `GET /healthz` answers 200 while every worker is alive, `GET /readyz` while every queue answers and no shutdown was
+/// requested; else 503. Both bodies are the whole [`HealthReport`](super::HealthReport).
 ///
-/// Give it a token of its own, cancelled after the daemon has stopped: so a load balancer sees that the daemon is
-/// stopping.
+/// `shutdown` should be cancelled after the daemon has stopped, so that a load balancer sees that it is stopping.
 pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) {
     let mut connections = Connections::default();
     loop {
@@ -53,7 +52,7 @@ pub async fn serve(listener: TcpListener, health: Health, shutdown: Cancellation
                 sleep(ACCEPT_PAUSE).await;
             }
         }
-        // A connection gets its turn, and its request is read, before others that wait can push it out.
+        // The request of a new connection is read before further connections can close it.
         yield_now().await;
     }
 }
@@ -67,8 +66,8 @@ struct Connections {
 }
 
 impl Connections {
-    /// Serves one more, and drops the oldest when there are too many. A whole request is answered at once, so the oldest
-    /// is one that sends nothing or does not read.
+    /// Serves one more, and closes the oldest if there are too many. Complete requests are answered at once, so the oldest
+    /// connection is idle.
     fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
         while self.tasks.try_join_next().is_some() {}
         self.ages.retain(|connection| !connection.is_finished());

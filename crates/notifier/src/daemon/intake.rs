@@ -1,4 +1,4 @@
-//! Messages off one queue, as many as there is room for.
+//! Receives messages from one queue, as many as there are permits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,43 +14,43 @@ use crate::base::Rng;
 use crate::base::text::chain;
 use crate::pipeline::StageName;
 use crate::queue::limits::BATCH_ENTRIES_MAX;
-use crate::queue::{Inbox, Message, Queue, QueueError};
+use crate::queue::{Consumer, Message, Queue, QueueError};
 
 /// Waits between calls while SQS does not answer.
 const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 
-/// A receive under way when shutdown is asked for gets this long. From a queue with messages SQS answers at once, and
-/// those messages go straight back; cut off, they would stay invisible for the queue's whole visibility timeout.
+/// Time for a receive in flight at shutdown. A queue with messages answers at once, and those messages are returned at
+/// once; after a cancelled receive they would stay invisible for the queue's visibility timeout.
 const RECEIVE_DRAIN: Duration = Duration::from_secs(1);
 
-/// How often a worker with its hands full shows that it lives.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// Time between two heartbeats of a busy worker.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Takes messages off a queue until shutdown, and says how that goes.
+/// Receives messages from a queue until shutdown, and reports health.
 pub(super) struct Intake {
     pub(super) stage: StageName,
     pub(super) source: Queue,
     pub(super) health: Health,
     /// Spreads waits.
     pub(super) rng: Rng,
-    /// One for each message that may be in work.
+    /// One for each message that may be in flight.
     pub(super) permits: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
 }
 
 impl Intake {
-    /// Opens the queue; `None` when shutdown comes first.
-    pub(super) async fn open(&self) -> Result<Option<Inbox>, QueueError> {
+    /// Opens the queue; `None` if shutdown comes first.
+    pub(super) async fn open(&self) -> Result<Option<Consumer>, QueueError> {
         let mut failures = 0;
         loop {
             let opened = tokio::select! {
-                opened = Inbox::open(self.source.clone()) => opened,
+                opened = Consumer::open(self.source.clone()) => opened,
                 () = self.shutdown.cancelled() => return Ok(None),
             };
             match opened {
-                Ok(inbox) => {
+                Ok(consumer) => {
                     self.health.answered(self.stage);
-                    return Ok(Some(inbox));
+                    return Ok(Some(consumer));
                 }
                 Err(error) if error.is_passing() => {
                     failures += 1;
@@ -61,13 +61,16 @@ impl Intake {
         }
     }
 
-    /// Waits for messages, each with its permit; `None` on shutdown. What came too late for a permit has none.
-    pub(super) async fn next(&self, inbox: &Inbox) -> Option<Vec<(Message, Option<OwnedSemaphorePermit>)>> {
+    /// Waits for messages, each with its permit; `None` on shutdown. Messages that arrive during shutdown have no permit.
+    pub(super) async fn next(
+        &self,
+        consumer: &Consumer,
+    ) -> Option<Vec<(Message, Option<OwnedSemaphorePermit>)>> {
         let mut failures = 0;
         loop {
             let room = self.room().await?;
             let received = tokio::select! {
-                received = inbox.receive(room.len()) => received,
+                received = consumer.receive(room.len()) => received,
                 () = async { self.shutdown.cancelled().await; sleep(RECEIVE_DRAIN).await } => return None,
             };
             match received {
@@ -87,14 +90,14 @@ impl Intake {
         }
     }
 
-    /// Reports that SQS does not answer, and waits a little before the next call.
+    /// Reports a failed call, and waits before the next one.
     async fn wait_out(&self, error: &QueueError, failures: u32) {
         let wait = UNREACHABLE.full_jitter(failures, self.rng.fraction());
         let (stage, queue, text) = (self.stage.as_str(), self.source.name(), chain(error));
         if error.is_passing() {
-            warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; trying again");
+            warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; will retry");
         } else {
-            error!(stage, queue, failures, ?wait, error = text, "The queue refuses; trying again");
+            error!(stage, queue, failures, ?wait, error = text, "The queue refuses the request; will retry");
         }
         self.health.failed(self.stage, text);
         tokio::select! {
@@ -103,12 +106,12 @@ impl Intake {
         }
     }
 
-    /// Room for at least one message and at most a batch; `None` on shutdown.
+    /// Waits for permits for at least one message and at most a batch; `None` on shutdown.
     async fn room(&self) -> Option<Vec<OwnedSemaphorePermit>> {
         let mut busy = false;
         let first = loop {
             self.health.alive(self.stage, busy);
-            let free = timeout_at(Instant::now() + SIGN_OF_LIFE, Arc::clone(&self.permits).acquire_owned());
+            let free = timeout_at(Instant::now() + HEARTBEAT, Arc::clone(&self.permits).acquire_owned());
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return None,

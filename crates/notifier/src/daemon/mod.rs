@@ -1,16 +1,16 @@
-//! The three stages as one process on the queues: what `ecs-task-notifier serve` runs.
+//! Runs the three stages on the queues as one process, for `ecs-task-notifier serve`.
 //!
 //! | file | job |
 //! | --- | --- |
 //! | `worker` | one queue and its stage: starts both, stops gracefully |
-//! | `intake` | messages off the queue, as many as there is room for |
-//! | `handle` | one message: its work, then its end on the queue |
-//! | `counters` | what became of the messages |
+//! | `intake` | receives messages, as many as there are permits |
+//! | `handle` | one message: processes it, then settles it on the queue |
+//! | `counters` | counts messages by their end |
 //! | `health` | whether the workers are alive and their queues answer |
-//! | [`http`] | that, for a load balancer or an orchestrator |
+//! | [`http`] | serves the health for a load balancer or an orchestrator |
 //!
-//! A message is deleted only after everything that follows from it is on the next queue. So a crash at any moment loses
-//! nothing: the message comes back, and its repeat has the same ids.
+//! A message is deleted only after all resulting messages are on the next queue. So a crash loses nothing: the message is
+//! received again, and its repeat has the same ids.
 
 mod counters;
 mod handle;
@@ -39,13 +39,13 @@ pub use worker::Worker;
 /// The pipeline's queues, by name. A stage needs the queue that it reads and the one that it writes.
 pub type Queues = BTreeMap<QueueName, Queue>;
 
-/// How the daemon works.
+/// Options of the daemon.
 #[derive(Clone, Debug)]
 pub struct DaemonOptions {
-    /// The stages that run here; another process may run the others.
+    /// The stages that this process runs; another process may run the others.
     pub stages: BTreeMap<StageName, StageOptions>,
-    /// How long messages in work get to finish after a shutdown was asked for. If SQS is slow, returning the rest takes
-    /// up to twice [`FLUSH_TIME_MAX`] more; ECS kills a task 30 seconds after it asked, unless told otherwise.
+    /// Time for messages in flight to end after a shutdown was requested. If SQS is slow, returning the rest takes up to
+    /// twice [`FLUSH_TIME_MAX`] more. By default, ECS kills a task after 30 seconds.
     pub grace: Duration,
     /// Receives the daemon's health; [`http::serve`] answers with it.
     pub health: Health,
@@ -54,14 +54,14 @@ pub struct DaemonOptions {
 }
 
 impl DaemonOptions {
-    /// All stages with the usual limits.
+    /// All stages with their default limits.
     #[must_use]
     pub fn new(rng: Rng) -> Self {
         let stages = STAGES.iter().map(|stage| (stage.name, StageOptions::new(stage.concurrency)));
         Self { stages: stages.collect(), grace: Duration::from_secs(20), health: Health::default(), rng }
     }
 
-    /// The same with these stages alone.
+    /// The same with only these stages.
     #[must_use]
     pub fn only(mut self, stages: &[StageName]) -> Self {
         self.stages.retain(|name, _| stages.contains(name));
@@ -69,17 +69,18 @@ impl DaemonOptions {
     }
 }
 
-/// How one stage works.
+/// Options of one stage.
 #[derive(Clone, Copy, Debug)]
 pub struct StageOptions {
-    /// Messages in work at once. No more are received, so that others can take them; each holds up to 1 MiB.
+    /// Maximum number of messages in flight. No more are received, so that other processes can take them; each has up to
+    /// 1 MiB.
     pub concurrency: NonZeroUsize,
-    /// How long the work on one message may take; then it is handed back.
+    /// Time limit for one message; then it is returned to the queue.
     pub message_time_max: Duration,
 }
 
 impl StageOptions {
-    /// So many messages at once, each for up to 15 minutes: what a Lambda function may take. Zero means one.
+    /// This concurrency, with 15 minutes per message, the limit of a Lambda function. Zero means one.
     #[must_use]
     pub fn new(concurrency: usize) -> Self {
         let concurrency = NonZeroUsize::new(concurrency).unwrap_or(NonZeroUsize::MIN);
@@ -87,32 +88,32 @@ impl StageOptions {
     }
 }
 
-/// How long the last messages may take to be settled when the daemon stops, and how long the last calls for that.
+/// Time limit at shutdown to settle the last messages, and again for the last calls.
 pub const FLUSH_TIME_MAX: Duration = Duration::from_secs(4);
 
-/// Why the daemon did not start, or ended by itself.
+/// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum DaemonError {
-    #[error("no stage is to run")]
+    #[error("no stage is selected")]
     Idle,
     #[error("stage {} needs the {queue} queue", stage.as_str())]
     MissingQueue { stage: StageName, queue: &'static str },
-    /// A queue cannot be worked through, and will not heal by itself.
-    #[error("stage {} cannot work through its queue", stage.as_str())]
+    /// A queue cannot be processed, and a retry would not help.
+    #[error("stage {} cannot process its queue", stage.as_str())]
     Queue { stage: StageName, source: QueueError },
     #[error("a worker crashed")]
     Crashed(#[source] tokio::task::JoinError),
 }
 
-/// Works through the queues until `shutdown`; then finishes what is in work, hands the rest back and returns.
+/// Processes the queues until `shutdown`; then finishes the messages in flight, returns the rest to the queues, and ends.
 ///
-/// While SQS cannot be reached it keeps trying and says so in [`DaemonOptions::health`].
+/// While SQS cannot be reached, it retries and reports that in [`DaemonOptions::health`].
 ///
 /// # Errors
 ///
-/// Wrong queues or permissions at the start. The stages that did work are stopped gracefully first.
+/// Wrong queues or permissions at the start. Other stages are stopped gracefully first.
 pub async fn serve(
     ctx: Arc<Ctx>,
     queues: Queues,
@@ -150,7 +151,7 @@ pub async fn serve(
     first_error.map_or(Ok(served), Err)
 }
 
-/// One stage that is to run, the queue that it reads, and the one that it writes.
+/// One stage to run, its source queue and its next queue.
 type Plan = (StageName, Queue, Option<Queue>, StageOptions);
 
 fn plans(queues: &Queues, options: &DaemonOptions) -> Result<Vec<Plan>, DaemonError> {
@@ -209,6 +210,6 @@ mod tests {
         let last_two = options(&[StageName::Tasks, StageName::Notify]);
         assert_eq!(planned(&inner, &last_two).unwrap().len(), 2);
         assert_eq!(planned(&services, &last_two), Err("stage tasks needs the tasks queue".to_owned()));
-        assert_eq!(planned(&services, &options(&[])), Err("no stage is to run".to_owned()));
+        assert_eq!(planned(&services, &options(&[])), Err("no stage is selected".to_owned()));
     }
 }

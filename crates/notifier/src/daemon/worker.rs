@@ -1,4 +1,4 @@
-//! One queue and the stage that works through it.
+//! One stage and its queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,33 +18,33 @@ use super::{FLUSH_TIME_MAX, StageOptions};
 use crate::pipeline::Work;
 use crate::queue::{Queue, QueueError};
 
-/// One receive at a time feeds so many messages in work; a receive takes a few milliseconds.
+/// Concurrency that one poller can feed; a receive takes a few milliseconds.
 const CONCURRENCY_PER_POLLER: usize = 64;
-/// Receives of one stage at the same time.
+/// Maximum number of concurrent receives of one stage.
 const POLLERS_MAX: usize = 4;
 
 /// A stage on its queue.
 #[derive(Debug)]
 pub struct Worker {
-    /// What is done with each message.
+    /// Processes each message.
     pub work: Work,
     /// The queue that it reads.
     pub source: Queue,
     /// Its limits.
     pub options: StageOptions,
-    /// How long messages in work get to finish after shutdown was asked for.
+    /// Time for messages in flight to end after shutdown was requested.
     pub grace: Duration,
-    /// Where it says how it is.
+    /// Receives its health.
     pub health: Health,
 }
 
 impl Worker {
-    /// Works until `shutdown`, then stops receiving at once, lets messages in work finish within the grace time, returns
-    /// the rest to the queue and makes the deletes that are due.
+    /// Runs until `shutdown`, then stops receiving at once, lets messages in flight end within the grace time, returns the
+    /// rest to the queue and makes the remaining deletes.
     ///
     /// # Errors
     ///
-    /// Only at the start: the queue does not exist, or may not be read. Later on such an error is logged and tried again.
+    /// Only at the start: the queue does not exist, or must not be read. Later, such an error is logged and retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Served, QueueError> {
         let Self { work, source, options, grace, health } = self;
         let (stage, queue) = (work.stage, source.name().to_owned());
@@ -58,11 +58,11 @@ impl Worker {
             permits: Arc::new(Semaphore::new(concurrency)),
             shutdown: shutdown.clone(),
         };
-        let Some(inbox) = intake.open().await? else { return Ok(Served::default()) };
-        info!(stage = stage.as_str(), queue, "Working through the queue");
+        let Some(consumer) = intake.open().await? else { return Ok(Served::default()) };
+        info!(stage = stage.as_str(), queue, "Started processing the queue");
         let shared = Arc::new(Shared {
             work,
-            inbox,
+            consumer,
             counters: Counters::default(),
             message_time_max: options.message_time_max,
             cut: CancellationToken::new(),
@@ -90,7 +90,7 @@ impl Worker {
                 "Some messages could not be returned to the queue; they come back when their visibility timeout ends"
             ),
         }
-        shared.inbox.close(FLUSH_TIME_MAX).await;
+        shared.consumer.close(FLUSH_TIME_MAX).await;
         let served = shared.counters.served();
         let Served { done, retried, dead_lettered, returned } = served;
         // The field's name is part of the log's interface.
@@ -100,15 +100,15 @@ impl Worker {
             retried,
             buried = dead_lettered,
             returned,
-            "Stopped working through the queue"
+            "Stopped processing the queue"
         );
         Ok(served)
     }
 }
 
-/// Puts each message to work by itself, as many at once as there are permits, until shutdown.
+/// Processes each message in a separate task, as many as there are permits, until shutdown.
 async fn poll(intake: &Intake, shared: &Arc<Shared>, tasks: &TaskTracker) {
-    while let Some(messages) = intake.next(&shared.inbox).await {
+    while let Some(messages) = intake.next(&shared.consumer).await {
         for (message, permit) in messages {
             match permit {
                 Some(permit) => drop(tasks.spawn(Arc::clone(shared).message(message, permit))),

@@ -1,4 +1,4 @@
-//! What a request proves itself with, and what the notifier asks of whom it calls: keys, headers, certificates.
+//! Authentication in both directions: signing keys, headers and certificates.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,34 +14,34 @@ use crate::secrets::{Current, Kept, SecretError, SecretRef, Vault, signing_keys}
 /// Whether requests are signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Signing {
-    /// Nobody said: they are not, and somebody should be told.
+    /// Not configured: requests are unsigned, with a warning.
     #[default]
     Undecided,
-    /// They are not, by choice.
+    /// Unsigned by choice.
     Off,
-    /// By the keys that these references name.
+    /// Signed with the keys of these references.
     By(Vec<SecretRef>),
 }
 
-/// Where the secrets are that deliveries need. The default has none: requests are unsigned, and `https` trusts whom the
-/// system trusts.
+/// References to the secrets of deliveries. The default has none: requests are unsigned, and `https` trusts the CAs of
+/// the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthSettings {
-    /// The keys that sign requests to every service that has none of its own.
+    /// The keys for services without their own keys.
     pub signing: Signing,
     /// The keys of single services, by name.
     pub signing_of_services: BTreeMap<String, Vec<SecretRef>>,
-    /// Headers that every request carries: a line `name: value` for each.
+    /// Extra request headers, one `name: value` per line.
     pub headers: Option<SecretRef>,
-    /// The only certificate authorities that may vouch for a task, in PEM; without them, those of the system.
+    /// The only CAs trusted for tasks, in PEM (default: the system's).
     pub tls_ca: Option<SecretRef>,
-    /// Our own certificate, its chain included, and its private key, both in PEM: for tasks that ask who calls.
+    /// The client certificate with its chain, and its private key, both in PEM: for tasks that require one.
     pub tls_client: Option<(SecretRef, SecretRef)>,
-    /// How old a secret of AWS may be before it is read again.
+    /// The maximum age of a secret from AWS before it is read again.
     pub refresh: Duration,
 }
 
-/// The secrets of deliveries, read and kept up to date. Cloning it is cheap. The default is that of [`AuthSettings`].
+/// The secrets of deliveries, refreshed in time. Cloning it is cheap. The default is that of [`AuthSettings`].
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
     keys: Option<Kept<SigningKeys>>,
@@ -51,11 +51,11 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Reads every secret that the options name.
+    /// Reads every secret of the options.
     ///
     /// # Errors
     ///
-    /// The first that cannot be read, or is not what it should be.
+    /// The first secret that cannot be read, or is not valid.
     pub async fn load(options: &AuthSettings, vault: &Vault) -> Result<Self, SecretError> {
         let refresh = options.refresh;
         let keys =
@@ -76,7 +76,7 @@ impl Auth {
         Ok(trust)
     }
 
-    /// What one attempt at a container of this service proves itself with.
+    /// The keys and headers for one attempt at a container of this service.
     pub(super) async fn proof(&self, service: &str) -> Proof {
         Proof {
             keys: match self.keys_for(service) {
@@ -90,13 +90,13 @@ impl Auth {
         }
     }
 
-    /// A proof by newer keys, if there are any: for a receiver that does not accept these.
+    /// The same with newer keys, if there are any: for a receiver that refused these.
     pub(super) async fn newer(&self, service: &str, refused: Proof) -> Option<Proof> {
         let keys = self.keys_for(service)?.newer_than(refused.keys?.generation).await?;
         Some(Proof { keys: Some(keys), ..refused })
     }
 
-    /// How `https` is spoken; `None` when that was never set up.
+    /// The TLS configuration; `None` if there is none.
     pub(super) async fn tls(&self) -> Option<Arc<ClientConfig>> {
         match &self.tls {
             Some(tls) => Some(Arc::clone(&tls.current().await.value)),
@@ -120,7 +120,7 @@ fn tls_sources(options: &AuthSettings) -> (Vec<SecretRef>, MakeTls) {
     }
 }
 
-/// What one attempt proves itself with.
+/// The keys and headers of one attempt.
 pub(super) struct Proof {
     /// `None` leaves the request unsigned.
     pub(super) keys: Option<Current<SigningKeys>>,

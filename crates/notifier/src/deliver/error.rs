@@ -1,4 +1,4 @@
-//! Why an attempt or a delivery did not succeed, and what follows from it.
+//! Why an attempt or a delivery failed, and what follows.
 
 use std::io;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::fleet::RecheckError;
 use crate::model::network::Refused;
 use crate::model::{Cause, Outcome};
 
-/// Why one attempt did not deliver. The address is not repeated: it stands beside the error wherever that is shown.
+/// Why one attempt failed. Without the address, which is always shown beside the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttemptError {
-    /// The address is closed. Checked for every attempt, just before it connects.
-    #[error("its address must not be called: {0}")]
+    /// The address is not allowed. Checked for every attempt, just before it connects.
+    #[error("the address must not be called: {0}")]
     Refused(Refused),
-    /// The labels ask for TLS, and this process was not set up for it.
-    #[error("`https` is not set up here")]
+    /// The labels require TLS, which this process does not have.
+    #[error("TLS is not configured in this process")]
     NoTls,
-    /// The name that the certificate should have is none.
+    /// The server name is not valid.
     #[error("the server name is not a DNS name")]
     ServerName,
-    /// The labels ask for binary mode, in which a signature would cover neither what the event says nor whom it is for.
-    #[error("an event in binary mode cannot be signed: its attributes would not be")]
+    /// The labels require binary mode, in which a signature would cover neither the event's attributes nor the recipient.
+    #[error("an event in binary mode cannot be signed: a signature would not cover its attributes")]
     BinarySigned,
     /// The request cannot be written.
     #[error("the request cannot be written")]
@@ -33,68 +33,69 @@ pub enum AttemptError {
     /// The body cannot be written.
     #[error("the body cannot be written")]
     Body(#[from] serde_json::Error),
-    /// This machine has no file, port or memory left for a connection. It says nothing about the task.
+    /// This machine has no file, port or memory left for a connection. The task is not the cause.
     #[error("this machine cannot open another connection")]
     Local(#[source] io::Error),
-    /// Nobody accepts connections there, or the network does not lead there.
+    /// The connection was refused, or there is no route.
     #[error("cannot connect")]
     Unreachable(#[source] io::Error),
-    /// There is no TLS with whoever answers: a certificate that is not accepted, on either side, or no TLS at all.
+    /// The TLS handshake failed: one side refuses the certificate of the other, or the peer has no TLS.
     #[error("no TLS")]
     Tls(#[source] io::Error),
-    /// The connection ended before TLS stood.
-    #[error("the connection broke off before TLS stood")]
+    /// The connection was closed before TLS was established.
+    #[error("the connection was closed before TLS was established")]
     TlsBroken(#[source] io::Error),
-    /// There was no connection in time.
+    /// The connection timed out.
     #[error("no connection within {0:?}")]
     ConnectTimedOut(Duration),
-    /// There was no answer in time.
+    /// The answer timed out.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// The connection ended before an answer.
-    #[error("the connection broke off")]
+    /// The connection was closed before an answer.
+    #[error("the connection was closed")]
     Broken(#[source] hyper::Error),
-    /// What came back is not an HTTP answer, or its head is too large.
+    /// The answer is not HTTP, or its head is too large.
     #[error("the answer cannot be read")]
     NotHttp(#[source] hyper::Error),
-    /// The whole delivery's deadline came before an answer.
-    #[error("the time for this delivery ran out")]
+    /// The deadline of the delivery passed before an answer.
+    #[error("the time of this delivery has run out")]
     CutOff,
-    /// The task has stopped; nobody was called.
+    /// The task has stopped; no request was made.
     #[error("{0}")]
     Stopped(String),
-    /// The task runs, but its container cannot be called at the moment; nobody was called.
-    #[error("it cannot be called at the moment: {0}")]
+    /// The task runs, but its container cannot be called at the moment; no request was made.
+    #[error("the container cannot be called at the moment: {0}")]
     Nowhere(String),
-    /// The container's health check has not said anything yet; nobody was called.
+    /// The container's health check has no result yet; no request was made.
     #[error("{0}")]
     Starting(String),
-    /// Nobody knows where the task is by now, so nobody was called.
+    /// The task could not be looked up; no request was made.
     #[error(transparent)]
     Lost(RecheckError),
-    /// The task answered, but not that it accepts the event.
+    /// The task answered, but did not accept the event.
     #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
     Answered {
         /// The answer's status.
         status: StatusCode,
-        /// What it means.
+        /// The meaning of the answer.
         meaning: Meaning,
-        /// The start of the answer's body, printable; `None` when there is none.
+        /// The start of the answer's body, printable; `None` if it is empty.
         text: Option<String>,
     },
 }
 
-/// What follows from a failed attempt.
+/// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// Another attempt may succeed; the task may have said how long to wait. When none is left, the delivery failed.
+    /// Another attempt may succeed, after the wait that the task requested, if any. Without another attempt, the delivery
+    /// has failed.
     Again(Option<Duration>),
-    /// The delivery ends like this.
+    /// The delivery ends with this outcome.
     Settle(Outcome),
 }
 
 impl AttemptError {
-    /// What follows from it.
+    /// What follows this error.
     pub(super) fn then(&self) -> Then {
         match self {
             Self::Local(_)
@@ -119,7 +120,7 @@ impl AttemptError {
             Self::Answered { meaning, .. } => match meaning {
                 Meaning::Later(asked) => Then::Again(*asked),
                 Meaning::Gone => Then::Settle(Outcome::Gone),
-                // The task is looked up before the next attempt, which then goes to where it is.
+                // The task is looked up before the next attempt, which uses its current address.
                 Meaning::Misdirected => Then::Again(None),
                 Meaning::Rejected | Meaning::Delivered => Then::Settle(Outcome::Rejected),
             },
@@ -157,7 +158,7 @@ impl AttemptError {
         }
     }
 
-    /// Whether it says something about this machine or its time, and nothing about the task.
+    /// Whether the cause is this machine or its time limit, not the task.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Local(_) | Self::CutOff | Self::Lost(_))
@@ -173,7 +174,7 @@ impl AttemptError {
         matches!(self, Self::Starting(_))
     }
 
-    /// Whether a request was made, or at least begun.
+    /// Whether a request was made, or was at least begun.
     pub(super) fn was_attempted(&self) -> bool {
         !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Starting(_) | Self::Lost(_))
     }
@@ -190,7 +191,7 @@ fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String 
     let mut line = status.as_u16().to_string();
     for (between, part) in [
         (" ", status.canonical_reason()),
-        (": ", (meaning == Meaning::Misdirected).then_some("another task answers at its address")),
+        (": ", (meaning == Meaning::Misdirected).then_some("another task has its address")),
         (": ", text),
     ] {
         if let Some(part) = part {
@@ -201,28 +202,29 @@ fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String 
     line
 }
 
-/// A delivery that did not end: its tries are used up and more may follow, its time ran out, or this machine was full.
+/// A delivery that has not ended: its quick attempts are used up, its time has run out, or this machine is out of
+/// resources.
 ///
-/// The same delivery can be tried again later, by whoever handed it in; it keeps its id.
+/// The caller can retry the same delivery later; it keeps its id.
 #[derive(Debug, thiserror::Error)]
-#[error("not told after {attempts} {}", if *attempts == 1 { "try" } else { "tries" })]
+#[error("not notified after {attempts} {}", if *attempts == 1 { "attempt" } else { "attempts" })]
 pub struct Unfinished {
     /// Attempts made so far.
     pub attempts: u32,
     pub(super) wait: Option<Duration>,
-    /// What went wrong with the last of them; `None` when there was none.
+    /// The error of the last attempt; `None` if there was none.
     #[source]
     pub last: Option<AttemptError>,
 }
 
 impl Unfinished {
-    /// A delivery for which nobody could say where its task is.
+    /// A delivery whose task could not be looked up.
     #[must_use]
     pub fn lost(error: RecheckError) -> Self {
         Self { attempts: 0, wait: None, last: Some(AttemptError::Lost(error)) }
     }
 
-    /// How long the next attempt should wait at least: what the task asked for, or a wait for which the time did not suffice.
+    /// The shortest wait before the next attempt: requested by the task, or longer than the remaining time.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.wait
@@ -244,12 +246,12 @@ mod tests {
         for (error, says) in [
             (AttemptError::Unreachable(refused), "cannot connect: connection refused"),
             (AttemptError::TimedOut(Duration::from_millis(2500)), "no answer within 2.5s"),
-            (AttemptError::Refused(Refused::LinkLocal), "its address must not be called: it is link-local"),
+            (AttemptError::Refused(Refused::LinkLocal), "the address must not be called: it is link-local"),
             (answered(404, Meaning::Rejected, None), "answered 404 Not Found"),
             (answered(599, Meaning::Later(None), Some("full")), "answered 599: full"),
             (
                 answered(421, Meaning::Misdirected, Some("not me")),
-                "answered 421 Misdirected Request: another task answers at its address: not me",
+                "answered 421 Misdirected Request: another task has its address: not me",
             ),
         ] {
             assert_eq!(error.reason(), says);

@@ -1,4 +1,4 @@
-//! What a task's answer means: status and headers in, a decision out. Pure.
+//! The meaning of a task's answer, by status and headers. Pure.
 
 use std::iter;
 use std::time::{Duration, SystemTime};
@@ -6,30 +6,30 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// The most characters of an answer's text that a reason repeats.
+/// The most characters of an answer's text in a reason.
 const SHOWN_CHARS_MAX: usize = 200;
 
-/// The fewest bytes of a secret's word that are one by themselves. `Bearer` has less.
+/// The fewest bytes of a word that counts as a secret. `Bearer` is shorter.
 const SECRET_BYTES_MIN: usize = 8;
-/// What stands where a text repeated a secret.
+/// Replaces a secret in a text.
 const SECRET: &str = "[secret]";
 
-/// What an answer means.
+/// The meaning of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The task accepted the event.
     Delivered,
-    /// Not now. The task may have said how long to wait.
+    /// A temporary failure, with the wait that the task requested, if any.
     Later(Option<Duration>),
-    /// The task is going, and nobody needs to be told any more.
+    /// The task is stopping, and needs no notification any more.
     Gone,
-    /// Another task took over the address: nothing of ours was meant for it.
+    /// The address now belongs to another task.
     Misdirected,
-    /// The task said no, and would say no again. A redirect is a no: labels choose the path, answers do not.
+    /// The task rejected the event, and would reject it again. A redirect counts as rejected: only labels choose the path.
     Rejected,
 }
 
-/// What an answer of this status with these headers means; `now` turns a date in `Retry-After` into a wait.
+/// The meaning of an answer with this status and headers; `now` converts a date in `Retry-After` to a wait.
 #[must_use]
 pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
     match status.as_u16() {
@@ -41,25 +41,25 @@ pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Mean
     }
 }
 
-/// The wait that `Retry-After` asks for, in either of its forms; a date that has passed means zero.
+/// The wait in `Retry-After`, in either of its forms; a date in the past means zero.
 ///
-/// A header that is neither form is no wish, as if it were not there.
+/// A header in neither form is ignored.
 ///
 /// Source: RFC 9110, section 10.2.3.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than a `u64` holds are a wish all the same: for ever.
+        // More digits than a `u64` has mean the longest wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The text of an answer without the secrets that its request carried in headers, nor any of their longer words: some
-/// programs show what they were sent when something goes wrong.
+/// The text of an answer without the secrets of its request's headers, and without their longer words: some programs
+/// echo the request in an error.
 ///
-/// A task knows these secrets and can write them otherwise. This is against accidents.
+/// A task knows these secrets and could encode them. This only prevents accidents.
 pub(super) fn without(text: &[u8], secrets: &[HeaderValue]) -> String {
     let mut text = String::from_utf8_lossy(text).into_owned();
     let secrets = secrets.iter().filter_map(|secret| secret.to_str().ok());
@@ -70,9 +70,9 @@ pub(super) fn without(text: &[u8], secrets: &[HeaderValue]) -> String {
     text
 }
 
-/// The text of an answer as a reason may show it: one short printable line, or `None` when nothing readable is left.
+/// The text of an answer for a reason: one short printable line, or `None` if no readable text is left.
 ///
-/// Tasks are not trusted with a terminal, a log or a table: what is not printable becomes a space.
+/// Tasks are not trusted: characters that are not printable become spaces, for terminals, logs and tables.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
@@ -90,8 +90,8 @@ pub fn shown(bytes: &[u8]) -> Option<String> {
     Some(line)
 }
 
-/// The standard library escapes exactly what does not print: controls, unassigned characters, and those that turn the
-/// direction of text round.
+/// The standard library escapes exactly the characters that are not printable: control characters, unassigned
+/// characters, and those that change the direction of text.
 fn is_printable(c: char) -> bool {
     c.is_ascii_graphic() || (!c.is_ascii() && c != char::REPLACEMENT_CHARACTER && c.escape_debug().len() == 1)
 }

@@ -1,26 +1,26 @@
-//! How long to wait between the attempts of one delivery. Pure.
+//! The retry policy of one delivery. Pure.
 
 use std::time::Duration;
 
 use crate::base::Backoff;
 
-/// When a delivery is tried again.
+/// When a delivery is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RetryPolicy {
-    /// Attempts in all; 0 counts as 1.
+    /// Maximum number of attempts; 0 counts as 1.
     pub attempts: u32,
-    /// The waits before attempt 2 and later, unless the task asks for more.
+    /// The waits before attempt 2 and later, in addition to the wait that the task requests.
     pub backoff: Backoff,
-    /// The longest wait that a task may ask for.
+    /// The longest wait that a task may request.
     pub asked_most: Duration,
 }
 
 impl RetryPolicy {
-    /// How long to wait before attempt number `n`, or `None` when the attempts are used up.
+    /// How long to wait before attempt number `n`, or `None` if no attempts are left.
     ///
-    /// `n` counts from 1 and attempt 1 never waits. Later waits follow [`backoff`](Self::backoff) with full jitter, after
-    /// the time that the task `asked` for, up to [`asked_most`](Self::asked_most): tasks that all name the same second are
-    /// spread too. The caller draws `spread`, from 0.0 to 1.0.
+    /// `n` counts from 1 and attempt 1 never waits. Later attempts wait for the time that the task `asked` for, up to
+    /// [`asked_most`](Self::asked_most), and then for [`backoff`](Self::backoff) with full jitter, so that tasks with the
+    /// same `Retry-After` are spread too. The caller draws `spread`, from 0.0 to 1.0.
     #[must_use]
     pub(super) fn wait_before(&self, n: u32, asked: Option<Duration>, spread: f64) -> Option<Duration> {
         if n <= 1 {

@@ -1,4 +1,4 @@
-//! TLS to a task: whom to believe, and the handshake. Certificates are always verified; nothing switches that off.
+//! TLS to a task: trusted CAs and the handshake. Certificates are always verified; no setting disables that.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use super::error::AttemptError;
 use crate::secrets::{Material, Unusable};
 
-/// The most certificates in one bundle of authorities: three times what public ones have.
+/// The most certificates in one CA bundle: three times as many as public bundles have.
 const AUTHORITIES_MAX: usize = 500;
 /// The most certificates of one chain.
 const CHAIN_MAX: usize = 16;
@@ -40,12 +40,12 @@ enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// Trusts the system's authorities. A system may have none: then no task is believed.
+/// Trusts the CAs of the system. A system without CAs trusts no task.
 pub(super) fn of_system(_: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
     Ok(finish(builder(system())?.with_no_client_auth()))
 }
 
-/// Trusts the authorities of the first secret, and no others.
+/// Trusts only the CAs of the first secret.
 pub(super) fn of_authority(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
     Ok(finish(builder(authorities(text(secrets, 0))?)?.with_no_client_auth()))
 }
@@ -66,7 +66,7 @@ fn text(secrets: &[Material], place: usize) -> &str {
 
 fn system() -> RootCertStore {
     let mut store = RootCertStore::empty();
-    // What of it cannot be read vouches for nobody.
+    // Certificates that cannot be parsed are not trusted.
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     store
 }
@@ -104,7 +104,7 @@ fn client(
 
 fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Every task is called once in a broadcast, and its certificate is looked at each time.
+    // Every task is called once in a broadcast, and its certificate is verified each time.
     config.resumption = Resumption::disabled();
     Arc::new(config)
 }
@@ -117,7 +117,7 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Asks for a certificate with this DNS name, or without one, with the address.
+    /// Requires a certificate with this DNS name, or else with the address.
     pub(super) fn new(
         config: Arc<ClientConfig>,
         name: Option<&str>,
@@ -130,7 +130,7 @@ impl Secured {
         Ok(Self { config, name })
     }
 
-    /// The handshake on a connection that stands.
+    /// The handshake on an open connection.
     pub(super) async fn handshake(self, stream: TcpStream) -> Result<TlsStream<TcpStream>, AttemptError> {
         let connector = TlsConnector::from(self.config);
         connector.connect(self.name, stream).await.map_err(|error| {
@@ -139,8 +139,7 @@ impl Secured {
     }
 }
 
-/// Whether the same handshake may succeed in a moment: the connection broke off. What a peer said or showed it will say
-/// and show again.
+/// Whether the same handshake may succeed later: only if the connection was closed. Other errors would repeat.
 fn is_passing(error: &io::Error) -> bool {
     error.get_ref().is_none_or(|cause| cause.downcast_ref::<rustls::Error>().is_none())
 }

@@ -1,19 +1,19 @@
-//! Where a running task's targets listen: the rules of each network mode. Pure.
+//! The address of a running task's target, by network mode. Pure.
 
 use std::net::IpAddr;
 
 use crate::model::{Attachment, Cause, ContainerState, NetworkMode, SkipReason, TaskState};
 
-/// Where a port of a container can be reached.
+/// The address of a container's port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Location {
-    /// At an address of the task's own.
+    /// An address of the task.
     At(IpAddr, u16),
-    /// At the address of its host, the container instance of this ARN.
+    /// The address of its host, the container instance with this ARN.
     OnHost(String, u16),
 }
 
-/// Where `port` of the container can be reached.
+/// The address of `port` of the container.
 ///
 /// Source of the shapes: the ECS API reference for `Task`, and the ECS agent, which reports network bindings only in
 /// bridge mode.
@@ -58,8 +58,8 @@ fn interface(container: &ContainerState) -> Option<IpAddr> {
     v4.or_else(|| interfaces().find_map(|interface| interface.v6.map(IpAddr::V6)))
 }
 
-/// The address of the task's attached network interface, for answers that say nothing at the container. When the container
-/// names its attachment, only that one counts.
+/// The address of the task's attached network interface, for answers without an interface at the container. If the
+/// container names its attachment, only that one counts.
 fn attachment(task: &TaskState, container: &ContainerState) -> Option<IpAddr> {
     let named = container.interfaces.iter().find_map(|interface| interface.attachment.as_deref());
     let is_its = |attachment: &&Attachment| {
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// On a host that is known.
+    /// A port of the task's host, if the host is known.
     fn at(container: &ContainerState, network: NetworkMode) -> String {
         let host = Some("arn:aws:ecs:eu-west-1:1:container-instance/prod/h".to_owned());
         on(&TaskState { host, ..TaskState::default() }, container, network)

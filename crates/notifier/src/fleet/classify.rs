@@ -1,6 +1,6 @@
-//! What each container of a task is for a broadcast: an endpoint, a skip, or not targeted.
+//! Classifies each container of a task: as an endpoint, a skip, or not targeted.
 //!
-//! Pure: the input is what ECS said of the task and its revision.
+//! Pure: the input is the task and its revision, as described by ECS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::model::{
 
 /// The longest group of a task. Source: ECS API reference.
 const GROUP_CHARS_MAX: usize = 255;
-/// The most characters of a status that a reason repeats; those that ECS documents have 14.
+/// The most characters of a status in a reason; documented statuses have up to 14.
 const STATUS_CHARS_MAX: usize = 40;
 
 /// Which opted-in containers may be called.
@@ -30,7 +30,7 @@ pub(super) struct CallPolicy {
     pub(super) networks: Networks,
 }
 
-/// The part of a cluster that one message is about.
+/// The part of a cluster for one message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Selection<'a> {
     pub(super) cluster: &'a str,
@@ -49,7 +49,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Whether it reports tasks and containers without labels. Of several messages for one service, only the first does.
+    /// Whether this message reports tasks and containers without labels: only the first of several for one service.
     pub(super) fn includes_unlabelled(&self) -> bool {
         *self.share != Share::Only
     }
@@ -66,12 +66,12 @@ pub(super) struct UnresolvedEndpoint {
     pub(super) is_starting: bool,
 }
 
-/// Sorts the containers of one selection.
+/// Classifies the containers of one selection.
 #[derive(Clone, Debug)]
 pub(super) struct Classifier<'a> {
     pub(super) selection: Selection<'a>,
     policy: &'a CallPolicy,
-    /// What was classified so far.
+    /// The result so far.
     pub(super) fleet: Fleet,
     pub(super) unresolved: Vec<UnresolvedEndpoint>,
 }
@@ -92,7 +92,7 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Adds a task that ECS listed and then did not know.
+    /// Adds a task that ECS listed but that no longer exists.
     pub(super) fn vanished(&mut self, arn: &str, service: &str) {
         if self.selection.includes_unlabelled() {
             let member = self.listed(arn, service);
@@ -100,7 +100,7 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Adds a task that ECS listed and then did not describe, without saying that it is gone: it may be running.
+    /// Adds a task that ECS listed but did not describe, without reporting it as missing: it may be running.
     pub(super) fn not_described(&mut self, arn: &str, service: &str, why: &str) {
         if self.selection.includes_unlabelled() {
             let reason = SkipReason::not_described(why);
@@ -172,7 +172,7 @@ impl<'a> Classifier<'a> {
         Ok(())
     }
 
-    /// Adds an endpoint, or a skip when its address must not be called.
+    /// Adds an endpoint, or a skip if its address must not be called.
     pub(super) fn resolved(&mut self, endpoint: Endpoint) {
         let address = endpoint.address.ip();
         match self.policy.networks.check(address) {
@@ -185,7 +185,7 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The task as reports name it, without a container.
+    /// The task in reports, without a container.
     fn member(&self, task: &TaskState) -> Member {
         // The caller of `RunTask` chooses the group.
         let service = task.service().or(task.group.as_deref()).unwrap_or_default();
@@ -196,7 +196,7 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// A task of which only the ARN is known.
+    /// A task with only an ARN.
     fn listed(&self, arn: &str, service: &str) -> Arc<Member> {
         let member = Member::of_task(self.selection.cluster, arn);
         Arc::new(Member { service: service.to_owned(), ..member })
@@ -205,7 +205,7 @@ impl<'a> Classifier<'a> {
 
 /// Whether the container's health check has no result yet, or why the container is not ready.
 ///
-/// The labelled container is judged, not the task: a task can be healthy while one of its containers is not known to be.
+/// The health of the labelled container counts, not of the task: a task can be healthy while a container is not.
 fn check_health(
     container: &ContainerState,
     spec: &ContainerSpec,

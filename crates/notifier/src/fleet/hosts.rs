@@ -1,4 +1,4 @@
-//! Addresses of the hosts of bridge and host mode tasks. Each host is looked up once.
+//! Addresses of the hosts of tasks in bridge and host mode. Each host is looked up once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,22 +11,22 @@ use crate::aws::ecs::Ecs;
 use crate::aws::minimal::ec2::Ec2;
 use crate::model::{Cause, SkipReason};
 
-/// Hosts that are remembered: a cluster has at most 5,000. Source: ECS service quotas.
+/// Hosts in the cache: a cluster has at most 5,000. Source: ECS service quotas.
 const HOSTS_MAX: usize = 20_000;
 /// The prefix of ids of hosts outside AWS. Source: ECS Anywhere, AWS Systems Manager managed nodes.
 const ANYWHERE: &str = "mi-";
 
-/// The address of a host, or why it is not known.
+/// The address of a host, or why it is unknown.
 pub(super) type HostResult = Result<IpAddr, SkipReason>;
 
-/// The hosts that were looked up so far, by the ARN of the container instance.
+/// A cache of hosts, by the ARN of the container instance.
 ///
-/// An instance keeps its private address for life, so an address is remembered without end. A failure is not remembered:
-/// the instance may be too new for EC2's eventually consistent answers.
+/// An instance never changes its private address, so an address is cached without expiry. A failure is not cached: the
+/// instance may be too new for EC2's eventually consistent answers.
 #[derive(Debug)]
 pub(super) struct HostCache {
     known: Cache<String, IpAddr>,
-    /// Held during a lookup, so that two messages never look up the same host.
+    /// Locked during a lookup, so that two messages never look up the same host.
     lookup: Mutex<()>,
 }
 
@@ -41,7 +41,7 @@ impl HostCache {
     ///
     /// # Errors
     ///
-    /// When ECS or EC2 cannot be asked. A host that they do not know is a [`HostResult`] of its own.
+    /// If ECS or EC2 does not answer. An unknown host is an error in its [`HostResult`].
     pub(super) async fn get(
         &self,
         ecs: &Ecs,

@@ -1,13 +1,13 @@
-//! Stages 1 and 2: the opted-in containers of a scope, and where each of them listens.
+//! Stages 1 and 2: the opted-in containers of a scope and their addresses.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `services`, `scan` | stages 1 and 2: which calls to ECS they make |
-//! | `classify`, `address` | what a container is for a broadcast, and its address (pure) |
-//! | `recheck` | where one endpoint is now |
-//! | `revisions`, `hosts` | what cannot change, looked up once |
+//! | `services`, `scan` | stages 1 and 2, with their calls to ECS |
+//! | `classify`, `address` | classifies containers, and finds their addresses (pure) |
+//! | `recheck` | looks up the current address of an endpoint |
+//! | `revisions`, `hosts` | caches of immutable data |
 //!
-//! AWS gets as few calls as its pages allow.
+//! Calls to AWS use the largest pages and batches.
 
 use crate::aws::Aws;
 use crate::aws::ecs::{Ecs, EcsError};
@@ -30,17 +30,17 @@ words! {
     /// Which containers count as ready to be called.
     #[derive(Default)]
     pub enum HealthPolicy {
-        /// Where the container definition has a health check, it must pass. The default.
+        /// If the container definition has a health check, it must pass. The default.
         #[default]
         Detect = "detect",
         /// Every container must have a health check, and it must pass.
         Require = "require",
-        /// Health does not count.
+        /// Health is ignored.
         Ignore = "ignore",
     }
 }
 
-/// Why a fleet was not found.
+/// Why discovery failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum DiscoveryError {
@@ -49,7 +49,7 @@ pub enum DiscoveryError {
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
     #[error(
-        "the scope names {named} services, but one broadcast names at most {SERVICES_NAMED_MAX}: send several, or name none to reach the whole cluster"
+        "the scope has {named} services, but a broadcast can name at most {SERVICES_NAMED_MAX}: send several broadcasts, or notify the whole cluster"
     )]
     TooManyServices { named: usize },
 }
@@ -78,7 +78,7 @@ impl DiscoveryError {
     }
 }
 
-/// Stages 1 and 2, and what they remember between messages.
+/// Stages 1 and 2, with their caches.
 #[derive(Debug)]
 pub struct Discovery {
     ecs: Ecs,
@@ -90,7 +90,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Discovery through these clients. `health` decides which containers are ready, `networks` which addresses may be
+    /// Discovery with these clients. `health` decides which containers are ready, `networks` which addresses may be
     /// called.
     #[must_use]
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {

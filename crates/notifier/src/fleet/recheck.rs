@@ -1,6 +1,6 @@
-//! Where one endpoint is now: looked up before it is called again.
+//! Looks up the current address of an endpoint before it is called again.
 //!
-//! Addresses are handed on to other tasks within minutes. What was found a moment ago may be another task's by now.
+//! ECS reuses addresses within minutes, so an earlier address may now belong to another task.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,27 +17,27 @@ use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::arn::TaskArn;
 use crate::model::{Endpoint, Fleet, Member, RUNNING, SkipReason, TaskState, UNKNOWN};
 
-/// Tasks that are looked up together: what one `DescribeTasks` takes. Those that fail together are looked up together.
+/// Tasks that are looked up together: the maximum of one `DescribeTasks`.
 const BATCHING: BatchLimits =
     BatchLimits { items_max: 100, at_once_max: 4, linger: Duration::from_millis(20), waiting_max: 4_096 };
 
-/// Where an endpoint is now.
+/// The current state of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recheck {
-    /// Here: at the same address, or at a new one.
+    /// It runs at this address, which may be a new one.
     At(Endpoint),
-    /// Its task runs, but its health check has no result yet: where it is, and why it is not called.
+    /// Its task runs, but its health check has no result yet: the endpoint, and why it is not called.
     Starting(Endpoint, String),
-    /// Its task has stopped, or is about to.
+    /// Its task has stopped or is stopping.
     Stopped(String),
     /// Its task runs, but the container cannot be called at the moment.
     Nowhere(String),
 }
 
-/// Why the place of an endpoint is not known.
+/// Why an endpoint could not be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum RecheckError {
-    /// Neither the message nor the task's ARN names the cluster.
+    /// Neither the message nor the task's ARN has the cluster.
     #[error("the task's cluster is not known, so it cannot be looked up again")]
     NoCluster,
     /// ECS did not describe the task.
@@ -65,8 +65,7 @@ pub(super) fn lookup(ecs: &Ecs) -> Lookup {
     Batcher::answering(BATCHING, move |questions| describe(ecs.clone(), questions))
 }
 
-/// One call for each cluster, and for each account and region that ARNs name: ECS refuses a whole call for an ARN that
-/// belongs elsewhere.
+/// One call for each cluster, account and region: ECS refuses a whole call for an ARN of another account or region.
 async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
     let mut calls = BTreeMap::<(&str, Place<'_>), Vec<String>>::new();
     for (cluster, task) in &questions {
@@ -84,7 +83,7 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
             Err(error) => drop(refused.insert(call, Arc::new(error))),
         }
     }
-    let other = || Err(NotDescribed::Unexplained("the answer describes another task".to_owned()));
+    let other = || Err(NotDescribed::Unexplained("the answer is about another task".to_owned()));
     let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), place(task))) {
         Some(error) => Err(Arc::clone(error)),
         None => Ok(answers.get(task).cloned().unwrap_or_else(other)),
@@ -92,13 +91,13 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
     Ok(questions.iter().map(answer).collect())
 }
 
-/// The account and region that a task's ARN names.
+/// The account and region in a task's ARN.
 fn place(task: &str) -> Place<'_> {
     TaskArn::parse(task).map(|TaskArn { arn, .. }| (arn.account, arn.region)).unwrap_or_default()
 }
 
 impl Discovery {
-    /// Where the endpoint is now. The future is boxed: it is large, and most deliveries need none.
+    /// The current state of the endpoint. The future is boxed, because it is large and most deliveries do not need it.
     pub fn recheck<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
         async move {
             let member = &endpoint.member;
@@ -106,7 +105,7 @@ impl Discovery {
             let task = match self.task(cluster, &member.task).await? {
                 Ok(task) => task,
                 Err(NotDescribed::Missing) => {
-                    return Ok(Recheck::Stopped("ECS does not know the task any more".to_owned()));
+                    return Ok(Recheck::Stopped("the task no longer exists in ECS".to_owned()));
                 }
                 Err(NotDescribed::Unexplained(why)) => {
                     return Ok(Recheck::Nowhere(format!("ECS does not describe the task: {why}")));
@@ -136,15 +135,15 @@ impl Discovery {
     }
 }
 
-/// The cluster of a task: as it was named, else as its ARN says in the long format, `…:task/CLUSTER/ID`.
+/// The cluster of a task: by its name, else from its ARN in the long format, `…:task/CLUSTER/ID`.
 fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
     if named.is_empty() { TaskArn::parse(task)?.cluster } else { Some(named) }
 }
 
-/// The endpoint among the containers that its task has now.
+/// The endpoint among the current containers of its task.
 ///
-/// A message of the proof of concept names no container. Then it is the one at the same address, else the only one with
-/// the same path.
+/// A message of the proof of concept has no container name. Then it is the container at the same address, else the only
+/// one with the same path.
 fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
     let named = &endpoint.member.container;
     let Fleet { endpoints: mut found, skips, .. } = fleet;
@@ -157,7 +156,7 @@ fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
         found.retain(|one| one.member.container == *named);
     }
     if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
-        // The delivery's id is made of task and container: it stays what it was. All else is as ECS says.
+        // Task and container stay, because the delivery's id is derived from them. All else comes from ECS.
         let member = Member { container: named.clone(), ..Member::clone(&one.member) };
         let one = Endpoint { member: Arc::new(member), ..one };
         if one.is_starting {
@@ -168,7 +167,7 @@ fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
     }
     let skip = skips.iter().find(|skip| skip.member.container == *named);
     Recheck::Nowhere(skip.map_or_else(
-        || "the task has no such container that may be called".to_owned(),
+        || "the task has no such container, or it cannot be called".to_owned(),
         |skip| skip.reason.to_string(),
     ))
 }

@@ -8,15 +8,15 @@ use quick_cache::sync::Cache;
 use crate::aws::ecs::{Ecs, EcsError};
 use crate::model::Revision;
 
-/// Revisions that are remembered: some hundred bytes each.
+/// Revisions in the cache, of some hundred bytes each.
 const REVISIONS_MAX: usize = 10_000;
-/// `DescribeTaskDefinition` calls under way at once.
+/// Concurrent `DescribeTaskDefinition` calls.
 const FETCHES_CONCURRENT_MAX: usize = 8;
 
-/// A revision, or why ECS refuses it for good: a deleted revision, for one.
+/// A revision, or why ECS refuses it for good, for example because it was deleted.
 pub(super) type RevisionResult = Result<Arc<Revision>, Arc<EcsError>>;
 
-/// The revisions that were fetched so far.
+/// A cache of revisions.
 #[derive(Debug)]
 pub(super) struct RevisionCache(Cache<String, RevisionResult>);
 
@@ -27,11 +27,11 @@ impl Default for RevisionCache {
 }
 
 impl RevisionCache {
-    /// The revisions of these ARNs, in their order. Several callers that ask for one revision wait for one call.
+    /// The revisions of these ARNs, in their order. Concurrent callers for one revision share one call.
     ///
     /// # Errors
     ///
-    /// Only what may pass. A revision that ECS refuses for good is a [`RevisionResult`] of its own.
+    /// Only transient errors. A revision that ECS refuses for good is an error in its [`RevisionResult`].
     pub(super) async fn get(&self, ecs: &Ecs, arns: &[String]) -> Result<Vec<RevisionResult>, EcsError> {
         // Owned names: a closure over borrowed ones would make the future not `Send`.
         stream::iter(arns.to_vec())

@@ -1,4 +1,4 @@
-//! Stage 2: the running tasks of a service or a whole cluster, and where their opted-in containers listen.
+//! Stage 2: the running tasks of a service or a whole cluster, and the addresses of their opted-in containers.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
 use crate::model::arn::service_name;
 use crate::model::{Endpoint, Fleet, Skip, TaskState};
 
-/// Tasks that are described at a time: the answer for one task has about 3 KB.
+/// Tasks in memory at a time: the answer for one task has about 3 KB.
 const TASKS_HELD_MAX: usize = 1_000;
 
 /// Which of the listed tasks are called.
@@ -22,7 +22,7 @@ enum TaskFilter {
     All,
     OfServices,
     Standalone,
-    /// Those of the services of these names. ECS listed no others; what it describes as another's is not called.
+    /// Those of these services. A task that ECS describes as another service's is not called.
     Named(BTreeSet<String>),
 }
 
@@ -43,14 +43,13 @@ impl TaskFilter {
 }
 
 impl Discovery {
-    /// Finds the running tasks of one message of stage 1, and where their opted-in containers listen.
+    /// Finds the running tasks of one message of stage 1, and the addresses of their opted-in containers.
     ///
-    /// The labels are read from each task's own revision, so a service in the middle of a deployment is right on both
-    /// sides.
+    /// The labels are read from each task's own revision, so old and new tasks are correct during a deployment.
     ///
     /// # Errors
     ///
-    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A service that is gone is a skip.
+    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A missing service is a skip.
     pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
         let labels = Labels::new(&message.port, &message.path);
         let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
@@ -95,16 +94,16 @@ impl Discovery {
         Ok(fleet)
     }
 
-    /// Finds the fleet of a scope in one go: stages 1 and 2 where no queue stands between them. Sends up to 1,000 tasks at
-    /// a time to `found`, each task once, and stops early when nobody receives them.
+    /// Finds the fleet of a scope: stages 1 and 2 without a queue between them. Sends up to 1,000 tasks at a time to
+    /// `found`, each task once, and stops early if the receiver was dropped.
     ///
-    /// A whole cluster is listed as a whole: that takes two calls for each hundred tasks, where going from service to
-    /// service takes more than two for each service. The tasks found are the same.
+    /// A whole cluster is listed at once: that takes two calls per hundred tasks, instead of more than two per service. The
+    /// tasks are the same.
     ///
     /// # Errors
     ///
-    /// [`DiscoveryError`] when AWS cannot be asked, or has no such cluster. A named service that the cluster does not
-    /// have is a skip.
+    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A named service that does not exist is
+    /// a skip.
     pub async fn scan(
         &self,
         scope: &ObserverMessage,
@@ -145,7 +144,7 @@ impl Discovery {
         arns: &[String],
     ) -> Result<(), DiscoveryError> {
         let Described { found, failed } = ecs.describe_tasks(classifier.selection.cluster, arns).await?;
-        // Each that was asked for, once: no other task is called, none twice, and none is left out silently.
+        // Each requested task exactly once: no other task, no duplicate, and no task is silently missing.
         let mut missing: HashSet<&str> = arns.iter().map(String::as_str).collect();
         let described = found.into_iter().filter(|task| missing.remove(task.arn.as_str()));
         let tasks: Vec<TaskState> = described.filter(|task| filter.matches(task)).collect();
@@ -153,7 +152,7 @@ impl Discovery {
             match failed.get(arn) {
                 Some(NotDescribed::Missing) => classifier.vanished(arn, service),
                 Some(NotDescribed::Unexplained(why)) => classifier.not_described(arn, service, why),
-                None => classifier.not_described(arn, service, "the answer describes another task"),
+                None => classifier.not_described(arn, service, "the answer is about another task"),
             }
         }
         self.classify(ecs, classifier, &tasks).await

@@ -1,4 +1,4 @@
-//! Stage 1: the services of a scope, and what their containers ask for.
+//! Stage 1: the services of a scope and the labels of their containers.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::model::arn::service_name;
 use crate::model::{Member, NotTargeted, NotTargetedReason, ServiceState, Skip, SkipReason};
 
-/// The most services that one broadcast names. More take the whole cluster, or several broadcasts.
+/// The most services that one broadcast can name. For more, notify the whole cluster, or send several broadcasts.
 pub const SERVICES_NAMED_MAX: usize = 1_000;
 
-/// What stage 1 found.
+/// The result of stage 1.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    /// One message for each service and target, and one for the standalone tasks if they were asked for.
+    /// One message for each service and target, and one for standalone tasks if requested.
     pub messages: Vec<ServiceMessage>,
-    /// Services that the scope names and the cluster does not have.
+    /// Named services that do not exist.
     pub skips: Vec<Skip>,
-    /// Services of which no container opted in.
+    /// Services without an opted-in container.
     pub not_targeted: Vec<NotTargeted>,
 }
 
@@ -76,8 +76,8 @@ impl Discovery {
             message.broadcast = Some(broadcast.clone());
             found.messages.push(message);
         }
-        // A name without an active service is reported: one that the sender wrote always, one that ECS listed unless
-        // the service is gone by now.
+        // A name without an active service is reported: always if the sender named it; if ECS listed it, unless the
+        // service no longer exists.
         let known: HashSet<&str> = active.iter().map(|service| service.name.as_str()).collect();
         let neighbour = active.first().map_or("", |service| &service.arn);
         for name in names.iter().filter(|name| !known.contains(service_name(name))) {
@@ -94,8 +94,8 @@ impl Discovery {
     }
 }
 
-/// Describes again those services that ECS lists although it did not describe them: its answers agree only after a while.
-/// Names that a sender made up are in no list, however many there are.
+/// Describes the services again that ECS lists but did not describe: its answers are eventually consistent. Wrong names
+/// of a sender are not in the list, so they cost no calls.
 async fn describe_listed_again(
     ecs: &Ecs,
     cluster: &str,
@@ -113,14 +113,14 @@ async fn describe_listed_again(
     Ok(())
 }
 
-/// Checks how many services a scope names: each ten cost a call of the budget that all broadcasts share.
+/// Checks the number of services in a scope: each ten need a call from the shared budget.
 pub(super) fn check_count(services: &[String]) -> Result<(), DiscoveryError> {
     let named = services.len();
     if named > SERVICES_NAMED_MAX { Err(DiscoveryError::TooManyServices { named }) } else { Ok(()) }
 }
 
-/// The skip of a service that the scope names and the cluster does not have. `neighbour` is the ARN of a task or service
-/// of the same cluster, where one is known.
+/// The skip of a named service that does not exist. `neighbour` is the ARN of a task or service of the same cluster, if
+/// known.
 pub(super) fn no_such_service(cluster: &str, name: &str, neighbour: &str) -> Skip {
     skip(cluster, name, neighbour, SkipReason::no_such_service())
 }
@@ -135,8 +135,8 @@ pub(super) fn distinct(all: impl IntoIterator<Item = String>) -> Vec<String> {
     all.into_iter().filter(|one| seen.insert(one.clone())).collect()
 }
 
-/// The distinct pairs of labels of all containers that opted in. A revision that cannot be read has the empty pair, so
-/// that its tasks are looked at and reported.
+/// The distinct pairs of labels of all opted-in containers. A revision that cannot be read has the empty pair, so that
+/// its tasks are scanned and reported.
 fn distinct_labels<'a>(results: impl Iterator<Item = &'a RevisionResult>) -> Vec<Labels> {
     let mut seen = BTreeSet::new();
     let labels = results.flat_map(|result| match result {
@@ -149,7 +149,7 @@ fn distinct_labels<'a>(results: impl Iterator<Item = &'a RevisionResult>) -> Vec
     labels.filter(|labels| seen.insert(labels.clone())).collect()
 }
 
-/// One message for each pair of labels; the first takes what no other one takes.
+/// One message for each pair of labels; the first also includes everything that no other message includes.
 fn messages(
     cluster: &str,
     service: &str,

@@ -1,21 +1,21 @@
-//! A record with a list that one item may be too small for: a head and rows, spread over as many items as it takes. Pure.
+//! Splits a record with a long list into several items: a head and rows. Pure.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of rows in one item. A write costs by its size, so nothing is gained by more.
+/// The most bytes of rows in one item. A write costs by its size, so larger items have no benefit.
 const ROWS_BYTES_MAX: usize = 128 * 1024;
 
 /// The first item of a record. The others are a bare list of rows.
 #[derive(Serialize, Deserialize)]
 struct First<H, R> {
     head: H,
-    /// All items of the record, this one included: what a longer record left behind is not read.
+    /// Number of items of the record, including this one. Further items of an earlier, longer record are not read.
     sheets: usize,
     rows: Vec<R>,
 }
 
-/// The bodies of a record's items; the first is to be written last, which makes the record whole.
+/// The bodies of a record's items. The first must be written last: it completes the record.
 pub(super) fn write<H: Serialize, R: Serialize>(
     head: &H,
     rows: &[R],
@@ -41,7 +41,7 @@ pub(super) fn write<H: Serialize, R: Serialize>(
         .collect()
 }
 
-/// How many items a record has, as the body of its first says.
+/// The number of items of a record, from the body of its first.
 pub(super) fn count(first: &str) -> Result<usize, serde_json::Error> {
     #[derive(Deserialize)]
     struct Count {
@@ -50,8 +50,7 @@ pub(super) fn count(first: &str) -> Result<usize, serde_json::Error> {
     Ok(serde_json::from_str::<Count>(first)?.sheets)
 }
 
-/// What [`write`] wrote, from the bodies in their order; `None` when some are not there, because the record is being
-/// written just now.
+/// Reads a record of [`write`] from the bodies in order; `None` if some are missing, because a write is in progress.
 pub(super) fn read<H: DeserializeOwned, R: DeserializeOwned>(
     bodies: &[&str],
 ) -> Result<Option<(H, Vec<R>)>, serde_json::Error> {

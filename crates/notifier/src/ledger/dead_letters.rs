@@ -1,4 +1,4 @@
-//! Deliveries that end without another attempt: given up, dropped, or of a cancelled broadcast.
+//! Records deliveries that end without another attempt: given up, dropped, or of a cancelled broadcast.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Ledger, LedgerError, PartRecord};
 use crate::model::{Delivery, Member};
 
 impl Ledger {
-    /// Records that the message of a delivery was given up, with the result of the last attempt. Changes nothing where the
+    /// Records that the message of a delivery was given up, with the result of the last attempt. Does nothing if the
     /// container was notified.
     pub(crate) async fn give_up(
         &self,
@@ -24,7 +24,7 @@ impl Ledger {
         self.settle(broadcast, expected.given_up(state, reason)).await
     }
 
-    /// Records that a delivery is not tried again, and why. Its outcome stays; a pending one has failed.
+    /// Records that a delivery is not retried, with the reason. Its outcome stays; a pending delivery has failed.
     pub async fn drop_delivery(
         &self,
         broadcast: &BroadcastId,
@@ -43,8 +43,8 @@ impl Ledger {
         self.settle(broadcast, known.dropped(reason)).await
     }
 
-    /// Records that a part of a cancelled broadcast is not looked into. Returns the deliveries that are skipped now: those
-    /// that an earlier look expected and that have not ended.
+    /// Records that a part of a cancelled broadcast is not scanned. Returns the deliveries that are skipped now: those that
+    /// an earlier scan expected and that have not ended.
     pub(crate) async fn cancel_part(
         &self,
         broadcast: &BroadcastId,

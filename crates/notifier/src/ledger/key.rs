@@ -1,36 +1,37 @@
-//! Where records stand: partitions and sort keys. Pure.
+//! The keys of records: partitions and sort keys. Pure.
 //!
-//! What is known of one broadcast is spread over [`SHARDS`] partitions, since one takes about 1,000 writes a second
-//! (source: "Best practices for designing and using partition keys effectively", Amazon DynamoDB Developer Guide) and a
-//! fleet may have 100,000 tasks. Ids are hashes, so their last characters spread evenly.
+//! The records of one broadcast are spread over [`SHARDS`] partitions, because a partition accepts about 1,000 writes a
+//! second (source: "Best practices for designing and using partition keys effectively", Amazon DynamoDB Developer Guide)
+//! and a fleet may have 100,000 tasks. Ids are hashes, so their last characters spread evenly.
 
 use wire::{BroadcastId, DeliveryId, PartId};
 
 use super::store::{Key, Range};
 
-/// Partitions of one broadcast's deliveries and parts. Stands in the keys of what was written: a change would hide it.
+/// Partitions of one broadcast's deliveries and parts. Stored keys depend on it: a change would hide existing records.
 pub(super) const SHARDS: u8 = 16;
 
-/// How the sort keys of one kind begin.
+/// Prefix of the sort keys of parts.
 pub(super) const PART: &str = "part#";
 /// Deliveries of a part that are on the tasks queue.
 const QUEUED: &str = "queued#";
-/// A delivery that was told for good.
+/// The outcome of a notified delivery.
 pub(super) const TOLD: &str = "told#";
-/// What else is known of a delivery.
+/// The latest state of a delivery.
 pub(super) const STATE: &str = "state#";
 
-/// The partition of the broadcasts themselves, in the order of time.
+/// The partition of the history, in the order of time.
 const RECENT: &str = "recent";
 
 fn shard(id: &str) -> u8 {
-    // FNV-1a: spreads well, and stays the same for ever, which a standard hasher does not promise.
+    // FNV-1a: spreads well and never changes, which a standard hasher does not guarantee.
     let hash =
         id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     u8::try_from((hash >> 16) % u32::from(SHARDS)).unwrap_or_default()
 }
 
-/// One of a broadcast's partitions. The number comes first: then no broadcast's id can look like another's partition.
+/// One of a broadcast's partitions. The number comes first, so that no broadcast's id can collide with a partition of
+/// another.
 fn partition(shard: u8, broadcast: &BroadcastId) -> String {
     format!("{shard:02}#{broadcast}")
 }
@@ -48,22 +49,22 @@ pub(super) fn broadcast(broadcast: &BroadcastId, sheet: usize) -> Key {
     Key { partition: head(broadcast), sort: format!("broadcast#{sheet:04}") }
 }
 
-/// Everything of a broadcast's own record.
+/// All items of a broadcast's own record.
 pub(super) fn broadcast_range(broadcast: &BroadcastId) -> Range {
     range(head(broadcast), "broadcast#".to_owned())
 }
 
-/// The wish that a broadcast be ended.
+/// The cancellation of a broadcast.
 pub(super) fn cancel(broadcast: &BroadcastId) -> Key {
     Key { partition: head(broadcast), sort: "cancel".to_owned() }
 }
 
-/// A broadcast's line in the history; `at` is a time that sorts as text.
+/// A broadcast's entry in the history; `at` is a time that sorts as text.
 pub(super) fn recent(at: &str, broadcast: &BroadcastId) -> Key {
     Key { partition: RECENT.to_owned(), sort: format!("{at}#{broadcast}") }
 }
 
-/// The history, the newest first.
+/// The history, newest first.
 pub(super) fn recent_range() -> Range {
     Range { backwards: true, ..range(RECENT.to_owned(), String::new()) }
 }
@@ -74,7 +75,7 @@ pub(super) fn part(broadcast: &BroadcastId, part: &PartId, sheet: usize) -> Key 
     Key { partition: partition(shard(part.as_str()), broadcast), sort }
 }
 
-/// Everything of a part's record.
+/// All items of a part's record.
 pub(super) fn part_range(broadcast: &BroadcastId, part: &PartId) -> Range {
     range(partition(shard(part.as_str()), broadcast), format!("{PART}{part}#"))
 }
@@ -90,12 +91,12 @@ pub(super) fn queued_range(broadcast: &BroadcastId, part: &PartId, run: &PartId)
     range(partition(shard(part.as_str()), broadcast), format!("{QUEUED}{part}#{run}#"))
 }
 
-/// The end of a delivery that was told.
+/// The outcome of a notified delivery.
 pub(super) fn told(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
     delivered(TOLD, broadcast, delivery)
 }
 
-/// What else is known of a delivery.
+/// The latest state of a delivery.
 pub(super) fn state(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
     delivered(STATE, broadcast, delivery)
 }
@@ -105,7 +106,7 @@ fn delivered(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key 
     Key { partition, sort: format!("{kind}{delivery}") }
 }
 
-/// Everything but a broadcast's own record, a range for each partition.
+/// All records of a broadcast except its own, as a range for each partition.
 pub(super) fn shards(broadcast: &BroadcastId) -> impl Iterator<Item = Range> {
     (0..SHARDS).map(|shard| range(partition(shard, broadcast), String::new()))
 }

@@ -1,4 +1,4 @@
-//! Recorded broadcasts, to which a message from an untrusted sender may belong.
+//! Recorded broadcasts, to check messages from untrusted senders.
 
 use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
 
@@ -7,7 +7,7 @@ use super::{Ledger, LedgerError, key};
 use crate::model::Member;
 use crate::model::arn::last_part;
 
-/// A recorded broadcast, as far as it says whom it was for.
+/// The scope of a recorded broadcast.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     cluster: String,
@@ -39,10 +39,10 @@ impl Ledger {
 }
 
 impl Known {
-    /// Whether stage 1 has asked for exactly this.
+    /// Whether stage 1 has published exactly this message.
     ///
-    /// A part's id says nothing of the labels that a message leaves to others. Those must be all other messages of the
-    /// service: otherwise whoever is left out would be taken for stopped.
+    /// A part's id does not include the labels that a message leaves to other messages. These must be those of all other
+    /// messages of the service: otherwise omitted containers would count as stopped.
     pub(crate) fn has_part(&self, message: &ServiceMessage) -> bool {
         let has = |id: &PartId| self.parts.iter().any(|(known, _)| known == id);
         let Share::Except(others) = &message.share else { return has(&message.part()) };
@@ -61,7 +61,7 @@ impl Known {
         has(&message.part()) && ids.len() + 1 == of_service && ids.iter().all(has)
     }
 
-    /// Whether the container's task belongs to a service that the broadcast was for.
+    /// Whether the container's task belongs to a service of the broadcast.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
         !member.service.is_empty()
             && last_part(&self.cluster) == last_part(&member.cluster)
@@ -89,7 +89,7 @@ mod tests {
         other
     }
 
-    /// What stage 1 records of a service with two pairs of labels.
+    /// The record of stage 1 for a service with two pairs of labels.
     fn known() -> Known {
         let first = message(r#"{"except":[{"port":"81","path":"/m"}]}"#);
         let second = other();

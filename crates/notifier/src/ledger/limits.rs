@@ -1,4 +1,4 @@
-//! What a store takes: the sizes of keys and bodies, the same in each, so that a ledger may move from one to another. Pure.
+//! Limits of keys and bodies. They are the same in each store, so that a ledger can be moved. Pure.
 
 use super::store::{BODY_BYTES_MAX, Item, Key, Range};
 
@@ -20,7 +20,7 @@ pub(super) enum Misfit {
     Key { part: &'static str, bytes: usize, most: usize },
 }
 
-/// Whether this item can be kept.
+/// Checks an item.
 pub(super) fn item(item: &Item) -> Result<(), Misfit> {
     key(&item.key)?;
     let bytes = item.body.len();
@@ -30,13 +30,13 @@ pub(super) fn item(item: &Item) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// Whether something can stand at this key.
+/// Checks a key.
 pub(super) fn key(key: &Key) -> Result<(), Misfit> {
     part("partition", &key.partition, PARTITION_BYTES_MAX)?;
     part("sort", &key.sort, SORT_BYTES_MAX)
 }
 
-/// Whether something can be in this range. All sort keys begin with the empty prefix.
+/// Checks a range. The empty prefix matches all sort keys.
 pub(super) fn range(range: &Range) -> Result<(), Misfit> {
     part("partition", &range.partition, PARTITION_BYTES_MAX)?;
     if range.prefix.is_empty() {

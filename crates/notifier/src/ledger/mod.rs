@@ -1,4 +1,4 @@
-//! The record of every broadcast: who should have been told, who was.
+//! The ledger: records every broadcast, its expected containers and their outcomes.
 //!
 //! | file | job |
 //! | --- | --- |
@@ -6,16 +6,16 @@
 //! | `read` | everything of one broadcast, for a report; the history |
 //! | `open` | the ledger that the settings name |
 //! | `known` | whether a message belongs to a broadcast that is recorded |
-//! | `queued` | what a stage that runs again need not queue again |
+//! | `queued` | the deliveries that are already on the tasks queue |
 //! | `dead_letters` | deliveries that end without another attempt |
-//! | `key`, `record`, `chunk` | where records stand, what they say, and how long ones are spread (pure) |
-//! | `store` | what a ledger needs of a table: the trait of `dynamodb` and `sqlite` |
-//! | `sqlite` | a file of this machine |
-//! | `limits` | the sizes of keys and bodies, the same in each store (pure) |
+//! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
+//! | `store` | the trait of `dynamodb` and `sqlite` |
+//! | `sqlite` | a SQLite file |
+//! | `limits` | limits of keys and bodies, the same in each store (pure) |
 //!
-//! Everything that is written is derived from ids that do not change, so writing it again does no harm, and nothing is
-//! counted up: a stage that ran twice left the same record as one that ran once. A delivery has two items. One says that
-//! it was told, and is never taken back. The other says what else is known, and the last to write it is right.
+//! All keys are derived from stable ids and there are no counters, so writes are idempotent: a stage that runs twice
+//! leaves the same records. A delivery has two items. One has the outcome of a notified delivery, and is final. The other
+//! has the latest state; its last writer wins.
 
 mod chunk;
 mod dead_letters;
@@ -55,24 +55,24 @@ pub use open::{LedgerOptions, Location, Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 
-/// How long records are kept unless told otherwise, in days.
+/// Default retention of records, in days.
 pub const DAYS_DEFAULT: u32 = 30;
 
-/// How long an answer to whether a broadcast was cancelled is believed.
+/// How long the cached answer whether a broadcast was cancelled is valid.
 const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
-/// Broadcasts whose answer is remembered.
+/// Broadcasts in that cache.
 const CANCELS_MAX: usize = 1_000;
 
-/// Outcomes in one write: as many as DynamoDB takes in one. A file writes all that wait in one transaction.
+/// Outcomes in one write: DynamoDB's maximum. A file writes all that wait in one transaction.
 const WRITES: BatchLimits =
     BatchLimits { items_max: 25, at_once_max: 8, linger: Duration::from_millis(5), waiting_max: WAITING_MAX };
-/// Deliveries in one question, with two keys each: as many as DynamoDB takes in one.
+/// Deliveries in one read, with two keys each: DynamoDB's maximum.
 const READS: BatchLimits =
     BatchLimits { items_max: 50, at_once_max: 8, linger: Duration::from_millis(2), waiting_max: WAITING_MAX };
-/// Reads or writes that wait for a batch; more make their callers wait.
+/// Reads or writes that wait for a batch; further callers wait.
 const WAITING_MAX: usize = 4_096;
 
-/// Why a ledger did not keep or find something.
+/// Why a ledger could not write or read a record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
@@ -82,7 +82,7 @@ pub enum LedgerError {
     /// The process is ending.
     #[error("the ledger was closed before it answered")]
     Closed,
-    /// A record cannot be read: it was written by another version, or by somebody else.
+    /// A record cannot be read: another version or another program wrote it.
     #[error("the ledger's record {sort} of {partition} cannot be read")]
     Unreadable { partition: String, sort: String, source: Box<dyn Error + Send + Sync> },
     #[error("the record cannot be written")]
@@ -90,7 +90,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether trying again would fail again.
+    /// Whether a retry would fail again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl LedgerError {
         }
     }
 
-    /// Whether the ledger holds something that no ledger wrote, or was deleted: only a person can mend it.
+    /// Whether the ledger has foreign data, or was deleted: only a person can repair it.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
@@ -126,9 +126,9 @@ impl From<BatchError<StoreError>> for LedgerError {
     }
 }
 
-/// The ledger that stages write to; [`Ledger::none`] keeps nothing. Cloning it is cheap.
+/// The ledger; [`Ledger::none`] records nothing. Cloning it is cheap.
 ///
-/// What it answers has been written or read at the store, by the time it answers.
+/// Every operation returns after the store has answered.
 #[derive(Clone, Default)]
 pub struct Ledger(Option<Arc<Inner>>);
 
@@ -143,13 +143,13 @@ struct Inner {
 }
 
 impl Ledger {
-    /// A ledger that keeps nothing and knows nothing.
+    /// A ledger that records nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// A ledger in this store, whose records may be forgotten after so many days.
+    /// A ledger in this store, with this retention in days.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock, days: u32) -> Self {
         let (reader, writer) = (Arc::clone(&store), Arc::clone(&store));
@@ -179,15 +179,15 @@ impl Ledger {
         })))
     }
 
-    /// Whether anything is kept.
+    /// Whether it records anything.
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Records a broadcast, the parts that stage 2 is to look at with their services, and who cannot be called.
+    /// Records a broadcast, its parts with their services for stage 2, and the skips.
     ///
-    /// A repeat replaces it. One that names services only adds to what is known: it replaces what concerns these services.
+    /// A repeat replaces the record. A repeat for named services replaces only the rows of these services.
     pub async fn broadcast(
         &self,
         record: BroadcastRecord,
@@ -204,7 +204,7 @@ impl Ledger {
         inner.write_broadcast(before.widened(&record), rows, false).await
     }
 
-    /// Records a broadcast of which nothing is known yet; does nothing when something is.
+    /// Records a broadcast unless there is a record of it.
     pub async fn broadcast_unless_known(
         &self,
         record: BroadcastRecord,
@@ -214,12 +214,12 @@ impl Ledger {
         inner.write_broadcast(record, rows_of(parts, &[]), true).await
     }
 
-    /// Records a part: the expected deliveries, and the containers that cannot be called. Returns the expected
-    /// deliveries that still need a call: those that have not ended well.
+    /// Records a part: the expected deliveries and the skips. Returns the expected deliveries that still need a call: those
+    /// that are not notified.
     ///
-    /// When the part was recorded before, by a run of the stage that did not end or twice for one message, both records
-    /// are joined. A task that was expected then and is not found now has stopped in between: its delivery is gone,
-    /// unless it was made before.
+    /// If the part was recorded before, by an interrupted run or by a repeat of its message, both records are merged. A
+    /// task that was expected then and is not found now has stopped in between: its delivery is gone, unless it has ended
+    /// before.
     pub async fn part(
         &self,
         broadcast: &BroadcastId,
@@ -250,7 +250,7 @@ impl Ledger {
         Ok(try_join_all(due).await?.into_iter().flatten().collect())
     }
 
-    /// Records a part of which nothing is known yet, such as why it could not be looked at; does nothing when something is.
+    /// Records a part, such as the reason why it could not be scanned, unless there is a record of it.
     pub async fn part_unless_known(
         &self,
         broadcast: &BroadcastId,
@@ -260,9 +260,9 @@ impl Ledger {
         inner.write_part(broadcast, record, &[], true).await.map(drop)
     }
 
-    /// What is recorded of a delivery itself; `None` when nothing was recorded but that it is expected.
+    /// The state of a delivery; `None` if it is only expected.
     ///
-    /// A delivery that has ended well stays so, whatever was recorded later.
+    /// The outcome of a notified delivery is final, whatever was recorded later.
     pub async fn state(
         &self,
         broadcast: &BroadcastId,
@@ -275,9 +275,10 @@ impl Ledger {
         Ok(ended.or(state).transpose()?.map(|record| record.entry))
     }
 
-    /// Records what became of a delivery, or without an outcome how it stands.
+    /// Records the outcome of a delivery, or its state without one.
     ///
-    /// Told is told: nothing takes that back, and of two ends the better one counts. Of anything else the last counts.
+    /// The outcome of a notified delivery is final, and of two such outcomes `delivered` wins. Of other states the last
+    /// one wins.
     pub async fn settle(&self, broadcast: &BroadcastId, entry: Delivery) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let id = delivery_id(broadcast, &entry.member);
@@ -288,7 +289,7 @@ impl Ledger {
                 let item = inner.item(key::told(broadcast, &id), &record)?;
                 Ok(inner.writes.ask(item).await?)
             }
-            // Somebody else may have delivered it, which counts for more.
+            // Another process may have delivered it, which takes precedence.
             Some(Outcome::Gone) => {
                 let item = inner.item(key::told(broadcast, &id), &record)?;
                 inner.store.put_new(item).await?;
@@ -301,20 +302,20 @@ impl Ledger {
         }
     }
 
-    /// Ends a broadcast: whoever has not been called is not called any more.
+    /// Cancels a broadcast: containers that have not been called are not called any more.
     ///
-    /// A broadcast that nobody has heard of yet can be cancelled too. The first wish stands; `false` when there was one.
+    /// A broadcast without a record can be cancelled too. The first cancellation stays; `false` if there was one.
     pub async fn cancel(&self, broadcast: &BroadcastId, reason: String) -> Result<bool, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(false) };
         let cancel = Cancel { at: millis(inner.clock.now()), reason };
         Ok(inner.store.put_new(inner.item(key::cancel(broadcast), &cancel)?).await?)
     }
 
-    /// Whether a broadcast was cancelled, as of a second ago.
+    /// Whether a broadcast was cancelled, from a cache that is at most a second old.
     pub async fn is_cancelled(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(false) };
         let second = inner.started.elapsed().as_secs() / CANCEL_BELIEVED.as_secs();
-        // Everybody who wants to know within the same second waits for one answer.
+        // Concurrent callers share one read.
         inner
             .cancelled
             .get_or_insert_async(&(broadcast.clone(), second), async {
@@ -343,7 +344,7 @@ impl Inner {
         Item { key, body, expires: self.clock.unix_seconds() + i64::from(self.days) * 24 * 60 * 60 }
     }
 
-    /// Writes a broadcast's record and its line in the history, unless it is to be `new` and is not.
+    /// Writes a broadcast's record and its entry in the history; with `new`, only if there is no record.
     async fn write_broadcast(
         &self,
         record: BroadcastRecord,
@@ -359,7 +360,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes a part's record, unless it is to be `new` and is not.
+    /// Writes a part's record; with `new`, only if there is no record.
     async fn write_part(
         &self,
         broadcast: &BroadcastId,
@@ -371,7 +372,7 @@ impl Inner {
         self.write(bodies, |sheet| key::part(broadcast, &record.id, sheet), new).await
     }
 
-    /// Writes a record's sheets; the first, written last, decides whether it is new and makes it whole.
+    /// Writes the items of a record. The first is written last: it decides whether the record is new, and completes it.
     async fn write(
         &self,
         bodies: Vec<String>,
@@ -405,10 +406,10 @@ fn decode<T: serde::de::DeserializeOwned>(item: &Item) -> Result<T, LedgerError>
     serde_json::from_str(&item.body).map_err(|error| unreadable(&item.key, &error))
 }
 
-/// The most characters of a key that an error repeats: anybody may have written to the table.
+/// The most characters of a key in an error, because the table may have foreign items.
 const KEY_CHARS_MAX: usize = 400;
 
-/// What is wrong is told with words of the record.
+/// The error's text may have words of the record, so it is made printable.
 fn unreadable(key: &Key, error: &serde_json::Error) -> LedgerError {
     let source = text::chain(error).into();
     let shown = |key: &str| printable(key, KEY_CHARS_MAX);

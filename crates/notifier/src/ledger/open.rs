@@ -1,4 +1,4 @@
-//! Where a ledger is, and how it is opened.
+//! The location of a ledger, and how it is opened.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use super::{Ledger, LedgerError};
 use crate::aws::Aws;
 use crate::base::Rng;
 
-/// Where outcomes are recorded.
+/// The location of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Location {
-    /// Nowhere: they are only reported.
+    /// No ledger: outcomes are only reported.
     #[default]
     None,
     /// In the DynamoDB table of this name.
@@ -20,16 +20,16 @@ pub enum Location {
     Sqlite(PathBuf),
 }
 
-/// Where outcomes are recorded, and for how long.
+/// Options of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerOptions {
-    /// Where.
+    /// Its location.
     pub location: Location,
-    /// How long, in days.
+    /// Retention in days.
     pub days: u32,
 }
 
-/// What a process does with a ledger.
+/// How a process uses a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// It calls tasks and records the outcomes. A missing file is created.

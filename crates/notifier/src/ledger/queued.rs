@@ -1,7 +1,7 @@
-//! Which deliveries of a part are on the tasks queue: what a run of stage 2 that begins anew need not queue again.
+//! Which deliveries of a part are on the tasks queue, so that a repeated run of stage 2 does not queue them again.
 //!
-//! Written after they are there, so that a crash in between queues them twice rather than never. A record holds many
-//! deliveries, and belongs to one message of the services queue: whoever asks for the same broadcast once more means it.
+//! Written after they are queued, so that a crash in between queues them twice rather than never. A record has many
+//! deliveries, and belongs to one message of the services queue: a new request for the same broadcast queues them again.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use wire::{BroadcastId, DeliveryId, PartId};
 use super::{Ledger, LedgerError, decode, key};
 
 impl Ledger {
-    /// Records that these deliveries of a part are on the tasks queue, because of the services queue's message with this
-    /// id. Up to 10,000 of them fit into one record.
+    /// Records that these deliveries of a part are on the tasks queue, for the services queue's message with this id. A
+    /// record can have up to 10,000.
     pub(crate) async fn note_queued(
         &self,
         broadcast: &BroadcastId,
@@ -24,7 +24,7 @@ impl Ledger {
         Ok(inner.writes.ask(inner.item(key, &deliveries)?).await?)
     }
 
-    /// The ids of the deliveries that are recorded as such.
+    /// The ids of these deliveries.
     pub(crate) async fn queued(
         &self,
         broadcast: &BroadcastId,

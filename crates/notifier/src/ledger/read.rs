@@ -1,4 +1,4 @@
-//! Everything of one broadcast, for a report; and the history.
+//! Reads all records of one broadcast for a report, and the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,30 +13,30 @@ use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreada
 use crate::model::{Cause, Delivery, Member, Outcome};
 use crate::report::Report;
 
-/// Sheets of a broadcast's own record that are read one by one: some 10,000 services.
+/// The most items of a broadcast's own record: some 10,000 services.
 const SHEETS_MAX: usize = 100;
-/// Partitions that are read at the same time.
+/// Partitions that are read concurrently.
 const PARTITIONS_AT_ONCE: usize = 8;
 
-/// Everything that a ledger knows of one broadcast.
+/// All records of one broadcast.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// What was asked for; `None` when stage 1 has not recorded it, as for a message that went straight to a later queue.
+    /// The request; `None` if stage 1 has not recorded it, as for a message that was sent directly to a later queue.
     pub broadcast: Option<BroadcastRecord>,
-    /// That it was cancelled.
+    /// The cancellation, if any.
     pub cancelled: Option<Cancel>,
-    /// When anything of it was recorded last.
+    /// Time of its latest record.
     pub heard: Option<OffsetDateTime>,
     /// Every container, in order.
     pub report: Report,
-    /// Whether every part was looked at and every delivery has ended.
+    /// Whether every part was scanned and every delivery has ended.
     pub is_complete: bool,
 }
 
 impl Ledger {
-    /// Everything of one broadcast; `None` when the ledger has never heard of it.
+    /// All records of one broadcast; `None` if there are none.
     ///
-    /// Reads all of it: about 1 KB a container, over the network where the ledger is a table.
+    /// Reads about 1 KB per container, over the network if the ledger is a table.
     pub async fn read(&self, broadcast: &BroadcastId) -> Result<Option<Recorded>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         let own = inner.all(key::broadcast_range(broadcast)).await?;
@@ -58,19 +58,19 @@ impl Ledger {
         Ok(Some(found.conclude(broadcast, record, cancelled)))
     }
 
-    /// What was asked for by a broadcast; `None` when stage 1 has not recorded it.
+    /// The request of a broadcast; `None` if stage 1 has not recorded it.
     pub async fn asked(&self, broadcast: &BroadcastId) -> Result<Option<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         Ok(inner.own(broadcast).await?.map(|(record, _)| record))
     }
 
-    /// That a broadcast was cancelled; `None` when it was not.
+    /// The cancellation of a broadcast, if any.
     pub async fn cancelled(&self, broadcast: &BroadcastId) -> Result<Option<Cancel>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         inner.cancel_of(broadcast).await
     }
 
-    /// The latest broadcasts, the newest first, at most so many.
+    /// The latest broadcasts, newest first, up to a limit.
     pub async fn recent(&self, most: usize) -> Result<Vec<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
         let mut lines = Vec::new();
@@ -92,7 +92,7 @@ impl Inner {
         found.iter().flatten().next().map(decode::<Cancel>).transpose()
     }
 
-    /// A broadcast's own record and its rows, by keys alone: stage 1 needs no right to query the table.
+    /// A broadcast's own record and its rows, by key: stage 1 needs no permission to query the table.
     pub(super) async fn own(
         &self,
         broadcast: &BroadcastId,
@@ -165,7 +165,7 @@ impl Inner {
     }
 }
 
-/// A record out of its sheets.
+/// A record from its items.
 pub(super) fn whole<H, R>(items: &[Item]) -> Result<Option<(H, Vec<R>)>, LedgerError>
 where
     H: serde::de::DeserializeOwned,
@@ -178,21 +178,21 @@ where
     })
 }
 
-/// How much what was found of a delivery counts for.
+/// Precedence of the records of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     /// It is expected.
     Expected,
-    /// What its last try came to.
+    /// The state after its last attempt.
     State,
-    /// It was told.
+    /// It was notified.
     Told,
 }
 
-/// What was found so far.
+/// The records so far.
 #[derive(Default)]
 struct Records {
-    /// When the last of the records was written, in milliseconds since 1970.
+    /// Time of the latest record, in milliseconds since 1970.
     heard: i64,
     parts: BTreeMap<PartId, String>,
     parts_seen: BTreeSet<PartId>,
@@ -215,7 +215,7 @@ impl Records {
         }
     }
 
-    /// One item of a partition, in the order of their sort keys; `sheets` are those of the part before it.
+    /// Adds one item of a partition, in the order of sort keys; `sheets` are the items of the part before it.
     fn item(
         &mut self,
         broadcast: &BroadcastId,
@@ -240,7 +240,7 @@ impl Records {
         Ok(())
     }
 
-    /// All sheets of a part.
+    /// Adds all items of a part.
     fn sheets(&mut self, broadcast: &BroadcastId, sheets: &mut Vec<Item>) -> Result<(), LedgerError> {
         if let Some((record, rows)) = whole::<PartRecord, Delivery>(sheets)? {
             self.part(broadcast, record, rows);
@@ -285,7 +285,7 @@ impl Records {
         let mut entries: Vec<Delivery> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
         if cancelled.is_some() {
-            // Whoever waits on a queue is skipped when its turn comes.
+            // Deliveries on a queue will be skipped.
             let pending = entries.iter_mut().filter(|entry| entry.outcome.is_none());
             pending.for_each(|entry| entry.cause = Some(Cause::Cancelled));
         }
@@ -302,7 +302,7 @@ fn part_of(sort: &str) -> Option<&str> {
     sort.strip_prefix(key::PART)?.split('#').next()
 }
 
-/// A part of the scope whose tasks nobody knows.
+/// The entry for a part of the scope without known tasks.
 fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
     let member = Arc::new(Member::of_service(cluster, service, ""));
     Delivery {

@@ -1,4 +1,4 @@
-//! What a ledger's items say, as JSON. Pure.
+//! The contents of a ledger's items, as JSON. Pure.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 use crate::model::Delivery;
 use crate::model::arn::service_name;
 
-/// The most bytes of an event's payload that are kept; the queues carry the rest, and whoever was told has it.
+/// The most bytes of an event's payload that are recorded. A larger payload is left out.
 const DATA_BYTES_MAX: usize = 64 * 1024;
 
 /// One broadcast.
@@ -16,37 +16,37 @@ const DATA_BYTES_MAX: usize = 64 * 1024;
 pub struct BroadcastRecord {
     /// Its id.
     pub id: BroadcastId,
-    /// What every task was told. A payload of more than 64 KiB is left out.
+    /// The event. A payload of more than 64 KiB is left out.
     pub event: Event,
-    /// Size of the payload that was left out; `None` when the event is whole.
+    /// Size of the payload if it was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_left_out: Option<usize>,
-    /// A digest of the whole event, where its payload is left out.
+    /// A digest of the whole event if its payload was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_digest: Option<String>,
     /// Name or ARN of the cluster.
     pub cluster: String,
-    /// The services that the scope names; empty means all of the cluster.
+    /// The services of the scope; empty means all services of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
-    /// Whether tasks that no service started are meant too.
+    /// Whether the scope includes standalone tasks.
     #[serde(default)]
     pub standalone: bool,
-    /// Who asked for it, as far as SQS says: an AWS principal's id.
+    /// The requester's AWS principal id, if SQS reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<String>,
-    /// When, in milliseconds since 1970.
+    /// Time of the request, in milliseconds since 1970.
     pub asked_at: i64,
     /// Services that have no opted-in container.
     #[serde(default, rename = "bystanders")]
     pub not_targeted: usize,
-    /// Why the scope could not be looked at.
+    /// Why service discovery failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
 impl BroadcastRecord {
-    /// What was asked for, at this time, by whom. Nothing has been found yet.
+    /// The record of a request, before discovery.
     pub(crate) fn new(
         scope: &ObserverMessage,
         broadcast: &Broadcast,
@@ -68,20 +68,20 @@ impl BroadcastRecord {
         }
     }
 
-    /// When it was asked for, to the second, as in RFC 3339.
+    /// Time of the request, to the second, as in RFC 3339.
     #[must_use]
     pub fn asked(&self) -> String {
         let time = OffsetDateTime::from_unix_timestamp(self.asked_at / 1000);
         time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
     }
 
-    /// The same with so much of the event as is kept.
+    /// The same with the recorded part of the event.
     pub(super) fn kept(mut self) -> Self {
         let bytes = self.event.data().map(|data| data.as_json().len()).unwrap_or_default();
         if bytes > DATA_BYTES_MAX {
             let mut draft = Draft::from(self.event.clone());
             draft.data = None;
-            // It was whole before, and stays so without a payload.
+            // A complete event stays complete without its payload.
             if let Ok(event) = draft.complete(&self.id, OffsetDateTime::UNIX_EPOCH) {
                 self.event_digest = digest(&self.event);
                 self.event = event;
@@ -91,7 +91,7 @@ impl BroadcastRecord {
         self
     }
 
-    /// The broadcast as its tasks were told it; `None` when the ledger did not keep all of its event.
+    /// The broadcast as it was sent; `None` if the event's payload was left out.
     #[must_use]
     pub fn broadcast(&self) -> Option<Broadcast> {
         let whole = self.data_left_out.is_none();
@@ -103,10 +103,10 @@ impl BroadcastRecord {
         self.services.iter().any(|named| service_name(named) == service)
     }
 
-    /// What was asked for before, of which some services are asked for again.
+    /// This request, merged with a repeat for some services.
     pub(super) fn widened(self, again: &Self) -> Self {
         let mut services = self.services.clone();
-        // An empty list means all of them.
+        // An empty list means all services.
         if !services.is_empty() {
             services.extend(again.services.iter().filter(|one| !self.names(service_name(one))).cloned());
         }
@@ -115,7 +115,7 @@ impl BroadcastRecord {
     }
 }
 
-/// A digest of an event: 96 bits, enough that nobody finds another event with the same.
+/// A digest of an event: 96 bits, so that no other event with the same digest can be found.
 pub(super) fn digest(event: &Event) -> Option<String> {
     let text = serde_json::to_string(event).ok()?;
     Some(PartId::derive([&text]).to_string())
@@ -126,23 +126,23 @@ pub(super) fn millis(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
-/// One line of a broadcast's own record.
+/// One row of a broadcast's own record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum BroadcastRow {
-    /// A part of the scope that stage 2 is to look at.
+    /// A part of the scope for stage 2.
     Part {
         /// Its id.
         id: PartId,
-        /// Name of its service; empty for tasks that no service started.
+        /// Name of its service; empty for standalone tasks.
         service: String,
     },
-    /// Who cannot be called, as stage 1 knows already.
+    /// A skip that stage 1 has found.
     Skip(Delivery),
 }
 
 impl BroadcastRow {
-    /// The service that it concerns; empty for tasks that no service started.
+    /// Its service; empty for standalone tasks.
     pub(super) fn service(&self) -> &str {
         match self {
             Self::Part { service, .. } => service,
@@ -151,16 +151,16 @@ impl BroadcastRow {
     }
 }
 
-/// One part of a broadcast's scope, as stage 2 found it. Its rows are whom to expect, and skips.
+/// One part of a broadcast's scope, as found by stage 2. Its rows are the expected deliveries and the skips.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartRecord {
     /// Its id.
     pub id: PartId,
     /// Name or ARN of the cluster.
     pub cluster: String,
-    /// Name of its service; empty for tasks that no service started.
+    /// Name of its service; empty for standalone tasks.
     pub service: String,
-    /// Why it could not be looked at.
+    /// Why it could not be scanned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -168,18 +168,18 @@ pub struct PartRecord {
 /// A delivery with the time of its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stamped {
-    /// The delivery; without an outcome it is still being made.
+    /// The delivery; pending without an outcome.
     pub(super) entry: Delivery,
-    /// When this was written, in milliseconds since 1970.
+    /// Time of this record, in milliseconds since 1970.
     pub(super) at: i64,
 }
 
-/// The wish that a broadcast be ended.
+/// The cancellation of a broadcast.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
-    /// When, in milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     pub at: i64,
-    /// Why; may be empty.
+    /// Reason; may be empty.
     #[serde(default)]
     pub reason: String,
 }

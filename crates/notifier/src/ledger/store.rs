@@ -1,6 +1,6 @@
-//! Where a ledger keeps its items: the four operations that it needs of a table.
+//! The store of a ledger's items: a trait with four operations.
 //!
-//! Two real stores have it: a DynamoDB table and a SQLite file. What items mean is not their business.
+//! There are two stores: a DynamoDB table and a SQLite file. They do not interpret items.
 
 use std::error::Error;
 use std::fmt;
@@ -10,28 +10,28 @@ use futures_util::future::BoxFuture;
 
 use crate::aws::AwsErrorKind;
 
-/// The most bytes of an item's body. DynamoDB takes 400 KB for the whole item, keys included.
+/// The most bytes of an item's body. DynamoDB accepts 400 KB for the whole item, including keys.
 ///
 /// Source: "Quotas in Amazon DynamoDB", item size.
 pub const BODY_BYTES_MAX: usize = 380 * 1024;
 
-/// Where an item stands.
+/// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// What belongs together and is found together: DynamoDB's partition key, at most 2,048 bytes.
+    /// DynamoDB's partition key, at most 2,048 bytes. Items of one partition are listed together.
     pub partition: String,
-    /// Its place among those: DynamoDB's sort key, at most 1,024 bytes.
+    /// DynamoDB's sort key, at most 1,024 bytes.
     pub sort: String,
 }
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Where it stands.
+    /// Its key.
     pub key: Key,
-    /// What it says: JSON of at most [`BODY_BYTES_MAX`].
+    /// JSON of at most [`BODY_BYTES_MAX`].
     pub body: String,
-    /// When it may be forgotten, in seconds since 1970. A store takes its time.
+    /// Time of expiry, in seconds since 1970. A store may delete it later.
     pub expires: i64,
 }
 
@@ -40,7 +40,7 @@ pub struct Item {
 pub struct Range {
     /// The partition.
     pub partition: String,
-    /// What the sort keys begin with; empty for all.
+    /// Prefix of the sort keys; empty for all.
     pub prefix: String,
     /// From the last sort key to the first.
     pub backwards: bool,
@@ -51,51 +51,51 @@ pub struct Range {
 pub struct Page {
     /// The items.
     pub items: Vec<Item>,
-    /// Where the next page begins: the last sort key of this one. `None` after the last page.
+    /// The start of the next page: the last sort key of this one. `None` after the last page.
     pub next: Option<String>,
 }
 
-/// A table of items. Every write that was answered is seen by every later read, in any process.
+/// A table of items. After a write has returned, every later read in any process sees it.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Writes items, over whatever stands at their keys; of two for one key the later one counts.
+    /// Writes items, and replaces existing ones; of two items with one key the later one counts.
     ///
-    /// Not one transaction: after an error some may have been written. Writing them again does no harm.
+    /// Not a transaction: after an error, some items may have been written. A repeated write is harmless.
     fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Writes an item where nothing stands yet; `false` when something does, which then stays.
+    /// Writes an item if its key does not exist; returns `false` if it does, and keeps the existing item.
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// What stands at these keys, in their order.
+    /// The items at these keys, in their order.
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>>;
 
-    /// A page of a range: what comes after the sort key `after`, at most about 1 MB and 1,000 items.
+    /// A page of a range, after the sort key `after`, of at most about 1 MB and 1,000 items.
     fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>>;
 }
 
-/// Why a store did not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum StoreError {
-    /// It could not be reached, or had too much to do. Asking again may help.
-    #[error("the ledger in {store} did not answer {operation}")]
+    /// The store could not be reached, or was throttled. A retry may help.
+    #[error("the ledger in {store} did not complete {operation}")]
     Unavailable { store: String, operation: &'static str, source: StoreCause },
-    /// It said no, and will say no again: there is no such table or file, or this process may not use it.
+    /// The store refused the operation for good: the table or file does not exist, or this process must not use it.
     #[error("the ledger in {store} refused {operation}")]
     Refused { store: String, operation: &'static str, source: StoreCause },
-    /// It is not what was written there: overwritten, deleted, or the disk's fault. Only a person can mend it.
+    /// The stored data is damaged: overwritten, deleted, or a disk error. Only a person can repair it.
     #[error("the ledger in {store} is damaged: {operation} failed")]
     Damaged { store: String, operation: &'static str, source: StoreCause },
 }
 
 impl StoreError {
-    /// Whether asking again would give the same answer.
+    /// Whether a retry would fail again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Damaged { .. })
     }
 
-    /// What is wrong with the table or the file.
+    /// The problem of the table or the file.
     #[must_use]
     pub fn problem(&self) -> StoreProblem {
         let (Self::Unavailable { source, .. } | Self::Refused { source, .. } | Self::Damaged { source, .. }) =
@@ -104,7 +104,7 @@ impl StoreError {
     }
 }
 
-/// What is wrong with a table or a file, as far as somebody can do something about it.
+/// The problem of a table or a file, as far as a hint exists for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreProblem {
     /// A call to `DynamoDB` failed.
@@ -129,7 +129,7 @@ pub enum StoreProblem {
     Other,
 }
 
-/// Why a store failed: an error with its own causes, and what is wrong by it.
+/// The cause of a store's error: an error with its own causes, and the problem.
 #[derive(Debug)]
 pub struct StoreCause {
     problem: StoreProblem,
@@ -137,7 +137,7 @@ pub struct StoreCause {
 }
 
 impl StoreCause {
-    /// An error, and what is wrong by it.
+    /// An error and its problem.
     pub fn new(problem: StoreProblem, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { problem, error: error.into() }
     }

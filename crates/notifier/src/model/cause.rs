@@ -1,19 +1,19 @@
-//! The kinds of things that keep a container from being told. Pure.
+//! Why a container was not notified, by kind. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::words;
 
 words! {
-    /// What kind of thing kept a container from being told: a stable word for scripts, which advice goes by.
+    /// Why a container was not notified: a stable word for scripts. Advice depends on it.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Cause {
-        /// Its labels cannot be followed.
+        /// Its labels are not valid.
         Label = "label",
         /// The cluster has no service of the name.
         NoSuchService = "no-such-service",
-        /// ECS listed it and then did not describe it.
+        /// ECS listed it but did not describe it.
         NotDescribed = "not-described",
         /// Its task definition cannot be read.
         TaskDefinition = "task-definition",
@@ -27,47 +27,47 @@ words! {
         Host = "host",
         /// Its address must not be called.
         AddressRefused = "address-refused",
-        /// It does not run although its task does.
+        /// It does not run, although its task runs.
         ContainerNotRunning = "container-not-running",
         /// It is not healthy.
         Health = "health",
         /// The broadcast was cancelled.
         Cancelled = "cancelled",
-        /// Its service's tasks could not be looked for.
+        /// Discovery of its service failed.
         Discovery = "discovery",
-        /// It answered, but not that it accepts the event: the status says more.
+        /// It answered with another status than success.
         Answered = "answered",
-        /// Nobody accepts connections there, or the network does not lead there.
+        /// The connection was refused, or there is no route.
         Unreachable = "unreachable",
-        /// There was no connection in time.
+        /// The connection timed out.
         ConnectTimedOut = "connect-timed-out",
-        /// There was no answer in time.
+        /// The answer timed out.
         TimedOut = "timed-out",
-        /// The connection ended before an answer.
+        /// The connection was closed before an answer.
         Broken = "broken",
-        /// What answers speaks no HTTP.
+        /// The answer is not HTTP.
         NotHttp = "not-http",
-        /// There is no TLS with whoever answers.
+        /// The TLS handshake failed.
         Tls = "tls",
-        /// Its labels ask for a form of request that cannot be signed.
+        /// Its labels require a request that cannot be signed.
         Unsignable = "unsignable",
         /// Its task stopped first.
         Stopped = "stopped",
-        /// It cannot be called at the moment, though its task runs.
+        /// It cannot be called at the moment, although its task runs.
         Nowhere = "nowhere",
-        /// AWS could not be asked where its task is by now.
+        /// The lookup of its task failed.
         Lost = "lost",
         /// The notifier had no file, port or memory left for a connection.
         NoRoom = "no-room",
-        /// A fault in the notifier.
+        /// A bug in the notifier.
         Fault = "fault",
-        /// The message that asked for the delivery was given up.
+        /// The message of the delivery was given up.
         GivenUp = "given-up",
         /// Its dead letter was dropped.
         Dropped = "dropped",
-        /// The run that was to call it was interrupted.
+        /// The run was interrupted before it was called.
         Interrupted = "interrupted",
-        /// A word that a later version wrote.
+        /// A word of a later version.
         #[serde(other)]
         Other = "other",
     }

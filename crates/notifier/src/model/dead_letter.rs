@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::StageName;
 
-/// A message in a dead-letter queue, or on its way there. What the message does not say is `None`.
+/// A message in a dead-letter queue, or on its way there. Values that the message does not have are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The stage that the message is for.
@@ -31,7 +31,7 @@ pub struct DeadLetter {
     pub sent: OffsetDateTime,
 }
 
-/// The fields of any queue's body that say what it is about. A field of another type hides no other.
+/// The fields that identify the recipient, in the body of any queue. A field of a wrong type does not hide the others.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {

@@ -3,7 +3,7 @@
 use super::{Cause, Delivery, Outcome};
 
 impl Delivery {
-    /// This expected delivery, skipped because its broadcast was cancelled after so many requests.
+    /// This expected delivery as skipped, because its broadcast was cancelled after this number of requests.
     pub(crate) fn cancelled(self, requests: u32) -> Self {
         Self {
             outcome: Some(Outcome::Skipped),
@@ -16,16 +16,16 @@ impl Delivery {
         }
     }
 
-    /// This expected delivery, failed because its message was given up for this reason. The last attempt left it in this
-    /// `state`, whose cause and status stay: they say more than that no other attempt follows.
+    /// This expected delivery as failed, because its message was given up for this reason. `state` is its state after the
+    /// last attempt; cause and status stay, because they have more information.
     pub(crate) fn given_up(self, state: Option<Self>, reason: &str) -> Self {
         let attempts = state.as_ref().and_then(|state| state.attempts);
         let given_up = match attempts.unwrap_or_default() {
             0 => "given up".to_owned(),
-            1 => "given up after 1 try".to_owned(),
-            tries => format!("given up after {tries} tries"),
+            1 => "given up after 1 attempt".to_owned(),
+            attempts => format!("given up after {attempts} attempts"),
         };
-        // A pending delivery without a cause was only sent back to work.
+        // A pending delivery without a cause was only redriven.
         let last = state.and_then(|state| Some((state.reason?, state.cause?, state.status)));
         let (why, cause, status) = match last {
             Some((last, cause, status)) if reason.is_empty() || reason.ends_with(&last) => {
@@ -33,7 +33,7 @@ impl Delivery {
             }
             Some((last, cause, status)) => (format!("{last}; then: {reason}"), cause, status),
             None if reason.is_empty() => {
-                ("no process finished its message in all its receives".to_owned(), Cause::GivenUp, None)
+                ("its message was not finished in any of its receives".to_owned(), Cause::GivenUp, None)
             }
             None => (reason.to_owned(), Cause::GivenUp, None),
         };
@@ -47,7 +47,7 @@ impl Delivery {
         }
     }
 
-    /// This delivery, dropped for this reason. Dropping it twice says so once.
+    /// This delivery as dropped for this reason. Repeated drops add the reason once.
     pub(crate) fn dropped(self, reason: &str) -> Self {
         let note = format!("dropped: {reason}");
         let reason = match self.reason.as_deref().filter(|known| !known.is_empty()) {
@@ -90,15 +90,15 @@ mod tests {
             ..delivery(None, Some("answered 503 Service Unavailable"))
         };
         let given_up = |state: &Delivery, reason| Delivery::default().given_up(Some(state.clone()), reason);
-        let failed = given_up(&tried, "not notified after 3 tries: answered 503 Service Unavailable");
-        let reason = Some("given up after 15 tries: answered 503 Service Unavailable".to_owned());
+        let failed = given_up(&tried, "not notified after 3 attempts: answered 503 Service Unavailable");
+        let reason = Some("given up after 15 attempts: answered 503 Service Unavailable".to_owned());
         assert_eq!(failed, Delivery { outcome: Some(Outcome::Failed), reason, ..tried.clone() });
         assert_eq!(given_up(&tried, ""), failed, "SQS moves a message without a reason");
 
         let other = given_up(&tried, "the stage panicked: boom").reason.unwrap();
         assert_eq!(
             other,
-            "given up after 15 tries: answered 503 Service Unavailable; then: the stage panicked: boom"
+            "given up after 15 attempts: answered 503 Service Unavailable; then: the stage panicked: boom"
         );
         let uncalled = given_up(&delivery(None, Some("sent back to work")), "boom");
         assert_eq!(uncalled.reason.as_deref(), Some("given up: boom"));

@@ -1,10 +1,10 @@
-//! How long answers took, in milliseconds.
+//! Latencies in milliseconds.
 
 use std::time::Duration;
 
 use serde::Serializer;
 
-/// Milliseconds with a fraction: microseconds are what can be measured and what matters.
+/// Milliseconds with a fraction, precise to microseconds.
 #[expect(clippy::cast_precision_loss, reason = "a wait of 285 years in microseconds is still exact")]
 pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
@@ -26,7 +26,7 @@ pub(crate) mod optional_millis {
         }
     }
 
-    /// A number that is no length of time is not known.
+    /// A number that is not a duration is read as `None`.
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {

@@ -3,15 +3,15 @@
 //! | file | what it describes |
 //! | --- | --- |
 //! | `arn` | ARNs and the names in them |
-//! | `labels` | what a container's Docker labels ask for |
+//! | `labels` | the Docker labels of a container |
 //! | `network` | which addresses may be called |
 //! | `task`, `revision` | tasks, services, hosts and task definitions, as ECS describes them |
 //! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
-//! | `service` | which service a container belongs to, in reports of several clusters |
-//! | `delivery`, `outcome`, `cause` | one delivery: its state, how it ended, and why |
+//! | `service` | identifies a service, in reports of several clusters |
+//! | `delivery`, `outcome`, `cause` | one delivery: its state, outcome and cause |
 //! | `ended` | deliveries that end without another attempt |
-//! | `stage`, `dead_letter` | the stages by name, and messages that one of them gave up |
-//! | `progress` | what happens during a broadcast, as events |
+//! | `stage`, `dead_letter` | the names of the stages, and messages that were given up |
+//! | `progress` | the events of a broadcast |
 
 pub mod arn;
 mod cause;

@@ -1,8 +1,8 @@
 //! Which addresses may be called at all.
 //!
-//! The usual guard of a webhook sender, turned round: tasks live at *private* addresses, so those are allowed, and only
-//! inside the networks that the operator names. What no task can ever have is refused whatever the operator names:
-//! metadata services, link-local addresses, multicast. Pure: no sockets and no names, only addresses.
+//! The reverse of a usual webhook sender's guard: tasks have *private* addresses, so those are allowed, but only in the
+//! networks that the operator sets. Addresses that no task can have are always refused: metadata services, link-local
+//! addresses, multicast. Pure: no sockets and no names, only addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,13 +14,13 @@ use crate::base::text::quoted;
 
 /// The private networks that VPCs use: IPv4 (RFC 1918), shared address space (RFC 6598) and IPv6 (RFC 4193).
 ///
-/// A VPC's public IPv6 range is one of many thousands: its owner names it.
+/// The public IPv6 range of a VPC differs for each VPC: the operator must set it.
 pub const DEFAULT: &str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7";
 
 /// AWS's own services on every instance: metadata at `::254`, DNS at `::253`, time at `::123`, EKS credentials at `::23`.
 ///
-/// Refused as a whole, so that a service that AWS adds is covered too. No task can be missed by that: private IPv6
-/// ranges of a VPC come out of `fd80::/9`.
+/// The whole range is refused, so that future services of AWS are covered too. No task is affected: private IPv6 ranges
+/// of a VPC are in `fd80::/9`.
 ///
 /// Source: Amazon EC2 user guide, "Instance Metadata Service"; Amazon VPC IPAM user guide, "private IPv6 addresses".
 const AWS_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32);
@@ -29,7 +29,7 @@ const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
 ];
-/// NAT64 with a prefix that each network chooses, so where the IPv4 address stands is not known (RFC 8215).
+/// NAT64 with a prefix that each network chooses, so the position of the IPv4 address is unknown (RFC 8215).
 const NAT64_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 /// Teredo tunnels IPv6 through a server and a NAT, both at IPv4 addresses of the sender's choice (RFC 4380).
 const TEREDO: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
@@ -37,14 +37,14 @@ const TEREDO: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0,
 /// Why an address must not be called. The text is the end of a sentence: "10.0.0.1 must not be called: …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refused {
-    /// 169.254.0.0/16 or `fe80::/10`: metadata and credentials of hosts and tasks live here.
+    /// 169.254.0.0/16 or `fe80::/10`: metadata and credentials of hosts and tasks.
     #[error("it is link-local")]
     LinkLocal,
     /// `fd00:ec2::/32`.
-    #[error("AWS keeps it for metadata, DNS and time")]
+    #[error("AWS reserves it for metadata, DNS and time")]
     AwsLocal,
     /// 127.0.0.0/8 or `::1`, and no allowed network names it.
-    #[error("it is loopback, which opens only when it is named itself")]
+    #[error("it is loopback, which must be allowed explicitly")]
     Loopback,
     /// 224.0.0.0/4 or `ff00::/8`.
     #[error("it is multicast")]
@@ -52,13 +52,13 @@ pub enum Refused {
     /// 255.255.255.255.
     #[error("it is broadcast")]
     Broadcast,
-    /// `::`, and all of 0.0.0.0/8, which some systems take for the machine itself.
+    /// `::`, and all of 0.0.0.0/8, which some systems route to the machine itself.
     #[error("it is unspecified")]
     Unspecified,
-    /// An IPv6 address that leads to an IPv4 address that cannot be told from it.
+    /// An IPv6 address that tunnels to an unknown IPv4 address.
     #[error("it is an IPv6 tunnel to an unknown IPv4 address")]
     Tunnel,
-    /// Everything else that the operator did not allow.
+    /// Not in a network that the operator allows.
     #[error("it is outside the allowed networks")]
     Outside,
 }
@@ -70,13 +70,13 @@ pub struct Networks(Vec<IpNet>);
 impl Networks {
     /// Whether this address may be called.
     ///
-    /// An IPv6 address that stands for an IPv4 address (mapped, compatible, translated, NAT64, 6to4) is judged as that
-    /// IPv4 address, so no spelling opens what another one closes. Loopback opens only by a network that lies inside
-    /// loopback: `0.0.0.0/0` does not open it.
+    /// An IPv6 address that maps an IPv4 address (mapped, compatible, translated, NAT64, 6to4) is checked as that IPv4
+    /// address, so both forms have the same result. Loopback is allowed only by a network inside loopback: `0.0.0.0/0`
+    /// does not allow it.
     ///
     /// # Errors
     ///
-    /// The rule that closes the address.
+    /// The rule that refuses the address.
     pub fn check(&self, address: IpAddr) -> Result<(), Refused> {
         let address = ipv4_inside(address).map_or(address, IpAddr::V4);
         if let Some(refused) = always_refused(address) {
@@ -108,7 +108,7 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Why a text does not name networks.
+/// Why a text is not a list of networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NetworksError(String);
@@ -125,7 +125,7 @@ impl FromStr for Networks {
 fn network(part: &str) -> Result<IpNet, NetworksError> {
     let wrong = |why: String| Err(NetworksError(why));
     if part.is_empty() {
-        let example = "a network is missing: name at least one, as in `10.0.0.0/8`, with commas between them";
+        let example = "no network is set: use at least one, such as `10.0.0.0/8`, separated by commas";
         return wrong(example.to_owned());
     }
     let Ok(net) = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)) else {
@@ -144,12 +144,12 @@ fn network(part: &str) -> Result<IpNet, NetworksError> {
         _ => {}
     }
     match (ipv4_inside(first), ipv4_inside(last)) {
-        (Some(_), Some(_)) => wrong(format!("`{part}` stands for IPv4 addresses: name those")),
+        (Some(_), Some(_)) => wrong(format!("`{part}` maps IPv4 addresses: use the IPv4 network")),
         _ => Ok(net),
     }
 }
 
-/// The rule that closes this address whatever the operator allows.
+/// The rule that always refuses this address.
 fn always_refused(address: IpAddr) -> Option<Refused> {
     match address {
         IpAddr::V4(v4) if THIS_NETWORK.contains(&v4) => Some(Refused::Unspecified),
@@ -164,7 +164,7 @@ fn always_refused(address: IpAddr) -> Option<Refused> {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for.
+/// The IPv4 address that an IPv6 address maps.
 fn ipv4_inside(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(v6) = address else { return None };
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));

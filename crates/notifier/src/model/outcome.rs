@@ -1,29 +1,29 @@
-//! What became of one delivery.
+//! The outcome of one delivery.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::words;
 
 words! {
-    /// What became of one delivery, in one word. In the order in which people want to read them.
+    /// The outcome of one delivery, in the order of reports.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Outcome {
         /// The task accepted the event.
         Delivered = "delivered",
-        /// The task said no, and would say no again.
+        /// The task rejected the event, and would reject it again.
         Rejected = "rejected",
-        /// The tries are used up.
+        /// No attempts are left.
         Failed = "failed",
-        /// The task stopped first, or said that it is going.
+        /// The task stopped first, or answered that it is stopping.
         Gone = "gone",
-        /// The container could never be called.
+        /// The container could not be called.
         Skipped = "skipped",
     }
 }
 
 impl Outcome {
-    /// Whether nothing is left to do: the container accepted the event, or its task had stopped.
+    /// Whether no further delivery is needed: the container accepted the event, or its task had stopped.
     #[must_use]
     pub fn is_notified(self) -> bool {
         matches!(self, Self::Delivered | Self::Gone)

@@ -1,4 +1,4 @@
-//! What happens during a broadcast, as events: the source of live display, log and JSON lines.
+//! The events of a broadcast, for the live display, the log and JSON lines.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::base::events::Events;
 /// The stream of a process's progress events.
 pub type Progress = Events<ProgressEvent>;
 
-/// One thing that happened in a broadcast.
+/// One event of a broadcast.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ProgressEvent {
     /// Stage 1 is done.
@@ -46,9 +46,9 @@ pub enum ProgressEvent {
     Retrying {
         /// The broadcast.
         broadcast: BroadcastId,
-        /// The delivery after this attempt: no outcome yet, the requests made, and what went wrong.
+        /// The delivery after this attempt: without an outcome, with the number of requests and the reason.
         delivery: Delivery,
-        /// How long until the next attempt.
+        /// Time until the next attempt.
         wait: Duration,
     },
     /// A delivery ended.
@@ -61,7 +61,7 @@ pub enum ProgressEvent {
 }
 
 impl ProgressEvent {
-    /// The broadcast in which it happened.
+    /// The broadcast of the event.
     #[must_use]
     pub fn broadcast(&self) -> &BroadcastId {
         match self {

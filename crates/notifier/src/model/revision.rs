@@ -1,4 +1,4 @@
-//! What discovery needs of a task-definition revision. Pure: no AWS types.
+//! The part of a task-definition revision that discovery needs. Pure: no AWS types.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -16,9 +16,9 @@ pub struct Revision {
 /// How the containers of a task are connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NetworkMode {
-    /// Each task has an interface of its own.
+    /// Each task has its own interface.
     Awsvpc,
-    /// Docker's network: ports of the host lead to ports of the containers. The default on Linux, and Windows's NAT.
+    /// Docker's network: ports of the host are mapped to ports of the containers. The default on Linux, and NAT on Windows.
     #[default]
     Bridge,
     /// Containers share the interfaces of the host.
@@ -32,15 +32,15 @@ pub enum NetworkMode {
 pub struct ContainerSpec {
     /// Name of the container.
     pub name: String,
-    /// What its labels ask for; `None` when it did not opt in.
+    /// Its labels; `None` if it did not opt in.
     pub opt_in: Option<OptIn>,
     /// Whether it has a health check.
     pub has_health_check: bool,
 }
 
 impl Revision {
-    /// A revision with these containers. Of several with one name the first counts: deliveries are told apart by it, and
-    /// ECS accepts no others.
+    /// A revision with these containers. Of several with the same name only the first is kept: the name identifies a
+    /// delivery, and ECS accepts no duplicates.
     #[must_use]
     pub fn new(network: NetworkMode, containers: impl IntoIterator<Item = ContainerSpec>) -> Self {
         let mut names = HashSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Member;
 use super::arn::cluster_name;
 
-/// Names a service. Equal names in two clusters are two services, and so are equal names of clusters in two accounts or
+/// Identifies a service. Equal names in two clusters are two services, and so are equal clusters in two accounts or
 /// regions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceKey<'a> {
@@ -13,9 +13,9 @@ pub struct ServiceKey<'a> {
     pub account: &'a str,
     /// Region; empty where unknown.
     pub region: &'a str,
-    /// Name of the cluster, even where the broadcast named its ARN.
+    /// Name of the cluster, even if the broadcast has its ARN.
     pub cluster: &'a str,
-    /// Name of the service, or the group of tasks that no service started.
+    /// Name of the service, or the group of standalone tasks.
     pub service: &'a str,
 }
 
@@ -35,12 +35,12 @@ impl ServiceKey<'_> {
     }
 }
 
-/// Account and region of each cluster, by the cluster's name. A name that two accounts or regions have has none.
+/// Account and region of each cluster, by the cluster's name; none for a name in several accounts or regions.
 #[derive(Debug, Default)]
 pub(crate) struct Places<'a>(BTreeMap<&'a str, Option<(&'a str, &'a str)>>);
 
 impl<'a> Places<'a> {
-    /// The places that these services have.
+    /// The accounts and regions of these services.
     pub(crate) fn of(services: impl IntoIterator<Item = ServiceKey<'a>>) -> Self {
         let mut places = BTreeMap::new();
         for service in services.into_iter().filter(|service| !service.is_unplaced()) {
@@ -53,7 +53,7 @@ impl<'a> Places<'a> {
         Self(places)
     }
 
-    /// The service with the account and region of its cluster, where its own are unknown.
+    /// The service with the account and region of its cluster, if its own are unknown.
     pub(crate) fn complete(&self, service: ServiceKey<'a>) -> ServiceKey<'a> {
         match self.0.get(service.cluster) {
             Some(&Some((account, region))) if service.is_unplaced() => {

@@ -1,4 +1,4 @@
-//! Stages 1 and 2 on one message: what is found is recorded before anything is queued.
+//! Stages 1 and 2 on one message. The result is recorded before anything is queued.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::{Delivery, Endpoint, Fleet, Member, NotTargeted, ProgressEvent};
 use crate::queue;
 
-/// Finds the services of the scope: a body for each part that stage 2 looks at.
+/// Finds the services of the scope. Returns a body for each part that stage 2 scans.
 pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
     let mut message = ObserverMessage::from_body(&received.body)?;
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
@@ -34,7 +34,7 @@ pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec
     Ok(bodies)
 }
 
-/// Records that the scope of a message could not be looked at.
+/// Records that service discovery failed for a message.
 pub(super) async fn no_services(
     ctx: &Ctx,
     received: &queue::Message,
@@ -47,7 +47,7 @@ pub(super) async fn no_services(
     Ok(ctx.ledger.broadcast_unless_known(record, &[]).await?)
 }
 
-/// Finds the tasks of one part of the scope: a body for each endpoint that has not been notified.
+/// Finds the tasks of one part of the scope. Returns a body for each endpoint that has not been notified.
 pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let part = message.part();
@@ -60,7 +60,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<St
     }
     let fleet = ctx.discovery.tasks(&message).await?;
     let endpoints = record_part(ctx, &broadcast, record, fleet, |_| false).await?;
-    // Only an earlier run for this message can have queued anything.
+    // Only an earlier run for this message can have queued bodies.
     let queued = match received.receives {
         0 | 1 => BTreeSet::new(),
         _ => ctx.ledger.queued(&broadcast.id, &part, &received.message_id).await?,
@@ -77,8 +77,8 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<St
     Ok(bodies)
 }
 
-/// Records what was found of one part of a broadcast, and tells the listeners. Returns the endpoints that still need a
-/// call: those that neither the ledger nor `is_notified` knows as notified.
+/// Records the result for one part of a broadcast, and notifies the listeners. Returns the endpoints that still need a
+/// call: those that are notified neither in the ledger nor by `is_notified`.
 pub(super) async fn record_part(
     ctx: &Ctx,
     broadcast: &Broadcast,
@@ -99,7 +99,7 @@ pub(super) async fn record_part(
     Ok(endpoints)
 }
 
-/// What a body of the tasks queue says of its delivery.
+/// The delivery's fields in a body of the tasks queue.
 #[derive(Deserialize)]
 struct Queued {
     #[serde(rename = "notify_task_arn")]
@@ -116,7 +116,7 @@ struct QueuedBroadcast {
 
 /// Records that these bodies of a message are on the tasks queue.
 pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]) -> Result<(), StageError> {
-    // Our own bodies: all of one broadcast, or the message that keeps functions ready.
+    // Bodies of this process: all of one broadcast, or the keep-warm message.
     let bodies: Vec<Queued> = bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     let Some(broadcast) = bodies.first().map(|body| body.broadcast.id.clone()) else { return Ok(()) };
     let part = ServiceMessage::from_body(&received.body)?.part();
@@ -125,7 +125,7 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
     Ok(ctx.ledger.note_queued(&broadcast, &part, &received.message_id, &ids).await?)
 }
 
-/// Tells the listeners what was found of a part.
+/// Notifies the listeners of the result for a part.
 fn tell(
     ctx: &Ctx,
     broadcast: &BroadcastId,
@@ -138,35 +138,36 @@ fn tell(
     ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
 }
 
-/// Tells the listeners of containers that are not called.
+/// Notifies the listeners of skipped containers.
 pub(super) fn tell_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl IntoIterator<Item = Delivery>) {
     for delivery in skipped {
         ctx.progress.tell(ProgressEvent::Skipped { broadcast: broadcast.clone(), delivery });
     }
 }
 
-/// Records that a part of the scope could not be looked at.
+/// Records that task discovery failed for a part of the scope.
 pub(super) async fn no_tasks(ctx: &Ctx, received: &queue::Message, reason: &str) -> Result<(), StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let record = part_record(&message, &message.part(), Some(reason.to_owned()));
     Ok(ctx.ledger.part_unless_known(&broadcast.id, &record).await?)
 }
 
-/// A message of the services queue and its broadcast. One of the proof of concept carries none, and is its own.
+/// A message of the services queue and its broadcast. A message of the proof of concept carries no broadcast, and is one
+/// itself.
 ///
-/// For an untrusted sender, only a broadcast that the ledger knows counts. Its tasks come from ECS in any case.
+/// For an untrusted sender, only a broadcast in the ledger counts. The tasks come from ECS in any case.
 async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(ServiceMessage, Broadcast), StageError> {
     let mut message = ServiceMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
-    let own = if ctx.senders.believe(received) {
+    let own = if ctx.senders.is_trusted(received) {
         if let Some(broadcast) = carried {
             return Ok((message, broadcast));
         }
         broadcast(Draft::default(), received)?
     } else {
-        untrusted::tell(ctx, received);
-        let claims = untrusted::claims(carried.as_ref(), received)?;
-        if let Some(known) = untrusted::with_part(ctx, claims, &message).await? {
+        untrusted::log(ctx, received);
+        let unverified = untrusted::unverified(carried.as_ref(), received)?;
+        if let Some(known) = untrusted::with_part(ctx, unverified, &message).await? {
             return Ok((message, known));
         }
         untrusted::own(carried.as_ref(), received)?
@@ -184,7 +185,7 @@ fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>)
     PartRecord { id: part.clone(), cluster, service, failure }
 }
 
-/// What the ledger keeps of the broadcast that a message asks for.
+/// The ledger's record of the broadcast that a message requests.
 pub(super) fn record(
     scope: &ObserverMessage,
     broadcast: &Broadcast,

@@ -1,4 +1,4 @@
-//! An endpoint as a message of the tasks queue, and back.
+//! Converts endpoints to messages of the tasks queue, and back.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -9,7 +9,7 @@ use wire::{Broadcast, TaskMessage};
 use crate::model::labels::{self, Target};
 use crate::model::{Endpoint, Member};
 
-/// What the tasks queue carries for this endpoint.
+/// The message for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
     let Endpoint { member, address, target, is_starting } = endpoint;
     let mut message = TaskMessage::new(&member.task, *address, &target.path);
@@ -27,7 +27,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
     message
 }
 
-/// The endpoint that a message names; the error says which field is wrong.
+/// The endpoint of a message; the error names the wrong field.
 pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
     let ip: IpAddr = message
         .address

@@ -1,4 +1,4 @@
-//! Why a message was not done, and whether to try again.
+//! Why a message failed, and whether to retry it.
 
 use std::any::Any;
 use std::time::Duration;
@@ -15,38 +15,38 @@ const RETRY: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::
 /// The longest wait that a stage may ask for.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 
-/// Why a message was not done.
+/// Why a message failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// A stable word for the kind of failure.
     pub code: &'static str,
     /// What went wrong, with its causes.
     pub reason: String,
-    /// Whether to try again.
+    /// Whether to retry it.
     pub retry: Retry,
     /// Whether the ledger has the outcome already.
     pub is_recorded: bool,
 }
 
-/// Whether a message that failed is tried again.
+/// Whether a failed message is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It would fail again.
     Never,
-    /// It may work later, at the earliest after this time, if known.
+    /// It may succeed later, at the earliest after this time, if known.
     Later(Option<Duration>),
 }
 
 impl Failure {
-    /// Work that took longer than it may.
+    /// The work exceeded its time limit.
     #[must_use]
     pub fn late(limit: Duration) -> Self {
-        let reason = format!("the work on the message took longer than {limit:?}");
+        let reason = format!("processing the message took longer than {limit:?}");
         Self { code: "time", reason, retry: Retry::Later(None), is_recorded: false }
     }
 
-    /// A panic while the message was in work. The message may be the cause or not, so it is tried again like after any
-    /// failure, and goes to the dead letters when its tries are used up.
+    /// A panic while the message was processed. The message may be the cause or not, so it is retried as after any
+    /// failure, and becomes a dead letter after its last receive.
     #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic_text(panic);
@@ -54,20 +54,20 @@ impl Failure {
         Self { code: "panic", reason, retry: Retry::Later(None), is_recorded: false }
     }
 
-    /// Messages for a next stage, of a stage that has none.
+    /// A stage without a next stage returned messages for one.
     #[must_use]
     pub fn no_next_queue(bodies: usize) -> Self {
         let reason = format!("{bodies} messages for a next stage, but this stage has none");
         Self { code: "misrouted", reason, retry: Retry::Never, is_recorded: false }
     }
 
-    /// How long the message waits before its next delivery, after so many deliveries.
+    /// How long the message waits before its next receive, after this number of receives.
     ///
     /// `spread`, from 0.0 to 1.0, is the random part of the wait.
     #[must_use]
     pub fn wait(&self, receives: u32, spread: f64) -> Duration {
         match self.retry {
-            // Spread, so that messages that asked for the same wait do not come back together.
+            // Jitter, so that messages with the same wait do not come back together.
             Retry::Later(Some(after)) => after.min(RETRY_AFTER_MAX) + RETRY.full_jitter(1, spread),
             Retry::Later(None) => RETRY.equal_jitter(receives, spread),
             Retry::Never => RETRY.most,
@@ -84,7 +84,7 @@ impl From<StageError> for Failure {
 }
 
 impl From<PublishError> for Failure {
-    /// A body that SQS never accepts is the message's fault; a queue that accepts nothing is not.
+    /// A body that SQS never accepts is a final failure of the message; an unavailable queue is not.
     fn from(error: PublishError) -> Self {
         let retry = if error.is_final() { Retry::Never } else { Retry::Later(None) };
         Self { code: "publish", reason: chain(&error), retry, is_recorded: false }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!((failure.code, failure.retry), ("ecs", Retry::Later(None)));
         let mut now = Duration::ZERO;
         for receives in 1..RECEIVES_MAX {
-            // The shortest waits that chance can make.
+            // The shortest possible waits.
             now += failure.wait(receives, 0.0);
             if now >= outage {
                 return;
@@ -155,7 +155,7 @@ mod tests {
         panic!("given up after {now:?}");
     }
 
-    /// The words that a source file gives as codes: what `fn code` answers, and the values of fields `code`.
+    /// The codes in a source file: the words that `fn code` returns, and the values of fields `code`.
     fn codes(source: &str) -> BTreeSet<&str> {
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
         let functions = source.split("pub fn code(&self) -> &'static str {").skip(1);

@@ -1,4 +1,4 @@
-//! The work on a message: that of a stage, or a function.
+//! Processes a message: with a stage, or with a function.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::queue::Message;
 /// The result of the work on a message: the bodies for the next queue.
 pub type Handled = Result<Vec<String>, Failure>;
 
-/// What is done with a message.
+/// How a message is processed.
 pub enum Handler {
-    /// The work of its stage, which is recorded in the ledger.
+    /// By its stage, with records in the ledger.
     Stage(Arc<Ctx>),
-    /// This function, until the deadline at most.
+    /// By this function, until the deadline.
     Function(Box<HandlerFunction>),
 }
 
@@ -33,8 +33,8 @@ impl Handler {
         }
     }
 
-    /// Records that these bodies, which followed from a message, are on the next queue. Without the record, a run that
-    /// begins anew publishes them once more, so a ledger that does not answer is no failure.
+    /// Records that the bodies that result from a message are on the next queue. Without the record, a repeated run
+    /// publishes them again, so an unavailable ledger is not a failure.
     pub(super) async fn published(&self, stage: StageName, message: &Message, bodies: &[&str]) {
         let Self::Stage(ctx) = self else { return };
         if let Err(error) = super::published(ctx, stage, message, bodies).await {
@@ -43,7 +43,7 @@ impl Handler {
         }
     }
 
-    /// Records that a message is given up, before it goes to the dead letters, unless the ledger has its outcome.
+    /// Records that a message was given up before it becomes a dead letter, unless the ledger has its outcome.
     pub(super) async fn given_up(&self, stage: StageName, message: &Message, failure: &Failure) {
         let Self::Stage(ctx) = self else { return };
         if failure.is_recorded {

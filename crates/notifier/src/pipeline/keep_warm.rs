@@ -1,17 +1,17 @@
-//! The message that keeps the functions of an idle installation ready: it goes through the stages and asks for nothing.
+//! The keep-warm message: it passes through all stages of an idle installation without any work.
 //!
-//! Lambda makes a function in a VPC inactive when nobody calls it for weeks, and the first call afterwards fails.
+//! Lambda makes a function in a VPC inactive after weeks without a call, and the first call afterwards fails.
 
 use serde::Deserialize;
 
-/// The whole body: an object with other fields is a message like any other.
+/// The whole body. An object with other fields is an ordinary message.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeepWarm {
     keep_warm: bool,
 }
 
-/// Whether a body is the keep-warm message, on whichever queue.
+/// Whether a body is the keep-warm message, on any queue.
 pub(super) fn is_keep_warm(body: &str) -> bool {
     serde_json::from_str(body).is_ok_and(|KeepWarm { keep_warm }| keep_warm)
 }

@@ -1,7 +1,7 @@
-//! The three stages as functions of one message: what the daemon and the Lambda functions have in common.
+//! The three stages as functions of one message, for the daemon and the Lambda functions.
 //!
-//! A stage reads a body, does its work, and answers with the bodies for the next queue. Who received the message, who
-//! publishes the answer and who acknowledges is not its business.
+//! A stage reads a body, does its work, and returns the bodies for the next queue. It does not receive, publish or
+//! delete messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,34 +46,34 @@ pub use work::{DEADLINE_SLACK, Disposition, FinalFailure, Work};
 
 pub use crate::model::StageName;
 
-/// Waits before a record of what was given up is tried again.
+/// Waits between the attempts to record that a message was given up.
 const NOTE_AGAIN_AFTER: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Everything that the stages need; made once per process and shared.
+/// The shared parts of the stages, created once per process.
 #[derive(Debug)]
 pub struct Ctx {
     /// Stages 1 and 2.
     pub discovery: Arc<Discovery>,
     /// Stage 3.
     pub deliverer: Deliverer,
-    /// Where every outcome is kept.
+    /// Records every outcome.
     pub ledger: Ledger,
-    /// Receives what happens.
+    /// Receives progress events.
     pub progress: Progress,
     /// The trusted senders of the inner queues.
     pub senders: Senders,
-    /// Tells how old messages are.
+    /// The clock, for the age of messages.
     pub clock: Clock,
     /// When cancelled, [`send`] begins no attempt.
     pub stop: CancellationToken,
-    /// Messages so far from senders that are not trusted.
+    /// Number of messages so far from senders that are not trusted.
     untrusted: AtomicU64,
 }
 
 impl Ctx {
-    /// The stages on these parts. A task is looked up by `discovery` before it is called again, and before its first call
-    /// when no [trusted sender](Self::trusting) sent the message.
+    /// The stages with these parts. `discovery` looks a task up before it is called again, and before its first call
+    /// unless a [trusted sender](Self::trusting) sent the message.
     #[must_use]
     pub fn new(
         discovery: Discovery,
@@ -96,7 +96,7 @@ impl Ctx {
         }
     }
 
-    /// Trusts what these send to the inner queues.
+    /// Trusts the messages of these senders on the inner queues.
     #[must_use]
     pub fn trusting(mut self, senders: Senders) -> Self {
         self.senders = senders;
@@ -122,26 +122,26 @@ impl Ctx {
 pub enum StageError {
     #[error("the message cannot be read")]
     Body(#[from] wire::BodyError),
-    #[error("the event cannot be told")]
+    #[error("the event is not valid")]
     Event(#[from] wire::EventError),
-    #[error("the message id cannot be a broadcast's id")]
+    #[error("the message id is not valid as a broadcast id")]
     Id(#[from] wire::IdError),
-    #[error("the message names no endpoint that may be called: {0}")]
+    #[error("the message has no valid endpoint: {0}")]
     Endpoint(String),
     #[error("the fleet cannot be found")]
     Discover(#[from] DiscoveryError),
-    /// The task said no, or the tries are used up. The outcome has been reported.
+    /// The task rejected the event, or no attempts are left. The outcome is recorded.
     #[error("the task was not notified: {}", reason.as_deref().unwrap_or(outcome.as_str()))]
     NotNotified { outcome: Outcome, reason: Option<String> },
     #[error(transparent)]
     Unfinished(Unfinished),
-    /// The ledger does not answer. What happened may not be recorded, so the message stays.
+    /// The ledger is not available. Some results may not be recorded, so the message stays on its queue.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),
 }
 
 impl StageError {
-    /// Whether the same message would fail again: it belongs into the dead letters, with the reason.
+    /// Whether the same message would fail again: it becomes a dead letter, with the reason.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -153,7 +153,7 @@ impl StageError {
         }
     }
 
-    /// When trying again makes sense, if the error tells.
+    /// The shortest wait before a retry, if known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -178,14 +178,14 @@ impl StageError {
     }
 }
 
-/// Runs one message through one stage; the answer is the bodies for the next stage's queue, none after notify.
+/// Runs one message through one stage, and returns the bodies for the next stage's queue; notify returns none.
 ///
-/// Running the same message again gives the same ids, so a repeat is recognisable all the way to the task. With a
-/// `deadline`, work that would pass it is handed back as [`StageError::Unfinished`].
+/// A repeated run of the same message creates the same ids, so every receiver recognises the repeat. Work that would
+/// exceed the `deadline` ends with [`StageError::Unfinished`].
 ///
 /// # Errors
 ///
-/// [`StageError`]; [`StageError::is_final`] tells a message that will never work from one to try again.
+/// [`StageError`]; [`StageError::is_final`] says whether a retry is useless.
 pub async fn run(
     ctx: &Ctx,
     stage: StageName,
@@ -193,18 +193,18 @@ pub async fn run(
     deadline: Option<Instant>,
 ) -> Result<Vec<String>, StageError> {
     if keep_warm::is_keep_warm(&message.body) {
-        debug!(stage = stage.as_str(), message.id = message.id, "A message that keeps the stages warm");
+        debug!(stage = stage.as_str(), message.id = message.id, "Keep-warm message");
         return Ok(stage.stage().next.map(|_| message.body.clone()).into_iter().collect());
     }
     (stage.stage().run)(ctx, message, deadline).await
 }
 
-/// Records that these bodies, which followed from a message, are on the next queue: when the same message is received
-/// again, because its process was killed before it could be deleted, they are not queued a second time.
+/// Records that the bodies that result from a message are on the next queue. If the message is received again, because
+/// its process was killed before it deleted the message, they are not queued a second time.
 ///
 /// # Errors
 ///
-/// When the ledger does not answer. Then they may be queued again.
+/// If the ledger is not available. Then they may be queued again.
 pub async fn published(
     ctx: &Ctx,
     stage: StageName,
@@ -217,9 +217,9 @@ pub async fn published(
     }
 }
 
-/// Records that a message was given up, before it goes to the dead letters: whoever it was for was not told.
+/// Records that a message was given up before it becomes a dead letter: its containers were not notified.
 ///
-/// Tried a few times: nobody comes back to record it later, and a report would wait for it for ever.
+/// Retries a few times: no later step would record it, and reports would show the containers as pending for ever.
 pub async fn given_up(
     ctx: &Ctx,
     stage: StageName,
@@ -239,8 +239,8 @@ pub async fn given_up(
     }
 }
 
-/// The broadcast that a message asks for. What its event does not say comes from the message itself, which is the same
-/// when it is received again.
+/// The broadcast that a message requests. Missing attributes of the event come from the message, so they are the same
+/// after another receive.
 fn broadcast(draft: Draft, message: &Message) -> Result<Broadcast, StageError> {
     complete(draft, &message.id, message.sent)
 }

@@ -1,4 +1,4 @@
-//! Stage 3: one delivery. The ledger is read before it and written after it.
+//! Stage 3: one delivery. The ledger is read before the delivery and written after it.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::ledger::LedgerError;
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
 
-/// An address that ECS named longer ago may be another task's by now.
+/// After this time, the address may belong to another task.
 const ADDRESS_FRESH: Duration = Duration::from_secs(60);
 
-/// Makes the delivery that a message asks for, unless the ledger says that it was made.
+/// Makes the delivery of a message, unless the ledger has its outcome.
 pub(super) async fn notify(
     ctx: &Ctx,
     received: &queue::Message,
@@ -29,7 +29,7 @@ pub(super) async fn notify(
     if let Some(outcome) = state.as_ref().filter(|state| state.is_notified()).and_then(|state| state.outcome)
     {
         let (broadcast, task) = (broadcast.id.as_str(), endpoint.member.task.as_str());
-        debug!(broadcast, task, outcome = outcome.as_str(), "Notified before; not called again");
+        debug!(broadcast, task, outcome = outcome.as_str(), "Already notified; not called again");
         return Ok(());
     }
     let requests = state.as_ref().map_or(0, Delivery::requests);
@@ -50,7 +50,7 @@ pub(super) async fn notify(
             settle(ctx, &broadcast, delivery.clone()).await?;
             let Delivery { outcome, reason, .. } = delivery;
             match outcome {
-                // A container that stays without a health status is skipped as at discovery: nothing to send back.
+                // A container that stays without a health status is skipped, as at discovery.
                 Some(outcome @ (Outcome::Rejected | Outcome::Failed)) => {
                     Err(StageError::NotNotified { outcome, reason })
                 }
@@ -64,8 +64,8 @@ pub(super) async fn notify(
     }
 }
 
-/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the ledger's
-/// answer is cached, so the ledger is asked again after one.
+/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the cache of
+/// the ledger is valid, so the ledger is checked again after a lookup.
 pub(super) async fn advance(
     ctx: &Ctx,
     broadcast: &Broadcast,
@@ -82,7 +82,7 @@ pub(super) async fn advance(
     }
 }
 
-/// The skip of a delivery whose broadcast was cancelled; `None` when it was not.
+/// The delivery as skipped, if its broadcast was cancelled.
 async fn cancelled(
     ctx: &Ctx,
     broadcast: &Broadcast,
@@ -92,7 +92,7 @@ async fn cancelled(
     Ok(is_cancelled.then(|| Delivery::from(job.endpoint()).cancelled(job.pending().requests())))
 }
 
-/// Records a delivery that ended, or was interrupted, and tells the listeners of its end.
+/// Records a delivery that has ended or was interrupted, and notifies the listeners of its end.
 pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery) -> Result<(), LedgerError> {
     ctx.ledger.settle(&broadcast.id, delivery.clone()).await?;
     let broadcast = broadcast.id.clone();
@@ -112,40 +112,41 @@ pub(super) async fn given_up(ctx: &Ctx, received: &queue::Message, reason: &str)
     Ok(ctx.ledger.give_up(&broadcast.id, Delivery::from(&endpoint), reason).await?)
 }
 
-/// What a message asks for.
+/// The delivery of a message.
 struct Job {
     endpoint: Endpoint,
     broadcast: Broadcast,
     looked_up: LookedUp,
 }
 
-/// Whether ECS was asked for the endpoint just now.
+/// Whether the endpoint was just looked up in ECS.
 enum LookedUp {
-    /// No: the previous stage said where it is.
+    /// No: it comes from the message.
     No,
-    /// Yes, and it is there.
+    /// Yes, and it exists.
     Found,
-    /// Yes, and ECS knows none, or could not be asked.
+    /// Yes, and it does not exist, or ECS did not answer.
     Nowhere,
 }
 
-/// A message of the tasks queue and its broadcast. One of the proof of concept carries none, and is its own.
+/// A message of the tasks queue and its broadcast. A message of the proof of concept carries no broadcast, and is one
+/// itself.
 ///
-/// For an untrusted sender, ECS names the endpoint. When ECS does not answer, the message waits, unless this is its `last`
-/// receive.
+/// For an untrusted sender, the endpoint comes from ECS. If ECS does not answer, the message waits, unless this is its
+/// `last` receive.
 async fn read(ctx: &Ctx, received: &queue::Message, last: bool) -> Result<Job, StageError> {
     let mut message = TaskMessage::from_body(&received.body)?;
     let carried = message.broadcast.take();
     let mut endpoint = endpoint::endpoint(message).map_err(StageError::Endpoint)?;
-    if ctx.senders.believe(received) {
+    if ctx.senders.is_trusted(received) {
         let broadcast = match carried {
             Some(broadcast) => broadcast,
             None => own(ctx, received, &endpoint, broadcast(Draft::default(), received)?).await?,
         };
         return Ok(Job { endpoint, broadcast, looked_up: LookedUp::No });
     }
-    untrusted::tell(ctx, received);
-    endpoint = untrusted::unproven(endpoint)?;
+    untrusted::log(ctx, received);
+    endpoint = untrusted::without_unverified(endpoint)?;
     let found = match untrusted::find(ctx, &endpoint).await {
         Err(error) if !last => return Err(StageError::Unfinished(Unfinished::lost(error))),
         found => found.unwrap_or_default(),
@@ -153,15 +154,15 @@ async fn read(ctx: &Ctx, received: &queue::Message, last: bool) -> Result<Job, S
     let is_found = found.is_some();
     let looked_up = if is_found { LookedUp::Found } else { LookedUp::Nowhere };
     endpoint = found.unwrap_or(endpoint);
-    let claims = untrusted::claims(carried.as_ref(), received)?;
-    let broadcast = match untrusted::with_member(ctx, claims, &endpoint.member, is_found).await? {
+    let unverified = untrusted::unverified(carried.as_ref(), received)?;
+    let broadcast = match untrusted::with_member(ctx, unverified, &endpoint.member, is_found).await? {
         Some(known) => known,
         None => own(ctx, received, &endpoint, untrusted::own(carried.as_ref(), received)?).await?,
     };
     Ok(Job { endpoint, broadcast, looked_up })
 }
 
-/// Records a broadcast that is one message's alone.
+/// Records a broadcast that consists of one message.
 async fn own(
     ctx: &Ctx,
     received: &queue::Message,
@@ -173,7 +174,7 @@ async fn own(
     Ok(broadcast)
 }
 
-/// Records how a delivery stands that goes back to the queue; without it, only a report lacks something.
+/// Records the state of a delivery that goes back to the queue. Only reports need this record, so errors are logged.
 async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, unfinished: &Unfinished) {
     if unfinished.last.is_none() {
         return;

@@ -1,4 +1,4 @@
-//! When nothing more can come of a broadcast. Pure.
+//! Whether no further outcome of a broadcast can follow. Pure.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use time::OffsetDateTime;
 use super::failure::RETRY_AFTER_MAX;
 use crate::report::Report;
 
-/// How long a message can be hidden by consumers that never finish it, until SQS moves it to the dead letters: the
-/// receives that a queue allows, times its visibility timeout. The Terraform module's queues stay within it: the first
-/// alone, and the second and third one after the other.
+/// The longest time for which consumers that never finish can hide a message, until SQS moves it to the dead letters: the
+/// queue's maximum receives times its visibility timeout. The Terraform module's queues stay within it: the first queue,
+/// and the sum of the second and third.
 const RECEIVES_TIME_MAX: Duration = Duration::from_hours(8);
 
-/// How long after the last record of a broadcast another can come: a delivery is tried until the horizon, its last try
-/// waits as long as a task may ask for, and crashes hide it for all its receives.
+/// The longest time between two records of a broadcast: a delivery is retried until the horizon, its last attempt waits
+/// for the longest `Retry-After`, and crashes hide its message for all receives.
 fn silence_max(horizon: Duration) -> Duration {
     horizon + RETRY_AFTER_MAX + RECEIVES_TIME_MAX
 }
 
-/// Whether nothing more can come of the pending containers, when the last record was made at `heard`.
+/// Whether no further outcome of pending containers can follow, if the last record was made at `heard`.
 #[must_use]
 pub fn is_overdue(report: &Report, heard: OffsetDateTime, now: OffsetDateTime, horizon: Duration) -> bool {
     report.counts().pending > 0 && now - heard > silence_max(horizon)

@@ -1,7 +1,7 @@
-//! A broadcast once more, to those of its containers that were not notified.
+//! Sends a broadcast again, to the containers that were not notified.
 //!
-//! The broadcast keeps its id, and so do its deliveries. A delivery that failed was never accepted, so its receiver takes
-//! it; whoever did accept it and could not say so recognises the repeat. One report holds both rounds.
+//! The broadcast and its deliveries keep their ids. A receiver that accepted a delivery whose answer was lost recognises
+//! the repeat. One report has both rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,10 +21,10 @@ use crate::model::labels::Target;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
 
-/// Tasks that are looked up at the same time.
+/// Concurrent lookups of tasks.
 const LOOKUPS_AT_ONCE: usize = 400;
 
-/// Whether a delivery is made again: it failed, was rejected, or has no outcome. Dropped and cancelled deliveries are not.
+/// Whether a delivery is repeated: it failed, was rejected, or has no outcome. Dropped and cancelled deliveries are not.
 #[must_use]
 pub fn is_due(entry: &Delivery) -> bool {
     let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
@@ -33,7 +33,7 @@ pub fn is_due(entry: &Delivery) -> bool {
 
 /// The scope of a broadcast, narrowed to the services with a delivery that is due; `None` when none is due.
 ///
-/// For the observer queue, whose messages name services. With a ledger, containers that were notified are not called again.
+/// For a message to the observer queue, which names services. With a ledger, notified containers are not called again.
 #[must_use]
 pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessage> {
     let services: BTreeSet<&str> = report
@@ -57,12 +57,12 @@ pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessag
     Some(scope)
 }
 
-/// Records the due deliveries as pending, before the message for them is published: so no outcome of the new round is
+/// Records the due deliveries as pending, before their message is published: so no outcome of the new round is
 /// overwritten, and a wait for the end of the broadcast includes them.
 pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
     let pending = due_tasks(report).map(|entry| Delivery {
         outcome: None,
-        reason: Some("asked for again".to_owned()),
+        reason: Some("requested again".to_owned()),
         cause: None,
         status: None,
         ..entry.clone()
@@ -70,7 +70,7 @@ pub async fn expect(ledger: &Ledger, report: &Report) -> Result<(), LedgerError>
     try_join_all(pending.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
 }
 
-/// Takes back what [`expect`] recorded, when the message could not be published.
+/// Reverts [`expect`] after the message could not be published.
 pub async fn expect_no_more(ledger: &Ledger, report: &Report) -> Result<(), LedgerError> {
     let before = due_tasks(report).cloned();
     try_join_all(before.map(|entry| ledger.settle(report.broadcast(), entry))).await.map(drop)
@@ -80,8 +80,8 @@ fn due_tasks(report: &Report) -> impl Iterator<Item = &Delivery> {
     report.entries().iter().filter(|entry| is_due(entry) && !entry.member.task.is_empty())
 }
 
-/// Calls the containers of a broadcast that were not notified, where each is by now, and waits until each delivery has
-/// ended. The report is about these.
+/// Calls the containers of a broadcast that were not notified, at their current addresses, and waits until each delivery
+/// has ended. Returns the report of these deliveries.
 pub async fn send(
     ctx: &Arc<Ctx>,
     record: &BroadcastRecord,
@@ -95,7 +95,7 @@ pub async fn send(
         .iter()
         .filter(|delivery| is_due(delivery))
         .partition(|delivery| !delivery.member.task.is_empty());
-    // A list of futures: a stream that makes them would tie this one to a thread.
+    // A list of futures: with a lazy stream, this future would not be `Send`.
     let lookups: Vec<_> = tasks.into_iter().map(|delivery| recheck(ctx, delivery)).collect();
     let found: Vec<Rechecked> =
         stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await.map_err(SendError::Recheck)?;
@@ -124,7 +124,7 @@ pub async fn send(
     announce(ctx, broadcast, &jobs);
     let handing = async {
         let handed = hand_over(&transport, jobs).await;
-        // The workers end when no other delivery can come.
+        // The workers end when the channel is closed.
         transport.close();
         handed
     };
@@ -151,7 +151,7 @@ async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckErr
         Err(Box::new(ended))
     };
     Ok(match ctx.discovery.recheck(&known(delivery)).await? {
-        // A container that is starting is looked up again before it is called.
+        // A starting container is looked up again before it is called.
         Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => {
             Ok(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))
         }
@@ -160,7 +160,7 @@ async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckErr
     })
 }
 
-/// The endpoint of a recorded delivery, for a lookup: only the member counts, labels and address are read again.
+/// The endpoint of a recorded delivery, for a lookup: only the member is used; labels and address are read again.
 fn known(entry: &Delivery) -> Endpoint {
     Endpoint {
         member: entry.member.clone(),
@@ -177,7 +177,7 @@ fn known(entry: &Delivery) -> Endpoint {
     }
 }
 
-/// The fleet of the services whose tasks are not recorded, without the containers that are.
+/// The fleet of the services whose tasks are not recorded, without recorded containers.
 async fn unseen(
     ctx: &Ctx,
     record: &BroadcastRecord,
@@ -188,7 +188,7 @@ async fn unseen(
     let Some(scope) = scope(record, &Report::new(record.id.clone(), parts)) else {
         return Ok(Fleet::default());
     };
-    // What stands for a service whose tasks nobody knows is no container.
+    // An entry for a whole service without known tasks is not a container.
     let is_known =
         |entry: &&Delivery| !entry.member.task.is_empty() || entry.outcome == Some(Outcome::Skipped);
     let recorded = report.entries().iter().filter(is_known).map(|entry| place(&entry.member));
@@ -199,7 +199,7 @@ async fn unseen(
     Ok(fleet)
 }
 
-/// Records the containers that no earlier run had found, and that the whole scope has been looked at by now.
+/// Records the containers that no earlier run found, and that discovery is complete.
 async fn record_unseen(
     ctx: &Ctx,
     record: &BroadcastRecord,
@@ -208,14 +208,14 @@ async fn record_unseen(
 ) -> Result<(), LedgerError> {
     let (tasks, others): (Vec<&Delivery>, Vec<&Delivery>) =
         report.entries().iter().partition(|delivery| !delivery.member.task.is_empty());
-    // Every resend that finds a container has an id of its own: more are known before the next one.
+    // The number of known tasks makes the id unique for every resend that finds a new container.
     let id = PartId::derive([record.id.as_str(), "again", &tasks.len().to_string()]);
     let (cluster, service) = (record.cluster.clone(), String::new());
     let part = PartRecord { id: id.clone(), cluster, service: service.clone(), failure: None };
     let expected: Vec<_> = unseen.endpoints.iter().map(Delivery::from).collect();
     let skips: Vec<_> = unseen.skips.iter().map(Delivery::from).collect();
     ctx.ledger.part(&record.id, &part, &expected, &skips).await?;
-    // Services that cannot be called stay recorded.
+    // Skipped services stay recorded.
     let skips: Vec<_> =
         others.into_iter().filter(|other| other.outcome == Some(Outcome::Skipped)).cloned().collect();
     let record = BroadcastRecord { failure: None, ..record.clone() };
@@ -226,7 +226,7 @@ fn place(member: &Member) -> (&str, &str, &str) {
     (&member.service, &member.task, &member.container)
 }
 
-/// Tells the listeners which deliveries to expect.
+/// Notifies the listeners of the expected deliveries.
 fn announce(ctx: &Ctx, broadcast: &Broadcast, jobs: &[DeliveryJob]) {
     let mut services = BTreeMap::<&str, Vec<Endpoint>>::new();
     for endpoint in jobs.iter().map(DeliveryJob::endpoint) {

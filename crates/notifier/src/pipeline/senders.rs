@@ -1,14 +1,14 @@
-//! Who is believed on the inner queues. Pure.
+//! The trusted senders of the inner queues. Pure.
 //!
-//! SQS stamps every message with the unique id of the principal that sent it. Nobody can choose it, and there is no key
-//! to keep or to rotate.
+//! SQS adds the unique id of the sender to every message. Senders cannot choose it, and there is no key to store or to
+//! rotate.
 
 use crate::queue::Message;
 use crate::queue::limits::{BATCH_BYTES_MAX, SENDERS_BYTES_MAX};
 
-/// The principals whose messages are believed on the services and tasks queues, by unique id.
+/// The principals that are trusted senders on the services and tasks queues, by unique id.
 ///
-/// The default believes nobody: then every task is described in ECS before it is called.
+/// The default trusts no sender: then every task is looked up in ECS before it is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Senders(Vec<String>);
 
@@ -18,23 +18,23 @@ impl Senders {
         Self(ids.into_iter().map(Into::into).filter(|id: &String| !id.is_empty()).collect())
     }
 
-    /// Believes one more.
+    /// Adds a trusted sender.
     pub fn add(&mut self, id: impl Into<String>) {
         self.0.extend(Some(id.into()).filter(|id| !id.is_empty()));
     }
 
-    /// Whether nobody is believed.
+    /// Whether no sender is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a message is believed: everybody who has sent it must be. A dead letter that was sent back names those
-    /// before its last sender, so what a stranger wrote stays a stranger's, whoever brings it back.
+    /// Whether a message is trusted: all its senders must be. A redriven dead letter names its earlier senders too, so a
+    /// redrive does not make the message of an untrusted sender trusted.
     #[must_use]
-    pub fn believe(&self, message: &Message) -> bool {
+    pub fn is_trusted(&self, message: &Message) -> bool {
         let earlier = message.senders_before.as_deref().map(|all| all.split(','));
-        // A dead letter whose body left no room for them does not say who sent it before.
+        // A redriven message without room for the attribute has lost its earlier senders.
         let may_have_lost_them = message.body.len() + SENDERS_BYTES_MAX > BATCH_BYTES_MAX;
         if may_have_lost_them && earlier.is_none() {
             return false;
@@ -49,7 +49,7 @@ impl Senders {
     }
 }
 
-/// What may follow the unique id: nothing, or the name of a session.
+/// Whether this may follow the unique id: nothing, or the name of a session.
 fn is_end_or_session(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with(':')
 }
@@ -60,20 +60,20 @@ mod tests {
 
     use super::*;
 
-    fn believed(ids: &[&str], sender: Option<&str>, before: Option<&str>) -> bool {
+    fn is_trusted(ids: &[&str], sender: Option<&str>, before: Option<&str>) -> bool {
         let (queued, text) = (OffsetDateTime::UNIX_EPOCH, |text: &str| text.to_owned());
         let message = Message {
             sender: sender.map(text),
             senders_before: before.map(text),
             ..Message::new(String::new(), String::new(), queued)
         };
-        Senders::new(ids.iter().copied()).believe(&message)
+        Senders::new(ids.iter().copied()).is_trusted(&message)
     }
 
     #[test]
     fn an_id_stands_for_itself_and_its_sessions() {
         let ids = ["AROAONE", "AIDATWO", "AROATHREE:anna"];
-        for (sender, is_believed) in [
+        for (sender, expected) in [
             ("AROAONE", true),
             ("AROAONE:function", true),
             ("AROAONEMORE", false),
@@ -86,18 +86,18 @@ mod tests {
             ("", false),
             (":AROAONE", false),
         ] {
-            assert_eq!(believed(&ids, Some(sender), None), is_believed, "{sender}");
+            assert_eq!(is_trusted(&ids, Some(sender), None), expected, "{sender}");
         }
-        assert!(!believed(&ids, None, None));
-        assert!(!believed(&[], Some("AROAONE"), None));
-        assert!(!believed(&[""], Some(""), None));
-        assert!(!believed(&[""], Some(":x"), None));
+        assert!(!is_trusted(&ids, None, None));
+        assert!(!is_trusted(&[], Some("AROAONE"), None));
+        assert!(!is_trusted(&[""], Some(""), None));
+        assert!(!is_trusted(&[""], Some(":x"), None));
     }
 
     #[test]
-    fn everybody_who_sent_a_message_must_be_believed() {
+    fn every_sender_of_a_message_must_be_trusted() {
         let ids = ["AROAONE", "AROATWO"];
-        for (before, is_believed) in [
+        for (before, expected) in [
             (None, true),
             (Some("AROATWO:f"), true),
             (Some("AROATWO:f,AROAONE"), true),
@@ -106,21 +106,21 @@ mod tests {
             (Some("AROATWO,"), false),
             (Some(""), false),
         ] {
-            assert_eq!(believed(&ids, Some("AROAONE:x"), before), is_believed, "{before:?}");
+            assert_eq!(is_trusted(&ids, Some("AROAONE:x"), before), expected, "{before:?}");
         }
-        assert!(!believed(&ids, Some("AROASTRANGER"), Some("AROAONE")));
+        assert!(!is_trusted(&ids, Some("AROASTRANGER"), Some("AROAONE")));
     }
 
     #[test]
-    fn a_message_without_room_to_say_who_sent_it_before_is_not_believed() {
+    fn a_message_without_room_for_its_earlier_senders_is_not_trusted() {
         let message = |bytes, before: Option<&str>| Message {
             sender: Some("AROAONE".to_owned()),
             senders_before: before.map(str::to_owned),
             ..Message::new("m".to_owned(), "x".repeat(bytes), OffsetDateTime::UNIX_EPOCH)
         };
         let senders = Senders::new(["AROAONE"]);
-        assert!(senders.believe(&message(BATCH_BYTES_MAX - SENDERS_BYTES_MAX, None)));
-        assert!(!senders.believe(&message(BATCH_BYTES_MAX, None)));
-        assert!(senders.believe(&message(BATCH_BYTES_MAX, Some("AROAONE"))));
+        assert!(senders.is_trusted(&message(BATCH_BYTES_MAX - SENDERS_BYTES_MAX, None)));
+        assert!(!senders.is_trusted(&message(BATCH_BYTES_MAX, None)));
+        assert!(senders.is_trusted(&message(BATCH_BYTES_MAX, Some("AROAONE"))));
     }
 }

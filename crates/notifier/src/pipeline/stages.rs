@@ -1,4 +1,4 @@
-//! The stages as a table: which queue each reads and writes, and what it does with a message. A new stage is an entry here.
+//! The table of stages: the queues that each reads and writes, and its functions. A new stage is a new entry.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -12,7 +12,7 @@ use crate::queue::Message;
 words! {
     /// One of the queues between the stages, by its name in errors and settings. In the order of the stages that read them.
     pub enum QueueName {
-        /// Read by stage 1; everybody who may ask for a broadcast writes it.
+        /// Read by stage 1; written by everyone who may request a broadcast.
         Observer = "observer",
         /// Written by stage 1, read by stage 2.
         Services = "services",
@@ -21,39 +21,39 @@ words! {
     }
 }
 
-/// What a stage does with a message: the bodies for the next queue.
+/// Processes a message. Returns the bodies for the next queue.
 type Run =
     for<'a> fn(&'a Ctx, &'a Message, Option<Instant>) -> BoxFuture<'a, Result<Vec<String>, StageError>>;
-/// What a stage records when some of these bodies are on the next queue.
+/// Records that some of these bodies are on the next queue.
 type Published = for<'a> fn(&'a Ctx, &'a Message, &'a [&'a str]) -> BoxFuture<'a, Result<(), StageError>>;
-/// What a stage records when a message is given up for this reason.
+/// Records that a message was given up for this reason.
 type GivenUp = for<'a> fn(&'a Ctx, &'a Message, &'a str) -> BoxFuture<'a, Result<(), StageError>>;
 
 /// One stage of the pipeline.
 #[derive(Debug)]
 pub struct Stage {
-    /// Which one.
+    /// Name of the stage.
     pub name: StageName,
     /// The queue that it reads.
     pub source: QueueName,
     /// The queue that it writes; the last stage writes none.
     pub next: Option<QueueName>,
-    /// Messages in work at once in the daemon, unless the settings say otherwise.
+    /// Messages that the daemon processes concurrently by default.
     pub concurrency: usize,
-    /// Whether it calls tasks, and so needs the secrets that sign.
+    /// Whether it calls tasks, and so needs the signing keys.
     pub calls_tasks: bool,
     pub(super) run: Run,
     pub(super) published: Option<Published>,
     pub(super) given_up: GivenUp,
 }
 
-/// The stages, in the order in which an event passes through them.
+/// The stages, in order.
 pub static STAGES: [Stage; 3] = [
     Stage {
         name: StageName::Services,
         source: QueueName::Observer,
         next: Some(QueueName::Services),
-        // Only broadcasts in work take turns at the budget of AWS requests: one that is still queued waits for others.
+        // Only concurrent broadcasts share the budget of AWS requests: a queued broadcast waits for others to end.
         concurrency: 16,
         calls_tasks: false,
         run: |ctx, message, _| discovery::services(ctx, message).boxed(),

@@ -1,6 +1,6 @@
-//! One message of a queue: its work, the messages for the next queue, and what becomes of it when it failed.
+//! One message of a queue: processes it, publishes the messages for the next queue, and decides what follows a failure.
 //!
-//! The same for the daemon and for Lambda, which receive and delete messages in different ways.
+//! Shared by the daemon and Lambda, which receive and delete messages in different ways.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::base::text::chain;
 use crate::model::DeadLetter;
 use crate::queue::{DeadLetterError, Message, Queue};
 
-/// Time that a handler gets beyond its deadline, to report itself that it is late.
+/// Time after the deadline in which a handler can still report that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
-/// Bodies that are published before they are recorded: few enough that a crash publishes few again, and many enough that
-/// the records cost few calls.
+/// Bodies that are published before they are recorded: few enough that a crash repeats few, and enough that the records
+/// need few calls.
 const PUBLISHED_AT_ONCE: usize = 500;
 
-/// What is done with every message of a queue.
+/// Processes the messages of a queue.
 #[derive(Debug)]
 pub struct Work {
     /// The stage.
     pub stage: StageName,
     /// The queue that it writes; the last stage has none.
     pub next: Option<Queue>,
-    /// What it does.
+    /// Processes one message.
     pub handler: Handler,
     /// Spreads waits.
     pub rng: Rng,
 }
 
-/// What becomes of a message that failed.
+/// What happens to a failed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It is returned to its queue, to be delivered again after this long.
@@ -47,25 +47,25 @@ pub enum Disposition {
 /// A message on its way to the dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinalFailure {
-    /// What the dead-letter queue gets with it.
+    /// Its attributes in the dead-letter queue.
     pub letter: DeadLetter,
-    /// After how long it is delivered again if it cannot be moved.
+    /// The wait until it is delivered again if it cannot be moved.
     pub wait: Duration,
     id: String,
     receives: u32,
 }
 
 impl Work {
-    /// Does what a message asks for, and puts the messages that follow from it on the next queue.
+    /// Processes a message, and publishes the resulting messages on the next queue.
     ///
-    /// The handler is ended [`DEADLINE_SLACK`] after the deadline. A panic in it is a failure like any other.
+    /// The handler is cancelled [`DEADLINE_SLACK`] after the deadline. A panic in it counts as a failure.
     ///
     /// # Errors
     ///
-    /// The message is not done: [`after`](Self::after) decides what becomes of it.
+    /// The message failed: [`after`](Self::after) decides what happens to it.
     pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
         let limit = deadline.saturating_duration_since(Instant::now());
-        // Nothing that the handler left half-done is used after a panic: the message is worked on anew.
+        // No state of the handler is used after a panic: the message is processed again.
         let handled = AssertUnwindSafe(self.handler.run(self.stage, message, deadline)).catch_unwind();
         let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
             Ok(Ok(bodies)) => bodies?,
@@ -79,7 +79,7 @@ impl Work {
         }
     }
 
-    /// Puts bodies on the next queue, and records those that are there. A body that is refused keeps no other back.
+    /// Publishes bodies on the next queue, and records the accepted ones. A refused body does not block the others.
     async fn publish(&self, next: &Queue, message: &Message, bodies: &[String]) -> Result<(), Failure> {
         let mut refused = None;
         for bodies in bodies.chunks(PUBLISHED_AT_ONCE) {
@@ -95,8 +95,8 @@ impl Work {
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Decides what becomes of a message that failed: it goes to the dead-letter queue if it would fail again, or if SQS
-    /// would not deliver it again. Before that, the ledger records it.
+    /// Decides what happens to a failed message: it goes to the dead-letter queue if it would fail again, or if SQS would
+    /// not deliver it again. Before that, the ledger records it.
     pub async fn after(&self, message: &Message, failure: &Failure, is_last_receive: bool) -> Disposition {
         let (stage, id, receives) = (self.stage.as_str(), message.id.as_str(), message.receives);
         let Failure { code, reason, retry, .. } = failure;

@@ -1,4 +1,4 @@
-//! Attributes that travel beside a message's body. Pure.
+//! Message attributes. Pure.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ const TYPE: &str = "String";
 pub(super) struct Attributes(Vec<(&'static str, String)>);
 
 impl Attributes {
-    /// Adds an attribute, unless its value is empty, which SQS refuses, or ten are there already.
+    /// Adds an attribute, unless its value is empty, which SQS refuses, or there are ten.
     ///
     /// Characters that SQS refuses are replaced, and what is longer than `bytes_max` is cut.
     pub(super) fn add(&mut self, name: &'static str, value: &str, bytes_max: usize) {
@@ -38,14 +38,14 @@ impl Attributes {
         self.0.iter().map(|(name, value)| name.len() + TYPE.len() + value.len()).sum()
     }
 
-    /// Drops the least important attributes until the rest takes at most `room` bytes.
+    /// Drops the least important attributes until the rest has at most `room` bytes.
     pub(super) fn fit(&mut self, room: usize) {
         while self.bytes() > room {
             self.0.pop();
         }
     }
 
-    /// The attributes as the SDK takes them; `None` when there are none.
+    /// The attributes as types of the SDK; `None` if there are none.
     pub(super) fn to_sdk(&self) -> Result<Option<HashMap<String, MessageAttributeValue>>, BuildError> {
         if self.0.is_empty() {
             return Ok(None);

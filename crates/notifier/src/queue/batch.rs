@@ -1,4 +1,4 @@
-//! Any of SQS's batch operations: pack the entries, make the calls, offer again what failed.
+//! SQS batch operations: packs the entries, makes the calls, and retries failed entries.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::aws::AwsErrorKind;
 
 /// One entry of one of SQS's batch operations.
 pub(super) trait Entry: Send + Sync + Sized {
-    /// What it adds to the size of its batch.
+    /// Its share of the batch size.
     fn bytes(&self) -> usize {
         0
     }
 
-    /// Calls SQS with at most ten entries. Each has an `Id`, which is its place in the job.
+    /// Calls SQS with at most ten entries. The `Id` of each is its index in the job.
     fn call(
         queue: &Queue,
         batch: Vec<(String, &Self)>,
@@ -30,9 +30,9 @@ pub(super) trait Entry: Send + Sync + Sized {
 /// SQS's answer to a batch call that it accepted.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// `Id`s of the entries that worked.
+    /// `Id`s of the successful entries.
     pub(super) successful: Vec<String>,
-    /// Those that did not.
+    /// The failed entries.
     pub(super) failed: Vec<BatchResultErrorEntry>,
 }
 
@@ -41,23 +41,23 @@ pub(super) struct Answer {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum EntryError {
-    #[error("{bytes} bytes with attributes, but SQS carries at most {max}", max = BATCH_BYTES_MAX)]
+    #[error("{bytes} bytes with attributes, but SQS accepts at most {max}", max = BATCH_BYTES_MAX)]
     TooLarge { bytes: usize },
     #[error("SQS answered {code}: {message}")]
     Entry {
         code: String,
         message: String,
-        /// The entry is wrong and stays wrong.
+        /// The entry itself is wrong.
         sender_fault: bool,
     },
     #[error("the call failed")]
     Call(#[source] Arc<QueueError>),
-    #[error("SQS's answer does not mention it")]
+    #[error("the answer of SQS does not mention it")]
     Unmentioned,
 }
 
 impl EntryError {
-    /// Whether the entry itself is at fault, so that it will never be accepted.
+    /// Whether the entry itself is wrong, so that it will never be accepted.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -70,7 +70,7 @@ impl EntryError {
         }
     }
 
-    /// Whether another offer makes sense now.
+    /// Whether a retry may succeed.
     fn is_passing(&self) -> bool {
         match self {
             Self::Call(error) => error.is_passing(),
@@ -82,21 +82,21 @@ impl EntryError {
 /// An entry that was not accepted.
 #[derive(Debug)]
 pub struct NotAccepted {
-    /// Its place in the job, from 0.
+    /// Its index in the job, from 0.
     pub index: usize,
     /// Why.
     pub error: EntryError,
 }
 
-/// An entry that is offered in the next round.
+/// An entry for the next round.
 struct Waiting {
     index: usize,
     alone: bool,
-    /// Why it was not accepted so far; it counts when the tries are used up.
+    /// The last error; it counts if no attempts are left.
     error: EntryError,
 }
 
-/// Offers every entry until SQS accepts it, refuses it for good, or `tries` are used up. Returns those that were not
+/// Sends every entry until SQS accepts it, refuses it for good, or `tries` are used up. Returns the entries that were not
 /// accepted, in their order.
 pub(super) async fn run<E: Entry>(queue: &Queue, entries: &[E], tries: u32) -> Vec<NotAccepted> {
     let mut refused = Vec::new();
@@ -115,7 +115,7 @@ pub(super) async fn run<E: Entry>(queue: &Queue, entries: &[E], tries: u32) -> V
     refused
 }
 
-/// One round. Returns the entries that are worth another offer.
+/// One round. Returns the entries to retry.
 async fn offer<E: Entry>(
     queue: &Queue,
     entries: &[E],
@@ -149,8 +149,8 @@ async fn offer<E: Entry>(
 
 /// The entries of a batch that were not accepted. Pure.
 ///
-/// When SQS objects to a whole batch because of something in it, each entry gets a batch of its own next, so that a wrong
-/// entry does not keep the others from being accepted.
+/// If SQS refuses a whole batch because of its content, each entry gets a separate batch next, so that a wrong entry does
+/// not block the others.
 fn left_over(batch: &[usize], answer: Result<Answer, QueueError>) -> Vec<Waiting> {
     let answer = match answer {
         Ok(answer) => answer,

@@ -17,7 +17,7 @@ const TASK: &str = "task";
 /// The attributes that only dead letters have.
 pub(super) const NAMES: [&str; 5] = [CODE, REASON, STAGE, BROADCAST, TASK];
 
-/// The attributes of a message that goes to the dead letters, as many as fit beside the body, the most important first.
+/// The attributes of a dead letter, as many as fit beside the body, the most important first.
 pub(super) fn attributes(letter: &DeadLetter, message: &Message) -> Attributes {
     let mut attributes = Attributes::default();
     let mut add = |name, value: Option<&str>, bytes_max| {
@@ -34,7 +34,7 @@ pub(super) fn attributes(letter: &DeadLetter, message: &Message) -> Attributes {
     complete(attributes, message)
 }
 
-/// The attributes of a message that goes from the dead letters back to its queue.
+/// The attributes of a redriven dead letter.
 pub(super) fn redriven(message: &Message) -> Attributes {
     let mut attributes = Attributes::default();
     attributes.add(SENDERS, &message.senders(), ATTRIBUTE_BYTES_MAX);
@@ -43,7 +43,7 @@ pub(super) fn redriven(message: &Message) -> Attributes {
     complete(attributes, message)
 }
 
-/// Adds the trace, and leaves out what does not fit beside the body.
+/// Adds the trace, and drops attributes that do not fit beside the body.
 fn complete(mut attributes: Attributes, message: &Message) -> Attributes {
     message.trace.add_to(&mut attributes);
     attributes.fit(BATCH_BYTES_MAX.saturating_sub(message.body.len()));
@@ -55,11 +55,11 @@ fn sent(message: &Message) -> String {
     (message.sent.unix_timestamp_nanos() / 1_000_000).to_string()
 }
 
-/// What a message of a stage's dead-letter queue says in its text attributes, or else in its body.
+/// Reads a dead letter of a stage from its text attributes, or else from its body.
 pub(super) fn read(stage: StageName, message: &Message, text: &HashMap<String, String>) -> DeadLetter {
     let own = |name| text.get(name).filter(|value| !value.is_empty()).cloned();
     let about = DeadLetter::about(stage, &message.body, message.sent);
-    // A message of the proof of concept names no broadcast: it is a broadcast of its own.
+    // A message of the proof of concept has no broadcast: it is a broadcast itself.
     let is_readable = about.cluster.is_some() || about.task.is_some();
     let own_id = || (is_readable && !message.id.is_empty()).then(|| message.id.clone());
     DeadLetter {

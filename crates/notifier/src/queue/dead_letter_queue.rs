@@ -1,4 +1,4 @@
-//! The dead letters of a queue: each stays where it is until it is redriven or deleted.
+//! The dead letters of a queue: each stays in the dead-letter queue until it is redriven or deleted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::{Queue, QueueError};
 use crate::base::text::chain;
 use crate::model::{DeadLetter, StageName};
 
-/// Seconds that a receive waits: enough that SQS asks all its servers, as it does for any wait.
+/// Wait of a receive, in seconds: with any wait, SQS queries all its servers.
 const WAIT_SECONDS: i32 = 1;
-/// A dead-letter queue that hides messages for less than this is asked for this.
+/// The shortest visibility timeout of a receive.
 const VISIBILITY_MIN: Duration = Duration::from_secs(30);
 
-/// The dead-letter queue of a stage's queue, as its reader sees it.
+/// The dead-letter queue of a stage's queue.
 #[derive(Debug)]
 pub(crate) struct DeadLetterQueue {
     stage: StageName,
@@ -28,11 +28,11 @@ pub(crate) struct DeadLetterQueue {
     reader: Reader,
 }
 
-/// Why messages could not be settled, by their places among those that were to be.
+/// Why messages could not be settled, by their index in the request.
 pub(crate) type Failures = BTreeMap<usize, String>;
 
 impl DeadLetterQueue {
-    /// The dead-letter queue that the redrive policy of `source` names, the queue of this stage.
+    /// The dead-letter queue in the redrive policy of `source`, the queue of this stage.
     pub(crate) async fn open(stage: StageName, source: Queue) -> Result<Self, DeadLetterError> {
         let Some(target) = Policy::of(&source).await?.dead_letters else {
             return Err(DeadLetterError::NoQueue { queue: source.url().to_owned() });
@@ -41,8 +41,8 @@ impl DeadLetterQueue {
         Ok(Self { stage, source, reader: Reader::start(target.queue, visibility) })
     }
 
-    /// Some messages that no other consumer holds, ten at most; none when there are no more, as far as SQS sees at this
-    /// moment. They have the id and time that they had on their own queue.
+    /// Receives up to ten visible messages; none if the queue is empty, as far as SQS knows at this moment. They have the
+    /// id and time that they had on their source queue.
     pub(crate) async fn receive(&self) -> Result<Vec<(Message, DeadLetter)>, QueueError> {
         let received = self.reader.receive(BATCH_ENTRIES_MAX, WAIT_SECONDS).await?;
         let read = |(message, text): Received| {
@@ -52,7 +52,7 @@ impl DeadLetterQueue {
         Ok(received.into_iter().map(read).collect())
     }
 
-    /// Sends messages to the queue that they came from. They are still here then.
+    /// Sends messages to their source queue, without deleting them here.
     pub(crate) async fn redrive(&self, messages: &[Message]) -> Failures {
         let attributes: Vec<_> = messages.iter().map(dead_letter::redriven).collect();
         let outgoing = messages.iter().zip(&attributes);
@@ -68,7 +68,7 @@ impl DeadLetterQueue {
         run(&self.reader.queue, &deletions).await
     }
 
-    /// Makes messages visible again at once. A message whose call fails comes back by itself.
+    /// Makes messages visible again at once. After a failed call, a message becomes visible after its timeout.
     pub(crate) async fn return_all(&self, messages: Vec<Message>) {
         let change = |message: &Message| VisibilityChange::new(message.receipt.shared(), Duration::ZERO);
         let changes: Vec<_> = messages.iter().map(change).collect();

@@ -13,14 +13,14 @@ use crate::aws::{AwsError, AwsErrorKind, AwsService};
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum QueueError {
-    /// There is no such queue. SQS also says so of a queue in another account that we may not see.
+    /// The queue does not exist. SQS reports the same for a queue of another account without permission.
     #[error("queue {queue} does not exist in this account and region")]
     Unknown { queue: String, source: AwsError },
     #[error("{} on queue {queue}", what_failed(.source))]
     Call { queue: String, source: AwsError },
     /// An answer that means success and does not say what was done.
     #[error(
-        "the answer to {operation} on queue {queue} has no {what}, which SQS always sends: nobody knows whether it was done"
+        "the answer to {operation} on queue {queue} has no {what}, which SQS always sends: it is unknown whether it was done"
     )]
     NotSqs { queue: String, operation: &'static str, what: &'static str },
     #[error("`{name}` is not the URL or name of a queue: {problem}")]
@@ -30,7 +30,7 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// What an error of an SDK call means.
+    /// Converts an error of an SDK call.
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(super) fn of<E>(queue: &str, operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
@@ -49,15 +49,15 @@ impl QueueError {
         Self::Call { queue: queue.to_owned(), source }
     }
 
-    /// A call that the SDK does not even make.
+    /// A call that the SDK could not build.
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub(super) fn incomplete(queue: &str, operation: &'static str, error: BuildError) -> Self {
         let source = AwsError::incomplete(AwsService::Sqs, operation, &error);
         Self::Call { queue: queue.to_owned(), source }
     }
 
-    /// Whether the same call may work later without anybody's doing. Where there are no credentials, there may be some
-    /// later: a role's come from the network, too.
+    /// Whether the same call may succeed later without a change. Missing credentials may appear later: the credentials of a
+    /// role come from the network too.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -66,15 +66,15 @@ impl QueueError {
         }
     }
 
-    /// Whether SQS objects to what the call carries, not to the queue or to who calls. Most such codes belong to one
-    /// operation, so one that is not known counts.
+    /// Whether SQS refuses the content of the call, not the queue or the caller. Most such codes belong to one operation,
+    /// so unknown codes count too.
     pub(super) fn is_about_content(&self) -> bool {
         let Self::Call { source, .. } = self else { return false };
         matches!(source.kind, AwsErrorKind::Invalid | AwsErrorKind::Unknown | AwsErrorKind::UnknownOperation)
     }
 }
 
-/// The call that failed, and how.
+/// Describes the failed call.
 fn what_failed(error: &AwsError) -> String {
     let operation = error.operation;
     match error.kind {

@@ -1,4 +1,4 @@
-//! A queue that Lambda's event source mapping reads: what becomes of the messages that are not simply done.
+//! A queue that Lambda's event source mapping reads: returns and dead-letters failed messages.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::{Queue, QueueError, batch};
 use crate::base::text::chain;
 use crate::model::DeadLetter;
 
-/// Tries of one change of visibility: without it, the message only comes back later.
+/// Attempts to change a visibility timeout. Without the change, the message is only delivered later.
 const RETURN_TRIES: u32 = 2;
 
-/// One queue whose messages are handed to us.
+/// One queue of an event source mapping.
 ///
-/// The mapping deletes the messages that are done, so here are only the two other ends of a message. Makes no call before
-/// one of them is needed: a process that only succeeds never reads the queue's attributes.
+/// The mapping deletes successful messages, so this only handles failed ones. Reads the queue's attributes at the first
+/// failure.
 #[derive(Debug)]
 pub struct EventSourceMapping {
     queue: Queue,
@@ -32,13 +32,13 @@ impl EventSourceMapping {
         Self { queue, policy: OnceCell::new() }
     }
 
-    /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
+    /// Whether SQS would move the message to the dead letters, without a reason, instead of delivering it again.
     pub async fn is_last_receive(&self, message: &Message) -> Result<bool, QueueError> {
         Ok(self.policy().await?.is_last_receive(message))
     }
 
-    /// Sends a message to the queue's dead-letter queue, with the reason as message attributes. The message itself is
-    /// then done: the mapping may delete it.
+    /// Sends a message to the queue's dead-letter queue, with the reason as message attributes. Then the mapping may delete
+    /// the message.
     ///
     /// # Errors
     ///
@@ -47,15 +47,15 @@ impl EventSourceMapping {
         self.policy().await?.dead_letter(&self.queue, message, letter).await
     }
 
-    /// Makes messages visible again, each after its wait (whole seconds, at most 12 hours) instead of the queue's whole
-    /// visibility timeout. What fails is logged: such a message comes back later.
+    /// Makes messages visible again, each after its wait (whole seconds, at most 12 hours) instead of the queue's visibility
+    /// timeout. A failure is logged: such a message is delivered later.
     pub async fn return_after(&self, messages: Vec<(Message, Duration)>) {
         let change =
             |(message, wait): &(Message, Duration)| VisibilityChange::new(message.receipt.shared(), *wait);
         let changes: Vec<_> = messages.iter().map(change).collect();
         for failed in batch::run(&self.queue, &changes, RETURN_TRIES).await {
             let (queue, error) = (self.queue.name(), chain(&failed.error));
-            warn!(queue, error, "A message comes back only when the queue's visibility timeout ends");
+            warn!(queue, error, "A message is delivered again only when the queue's visibility timeout ends");
         }
     }
 

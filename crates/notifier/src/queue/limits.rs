@@ -1,4 +1,4 @@
-//! The limits of SQS, and our own.
+//! Limits of SQS and of this program.
 //!
 //! Source of those of SQS: Amazon SQS Developer Guide, "Amazon SQS message quotas".
 
@@ -10,34 +10,34 @@ use crate::base::Backoff;
 pub const BATCH_ENTRIES_MAX: usize = 10;
 /// SQS: bytes of one message, and of all messages of one batch together, attributes included.
 pub const BATCH_BYTES_MAX: usize = wire::MESSAGE_BYTES_MAX;
-/// SQS: seconds that `ReceiveMessage` waits for a message at most; the longest wait makes the fewest calls.
+/// SQS: longest wait of `ReceiveMessage`, in seconds; it needs the fewest calls.
 pub const RECEIVE_WAIT_SECONDS: i32 = 20;
-/// SQS: how long one receive can hide a message in all, however often it is extended.
+/// SQS: longest total time for which one receive can hide a message, with all extensions.
 pub const VISIBILITY_MAX: Duration = Duration::from_hours(12);
 /// SQS: characters of a message group.
 pub(super) const GROUP_CHARS_MAX: usize = 128;
 /// SQS: attributes of one message.
 pub const ATTRIBUTES_MAX: usize = 10;
 
-/// Shortest visibility timeout that is asked for: with a shorter one, a message could not be extended in time.
+/// Shortest visibility timeout of a receive: with a shorter one, a message could not be extended in time.
 pub(super) const VISIBILITY_MIN: Duration = Duration::from_secs(2);
-/// Part of its visibility timeout after which a message in work is extended.
+/// Part of its visibility timeout after which a message in flight is extended.
 pub(super) const EXTEND_AFTER: f64 = 0.25;
 /// Longest time of one call, including the SDK's own retries; a long poll gets its wait on top.
 pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
-/// How often the SDK sends one request by itself.
+/// Attempts of one request by the SDK.
 pub(super) const SDK_TRIES_MAX: u32 = 3;
-/// How often an entry of a batch is offered.
+/// Attempts of one entry of a batch.
 pub(super) const TRIES_MAX: u32 = 5;
-/// Waits between two offers of an entry, and between the SDK's own tries.
+/// Backoff between the attempts of an entry, and between the SDK's attempts.
 pub(super) const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
-/// Batch calls of one job at the same time.
+/// Concurrent batch calls of one job.
 pub(super) const BATCHES_AT_ONCE: usize = 8;
 /// How long a settled message waits for others, so that ten share one call.
 pub(super) const LINGER: Duration = Duration::from_millis(50);
-/// Settled messages that wait for a call; more make their workers wait.
+/// Settled messages that wait for a call; further workers wait.
 pub(super) const SETTLED_WAITING_MAX: usize = 256;
-/// Bytes of the reason that a dead letter carries.
+/// Bytes of the reason of a dead letter.
 pub(super) const REASON_BYTES_MAX: usize = 1024;
 /// Most bytes of the attribute with the senders of a dead letter: name, type and value.
 pub(crate) const SENDERS_BYTES_MAX: usize = "senders".len() + "String".len() + ATTRIBUTE_BYTES_MAX;

@@ -10,29 +10,29 @@ use super::visibility::Receipt;
 
 /// One message, as SQS or Lambda delivered it, or as it travels in memory.
 ///
-/// What SQS says of it is true. What the message says of its own past (`id`, `sent`, `senders_before`) is only as true as
+/// Values from SQS are reliable. Values from the message itself (`id`, `sent`, `senders_before`) are only as reliable as
 /// its sender.
 #[derive(Debug)]
 pub struct Message {
     /// The SQS message id, the same each time the message is received.
     pub message_id: String,
-    /// The first message id of a dead letter that was redriven, by its own account; else the SQS message id.
+    /// The first message id of a redriven dead letter, from its attributes; else the SQS message id.
     pub id: String,
     /// The body.
     pub body: String,
-    /// When a dead letter that was redriven was first sent, by its own account; else the same as `queued`.
+    /// Time at which a redriven dead letter was first sent, from its attributes; else the same as `queued`.
     pub sent: OffsetDateTime,
-    /// When it was put on this queue; 1970 if SQS does not say.
+    /// Time at which it was sent to this queue; 1970 if SQS does not report it.
     pub queued: OffsetDateTime,
-    /// How often it has been received, this time included.
+    /// Number of receives, including this one.
     pub receives: u32,
-    /// Unique id of the AWS principal that put it on this queue, if SQS says.
+    /// Unique id of the AWS principal that sent it to this queue, if SQS reports it.
     pub sender: Option<String>,
-    /// Its earlier senders, separated by commas, if it is a dead letter that was redriven.
+    /// Its earlier senders, separated by commas, if it is a redriven dead letter.
     pub senders_before: Option<String>,
     /// The trace that it belongs to.
     pub trace: Trace,
-    /// Its receipt handle; empty for a message that came from no queue.
+    /// Its receipt handle; empty for a message without a queue.
     pub receipt: Receipt,
 }
 
@@ -54,8 +54,8 @@ impl Message {
         }
     }
 
-    /// Reads what SQS says of a message: its `system` attributes (such as `SentTimestamp`) and its own `text` attributes.
-    /// A value that is missing or cannot be read gets a default. Pure.
+    /// Reads a message from its `system` attributes (such as `SentTimestamp`) and its own `text` attributes. A missing or
+    /// invalid value gets a default. Pure.
     #[must_use]
     pub fn parse(
         message_id: String,
@@ -77,9 +77,9 @@ impl Message {
         }
     }
 
-    /// Everybody who has sent it so far, for its next copy: each once, in their order.
+    /// All senders so far, for its next copy: each once, in order.
     pub(super) fn senders(&self) -> String {
-        // A message without a sender was sent by somebody who is not trusted.
+        // A message without a sender is not trusted.
         let sender = self.sender.as_deref().filter(|sender| !sender.is_empty()).unwrap_or("unknown");
         match self.senders_before.as_deref() {
             None => sender.to_owned(),
@@ -89,7 +89,7 @@ impl Message {
     }
 }
 
-/// A moment as SQS writes it: milliseconds since 1970.
+/// A time of SQS: milliseconds since 1970.
 fn moment(text: &str) -> Option<OffsetDateTime> {
     let milliseconds: i128 = text.parse().ok()?;
     OffsetDateTime::from_unix_timestamp_nanos(milliseconds.checked_mul(1_000_000)?).ok()

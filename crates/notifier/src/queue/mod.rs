@@ -1,30 +1,30 @@
-//! The SQS queues: publish to one, or read one.
+//! SQS queues: publish and consume.
 //!
-//! A [`Queue`] is where messages are sent. An [`Inbox`] is the same queue for its consumer: it receives messages, extends
-//! their visibility timeouts while they are in work, and deletes each, returns it or moves it to the dead-letter queue.
+//! A [`Queue`] publishes messages. An [`Consumer`] is the consumer of a queue: it receives messages, extends their
+//! visibility timeouts while they are processed, and deletes each, returns it or moves it to the dead-letter queue.
 //!
 //! | file | job |
 //! | --- | --- |
-//! | `inbox` | a queue that this process reads |
+//! | `consumer` | a queue that this process consumes |
 //! | `event_source_mapping` | a queue that Lambda's event source mapping reads |
 //! | `dead_letter_queue` | a dead-letter queue, whose messages are redriven or deleted |
 //! | `publish` | messages to send |
-//! | `reader`, `message`, `visibility` | messages received, and invisible while in work |
-//! | `settle` | deletes and returns in the background, ten at a time |
+//! | `reader`, `message`, `visibility` | received messages, invisible to others while they are processed |
+//! | `settle` | deletes and returns in the background, in batches |
 //! | `policy` | visibility timeout and redrive policy of a queue |
-//! | `batch`, `operations`, `pack` | any batch operation: ten entries and 1 MiB together, `Failed[]` offered again |
-//! | `attributes`, `dead_letter`, `trace` | what travels beside a body (pure) |
-//! | `limits` | the limits of SQS and our own, by name |
+//! | `batch`, `operations`, `pack` | batch operations: at most ten entries and 1 MiB, with retries of `Failed[]` |
+//! | `attributes`, `dead_letter`, `trace` | message attributes (pure) |
+//! | `limits` | limits of SQS and of this program |
 //!
 //! Standard queues only: they deliver at least once and in no order.
 
 mod attributes;
 mod batch;
+mod consumer;
 mod dead_letter;
 mod dead_letter_queue;
 mod error;
 mod event_source_mapping;
-mod inbox;
 pub mod limits;
 mod message;
 mod operations;
@@ -48,10 +48,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 
 pub use batch::{EntryError, NotAccepted};
+pub use consumer::Consumer;
 pub(crate) use dead_letter_queue::DeadLetterQueue;
 pub use error::QueueError;
 pub use event_source_mapping::EventSourceMapping;
-pub use inbox::Inbox;
 pub use message::Message;
 pub use policy::DeadLetterError;
 pub use publish::PublishError;
@@ -63,10 +63,10 @@ use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
 use limits::{CALL_TIME_MAX, RETRY, SDK_TRIES_MAX};
 
-/// How the name of a FIFO queue ends.
+/// Suffix of the name of a FIFO queue.
 const FIFO: &str = ".fifo";
 const NOT_STANDARD: &str =
-    "it is a FIFO queue, which would drop a retry as a duplicate; take a standard queue";
+    "it is a FIFO queue, which would drop a retry as a duplicate; use a standard queue";
 
 /// One SQS queue to send to. Cloning it is cheap.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ struct Inner {
 }
 
 impl Queue {
-    /// The queue with this URL. Calls nobody.
+    /// The queue with this URL. Makes no request.
     #[must_use]
     #[expect(
         clippy::needless_pass_by_value,
@@ -93,7 +93,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// A name is looked up (`GetQueueUrl`), which fails with [`QueueError`]. A URL is taken as it is.
+    /// [`QueueError`], if the name cannot be looked up (`GetQueueUrl`). A URL is only checked for its form.
     pub async fn open(client: Client, place: &str, rng: Rng) -> Result<Self, QueueError> {
         if place.contains("://") {
             url(place)?;
@@ -138,7 +138,7 @@ impl Queue {
     }
 }
 
-/// Checks the URL of a queue: strictly, and with the queue's name at its end.
+/// Checks the URL of a queue, which must end with the queue's name.
 fn url(text: &str) -> Result<(), QueueError> {
     let invalid = |problem: String| QueueError::InvalidName { name: quoted(text), problem };
     let url = Url::parse(text).map_err(|error| match error {
@@ -178,14 +178,13 @@ impl fmt::Debug for Queue {
     }
 }
 
-/// The same client with few tries of its own: each caller here retries in a way that suits its call, and reports soon that
-/// SQS does not answer.
+/// The same client with few attempts: each caller here has its own retries, and reports soon that SQS does not answer.
 fn with_few_tries(client: &Client) -> Client {
     let retries = RetryConfig::standard()
         .with_max_attempts(SDK_TRIES_MAX)
         .with_initial_backoff(RETRY.first)
         .with_max_backoff(RETRY.most);
-    // The SDK's protection against stalled bodies wakes twice a second in each long poll. Every call here has a time limit.
+    // The SDK's protection against stalled bodies would wake twice a second during a long poll. Every call has a time-out.
     let no_watch = StalledStreamProtectionConfig::disabled();
     let config = client.config().to_builder().retry_config(retries).stalled_stream_protection(no_watch);
     Client::from_conf(config.build())

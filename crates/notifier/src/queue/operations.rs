@@ -1,4 +1,4 @@
-//! The batch operations on messages that were received: `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
+//! Batch operations on received messages: `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
 
 use std::sync::Arc;
 use std::time::Duration;

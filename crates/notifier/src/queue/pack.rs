@@ -1,4 +1,4 @@
-//! Which messages share a batch. Pure.
+//! Packs messages into batches. Pure.
 
 use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 
@@ -7,22 +7,22 @@ use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 pub(super) struct Packed {
     /// Batches that SQS accepts, in the order of the list.
     pub(super) batches: Vec<Vec<usize>>,
-    /// Messages that fit into no batch.
+    /// Messages that are too large for a batch.
     pub(super) oversized: Vec<usize>,
 }
 
 /// One message to pack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
-    /// Its place in the list.
+    /// Its index in the list.
     pub(super) index: usize,
     /// Its size with its attributes.
     pub(super) bytes: usize,
-    /// It gets a batch of its own.
+    /// Whether it gets a separate batch.
     pub(super) alone: bool,
 }
 
-/// Packs messages into as few batches as their order allows: at most ten, and at most 1 MiB together.
+/// Packs messages into as few batches as their order allows: at most ten messages and 1 MiB each.
 pub(super) fn pack(items: impl IntoIterator<Item = Item>) -> Packed {
     let mut packed = Packed::default();
     let mut room = 0;

@@ -1,4 +1,4 @@
-//! A queue's visibility timeout and redrive policy, and messages moved by it to the dead-letter queue.
+//! A queue's visibility timeout and redrive policy, and moves to its dead-letter queue.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Queue, QueueError, url_of};
 use crate::base::text::printable;
 use crate::model::DeadLetter;
 
-/// The most characters that are repeated of an attribute which cannot be understood.
+/// The most characters of an invalid attribute in an error.
 const VALUE_CHARS_MAX: usize = 200;
 
 /// Why a message could not be moved to the dead letters. It is still on its queue.
@@ -24,16 +24,16 @@ pub enum DeadLetterError {
     NoQueue { queue: String },
     #[error("the queue's dead-letter queue cannot be found")]
     Unknown(#[from] QueueError),
-    #[error("the dead-letter queue did not take the message")]
+    #[error("the dead-letter queue did not accept the message")]
     Publish(#[from] PublishError),
 }
 
-/// What a queue's attributes say about reading it.
+/// The attributes of a queue for its consumer.
 #[derive(Debug)]
 pub(super) struct Policy {
     /// How long a received message is invisible.
     pub(super) visibility: Duration,
-    /// Where messages go that are given up.
+    /// The dead-letter queue.
     pub(super) dead_letters: Option<DeadLetterTarget>,
 }
 
@@ -41,17 +41,17 @@ pub(super) struct Policy {
 #[derive(Debug)]
 pub(super) struct DeadLetterTarget {
     pub(super) queue: Queue,
-    /// A message that has been received more often is moved by SQS itself, without a reason.
+    /// Maximum number of receives. After that, SQS itself moves a message, without a reason.
     receives_max: u32,
 }
 
 impl Policy {
-    /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
+    /// Whether SQS would move the message to the dead letters, without a reason, instead of delivering it again.
     pub(super) fn is_last_receive(&self, message: &Message) -> bool {
         self.dead_letters.as_ref().is_some_and(|dead| message.receives >= dead.receives_max)
     }
 
-    /// Sends a message of `queue` to the dead-letter queue. On `queue` it stays until it is deleted.
+    /// Sends a message of `queue` to the dead-letter queue, without deleting it from `queue`.
     pub(super) async fn dead_letter(
         &self,
         queue: &Queue,
@@ -64,7 +64,7 @@ impl Policy {
         Ok(target.queue.send(&[Outgoing::new(&message.body, &attributes, &message.trace)]).await?)
     }
 
-    /// Asks SQS for a queue's policy.
+    /// Reads a queue's policy from SQS.
     pub(super) async fn of(queue: &Queue) -> Result<Self, QueueError> {
         const OPERATION: &str = "GetQueueAttributes";
         let names = [QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
@@ -98,7 +98,7 @@ impl Policy {
     }
 }
 
-/// A queue's `RedrivePolicy`. SQS writes the count as a number or as text, whichever it was given.
+/// A queue's `RedrivePolicy`. The count is a number or a string, as it was set.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
@@ -114,7 +114,7 @@ enum Count {
 }
 
 impl RedrivePolicy {
-    /// The dead-letter queue's account, its name, and how often a message may be received.
+    /// The dead-letter queue's account and name, and the maximum receives.
     fn parts(&self) -> Option<(&str, &str, u32)> {
         let mut arn = self.dead_letter_target_arn.split(':').skip(4);
         let (account, name) = (arn.next()?, arn.next()?);

@@ -10,13 +10,13 @@ use super::limits::{GROUP_CHARS_MAX, TRIES_MAX};
 use super::trace::Trace;
 use super::{Queue, QueueError};
 
-/// Some messages were not accepted; all others were.
+/// Some messages were not accepted; all others are on the queue.
 #[derive(Debug, thiserror::Error)]
 #[error("queue {queue} did not accept {} of {offered} messages; message {}", refused.len(), first(refused))]
 pub struct PublishError {
     /// URL of the queue.
     pub queue: String,
-    /// How many messages were to be published.
+    /// Number of messages to publish.
     pub offered: usize,
     /// Those that were not accepted, in their order; never empty.
     pub refused: Vec<NotAccepted>,
@@ -29,7 +29,7 @@ fn first(refused: &[NotAccepted]) -> String {
 }
 
 impl PublishError {
-    /// Whether one of the messages would be refused again, however often it is offered.
+    /// Whether one of the messages would always be refused.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.refused.iter().any(|one| one.error.is_final())
@@ -37,16 +37,16 @@ impl PublishError {
 }
 
 impl Queue {
-    /// Sends every body as a message of its own, in batches, several at a time.
+    /// Sends every body as a separate message, in concurrent batches.
     ///
     /// Messages of one broadcast share a message group, so that the queue can serve small broadcasts beside a large one.
     ///
-    /// A message that SQS refuses for a passing reason is offered again, five times in all, with growing waits. A call
-    /// whose answer was lost may have worked: then a message is there twice, as standard queues allow.
+    /// After a transient failure, a message is retried, with five attempts in all and backoff. A call whose answer was lost
+    /// may have succeeded: then a message is duplicated, as standard queues allow.
     ///
     /// # Errors
     ///
-    /// [`PublishError`] names exactly the bodies that were not accepted. All others are on the queue.
+    /// [`PublishError`] has exactly the bodies that were not accepted. All others are on the queue.
     pub async fn publish(&self, bodies: &[String], trace: &Trace) -> Result<(), PublishError> {
         let mut attributes = Attributes::default();
         trace.add_to(&mut attributes);
@@ -54,14 +54,14 @@ impl Queue {
         self.send(&entries).await
     }
 
-    /// Sends one body and returns the message id that SQS gave it.
+    /// Sends one body, and returns the message id from SQS.
     ///
-    /// For a caller that waits for the answer: a refusal is returned at once.
+    /// For interactive callers: a refusal is returned at once.
     ///
     /// # Errors
     ///
-    /// [`QueueError`], after the client's own retries; the message may be there all the same when an answer was lost. An
-    /// answer without a message id is one: SQS gives every message an id.
+    /// [`QueueError`], after the client's retries; the message may still be on the queue if an answer was lost. An answer
+    /// without a message id is an error too.
     pub async fn publish_one(&self, body: &str, trace: &Trace) -> Result<String, QueueError> {
         const OPERATION: &str = "SendMessage";
         let incomplete = |error| QueueError::incomplete(self.url(), OPERATION, error);
@@ -96,10 +96,10 @@ impl Queue {
 pub(super) struct Outgoing<'a> {
     body: &'a str,
     attributes: &'a Attributes,
-    /// The trace whose X-Ray header goes along.
+    /// The trace with the X-Ray header.
     trace: &'a Trace,
-    /// The broadcast that it is part of. Standard queues serve the group with few messages before one with many ("fair
-    /// queues"), and keep no order within a group.
+    /// Its broadcast as the message group. Standard queues serve a group with few messages before one with many ("fair
+    /// queues"), and have no order within a group.
     group: Option<String>,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// The fields of a body that name its broadcast.
+/// The fields with the broadcast in a body.
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
@@ -136,7 +136,7 @@ struct Named {
     id: Option<String>,
 }
 
-/// The id of the broadcast that a body of an inner queue is part of, if it says.
+/// The id of the broadcast in a body of an inner queue.
 fn broadcast(body: &str) -> Option<String> {
     serde_json::from_str::<Body>(body).ok()?.broadcast?.id
 }
@@ -176,7 +176,7 @@ mod tests {
         );
         let long = format!(r#"{{"broadcast":{{"id":"{}"}}}}"#, "x".repeat(256));
         assert_eq!(group(&long), Some("x".repeat(128)));
-        // Without a broadcast, or with an id that SQS does not accept, the message is a group of its own.
+        // Without a broadcast, or with an id that SQS does not accept, the message has its own group.
         for body in [
             r#"{"cluster":"prod","event":{"id":"e-1"}}"#,
             r#"{"broadcast":{"id":""}}"#,

@@ -1,4 +1,4 @@
-//! Messages off a queue, each invisible to other consumers while it is in work.
+//! Receives messages, which stay invisible to other consumers while they are processed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Reader {
         Self { queue, in_work, visibility, extender: extender.abort_handle() }
     }
 
-    /// Takes at most `most` messages off the queue, and ten. Waits so long for the first.
+    /// Receives at most `most` messages, ten at most, and waits for the first.
     pub(super) async fn receive(&self, most: usize, wait_seconds: i32) -> Result<Vec<Received>, QueueError> {
         let system = [
             System::ApproximateReceiveCount,
@@ -53,7 +53,7 @@ impl Reader {
             .queue_url(self.queue.url())
             .max_number_of_messages(i32::try_from(most.clamp(1, BATCH_ENTRIES_MAX)).unwrap_or(1))
             .wait_time_seconds(wait_seconds)
-            // In every call, so that a queue whose timeout is changed meanwhile does not outrun the extensions.
+            // In every call, because the queue's own timeout may be changed meanwhile.
             .visibility_timeout(seconds(self.visibility))
             .set_message_system_attribute_names(Some(system.into()))
             .set_message_attribute_names(Some(names));
@@ -67,7 +67,10 @@ impl Reader {
     fn read(&self, message: SdkMessage, now: Instant) -> Option<Received> {
         let Some(handle) = message.receipt_handle.as_deref() else {
             let queue = self.queue.name();
-            warn!(queue, "SQS delivered a message without a receipt handle, which cannot be settled");
+            warn!(
+                queue,
+                "SQS delivered a message without a receipt handle, which can be neither deleted nor returned"
+            );
             return None;
         };
         let receipt = self.in_work.add(handle, now);
@@ -79,7 +82,7 @@ impl Reader {
         Some((Message { receipt, ..Message::parse(id, body, &system, &text) }, text))
     }
 
-    /// Extends no message any more.
+    /// Stops the extensions.
     pub(super) fn stop(&self) {
         self.extender.abort();
     }

@@ -1,4 +1,4 @@
-//! Deletes and returns of received messages, made in the background so that ten share one call.
+//! Deletes and returns received messages in the background, in batches of ten.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const LIMITS: BatchLimits = BatchLimits {
     waiting_max: SETTLED_WAITING_MAX,
 };
 
-/// Deletes messages. Each stays invisible until its delete gets through, however long SQS cannot be reached.
+/// Deletes messages. Each stays invisible until its delete succeeds, however long SQS cannot be reached.
 pub(super) fn deletes(queue: Queue) -> Batcher<Receipt> {
     Batcher::new(LIMITS, move |receipts: Vec<Receipt>| {
         let queue = queue.clone();
@@ -59,7 +59,7 @@ fn log(queue: &Queue, failed: &[NotAccepted], what: &str) {
     }
 }
 
-/// Whether SQS says that the message was delivered again meanwhile, or is gone.
+/// Whether the message was delivered again meanwhile, or no longer exists.
 fn is_stale(error: &EntryError) -> bool {
     matches!(error, EntryError::Entry { code, .. }
         if code.ends_with("ReceiptHandleIsInvalid") || code.ends_with("MessageNotInflight"))

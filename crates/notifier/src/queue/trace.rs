@@ -1,4 +1,4 @@
-//! The trace of a message, passed on from queue to queue.
+//! The trace context of a message, propagated from queue to queue.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttrib
 
 use super::attributes::Attributes;
 
-/// W3C Trace Context: the caller's place in its trace.
+/// W3C Trace Context: the caller's span.
 pub(super) const PARENT: &str = "traceparent";
-/// W3C Trace Context: what vendors add.
+/// W3C Trace Context: vendor data.
 pub(super) const STATE: &str = "tracestate";
-/// W3C Trace Context: the longest `tracestate` that must be passed on. A longer one is dropped, because a cut one means nothing.
+/// W3C Trace Context: the longest `tracestate` that must be propagated. A longer one is dropped, because a cut one is not valid.
 const VALUE_BYTES_MAX: usize = 512;
-/// AWS X-Ray's header has about a hundred bytes; a far longer text is no header.
+/// AWS X-Ray's header has about a hundred bytes; a far longer text is not valid.
 const XRAY_BYTES_MAX: usize = 1024;
 
-/// The place of a message in a distributed trace; empty when its sender named none.
+/// The trace context of a message; empty if its sender set none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// `traceparent` of W3C Trace Context.
@@ -27,7 +27,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The trace that a message's system attributes and its own text attributes name. Pure.
+    /// The trace context from a message's system attributes and its own text attributes. Pure.
     pub(super) fn parse(system: &HashMap<String, String>, text: &HashMap<String, String>) -> Self {
         let short = |value: Option<&String>, max| value.filter(|value| value.len() <= max).cloned();
         Self {
@@ -44,7 +44,7 @@ impl Trace {
         }
     }
 
-    /// The X-Ray part as the SDK takes it. SQS does not count it to the size of the message.
+    /// The X-Ray part as a type of the SDK. SQS does not count it to the size of the message.
     pub(super) fn to_sdk(
         &self,
     ) -> Result<

@@ -1,6 +1,6 @@
-//! The visibility timeouts of messages in work, extended until their work ends.
+//! Extends the visibility timeouts of messages while they are processed.
 //!
-//! One task for a whole queue extends them in batches, so that a slow message costs a tenth of a call now and then.
+//! One task per queue extends them in batches of ten.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use super::batch;
 use super::limits::{EXTEND_AFTER, VISIBILITY_MAX};
 use super::operations::VisibilityChange;
 
-/// Tries of one extension in one round; what fails is due again in the next.
+/// Attempts of one extension in one round; a failed one is due again in the next round.
 const EXTEND_TRIES: u32 = 3;
 
 /// The receipt handle of one receive of a message.
 ///
-/// The visibility timeout of a message that an [`Inbox`](super::Inbox) received is extended for as long as its receipt
-/// exists. A message whose receipt is dropped without a delete comes back when that timeout ends.
+/// The visibility timeout of a message that an [`Consumer`](super::Consumer) received is extended for as long as its receipt
+/// exists. A message whose receipt is dropped without a delete is delivered again after that timeout.
 #[derive(Debug, Default)]
 pub struct Receipt {
     handle: Arc<str>,
@@ -58,7 +58,7 @@ impl Drop for Extended {
     }
 }
 
-/// The messages of one queue that are in work in this process.
+/// The messages of one queue that this process is processing.
 #[derive(Debug, Default)]
 pub(super) struct InWork {
     messages: Mutex<Messages>,
@@ -109,7 +109,7 @@ impl InWork {
             }
             let left = VISIBILITY_MAX.saturating_sub(now.duration_since(message.received));
             if left < Duration::from_secs(1) {
-                warn!("A message was in work for 12 hours, the most that SQS allows, and will be delivered again");
+                warn!("A message was in flight for 12 hours, the limit of SQS, and will be delivered again");
                 return false;
             }
             let change = VisibilityChange::new(Arc::clone(&message.handle), left.min(visibility));
@@ -135,18 +135,18 @@ impl InWork {
             match failures.remove(&index) {
                 None => entry.hidden = now,
                 Some(error) if error.is_final() => {
-                    warn!(queue = queue.name(), error = %error, "A message in work cannot be extended any more and may be delivered again");
+                    warn!(queue = queue.name(), error = %error, "The visibility timeout of a message cannot be extended any more; it may be delivered again");
                     messages.by_number.remove(&number);
                 }
                 Some(error) => {
-                    debug!(queue = queue.name(), error = %error, "A message in work was not extended; it is due again in the next round");
+                    debug!(queue = queue.name(), error = %error, "The visibility timeout of a message was not extended; it is due again in the next round");
                 }
             }
         }
     }
 }
 
-/// Extends messages in work for as long as it is polled.
+/// Extends visibility timeouts for as long as it is polled.
 pub(super) async fn extend(in_work: Arc<InWork>, queue: Queue, visibility: Duration) {
     loop {
         // Up to a fifth earlier, so that processes that started together do not call together.

@@ -1,18 +1,18 @@
-//! What to do about a container that was not told. Pure.
+//! What to do about a container that was not notified. Pure.
 
 use crate::model::Delivery;
 use crate::model::{Cause, Outcome};
 
-/// What to do about a container that was not told, as one short sentence; `None` when it was told.
+/// What to do about a container that was not notified, as one short sentence; `None` if it was notified.
 ///
-/// It goes by outcome, status and cause alone, so containers with the same trouble get the same words. How to tell them
-/// again is not said: that depends on who asks (`send` once more, or `redrive`).
+/// It depends only on outcome, status and cause, so containers with the same problem get the same advice. It does not say
+/// how to send the event again: `send` or `redrive`, depending on the command.
 #[must_use]
 pub fn advice(entry: &Delivery) -> Option<&'static str> {
     match entry.outcome {
         Some(Outcome::Delivered | Outcome::Gone) => None,
         None => Some(pending(entry)),
-        // Records of earlier versions have no cause: a status says the most, then the outcome.
+        // Records of earlier versions have no cause: the status is used, then the outcome.
         Some(Outcome::Rejected | Outcome::Failed) => match (entry.cause, entry.status) {
             (None | Some(Cause::Answered), Some(status)) => Some(answered(status)),
             (Some(cause), _) => Some(because(cause)),
@@ -24,16 +24,16 @@ pub fn advice(entry: &Delivery) -> Option<&'static str> {
 
 fn pending(entry: &Delivery) -> &'static str {
     match entry.cause {
-        Some(Cause::Cancelled) => "nothing: the broadcast was cancelled, so it is not called any more",
+        Some(Cause::Cancelled) => {
+            "nothing: the broadcast was cancelled, so the container is not called any more"
+        }
         Some(Cause::Interrupted) => because(Cause::Interrupted),
         Some(Cause::GivenUp) => {
-            "its message is in the dead letters or lost: `redrive --dry-run` shows the dead letters"
+            "the message is in the dead letters or lost: `redrive --dry-run` lists the dead letters"
         }
-        _ if entry.attempts.is_some_and(|attempts| attempts > 0) => {
-            "the notifier tries it again: wait for the end"
-        }
+        _ if entry.attempts.is_some_and(|attempts| attempts > 0) => "retry pending: wait for the end",
         _ => {
-            "wait for the end; if nothing changes, see whether the notifier runs and whether its dead letters hold the message"
+            "wait for the end; if nothing changes, check that the notifier runs and whether the message is in its dead letters"
         }
     }
 }
@@ -42,76 +42,82 @@ fn pending(entry: &Delivery) -> &'static str {
 fn answered(status: u16) -> &'static str {
     match status {
         401 | 403 => {
-            "authentication failed: check the receiver's key (it needs one that signs here, NOTIFIER_SIGNING_SECRET) and its clock"
+            "authentication failed: check the receiver's key (it must match NOTIFIER_SIGNING_SECRET) and its clock"
         }
-        404 => "it serves no such path: mend the label NOTIFY_ME_API_URI, or the service",
-        405 => "it does not take this method: serve POST, or set the label NOTIFY_ME_METHOD",
-        413 => "the event is too large for it: send less data, or raise its limit",
-        415 => "it does not read CloudEvents in JSON (application/cloudevents+json): mend the service",
+        404 => "path not found: correct the label NOTIFY_ME_API_URI, or the service",
+        405 => "method not allowed: accept POST, or set the label NOTIFY_ME_METHOD",
+        413 => "event too large: send less data, or raise the receiver's limit",
+        415 => "content type refused: the service must accept application/cloudevents+json",
         421 => {
-            "another task answered at its address: see whether ECS still knows the task, then tell it again"
+            "another task has its address: check whether the task still exists in ECS, then send the event again"
         }
-        300..=399 => "redirects are not followed: let the label NOTIFY_ME_API_URI name where it leads",
-        408 | 425 | 429 => "it is too busy: tell it again later, or fewer at a time (NOTIFIER_CONCURRENCY)",
-        503 => {
-            "it says that it is unavailable: its own log and its health say why; tell it again when it is well"
+        300..=399 => {
+            "redirects are not followed: set the label NOTIFY_ME_API_URI to the target of the redirect"
         }
-        500..=599 => "it failed at it: its own log says why; tell it again when it is mended",
-        _ => "it refuses the event: its own log says why; tell it again when it is mended",
+        408 | 425 | 429 => "too busy: send the event again later, or lower NOTIFIER_CONCURRENCY",
+        503 => "service unavailable: check the task's log and health, then send the event again",
+        500..=599 => "server error: check the task's log; after a fix, send the event again",
+        _ => "event refused: check the task's log; after a fix, send the event again",
     }
 }
 
 fn because(cause: Cause) -> &'static str {
     match cause {
-        Cause::Label => "correct its labels in the task definition, and deploy that",
+        Cause::Label => "correct the labels in the task definition and deploy it",
         Cause::NoSuchService => "correct the service's name, or deploy it",
         Cause::NotDescribed => {
-            "send the event to its service again; if it stays so, check the ECS endpoint setting"
+            "send the event to the service again; if the error remains, check the ECS endpoint setting"
         }
-        Cause::TaskDefinition => "let the notifier read task definitions: ecs:DescribeTaskDefinition",
-        Cause::NetworkModeNone => "give its task a network: awsvpc, bridge or host",
-        Cause::PortNotMapped => "map the port in the task definition (portMappings, tcp), and deploy that",
-        Cause::NoAddress => "its task is just starting: tell it again in a minute",
+        Cause::TaskDefinition => "allow the notifier ecs:DescribeTaskDefinition",
+        Cause::NetworkModeNone => "set the task's network mode to awsvpc, bridge or host",
+        Cause::PortNotMapped => "map the port in the task definition (portMappings, tcp) and deploy it",
+        Cause::NoAddress => "the task is still starting: send the event again in a minute",
         Cause::Host => {
-            "see whether its container instance is registered, and let the notifier call ec2:DescribeInstances"
+            "check that the container instance is registered, and allow the notifier ec2:DescribeInstances"
         }
         Cause::AddressRefused => "if the address is yours, add its network to NOTIFIER_ALLOW_NETWORKS",
-        Cause::ContainerNotRunning => "see why it stopped while its task runs, then tell it again",
-        Cause::Health => {
-            "see why its health check does not pass; NOTIFIER_HEALTH=ignore calls it all the same"
+        Cause::ContainerNotRunning => {
+            "find out why the container stopped while its task runs, then send the event again"
         }
-        Cause::Discovery => "mend what the reason says, then ask for the broadcast again",
+        Cause::Health => {
+            "check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too"
+        }
+        Cause::Discovery => "fix the reason, then publish the event again",
         Cause::Unreachable => {
-            "see whether it listens at that port on every address (0.0.0.0, ::), and whether its security group lets the notifier in"
+            "check that the container listens on that port on every address (0.0.0.0, ::), and that its security group allows the notifier"
         }
         Cause::ConnectTimedOut => {
-            "see whether its security group, network ACL and routes let the notifier in; else it is too busy to accept"
+            "check that security group, network ACL and routes allow the notifier; otherwise the task is too busy to accept connections"
         }
         Cause::TimedOut => {
-            "let it answer 202 at once and work afterwards, or give it more time (NOTIFIER_TIMEOUT_MS)"
+            "answer 202 at once and process the event afterwards, or raise NOTIFIER_TIMEOUT_MS"
         }
         Cause::Broken => {
-            "it hung up before it answered: its own log says why; a crash or a proxy's limit are usual"
+            "connection closed before the answer: check the task's log; a crash or a proxy's limit is the usual cause"
         }
-        Cause::NotHttp => {
-            "what answers speaks no HTTP/1.1: see whether the labelled port is the right one, and wants https"
-        }
+        Cause::NotHttp => "no HTTP/1.1 at this port: check the port in the label, and whether it needs https",
         Cause::Tls => {
-            "see whether it serves TLS, and whether NOTIFIER_TLS_CA vouches for the name that the labels say"
+            "check that the task serves TLS, and that a CA of NOTIFIER_TLS_CA issued a certificate for the name in the labels"
         }
-        Cause::Unsignable => "drop the label NOTIFY_ME_CONTENT_MODE=binary, which cannot be signed",
-        Cause::Nowhere => "its task runs, but cannot be called: see its health and ports, then tell it again",
+        Cause::Unsignable => "remove the label NOTIFY_ME_CONTENT_MODE=binary: such requests cannot be signed",
+        Cause::Nowhere => {
+            "the task runs but cannot be called: check its health and ports, then send the event again"
+        }
         Cause::Lost => {
-            "let the notifier call ecs:DescribeTasks, and see whether AWS throttles it; then tell it again"
+            "allow the notifier ecs:DescribeTasks, and check for AWS throttles; then send the event again"
         }
         Cause::NoRoom => {
             "lower NOTIFIER_CONCURRENCY, or give the notifier more open files (ulimit -n) and memory"
         }
-        Cause::Interrupted => "nobody calls it any more: send the event again to whoever has no outcome",
-        Cause::Fault => "a fault of the notifier: please report it with the reason",
-        Cause::Cancelled | Cause::Dropped => "nothing; to tell it after all, send the event with another id",
+        Cause::Interrupted => {
+            "not called: `send --failed-of` sends the event to the containers without an outcome"
+        }
+        Cause::Fault => "bug in the notifier: please report it with the reason",
+        Cause::Cancelled | Cause::Dropped => {
+            "nothing; to notify it all the same, send the event with another id"
+        }
         Cause::Answered | Cause::GivenUp | Cause::Stopped | Cause::Other => {
-            "mend what the reason says, then tell it again"
+            "fix the reason, then send the event again"
         }
     }
 }
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_the_word_that_json_has_and_words_of_later_versions_are_other() {
+    fn a_cause_is_a_word_in_json_and_words_of_later_versions_are_read_as_other() {
         for cause in Cause::ALL {
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
             assert_eq!(serde_json::from_value::<Cause>(cause.as_str().into()).unwrap(), cause);
@@ -137,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_told_gets_none_and_everybody_else_some() {
+    fn only_containers_that_were_not_notified_have_advice() {
         for cause in Cause::ALL.map(Some).into_iter().chain([None]) {
             for status in [None, Some(404)] {
-                for told in [Outcome::Delivered, Outcome::Gone] {
-                    assert_eq!(advice(&entry(Some(told), cause, status)), None);
+                for notified in [Outcome::Delivered, Outcome::Gone] {
+                    assert_eq!(advice(&entry(Some(notified), cause, status)), None);
                 }
                 for not in [Some(Outcome::Failed), Some(Outcome::Rejected), Some(Outcome::Skipped), None] {
                     let advice = advice(&entry(not, cause, status)).unwrap();
@@ -152,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_answered_decides_what_to_do() {
+    fn advice_depends_on_the_status() {
         let check = |statuses: &[u16], outcome, says: &str| {
             for status in statuses {
                 for cause in [Some(Cause::Answered), None] {
@@ -166,14 +172,14 @@ mod tests {
         check(&[405], Outcome::Rejected, "NOTIFY_ME_METHOD");
         check(&[413], Outcome::Rejected, "send less data");
         check(&[301, 307], Outcome::Rejected, "redirects are not followed");
-        check(&[400, 409, 422], Outcome::Rejected, "refuses the event");
+        check(&[400, 409, 422], Outcome::Rejected, "event refused");
         check(&[429], Outcome::Failed, "too busy");
-        check(&[503], Outcome::Failed, "says that it is unavailable");
-        check(&[500, 502, 504], Outcome::Failed, "failed at it");
+        check(&[503], Outcome::Failed, "service unavailable");
+        check(&[500, 502, 504], Outcome::Failed, "server error");
     }
 
     #[test]
-    fn a_cause_counts_for_more_than_the_status_of_an_earlier_answer() {
+    fn a_cause_takes_precedence_over_the_status_of_an_earlier_answer() {
         let check = |outcome, cause, says: &str| {
             let advice = advice(&entry(outcome, Some(cause), Some(503))).unwrap();
             assert!(advice.contains(says), "{advice}");
@@ -185,15 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn who_is_pending_is_waited_for() {
+    fn advice_for_a_pending_container_depends_on_its_cause() {
         let tried = Delivery { attempts: Some(3), ..entry(None, Some(Cause::Answered), Some(503)) };
-        assert_eq!(advice(&tried), Some("the notifier tries it again: wait for the end"));
+        assert_eq!(advice(&tried), Some("retry pending: wait for the end"));
         assert!(advice(&Delivery::default()).unwrap().contains("dead letters"));
         let cancelled = Delivery { cause: Some(Cause::Cancelled), ..tried.clone() };
         assert!(advice(&cancelled).unwrap().contains("not called any more"));
         let given_up = Delivery { cause: Some(Cause::GivenUp), ..tried.clone() };
         assert!(advice(&given_up).unwrap().contains("redrive"));
         let interrupted = Delivery { cause: Some(Cause::Interrupted), ..tried };
-        assert!(advice(&interrupted).unwrap().contains("nobody calls it any more"));
+        assert!(advice(&interrupted).unwrap().contains("not called: "));
     }
 }

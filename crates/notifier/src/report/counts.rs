@@ -1,17 +1,17 @@
-//! How many containers came to what.
+//! Containers by outcome.
 
 use serde::Serialize;
 
 use crate::model::Outcome;
 
-/// How many containers came to what.
+/// Numbers of containers by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Accepted the event.
     pub delivered: usize,
-    /// Said no.
+    /// Rejected the event.
     pub rejected: usize,
-    /// Did not answer well in all tries.
+    /// Did not accept the event in any attempt.
     pub failed: usize,
     /// Stopped first.
     pub gone: usize,
@@ -37,13 +37,13 @@ impl Counts {
         self.pending += other.pending;
     }
 
-    /// Takes one back.
+    /// Removes a container.
     pub(super) fn remove(&mut self, outcome: Option<Outcome>) {
         let count = self.of_mut(outcome);
         *count = count.saturating_sub(1);
     }
 
-    /// How many came to this.
+    /// The number of containers with this outcome.
     #[must_use]
     pub fn of(mut self, outcome: Option<Outcome>) -> usize {
         *self.of_mut(outcome)
@@ -67,31 +67,31 @@ impl Counts {
         delivered + rejected + failed + gone + skipped + pending
     }
 
-    /// Those that were told, or had nobody left to tell.
+    /// Containers that were notified, or whose task had stopped.
     #[must_use]
     pub fn notified(self) -> usize {
         self.delivered + self.gone
     }
 
-    /// How a broadcast with these counts is judged. `allow_skips` forgives containers that could not be called.
+    /// The verdict on a broadcast with these counts. `allow_skips` accepts skipped containers.
     #[must_use]
     pub fn verdict(self, allow_skips: bool) -> Verdict {
-        let forgiven = if allow_skips { self.skipped } else { 0 };
+        let accepted = if allow_skips { self.skipped } else { 0 };
         match self.notified() {
-            told if told + forgiven < self.total() => Verdict::Missed,
+            notified if notified + accepted < self.total() => Verdict::Missed,
             0 => Verdict::Nobody,
             _ => Verdict::Notified,
         }
     }
 }
 
-/// How a broadcast is judged by its counts.
+/// The verdict on a broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every container was notified, apart from skips that were forgiven.
+    /// Every container was notified, except accepted skips.
     Notified,
-    /// No container was notified and none is missing: nothing opted in, or all that did were skipped and forgiven. More
-    /// often a mistake in the scope or the labels than what the sender wanted.
+    /// No container was notified and none is missing: no container opted in, or all were accepted skips. Usually the scope
+    /// or the labels are wrong.
     Nobody,
     /// Some containers were not notified.
     Missed,

@@ -1,5 +1,5 @@
-//! Pending containers that are not tried any more: their messages are dead letters, or nothing was recorded for too long.
-//! Pure.
+//! Pending containers that are not retried any more: their messages are dead letters, or there was no record for too
+//! long. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use super::Report;
 use crate::model::{Cause, DeadLetter, Delivery, Outcome, StageName};
 
 impl Report {
-    /// The report with what the broadcast's dead letters say: a pending container whose message is a dead letter has
-    /// failed. SQS itself moves messages whose receives are used up, and no process records that.
+    /// The report with the broadcast's dead letters: a pending container whose message is a dead letter has failed. SQS
+    /// itself moves messages after the last receive, and no process records that.
     #[must_use]
     pub fn with_dead_letters(mut self, letters: &[DeadLetter]) -> Self {
         let of_tasks: BTreeSet<(&str, &str)> = letters
@@ -34,14 +34,14 @@ impl Report {
             {
                 let why = letter.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 entry.outcome = Some(Outcome::Failed);
-                entry.reason = Some(format!("given up before its tasks were looked for{why}"));
+                entry.reason = Some(format!("given up before task discovery{why}"));
                 entry.cause = Some(Cause::GivenUp);
             }
         }
         self
     }
 
-    /// The report of a broadcast from which nothing more can come: pending containers are marked as given up.
+    /// The report of a broadcast without further outcomes: pending containers are marked as given up.
     #[must_use]
     pub fn overdue(mut self) -> Self {
         let waiting =
@@ -135,15 +135,15 @@ mod tests {
                 (
                     failed,
                     Some(Cause::Answered),
-                    Some("given up after 15 tries: answered 503 Service Unavailable")
+                    Some("given up after 15 attempts: answered 503 Service Unavailable")
                 ),
                 (
                     failed,
                     Some(Cause::GivenUp),
-                    Some("given up: no process finished its message in all its receives")
+                    Some("given up: its message was not finished in any of its receives")
                 ),
                 (None, Some(Cause::Answered), Some("answered 503 Service Unavailable")),
-                (failed, Some(Cause::GivenUp), Some("given up before its tasks were looked for")),
+                (failed, Some(Cause::GivenUp), Some("given up before task discovery")),
                 (None, None, None),
             ]
         );

@@ -1,4 +1,4 @@
-//! What happens during a broadcast, as scripts read it: JSON lines whose names are promises.
+//! The events of a broadcast as JSON lines for scripts. The names are part of the interface.
 
 use serde::Serialize;
 use std::num::NonZeroU8;
@@ -10,21 +10,21 @@ use super::{Counts, Line, Report};
 use crate::model::ProgressEvent;
 use crate::model::latency::millis;
 
-/// Times to the millisecond: all of the same length, so that they sort as text.
+/// Times to the millisecond, all of the same length, so that they sort as text.
 const MILLIS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
-/// One thing that happened, as a JSON object.
+/// One event as a JSON object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event<'a> {
-    /// When, in UTC to the millisecond, as in RFC 3339; `null` where nobody looked at a clock.
+    /// Time in UTC to the millisecond, as in RFC 3339; `null` if unknown.
     pub time: Option<String>,
-    /// What; its kind is the field `kind`.
+    /// The event; its kind is the field `kind`.
     #[serde(flatten)]
     pub what: What<'a>,
 }
 
-/// What happened. Each names the broadcast; those of one container have every column of its [`Line`] in the report.
+/// The kinds of events. Each has the broadcast; those of one container have every column of its [`Line`] in the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum What<'a> {
@@ -32,31 +32,31 @@ pub enum What<'a> {
     Services {
         /// The broadcast.
         broadcast: &'a str,
-        /// Parts of the scope whose tasks are looked for; a `tasks` follows for each.
+        /// Parts of the scope for task discovery; a `tasks` event follows for each.
         parts: usize,
-        /// Services that nobody asked to call.
+        /// Services without an opted-in container.
         #[serde(rename = "bystanders")]
         not_targeted: usize,
     },
-    /// Stage 2 is done with one part of the scope. An `expected` follows for each endpoint.
+    /// Stage 2 is done with one part of the scope. An `expected` event follows for each endpoint.
     Tasks {
         /// The broadcast.
         broadcast: &'a str,
         /// Name of the part's service.
         service: &'a str,
-        /// How many are to be called.
+        /// Number of endpoints to call.
         endpoints: usize,
-        /// Containers and tasks that nobody asked to call.
+        /// Containers and tasks that are not targeted.
         #[serde(rename = "bystanders")]
         not_targeted: usize,
     },
-    /// An endpoint is to be called. A `settled` follows, or a `skipped` when the broadcast is cancelled.
+    /// An endpoint will be called. A `settled` event follows, or `skipped` if the broadcast is cancelled.
     Expected(Line<'a>),
     /// An opted-in container is not called.
     Skipped(Line<'a>),
     /// An attempt failed, and another follows.
     Retrying {
-        /// Who, and what went wrong; `attempts` so far.
+        /// The container, the reason, and the `attempts` so far.
         #[serde(flatten)]
         line: Line<'a>,
         /// Milliseconds until the next attempt.
@@ -64,12 +64,12 @@ pub enum What<'a> {
     },
     /// A delivery ended.
     Settled(Line<'a>),
-    /// Events that are not among the lines, because they were read too slowly.
+    /// Events that were dropped because the reader was too slow.
     Missed {
         /// How many.
         events: u64,
     },
-    /// How a broadcast stands, as read from a ledger.
+    /// The counts of a broadcast, as read from a ledger.
     Counts {
         /// The broadcast.
         broadcast: &'a str,
@@ -77,7 +77,7 @@ pub enum What<'a> {
         complete: bool,
         /// All opted-in containers that are known.
         total: usize,
-        /// How many came to what.
+        /// The numbers by outcome.
         #[serde(flatten)]
         counts: Counts,
     },
@@ -85,18 +85,18 @@ pub enum What<'a> {
 
 impl<'a> Event<'a> {
     fn new(what: What<'a>, time: Option<OffsetDateTime>) -> Self {
-        // What has more than four digits in its year is no time of ours.
+        // RFC 3339 allows four digits for the year.
         let time = time.and_then(|time| time.to_offset(UtcOffset::UTC).format(&Iso8601::<MILLIS>).ok());
         Self { time, what }
     }
 
-    /// So many events are not among the lines.
+    /// This number of events was dropped.
     #[must_use]
     pub fn missed(events: u64, time: Option<OffsetDateTime>) -> Self {
         Self::new(What::Missed { events }, time)
     }
 
-    /// How a broadcast stands.
+    /// The counts of a broadcast.
     #[must_use]
     pub fn counts(report: &'a Report, complete: bool, time: Option<OffsetDateTime>) -> Self {
         let (broadcast, counts) = (report.broadcast().as_str(), report.counts());
@@ -104,7 +104,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A progress event as lines, in the order in which they are written: one, and one more for each expected endpoint.
+/// A progress event as lines: one, and one more for each expected endpoint.
 #[must_use]
 pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
     let line = |what| Event::new(what, time);

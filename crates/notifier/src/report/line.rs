@@ -1,4 +1,4 @@
-//! One opted-in container as scripts read it: the names and their order are promises.
+//! One opted-in container as scripts read it. The names and their order are part of the interface.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::model::latency::millis;
 use crate::model::{Cause, Outcome};
 use crate::model::{Endpoint, Member, NotTargeted, Skip};
 
-/// One opted-in container: a JSON object, or a row of CSV. What is not known is `null`, in CSV empty.
+/// One opted-in container: a JSON object, or a row of CSV. Unknown values are `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Line<'a> {
     /// Id of the broadcast.
@@ -21,9 +21,9 @@ pub struct Line<'a> {
     pub account: Option<&'a str>,
     /// Region.
     pub region: Option<&'a str>,
-    /// Name or ARN of the cluster, as the broadcast named it.
+    /// Name or ARN of the cluster, as in the broadcast.
     pub cluster: Option<&'a str>,
-    /// Name of the service, or the group of a task that no service started.
+    /// Name of the service, or the group of a standalone task.
     pub service: Option<&'a str>,
     /// ARN of the task.
     pub task: Option<&'a str>,
@@ -31,9 +31,9 @@ pub struct Line<'a> {
     pub container: Option<&'a str>,
     /// Host address and host port.
     pub address: Option<SocketAddr>,
-    /// What became of it; `None` when nothing has yet.
+    /// The outcome; `None` if pending.
     pub outcome: Option<Outcome>,
-    /// Why it was not told.
+    /// Why it was not notified.
     pub reason: Option<Cow<'a, str>>,
     /// HTTP requests made.
     pub attempts: Option<u32>,
@@ -48,7 +48,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// What is known of a delivery of this broadcast.
+    /// A delivery of this broadcast.
     #[must_use]
     pub fn of_delivery(delivery: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// An endpoint of which nothing more is known.
+    /// An endpoint without a delivery.
     #[must_use]
     pub fn of_endpoint(endpoint: &'a Endpoint) -> Self {
         Self { address: Some(endpoint.address), ..Self::of_member(&endpoint.member) }

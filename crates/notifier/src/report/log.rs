@@ -1,6 +1,6 @@
-//! Progress events in the log: without a ledger the only record that a process without a terminal keeps.
+//! Progress events in the log. Without a ledger, the log is the only record of a process without a terminal.
 //!
-//! Values are escaped where they are written as fields; names from outside are made printable in messages.
+//! Fields are escaped by the log; untrusted names are made printable in messages.
 
 use std::io;
 
@@ -13,12 +13,12 @@ use crate::model::latency::millis;
 use crate::model::{Cause, Delivery, Member, Outcome, Progress, ProgressEvent};
 
 /// Writes every event to the log: retries at level debug, containers that were not notified as warnings, the rest at
-/// level info. The log is written on a thread of its own.
+/// level info. A separate thread writes the log.
 pub fn logged() -> io::Result<Progress> {
     let mut progress = Progress::default();
     progress.listen(WAITING_MAX).on_thread("log", |heard| match heard {
         Heard::Event(event) => write(&event),
-        Heard::Missed(missed) => warn!(missed, "The log was too slow: {missed} events are not in it"),
+        Heard::Missed(missed) => warn!(missed, "The log was too slow and lost {missed} events"),
     })?;
     Ok(progress)
 }
@@ -27,7 +27,7 @@ fn write(event: &ProgressEvent) {
     match event {
         ProgressEvent::Services { broadcast, parts, not_targeted } => {
             let (broadcast, parts, bystanders) = (broadcast.as_str(), parts.len(), not_targeted.len());
-            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope to look into");
+            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope");
         }
         ProgressEvent::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
             let (broadcast, endpoints) = (broadcast.as_str(), endpoints.len());
@@ -89,7 +89,7 @@ fn settled(broadcast: &BroadcastId, delivery: &Delivery) {
     let outcome = delivery.outcome.map_or("pending", Outcome::as_str);
     let latency_ms = delivery.latency.map(millis);
     let code = delivery.cause.map(Cause::as_str);
-    // A level is a constant of the place that logs.
+    // A level must be a constant at each place that logs.
     macro_rules! log {
         ($level:ident) => {
             $level!(

@@ -1,13 +1,13 @@
-//! How a figure is spread over many containers.
+//! Percentiles.
 
 use serde::Serialize;
 
-/// How a figure is spread, by nearest rank: each value is one that was measured.
+/// Percentiles by nearest rank: each is a measured value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Percentiles<T> {
-    /// Half of all are no larger.
+    /// The median.
     pub p50: T,
-    /// 99 of 100 are no larger.
+    /// The 99th percentile.
     pub p99: T,
     /// The largest.
     pub max: T,

@@ -233,7 +233,7 @@ fn a_broadcast_misses_nobody_when_each_is_delivered_or_gone_and_one_that_notifie
 #[test]
 fn a_broadcast_is_complete_when_all_parts_were_seen_and_all_deliveries_ended() {
     let mut state = state([tasks("web", &["web/1", "web/2"]), settled("web/1", Outcome::Gone, 1)]);
-    assert!(!state.is_complete(), "stage 1 has not told how many parts there are");
+    assert!(!state.is_complete(), "stage 1 has not reported the number of parts");
     state.note(&services(&["web", "api"]));
     assert!(!state.is_complete(), "a part is missing");
     state.note(&tasks("web", &[]));

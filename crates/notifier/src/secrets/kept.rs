@@ -1,7 +1,7 @@
-//! Keeps what was read up to date: reads again after an interval, and when a receiver says that it does not fit.
+//! Refreshes secrets: after an interval, and after a receiver has refused one.
 //!
-//! There is no task in the background: whoever uses a secret when it is due reads it again, one at a time. So it works
-//! where a process is frozen between two uses, as Lambda freezes it, and a process without work asks nobody.
+//! There is no background task: the first user of a secret that is due reads it again. So it works in a process that is
+//! frozen between two uses, as in Lambda, and an idle process makes no requests.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -15,27 +15,27 @@ use super::reference::SecretRef;
 use super::vault::{Material, SecretError, Unusable, Vault, list};
 use crate::base::text;
 
-/// How often a file is read again, at most: it costs next to nothing.
+/// Refresh interval of a file, which is cheap to read.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest wait after a reading that failed.
+/// The longest wait after a failed refresh.
 const FAILED_INTERVAL_MAX: Duration = Duration::from_secs(10);
-/// The least time between two readings that receivers cause.
+/// The shortest time between two refreshes because of refused requests.
 const DOUBT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is made of the secrets that the references name, in their order.
+/// Makes a value of the secrets of the references, in their order.
 type Make<T> = fn(&[Material]) -> Result<T, Unusable>;
 
-/// Something made of secrets, kept up to date. Clones share it.
+/// A value made of secrets, refreshed in time. Clones share it.
 pub struct Kept<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     vault: Vault,
     references: Vec<SecretRef>,
     make: Make<T>,
-    /// `None` when nothing of it can change.
+    /// `None` if it cannot change.
     interval: Option<Duration>,
     state: RwLock<State<T>>,
-    /// Held by whoever reads.
+    /// Locked during a refresh.
     turn: Mutex<()>,
 }
 
@@ -47,25 +47,25 @@ struct State<T> {
     read: Instant,
     /// When it should be read again.
     due: Instant,
-    /// Readings that failed since the last that did not.
+    /// Failed refreshes since the last success.
     failures: u32,
 }
 
-/// A value, and how to tell it from a later one.
+/// A value and its generation.
 #[derive(Debug)]
 pub struct Current<T> {
-    /// What was made of the secrets.
+    /// The value made of the secrets.
     pub value: Arc<T>,
-    /// Grows with each change.
+    /// Increases with each change.
     pub generation: u64,
 }
 
 impl<T> Kept<T> {
-    /// Reads the secrets for the first time. What is in AWS is read again after `interval`, files after a second.
+    /// Reads the secrets for the first time. Secrets in AWS are refreshed after `interval`, files after a second.
     ///
     /// # Errors
     ///
-    /// When one cannot be read, or `make` refuses them. Later, neither is an error: the last known value stays in use.
+    /// If one cannot be read, or `make` refuses them. Later, neither is an error: the last value stays in use.
     pub async fn open(
         vault: Vault,
         references: Vec<SecretRef>,
@@ -93,10 +93,10 @@ impl<T> Kept<T> {
         Ok(Self(Arc::new(Inner { vault, references, make, interval, state, turn })))
     }
 
-    /// The value, read again when that is due.
+    /// The value, refreshed if it is due.
     ///
-    /// While one caller reads, the others go on with what they have, unless that is older than twice the interval: after
-    /// a long pause, nobody uses a secret that may have been replaced.
+    /// While one caller reads, the others use the last value, unless it is older than twice the interval: so no stale
+    /// secret is used after a long pause.
     pub async fn current(&self) -> Current<T> {
         let inner = &*self.0;
         let Some(interval) = inner.interval else { return inner.peek() };
@@ -110,7 +110,7 @@ impl<T> Kept<T> {
         } else {
             inner.turn.lock().await
         };
-        // Whoever had the turn before may have read it.
+        // Another caller may have refreshed it.
         if Instant::now() >= inner.state().due {
             inner.read_again(interval).await;
         }
@@ -118,8 +118,8 @@ impl<T> Kept<T> {
         inner.peek()
     }
 
-    /// A newer value than the one of this generation, for when a receiver says that it does not fit: a secret that was
-    /// rotated just now is read at once. Reads at most once in 5 s, whoever asks and however often.
+    /// A newer value than this generation, after a receiver has refused it: so a rotated secret is read at once. Reads at
+    /// most once in 5 s for all callers together.
     pub async fn newer_than(&self, generation: u64) -> Option<Current<T>> {
         let inner = &*self.0;
         let interval = inner.interval?;
@@ -137,7 +137,7 @@ impl<T> Kept<T> {
 }
 
 impl<T> Inner<T> {
-    /// Reads the secrets again. Called by whoever holds the turn.
+    /// Reads the secrets again, with the lock held.
     async fn read_again(&self, interval: Duration) {
         let read = read(&self.vault, &self.references).await;
         let now = Instant::now();
@@ -150,7 +150,7 @@ impl<T> Inner<T> {
                     state.value = Arc::new(value);
                     state.generation += 1;
                     state.materials = materials;
-                    info!("Read again, and changed: {}", list(&self.references));
+                    info!("Secret has changed: {}", list(&self.references));
                     None
                 }
                 Err(error) => Some(SecretError::Unusable(self.references.clone(), error)),
@@ -164,11 +164,11 @@ impl<T> Inner<T> {
         };
         state.failures = state.failures.saturating_add(1);
         state.due = now + interval.min(FAILED_INTERVAL_MAX);
-        // An outage may last for hours: each doubling is told, not each failure.
+        // An outage may last for hours: each doubling is logged, not each failure.
         if state.failures.is_power_of_two() {
             let failures = state.failures;
             let error = text::chain(&error);
-            warn!(failures, "Cannot read a secret again, its last known value stays in use: {error}");
+            warn!(failures, "Cannot refresh a secret; its last value stays in use: {error}");
         }
     }
 

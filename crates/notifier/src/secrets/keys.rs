@@ -1,4 +1,4 @@
-//! Texts into keys that sign. Pure.
+//! Parses signing keys. Pure.
 
 use wire::signature::{KeyError, SigningKeys};
 use zeroize::Zeroizing;
@@ -7,12 +7,12 @@ use super::vault::{Material, Unusable};
 
 /// The keys in these texts, the newest versions first; each request is signed by all of them.
 ///
-/// The newest version of each must be keys. An older one that is none is passed over: it is often what stood there before
-/// the first key did.
+/// The newest version of each must be valid keys. An older version that is not valid is ignored: it is often a
+/// placeholder from before the first key.
 ///
 /// # Errors
 ///
-/// The first text that holds anything but keys, by the place of the key in it.
+/// The first text that is not valid, with the position of the wrong key.
 pub fn signing_keys(secrets: &[Material]) -> Result<SigningKeys, Unusable> {
     let mut texts: Vec<&str> = Vec::new();
     for secret in secrets {
@@ -32,7 +32,7 @@ fn joined(texts: &[&str]) -> Result<SigningKeys, KeyError> {
             keys.push(key);
         }
     }
-    // Room for the whole, so that growing leaves no copy behind.
+    // Full capacity, so that a reallocation does not leave a copy in memory.
     let room = keys.iter().map(|key| key.len() + 1).sum();
     let mut text = Zeroizing::new(String::with_capacity(room));
     for key in keys {

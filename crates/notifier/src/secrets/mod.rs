@@ -1,14 +1,14 @@
-//! Secrets: named by reference, kept up to date, and never shown.
+//! Secrets: set by reference, refreshed in time, and never shown.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `reference` | where a secret is, as settings say it: never the secret itself (pure) |
-//! | `vault` | reads what a reference names |
-//! | `kept` | keeps what was read up to date |
-//! | `keys` | texts into keys that sign (pure) |
+//! | `reference` | references to secrets, as in settings (pure) |
+//! | `vault` | reads the secret of a reference |
+//! | `kept` | refreshes secrets |
+//! | `keys` | parses signing keys (pure) |
 //!
-//! Texts of secrets live in `secrecy`'s types, which have nothing to show in `Debug` and are overwritten when dropped. No
-//! error of this module repeats any of one, not even of a text that is malformed.
+//! Secrets are stored in `secrecy`'s types, which hide them in `Debug` and overwrite them when dropped. No error of this
+//! module repeats any part of a secret, not even of a malformed one.
 //!
 //! ```no_run
 //! # async fn example(aws: notifier::aws::Aws, environment: notifier::base::Environment)

@@ -1,4 +1,4 @@
-//! Where a secret is, in one word: `env:NAME`, `file:PATH`, `secretsmanager:ID`, `ssm:NAME`. Pure.
+//! References to secrets: `env:NAME`, `file:PATH`, `secretsmanager:ID`, `ssm:NAME`. Pure.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub const REFERENCES_MAX: usize = 8;
 /// The longest reference: a path on Linux, and more than the 2,048 bytes of an ARN.
 const REFERENCE_BYTES_MAX: usize = 4096;
 
-/// Where a secret is. What stands there is read by a [`Vault`](super::Vault).
+/// A reference to a secret. A [`Vault`](super::Vault) reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretRef {
     /// An environment variable of this process.
@@ -32,24 +32,22 @@ pub enum SecretRef {
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum RefError {
     #[error(
-        "this is a key itself, and settings may be seen by others: put it somewhere and name the place, such as `file:PATH`"
+        "this is the key itself, and others may see settings: store the key, and set a reference such as `file:PATH`"
     )]
     Key,
-    #[error(
-        "a secret is named by `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`"
-    )]
+    #[error("a reference is `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`")]
     Kind,
     #[error("there is no reference")]
     None,
     #[error("there are more than {REFERENCES_MAX} references")]
     TooMany,
-    #[error("`env:` is followed by the name of an environment variable: letters, digits and `_`")]
+    #[error("`env:` needs the name of an environment variable: letters, digits and `_`")]
     Env,
-    #[error("`file:` is followed by a path without control characters and commas")]
+    #[error("`file:` needs a path without control characters and commas")]
     File,
-    #[error("`secretsmanager:` is followed by the name or the ARN of a secret")]
+    #[error("`secretsmanager:` needs the name or the ARN of a secret")]
     SecretsManager,
-    #[error("`ssm:` is followed by the name or the ARN of a parameter")]
+    #[error("`ssm:` needs the name or the ARN of a parameter")]
     Ssm,
     #[error("the reference is longer than {REFERENCE_BYTES_MAX} bytes")]
     TooLong,
@@ -66,7 +64,7 @@ impl SecretRef {
         }
     }
 
-    /// Whether AWS must be asked for it.
+    /// Whether it is stored in AWS.
     #[must_use]
     pub fn is_in_aws(&self) -> bool {
         matches!(self, Self::SecretsManager(_) | Self::Ssm(_))
@@ -152,7 +150,7 @@ fn is_parameter(name: &str) -> bool {
 /// Service and resource of an ARN; `None` for a name.
 fn arn(text: &str) -> Option<(&str, &str)> {
     let arn = Arn::parse(text).filter(|arn| !arn.region.is_empty() && !arn.account.is_empty());
-    // What begins like an ARN and is none is no name either.
+    // A malformed ARN is not a name either.
     text.starts_with("arn:").then(|| arn.map_or(("", ""), |arn| (arn.service, arn.resource)))
 }
 
@@ -208,7 +206,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is set by mistake, the error does not repeat it.
+        /// The error never repeats the text.
         #[test]
         fn an_error_never_repeats_the_text(text in "[a-z:/_]{0,8}whsec_[A-Za-z0-9+/=]{32}") {
             if let Err(error) = text.parse::<SecretRef>() {

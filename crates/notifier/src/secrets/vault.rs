@@ -1,4 +1,4 @@
-//! Reads what a reference names, once.
+//! Reads the secret of a reference, once.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,18 +14,18 @@ use super::reference::SecretRef;
 use crate::aws::minimal::secrets::{Secrets, ValueError, Version};
 use crate::base::Environment;
 
-/// The longest text of one secret: what Secrets Manager holds. Source: Secrets Manager user guide, quotas.
+/// The longest secret, as in Secrets Manager. Source: Secrets Manager user guide, quotas.
 pub const SECRET_BYTES_MAX: usize = 65_536;
-/// How long one reading may take, AWS's throttles included.
+/// Time limit of one read, including throttles of AWS.
 const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What a reference named: the texts of a secret, its newest version first. There is at least one.
+/// The versions of a secret, newest first. There is at least one.
 pub struct Material(Vec<SecretString>);
 
-/// Why what was read is not what it should be. Must not repeat any of it.
+/// Why a secret is not valid. Must not repeat any part of it.
 pub type Unusable = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a secret cannot be had. Names the reference, and repeats nothing of what stands there.
+/// Why a secret cannot be used. Has the reference, but no part of the secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what happened")]
@@ -38,18 +38,18 @@ pub enum SecretError {
     TooLong(SecretRef),
     #[error("{0}: it is empty")]
     Empty(SecretRef),
-    #[error("{0}: AWS does not hand it out")]
+    #[error("{0}: AWS did not return it")]
     Aws(SecretRef, #[source] ValueError),
     #[error("{0}: it could not be read within {READ_TIME_MAX:?}")]
     TimedOut(SecretRef),
-    #[error("{0}: this command does not ask AWS")]
+    #[error("{0}: this command does not read secrets from AWS")]
     NoAws(SecretRef),
     #[error("{}: it cannot be used", list(.0))]
     Unusable(Vec<SecretRef>, #[source] Unusable),
 }
 
 impl SecretError {
-    /// Whether the secret may be readable later without anybody mending anything.
+    /// Whether a retry may succeed without a repair.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -64,7 +64,7 @@ pub(super) fn list(references: &[SecretRef]) -> String {
     references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Where secrets are read. Cloning it is cheap.
+/// Reads secrets. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Vault {
     environment: Environment,
@@ -72,13 +72,13 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Reads variables of this environment, files, and, where it is given, from AWS.
+    /// Reads variables of this environment, files, and secrets from AWS if a client is given.
     #[must_use]
     pub fn new(environment: Environment, aws: Option<Secrets>) -> Self {
         Self { environment, aws }
     }
 
-    /// Reads the secret. Of one of Secrets Manager, both the current and the previous version.
+    /// Reads the secret; from Secrets Manager, both the current and the previous version.
     pub async fn read(&self, reference: &SecretRef) -> Result<Material, SecretError> {
         let texts = timeout(READ_TIME_MAX, self.texts(reference))
             .await
@@ -118,15 +118,15 @@ impl Vault {
     }
 }
 
-/// A file's text, read where a disk that hangs holds up nobody else.
+/// A file's text, read on a blocking thread.
 async fn file(path: PathBuf) -> io::Result<SecretString> {
     spawn_blocking(move || read(&path)).await.map_err(io::Error::other)?
 }
 
 fn read(path: &Path) -> io::Result<SecretString> {
-    // Room for the whole, so that growing leaves no copy behind.
+    // Full capacity, so that a reallocation does not leave a copy in memory.
     let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX + 1));
-    // A byte more than is allowed, so that too long is noticed.
+    // One byte more than allowed, to detect a text that is too long.
     std::fs::File::open(path)?.take(SECRET_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
     Ok(SecretString::from(text.as_str()))
 }

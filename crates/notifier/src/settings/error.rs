@@ -1,4 +1,4 @@
-//! What can be wrong with settings, always with the name that the user wrote.
+//! Errors of settings, with the name that the user wrote.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub enum Origin {
         /// The key.
         key: String,
     },
-    /// Nobody set it.
+    /// The default.
     Default(&'static str),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// One error of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum SettingError {
@@ -43,9 +43,9 @@ pub enum SettingError {
     /// A value is well-formed and cannot be used.
     #[error("{origin}: {problem}")]
     Unusable { origin: Origin, problem: String },
-    #[error("{} is not set, nor --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
+    #[error("{} is not set, and neither is --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
     Missing(&'static Setting),
-    #[error("{origin}: there is no such setting{}", did_you_mean(.likely.as_deref()))]
+    #[error("{origin}: unknown setting{}", did_you_mean(.likely.as_deref()))]
     Unknown { origin: Origin, likely: Option<String> },
     #[error("{origin}: {path} cannot be read: {problem}", path = .path.display())]
     File { origin: Origin, path: PathBuf, problem: String },
@@ -53,7 +53,7 @@ pub enum SettingError {
 
 fn what_to_set(setting: &Setting) -> &'static str {
     if *setting == super::table::SIGNING_SECRET {
-        "; `ecs-task-notifier keygen` makes a key, and `none` sends requests unsigned"
+        "; make a key with `ecs-task-notifier keygen`, or use `none` for unsigned requests"
     } else {
         ""
     }
@@ -63,7 +63,7 @@ pub(super) fn did_you_mean(likely: Option<&str>) -> String {
     likely.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
-/// Every mistake that was found, in the order of the table.
+/// All errors, in the order of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettingErrors(pub Vec<SettingError>);
 

@@ -1,4 +1,4 @@
-//! The three layers that a value can come from: flags, environment, file.
+//! The three layers of values: flags, environment, file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use super::table::{self, Kind, PREFIX, Setting};
 use crate::base::text::{printable, quoted};
 use crate::base::{Environment, input};
 
-/// The most characters of what is said of a file that is no TOML: it may repeat the file's.
+/// The most characters of an error about invalid TOML, which may repeat a part of the file.
 const MESSAGE_CHARS_MAX: usize = 300;
-/// The variable that names the file.
+/// The variable with the path of the file.
 pub const CONFIG_VARIABLE: &str = "NOTIFIER_CONFIG";
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A warning for each variable that looks like a setting and is none.
+/// A warning for each variable with the prefix that is not a setting.
 pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
-    // Without what all begin with, which would make any two of them alike.
+    // Without the prefix, which would make all names similar.
     let (short, config) = (|name: &str| name.to_ascii_lowercase(), CONFIG_VARIABLE.strip_prefix(PREFIX));
     let config = short(config.unwrap_or_default());
     let known: Vec<&str> = table::ALL.iter().map(|s| s.name).chain([config.as_str()]).collect();
@@ -27,12 +27,12 @@ pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
         .map(|(name, short)| {
             let likely = table::likely(&short, known.iter().copied());
             let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
-            format!("{name}: there is no such setting{}", did_you_mean(likely.as_deref()))
+            format!("{name}: unknown setting{}", did_you_mean(likely.as_deref()))
         })
         .collect()
 }
 
-/// What the command line said, by the settings' names.
+/// The values of the command line, by the settings' names.
 pub type Flags = BTreeMap<&'static str, String>;
 
 /// The settings of a file, as text, by key.
@@ -43,7 +43,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Reads the file that `flag` or the environment names, if any.
+    /// Reads the file of `flag` or of the environment, if any.
     pub(super) fn load(flag: Option<&Path>, environment: &Environment) -> (Self, Vec<SettingError>) {
         let (path, origin) = match (flag, environment.get(CONFIG_VARIABLE)) {
             (Some(path), _) => (path.to_owned(), Origin::Flag("--config".to_owned())),
@@ -85,13 +85,13 @@ impl File {
     }
 }
 
-/// The text of a file that is not too large.
+/// The text of a file, up to the limit.
 fn contents(path: &Path) -> Result<String, String> {
     let read = std::fs::File::open(path).and_then(|file| input::text(file, FILE_BYTES_MAX));
     read.map_err(|error| error.to_string())
 }
 
-/// Text, a number, or a list of texts, as the other layers would write it.
+/// A string, a number, or a list of strings, as the other layers would write it.
 fn text(value: &toml::Value, kind: Kind) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
@@ -119,7 +119,7 @@ pub(super) struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// The values of a setting in all layers, the strongest first, and who said so. The default is one where nobody did.
+    /// The values of a setting in all layers with their origin, the strongest first; the default if there is none.
     pub(super) fn all(&self, setting: &'static Setting) -> Vec<(&str, Origin)> {
         let mut all = Vec::new();
         if let Some(value) = self.flags.get(setting.name) {

@@ -1,7 +1,7 @@
 //! Every setting: a flag, else an environment variable, else a key of a TOML file, else a default.
 //!
-//! Every mistake is reported at once, by the name under which it was made. This is the only module that reads the
-//! environment; everything else is given what it needs.
+//! All errors are reported at once, with the name that the user wrote. Other modules get their values from here and do
+//! not read the environment.
 
 mod error;
 mod layers;
@@ -28,27 +28,27 @@ pub use layers::{CONFIG_VARIABLE, Flags};
 /// Every setting, valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where the queues are.
+    /// URLs of the queues.
     pub queues: QueueUrls,
-    /// Who is believed on the inner queues.
+    /// The trusted senders of the inner queues.
     pub trusted_senders: Senders,
-    /// Where outcomes are kept.
+    /// The ledger of broadcasts and outcomes.
     pub ledger: LedgerOptions,
     /// Which containers are ready to be called.
     pub health: HealthPolicy,
-    /// How much of the account's AWS request rate may be used, from 0.01 to 100.
+    /// Share of the account's AWS request rate that this process may use, in percent, from 0.01 to 100.
     pub aws_budget_percent: f64,
     /// The only networks that may be called.
     pub allow_networks: Networks,
-    /// How tasks are called.
+    /// Options of deliveries.
     pub delivery: deliver::DeliveryOptions,
-    /// The secrets that sign requests, and the certificates to trust.
+    /// Signing keys, headers and certificates.
     pub auth: deliver::AuthSettings,
-    /// How the daemon runs.
+    /// Options of the daemon.
     pub daemon: Daemon,
 }
 
-/// Where the three queues are; `None` where nobody said so.
+/// URLs of the three queues; `None` if not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueUrls {
     /// Stage 1 reads it.
@@ -60,7 +60,7 @@ pub struct QueueUrls {
 }
 
 impl QueueUrls {
-    /// The URL of a queue; `None` where none is set.
+    /// The URL of a queue; `None` if not set.
     #[must_use]
     pub fn get(&self, name: QueueName) -> Option<&str> {
         let url = match name {
@@ -72,21 +72,21 @@ impl QueueUrls {
     }
 }
 
-/// How the daemon runs.
+/// Options of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Daemon {
-    /// Where health is answered; `None` for nowhere.
+    /// Address of the health endpoints; `None` for none.
     pub listen: Option<SocketAddr>,
-    /// The time to finish after a signal.
+    /// Time for work in flight to end after a signal.
     pub grace: Duration,
-    /// How the log is written.
+    /// Format of the log.
     pub log_format: LogFormat,
-    /// How much is logged.
+    /// Level of the log.
     pub log_level: tracing::Level,
 }
 
 words! {
-    /// How a log is written.
+    /// Format of a log.
     pub enum LogFormat {
         /// A line of text for each event.
         Text = "text",
@@ -95,21 +95,21 @@ words! {
     }
 }
 
-/// Where settings come from.
+/// The sources of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The command line: values by the settings' names.
     pub flags: &'a Flags,
-    /// The file that the command line names.
+    /// The file of the command line.
     pub config: Option<&'a Path>,
     /// The environment.
     pub environment: &'a Environment,
-    /// What must have a value.
+    /// Required settings.
     pub needed: &'a [&'static Setting],
 }
 
 impl Settings {
-    /// Reads every setting, with a warning for each variable that looks like one and is none.
+    /// Reads every setting. Also returns a warning for each variable with the prefix that is not a setting.
     pub fn load(sources: Sources<'_>) -> Result<(Self, Vec<String>), SettingErrors> {
         let Sources { flags, config, environment, needed } = sources;
         let (file, errors) = File::load(config, environment);

@@ -1,4 +1,4 @@
-//! Texts into values, each by what the table says the setting takes; mistakes are gathered, not thrown.
+//! Parses the values of settings by their kind. Errors are collected.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ use crate::model::network::{Networks, NetworksError};
 use crate::pipeline::Senders;
 use crate::secrets::{REFERENCES_MAX, SecretRef};
 
-/// The most services with secrets of their own.
+/// The most services with separate secrets.
 const SERVICES_MAX: usize = 1_000;
 
-/// How the variables of AWS's endpoints begin.
+/// Prefix of the endpoint variables of AWS.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 
 /// Why a text is not a value of its setting.
@@ -31,22 +31,22 @@ enum Invalid {
     Unusable(String),
 }
 
-/// Reads settings one by one and keeps the mistakes.
+/// Reads settings one by one and collects the errors.
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers<'a>,
     pub(super) errors: Vec<SettingError>,
 }
 
 impl Reader<'_> {
-    /// Notes when a setting has no value.
+    /// Adds an error if a setting has no value.
     pub(super) fn need(&mut self, setting: &'static Setting) {
         if self.layers.all(setting).is_empty() {
             self.errors.push(SettingError::Missing(setting));
         }
     }
 
-    /// The strongest value, or nothing when there is none or it is wrong. Weaker values are checked too: they count as
-    /// soon as the stronger one is taken away.
+    /// The strongest value; `None` if there is none or it is wrong. Weaker values are checked too, because they count as
+    /// soon as the stronger one is removed.
     fn read<T>(
         &mut self,
         setting: &'static Setting,
@@ -70,7 +70,7 @@ impl Reader<'_> {
         value
     }
 
-    /// Notes that two settings name one queue: each stage would take the other's messages for poison.
+    /// Adds an error if two settings have the same queue: each stage would reject the other's messages.
     pub(super) fn distinct(&mut self, settings: [&'static Setting; 3], urls: [Option<&str>; 3]) {
         let place = |url: &str| url.trim_end_matches('/').to_ascii_lowercase();
         let mut seen: Vec<(&'static Setting, String)> = Vec::new();
@@ -78,7 +78,7 @@ impl Reader<'_> {
             let Some(url) = url.map(place) else { continue };
             if let Some((other, _)) = seen.iter().find(|(_, known)| *known == url) {
                 let problem = format!(
-                    "this is the queue of {} too; each stage has a queue of its own",
+                    "this is also the queue of {}; each stage needs a separate queue",
                     other.variable()
                 );
                 let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
@@ -89,7 +89,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The endpoints of AWS in the environment. The SDK finds them by itself; here each mistake is named with its variable.
+    /// Checks the endpoint variables of AWS. The SDK reads them itself; here each error has the name of its variable.
     pub(super) fn endpoints(&mut self) {
         for (name, value) in self.layers.environment.beginning_with(ENDPOINT_VARIABLE) {
             if let Err(error) = Url::parse(value.trim()) {
@@ -105,7 +105,9 @@ impl Reader<'_> {
                 Ok(url) => url,
                 Err(error @ UrlError::Port(_)) => return Err(unusable(error)),
                 Err(UrlError::UserInfo) => {
-                    return Err(Invalid::Unusable("a queue URL carries no user name or password".to_owned()));
+                    return Err(Invalid::Unusable(
+                        "a queue URL must not have a user name or password".to_owned(),
+                    ));
                 }
                 Err(_) if text.starts_with("arn:") => {
                     return Err(Invalid::Unusable(format!(
@@ -126,7 +128,7 @@ impl Reader<'_> {
             match ids.iter().find(|id| !is_principal(id)) {
                 None => Ok(Senders::new(ids)),
                 Some(id) if id.starts_with("arn:") => Err(Invalid::Unusable(format!(
-                    "{} is an ARN; SQS names senders by unique id, which `aws iam get-role --role-name NAME --query Role.RoleId` tells",
+                    "{} is an ARN; SQS reports senders by unique id: `aws iam get-role --role-name NAME --query Role.RoleId` shows it",
                     quoted(id)
                 ))),
                 Some(_) => Err(Invalid::Form),
@@ -158,7 +160,7 @@ impl Reader<'_> {
 
     pub(super) fn number(&mut self, setting: &'static Setting) -> u32 {
         let number = self.read(setting, |text| match (setting.kind, text.parse::<u32>()) {
-            // `parse` alone would take `+5`.
+            // `parse` would accept `+5`.
             (Kind::Number { least, most }, Ok(number))
                 if (least..=most).contains(&number) && !text.starts_with('+') =>
             {
@@ -169,7 +171,7 @@ impl Reader<'_> {
         number.unwrap_or_default()
     }
 
-    /// Digits, and decimals behind a point: no sign and no exponent, which `parse` would take.
+    /// Digits, with decimals after a point: no sign and no exponent, which `parse` would accept.
     pub(super) fn percent(&mut self, setting: &'static Setting) -> f64 {
         let percent = self.read(setting, |text| match text.parse::<f64>() {
             Ok(percent)
@@ -202,7 +204,7 @@ impl Reader<'_> {
         .flatten()
     }
 
-    /// No message repeats what was set: it may be the secret itself.
+    /// Errors do not repeat the value: it may be the secret itself.
     pub(super) fn secret(&mut self, setting: &'static Setting) -> Option<SecretRef> {
         self.read(setting, |text| text.parse().map_err(unusable))
     }
@@ -247,13 +249,13 @@ impl Reader<'_> {
         secrets.unwrap_or_default()
     }
 
-    /// The settings, unless there was a mistake.
+    /// The settings, or all errors.
     pub(super) fn finish(self, settings: Settings) -> Result<Settings, SettingErrors> {
         if self.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(self.errors)) }
     }
 }
 
-/// Whether this can be a unique id of IAM, alone or with the name of a session after a colon.
+/// Whether this can be a unique id of IAM, optionally with the name of a session after a colon.
 ///
 /// Source: IAM User Guide, "IAM identifiers"; STS API reference, `RoleSessionName`.
 fn is_principal(id: &str) -> bool {

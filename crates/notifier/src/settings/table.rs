@@ -1,7 +1,6 @@
-//! The one table of every setting: its names, what it takes, its default and what it is for.
+//! The table of settings: names, kinds, defaults and help.
 //!
-//! The flags of the command line, the environment variables, the keys of the file, the messages about mistakes and the
-//! table in `docs/cli.md` all come from here.
+//! It is the source of flags, environment variables, keys of the file, error messages and the table in `docs/cli.md`.
 
 use std::fmt;
 
@@ -9,21 +8,21 @@ use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::model::network;
 use crate::pipeline::QueueName;
 
-/// What every environment variable of this product begins with.
+/// Prefix of every environment variable of this product.
 pub const PREFIX: &str = "NOTIFIER_";
 
-/// Everything about one setting.
+/// One setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its key in the file; the other names come from it.
+    /// Its key in the file; the other names are derived from it.
     pub name: &'static str,
-    /// What it takes.
+    /// Form of its value.
     pub kind: Kind,
-    /// What it is when nobody sets it, as one would write it; empty means not set.
+    /// Its default, as a user would write it; empty means not set.
     pub default: &'static str,
-    /// Where it belongs.
+    /// Its group.
     pub group: Group,
-    /// What it is for, in one sentence without the full stop.
+    /// Its meaning, in one sentence without the full stop.
     pub help: &'static str,
 }
 
@@ -41,22 +40,22 @@ impl Setting {
     }
 }
 
-/// Which part of the product a setting is for.
+/// The part of the product that a setting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Where the three queues are.
+    /// The three queues.
     Queues,
-    /// Where outcomes are kept.
+    /// The ledger.
     Ledger,
-    /// How the fleet is found, and what of it may be called.
+    /// Discovery of the fleet, and which addresses may be called.
     Discovery,
-    /// How tasks are called.
+    /// Calls to tasks.
     Delivery,
-    /// The long-running process, whom it believes, and its log.
+    /// The daemon, its trusted senders and its log.
     Daemon,
 }
 
-/// What a setting takes.
+/// Form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The URL of an SQS queue.
@@ -65,31 +64,31 @@ pub enum Kind {
     Networks,
     /// Unique ids of AWS principals.
     Principals,
-    /// Where outcomes are kept.
+    /// A ledger.
     Ledger,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number in a range, both ends included.
     Number {
-        /// The least.
+        /// The minimum.
         least: u32,
-        /// The most.
+        /// The maximum.
         most: u32,
     },
     /// A share in percent, with or without decimals.
     Percent,
     /// A local address and port to listen on, or none.
     Listen,
-    /// Where a secret is: never the secret itself, and so never repeated in a message.
+    /// Reference to a secret. Errors do not repeat it, because it may be the secret itself by mistake.
     Secret,
-    /// Where one secret or several are, or none.
+    /// References to secrets, or none.
     Secrets,
-    /// Where the secrets of single services are.
+    /// References to the secrets of single services.
     SecretsOfServices,
 }
 
 impl Kind {
-    /// Whether what is set may be a secret by mistake.
+    /// Whether the value may be a secret by mistake.
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
     }
@@ -120,7 +119,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The letters of a name that stand for the whole.
+/// The fewest letters of an abbreviated name.
 const BEGINNING_MIN: usize = 4;
 
 /// The setting with the URL of a queue.
@@ -139,8 +138,8 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     ALL.into_iter().find(|setting| setting.name == name)
 }
 
-/// The name that is nearest to `wrong`, when it is near: a letter in five may be wrong, missing, too many or swapped, or the
-/// end may be missing.
+/// The name that is most similar to `wrong`, if one is similar: a few letters are wrong, missing, added or swapped, or
+/// the end is missing.
 pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let edits = |name: &str| strsim::damerau_levenshtein(wrong, name);
     let is_near = |name: &&str| {
@@ -161,71 +160,71 @@ macro_rules! settings {
         $vis static $constant: Setting =
             Setting { name: $name, kind: $kind, default: $default, group: Group::$group, help: $help };)+
 
-        /// Every setting, in the order in which people want to read them.
+        /// Every setting, in the order of the documentation.
         pub static ALL: [&Setting; [$($name),+].len()] = [$(&$constant),+];
     };
 }
 
 settings! {
     pub(super) OBSERVER_QUEUE_URL: Queues, "observer_queue_url", Kind::QueueUrl, "",
-        "The queue that asks for broadcasts";
+        "URL of the observer queue, which receives requests for broadcasts";
     pub(super) SERVICES_QUEUE_URL: Queues, "services_queue_url", Kind::QueueUrl, "",
-        "The queue of the services whose tasks are to be found";
+        "URL of the services queue, input of task discovery";
     pub(super) TASKS_QUEUE_URL: Queues, "tasks_queue_url", Kind::QueueUrl, "",
-        "The queue of the tasks to be called";
-    /// Whoever runs a stage by itself says who runs the others.
+        "URL of the tasks queue, input of the notify stage";
+    /// Required if separate processes run the stages.
     pub TRUSTED_SENDERS: Daemon, "trusted_senders", Kind::Principals, "",
-        "Unique ids of the roles and users whose messages on the services and tasks queues are believed; the daemon adds its own";
+        "Unique ids of the roles and users that are trusted senders on the services and tasks queues; the daemon adds its own";
     pub(super) LEDGER: Ledger, "ledger", Kind::Ledger, "none",
-        "Where every broadcast and outcome is recorded: a DynamoDB table, a file of this machine, or nowhere";
+        "Ledger of every broadcast and outcome: a DynamoDB table, a SQLite file, or none";
     pub(super) LEDGER_DAYS: Ledger, "ledger_days", number(1, 3_650), "30",
-        "How long the ledger keeps them, in days";
+        "Retention of a broadcast in the ledger, in days";
     pub(super) HEALTH: Discovery, "health", Kind::Word(&["detect", "require", "ignore"]), "detect",
-        "Whether a container must be healthy to be called: where it has a health check, always, or never";
+        "Whether a container must be healthy to be called: only with a health check (`detect`), always, or never";
     pub(super) AWS_BUDGET_PERCENT: Discovery, "aws_budget_percent", Kind::Percent, "50",
-        "How much of the account's ECS and EC2 request rate may be used; the rest is left to everybody else";
+        "Share of the account's ECS and EC2 request rate that this process may use, in percent";
     /// The only networks that may be called.
     pub ALLOW_NETWORKS: Discovery, "allow_networks", Kind::Networks, network::DEFAULT,
-        "The only addresses that may be called; loopback opens only when named here";
+        "Networks whose addresses may be called; loopback must be named explicitly";
     pub(super) CONCURRENCY: Delivery, "concurrency", number(1, 10_000), "256",
-        "How many tasks are called at the same time";
+        "Maximum number of calls at the same time";
     pub(super) CONNECT_TIMEOUT_MS: Delivery, "connect_timeout_ms", number(1, 60_000), "1000",
-        "How long one attempt waits for a connection; never longer than `timeout_ms`";
+        "Time-out of the connection of one attempt, in milliseconds; at most `timeout_ms`";
     pub(super) TIMEOUT_MS: Delivery, "timeout_ms", number(1, 600_000), "3000",
-        "How long one attempt waits for the whole answer, the connection included";
+        "Time-out of one attempt, in milliseconds, including connection and answer";
     pub(super) ATTEMPTS: Delivery, "attempts", number(1, 20), "3",
-        "How many requests one delivery makes in quick succession; 1 means no quick retry";
+        "Maximum number of attempts before a delivery goes back to its queue; 1 means no quick retry";
     pub(super) RETRY_WAIT_MS: Delivery, "retry_wait_ms", number(1, 60_000), "200",
-        "The longest wait before the second attempt; it doubles from attempt to attempt, and chance shortens it";
+        "Maximum backoff before the second attempt, in milliseconds; it doubles with each attempt, with jitter";
     pub(super) RETRY_WAIT_MAX_MS: Delivery, "retry_wait_max_ms", number(1, 600_000), "2000",
-        "What the doubling of that wait ends at";
+        "Upper limit of that backoff, in milliseconds";
     pub(super) RETRY_AFTER_MAX_MS: Delivery, "retry_after_max_ms", number(0, 600_000), "10000",
-        "How much of the wait that a task asks for with Retry-After is waited; what is left to the queue may take longer";
-    /// How long a queued delivery is retried.
+        "Upper limit of a task's Retry-After between quick attempts, in milliseconds; a delivery on its queue may wait longer";
+    /// The horizon of queued deliveries.
     pub HORIZON_MINUTES: Delivery, "horizon_minutes", number(0, 60), "10",
-        "How long a delivery goes back to its queue to be tried again; 0 means never";
-    /// What whoever calls tasks unattended must say: by which keys, or that there are none.
+        "Period in which a failed delivery goes back to its queue for a retry, in minutes; 0 means no retry";
+    /// Required for unattended processes: the keys, or `none`.
     pub SIGNING_SECRET: Delivery, "signing_secret", Kind::Secrets, "",
-        "Where the keys are (`whsec_`, `whsk_`) that sign every request; `none` sends them unsigned";
+        "Secret with the keys that sign requests (`whsec_`, `whsk_`); `none` sends unsigned requests";
     pub(super) SIGNING_SECRETS: Delivery, "signing_secrets", Kind::SecretsOfServices, "",
-        "Services with keys of their own, and where these are; a service that is named twice has two";
+        "Secrets with separate signing keys for single services; a service may occur twice";
     pub(super) SECRET_REFRESH_MS: Delivery, "secret_refresh_ms", number(1_000, 86_400_000), "300000",
-        "How old a secret of AWS may be before it is read again; files are after a second, and keys when a task says 401";
+        "Maximum age of a secret from AWS before it is read again, in milliseconds; files: one second; keys: also after an answer 401";
     pub(super) HEADERS_SECRET: Delivery, "headers_secret", Kind::Secret, "",
-        "Where headers are that every request carries, a line `name: value` for each";
+        "Secret with extra request headers, one `name: value` per line";
     pub(super) TLS_CA: Delivery, "tls_ca", Kind::Secret, "",
-        "Where the certificate authorities are, in PEM, that alone may vouch for tasks; those of the system when not set";
+        "Secret with the only CAs trusted for tasks, in PEM (default: the system's)";
     pub(super) TLS_CERTIFICATE: Delivery, "tls_certificate", Kind::Secret, "",
-        "Where the certificate is, in PEM, that is shown to tasks that ask who calls; needs `tls_key`";
+        "Secret with the client certificate for tasks that require one, in PEM; needs `tls_key`";
     pub(super) TLS_KEY: Delivery, "tls_key", Kind::Secret, "",
-        "Where the private key of `tls_certificate` is, in PEM";
+        "Secret with the private key of `tls_certificate`, in PEM";
     pub(super) LISTEN: Daemon, "listen", Kind::Listen, "127.0.0.1:8080",
-        "Where the daemon answers /healthz and /readyz";
-    /// How long the daemon finishes after a signal.
+        "Address and port of the daemon's /healthz and /readyz";
+    /// The daemon's grace time.
     pub GRACE_MS: Daemon, "grace_ms", number(0, 600_000), "20000",
-        "How long the daemon finishes what it began when it is told to stop; handing the rest back takes up to 5 s more";
+        "Time for work in flight to end at shutdown, in milliseconds; returning the rest to the queues takes up to 5 s more";
     pub(super) LOG_FORMAT: Daemon, "log_format", Kind::Word(&["text", "json"]), "text",
-        "How the daemon's log is written";
+        "Format of the daemon's log";
     pub(super) LOG_LEVEL: Daemon, "log_level", Kind::Word(&["error", "warn", "info", "debug", "trace"]), "info",
-        "How much the daemon logs";
+        "Level of the daemon's log";
 }

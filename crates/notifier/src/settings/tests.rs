@@ -1,4 +1,4 @@
-//! What people write, what they get, and what they are told.
+//! Values of settings, and the errors of wrong ones.
 
 use super::layers::unknown_variables;
 use super::*;
@@ -143,10 +143,10 @@ fn only_a_near_name_is_suggested() {
         ("NOTIFIER_SINGING_SECRET", "NOTIFIER_SIGNING_SECRET"),
         ("NOTIFIER_CONFG", "NOTIFIER_CONFIG"),
     ] {
-        assert_eq!(warning(name), format!("{name}: there is no such setting; did you mean {meant}?"));
+        assert_eq!(warning(name), format!("{name}: unknown setting; did you mean {meant}?"));
     }
     for name in ["NOTIFIER_TYPO", "NOTIFIER_X", "NOTIFIER_", "NOTIFIER_QUEUE", "NOTIFIER_KEY"] {
-        assert_eq!(warning(name), format!("{name}: there is no such setting"));
+        assert_eq!(warning(name), format!("{name}: unknown setting"));
     }
 }
 
@@ -170,7 +170,7 @@ fn secrets_are_named_and_never_repeated() {
         }
     }
     let says = complaint("NOTIFIER_SIGNING_SECRETS", &format!("web=env:A,api={key}"));
-    assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is a key itself"), "{says}");
+    assert!(says.starts_with("NOTIFIER_SIGNING_SECRETS: pair 2: this is the key itself"), "{says}");
     assert!(!says.contains(material), "{says}");
     let errors = load(&flags(&[]), &[], &format!("signing_secret = {{ value = '{key}' }}")).unwrap_err();
     assert!(!errors.concat().contains(material), "{errors:?}");
@@ -199,10 +199,10 @@ fn each_service_may_have_secrets_of_its_own() {
 fn a_certificate_needs_its_key() {
     assert_eq!(
         complaint("NOTIFIER_TLS_CERTIFICATE", "file:/a"),
-        "NOTIFIER_TLS_KEY is not set, nor --tls-key"
+        "NOTIFIER_TLS_KEY is not set, and neither is --tls-key"
     );
     assert_eq!(
         complaint("NOTIFIER_TLS_KEY", "file:/a"),
-        "NOTIFIER_TLS_CERTIFICATE is not set, nor --tls-certificate"
+        "NOTIFIER_TLS_CERTIFICATE is not set, and neither is --tls-certificate"
     );
 }

@@ -1,4 +1,4 @@
-//! The daemon over the wire: what becomes of messages when handlers, queues, SQS or the daemon itself fail.
+//! The daemon with real queues: what happens to messages when handlers, queues, SQS or the daemon itself fail.
 
 #![allow(
     clippy::expect_used,
@@ -84,7 +84,7 @@ impl Running {
     }
 }
 
-/// What a handler has seen: how often each body, and the ids under which it came.
+/// The messages of a handler: the number of each body, and its ids.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 

@@ -1,4 +1,4 @@
-//! The whole daemon: three stages on three queues, a fleet that listens, and what the daemon says of itself.
+//! The whole daemon: three stages on three queues, a fleet that listens, and the daemon's health.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,7 @@ async fn a_clock_that_is_a_day_ahead_of_awss_ends_no_retry() {
     // More failures than the quick tries: only a message that goes back to its queue brings the last call.
     let fleet = format!("{FLEET}\nanswers = [{}{{ status = 200 }}]", "{ status = 503 }, ".repeat(3));
     let mut setup = Setup::of(&fleet, options, Budget::unlimited(), Aws::clock).await;
-    // What is given up goes there, and calls nobody any more.
+    // Given-up messages go there, and no task is called for them any more.
     setup.queues.insert(QueueName::Tasks, setup.sqs.with_dead_letters("retried", 5, 10).await.0);
     let observer = &setup.queues[&QueueName::Observer];
     setup.calls(observer, &json!({"cluster": "prod"}), 8).await;
@@ -204,7 +204,7 @@ async fn one_wrong_queue_stops_the_daemon_and_is_named() {
     );
     let (served, _shutdown) = setup.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "stage tasks cannot work through its queue");
+    assert_eq!(error.to_string(), "stage tasks cannot process its queue");
     assert!(notifier::base::text::chain(&error).contains(&url), "{error:?}");
 }
 

@@ -1,4 +1,4 @@
-//! A delivery that must end by a given time hands back what it could not finish.
+//! A delivery with a deadline is returned unfinished.
 
 use std::error::Error;
 use std::time::Duration;
@@ -64,7 +64,7 @@ async fn a_wait_that_the_deadline_does_not_allow_is_handed_back_at_once() {
     assert!(started.elapsed() < Duration::from_secs(5), "it must not wait for the deadline");
     assert_eq!(unfinished.attempts, 1);
     assert!(unfinished.retry_after().unwrap() >= Duration::from_secs(9));
-    assert_eq!(unfinished.to_string(), "not told after 1 try");
+    assert_eq!(unfinished.to_string(), "not notified after 1 attempt");
     assert_eq!(unfinished.source().unwrap().to_string(), "answered 429 Too Many Requests");
 }
 

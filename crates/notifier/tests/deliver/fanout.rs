@@ -27,7 +27,7 @@ fn ended(event: &ProgressEvent) -> Option<&Delivery> {
     if let ProgressEvent::Settled { delivery, .. } = event { Some(delivery) } else { None }
 }
 
-/// So many tasks behind one server, told apart by their ARN.
+/// This number of tasks behind one server, with different ARNs.
 fn tasks(server: &Server, count: usize) -> Vec<Endpoint> {
     (0..count)
         .map(|n| {
@@ -166,7 +166,7 @@ async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_h
             ),
         ]
     );
-    assert_eq!(steps.lock().unwrap().len(), 1, "nothing is told after the retry that was planned");
+    assert_eq!(steps.lock().unwrap().len(), 1, "no event follows the planned retry");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn tasks_that_hang_cost_their_neighbours_nothing() {
     assert_eq!(outcomes(&settled[4..]), [Outcome::Delivered; 40]);
     let steps = steps.lock().unwrap();
     let order: Vec<_> = steps.iter().filter_map(|event| ended(event)?.outcome).collect();
-    assert_eq!(order[40..], [Outcome::Failed; 4], "the slots beside the hung ones serve everybody else");
+    assert_eq!(order[40..], [Outcome::Failed; 4], "the other slots serve all other tasks");
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn dropping_the_broadcast_ends_its_attempts() {
         _ = running => panic!("nobody answered"),
         () = async { while server.seen().len() < 5 { tokio::time::sleep(ms(1)).await } } => {}
     }
-    // The slots are free again, and nobody else was called.
+    // The slots are free again, and no other task was called.
     let fine = Server::answering("200 OK").await;
     let settled = deliver_all(&deliverer, &broadcast, tasks(&fine, 20), &progress).await;
     assert_eq!(outcomes(&settled), [Outcome::Delivered; 20]);

@@ -41,7 +41,7 @@ async fn a_host_that_never_completes_the_connection_is_given_up_in_time() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
-    // Nobody accepts: when the queue is full, the kernel lets new connections hang.
+    // No accept: when the backlog is full, the kernel lets new connections hang.
     let mut queued = Vec::new();
     while let Ok(Ok(stream)) = tokio::time::timeout(ms(100), TcpStream::connect(address)).await {
         queued.push(stream);
@@ -173,7 +173,7 @@ async fn a_closed_address_is_never_connected_to() {
     assert_eq!((result.outcome, result.attempts), (Some(Outcome::Failed), Some(1)));
     assert_eq!(
         result.reason.unwrap(),
-        "its address must not be called: it is loopback, which opens only when it is named itself"
+        "the address must not be called: it is loopback, which must be allowed explicitly"
     );
     assert_eq!(server.connections(), 0);
 }

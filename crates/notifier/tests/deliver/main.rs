@@ -1,4 +1,4 @@
-//! Stage 3 from outside: real deliveries to real servers on loopback, judged by what the servers saw.
+//! Stage 3 black-box: real deliveries to servers on loopback, checked by the requests that they received.
 
 #![recursion_limit = "256"]
 #![allow(

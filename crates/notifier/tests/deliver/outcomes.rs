@@ -1,4 +1,4 @@
-//! What each answer, and each way of not answering, becomes.
+//! The outcome of each answer, and of each missing answer.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +47,7 @@ async fn a_task_that_is_going_needs_no_second_call() {
 
 #[tokio::test]
 async fn a_task_at_somebody_elses_address_fails_without_a_second_call() {
-    let reason = "answered 421 Misdirected Request: another task answers at its address";
+    let reason = "answered 421 Misdirected Request: another task has its address";
     check("421 Misdirected Request", "", Outcome::Failed, Some(reason), 1).await;
 }
 
@@ -102,7 +102,7 @@ async fn failing_twice_and_then_working_is_delivered() {
         })
         .collect();
     let reason = "answered 500 Internal Server Error".to_owned();
-    assert_eq!(told, [(1, reason.clone()), (2, reason)], "whoever calls tells of the end");
+    assert_eq!(told, [(1, reason.clone()), (2, reason)], "the caller reports the end");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn the_status_is_that_of_the_last_attempt() {
     let server = Server::playing(vec![reply("503 x", ""), vec![Act::Read, Act::Reset]]).await;
     let result = deliver(&DeliveryOptions { attempts: 2, ..patient() }, server.address).await;
     assert_eq!((result.outcome, result.status), (Some(Outcome::Failed), None));
-    assert!(result.reason.unwrap().starts_with("the connection broke off: "));
+    assert!(result.reason.unwrap().starts_with("the connection was closed: "));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a task is sent.
+//! The requests to a task.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,7 +62,7 @@ async fn a_get_has_no_body_and_no_headers_of_one() {
         assert_eq!(seen.header(name), None, "{name}");
     }
     assert!(seen.body.is_empty());
-    // What the signed id is derived from, but for the task: whoever is called knows that by itself.
+    // The parts of the signed id, except the task, which the receiver knows.
     let (broadcast, container) = (seen.header("ce-id").unwrap(), seen.header("ce-ecscontainer").unwrap());
     assert_eq!((broadcast, container), ("b-1", "app"));
     let id = DeliveryId::derive(&self::broadcast().id, &endpoint(server.address).member.task, container);

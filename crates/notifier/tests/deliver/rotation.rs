@@ -170,7 +170,7 @@ impl Fleet {
         self.tell(self.endpoints.clone())
     }
 
-    /// Lets so many requests through, and waits until they are answered.
+    /// Lets this number of requests through, and waits for their answers.
     async fn let_through(&self, count: usize) {
         let expected = self.calls.answered(any) + count;
         self.gate.add_permits(count);

@@ -1,4 +1,4 @@
-//! TLS to tasks: whose certificate is believed, and whose is not.
+//! TLS to tasks: which certificates are trusted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,14 +51,14 @@ impl Authority {
     }
 }
 
-/// A task that speaks TLS and answers 202 to whatever it is asked. Counts the requests that it could read.
+/// A task with TLS that answers every request with 202, and counts requests.
 struct Task {
     address: std::net::SocketAddr,
     requests: Arc<AtomicUsize>,
 }
 
 impl Task {
-    /// With `clients`, only who shows a certificate of this authority is answered.
+    /// With `clients`, requires a client certificate of this CA.
     async fn start(pair: &Pair, clients: Option<&Authority>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -213,7 +213,7 @@ async fn there_is_no_way_back_to_plain_http() {
     assert!(plain.seen().is_empty(), "nothing readable was sent");
 
     let unset = call(Auth::default(), deserted(), None).await;
-    assert_eq!(unset.reason.as_deref(), Some("`https` is not set up here"));
+    assert_eq!(unset.reason.as_deref(), Some("TLS is not configured in this process"));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A task as a test wants it: a raw TCP server that plays a script and remembers what it saw.
+//! A scripted task: a raw TCP server that plays a script and records requests.
 //!
 //! Raw, because most of what is tested here no HTTP library would ever send.
 

@@ -1,4 +1,4 @@
-//! Requests that prove who sent them, judged by receivers and by the reference libraries.
+//! Signed requests, verified by receivers and by the reference libraries.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -155,7 +155,7 @@ async fn an_event_in_binary_mode_is_sent_unsigned_or_not_at_all() {
     let deliverer = deliverer(&patient()).with_auth(trust(by("env:K"), &[("K", NEW)]).await);
     let result = deliver_to(&deliverer, &rich(), endpoint).await;
     assert_eq!(result.outcome, Some(Outcome::Failed));
-    let reason = "an event in binary mode cannot be signed: its attributes would not be";
+    let reason = "an event in binary mode cannot be signed: a signature would not cover its attributes";
     assert_eq!((result.reason.as_deref(), server.connections()), (Some(reason), 0));
 }
 
@@ -165,7 +165,7 @@ fn call(seen: &Seen, kind: &str, key: &str) -> Value {
     json!({ kind: key, "headers": headers, "body": String::from_utf8_lossy(&seen.body) })
 }
 
-/// Gives requests to `python/judge.py` and returns what it made of each: an event, or a complaint.
+/// Passes requests to `python/judge.py`, and returns its result for each: an event, or an error.
 fn judged(seen: &[&Seen], secrets: &[&str]) -> Vec<Value> {
     let calls: Vec<_> = seen.iter().zip(secrets).map(|(seen, secret)| call(seen, "secret", secret)).collect();
     serde_json::from_value(said_by("judge.py", &json!(calls))).unwrap()
@@ -249,7 +249,7 @@ async fn openssl_verifies_what_is_signed_by_a_private_key_and_signs_what_receive
     assert_eq!(SigningKeys::parse(private).unwrap().sign(id, now, &signed.body), signature);
 }
 
-/// A task that knows one key at a time and answers 401 to everything else, as our receiver does.
+/// A task with one key at a time that answers 401 to everything else, like the receiver library.
 struct Receiver {
     address: std::net::SocketAddr,
     key: Arc<Mutex<&'static str>>,
@@ -307,7 +307,7 @@ impl Receiver {
     }
 }
 
-/// A deliverer that signs by the old key out of a file, and a receiver that knows it.
+/// A deliverer that signs with the old key from a file, and a receiver with that key.
 async fn by_file() -> (tempfile::TempDir, std::path::PathBuf, Deliverer, Receiver) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys");
@@ -369,7 +369,7 @@ async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
     std::fs::write(&path, NEW).unwrap();
     *receiver.key.lock().unwrap() = NEW;
     let result = tell().await;
-    // Asked in vain: the keys were read less than a second ago, and nobody makes the notifier read in a loop.
+    // No refresh: the keys were read less than a second ago, and receivers cannot make the notifier read in a loop.
     assert_eq!((result.outcome, result.status), (Some(Outcome::Rejected), Some(401)));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(tell().await.outcome, Some(Outcome::Delivered));

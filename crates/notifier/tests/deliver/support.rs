@@ -1,4 +1,4 @@
-//! What the tests of delivery have in common.
+//! Shared helpers of the delivery tests.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -168,7 +168,7 @@ impl Steps for Deliveries {
     }
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 pub(crate) fn deserted() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -22,9 +22,9 @@ use crate::world::{Moment, Upset};
 const RUNS_MAX: usize = 30;
 /// The run of a broadcast from which on nothing goes wrong any more. A ledger that fails every ninth call ends every run.
 const CALM_FROM: usize = 8;
-/// Runs that end by themselves and leave somebody to call: three attempts in each are more than any receiver fails.
+/// The most runs that end with containers left to call: three attempts in each are more than the failures of any receiver.
 const ROUNDS_MAX: usize = 4;
-/// What a process had under way arrives within this time of its end.
+/// Requests in flight arrive within this time after the end of a process.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(200);
 
 /// How one run ended.
@@ -32,9 +32,9 @@ const ARRIVES_WITHIN: Duration = Duration::from_millis(200);
 pub(crate) enum Ended {
     /// The process was killed.
     Killed,
-    /// It was asked to end before all deliveries had ended.
+    /// It was interrupted before all deliveries had ended.
     Interrupted(Report),
-    /// By itself.
+    /// It completed.
     Done(Report),
     /// Only a part of the fleet was found.
     Incomplete(Report),
@@ -73,11 +73,11 @@ pub(crate) struct SendRun {
     pub(crate) is_resend: bool,
     /// The places in the log of the calls that came in meanwhile.
     pub(crate) calls: Range<usize>,
-    /// What the ledger had before it.
+    /// The ledger before it.
     pub(crate) before: Option<Recorded>,
-    /// What the ledger had after it.
+    /// The ledger after it.
     pub(crate) after: Option<Recorded>,
-    /// When it was asked to end.
+    /// When it was interrupted.
     pub(crate) stopped_at: Option<Duration>,
     pub(crate) ended: Ended,
 }

@@ -85,7 +85,7 @@ fn a_broadcast_that_is_cancelled_during_a_lookup_calls_nobody_after_it() {
     assert_eq!((entry.outcome, entry.cause), (Some(Outcome::Skipped), Some(Cause::Cancelled)));
 }
 
-/// The ledger takes its time with the record of whom to call, and the interruption comes meanwhile.
+/// The interruption comes while the ledger still writes the record of the expected deliveries.
 #[test]
 fn a_run_that_is_interrupted_before_its_deliveries_are_handed_over_reports_each() {
     let mut world = direct(&[3], &Script::accepting(), Place::File);

@@ -1,4 +1,4 @@
-//! The fleet of a world: what runs, on what, how it is labelled, and what must come of each container. Pure.
+//! The fleet of a world: tasks, hosts, labels, and the expected outcome of each container. Pure.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;

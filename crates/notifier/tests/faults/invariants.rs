@@ -1,4 +1,4 @@
-//! What must be true of every run: one pure function over the world and what was seen of it.
+//! The invariants of every run: one pure function over the world and its observations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::world::{Broadcast, Expected, Form, NOWHERE, World};
 /// A container of a task: its ARN and name.
 pub(crate) type Member<'a> = (&'a str, &'a str);
 
-/// What is wrong with a run; nothing, if all is as it must be.
+/// The violated invariants of a run; empty if there are none.
 pub(crate) fn broken(world: &World, seen: &Seen) -> Vec<String> {
     let mut judge = Judge { world, seen, broken: seen.broken.clone() };
     if judge.broken.is_empty() {
@@ -58,7 +58,7 @@ impl<'a> Judge<'a> {
         }
         for (number, call) in self.seen.calls.iter().enumerate() {
             if !meant.contains(&number) {
-                self.fail(format!("call {number} was meant for nobody: {}", shown(call)));
+                self.fail(format!("call {number} was meant for no container: {}", shown(call)));
             }
         }
     }
@@ -117,8 +117,11 @@ impl<'a> Judge<'a> {
             for call in numbers.iter().map(|number| &self.seen.calls[*number]) {
                 let is_own = call.task == *task && call.container == *container;
                 if !is_own && call.status != Some(421) {
-                    let what =
-                        format!("{}: {task} {container} was told to another: {}", broadcast.id, shown(call));
+                    let what = format!(
+                        "{}: {task} {container} was delivered to another task: {}",
+                        broadcast.id,
+                        shown(call)
+                    );
                     self.broken.push(what);
                 }
             }
@@ -160,7 +163,7 @@ impl<'a> Judge<'a> {
             let accepted = !self.accepted(*member, calls.get(member)).is_empty();
             let outcomes: Vec<_> = found.iter().map(|entry| entry.outcome).collect();
             let is_right = match (expected, outcomes.as_slice()) {
-                // It may have stopped before anybody looked.
+                // It may have stopped before discovery.
                 (Expected::Called(_) | Expected::Skipped, []) => *has_stopped,
                 (Expected::Called(_) | Expected::Skipped, [Some(Outcome::Gone)]) if *has_stopped => true,
                 (Expected::Called(_), [Some(Outcome::Delivered)]) => accepted,
@@ -179,11 +182,11 @@ impl<'a> Judge<'a> {
             }
         }
         for (member, found) in ends {
-            self.fail(format!("{at}: nobody expected {member:?}: {found:?}"));
+            self.fail(format!("{at}: {member:?} was not expected: {found:?}"));
         }
     }
 
-    /// Without a ledger: whoever would accept was told, unless it stopped.
+    /// Without a ledger: every container that would accept was notified, unless it stopped.
     fn nobody_is_lost(
         &mut self,
         broadcast: &Broadcast,
@@ -203,7 +206,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// A dead letter for whoever said no or never said yes, and for nobody else.
+    /// Dead letters exist exactly for containers that rejected or never accepted.
     fn dead_letters_match(&mut self, broadcast: &Broadcast, entries: &[Delivery]) {
         let dead = self.seen.dead.iter().filter(|dead| dead.broadcast == broadcast.id);
         let dead: BTreeSet<Member<'_>> =
@@ -232,7 +235,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Once it is recorded that a delivery was told, only rounds that had asked before may still call.
+    /// After a delivery is recorded as notified, only rounds that read the ledger before may still call.
     fn nobody_is_called_once_recorded(
         &mut self,
         broadcast: &Broadcast,
@@ -248,7 +251,8 @@ impl<'a> Judge<'a> {
             let Some(told) = of_it.iter().position(|noted| noted.what == What::Told) else {
                 // Killed while it was written.
                 if !of_it.iter().any(|noted| noted.what == What::Tried) {
-                    self.broken.push(format!("{}: nobody recorded that {member:?} was told", broadcast.id));
+                    self.broken
+                        .push(format!("{}: there is no record that {member:?} was notified", broadcast.id));
                 }
                 continue;
             };

@@ -55,7 +55,7 @@ impl Kept {
         }
     }
 
-    /// The same, for whoever only looks on.
+    /// The same, without faults, for observers.
     pub(crate) fn looked_at(&self) -> Option<Arc<dyn Store>> {
         match self {
             Self::Table(table) => Some(store(&table.unfailing)),

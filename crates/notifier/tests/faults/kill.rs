@@ -144,7 +144,7 @@ fn a_daemon_killed_at_any_call_loses_nothing() {
     }
 }
 
-/// A delivery whose receives are used up is recorded before it is buried. Nobody comes back to record it later.
+/// A delivery without receives left is recorded before it becomes a dead letter, because no later step records it.
 #[test]
 fn what_is_given_up_is_recorded_although_the_ledger_fails_at_that_moment() {
     for operation in ["LedgerGet", "LedgerPut"] {

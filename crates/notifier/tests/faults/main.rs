@@ -1,4 +1,4 @@
-//! Worlds drawn from seeds in which everything goes wrong, and what must be true of each at its end.
+//! Random worlds with many faults, drawn from seeds, and the invariants at the end of each.
 
 #![allow(
     clippy::expect_used,

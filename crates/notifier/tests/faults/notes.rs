@@ -1,4 +1,4 @@
-//! Everything that a process says, kept to be searched: what it logs, tells and shows of itself, and the texts of its
+//! All output of a process, kept to be searched: its logs, progress, `Debug` texts, and the texts of its
 //! panics.
 
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use notifier::model::Progress;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Every so many steps, whoever hears of one panics.
+/// The observer panics at every step with a number divisible by this.
 const PANIC_EVERY: usize = 40;
 
 /// What was said so far. Clones are the same notes.
@@ -25,7 +25,7 @@ impl Notes {
         all.push('\n');
     }
 
-    /// What was said since the last time.
+    /// The notes since the last call.
     pub(crate) fn take(&self) -> String {
         std::mem::take(&mut self.text.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! What a world and its processes are made of: a simulator with queues, and the parts of the product.
+//! The parts of a world and its processes: a simulator with queues, and the parts of the product.
 
 use std::collections::BTreeMap;
 use std::path::Path;

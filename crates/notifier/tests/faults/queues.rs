@@ -1,4 +1,4 @@
-//! The simulator's queues as somebody sees them who stands beside them: no trouble of a world reaches these calls.
+//! Direct access to the simulator's queues, without the faults of a world.
 
 use serde_json::{Value, json};
 use simulator::Simulator;

@@ -1,4 +1,4 @@
-//! One world from its beginning to its end, and what was seen of it.
+//! Runs one world, and records its observations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) fn glance(passed: Duration) -> Duration {
     (passed / 16).clamp(GLANCE_LEAST, GLANCE_MOST)
 }
 
-/// What was seen of a run.
+/// The observations of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// ARN of each task of the world, in its order, and whether it has stopped.
@@ -55,7 +55,7 @@ pub(crate) struct Seen {
     pub(crate) calls: Vec<Received>,
     /// The most calls that waited for answers at once.
     pub(crate) at_once: usize,
-    /// What the ledger says of each broadcast.
+    /// The ledger's records of each broadcast.
     pub(crate) recorded: Vec<Option<Recorded>>,
     pub(crate) account: Account,
     pub(crate) dead: Vec<Dead>,
@@ -70,9 +70,9 @@ pub(crate) struct Seen {
     pub(crate) runs: Vec<SendRun>,
     /// When broadcasts were cancelled, after 1970, by their places.
     pub(crate) cancelled: BTreeMap<usize, Duration>,
-    /// What went wrong with the run itself.
+    /// The errors of the run itself.
     pub(crate) broken: Vec<String>,
-    /// All that stands in the ledger, as it is kept.
+    /// All items of the ledger.
     pub(crate) ledger: String,
 }
 
@@ -107,7 +107,7 @@ where
     let (seen, is_seen) = oneshot::channel();
     lane.handle.spawn(async move {
         let run = how(Run::start(world, ground, its).await).await;
-        // Nobody waits any more when the drive gave up.
+        // The receiver was dropped if the drive gave up.
         drop(seen.send(run));
         drop(until);
     });
@@ -120,7 +120,7 @@ where
 /// What a world stands on, beside the simulator.
 #[derive(Clone, Default)]
 pub(crate) struct Ground {
-    /// By what signed worlds sign.
+    /// The signing keys of signed worlds.
     pub(crate) trust: Auth,
     /// SQS and DynamoDB of others; the simulator's SQS and a file when absent.
     pub(crate) cloud: Option<Cloud>,
@@ -209,7 +209,7 @@ impl Run {
         }
     }
 
-    /// Lets daemons work until nothing is left to do, and looks at what they did.
+    /// Runs daemons until no work is left, and records the observations.
     pub(crate) async fn finish(mut self, mut daemon: Daemon) -> Seen {
         let mut upsets = self.world.upsets.clone();
         loop {
@@ -282,7 +282,7 @@ impl Run {
         }
     }
 
-    /// An upset that no process of the product notices by itself.
+    /// An upset that no process of the product can detect.
     pub(crate) async fn disturb(&mut self, upset: Upset) {
         match upset {
             Upset::Stop(task) => self.sim.stop_task(&self.arns[task]).await.unwrap(),

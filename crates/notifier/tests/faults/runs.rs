@@ -1,4 +1,4 @@
-//! What must be true of the runs of the direct form. Pure.
+//! The invariants of runs of `send`. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::direct::{Ended, SendRun};
 use crate::invariants::{Judge, Member, shown};
 use crate::world::{Broadcast, Expected};
 
-/// How long a process may believe that a broadcast was not cancelled.
+/// How long a process may cache that a broadcast was not cancelled.
 const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 /// How far the clocks of two lanes may be apart, and how long a request is on its way.
 const SLACK: Duration = Duration::from_millis(600);
@@ -73,7 +73,7 @@ impl<'a> Judge<'a> {
             self.outcomes_are_right(broadcast, expected, calls, entries(recorded));
         }
         match last {
-            // The report of a resend is about those whom the ledger had as not notified.
+            // The report of a resend has the containers that were not notified in the ledger.
             Some(SendRun { ended: Ended::Done(report), is_resend: false, .. }) => {
                 self.outcomes_are_right(broadcast, expected, calls, report.entries());
             }
@@ -159,7 +159,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// One entry for each container, and an outcome in each once the run has ended by itself.
+    /// One entry for each container, with an outcome if the run has completed.
     fn report_is_whole(&mut self, at: &str, run: &SendRun) {
         let Some(report) = run.ended.report() else { return };
         for (member, found) in by_member(report.entries()) {
@@ -168,11 +168,11 @@ impl<'a> Judge<'a> {
             }
         }
         if matches!(run.ended, Ended::Interrupted(_)) && run.stopped_at.is_none() {
-            self.fail(format!("{at}: nobody interrupted it: {report:#?}"));
+            self.fail(format!("{at}: it was not interrupted: {report:#?}"));
         }
     }
 
-    /// What the report says is what the ledger says, and of whomever the report does not name, what it said before.
+    /// The report agrees with the ledger; for containers that are not in the report, the ledger is unchanged.
     fn report_is_recorded(&mut self, at: &str, run: &SendRun) {
         let Some(report) = run.ended.report() else { return };
         let (before, after) =
@@ -201,7 +201,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// At most one entry for each container, and none that claims what did not happen.
+    /// At most one entry for each container, and none that contradicts the calls.
     fn cancelled_outcomes_are_right(
         &mut self,
         at: &str,

@@ -1,4 +1,4 @@
-//! What a container answers, and what a delivery to it must come to.
+//! The answers of a container, and the expected outcome of a delivery to it.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::world::Draw;
 /// How long one attempt may take in these worlds, in milliseconds.
 pub(crate) const TIMEOUT_MS: u64 = 3_000;
 
-/// What a container answers in turn; the last answer repeats.
+/// The answers of a container in order; the last one repeats.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) answers: Vec<Answer>,
-    /// What a delivery comes to when the task runs on.
+    /// The outcome of a delivery if the task does not stop.
     pub(crate) ends: Outcome,
 }
 
@@ -38,7 +38,7 @@ impl Script {
         }
     }
 
-    /// One that says yes whenever it is asked.
+    /// A script that always accepts.
     pub(crate) fn accepting() -> Self {
         Self::then(vec![], status(200), Outcome::Delivered)
     }
@@ -84,7 +84,7 @@ fn fails(draw: &mut Draw) -> Answer {
     }
 }
 
-/// Not now, with a wish for when.
+/// A temporary failure with a `Retry-After`.
 fn asks_to_wait(draw: &mut Draw) -> Answer {
     let wishes = [
         "0",

@@ -18,7 +18,7 @@ use crate::notes::Notes;
 use crate::run::{self, Ground, Run, Seen};
 use crate::world::{Form, World};
 
-/// What the secrets are made of: recognisable wherever it turns up.
+/// The text of all secrets, so that it can be found anywhere.
 const HMAC: &[u8; 32] = b"MARK-hmac-4f1c92aa-MARK-hmac-b07";
 const ED25519: &[u8; 32] = b"MARK-ed25519-77e0d3-MARK-ed-5c61";
 const BEARER: &str = "MARK-bearer-90b1f5d2-MARK-bearer-38";
@@ -30,7 +30,7 @@ const BY_HAND: usize = 3;
 /// The secrets as operators keep them.
 struct Secrets {
     variables: Vec<(&'static str, String)>,
-    /// The private key that belongs to the client's certificate.
+    /// The private key of the client's certificate.
     private_key: Vec<u8>,
 }
 
@@ -75,12 +75,12 @@ fn options(signing: &str) -> AuthSettings {
     }
 }
 
-/// By what signed worlds sign.
+/// The signing keys of signed worlds.
 pub(crate) async fn trust() -> Auth {
     Secrets::new().trust().await
 }
 
-/// What verifies them.
+/// The keys that verify them.
 pub(crate) fn hmac_key() -> String {
     format!("whsec_{}", STANDARD.encode(HMAC))
 }
@@ -100,7 +100,7 @@ async fn by_hand(mut run: Run) -> Seen {
             let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
             let ran =
                 lane.handle.spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await });
-            // Some panic, as whoever hears of the progress does.
+            // Some panic, like the observer of the progress.
             let ran = ran.await;
             notes.add(&format!("{ran:?}"));
             if let Ok(Ok(bodies)) = ran {
@@ -129,7 +129,7 @@ fn written(seen: &Seen, notes: &Notes) -> String {
     notes.take()
 }
 
-/// What is said of secrets that are wrong.
+/// The errors of invalid secrets.
 async fn wrong_secrets(notes: &Notes, secrets: &Secrets) {
     let mut wrong = Secrets { variables: secrets.variables.clone(), private_key: Vec::new() };
     for (_, value) in &mut wrong.variables {
@@ -174,9 +174,9 @@ fn no_secret_is_in_anything_that_is_written() {
         let broken = invariants::broken(&world, &seen);
         let text = written(&seen, &notes);
         let found = found(&needles, &text);
-        let is_logged = text.contains("Working through the queue");
+        let is_logged = text.contains("Started processing the queue");
         if !found.is_empty() || !broken.is_empty() || !is_logged {
-            // What a panic says is noted and not shown.
+            // The text of a panic is noted, not shown.
             eprintln!("seed {}: found {found:?}, logged: {is_logged}, broken: {broken:#?}", world.seed);
             panic!("a secret was found, or the world is broken");
         }

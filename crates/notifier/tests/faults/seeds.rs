@@ -19,7 +19,7 @@ const AT_ONCE: u64 = 4;
 
 #[expect(clippy::disallowed_methods, reason = "how a person or a job chooses seeds")]
 fn number(name: &str) -> Option<u64> {
-    // Those that `make` was not told are empty.
+    // Variables that `make` did not get are empty.
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
@@ -34,7 +34,7 @@ fn resident_kib_most() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// What a run of many seeds came to.
+/// The result of many seeds.
 #[derive(Default)]
 struct Total {
     worlds: u64,

@@ -1,4 +1,4 @@
-//! A ledger's store that fails to order, and keeps account of what it was asked.
+//! A ledger's store with injected faults, which records all requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,26 +12,26 @@ use tokio::time::{Instant, sleep};
 
 use crate::lane::Drive;
 
-/// Something that a store was asked about a delivery.
+/// One request to a store about a delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Noted {
     /// How many calls the receivers had got by then.
     pub(crate) calls: usize,
-    /// Which of the world's daemons asked, from 0.
+    /// The daemon that made it, from 0.
     pub(crate) daemon: usize,
     /// Partition and last part of the sort key: broadcast and delivery.
     pub(crate) delivery: (String, String),
     pub(crate) what: What,
 }
 
-/// What a store was asked.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// How a delivery stands; it was not told by then.
+    /// A read of the state; it was not notified yet.
     ReadUntold,
     /// That it was tried: written, or at least to be.
     Tried,
-    /// That it was told; written.
+    /// A write of the outcome of a notified delivery.
     Told,
 }
 

@@ -1,4 +1,4 @@
-//! The address of a task that stopped, taken over by another service's task that verifies what it gets, as services do.
+//! The address of a stopped task, reused by another service's task that verifies signatures.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::run::{self, Ground, Run, Seen};
 use crate::secrets;
 use crate::world::World;
 
-/// What the stranger saw.
+/// The requests to the other task.
 #[derive(Default)]
 struct Stranger {
     answered: Mutex<Vec<StatusCode>>,
@@ -69,7 +69,7 @@ impl Stranger {
     }
 }
 
-/// A task that stops after it was found and before it is called, and a stranger at its address.
+/// A task that stops after discovery and before its call, and another task at its address.
 async fn taken_over(mut run: Run, stranger: Arc<Stranger>) -> Seen {
     run.begin().await;
     work_off(&run, StageName::Services, "observer", "services").await;

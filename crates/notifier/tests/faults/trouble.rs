@@ -1,4 +1,4 @@
-//! What goes wrong in the services that a daemon stands on.
+//! Faults of the services that a daemon uses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use simulator::faults::{Fault, When};
 use crate::store::SLOW;
 use crate::world::Draw;
 
-/// The operations, and what may become of a call of each.
+/// The operations, and the possible faults of each.
 const TROUBLE: [(&str, &[Fault]); 18] = [
     ("ReceiveMessage", &[Fault::DeliverTwice, Fault::LoseAnswer, Fault::Fail, Fault::Throttle, Fault::Reset]),
     (

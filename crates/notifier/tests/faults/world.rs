@@ -1,4 +1,4 @@
-//! A world, drawn wholly from a seed: what runs, how it answers, who is asked to be told, and what must come of it.
+//! A world, drawn from a seed: fleet, answers, broadcasts, and expected outcomes.
 //!
 //! Pure. What must come of it follows from what was drawn and the rules of the product's documents, never from the code
 //! under test.
@@ -50,14 +50,14 @@ impl Draw {
     }
 }
 
-/// What must come of one container.
+/// The expected result of one container.
 #[derive(Clone, Debug)]
 pub(crate) enum Expected {
     /// It is called, and this comes of it.
     Called(Outcome),
     /// It opted in and cannot be called.
     Skipped,
-    /// Nobody asked for it.
+    /// It is not targeted.
     Ignored,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Task {
     pub(crate) containers: Vec<(String, Expected)>,
     /// It may be stopped, or hand its address on, without upsetting others.
     pub(crate) may_stop: bool,
-    /// Its process refuses what is not for it, so it may inherit an address.
+    /// Its process refuses events for other tasks, so it may get a reused address.
     pub(crate) knows_itself: bool,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Broadcast {
     /// Empty: all of the cluster.
     pub(crate) services: Vec<String>,
     pub(crate) standalone: bool,
-    /// How often it is asked for.
+    /// How often it is requested.
     pub(crate) asked: usize,
 }
 
@@ -108,7 +108,7 @@ impl Broadcast {
 pub(crate) enum Upset {
     /// The daemon or run is killed, and another starts.
     Kill,
-    /// The daemon or run is asked to end, does, and another starts.
+    /// The daemon or run is stopped, and another starts.
     Restart,
     /// A task stops: the place of the task.
     Stop(usize),
@@ -118,12 +118,12 @@ pub(crate) enum Upset {
     Cancel(usize),
 }
 
-/// What is waited for before an upset.
+/// The trigger of an upset.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
-    /// So many calls at receivers.
+    /// This number of calls at receivers.
     Calls(usize),
-    /// So many calls of an operation of SQS or ECS.
+    /// This number of calls of an operation of SQS or ECS.
     Asked(&'static str, u64),
     /// So much time since the start.
     Passed(Duration),
@@ -168,7 +168,7 @@ pub(crate) struct World {
     /// Some receiver wants to be left alone for longer than a delivery is tried.
     pub(crate) waits_long: bool,
     pub(crate) form: Form,
-    /// In the direct form: a run after the first calls only whom the ledger has as not notified.
+    /// With `send`: a run after the first calls only containers that are not notified in the ledger.
     pub(crate) resends: bool,
 }
 
@@ -234,7 +234,7 @@ impl World {
         self.ledger != Place::None
     }
 
-    /// A quiet world of a few services of so many tasks, where everybody accepts.
+    /// A world without faults, with a few services of this many tasks that all accept.
     pub(crate) fn small(services: &[u32]) -> Self {
         Self::small_of(services, &Script::accepting())
     }

@@ -75,7 +75,7 @@ impl Broadcast {
         }
     }
 
-    /// Stage 2 for one service: whom to expect, and one container that cannot be called.
+    /// Stage 2 for one service: the expected deliveries, and one skip.
     async fn find(&self, n: usize) {
         let tasks = n * TASKS_OF_SERVICE..self.tasks.min((n + 1) * TASKS_OF_SERVICE);
         let expected: Vec<_> = tasks.map(expected).collect();
@@ -93,7 +93,7 @@ impl Broadcast {
         assert_eq!(due, expected);
     }
 
-    /// Stage 3 for one task: asked before, recorded after.
+    /// Stage 3 for one task: a read before, a record after.
     async fn notify(&self, n: usize) {
         let entry = expected(n);
         assert_eq!(self.ledger.state(&Self::id(), &entry.member).await.unwrap(), None);
@@ -115,7 +115,7 @@ impl Broadcast {
         }
     }
 
-    /// Records the end of so many deliveries at the same moment.
+    /// Records the outcomes of this many deliveries concurrently.
     pub(crate) async fn settle_at_once(&self, deliveries: usize) {
         let ended = |n| Delivery { outcome: Some(Outcome::Delivered), ..expected(n) };
         let id = Self::id();
@@ -127,7 +127,7 @@ impl Broadcast {
         self.ledger.read(&Self::id()).await.unwrap().unwrap()
     }
 
-    /// What the report must count.
+    /// The expected counts of the report.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts { skipped: self.services(), ..Counts::default() };
         (0..self.tasks).for_each(|n| counts.add(outcome(n)));
@@ -148,7 +148,7 @@ impl Broadcast {
         }
         let hundreds = self.tasks / 100;
         assert_eq!(told, hundreds * 97, "delivered or gone");
-        assert_eq!(spread.values().sum::<usize>() - told, hundreds * (2 + 5), "not told, or tried twice");
+        assert_eq!(spread.values().sum::<usize>() - told, hundreds * (2 + 5), "not notified, or tried twice");
         assert_eq!(spread.len(), PARTITIONS, "{spread:?}");
         let (even, within) = (hundreds * 104 / PARTITIONS, spread_within(self.tasks));
         assert!(spread.values().all(|count| count.abs_diff(even) < even * within / 100), "{spread:?}");

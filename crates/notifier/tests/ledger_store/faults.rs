@@ -1,4 +1,4 @@
-//! What only a network can do wrong: DynamoDB throttles, leaves things undone, breaks off, or answers nonsense.
+//! Faults of a network: DynamoDB throttles, leaves items unprocessed, closes connections, or sends invalid answers.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -117,12 +117,12 @@ async fn a_batch_of_which_nothing_is_ever_done_is_given_up() {
     let fake = FakeDynamoDb::start(|_| Fate::Some(0)).await;
     let error = store(&fake).put(numbered("p", 3)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchWriteItem", .. }), "{error:?}");
-    assert_eq!(farthest(&error), "items left undone: 3");
+    assert_eq!(farthest(&error), "DynamoDB did not process 3 items");
     assert!((2..=REQUESTS_MAX).contains(&fake.requests().len()), "{:?}", fake.requests());
     let error = store(&fake).get(vec![key("p", "a"), key("p", "b")]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { operation: "BatchGetItem", .. }), "{error:?}");
-    assert_eq!(farthest(&error), "items left undone: 2");
-    assert!(chain(&error).contains("has too much to do"), "{}", chain(&error));
+    assert_eq!(farthest(&error), "DynamoDB did not process 2 items");
+    assert!(chain(&error).contains("the table is throttled"), "{}", chain(&error));
     assert!(begin.elapsed() <= 2 * STANDSTILL_MAX + TICK, "{:?}", begin.elapsed());
 }
 
@@ -200,11 +200,8 @@ async fn a_throttle_without_end_is_given_up() {
         };
         for (_, error, whole, requests) in failures(happens).await {
             assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-            assert!(
-                whole.contains("the table has too much to do; its metric `ThrottledRequests`"),
-                "{whole}"
-            );
-            assert!(whole.contains("without progress") && whole.contains(code), "{whole}");
+            assert!(whole.contains("the table is throttled; its metric `ThrottledRequests`"), "{whole}");
+            assert!(whole.contains("no progress for") && whole.contains(code), "{whole}");
             assert!((2..=REQUESTS_MAX).contains(&requests), "{requests}");
         }
         assert!(begin.elapsed() <= 4 * (STANDSTILL_MAX + TICK), "{:?}", begin.elapsed());
@@ -229,7 +226,7 @@ async fn nobody_at_the_address_is_unavailable() {
     drop(fake);
     let error = store.put(numbered("p", 1)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert!(chain(&error).contains("no answer"), "{}", chain(&error));
+    assert!(chain(&error).contains("DynamoDB cannot be reached"), "{}", chain(&error));
 }
 
 #[tokio::test]
@@ -244,7 +241,7 @@ async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
     let client = aws_sdk_dynamodb::Client::from_conf(config.build());
     let error = DynamoDb::new(client, "t", Rng::seeded(1)).put(numbered("p", 1)).await.unwrap_err();
     assert!(!error.is_final(), "they may come: {error:?}");
-    assert!(chain(&error).contains("look at the credentials"), "{}", chain(&error));
+    assert!(chain(&error).contains("check the credentials"), "{}", chain(&error));
     assert_eq!(fake.requests(), [0; 0]);
 }
 
@@ -252,7 +249,7 @@ async fn without_credentials_it_says_so_at_once_and_asks_nobody() {
 async fn ends_at_once(happens: fn(usize) -> Fate, code: &str, is_final: bool, advice: &str) {
     for (operation, error, whole, requests) in failures(happens).await {
         assert_eq!((error.is_final(), requests), (is_final, 1), "{error:?}");
-        let verb = if is_final { "refused" } else { "did not answer" };
+        let verb = if is_final { "refused" } else { "did not complete" };
         assert_eq!(error.to_string(), format!("the ledger in dynamodb:t {verb} {operation}"));
         assert!(whole.contains(code), "the cause is kept: {whole}");
         assert!(whole.contains(advice), "{whole}");
@@ -262,13 +259,13 @@ async fn ends_at_once(happens: fn(usize) -> Fate, code: &str, is_final: bool, ad
 #[tokio::test]
 async fn a_refusal_is_final_says_why_and_what_to_do_after_one_try() {
     let missing = |_| Fate::Refused(400, "ResourceNotFoundException");
-    ends_at_once(missing, "ResourceNotFoundException", true, "`NOTIFIER_LEDGER` names it").await;
+    ends_at_once(missing, "ResourceNotFoundException", true, "check `NOTIFIER_LEDGER`").await;
     let denied = |_| Fate::Refused(400, "AccessDeniedException");
     ends_at_once(denied, "AccessDeniedException", true, "`dynamodb:").await;
     let invalid = |_| Fate::Refused(400, "ValidationException");
     ends_at_once(invalid, "ValidationException", true, "its keys must be `pk` and `sk`").await;
     let stranger = |_| Fate::Refused(400, "UnrecognizedClientException");
-    ends_at_once(stranger, "UnrecognizedClientException", true, "does not know the credentials").await;
+    ends_at_once(stranger, "UnrecognizedClientException", true, "does not accept the credentials").await;
 }
 
 #[tokio::test]
@@ -276,7 +273,7 @@ async fn what_may_pass_by_itself_but_not_in_a_moment_is_not_final_and_not_tried_
     let expired = |_| Fate::Refused(400, "ExpiredTokenException");
     ends_at_once(expired, "ExpiredTokenException", false, "the session has expired").await;
     let unknown = |_| Fate::Refused(400, "SomethingNewException");
-    ends_at_once(unknown, "SomethingNewException", false, "does not know").await;
+    ends_at_once(unknown, "SomethingNewException", false, "unknown error").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,17 +291,17 @@ async fn an_item_of_somebody_else_is_refused_by_name() {
     fake.plant("p", "s", theirs);
     let error = store(&fake).get(vec![key("p", "s")]).await.unwrap_err();
     assert!(error.is_final());
-    assert_eq!(farthest(&error), "an item has no text in `body`");
-    assert!(chain(&error).contains("the table is another program's"), "{}", chain(&error));
+    assert_eq!(farthest(&error), "an item has no text attribute `body`");
+    assert!(chain(&error).contains("the table belongs to another program"), "{}", chain(&error));
     assert!(!store(&fake).put_new(item("p", "s", "ours")).await.unwrap(), "something stands there");
     let bodiless = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]});
-    assert_eq!(listed(bodiless, None).await, "an item has no text in `body`");
+    assert_eq!(listed(bodiless, None).await, "an item has no text attribute `body`");
 }
 
 #[tokio::test]
 async fn a_list_that_does_not_move_has_an_end() {
     let stuck = || json!({"Items": [], "LastEvaluatedKey": {"pk": {"S": "p"}, "sk": {"S": "s1"}}});
-    let behind = "the next page is said to begin at `s1`, which is not behind this one";
+    let behind = "the next page begins at `s1`, which is not after this one";
     assert_eq!(listed(stuck, Some("s1")).await, behind);
     assert_eq!(listed(stuck, Some("s2")).await, behind);
     assert_eq!(listed_to(true, stuck, Some("s1")).await, behind);
@@ -318,7 +315,7 @@ async fn a_list_that_does_not_move_has_an_end() {
 #[tokio::test]
 async fn a_page_holds_what_was_asked_for_and_nothing_else() {
     let again = || json!({"Items": [{"pk": {"S": "p"}, "sk": {"S": "s1"}, "body": {"S": "b"}}]});
-    let unasked = "the answer has the key `s1` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `s1` of `p`, which was not requested, or has it twice";
     assert_eq!(listed(again, Some("s1")).await, unasked);
     assert_eq!(listed_to(true, again, Some("s0")).await, unasked);
     let unordered = || {
@@ -334,7 +331,7 @@ async fn a_page_holds_what_was_asked_for_and_nothing_else() {
         let item = |n| json!({"pk": {"S": "p"}, "sk": {"S": format!("s{n:06}")}, "body": {"S": "b"}});
         json!({"Items": (0..1_001).map(item).collect::<Vec<_>>()})
     };
-    assert_eq!(listed(many, None).await, "the answer has 1001 items, more than a page was to have");
+    assert_eq!(listed(many, None).await, "the answer has 1001 items, more than the requested page");
 }
 
 /// The cause of the error of reading one key when the answer is this.
@@ -348,7 +345,7 @@ async fn got(answer: fn() -> Value) -> String {
 #[tokio::test]
 async fn what_nobody_asked_to_read_is_neither_believed_nor_asked_for() {
     let theirs = || json!({"Responses": {"t": [{"pk": {"S": "p"}, "sk": {"S": "x"}, "body": {"S": "b"}}]}});
-    let unasked = "the answer has the key `x` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `x` of `p`, which was not requested, or has it twice";
     assert_eq!(got(theirs).await, unasked);
     let twice = || {
         let one = json!({"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "b"}});
@@ -356,11 +353,11 @@ async fn what_nobody_asked_to_read_is_neither_believed_nor_asked_for() {
     };
     assert_eq!(got(twice).await, unasked.replace("`x`", "`s`"));
     let table = || json!({"Responses": {"u": [{"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "b"}}]}});
-    assert_eq!(got(table).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(got(table).await, "the answer is about table `u`, which was not requested");
     let left = || json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "x"}}]}}});
     assert_eq!(got(left).await, unasked);
     let left = || json!({"Responses": {}, "UnprocessedKeys": {"u": {"Keys": [{"pk": {"S": "p"}, "sk": {"S": "s"}}]}}});
-    assert_eq!(got(left).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(got(left).await, "the answer is about table `u`, which was not requested");
 }
 
 #[tokio::test]
@@ -387,13 +384,13 @@ async fn what_nobody_asked_to_write_is_not_written() {
         let put = json!({"Item": {"pk": {"S": "p"}, "sk": {"S": "x"}, "body": {"S": "evil"}}});
         json!({"UnprocessedItems": {"t": [{"PutRequest": put}]}})
     };
-    let unasked = "the answer has the key `x` of `p`, which nobody asked for, or has it twice";
+    let unasked = "the answer has the key `x` of `p`, which was not requested, or has it twice";
     assert_eq!(wrote(theirs).await, unasked);
     let table = || {
         let put = json!({"Item": {"pk": {"S": "p"}, "sk": {"S": "s"}, "body": {"S": "a"}}});
         json!({"UnprocessedItems": {"u": [{"PutRequest": put}]}})
     };
-    assert_eq!(wrote(table).await, "the answer is about table `u`, which nobody asked for");
+    assert_eq!(wrote(table).await, "the answer is about table `u`, which was not requested");
     let deletes = || {
         let delete = json!({"Key": {"pk": {"S": "p"}, "sk": {"S": "s"}}});
         json!({"UnprocessedItems": {"t": [{"DeleteRequest": delete}]}})

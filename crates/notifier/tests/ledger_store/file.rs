@@ -1,4 +1,4 @@
-//! What only a file can do wrong.
+//! Faults of a file.
 
 use std::error::Error as _;
 use std::fs;

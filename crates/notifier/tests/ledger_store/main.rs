@@ -1,5 +1,5 @@
-//! What a ledger asks of a store, over the wire: each claim on a SQLite file, and on DynamoDB as two emulators that we did
-//! not write have it. Then what only a file can do wrong, and what only a network can.
+//! The contract of a ledger's store: each claim on a SQLite file, and on DynamoDB in two independent emulators. Then the
+//! faults of files and of networks.
 
 #![allow(
     clippy::expect_used,

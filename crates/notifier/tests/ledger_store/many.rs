@@ -1,4 +1,4 @@
-//! Outcomes of a fleet that is larger than most, and what they cost.
+//! Outcomes of a large fleet, and their cost.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -91,7 +91,7 @@ fn largest_outcome(db: &Connection) -> i64 {
     db.query_row::<i64, _, _>(sizes, [], |row| row.get(0)).unwrap() + NAMES_AND_EXPIRY_BYTES
 }
 
-/// The memory of the smallest function, unless told otherwise.
+/// The default memory of the smallest function.
 fn function_mb() -> u64 {
     let stages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/terraform/stages.json");
     let stages: BTreeMap<String, Value> = serde_json::from_str(&fs::read_to_string(stages).unwrap()).unwrap();

@@ -47,13 +47,13 @@ impl Form {
         numbers
     }
 
-    /// Whether there is neither a filter nor a page: EC2 limits such calls more.
+    /// Whether it has neither a filter nor a page size: EC2 limits such calls more.
     pub(crate) fn asks_for_everything(&self) -> bool {
         let narrows = |name: &str| matches!(name, "MaxResults" | "NextToken") || name.starts_with("Filter.");
         !self.parameters.keys().any(|name| narrows(name))
     }
 
-    /// The parameters for the call log, without those that only say what call it is.
+    /// The parameters for the call log, without action and version.
     pub(crate) fn to_json(&self) -> Value {
         let members = self.iter().filter(|(name, _)| !matches!(*name, "Action" | "Version"));
         members.map(|(name, value)| (name.to_owned(), Value::from(value))).collect()

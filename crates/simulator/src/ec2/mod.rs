@@ -17,9 +17,9 @@ use crate::faults::Faults;
 use crate::world::{Host, World};
 use filter::Filter;
 
-/// The most instances on a page, which is also the page of a request that asks for none.
+/// The most instances on a page, and the default page size.
 const PAGE_MAX: usize = 1_000;
-/// The fewest that may be asked for.
+/// The smallest page size.
 const PAGE_MIN: usize = 5;
 
 /// Carries out one operation and returns its XML.
@@ -55,7 +55,7 @@ fn describe<'a>(
     let page = Page::of(form, &ids)?;
     let filters = Filter::all(form)?;
     let with_managed = form.get("IncludeManagedResources") == Some("true");
-    // Machines outside AWS are container instances too, but EC2 has never heard of them.
+    // Machines outside AWS are container instances too, but unknown to EC2.
     let known = world.clusters.iter().flat_map(|cluster| &cluster.hosts);
     let known: Vec<&Host> =
         known.filter(|host| host.instance.starts_with("i-") && (with_managed || !host.hidden)).collect();
@@ -98,7 +98,7 @@ fn is_instance_id(id: &str) -> bool {
 struct Page {
     start: usize,
     size: usize,
-    /// Of the request without its paging: a token is worth nothing in another list.
+    /// A digest of the request without its paging: a token is only valid for the same list.
     print: u64,
 }
 

@@ -97,7 +97,7 @@ fn iso(time: Duration) -> String {
     date.format(&Rfc3339).unwrap_or_default()
 }
 
-/// An error as EC2 answers it, which is not how the query protocol's other services do.
+/// An error in EC2's format, which differs from the query protocol's other services.
 pub(crate) fn error(error: &AwsError, request_id: &str) -> String {
     Xml::document("Response", |xml| {
         xml.element("Errors", |xml| {

@@ -1,4 +1,4 @@
-//! Writing XML: elements and escaped text is all that EC2's and STS's answers have.
+//! Writes XML with elements and escaped text, enough for the answers of EC2 and STS.
 
 use std::fmt::Display;
 

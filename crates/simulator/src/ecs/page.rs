@@ -6,14 +6,14 @@ use crate::error::AwsError;
 
 use super::{Request, invalid};
 
-/// Spreads the place over the token, so that nobody is tempted to count with it.
+/// Hides the position in the token, so that clients do not depend on it.
 const VEIL: u64 = 0x5b1d_3c9a_77e4_02f8;
 
 /// The part of a list that a request asks for.
 pub(super) struct Page {
     start: usize,
     size: usize,
-    /// Of the operation and its filters: a token is worth nothing in another list.
+    /// A digest of the operation and its filters: a token is only valid for the same list.
     print: u64,
     empty: bool,
 }

@@ -1,7 +1,7 @@
-//! Failures to order: which calls of an operation go wrong, and how.
+//! Injected faults: which calls of an operation fail, and how.
 //!
-//! The server asks once for every call, before the operation runs; the SQS module asks once for every entry of a batch.
-//! A test that stands between a program and something else asks [`Faults::meet`] itself.
+//! The server checks every call before the operation runs; the SQS module checks every entry of a batch. A test proxy
+//! between a program and another service calls [`Faults::meet`] itself.
 
 mod buckets;
 mod rule;
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub empty_page: bool,
 }
 
-/// How a call goes wrong.
+/// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Refused for exceeding the request rate.
@@ -52,7 +52,7 @@ pub enum Fate {
     Failed,
     /// The connection is reset before the operation runs.
     Reset,
-    /// The operation runs, and nobody hears of it.
+    /// The operation runs, and its answer is dropped.
     AnswerLost,
 }
 
@@ -79,7 +79,7 @@ impl Faults {
         state.buckets = None;
     }
 
-    /// How often orders struck, by operation and [`Fault::name`].
+    /// Number of injected faults, by operation and [`Fault::name`].
     #[must_use]
     pub fn struck(&self) -> BTreeMap<(String, &'static str), u64> {
         lock(&self.state).struck.clone()
@@ -93,7 +93,7 @@ impl Faults {
     #[must_use]
     pub fn drops_entry(&self, operation: &str, id: &str) -> Option<AwsError> {
         self.deals(Fault::DropEntry, operation)
-            .then(|| AwsError::server("InternalError", format!("the simulator was told to drop entry {id}")))
+            .then(|| AwsError::server("InternalError", format!("injected fault: entry {id} is dropped")))
     }
 
     /// Whether a message that is being received stays visible this once. Only [`Fault::DeliverTwice`] counts here.

@@ -1,4 +1,4 @@
-//! One ordered fault and its own count of calls.
+//! One injected fault with its own count of calls.
 
 use std::time::Duration;
 

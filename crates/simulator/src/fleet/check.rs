@@ -1,4 +1,4 @@
-//! What a fleet must keep to, so that it could exist on AWS and can be simulated.
+//! Checks that a fleet could exist on AWS and can be simulated.
 
 use std::collections::{BTreeMap, BTreeSet};
 

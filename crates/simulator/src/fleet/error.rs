@@ -7,10 +7,10 @@ use std::fmt;
 #[non_exhaustive]
 pub enum FleetError {
     /// The text is not TOML, or has an unknown or ill-typed field; the message points at it.
-    #[error("the fleet file cannot be read: {0}")]
+    #[error("the fleet file is not valid: {0}")]
     Toml(#[from] toml::de::Error),
     /// The file is well-formed and describes something that cannot be.
-    #[error("the fleet cannot be: {}", join(.0))]
+    #[error("the fleet is not valid: {}", join(.0))]
     Mistakes(Vec<Mistake>),
 }
 

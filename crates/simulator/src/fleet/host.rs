@@ -59,7 +59,7 @@ impl HostKind {
         }
     }
 
-    /// The kind of host that tasks of a launch type run on; `None` for Fargate, whose hosts nobody sees.
+    /// The kind of host for tasks of a launch type; `None` for Fargate, whose hosts are hidden.
     pub(crate) fn for_tasks(launch_type: LaunchType) -> Option<Self> {
         match launch_type {
             LaunchType::Ec2 => Some(Self::Ec2),

@@ -1,4 +1,4 @@
-//! What runs: a fleet described in TOML, with everything that a cluster's answers can vary in.
+//! A fleet described in TOML, with every property that ECS answers can have.
 //!
 //! These types only describe; the simulator makes tasks, addresses and ids out of them when it starts. The commented
 //! file `fleets/example.toml` shows every field in use.

@@ -22,13 +22,13 @@ pub enum LaunchType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// Behind the host's address, at a mapped port.
+    /// The host's address, with a mapped port.
     Bridge,
-    /// At the host's address, at the container's own port.
+    /// The host's address, with the container's port.
     Host,
-    /// At an address of the task's own.
+    /// An address of the task.
     Awsvpc,
-    /// Nowhere.
+    /// No network.
     None,
 }
 
@@ -147,7 +147,7 @@ pub enum Controller {
     Ecs,
     /// Blue/green by `CodeDeploy`: the service has task sets.
     CodeDeploy,
-    /// Somebody else: the service has task sets and no task definition of its own.
+    /// External: the service has task sets and no task definition itself.
     External,
 }
 
@@ -179,7 +179,7 @@ pub enum TaskStatus {
     Running,
     /// Being taken out of load balancers.
     Deactivating,
-    /// Told to stop, not yet gone.
+    /// Stopping.
     Stopping,
     /// Gone, its network interface not yet.
     Deprovisioning,

@@ -95,7 +95,7 @@ pub struct Standalone {
     pub revision: u32,
     /// Task group; `family:FAMILY` when empty, as ECS sets it.
     pub group: String,
-    /// Who started them.
+    /// `startedBy` of the tasks.
     pub started_by: Option<String>,
     /// On what they run.
     pub launch_type: LaunchType,

@@ -144,7 +144,7 @@ impl Queue {
         self.store.settle(now, self.settings.retention());
     }
 
-    /// Adds a message and wakes whoever waits for one.
+    /// Adds a message and wakes waiting receives.
     pub(super) fn push(&mut self, message: Message, now: Duration, delay: Duration) {
         self.store.push(message, now, now + delay);
         self.wake.notify_waiters();

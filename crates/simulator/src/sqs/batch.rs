@@ -31,7 +31,7 @@ struct Entry<T> {
     content: T,
 }
 
-/// A batch whose entries can be told apart.
+/// A batch whose entries have different ids.
 #[derive(Debug)]
 pub(super) struct Checked<T> {
     pub(super) url: String,

@@ -40,7 +40,7 @@ pub(super) struct Content {
     pub(super) system_md5: Option<String>,
     /// The tenant, for fair queues.
     pub(super) group: Option<Arc<str>>,
-    /// The unique id of whoever sent it.
+    /// The unique id of the sender.
     pub(super) sender: String,
 }
 

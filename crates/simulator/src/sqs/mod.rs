@@ -151,7 +151,7 @@ impl Sqs {
         }
     }
 
-    /// Reads the request before the account is locked, so that a large one holds up nobody.
+    /// Reads the request before the account is locked, so that a large one does not block others.
     fn ask<T: DeserializeOwned>(
         &self,
         body: Value,

@@ -79,7 +79,7 @@ impl Account {
         Ok(json!({ "QueueUrl": url }))
     }
 
-    /// Whether the dead-letter queue that the settings name exists and takes letters from `source`.
+    /// Whether the dead-letter queue of the settings exists and accepts dead letters from `source`.
     fn check_dead_letters(&self, settings: &Settings, source: &str) -> Result<(), AwsError> {
         let Some(redrive) = &settings.redrive else { return Ok(()) };
         let wrong = |reason: &str| errors::invalid_value(redrive.text(), "RedrivePolicy", reason);
@@ -209,7 +209,7 @@ impl Account {
     }
 }
 
-/// The attributes that tell a queue's state.
+/// The attributes with a queue's state.
 const STATE_NAMES: [&str; 6] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",

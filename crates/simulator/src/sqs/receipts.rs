@@ -1,7 +1,7 @@
 //! Receipt handles: what a consumer must show to delete a message or to change its visibility.
 //!
 //! A handle says which receive of which message it stands for, so nothing has to be kept for old ones. Like AWS's it is
-//! opaque text; a digest inside tells a damaged or invented handle from a real one.
+//! opaque text; a digest inside detects a damaged or fake handle.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -142,7 +142,7 @@ pub(super) async fn run(inner: &Inner, ask: Receive) -> Result<Value, AwsError> 
 impl Account {
     fn look(&mut self, query: &Query, short: bool, faults: &Faults, now: Duration) -> Result<Look, AwsError> {
         let queue = self.queue(&query.url, now)?;
-        // Only a short poll is told: "If you use long polling, Amazon SQS returns no error messages."
+        // Only a short poll has this error: "If you use long polling, Amazon SQS returns no error messages."
         if short && queue.store.counts().in_flight >= IN_FLIGHT_MAX {
             return Err(errors::too_many_in_flight());
         }

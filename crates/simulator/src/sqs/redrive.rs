@@ -1,4 +1,4 @@
-//! Redrive policies: where messages go that nobody could handle, and who may send them there.
+//! Redrive policies: the dead-letter queue of a queue, and which queues may use a dead-letter queue.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -17,7 +17,7 @@ use crate::ring::Ring;
 pub struct Received {
     /// Time since 1970-01-01 UTC by the simulator's clock.
     pub at: Duration,
-    /// ARN of the task that answered, whoever was meant.
+    /// ARN of the task that answered, even if another was meant.
     pub task: String,
     /// Name of its cluster.
     pub cluster: String,

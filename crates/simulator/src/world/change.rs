@@ -99,8 +99,8 @@ impl World {
         self.launch(&launch).map_err(ChangeError::NoPlace)
     }
 
-    /// Stops `from` and puts `to` where it was, as if `to` had started there after `from` ended. What `to` had before
-    /// is nobody's then.
+    /// Stops `from` and gives its address to `to`, as if `to` had started there after `from` ended. The previous address of
+    /// `to` is free then.
     pub(crate) fn move_address(&mut self, from: &str, to: &str) -> Result<(), ChangeError> {
         let giver = self.task(from).ok_or_else(|| ChangeError::NoTask(from.to_owned()))?;
         let taker = self.task(to).ok_or_else(|| ChangeError::NoTask(to.to_owned()))?;

@@ -11,7 +11,7 @@ pub(crate) struct Definition {
     pub(crate) family: String,
     pub(crate) revision: u32,
     pub(crate) mode: NetworkMode,
-    /// The launch type of whoever registered it, which it is compatible with.
+    /// The launch type with which it is compatible.
     pub(crate) launch_type: LaunchType,
     pub(crate) containers: Vec<Container>,
     pub(crate) registered_at: Duration,

@@ -1,7 +1,7 @@
 //! The fleet as it is now: clusters, hosts, services and tasks, with their addresses and ids.
 //!
-//! Built once from a [`Fleet`](crate::fleet::Fleet), changed by live changes. No sockets here: whoever changes the
-//! world lets [`workload`](crate::workload) follow.
+//! Built once from a [`Fleet`](crate::fleet::Fleet), then changed. No sockets here: after a change, the caller updates
+//! [`workload`](crate::workload).
 
 mod addresses;
 mod arn;

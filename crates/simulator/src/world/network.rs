@@ -15,7 +15,7 @@ pub(crate) enum Network {
     Host { ips: Ips },
     /// At an interface of the task's own.
     Own(Interface),
-    /// Nowhere.
+    /// No network.
     None,
 }
 

@@ -1,5 +1,5 @@
-//! ECS's answers as the project's own types. What cannot be used is left out: an answer without an ARN, a port 0, a text
-//! that is not an address.
+//! Converts ECS's answers to the project's own types. Invalid values are left out: an item without an ARN, a port 0, a
+//! text that is not an address.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -40,7 +40,7 @@ fn container(container: types::Container) -> ContainerState {
     }
 }
 
-/// The ports of a binding; `None` unless it names ports of both sides.
+/// The ports of a binding; `None` unless it has both ports.
 fn binding(binding: &types::NetworkBinding) -> Option<PortBinding> {
     let one = |port: i32| PortRange::one(u16::try_from(port).ok()?);
     let range = |text: Option<&str>| PortRange::parse(text?);
@@ -66,7 +66,7 @@ fn attachment(attachment: types::Attachment) -> Attachment {
         details.filter_map(types::KeyValuePair::value).collect::<Vec<_>>()
     };
     Attachment {
-        // Answers have the first kind, events the second.
+        // API answers have the first type, events the second.
         is_interface: matches!(attachment.r#type(), Some("ElasticNetworkInterface" | "eni")),
         is_attached: attachment.status() == Some("ATTACHED"),
         v4: detail("privateIPv4Address").into_iter().find_map(|text| text.parse::<Ipv4Addr>().ok()),
@@ -88,7 +88,7 @@ pub(super) fn service(service: types::Service) -> Option<ServiceState> {
     })
 }
 
-/// The status of services and deployments that are only remembered. Source: ECS API reference, `Service.status`.
+/// The status of deleted services and deployments. Source: ECS API reference, `Service.status`.
 const INACTIVE: &str = "INACTIVE";
 
 fn deployment(deployment: types::Deployment) -> Deployment {
@@ -106,8 +106,8 @@ pub(super) fn revision(definition: &types::TaskDefinition) -> Revision {
         Some(types::NetworkMode::Awsvpc) => NetworkMode::Awsvpc,
         Some(types::NetworkMode::Host) => NetworkMode::Host,
         Some(types::NetworkMode::None) => NetworkMode::None,
-        // A task definition that names no mode gets Docker's default: bridge on Linux, and NAT on Windows, which ECS
-        // reports like bridge.
+        // A task definition without a mode gets Docker's default: bridge on Linux, and NAT on Windows, which ECS reports
+        // like bridge.
         _ => NetworkMode::Bridge,
     };
     let none = std::collections::HashMap::new();

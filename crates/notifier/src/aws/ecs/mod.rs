@@ -1,4 +1,4 @@
-//! The calls to ECS that discovery makes: whole lists in the biggest pages, details in full batches.
+//! The ECS calls of discovery: lists with the largest pages, details in full batches.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -25,18 +25,18 @@ const SERVICES_DESCRIBED_MAX: usize = 10;
 const DESCRIBED_MAX: usize = 100;
 /// The most ARNs of one page of a list. Source: ECS API reference.
 const PAGE_MAX: i32 = 100;
-/// The most pages that are followed: a cluster with a million tasks has fewer.
+/// The most pages of a list: a cluster with a million tasks has fewer.
 const PAGES_MAX: usize = 10_000;
-/// The most characters of a failure's reason that are repeated; those that ECS documents have 20.
+/// The most characters of a failure's reason in an error; documented reasons have up to 20.
 const REASON_CHARS_MAX: usize = 80;
-/// Describe calls under way at once for one stage's message.
+/// Concurrent Describe calls for one message of a stage.
 const CALLS_CONCURRENT_MAX: usize = 8;
 
-/// Why ECS did not answer a question.
+/// Why a request to ECS failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum EcsError {
-    /// The account has no such cluster in this region, or it is inactive.
+    /// The cluster does not exist in this account and region, or is inactive.
     #[error("there is no cluster `{0}` in this account and region")]
     ClusterNotFound(String),
     #[error("there is no service `{service}` in cluster `{cluster}`")]
@@ -45,7 +45,7 @@ pub enum EcsError {
     Call(#[source] AwsError),
     #[error("the pages of {0} do not end")]
     Endless(&'static str),
-    /// The answer lacks a part that every answer of ECS has: something else answers at this endpoint.
+    /// The answer lacks a part that every answer of ECS has: the endpoint is not ECS.
     #[error(
         "{endpoint} answered {operation} without `{part}`, which ECS always sends; check the endpoint setting"
     )]
@@ -53,19 +53,19 @@ pub enum EcsError {
 }
 
 impl EcsError {
-    /// Whether asking again would give the same answer.
+    /// Whether a retry would fail again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
-            // A permission, say, may be granted while the message waits.
+            // For example, a permission may be granted while the message waits.
             Self::Call(error) => error.kind == AwsErrorKind::Invalid,
             Self::Endless(_) | Self::Incomplete { .. } => false,
         }
     }
 }
 
-/// ECS within the budget, with as few calls as its pages allow.
+/// ECS within the budget, with as few calls as possible.
 #[derive(Clone, Debug)]
 pub struct Ecs {
     client: Client,
@@ -78,29 +78,29 @@ pub struct Ecs {
 pub struct Described<T> {
     /// What ECS described, each once.
     pub found: Vec<T>,
-    /// Why ECS did not describe the others, by the requested name.
+    /// Why ECS did not describe the others, by requested name.
     pub failed: HashMap<String, NotDescribed>,
 }
 
 /// Why ECS did not describe something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDescribed {
-    /// It does not exist, or not any more.
+    /// It does not exist, or no longer exists.
     Missing,
     /// ECS gave another reason, or left it out of its answer.
     Unexplained(String),
 }
 
-/// Where the names of a Describe call come from.
+/// The source of the names of a Describe call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// ECS listed them a moment ago: what it does not know yet is described again, a few times.
+    /// ECS has just listed them: missing ones are described again, a few times.
     Ecs,
-    /// The sender of a message: what ECS does not know is not described again.
+    /// The sender of a message: missing ones are not described again.
     Sender,
 }
 
-/// Which tasks of a cluster a list holds.
+/// The tasks of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TasksOf<'a> {
     /// Every task.
@@ -110,19 +110,19 @@ pub enum TasksOf<'a> {
 }
 
 impl Ecs {
-    /// ECS through these clients, within their budget.
+    /// ECS with this client and this budget.
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
         Self { client: aws.ecs.clone(), budget: aws.budget.clone(), calls: aws.calls.clone() }
     }
 
-    /// The same with a queue of its own at the budget, for one message: its calls do not delay those of other messages.
+    /// The same with a separate lane of the budget, for one message: its calls do not delay those of other messages.
     #[must_use]
     pub fn lane(&self) -> Self {
         Self { budget: self.budget.lane(), ..self.clone() }
     }
 
-    /// A part that the answer must have.
+    /// A required part of an answer.
     fn required<T>(
         &self,
         operation: &'static str,
@@ -152,7 +152,7 @@ impl Ecs {
         listed.await?.ok_or(EcsError::Endless("ListServices"))
     }
 
-    /// The services of these names or ARNs, as far as the cluster has them.
+    /// The services of these names or ARNs that exist.
     pub async fn describe_services(
         &self,
         cluster: &str,
@@ -176,7 +176,7 @@ impl Ecs {
         .await
     }
 
-    /// The ARNs of the tasks that ECS wants to run. Some may not run yet, or not any more.
+    /// The ARNs of the tasks with the desired status RUNNING. Some may not run yet, or no longer run.
     pub async fn list_tasks(&self, cluster: &str, of: TasksOf<'_>) -> Result<Vec<String>, EcsError> {
         let service = match of {
             TasksOf::Cluster => None,
@@ -193,7 +193,7 @@ impl Ecs {
         listed.await?.ok_or(EcsError::Endless("ListTasks"))
     }
 
-    /// The tasks of these ARNs, as far as ECS knows them.
+    /// The tasks of these ARNs that exist.
     pub async fn describe_tasks(
         &self,
         cluster: &str,
@@ -226,7 +226,7 @@ impl Ecs {
         Ok(convert::revision(&definition))
     }
 
-    /// The container instances of these ARNs, as far as the cluster has them.
+    /// The container instances of these ARNs that exist.
     pub async fn describe_container_instances(
         &self,
         cluster: &str,
@@ -269,8 +269,8 @@ where
     loop {
         let (found, failures) = batches(&asked, size, &batch).await?;
         let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
-        // Only what was requested, each once: an answer may repeat something or have more. ECS names a failure by another
-        // form of ARN than the request.
+        // Only requested items, each once: an answer may have duplicates or further items. A failure may have another form
+        // of the ARN than the request.
         let is_new = |one: &T| open.remove(last_part(name(one)));
         described.found.extend(found.into_iter().filter(is_new));
         let reasons: HashMap<&str, &Failure> =
@@ -291,7 +291,7 @@ where
 }
 
 impl NotDescribed {
-    /// What a failure in an answer means; `None` is a gap in the answer.
+    /// Converts a failure of an answer; `None` if the answer does not mention the item.
     fn of(failure: Option<&Failure>) -> Self {
         let Some(failure) = failure else {
             return Self::Unexplained("the answer does not contain it".to_owned());
@@ -325,7 +325,7 @@ where
         .await
 }
 
-/// What an error of the SDK means to us.
+/// Converts an error of the SDK.
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn failure<E>(operation: &'static str, cluster: &str, service: &str, error: SdkError<E>) -> EcsError
 where

@@ -1,11 +1,11 @@
-//! What kind of failure an error of AWS is, and what follows from it. Pure.
+//! The kinds of AWS errors. Pure.
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 
 /// Throttling codes of SQS and KMS that the SDK's list lacks. Source: Amazon SQS API Reference, "Common Errors".
 const THROTTLING_CODES: [&str; 4] = ["OverLimit", "KmsThrottled", "KMS.ThrottlingException", "Throttled"];
 
-/// Codes of server errors that do not always come with a status of 500 or more. Source: the services' API references.
+/// Codes of server errors that may have a status below 500. Source: the services' API references.
 const SERVER_CODES: [&str; 8] = [
     "InternalError",
     "InternalFailure",
@@ -17,41 +17,41 @@ const SERVER_CODES: [&str; 8] = [
     "ServiceUnavailableException",
 ];
 
-/// Before the codes of the query protocol, SQS puts this.
+/// SQS's prefix of the codes of the query protocol.
 const SQS_PREFIX: &str = "AWS.SimpleQueueService.";
 
-/// What kind of failure it is. Whether to retry, which exit code and which hint follow from it.
+/// The kind of an error. Retries, exit codes and hints depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsErrorKind {
-    /// What the request names does not exist.
+    /// The resource does not exist.
     NotFound,
     /// The caller has no permission for the call.
     AccessDenied,
-    /// AWS does not know the credentials.
+    /// AWS does not accept the credentials.
     InvalidCredentials,
-    /// The session has expired. A role's is renewed by itself.
+    /// The session has expired. The session of a role is renewed automatically.
     ExpiredCredentials,
     /// The signature does not match: a wrong clock or a wrong secret key.
     BadSignature,
-    /// No source of credentials has any.
+    /// No credentials were found.
     NoCredentials,
-    /// The source of credentials is set up wrongly, as by a mistake in the AWS configuration files.
+    /// The source of credentials is not configured correctly, for example in the AWS configuration files.
     BadCredentialsConfig,
-    /// The settings give no endpoint: there is no region, or they contradict each other.
+    /// The settings have no valid endpoint: there is no region, or they contradict each other.
     NoEndpoint,
-    /// The request could not be made for another reason.
+    /// The request could not be built for another reason.
     NotSent,
     /// Too many requests, of this process or of others.
     Throttled,
-    /// A server error, or a connection that broke off during the answer.
+    /// A server error, or a connection that was closed during the answer.
     Unavailable,
-    /// No connection: refused, no address, no TLS.
+    /// The connection failed: refused, no address, or TLS.
     Unreachable,
-    /// No answer in time.
+    /// The answer timed out.
     TimedOut,
-    /// The answer is not one of AWS, but for example of a proxy.
+    /// The response is not from AWS, but for example from a proxy.
     NotAws,
-    /// Whatever answers does not know the operation, so it is another service.
+    /// The endpoint does not know the operation, so it is another service.
     UnknownOperation,
     /// The request itself is wrong.
     Invalid,
@@ -81,7 +81,7 @@ impl AwsErrorKind {
         Self::Unknown,
     ];
 
-    /// Whether the same request may succeed in a moment, without anybody's doing.
+    /// Whether the same request may soon succeed without a change.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
@@ -90,8 +90,8 @@ impl AwsErrorKind {
         )
     }
 
-    /// Whether the same request fails until somebody changes something. What is neither this nor transient may pass by
-    /// itself, but not in a moment: a role's credentials are renewed, a clock is set, and of an unknown code nobody knows.
+    /// Whether the same request fails until a setting or permission is changed. Errors that are neither this nor transient
+    /// may pass later: the credentials of a role are renewed, a clock is set, and unknown codes may be either.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(
@@ -162,7 +162,7 @@ impl AwsErrorKind {
         }
     }
 
-    /// The kind of an answer that is no success, or that cannot be read. Every error answer of AWS has a code.
+    /// The kind of an error answer or of an unreadable answer. Every error answer of AWS has a code.
     pub(super) fn of_answer(status: u16, code: Option<&str>) -> Self {
         let of_code = code.map(Self::of_code);
         match (status, of_code) {

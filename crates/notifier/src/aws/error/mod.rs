@@ -1,6 +1,6 @@
-//! Why a call to AWS failed: one error for all services, and one function that makes it of what the SDK says.
+//! Why a call to AWS failed: one error type for all services, converted from the SDK's errors.
 //!
-//! The SDK's own errors name its parts, and repeat answers word for word. Nothing of them goes further than this.
+//! The SDK's own errors have internal names and whole answers. They do not leave this module.
 
 use std::error::Error;
 use std::fmt;
@@ -26,7 +26,7 @@ mod tests;
 pub(super) use answer::{read_json, read_xml};
 pub use kind::AwsErrorKind;
 
-/// The longest text of AWS that is kept, in characters: it ends up in reports.
+/// The most characters of a message from AWS, which may be shown in reports.
 pub(super) const MESSAGE_CHARS_MAX: usize = 500;
 
 words! {
@@ -44,13 +44,13 @@ words! {
         Sts = "STS",
         /// Secrets Manager.
         SecretsManager = "Secrets Manager",
-        /// The parameters of Systems Manager.
+        /// Systems Manager Parameter Store.
         Ssm = "SSM",
     }
 }
 
-/// Why one call failed, after the client's own retries. Its text is what AWS said, or why it said nothing; which call it
-/// was stands in [`summary`](Self::summary), and in the errors that have this one as their source.
+/// Why one call failed, after the client's own retries. Its text is the message of AWS, or why there was no answer. The
+/// call is in [`summary`](Self::summary), and in the errors that have this one as their source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     /// The service that was called.
@@ -63,14 +63,14 @@ pub struct AwsError {
     pub status: Option<u16>,
     /// AWS's code for the error, printable, if it gave one.
     pub code: Option<String>,
-    /// AWS's message, or a sentence of ours where AWS gave no code. Printable.
+    /// AWS's message, or a description if AWS gave no code. Printable.
     message: String,
-    /// Another try makes no sense while somebody waits.
+    /// A retry is not useful for an interactive command.
     gave_up: bool,
 }
 
 impl AwsError {
-    /// What an error of the SDK means.
+    /// Converts an error of the SDK.
     #[must_use]
     pub fn of<E>(service: AwsService, operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -86,7 +86,7 @@ impl AwsError {
                 match error.code().filter(|code| !is_success && !code.is_empty()) {
                     Some(code) => Self::answered(service, operation, status, code, error.message()),
                     None if find::<hyper::Error>(error).is_some() => {
-                        let message = "the connection broke off during the answer";
+                        let message = "the connection was closed during the answer";
                         let error = Self::new(service, operation, AwsErrorKind::Unavailable, message);
                         Self { status: Some(status), ..error }
                     }
@@ -126,7 +126,7 @@ impl AwsError {
         Self { status: Some(status), ..error }
     }
 
-    /// A call that had no answer within a limit of ours.
+    /// A call that exceeded a time limit of this program.
     #[must_use]
     pub fn timed_out(service: AwsService, operation: &'static str, limit: Duration) -> Self {
         let message = format!("no answer within {limit:.1?}");
@@ -148,7 +148,7 @@ impl AwsError {
         Self { gave_up, ..Self::new(service, operation, kind, &error.to_string()) }
     }
 
-    /// A request that was not made, or had no answer: the types among the causes say more than `kind`.
+    /// A request that was not made, or had no answer. The types of the causes have more information than `kind`.
     fn without_answer(
         service: AwsService,
         operation: &'static str,
@@ -182,13 +182,13 @@ impl AwsError {
         self.kind.is_transient() && !self.gave_up
     }
 
-    /// Whether AWS understood the request and said no.
+    /// Whether AWS understood and refused the request.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.code.is_some() && !self.kind.is_transient()
     }
 
-    /// Which call it was, in a sentence.
+    /// Describes the call in a sentence.
     #[must_use]
     pub fn summary(&self) -> String {
         let Self { service, operation, .. } = self;
@@ -196,7 +196,7 @@ impl AwsError {
         format!("{service} {verb} {operation}")
     }
 
-    /// The one among an error and its causes.
+    /// Finds an `AwsError` among an error and its causes.
     #[must_use]
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         find(error)
@@ -214,7 +214,7 @@ impl fmt::Display for AwsError {
 
 impl Error for AwsError {}
 
-/// The kind of a failed connection for which our own HTTP client has no name.
+/// The kind of a failed connection that `fail_fast` did not identify.
 fn connection_kind(error: &ConnectorError) -> AwsErrorKind {
     match (error.is_timeout(), error.is_io(), error.as_other()) {
         (true, ..) => AwsErrorKind::TimedOut,

@@ -1,4 +1,4 @@
-//! Every service through its real client, with answers of our own instead of a network.
+//! Tests every service with its real client, and prepared answers instead of a network.
 
 use std::io;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::ledger::dynamodb::DynamoDb;
 use crate::ledger::store::{Range, Store as _};
 use crate::queue::Queue;
 
-/// What becomes of every request.
+/// The result of every request.
 #[derive(Clone, Debug)]
 enum Fate {
     Answer(u16, String),
@@ -54,7 +54,7 @@ impl HttpClient for Fate {
     }
 }
 
-/// Clients whose requests end so, and that try once.
+/// Clients whose requests have this result, with one attempt.
 fn clients(fate: Fate) -> Builder {
     let credentials = Credentials::new("test", "test", None, None, "test");
     SdkConfig::builder()
@@ -173,7 +173,7 @@ async fn a_connection_that_fails_is_unreachable_timed_out_or_not_made() {
     }
 }
 
-/// What our own HTTP client says counts, whatever the connector calls it.
+/// The error of `fail_fast` takes precedence over the connector's kind.
 #[tokio::test(start_paused = true)]
 async fn the_failures_that_our_http_client_names_keep_their_text() {
     fn named(error: ConnectionError) -> ConnectorError {
@@ -203,7 +203,7 @@ async fn the_failures_that_our_http_client_names_keep_their_text() {
     }
 }
 
-/// Credentials that cannot be had.
+/// A provider without credentials.
 #[derive(Debug)]
 struct NoCredentials(fn() -> CredentialsError);
 

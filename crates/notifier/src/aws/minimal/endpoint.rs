@@ -1,4 +1,5 @@
-//! Where a service is for which the SDK has no client here: the SDK's order of settings, and AWS's rules for host names.
+//! Resolves the endpoint of a service without a generated client: the SDK's order of settings, and AWS's rules for host
+//! names.
 
 use aws_config::SdkConfig;
 use aws_smithy_http::endpoint::ResolveEndpointError;
@@ -19,14 +20,14 @@ const PARTITIONS: &[(&str, &str, &str)] = &[
     ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-/// A service that is called without a client of the SDK.
+/// A service without a generated client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Service {
     /// Its name in the SDKs, `EC2`; with underscores for spaces, the end of `AWS_ENDPOINT_URL_…`.
     pub id: &'static str,
-    /// How its host names begin, and what requests to it are signed for.
+    /// Prefix of its host names, and its signing name.
     pub host: &'static str,
-    /// What the rules of its host names have of their own.
+    /// Special rules of its host names.
     pub rules: Rules,
 }
 
@@ -39,18 +40,18 @@ pub(super) enum Rules {
     AlwaysDualStack,
 }
 
-/// What decides where a service is.
+/// The settings that decide the endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     service: Service,
-    /// An endpoint of the user's own.
+    /// A custom endpoint.
     custom: Option<String>,
     region: Option<String>,
     fips: bool,
     dual_stack: bool,
 }
 
-/// Why there is no endpoint, as the SDKs' own rules have it.
+/// Why there is no endpoint, by the rules of the SDKs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EndpointError {
     #[error("no AWS region is set (AWS_REGION, or the profile's `region`)")]
@@ -64,8 +65,8 @@ pub(super) enum EndpointError {
 }
 
 impl Settings {
-    /// The settings that `config` found, `AWS_ENDPOINT_URL_EC2` and the profile's services section before what holds for
-    /// all services, as the SDK's generated clients do it.
+    /// The settings of `config`. As in the SDK's generated clients, endpoints of one service take precedence over those of
+    /// all services.
     pub(super) fn of(service: Service, config: &SdkConfig) -> Self {
         let own = || {
             let key = ServiceConfigKey::builder()

@@ -1,5 +1,5 @@
-//! One operation of a service for which there is no client here, put together from the SDK's own parts as its generated
-//! clients are: same credentials, signatures, retries, deadlines, endpoints.
+//! One operation of a service without a generated client, built from the SDK's own parts: same credentials, signatures,
+//! retries, time-outs and endpoints.
 
 use std::fmt;
 
@@ -87,7 +87,7 @@ pub(super) fn operation<O: fmt::Debug + Send + Sync + 'static>(
         .build()
 }
 
-/// What the parts below read: where to sign for, and who we are.
+/// The settings of the parts below: signing scope and user agent.
 fn settings(service: Service, config: &SdkConfig) -> Layer {
     let mut layer = Layer::new(service.id);
     layer.store_put(EndpointResolverParams::new(()));
@@ -103,7 +103,7 @@ fn settings(service: Service, config: &SdkConfig) -> Layer {
     layer
 }
 
-/// The parts of a generated client, in its order.
+/// The parts of a generated client, in the same order.
 fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComponentsBuilder {
     let mut components = RuntimeComponentsBuilder::new(service.id)
         .with_http_client(config.http_client())

@@ -1,7 +1,7 @@
-//! The two questions about secrets: the value of a secret of Secrets Manager, and of a parameter of Systems Manager.
+//! Reads the value of a secret of Secrets Manager, and of a parameter of Systems Manager.
 //!
-//! Both services speak the same protocol, one request of it is a dozen lines, and the SDK's client of Systems Manager
-//! is one of its largest: so neither client is there (`super::operation`).
+//! Both services have the same protocol, a request needs a dozen lines, and the SDK's client of Systems Manager is one of
+//! its largest: so neither client is used (`super::operation`).
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -23,23 +23,23 @@ const SECRETS_MANAGER: Service =
 const SSM: Service = Service { id: "SSM", host: "ssm", rules: Rules::PlainInGovCloud };
 
 words! {
-    /// Which version of a secret. Secrets Manager moves both names when the secret is rotated.
+    /// A version of a secret, by its stage in Secrets Manager, which moves both when the secret is rotated.
     pub enum Version {
-        /// The newest that is in use.
+        /// The current version.
         Current = "AWSCURRENT",
-        /// The one before that.
+        /// The previous version.
         Previous = "AWSPREVIOUS",
     }
 }
 
-/// Why AWS did not hand out a value.
+/// Why a value could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
     /// The call failed.
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// It holds something, and that is no text.
-    #[error("{0} holds no text there")]
+    /// The value is not text.
+    #[error("{0} has no text value there")]
     NotText(AwsService),
 }
 
@@ -66,13 +66,13 @@ impl Secrets {
         }
     }
 
-    /// The text of a secret of Secrets Manager, by name or ARN; `None` when it has no such version.
+    /// The text of a secret of Secrets Manager, by name or ARN; `None` if it does not have this version.
     pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, ValueError> {
         let question = json!({ "SecretId": id, "VersionStage": version.as_str() }).to_string();
         match self.secret.invoke(question).await {
             Ok(answer) => answer.secret.map(Some).ok_or(ValueError::NotText(AwsService::SecretsManager)),
             Err(error) => match AwsError::of(AwsService::SecretsManager, GET_SECRET, &error) {
-                // The same code says that there is no secret: then there is no current version either.
+                // The same code is used for a missing secret: then there is no current version either.
                 error if version == Version::Previous && error.kind == AwsErrorKind::NotFound => Ok(None),
                 error => Err(ValueError::Call(error)),
             },
@@ -89,7 +89,7 @@ impl Secrets {
     }
 }
 
-/// Either answer: of each, the one field that counts.
+/// Either answer, with its value only.
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default, rename = "SecretString", deserialize_with = "secret")]
@@ -109,7 +109,7 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 }
 
 fn answer(body: &[u8]) -> Result<Answer, BoxError> {
-    // The error of the JSON reader may repeat what it read, and that may be the value.
+    // The error of the JSON parser may repeat a part of the value.
     serde_json::from_slice(body).map_err(|_| "the answer cannot be read".into())
 }
 

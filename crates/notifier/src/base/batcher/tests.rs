@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
 
-/// Doubles numbers; a batch with a zero fails.
+/// Doubles numbers. A batch with a zero fails.
 fn doubling() -> (Batcher<Question<u32, u32, io::Error>>, Batches) {
     let batches = Batches::default();
     let seen = Arc::clone(&batches);

@@ -1,4 +1,4 @@
-//! Small tasks and what becomes of their containers.
+//! The classification of small tasks.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::model::labels::{PATH, PORT};
 use crate::model::{NetworkInterface, Revision, STOPPED};
 
-/// A container that asks to be called at this port.
+/// A container with labels for this port.
 fn spec(name: &str, port: &str) -> ContainerSpec {
     let labels = [(PORT, port), (PATH, "/n")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     ContainerSpec::new(name, &HashMap::from(labels), false)

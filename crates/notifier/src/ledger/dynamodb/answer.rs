@@ -1,6 +1,6 @@
-//! Whether an answer is one to what was asked. Pure.
+//! Checks that an answer matches the request. Pure.
 //!
-//! Nothing that nobody asked for is believed, written again, or waited for.
+//! Items that were not requested are not used, not written again, and not waited for.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,17 +12,17 @@ use crate::ledger::store::{Item, Key, Page, Range};
 /// Why an answer cannot be one to what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidAnswer {
-    #[error("the answer is about table `{0}`, which nobody asked for")]
+    #[error("the answer is about table `{0}`, which was not requested")]
     Table(String),
-    #[error("the answer has the key `{sort}` of `{partition}`, which nobody asked for, or has it twice")]
+    #[error("the answer has the key `{sort}` of `{partition}`, which was not requested, or has it twice")]
     Unasked { partition: String, sort: String },
     #[error("the answer is about an item without a key")]
     NoKey,
     #[error("the answer has no `{0}`, which DynamoDB always sends")]
     Missing(&'static str),
-    #[error("the answer has {0} items, more than a page was to have")]
+    #[error("the answer has {0} items, more than the requested page")]
     Long(usize),
-    #[error("the next page is said to begin at `{0}`, which is not behind this one")]
+    #[error("the next page begins at `{0}`, which is not after this one")]
     Next(String),
     #[error(transparent)]
     Foreign(#[from] Foreign),
@@ -33,13 +33,13 @@ impl InvalidAnswer {
         Self::Unasked { partition, sort }
     }
 
-    /// Whether it would be the same next time: what stands in the table is not ours.
+    /// Whether a retry would have the same answer: the table has an item that this program did not write.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Foreign(_))
     }
 }
 
-/// What of a batch is left to write.
+/// The items of a batch that were not written.
 pub(super) fn unwritten(
     table: &str,
     asked: &BTreeSet<Key>,
@@ -51,7 +51,7 @@ pub(super) fn unwritten(
     undone(asked, keys)
 }
 
-/// What of a batch is left to read.
+/// The keys of a batch that were not read.
 pub(super) fn unread(
     table: &str,
     asked: &BTreeSet<Key>,
@@ -61,7 +61,7 @@ pub(super) fn unread(
     undone(asked, ours(table, left)?.into_iter().flat_map(|left| left.keys).map(Some))
 }
 
-/// What was read of a batch. Each key was asked once, so it is found at most once.
+/// The items of a batch that were read, each key at most once.
 pub(super) fn read(
     table: &str,
     asked: &BTreeSet<Key>,
@@ -79,7 +79,7 @@ pub(super) fn read(
     Ok(found)
 }
 
-/// One page of a range, of at most so many items.
+/// One page of a range, with a limit of items.
 pub(super) fn page(
     range: &Range,
     after: Option<&str>,
@@ -114,7 +114,7 @@ pub(super) fn page(
     Ok(page)
 }
 
-/// What an answer says of our table. There are no others in what we ask.
+/// The part of an answer about this table. Requests name no other.
 fn ours<T>(table: &str, tables: HashMap<String, T>) -> Result<Option<T>, InvalidAnswer> {
     let mut ours = None;
     for (name, value) in tables {
@@ -126,7 +126,7 @@ fn ours<T>(table: &str, tables: HashMap<String, T>) -> Result<Option<T>, Invalid
     Ok(ours)
 }
 
-/// Whether both are one table: a name, or an ARN that ends in it.
+/// Whether both name the same table: by name, or by an ARN that ends in the name.
 fn is_same(one: &str, other: &str) -> bool {
     let name = |table: &str| table.rsplit_once(":table/").map_or(table, |(_, name)| name).to_owned();
     one == other || name(one) == name(other)

@@ -1,4 +1,4 @@
-//! One request, and its repeats: what is left undone, throttled or lost is asked for again while there is progress.
+//! One request with retries: unprocessed items, throttles and lost answers are retried while there is progress.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::aws::{AwsError, AwsErrorKind as Kind, AwsService};
 use crate::ledger::store::{Item, Key, StoreError, StoreProblem};
 
 impl DynamoDb {
-    /// The answer to a request, which is made anew until there is one, or an error that another try does not mend.
+    /// Makes a request and retries it until there is an answer, or an error that a retry would repeat.
     pub(super) async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -41,7 +41,7 @@ impl DynamoDb {
         }
     }
 
-    /// Waits before the next round, or answers with why there is none.
+    /// Waits before the next round, or returns the error if there is none.
     async fn pause(
         &self,
         operation: &'static str,
@@ -57,7 +57,7 @@ impl DynamoDb {
         Err(self.failed(operation, StoreProblem::Table(kind), given_up))
     }
 
-    /// One batch, offered again until DynamoDB has taken all of it.
+    /// Writes one batch, and repeats it until DynamoDB has processed all items.
     pub(super) async fn write(&self, mut batch: Batch) -> Result<(), StoreError> {
         const OPERATION: &str = "BatchWriteItem";
         let mut rounds = Rounds::new(Instant::now());
@@ -77,7 +77,7 @@ impl DynamoDb {
         }
     }
 
-    /// One batch, asked again until DynamoDB has answered all of it.
+    /// Reads one batch, and repeats it until DynamoDB has processed all keys.
     pub(super) async fn read(&self, mut keys: BTreeSet<Key>) -> Result<Vec<Attributes>, StoreError> {
         const OPERATION: &str = "BatchGetItem";
         let (mut found, mut rounds) = (Vec::new(), Rounds::new(Instant::now()));
@@ -98,7 +98,7 @@ impl DynamoDb {
         }
     }
 
-    /// Waits before the rest of a batch is asked for again.
+    /// Waits before the rest of a batch is requested again.
     async fn left(
         &self,
         operation: &'static str,
@@ -123,7 +123,7 @@ impl DynamoDb {
         self.failed(operation, StoreProblem::Table(error.kind), error)
     }
 
-    /// The error of an operation: what became of it, what to do, and why.
+    /// The error of an operation, with advice and its cause.
     pub(super) fn failed(
         &self,
         operation: &'static str,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::aws::AwsErrorKind as Kind;
 use crate::ledger::store::{StoreCause, StoreProblem};
 
-/// Anything that can be a source.
+/// Any error that can be a source.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The cause of a store's error: what to do about it, and why.
+/// The cause of a store's error, with advice.
 pub(super) fn advised(
     problem: StoreProblem,
     operation: &'static str,
@@ -17,32 +17,32 @@ pub(super) fn advised(
 ) -> StoreCause {
     let advice = match problem {
         StoreProblem::Table(kind) => advice(kind, operation),
-        _ => "the table is another program's; name the ledger's own in `NOTIFIER_LEDGER`".to_owned(),
+        _ => "the table belongs to another program; set the ledger's table in `NOTIFIER_LEDGER`".to_owned(),
     };
     StoreCause::new(problem, Advised { advice, source: source.into() })
 }
 
 fn advice(kind: Kind, operation: &'static str) -> String {
     let advice = match kind {
-        Kind::Throttled => "the table has too much to do; its metric `ThrottledRequests` shows for how long",
+        Kind::Throttled => "the table is throttled; its metric `ThrottledRequests` shows for how long",
         Kind::Unavailable | Kind::TimedOut => {
-            "no answer; look at the network, the VPC's endpoint for DynamoDB, and AWS's health dashboard"
+            "no answer; check the network, the VPC endpoint for DynamoDB, and the AWS health dashboard"
         }
         Kind::Unreachable => {
-            "no answer: DynamoDB cannot be reached; look at the network, the VPC's endpoint for DynamoDB, the region \
+            "DynamoDB cannot be reached; check the network, the VPC endpoint for DynamoDB, the region \
              and `AWS_ENDPOINT_URL`"
         }
-        Kind::ExpiredCredentials => "the session has expired; log in again (a role's is renewed by itself)",
-        Kind::BadSignature => {
-            "the signature does not match; look at this machine's clock and at the secret key"
+        Kind::ExpiredCredentials => {
+            "the session has expired; log in again (the session of a role is renewed automatically)"
         }
+        Kind::BadSignature => "the signature does not match; check this machine's clock and the secret key",
         Kind::NoCredentials | Kind::BadCredentialsConfig | Kind::NoEndpoint | Kind::NotSent => {
-            "no request could be made; look at the credentials, the region and the proxy"
+            "no request could be made; check the credentials, the region and the proxy"
         }
-        Kind::Unknown => "an error that this version does not know; what AWS says follows",
+        Kind::Unknown => "unknown error; the message from AWS follows",
         Kind::NotFound => {
-            "there is no such table in this account and region; `NOTIFIER_LEDGER` names it, and \
-             `create_ledger` of the Terraform module makes it"
+            "the table does not exist in this account and region; check `NOTIFIER_LEDGER`, or create it with \
+             `create_ledger` of the Terraform module"
         }
         Kind::AccessDenied => {
             return format!(
@@ -50,19 +50,19 @@ fn advice(kind: Kind, operation: &'static str) -> String {
                  module allows it in the statements `KeepLedger` and `UseKey` of each function's role"
             );
         }
-        Kind::InvalidCredentials => "AWS does not know the credentials; choose others",
+        Kind::InvalidCredentials => "AWS does not accept the credentials; use others",
         Kind::Invalid => {
-            "the table does not take it; its keys must be `pk` and `sk`, both text, as the Terraform \
-             module makes them"
+            "the table does not accept the request; its keys must be `pk` and `sk`, both strings, as in the \
+             Terraform module"
         }
         Kind::UnknownOperation | Kind::NotAws => {
-            "whoever answers is not DynamoDB; look at `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_DYNAMODB`"
+            "the response is not from DynamoDB; check `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_DYNAMODB`"
         }
     };
     advice.to_owned()
 }
 
-/// What to do, and why.
+/// Advice and its cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{advice}")]
 struct Advised {
@@ -70,17 +70,17 @@ struct Advised {
     source: BoxError,
 }
 
-/// There was no progress for too long.
+/// No progress for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("given up after {standstill:.1?} without progress")]
+#[error("no progress for {standstill:.1?}")]
 pub(super) struct GivenUp {
     pub(super) standstill: Duration,
     pub(super) source: BoxError,
 }
 
-/// A batch had items left again and again.
+/// DynamoDB repeatedly left items of a batch unprocessed.
 #[derive(Debug, thiserror::Error)]
-#[error("items left undone: {left}")]
+#[error("DynamoDB did not process {left} items")]
 pub(super) struct Undone {
     pub(super) left: usize,
 }

@@ -1,4 +1,4 @@
-//! Items as DynamoDB has them, and batches that it takes. Pure.
+//! Converts items to DynamoDB's attributes, and makes batches that it accepts. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,16 +8,16 @@ use crate::ledger::store::{Item, Key};
 
 /// Items in one `BatchWriteItem`. Source: Amazon DynamoDB API reference.
 const WRITES_MAX: usize = 25;
-/// Bytes of the items in one `BatchWriteItem`, keys included, below DynamoDB's 16 MB: a batch is repeated as a whole when
-/// its answer is lost.
+/// Bytes of the items in one `BatchWriteItem`, including keys. Below DynamoDB's 16 MB, because a batch is repeated as a
+/// whole if its answer is lost.
 const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// An item's attributes as the SDK has them.
+/// An item's attributes as a type of the SDK.
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
-/// What stands in the table and was not written by us: its attribute is missing, or no text.
+/// An item of another program: an attribute is missing, or not a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an item has no text in `{0}`")]
+#[error("an item has no text attribute `{0}`")]
 pub(super) struct Foreign(pub(super) &'static str);
 
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {
@@ -44,7 +44,7 @@ pub(super) fn key(attributes: &Attributes) -> Result<Key, Foreign> {
     Ok(Key { partition: text("pk")?, sort: text("sk")? })
 }
 
-/// An item out of its attributes. One without a time to live was not written by us, and is never forgotten.
+/// An item from its attributes. An item without a time to live is from another program, and never expires.
 pub(super) fn item(mut attributes: Attributes) -> Result<Item, Foreign> {
     let expires = attributes.get("expires").and_then(|value| value.as_n().ok()?.parse().ok());
     let key = key(&attributes)?;
@@ -57,9 +57,9 @@ pub(super) fn item(mut attributes: Attributes) -> Result<Item, Foreign> {
 /// Items by their keys.
 pub(super) type Batch = BTreeMap<Key, Item>;
 
-/// The items, each key once with the last of its items, in batches that DynamoDB takes.
+/// Batches that DynamoDB accepts, with each key once; the last of its items counts.
 pub(super) fn batches(items: Vec<Item>) -> Vec<Batch> {
-    // DynamoDB refuses a batch that names a key twice.
+    // DynamoDB refuses a batch with a duplicate key.
     let last: Batch = items.into_iter().map(|item| (item.key.clone(), item)).collect();
     let mut batches: Vec<Batch> = Vec::new();
     let mut bytes = 0;

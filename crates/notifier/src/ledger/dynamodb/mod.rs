@@ -2,12 +2,12 @@
 //!
 //! | file | job |
 //! | --- | --- |
-//! | `mod` | the store: what each of its operations asks of DynamoDB |
-//! | `calls` | one request and its repeats |
-//! | `rounds` | how long to go on without progress (pure) |
+//! | `mod` | the store: its operations as requests to DynamoDB |
+//! | `calls` | one request with retries |
+//! | `rounds` | when retries stop without progress (pure) |
 //! | `error` | what to do about an error (pure) |
-//! | `answer` | whether an answer is one to what was asked (pure) |
-//! | `item` | items as DynamoDB has them, and batches that it takes (pure) |
+//! | `answer` | checks that an answer matches the request (pure) |
+//! | `item` | items as DynamoDB's attributes, and batches of them (pure) |
 
 mod answer;
 mod calls;
@@ -34,11 +34,11 @@ use rounds::Rounds;
 
 /// Keys in one `BatchGetItem`. Source: Amazon DynamoDB API reference.
 const READS_MAX: usize = 100;
-/// Batches of one call that are under way at the same time.
+/// Concurrent batches of one call.
 const BATCHES_AT_ONCE: usize = 4;
-/// Items of a page; DynamoDB ends a page at 1 MB by itself.
+/// Items of a page; DynamoDB itself ends a page at 1 MB.
 const PAGE_ITEMS_MAX: u16 = 1_000;
-/// The attribute by which whoever wrote something new knows it again.
+/// The attribute with a random id of the writer, to recognise its own new item.
 const WRITER: &str = "writer";
 
 /// A DynamoDB table.
@@ -50,11 +50,11 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// The table of this name or ARN. Calls nobody; `chance` spreads retries.
+    /// The table of this name or ARN. Makes no request. `chance` spreads retries.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a store has its client")]
     pub fn new(client: Client, table: impl Into<String>, rng: Rng) -> Self {
-        // The SDK's retries are made here: what is left of a batch and what is throttled are the same.
+        // Retries are made here, because unprocessed items and throttles need the same backoff.
         let config = client.config().to_builder().retry_config(RetryConfig::disabled());
         Self { client: Client::from_conf(config.build()), table: table.into(), rng }
     }
@@ -64,7 +64,7 @@ impl DynamoDb {
         StoreError::Refused { store: format!("dynamodb:{}", self.table), operation, source }
     }
 
-    /// What stands at these keys, with all its attributes.
+    /// The items at these keys, with all attributes.
     async fn find(&self, keys: BTreeSet<Key>) -> Result<Vec<Attributes>, StoreError> {
         let mut batches = Vec::new();
         let mut keys = keys.into_iter().peekable();
@@ -93,7 +93,7 @@ impl Store for DynamoDb {
             limits::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
             let key = item.key.clone();
             let mut ours = item::attributes(item);
-            // What stands there already may be ours, from a try whose answer was lost, or say the same and be another's.
+            // The existing item may be from an attempt whose answer was lost, or an equal item of another process.
             let writer = format!("{:016x}", self.rng.fraction().to_bits());
             ours.insert(WRITER.to_owned(), text(writer));
             let ask = async || {

@@ -1,7 +1,7 @@
-//! How long to go on with what DynamoDB left undone, throttled or lost. Pure.
+//! When retries stop. Pure.
 //!
-//! As long as there is progress there is no end: a table that takes one item at a time takes them all. Without progress,
-//! pauses grow, and both their number and the time are limited.
+//! There is no limit while there is progress: a table that accepts one item at a time accepts all in the end. Without
+//! progress, pauses grow, and their number and the time are limited.
 
 use std::time::Duration;
 
@@ -11,12 +11,11 @@ use crate::base::Backoff;
 
 /// Pauses since the last progress.
 const PAUSES_MAX: u32 = 8;
-/// The longest that a store goes on without progress, calls and pauses together. A function has a minute.
+/// Time limit without progress, for calls and pauses together. A function has a minute.
 const STANDSTILL_MAX: Duration = Duration::from_secs(25);
-/// The longest that one request may take: DynamoDB answers in some milliseconds, but a large batch may come over a slow
-/// line.
+/// Time-out of one request. DynamoDB answers in some milliseconds, but a large batch may take longer on a slow network.
 const CALL_TIME_MAX: Duration = Duration::from_secs(10);
-/// After the last pause a table that was throttled has had some ten seconds.
+/// The pauses add up to about ten seconds for a throttled table.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(5) };
 
 /// The rounds of one batch or request.
@@ -24,34 +23,34 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), most: Durat
 pub(super) struct Rounds {
     /// Pauses since the last progress.
     pauses: u32,
-    /// When it is given up, if nothing moves.
+    /// The end without further progress.
     until: Instant,
 }
 
 impl Rounds {
-    /// Begins now.
+    /// Starts now.
     pub(super) fn new(now: Instant) -> Self {
         Self { pauses: 0, until: now + STANDSTILL_MAX }
     }
 
-    /// Something was done: everything is as at the beginning.
+    /// Resets the limits after progress.
     pub(super) fn progress(&mut self, now: Instant) {
         *self = Self::new(now);
     }
 
-    /// How long nothing has moved.
+    /// Time since the last progress.
     pub(super) fn standstill(&self, now: Instant) -> Duration {
         STANDSTILL_MAX.saturating_sub(self.until.saturating_duration_since(now))
     }
 
-    /// How long the next request may take.
+    /// Time-out of the next request.
     pub(super) fn call_time(&self, now: Instant) -> Duration {
         self.until.saturating_duration_since(now).min(CALL_TIME_MAX)
     }
 
-    /// How long to pause before the next round; `None` when it is to be given up.
+    /// The pause before the next round; `None` if retries stop.
     ///
-    /// `spread`, from 0.0 to 1.0, picks a point of the pause, so that batches that failed together part.
+    /// `spread`, from 0.0 to 1.0, is the jitter, so that batches that failed together do not repeat together.
     pub(super) fn pause(&mut self, now: Instant, spread: f64) -> Option<Duration> {
         let left = self.until.saturating_duration_since(now);
         if self.pauses >= PAUSES_MAX || left.is_zero() {
@@ -68,7 +67,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The pauses of a call that never succeeds and takes so long each time, and when it is given up.
+    /// The pauses of a call that always fails after this time, and the time until retries stop.
     fn standstill(call: Duration) -> (Vec<u128>, Duration) {
         let begin = Instant::now();
         let (mut now, mut pauses, mut rounds) = (begin, Vec::new(), Rounds::new(begin));

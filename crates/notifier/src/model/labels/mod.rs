@@ -22,24 +22,24 @@ pub const SCHEME: &str = "NOTIFY_ME_SCHEME";
 pub const METHOD: &str = "NOTIFY_ME_METHOD";
 /// The optional label that chooses `structured` or `binary`.
 pub const CONTENT_MODE: &str = "NOTIFY_ME_CONTENT_MODE";
-/// The optional label that says which name the certificate of an `https` endpoint has.
+/// The optional label with the DNS name of an `https` endpoint's certificate.
 pub const SERVER_NAME: &str = "NOTIFY_ME_SERVER_NAME";
 
-/// How the names of all labels begin.
+/// Prefix of all labels.
 const PREFIX: &str = "NOTIFY_ME_";
 /// Every label that is read.
 const ALL: [&str; 6] = [PORT, PATH, SCHEME, METHOD, CONTENT_MODE, SERVER_NAME];
-/// A name that differs from one of the labels by no more edits is a misspelt label.
+/// A name with at most this many edits to a label is a misspelt label.
 const MISSPELT_EDITS_MAX: usize = 2;
-/// An unknown label gets a suggestion from this likeness on, from 0.0 to 1.0.
+/// The similarity, from 0.0 to 1.0, from which an unknown label gets a suggestion.
 const LIKENESS_MIN: f64 = 0.5;
 
-/// The most bytes of a path: what common servers accept as a request line.
+/// The most bytes of a path: common servers accept it in a request line.
 pub const PATH_BYTES_MAX: usize = 2048;
 /// The most bytes of a port: five digits, and room for leading zeros.
 const PORT_BYTES_MAX: usize = 16;
 
-/// Where one container wants its notifications.
+/// The HTTP target of one container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// Port inside the container. The host port differs per task and is found later.
@@ -52,19 +52,19 @@ pub struct Target {
     pub method: Method,
     /// How the event is written into the request.
     pub content_mode: ContentMode,
-    /// The DNS name that the certificate must have; `None` means the address. It never says where to connect to.
+    /// The DNS name that the certificate must have; `None` means the address. It is not used to connect.
     pub server_name: Option<String>,
 }
 
-/// Why the labels of a container that opted in cannot be followed.
+/// Why the labels of a container are not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what happened")]
 pub enum LabelError {
-    /// A label that looks like one of ours and is none.
+    /// A label that looks like one of these but is unknown.
     #[error("label `{name}` is unknown{}", suggestion(*.near))]
     Unknown { name: String, near: Option<&'static str> },
     /// A label that opts the container in is missing.
-    #[error("label {found} is there, but {missing} is missing")]
+    #[error("label {found} is set, but {missing} is missing")]
     Half { found: &'static str, missing: &'static str },
     #[error("label {label}: `{value}` {rule}")]
     Value { label: &'static str, value: String, rule: String },
@@ -83,20 +83,20 @@ fn suggestion(near: Option<&str>) -> String {
     )
 }
 
-/// What the labels of a container that opted in ask for.
+/// The labels of a container that opted in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptIn {
-    /// The two labels as written, empty where missing. A container with a misspelt label, or with the optional ones alone,
-    /// has empty texts: its owner expects calls, so stage 2 reports it for each task.
+    /// The two labels as written, empty if missing. A container with a misspelt label, or with only optional labels, has
+    /// empty texts: its owner expects calls, so stage 2 reports it for each task.
     pub labels: Labels,
-    /// The target, or why the labels cannot be followed. Endpoints of one revision share it.
+    /// The target, or why the labels are not valid. Endpoints of one revision share it.
     pub target: Result<Arc<Target>, LabelError>,
 }
 
 /// Reads one container's labels; `None` means the container did not opt in.
 ///
-/// A text that is too long to be valid is cut just past its limit, always in the same way: it stays invalid, the same
-/// labels still compare as equal, and a queue message that repeats it stays small.
+/// A text that is too long is cut just past its limit: it stays invalid, equal labels stay equal, and a queue message
+/// with it stays small.
 #[must_use]
 pub fn opt_in<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<OptIn> {
     let target = target(labels).transpose()?.map(Arc::new);
@@ -106,7 +106,7 @@ pub fn opt_in<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Opt
     Some(OptIn { labels, target })
 }
 
-/// The longest start of `text` of at most this many bytes that ends between two characters.
+/// Cuts `text` to at most this many bytes, at a character boundary.
 fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
@@ -117,7 +117,7 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 ///
 /// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
 pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Option<Target>, LabelError> {
-    // The first by name, so that the reason is the same each time.
+    // The first by name, so that the reason is always the same.
     let unknown = labels.keys().filter(|name| is_ours(name) && !ALL.contains(&name.as_str())).min();
     if let Some(name) = unknown {
         return Err(LabelError::Unknown { name: quoted(name), near: near(name) });
@@ -154,12 +154,12 @@ fn word<T, S: BuildHasher>(
     }
 }
 
-/// Whether the name is a label of ours, rightly or wrongly spelt.
+/// Whether the name is one of these labels, correct or misspelt.
 fn is_ours(name: &str) -> bool {
     let name = normal(name);
     name.starts_with(PREFIX)
         || ALL.iter().any(|known| {
-            // The length first: names of others may be long, and edits are counted in the product of both lengths.
+            // The length is compared first, because the edit distance costs the product of both lengths.
             known.len().abs_diff(name.len()) <= MISSPELT_EDITS_MAX
                 && strsim::osa_distance(known, &name) <= MISSPELT_EDITS_MAX
         })
@@ -169,7 +169,7 @@ fn is_ours(name: &str) -> bool {
 fn near(name: &str) -> Option<&'static str> {
     let name = normal(cut(name, 2 * SERVER_NAME.len()));
     let likeness = |known: &str| {
-        // The common prefix would make every label alike, unless it is what is misspelt.
+        // The common prefix would make all labels similar, unless the prefix is misspelt.
         let (known, name) = match name.strip_prefix(PREFIX) {
             Some(name) => (known.strip_prefix(PREFIX).unwrap_or(known), name),
             None => (known, name.as_str()),
@@ -182,12 +182,12 @@ fn near(name: &str) -> Option<&'static str> {
     nearest.filter(|known| likeness(known) >= LIKENESS_MIN)
 }
 
-/// A name as our labels write theirs.
+/// A name in the style of these labels.
 fn normal(name: &str) -> String {
     name.to_ascii_uppercase().replace(['-', '.'], "_")
 }
 
-/// Digits only: `parse` alone would take `+80`.
+/// Digits only: `parse` would accept `+80`.
 fn port(text: &str) -> Result<NonZeroU16, LabelError> {
     let digits = !text.is_empty() && text.len() <= PORT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_digit());
     digits
@@ -196,12 +196,12 @@ fn port(text: &str) -> Result<NonZeroU16, LabelError> {
         .ok_or_else(|| LabelError::value(PORT, text, "is not a port (1-65535)"))
 }
 
-/// Checks a request path that came from outside: it must name a resource of the host it is sent to, and nothing else.
+/// Checks an untrusted request path: it must name a resource of the host that it is sent to.
 ///
 /// # Errors
 ///
-/// The rule that is broken. `@` and backslash are refused although RFC 3986 allows the first:
-/// some clients and proxies read what stands before them as a user name or a host.
+/// The violated rule. `@` and backslash are refused although RFC 3986 allows the first: some
+/// clients and proxies interpret the text before them as a user name or a host.
 pub fn check_path(path: &str) -> Result<(), LabelError> {
     let wrong = |rule: &str| Err(LabelError::value(PATH, path, rule));
     if !path.starts_with('/') {
@@ -234,19 +234,19 @@ fn is_percent_encoded(path: &str) -> bool {
     path.split('%').skip(1).all(is_byte)
 }
 
-/// Checks the name that a certificate must have, which came from outside.
+/// Checks an untrusted server name for a certificate.
 ///
 /// # Errors
 ///
-/// The rule that is broken. Without TLS there is no certificate: whoever names one
-/// expects it to be looked at.
+/// The violated rule. A name without TLS is an error, because no certificate would be
+/// checked.
 pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
     let wrong = |rule: &str| Err(LabelError::value(SERVER_NAME, name, rule));
     if scheme != Scheme::Https {
         return wrong("needs NOTIFY_ME_SCHEME to be `https`");
     }
     match DnsName::try_from(name) {
-        // Nobody has a certificate for one, and clients disagree about it.
+        // No certificate has such a name, and clients treat it differently.
         Ok(_) if name.ends_with('.') || name.contains('_') => wrong("is not a DNS name"),
         // `10.0.0.1` is made of legal labels.
         Ok(_) if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) => {

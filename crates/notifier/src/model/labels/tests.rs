@@ -78,11 +78,8 @@ fn the_optional_labels_alone_or_with_another_word_are_a_mistake() {
         "PORT=80 PATH=/ MODE=batch",
         Err("label NOTIFY_ME_CONTENT_MODE: `batch` is neither `structured` nor `binary`"),
     );
-    check("METHOD=GET", Err("label NOTIFY_ME_METHOD is there, but NOTIFY_ME_CONTAINER_PORT is missing"));
-    check(
-        "MODE=binary",
-        Err("label NOTIFY_ME_CONTENT_MODE is there, but NOTIFY_ME_CONTAINER_PORT is missing"),
-    );
+    check("METHOD=GET", Err("label NOTIFY_ME_METHOD is set, but NOTIFY_ME_CONTAINER_PORT is missing"));
+    check("MODE=binary", Err("label NOTIFY_ME_CONTENT_MODE is set, but NOTIFY_ME_CONTAINER_PORT is missing"));
     let found = opt_in(&HashMap::from([(METHOD.to_owned(), "GET".to_owned())])).unwrap();
     assert_eq!(found.labels, Labels::new("", ""));
 }

@@ -1,11 +1,11 @@
-//! Which dead letters are meant, and which kinds there are. Pure.
+//! Filters dead letters, and counts them by kind. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LetterStatus, Match};
 use crate::model::{Cause, DeadLetter, Delivery, Outcome};
 
-/// Which dead letters are meant: those that fit all that is given.
+/// Selects the dead letters that match every given value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// The broadcast's id.
@@ -37,8 +37,8 @@ impl Match {
         Self { letter, state, status: LetterStatus::Listed }
     }
 
-    /// Every word for what went wrong, as a report has them too: the code of the dead letter, the outcome, the cause and
-    /// the status of the last answer.
+    /// All words for the failure, as in a report: the code of the dead letter, the outcome, the cause and the status of
+    /// the last answer.
     #[must_use]
     pub fn words(&self) -> BTreeSet<String> {
         let state = self.state.as_ref();
@@ -52,7 +52,7 @@ impl Match {
     }
 }
 
-/// How many dead letters of each kind were read.
+/// The number of dead letters by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// By the broadcast's id.

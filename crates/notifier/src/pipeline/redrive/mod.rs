@@ -1,13 +1,13 @@
-//! Dead letters sent back to their queues, or dropped.
+//! Sends dead letters back to their queues, or drops them.
 //!
-//! A message is sent to the queue that it came from before it is deleted from the dead-letter queue: a crash in between
-//! makes a duplicate, recognisable by its id, and never a loss. The ledger is told before that, so that no outcome of the
-//! new attempt is overwritten.
+//! A message is sent to its source queue before it is deleted from the dead-letter queue: a crash in between makes a
+//! duplicate with the same id, and never a loss. The ledger is written before that, so that no outcome of the new attempt
+//! is overwritten.
 //!
 //! | file | job |
 //! | --- | --- |
 //! | `mod` | reads every dead letter of a stage once |
-//! | `filter` | which are meant, and which kinds there are (pure) |
+//! | `filter` | filters dead letters, and counts them by kind (pure) |
 //! | `run` | settles each match in the ledger and on its queue |
 
 mod filter;
@@ -30,7 +30,7 @@ use crate::queue::{DeadLetterError, DeadLetterQueue, Queue, QueueError};
 pub const DEAD_LETTERS_MAX: usize = 10_000;
 /// How long one run reads dead letters.
 pub const TIME_MAX: Duration = Duration::from_mins(15);
-/// SQS may answer with nothing although there is something. After so many such answers in a row, there is nothing.
+/// SQS may return no message although there are some. After this number of empty receives in a row, the queue is empty.
 const EMPTY_RECEIVES_MAX: u32 = 2;
 
 /// What to do with the dead letters that match.
@@ -38,7 +38,7 @@ const EMPTY_RECEIVES_MAX: u32 = 2;
 pub enum Action {
     /// Only list them.
     List,
-    /// Send them to the queue that they came from.
+    /// Send them to their source queue.
     Redrive,
     /// Delete them.
     Drop {
@@ -52,7 +52,7 @@ pub enum Action {
 pub struct Match {
     /// The dead letter.
     pub letter: DeadLetter,
-    /// What the ledger says of its delivery, if there is a ledger.
+    /// Its delivery in the ledger, if there is a ledger.
     pub state: Option<Delivery>,
     /// What was done with it.
     pub status: LetterStatus,
@@ -61,15 +61,15 @@ pub struct Match {
 /// What was done with a dead letter that matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LetterStatus {
-    /// It was only listed, and is still there.
+    /// It was only listed.
     Listed,
-    /// It is back on its queue.
+    /// It is back on its source queue.
     Redriven,
     /// It was deleted.
     Dropped,
     /// Its container had been notified in the meantime, so it was only deleted.
     AlreadyNotified,
-    /// It is still there, for this reason.
+    /// It is still in the dead-letter queue, for this reason.
     Failed(String),
 }
 
@@ -78,24 +78,24 @@ pub enum LetterStatus {
 pub struct Redrive {
     /// Every dead letter that matched.
     pub found: Vec<Match>,
-    /// How many were read. One that failed again in the meantime, and came back, counts once.
+    /// How many were read. A message that failed again in the meantime counts once.
     pub seen: usize,
-    /// Of which kinds these were.
+    /// Their kinds.
     pub inventory: Inventory,
-    /// Whether there may be dead letters that were not read: [`DEAD_LETTERS_MAX`] or [`TIME_MAX`] was reached.
+    /// Whether there may be more dead letters: [`DEAD_LETTERS_MAX`] or [`TIME_MAX`] was reached.
     pub is_cut: bool,
-    /// SQS stopped answering before the end.
+    /// The error that ended the run early.
     pub error: Option<QueueError>,
 }
 
 /// Reads every dead letter of a stage's queue once, and takes the action on those that match. All others are invisible to
 /// other readers in the meantime, and visible again at the end.
 ///
-/// A failure of one is its [`LetterStatus`] and stops no other.
+/// A failure of one dead letter is in its [`LetterStatus`] and does not stop the run.
 ///
 /// # Errors
 ///
-/// [`DeadLetterError`], before anything was read.
+/// [`DeadLetterError`], if the dead-letter queue cannot be opened.
 pub async fn run(
     stage: StageName,
     source: Queue,
@@ -126,7 +126,7 @@ pub async fn run(
         let mut matches = Vec::new();
         for ((message, letter), state) in batch.into_iter().zip(states) {
             let found = Match::new(letter, state);
-            // One that comes back here in the meantime waits for another run.
+            // A message that failed again in the meantime is left for another run.
             let is_new = message.id.is_empty() || ids.insert(message.id.clone());
             if is_new {
                 seen += 1;

@@ -13,18 +13,18 @@ use crate::queue::{DeadLetterQueue, Message};
 /// A dead letter that matched, and its message.
 type Matched = (Match, Message);
 
-/// The delivery of a message, and what the ledger said of it before.
+/// The delivery of a message, as the ledger had it before.
 type Before = Box<(BroadcastId, Delivery)>;
 
-/// How the ledger was prepared for what happens to a message.
+/// The result of the ledger's update before the action.
 enum Prepared {
-    /// Its delivery may go on.
+    /// The action may proceed.
     Ready(Option<Before>),
     /// Its container was notified in the meantime.
     Notified,
 }
 
-/// What a run works with, and what it has found so far.
+/// The parts and the results of a run.
 pub(super) struct Run<'a> {
     pub(super) stage: StageName,
     pub(super) queue: &'a DeadLetterQueue,
@@ -36,19 +36,19 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Reads what the ledger says of a message's delivery. A ledger that does not answer stops nothing here.
+    /// Reads a message's delivery from the ledger. Errors are ignored here.
     pub(super) async fn state(&self, message: &Message) -> Option<Delivery> {
         let (broadcast, expected) = self.delivery(message)?;
         self.ledger.state(&broadcast, &expected.member).await.ok()?
     }
 
-    /// Keeps a message in the dead-letter queue; its body is not needed any more.
+    /// Keeps a message in the dead-letter queue, without its body.
     pub(super) fn keep(&mut self, mut message: Message) {
         message.body = String::new();
         self.kept.push(message);
     }
 
-    /// Does what was asked with the matches of one receive.
+    /// Takes the action on the matches of one receive.
     pub(super) async fn settle(&mut self, matches: Vec<Matched>) {
         if *self.action == Action::List {
             for matched in matches {
@@ -77,20 +77,20 @@ impl Run<'_> {
         self.delete(notified, &LetterStatus::AlreadyNotified).await;
     }
 
-    /// The delivery that a message of the tasks queue is for, as stage 3 reads it; `None` when there is no ledger to ask.
+    /// The delivery of a message of the tasks queue, as stage 3 reads it; `None` without a ledger.
     fn delivery(&self, message: &Message) -> Option<(BroadcastId, Delivery)> {
         let is_recorded = self.stage == StageName::Notify && self.ledger.is_kept();
         is_recorded.then(|| delivery(message)).flatten()
     }
 
-    /// Tells the ledger what happens next to a message's delivery.
+    /// Records the action in the ledger.
     async fn prepare(&self, message: &Message) -> Result<Prepared, LedgerError> {
         let Some((broadcast, expected)) = self.delivery(message) else { return Ok(Prepared::Ready(None)) };
         let state = self.ledger.state(&broadcast, &expected.member).await?;
         if state.as_ref().is_some_and(Delivery::is_notified) {
             return Ok(Prepared::Notified);
         }
-        // Whoever wrote the message may have named a broadcast that is still to come.
+        // The message may name a broadcast that does not exist yet.
         if state.is_none() && !self.ledger.has(&broadcast).await? {
             return Ok(Prepared::Ready(None));
         }
@@ -104,7 +104,7 @@ impl Run<'_> {
         Ok(Prepared::Ready(state.map(|before| Box::new((broadcast, before)))))
     }
 
-    /// Sends messages to the queue that they came from. Returns those that arrived there.
+    /// Sends messages to their source queue. Returns those that were accepted.
     async fn redrive(&mut self, ready: Vec<(Matched, Option<Before>)>) -> Vec<Matched> {
         let (ready, before): (Vec<Matched>, Vec<_>) = ready.into_iter().unzip();
         let (found, messages): (Vec<_>, Vec<_>) = ready.into_iter().unzip();
@@ -118,7 +118,7 @@ impl Run<'_> {
             if let Some((broadcast, state)) = before.map(|before| *before)
                 && let Err(error) = self.ledger.settle(&broadcast, state).await
             {
-                why = format!("{why}; its report says that it is pending: {}", chain(&error));
+                why = format!("{why}; the report shows it as pending: {}", chain(&error));
             }
             self.stays(matched, LetterStatus::Failed(why));
         }
@@ -133,8 +133,11 @@ impl Run<'_> {
             match failures.remove(&place) {
                 None => self.found.push(Match { status: status.clone(), ..found }),
                 Some(why) => {
-                    let twice =
-                        if *status == LetterStatus::Redriven { "it is back on its queue, but " } else { "" };
+                    let twice = if *status == LetterStatus::Redriven {
+                        "the message is back on its queue, but "
+                    } else {
+                        ""
+                    };
                     let why = format!("{twice}could not be deleted from the dead letters: {why}");
                     self.stays((found, message), LetterStatus::Failed(why));
                 }
@@ -148,7 +151,7 @@ impl Run<'_> {
     }
 }
 
-/// The delivery that a message of the tasks queue is for; `None` when its body names none. Pure.
+/// The delivery of a message of the tasks queue; `None` if its body is not valid. Pure.
 fn delivery(message: &Message) -> Option<(BroadcastId, Delivery)> {
     let mut body = TaskMessage::from_body(&message.body).ok()?;
     let broadcast = match body.broadcast.take() {

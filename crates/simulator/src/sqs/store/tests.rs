@@ -145,7 +145,7 @@ fn a_group_that_takes_more_than_its_share_is_served_after_the_others() {
     // What has no group is a group of its own.
     store.push(message("single", at(2)), at(2), at(2));
     assert_eq!(receive(&mut store, at(2), ask(1, 30))[0].1, "single");
-    // Nobody else waits: the large one goes on.
+    // No other group waits: the large one continues.
     assert_eq!(receive(&mut store, at(2), ask(10, 30)).len(), 10);
     // Its messages came back: nothing is in flight, and the oldest is first again.
     store.settle(at(100), RETENTION);

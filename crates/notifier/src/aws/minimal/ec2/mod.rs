@@ -1,7 +1,7 @@
-//! The one question that EC2 is asked: the private addresses of instances.
+//! A minimal EC2 client: the private addresses of instances.
 //!
-//! The EC2 client of the SDK is 1.24 million lines for this one call and doubles the build. So the call is built here
-//! on the SDK's own parts (`super::operation`), and behaves as the clients of ECS and SQS do.
+//! The EC2 client of the SDK has 1.24 million lines for this one call and doubles the build time. So the call is built
+//! here on the SDK's own parts (`super::operation`), and behaves like the clients of ECS and SQS.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,12 +22,12 @@ pub mod response;
 
 use response::Page;
 
-/// Instances asked for in one request. A filter takes up to 200 values; a hundred make one page of answers.
+/// Instances in one request. A filter accepts up to 200 values; a hundred make one page.
 /// Source: EC2 API reference, `Filter` and `DescribeInstances`.
 const INSTANCES_ASKED_MAX: usize = 100;
-/// The most pages that one request is followed for; one is expected.
+/// The most pages of one request; one is expected.
 const PAGES_MAX: usize = 100;
-/// Requests under way at once. The largest cluster, 5,000 hosts, needs fifty.
+/// Concurrent requests. The largest cluster, 5,000 hosts, needs fifty.
 const CALLS_CONCURRENT_MAX: usize = 4;
 
 /// The private addresses of one instance.
@@ -39,18 +39,18 @@ pub struct HostAddress {
     pub v6: Option<Ipv6Addr>,
 }
 
-/// Why EC2 did not answer.
+/// Why a request to EC2 failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Ec2Error {
     /// The call failed.
     #[error("{}", .0.summary())]
     Call(#[source] AwsError),
-    /// A list that repeats itself, or never ends.
+    /// A list that repeats a token, or has too many pages.
     #[error("the pages of DescribeInstances do not end")]
     Endless,
 }
 
-/// EC2, asked for addresses only. Clones share the connections.
+/// A client of EC2 for addresses only. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Ec2 {
     describe: Operation<String, Page, ErrorMetadata>,
@@ -64,14 +64,13 @@ impl Ec2 {
 
     /// The private addresses of these instances, by instance id.
     ///
-    /// An id that EC2 does not know in this region, or not yet although it was asked a few times, is missing from the
-    /// answer, as is an instance that is terminated or about to be: its address may already be another's. A stopped
-    /// instance keeps its address.
-    /// The ids may repeat; each is asked for once.
+    /// An unknown id is missing from the result, after a few retries. So is an instance that is terminated or shutting
+    /// down: its address may already belong to another. A stopped instance keeps its address.
+    /// The ids may have duplicates; each is requested once.
     ///
     /// # Errors
     ///
-    /// When EC2 cannot be asked. Unknown ids are no error.
+    /// If EC2 does not answer. Unknown ids are not an error.
     pub async fn addresses(&self, instance_ids: &[String]) -> Result<HashMap<String, HostAddress>, Ec2Error> {
         // In a filter `*` and `?` are wildcards and `\` escapes them: none is part of an id.
         let asked: BTreeSet<&str> =

@@ -1,7 +1,7 @@
-//! Reads the answers of `DescribeInstances`. Pure.
+//! Parses the answers of `DescribeInstances`. Pure.
 //!
-//! Bounds: the size of an answer is limited before it is read (`aws::answer`), entities other than XML's own five are
-//! an error, and everything that is not asked for is passed over.
+//! Limits: the size of an answer is limited before it is read (`aws::response_limit`), entities other than XML's own five
+//! are an error, and unknown elements are ignored.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::{FromStr, Utf8Error};
@@ -20,20 +20,20 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Why an answer cannot be read.
+/// Why an answer cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// The body is not text.
     #[error("the answer is not UTF-8")]
     Encoding(#[from] Utf8Error),
-    /// What is wrong is told with words of the answer, printable.
-    #[error("the answer is no list of instances: {0}")]
+    /// The error may have words of the answer, made printable.
+    #[error("the answer is not a list of instances: {0}")]
     Xml(String),
 }
 
 /// Reads one page.
 ///
-/// An address that is none counts as missing: it must not hide the other instances of the page.
+/// An invalid address counts as missing, so that it does not hide the other instances of the page.
 pub fn page(body: &[u8]) -> Result<Page, AnswerError> {
     let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)
         .map_err(|error| AnswerError::Xml(text::chain(&error)))?;
@@ -52,7 +52,7 @@ struct Document {
     next_token: Option<String>,
 }
 
-/// How EC2 writes every list.
+/// A list in EC2's XML.
 #[derive(Deserialize)]
 struct Set<T> {
     #[serde(default = "Vec::new")]
@@ -112,7 +112,7 @@ struct Ipv6Address {
 }
 
 impl Instance {
-    /// The addresses, unless the instance is losing them. Source: EC2 user guide, "Instance state changes".
+    /// The addresses, unless the instance is shutting down. Source: EC2 user guide, "Instance state changes".
     fn address(self) -> Option<(String, HostAddress)> {
         let keeps =
             matches!(self.instance_state.name.as_str(), "pending" | "running" | "stopping" | "stopped");
@@ -121,7 +121,7 @@ impl Instance {
         keeps.then_some((self.instance_id, HostAddress { v4, v6 }))
     }
 
-    /// The first IPv6 address of the interface that the host itself uses; ECS attaches more for its tasks.
+    /// The first IPv6 address of the primary interface; ECS attaches further interfaces for tasks.
     fn primary_ipv6(&self) -> Option<Ipv6Addr> {
         let mut interfaces = self.network_interface_set.item.iter();
         let primary = interfaces.find(|interface| {

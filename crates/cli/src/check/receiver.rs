@@ -1,4 +1,4 @@
-//! Where the receiver under test is: what the URL says, and the addresses of its host.
+//! The receiver under test: its URL, and the addresses of its host.
 
 use std::net::SocketAddr;
 
@@ -9,24 +9,24 @@ use tokio::net::lookup_host;
 
 use crate::failure::Failure;
 
-/// The most addresses of a name that are tried.
+/// The most addresses of a host name that are tried.
 const ADDRESSES_MAX: usize = 8;
 
 /// The receiver under test.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Receiver {
     pub(super) addresses: Vec<SocketAddr>,
     /// Host and port, as in the URL.
     pub(super) authority: String,
     pub(super) path: Uri,
 }
 
-impl Place {
-    /// What this URL names. Nothing but its host is ever called, whatever it answers.
+impl Receiver {
+    /// The receiver at this URL. Only the host of the URL is called, whatever it answers.
     pub(super) async fn of(url: &str) -> Result<Self, Failure> {
         let Parts { host, port, authority, path } = parts(url)?;
         let found = lookup_host((host.as_str(), port)).await.map_err(|error| {
-            Failure::failed(format!("{host} has no address")).because(&error).hint("is its name right?")
+            Failure::failed(format!("{host} has no address")).because(&error).hint("check the host name")
         })?;
         let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
         if addresses.is_empty() {
@@ -46,19 +46,20 @@ struct Parts {
 
 fn parts(url: &str) -> Result<Parts, Failure> {
     let wrong = |why: &str| {
-        Failure::usage(format!("the URL {why}")).hint("it looks like http://127.0.0.1:8080/v1.0/notify")
+        Failure::usage(format!("the URL {why}")).hint("a URL looks like http://127.0.0.1:8080/v1.0/notify")
     };
-    // A fragment is dropped by the parser, and a receiver never sees one.
+    // The parser drops a fragment, which is never sent.
     let url = Url::parse(url).map_err(|error| match error {
         UrlError::Scheme(_) => wrong("does not begin with http://"),
-        UrlError::UserInfo => wrong("has a user in it"),
+        UrlError::UserInfo => wrong("has a user name"),
         error => wrong("cannot be read").because(&error),
     })?;
     if url.tls {
-        return Err(wrong("asks for https, which `check` does not speak"));
+        return Err(wrong("has https, which `check` does not support"));
     }
     let Url { host, port, authority, path_and_query: path, .. } = url;
-    labels::check_path(&path).map_err(|error| wrong("has a path that no label may have").because(&error))?;
+    labels::check_path(&path)
+        .map_err(|error| wrong("has a path that is not valid in a label").because(&error))?;
     let path = path.parse().map_err(|error| wrong("cannot be read").because(&error))?;
     Ok(Parts { host, port, authority, path })
 }
@@ -93,9 +94,9 @@ mod tests {
             ("/v1.0/notify", "the URL does not begin with http://"),
             ("127.0.0.1:8080", "the URL does not begin with http://"),
             ("ftp://127.0.0.1/", "the URL does not begin with http://"),
-            ("https://127.0.0.1/", "the URL asks for https, which `check` does not speak"),
-            ("http://me@127.0.0.1/", "the URL has a user in it"),
-            ("http://127.0.0.1//evil", "the URL has a path that no label may have"),
+            ("https://127.0.0.1/", "the URL has https, which `check` does not support"),
+            ("http://me@127.0.0.1/", "the URL has a user name"),
+            ("http://127.0.0.1//evil", "the URL has a path that is not valid in a label"),
         ] {
             let failure = parts(url).unwrap_err();
             assert_eq!(failure.message, why, "{url}");

@@ -1,4 +1,4 @@
-//! What a run ends with: its report, and what is said when not all were told.
+//! The end of a broadcast: its report, and the error if not every container was notified.
 
 use std::io::Write;
 
@@ -8,20 +8,24 @@ use wire::BroadcastId;
 use crate::args::{AllowArgs, Format};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::{records, report, units};
+use crate::render::{format, records, report};
 
-/// What to do where all but skips were told.
-pub(crate) const ONLY_SKIPS: &str = "--allow-skips forgives containers that cannot be called";
+/// What to do if all containers but the skipped ones were notified.
+pub(crate) const ONLY_SKIPS: &str = "--allow-skips accepts skipped containers";
 
-/// `2 of 17 containers were not told`.
-pub(crate) fn not_told(counts: Counts) -> String {
-    let untold = counts.total() - counts.notified();
-    let verb = if untold == 1 { "was" } else { "were" };
-    format!("{} of {} {verb} not told", units::digits(untold), units::count(counts.total(), "container"))
+/// `2 of 17 containers were not notified`.
+pub(crate) fn not_notified(counts: Counts) -> String {
+    let missed = counts.total() - counts.notified();
+    let verb = if missed == 1 { "was" } else { "were" };
+    format!(
+        "{} of {} {verb} not notified",
+        format::digits(missed),
+        format::count(counts.total(), "container")
+    )
 }
 
-/// What the counts of a broadcast that has ended mean. `empty` says why it has no opted-in container, if it has none, and
-/// `advice` what to do about containers that were not notified.
+/// The exit code or the error for the counts of a broadcast that has ended. `empty` is the reason if no container opted
+/// in, and `advice` says what to do about containers that were not notified.
 pub(crate) fn judge(
     counts: Counts,
     allow: AllowArgs,
@@ -31,19 +35,19 @@ pub(crate) fn judge(
 ) -> Result<Exit, Failure> {
     match counts.verdict(allow.allow_skips) {
         Verdict::Notified => Ok(Exit::Done),
-        Verdict::Missed => Err(Failure::not_told(not_told(counts)).hint(advice())),
+        Verdict::Missed => Err(Failure::unsuccessful(not_notified(counts)).hint(advice())),
         Verdict::Nobody => {
             let why = match counts.total() {
                 0 => empty.to_owned(),
-                skipped => format!("{} skipped, and no other opted in", units::count(skipped, "container")),
+                skipped => format!("{} skipped, and no other opted in", format::count(skipped, "container")),
             };
             if allow.allow_empty {
                 console.warn(&format!("no container was notified: {why}"));
                 return Ok(Exit::Done);
             }
-            Err(Failure::not_told("no container was notified").because_of(why).hint(
-                "`ecs-task-notifier plan` shows what runs in a scope and why it is not called; if nobody had to be \
-                 notified, --allow-empty accepts that",
+            Err(Failure::unsuccessful("no container was notified").because_of(why).hint(
+                "`ecs-task-notifier plan` shows the containers of a scope, and why they are not called; if none is \
+                 expected, use --allow-empty",
             ))
         }
     }
@@ -57,21 +61,23 @@ pub(crate) fn no_labels(scope: &str) -> String {
 /// `interrupted: 2 of 4 containers have no outcome`.
 pub(crate) fn interrupted(counts: Counts) -> String {
     let verb = if counts.pending == 1 { "has" } else { "have" };
-    let (pending, all) = (units::digits(counts.pending), units::count(counts.total(), "container"));
+    let (pending, all) = (format::digits(counts.pending), format::count(counts.total(), "container"));
     format!("interrupted: {pending} of {all} {verb} no outcome")
 }
 
-/// How to go on with a broadcast that was interrupted.
+/// How to continue a broadcast that was interrupted.
 pub(crate) fn go_on(broadcast: &BroadcastId) -> String {
-    format!("`ecs-task-notifier send --failed-of {broadcast}` calls whoever was not told, and nobody else")
+    format!(
+        "`ecs-task-notifier send --failed-of {broadcast}` calls only the containers that were not notified"
+    )
 }
 
-/// Writes a report in the format that was asked for.
+/// Writes a report in the chosen format.
 pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure> {
     show_some(report, report, console)
 }
 
-/// Writes those of a report that are `shown`; the totals are those of all.
+/// Writes the part of a report that is `shown`, with the totals of the whole report.
 pub(crate) fn show_some(report: &Report, shown: &Report, console: &mut Console) -> Result<(), Failure> {
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {

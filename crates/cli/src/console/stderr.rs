@@ -1,4 +1,4 @@
-//! Stderr: lines, and below them a block that is drawn again and again.
+//! Stderr: lines, and below them a block that is redrawn.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{plain, wrap};
 
-/// DEC private mode 2026, "synchronized output": a terminal that knows it shows what stands between these at once, and
+/// DEC private mode 2026, "synchronized output": a terminal that supports it shows everything between these at once;
 /// others ignore them.
 const FRAME_BEGINS: &str = "\x1b[?2026h";
 const FRAME_ENDS: &str = "\x1b[?2026l";
 
-/// The stderr of a run, shared by whoever talks.
+/// The stderr of a run, shared by messages, logs and the live display.
 #[derive(Clone, Debug)]
-pub(crate) struct Talk {
+pub(crate) struct Stderr {
     pub(super) stream: Arc<Mutex<Screen<io::Stderr>>>,
     pub(super) columns: Option<usize>,
-    /// The room for lines that are drawn again and again; `None` where nobody watches.
+    /// The size of the terminal for the live display; `None` without a display.
     pub(crate) room: Option<Room>,
 }
 
@@ -27,16 +27,16 @@ pub(crate) struct Room {
     pub(crate) rows: usize,
 }
 
-/// A stream at whose end the block stands, whatever is written.
+/// A stream that keeps the block at its end.
 #[derive(Debug)]
 pub(super) struct Screen<S> {
     stream: S,
     has_styles: bool,
-    /// The block that is drawn again and again, at the end of what was written.
+    /// The block at the end of the stream.
     block: Vec<String>,
 }
 
-impl Talk {
+impl Stderr {
     pub(super) fn wrap(&self, text: &str, indent: &str) -> String {
         wrap(self.columns, text, indent)
     }
@@ -46,7 +46,7 @@ impl Talk {
         self.screen().write(text);
     }
 
-    /// Draws the block, in the place of the one before.
+    /// Draws the block in place of the previous one.
     pub(crate) fn draw(&self, lines: Vec<String>) {
         self.screen().draw(lines);
     }
@@ -57,7 +57,7 @@ impl Talk {
 }
 
 impl<S: Write> Screen<S> {
-    /// Without styles, those of the text are dropped.
+    /// Without styles, escape sequences in text are dropped.
     pub(super) fn new(stream: S, has_styles: bool) -> Self {
         Self { stream, has_styles, block: Vec::new() }
     }
@@ -79,8 +79,8 @@ impl<S: Write> Screen<S> {
         }
     }
 
-    /// Takes so many lines away, and writes the text and the block in their place: in one write, so that nobody sees
-    /// the screen without a block.
+    /// Erases this number of lines, and writes the text and the block in their place: in one write, so that the block
+    /// does not flicker.
     fn replace(&mut self, lines: usize, text: &str, block: Vec<String>) {
         let mut out = FRAME_BEGINS.to_owned();
         if lines > 0 {
@@ -102,13 +102,13 @@ impl<S: Write> Screen<S> {
         if self.has_styles { text.to_owned() } else { plain(text) }
     }
 
-    /// Talk that cannot be written is dropped: there is nobody left to tell.
+    /// Write errors of stderr are ignored: they cannot be reported anywhere.
     fn put(&mut self, text: &str) {
         drop(self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush()));
     }
 }
 
-impl Write for Talk {
+impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Self::write(self, &String::from_utf8_lossy(bytes));
         Ok(bytes.len())
@@ -123,7 +123,7 @@ impl Write for Talk {
 mod tests {
     use super::*;
 
-    /// Keeps each write by itself.
+    /// Records each write separately.
     #[derive(Default)]
     struct Writes(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! A queue that this process reads: messages in, and what becomes of each.
+//! A queue that this process consumes: receives messages, and settles each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use super::{Queue, QueueError, settle};
 use crate::base::batcher::Batcher;
 use crate::model::DeadLetter;
 
-/// One queue as its consumer sees it.
+/// The consumer of one queue.
 ///
 /// Every received message ends in exactly one of [`delete`](Self::delete), [`return_after`](Self::return_after) and
 /// [`dead_letter`](Self::dead_letter). Until then it is invisible to other consumers, for at most 12 hours.
 #[derive(Debug)]
-pub struct Inbox {
+pub struct Consumer {
     policy: Policy,
     reader: Reader,
     deletes: Batcher<Receipt>,
     returns: Batcher<VisibilityChange>,
 }
 
-impl Inbox {
+impl Consumer {
     /// Reads the queue's visibility timeout and redrive policy (`GetQueueAttributes`, and `GetQueueUrl` for the
     /// dead-letter queue), and starts the background work. Must be called within a tokio runtime.
     pub async fn open(queue: Queue) -> Result<Self, QueueError> {
@@ -43,19 +43,19 @@ impl Inbox {
         &self.reader.queue
     }
 
-    /// Waits up to 20 seconds for messages and takes up to `most` of them, ten at most.
+    /// Waits up to 20 seconds for messages, and receives up to `most`, ten at most.
     ///
-    /// Dropping the future while it waits is safe, but a message that SQS was just handing out then stays invisible for
-    /// the queue's visibility timeout.
+    /// Dropping the future while it waits is safe, but a message that SQS has just delivered then stays invisible for the
+    /// queue's visibility timeout.
     pub async fn receive(&self, most: usize) -> Result<Vec<Message>, QueueError> {
         let received = self.reader.receive(most, RECEIVE_WAIT_SECONDS).await?;
         Ok(received.into_iter().map(|(message, _)| message).collect())
     }
 
-    /// Deletes a message whose work is done. The call is made in the background, together with others;
+    /// Deletes a processed message. The call is made in the background, together with others;
     /// [`close`](Self::close) waits for it.
     pub async fn delete(&self, message: Message) {
-        // After a close the message is dropped, and comes back when its visibility timeout ends.
+        // After a close the message is dropped, and is delivered again after its visibility timeout.
         self.deletes.add(message.receipt).await;
     }
 
@@ -67,7 +67,7 @@ impl Inbox {
         self.returns.add(change).await;
     }
 
-    /// Whether SQS would move the message to the dead letters, without a reason, rather than deliver it again.
+    /// Whether SQS would move the message to the dead letters, without a reason, instead of delivering it again.
     #[must_use]
     pub fn is_last_receive(&self, message: &Message) -> bool {
         self.policy.is_last_receive(message)
@@ -75,8 +75,8 @@ impl Inbox {
 
     /// Moves a message to the queue's dead-letter queue, with the reason as message attributes.
     ///
-    /// SQS itself does not record where such a message came from: to bring it back, `StartMessageMoveTask` needs the
-    /// destination. It keeps its message id and time as attributes, so its deliveries keep their ids.
+    /// SQS does not record the source queue of such a message: `StartMessageMoveTask` needs the destination. Attributes keep
+    /// its message id and time, so its deliveries keep their ids.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl Inbox {
         moved
     }
 
-    /// Makes the calls that are still waiting. A message whose call does not get through within `limit` comes back by
-    /// itself, as does one that is settled after this.
+    /// Makes the calls that are still waiting. A message whose call does not succeed within `limit` is delivered again, as
+    /// is one that is settled after this.
     pub async fn close(&self, limit: Duration) {
         let (deleted, returned) = tokio::join!(self.deletes.close(limit), self.returns.close(limit));
         self.reader.stop();
@@ -106,7 +106,7 @@ impl Inbox {
         } else {
             warn!(
                 queue,
-                "Closed the queue before SQS took every delete; some messages will be delivered again"
+                "Closed the queue before SQS confirmed every delete; some messages will be delivered again"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Numbers with their units.
+//! Formats numbers with their units.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) fn digits(number: usize) -> String {
     out
 }
 
-/// `0.4 ms`, `12 ms`, `2.0 s`: two digits that matter.
+/// `0.4 ms`, `12 ms`, `2.0 s`: two significant digits.
 pub(crate) fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
@@ -32,7 +32,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// The start of a task's id, enough to tell it from the others of its service; of its group or name when it has none.
+/// The start of a task's id, enough to distinguish it from others of its service; without an ARN, the start of the
+/// text.
 pub(crate) fn task(arn: &str, in_full: bool) -> &str {
     let id = arn.rsplit('/').next().unwrap_or(arn);
     let end = id.char_indices().nth(8).map(|(at, _)| at);
