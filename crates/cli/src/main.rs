@@ -41,6 +41,10 @@ use console::Console;
 use failure::{Exit, Failure};
 use notifier::base::Environment;
 
+/// The program is linked with musl, whose own allocator takes one lock for all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     let cli = match command::parse() {
