@@ -5,8 +5,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use time::OffsetDateTime;
-
 /// The prefix in the group of a task that a service started. Source: ECS API reference, `Task.group`.
 const SERVICE_GROUP: &str = "service:";
 
@@ -36,12 +34,6 @@ pub struct TaskState {
     pub revision: Option<String>,
     /// ARN of the container instance that it runs on; `None` on Fargate.
     pub host: Option<String>,
-    /// Its availability zone.
-    pub availability_zone: Option<String>,
-    /// When it became `RUNNING`.
-    pub started_at: Option<OffsetDateTime>,
-    /// Counts the task's changes: of two states of one task, the higher version is the newer one. 0 where unknown.
-    pub version: i64,
     /// Its containers.
     pub containers: Vec<ContainerState>,
     /// Its attachments.

@@ -18,6 +18,9 @@ use crate::model::arn::last_part;
 use crate::model::{Host, Revision, ServiceState, TaskState};
 
 mod convert;
+mod tasks;
+
+use tasks::TaskReader;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;
@@ -206,10 +209,11 @@ impl Ecs {
             |task: &TaskState| &task.arn,
             async |batch| {
                 self.budget.wait(Group::ClusterRead).await;
+                let reader = TaskReader::default();
                 let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
+                let call = call.customize().interceptor(reader.clone());
                 let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
-                let tasks = self.required("DescribeTasks", "tasks", answer.tasks)?;
-                let tasks = tasks.into_iter().filter_map(convert::task).collect();
+                let tasks = self.required("DescribeTasks", "tasks", reader.tasks())?;
                 Ok((tasks, answer.failures.unwrap_or_default()))
             },
         )
