@@ -69,7 +69,7 @@ impl View {
         Self {
             stage,
             services,
-            last: last(known.pending()),
+            last: if known.pending_count() > PENDING_NAMED_MAX { Vec::new() } else { last(known.pending()) },
             retry_in: due.map(|due| due - now),
             budget_waits: 0,
         }
@@ -116,12 +116,9 @@ fn by_service<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeMap<Service
 }
 
 /// The names of all pending containers, unless there are too many.
-fn last<'a>(pending: impl Iterator<Item = &'a Member>) -> Vec<String> {
-    let some: Vec<_> = pending.take(PENDING_NAMED_MAX + 1).collect();
-    if some.len() > PENDING_NAMED_MAX {
-        return Vec::new();
-    }
-    some.into_iter().map(name).collect()
+fn last<'a>(pending: impl IntoIterator<Item = &'a Member>) -> Vec<String> {
+    let some: Vec<_> = pending.into_iter().take(PENDING_NAMED_MAX + 1).collect();
+    if some.len() > PENDING_NAMED_MAX { Vec::new() } else { some.into_iter().map(name).collect() }
 }
 
 /// `search 54e4a733/app`, with the known parts.

@@ -1,6 +1,7 @@
 //! The fleet of a scope: endpoints, skips, and containers and tasks that are not targeted. Pure.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::Cause;
 use super::arn::{Arn, service_name};
 use super::labels::{LabelError, Target};
 
-/// One container of one task. What is not known is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// One container of one task. Unknown values are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(remote = "Self", default, expecting = "struct Member")]
 pub struct Member {
     /// Id of the account: twelve digits.
@@ -52,6 +53,13 @@ impl<'de> Deserialize<'de> for Member {
         }
         let Self { account, region, .. } = Self::placed_by([&member.task, &member.cluster]);
         Ok(Self { account, region, ..member })
+    }
+}
+
+/// The ARN of the task makes members differ, so the other fields need no time.
+impl Hash for Member {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.task, &self.container).hash(state);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Follows one broadcast while it happens.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use wire::{BroadcastId, PartId};
 use super::{Counts, Report};
 use crate::model::{Delivery, Endpoint, Member, NotTargeted, Outcome, Places, ProgressEvent, ServiceKey};
 
-/// What is known of one broadcast so far, and whether that is everything.
+/// The state of one broadcast so far, and whether it is complete.
 ///
 /// Events may come in any order and more than once, as from a queue that delivers at least once: a container counts once,
 /// and of two outcomes of one delivery the better one counts. Holds a record of every container in memory.
@@ -21,7 +22,7 @@ pub struct BroadcastState {
     parts: Option<BTreeSet<PartId>>,
     parts_seen: BTreeSet<PartId>,
     /// Every opted-in container; without an outcome while its delivery has not ended.
-    deliveries: BTreeMap<Arc<Member>, Delivery>,
+    deliveries: HashMap<Arc<Member>, Delivery>,
     /// How many of them have no outcome.
     pending: usize,
     /// Deliveries that wait for another attempt or are in it, and when that is or was due; `None` where no time is known.
@@ -30,7 +31,7 @@ pub struct BroadcastState {
     services: BTreeMap<OfService, Counts>,
 }
 
-/// A member that stands for its service.
+/// The entry for a whole service.
 #[derive(Clone, Debug)]
 struct OfService(Arc<Member>);
 
@@ -62,7 +63,7 @@ impl BroadcastState {
             broadcast,
             parts: None,
             parts_seen: BTreeSet::new(),
-            deliveries: BTreeMap::new(),
+            deliveries: HashMap::new(),
             pending: 0,
             retrying: BTreeMap::new(),
             not_targeted: Vec::new(),
@@ -114,37 +115,38 @@ impl BroadcastState {
     }
 
     fn expect(&mut self, endpoint: &Endpoint) {
-        if !self.deliveries.contains_key(&endpoint.member) {
-            self.deliveries.insert(endpoint.member.clone(), Delivery::from(endpoint));
+        if let Entry::Vacant(unknown) = self.deliveries.entry(endpoint.member.clone()) {
+            unknown.insert(Delivery::from(endpoint));
             self.pending += 1;
-            self.count(&endpoint.member).add(None);
+            self.services.entry(OfService(endpoint.member.clone())).or_default().add(None);
         }
     }
 
     fn settle(&mut self, delivery: &Delivery) {
-        let before = self.deliveries.get(&delivery.member).map(|known| known.outcome);
+        let known = self.deliveries.entry(delivery.member.clone());
+        let before = match &known {
+            Entry::Occupied(known) => Some(known.get().outcome),
+            Entry::Vacant(_) => None,
+        };
         // A skip counts only for a container that is not called, or no longer: the broadcast was cancelled.
         let is_skip = delivery.outcome == Some(Outcome::Skipped);
         match before.flatten() {
             Some(known) if known.is_notified() || is_skip => return,
             _ => {}
         }
+        known.insert_entry(delivery.clone());
+        self.retrying.remove(&delivery.member);
+        let counts = self.services.entry(OfService(delivery.member.clone())).or_default();
         if let Some(before) = before {
-            self.count(&delivery.member).remove(before);
+            counts.remove(before);
         }
+        counts.add(delivery.outcome);
         if before == Some(None) {
             self.pending -= 1;
         }
-        self.count(&delivery.member).add(delivery.outcome);
         if delivery.outcome.is_none() {
             self.pending += 1;
         }
-        self.retrying.remove(&delivery.member);
-        self.deliveries.insert(delivery.member.clone(), delivery.clone());
-    }
-
-    fn count(&mut self, member: &Arc<Member>) -> &mut Counts {
-        self.services.entry(OfService(Arc::clone(member))).or_default()
     }
 
     /// Whether stage 1 is done.
@@ -172,9 +174,12 @@ impl BroadcastState {
     }
 
     /// The containers without an outcome, in order.
-    pub fn pending(&self) -> impl Iterator<Item = &Member> {
+    #[must_use]
+    pub fn pending(&self) -> Vec<&Member> {
         let pending = self.deliveries.values().filter(|delivery| delivery.outcome.is_none());
-        pending.map(|delivery| &*delivery.member)
+        let mut pending: Vec<_> = pending.map(|delivery| &*delivery.member).collect();
+        pending.sort_unstable();
+        pending
     }
 
     /// How many containers have no outcome.
@@ -201,7 +206,7 @@ impl BroadcastState {
         &self.not_targeted
     }
 
-    /// What is known so far.
+    /// The report so far.
     #[must_use]
     pub fn report(&self) -> Report {
         Report::new(self.broadcast.clone(), self.deliveries.values().cloned().collect())

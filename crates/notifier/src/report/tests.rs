@@ -314,7 +314,7 @@ fn the_next_retry_is_due_after_its_wait_until_it_is_made() {
     assert_eq!(due(&state, 250), None);
     state.note(&settled("web/1", Outcome::Delivered, 1));
     assert_eq!(due(&state, 0), Some(250));
-    let pending: Vec<_> = state.pending().map(|member| member.task.as_str()).collect();
+    let pending: Vec<_> = state.pending().into_iter().map(|member| member.task.as_str()).collect();
     assert_eq!(pending, ["arn:web/2"]);
 }
 
