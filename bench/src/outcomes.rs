@@ -25,8 +25,8 @@ use crate::process::{self, Calls};
 
 /// Outcomes that are settled at the same time, as by the stages.
 const CONCURRENCY: usize = 256;
-/// Rows of one transaction of the smallest program: the eight writes of 25 that the ledger has under way.
-const TRANSACTION_ROWS: usize = 200;
+/// Rows of one transaction of the smallest program: as many as the ledger can have under way.
+const TRANSACTION_ROWS: usize = CONCURRENCY;
 
 /// Outcomes in a file.
 #[derive(Clone, Debug, clap::Args)]
@@ -165,5 +165,9 @@ impl Store for Rows {
 
     fn list(&self, _: Range, _: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         async { Ok(Page::default()) }.boxed()
+    }
+
+    fn put_items_max(&self) -> usize {
+        1_000
     }
 }

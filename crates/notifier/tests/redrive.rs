@@ -349,6 +349,10 @@ impl Store for Silent {
     fn list(&self, _: Range, _: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         Self::answer("list")
     }
+
+    fn put_items_max(&self) -> usize {
+        1
+    }
 }
 
 #[tokio::test]

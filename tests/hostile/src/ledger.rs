@@ -45,6 +45,10 @@ impl Store for Items {
         let items = in_range.map(|item| Self::item(&range.partition, item)).collect();
         ready(Ok(Page { items, next: None })).boxed()
     }
+
+    fn put_items_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// A broadcast's items in the ledger: one line `sort-key body` each.

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The most bytes of rows in one item. A write costs by its size, so larger items have no benefit.
 const ROWS_BYTES_MAX: usize = 128 * 1024;
@@ -20,10 +21,11 @@ pub(super) fn write<H: Serialize, R: Serialize>(
     head: &H,
     rows: &[R],
 ) -> Result<Vec<String>, serde_json::Error> {
-    let mut sheets: Vec<Vec<&R>> = vec![Vec::new()];
+    let mut sheets: Vec<Vec<Box<RawValue>>> = vec![Vec::new()];
     let mut bytes = 0;
     for row in rows {
-        let size = serde_json::to_string(row)?.len() + 1;
+        let row = to_raw_value(row)?;
+        let size = row.get().len() + 1;
         if bytes + size > ROWS_BYTES_MAX {
             sheets.push(Vec::new());
             bytes = 0;

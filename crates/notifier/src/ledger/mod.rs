@@ -63,9 +63,10 @@ const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
 /// Broadcasts in that cache.
 const CANCELS_MAX: usize = 1_000;
 
-/// Outcomes in one write: DynamoDB's maximum. A file writes all that wait in one transaction.
-const WRITES: BatchLimits =
-    BatchLimits { items_max: 25, at_once_max: 8, linger: Duration::from_millis(5), waiting_max: WAITING_MAX };
+/// Writes of outcomes that are under way at once.
+const WRITES_AT_ONCE: usize = 8;
+/// How long the first outcome of a write waits for others.
+const WRITE_LINGER: Duration = Duration::from_millis(5);
 /// Deliveries in one read, with two keys each: DynamoDB's maximum.
 const READS: BatchLimits =
     BatchLimits { items_max: 50, at_once_max: 8, linger: Duration::from_millis(2), waiting_max: WAITING_MAX };
@@ -152,6 +153,12 @@ impl Ledger {
     /// A ledger in this store, with this retention in days.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock, days: u32) -> Self {
+        let outcomes = BatchLimits {
+            items_max: store.put_items_max(),
+            at_once_max: WRITES_AT_ONCE,
+            linger: WRITE_LINGER,
+            waiting_max: WAITING_MAX,
+        };
         let (reader, writer) = (Arc::clone(&store), Arc::clone(&store));
         let read = move |keys: Vec<[Key; 2]>| {
             let store = Arc::clone(&reader);
@@ -173,7 +180,7 @@ impl Ledger {
             clock,
             days,
             reads: Batcher::answering(READS, read),
-            writes: Batcher::answering(WRITES, write),
+            writes: Batcher::answering(outcomes, write),
             started: Instant::now(),
             cancelled: Cache::new(CANCELS_MAX),
         })))

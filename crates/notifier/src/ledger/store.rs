@@ -70,6 +70,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// A page of a range, after the sort key `after`, of at most about 1 MB and 1,000 items.
     fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>>;
+
+    /// Items to collect for one [`put`](Self::put): as many as the store writes at once.
+    fn put_items_max(&self) -> usize;
 }
 
 /// Why an operation of a store failed.

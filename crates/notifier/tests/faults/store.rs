@@ -144,6 +144,10 @@ impl Store for Troubled {
     fn list(&self, range: Range, after: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.meet("LedgerList", self.inner.list(range, after), |_| ()).boxed()
     }
+
+    fn put_items_max(&self) -> usize {
+        self.inner.put_items_max()
+    }
 }
 
 /// How long a slow answer of a store takes.

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::ledger::store::{Item, Key};
 
 /// Items in one `BatchWriteItem`. Source: Amazon DynamoDB API reference.
-const WRITES_MAX: usize = 25;
+pub(super) const WRITES_MAX: usize = 25;
 /// Bytes of the items in one `BatchWriteItem`, including keys. Below DynamoDB's 16 MB, because a batch is repeated as a
 /// whole if its answer is lost.
 const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -169,4 +169,8 @@ impl Store for DynamoDb {
         }
         .boxed()
     }
+
+    fn put_items_max(&self) -> usize {
+        item::WRITES_MAX
+    }
 }

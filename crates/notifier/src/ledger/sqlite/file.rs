@@ -21,12 +21,12 @@ const FORGET_MAX: u32 = 1_000;
 /// Seconds from one go to the next, when there were not too many for one.
 const FORGET_EVERY_SECONDS: i64 = 60;
 
-/// Writes over what stands there.
+/// Replaces an existing item.
 const PUT: &str = "
     INSERT INTO items (partition, sort, body, expires) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET body = excluded.body, expires = excluded.expires
 ";
-/// Leaves what stands there.
+/// Keeps an existing item.
 const PUT_NEW: &str = "
     INSERT INTO items (partition, sort, body, expires) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO NOTHING
@@ -84,7 +84,7 @@ impl File {
         Ok(written)
     }
 
-    /// What stands at these keys, in their order. Whoever asks is about to call, so the disk must have room for the outcome.
+    /// The items at these keys, in their order. A call follows this read, so the disk must have room for its outcome.
     pub(super) fn get(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, FileError> {
         self.guard.check_same()?;
         self.guard.check_room()?;
@@ -128,14 +128,17 @@ impl File {
             return;
         }
         let forgotten = self.forget(now).unwrap_or_else(|error| {
-            warn!(error = &error as &dyn std::error::Error, "Expired items of the ledger stay for now");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Could not delete expired items of the ledger; will retry"
+            );
             0
         });
         let more = u32::try_from(forgotten) == Ok(FORGET_MAX);
         self.forget_at = if more { now } else { now.saturating_add(FORGET_EVERY_SECONDS) };
     }
 
-    /// Does not wait for another process: nothing hangs on it, and somebody may be waiting for this one.
+    /// Does not wait for another process: the clean-up is not urgent, and other jobs may be waiting.
     fn forget(&self, now: i64) -> rusqlite::Result<usize> {
         self.db.busy_timeout(Duration::ZERO)?;
         let forgotten = self.db.execute(FORGET, params![now, FORGET_MAX]);

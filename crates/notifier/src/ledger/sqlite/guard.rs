@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Free space below which nobody is called any more: what calls under way may still have to record.
+/// Free space below which no task is called any more: room for the outcomes of calls in flight.
 ///
 /// A record changes up to three pages of 4 KiB, and 1,024 calls are under way at most.
 pub(super) const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
@@ -23,7 +23,7 @@ pub(super) enum FileError {
     )]
     Replaced,
     #[error(
-        "the file's log, which ends in `-wal`, was deleted or replaced while this process used it; stop the process, and know that \
+        "the file's log, which ends in `-wal`, was deleted or replaced while this process used it; stop the process, and note that \
          outcomes may be missing"
     )]
     LogReplaced,
@@ -38,12 +38,12 @@ pub(super) struct Guard {
     /// The largest size so far. A ledger never shrinks, because freed pages are used again.
     bytes: Cell<u64>,
     log: PathBuf,
-    /// The log, from when there is one: as long as this process has the file open, nobody else's SQLite deletes it.
+    /// The write-ahead log, once it exists: while this process has it open, no other SQLite deletes it.
     log_opened: Cell<Option<FileId>>,
     free_bytes: FreeBytes,
 }
 
-/// What tells a file from all others of a machine: its device and its number there.
+/// The identity of a file on a machine: device and inode.
 type FileId = (u64, u64);
 
 impl Guard {
@@ -78,7 +78,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Fails when the disk may not take what a call leads to. A disk that does not tell is believed to have room.
+    /// Fails if the disk may not have room for the outcome of a call. A disk without this information counts as having room.
     pub(super) fn check_room(&self) -> Result<(), FileError> {
         match (self.free_bytes)(&self.path) {
             Ok(free) if free < FREE_BYTES_MIN => Err(FileError::Full { free }),

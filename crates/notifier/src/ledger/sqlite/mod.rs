@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `mod` | the store: calls become jobs of one thread, and waiting writes one transaction |
 //! | `file` | the file: its tables, and the statements on it |
-//! | `open` | a file that is there, new or not, and ours |
+//! | `open` | opens or creates the file, and checks that it is a ledger |
 //! | `guard` | whether it is still the same file, and the disk has room |
 //!
 //! An answered write survives the end of the process and of the machine (`synchronous = FULL`: the file is flushed before
@@ -33,7 +33,7 @@ use open::Absent;
 const JOBS_WAITING_MAX: usize = 1_024;
 /// Calls that are taken together, their writes in one transaction.
 const JOBS_TOGETHER_MAX: usize = 256;
-/// Items of one job. More are several, so that nobody waits long for a turn, in this process or another.
+/// Items of one job. More are split into several jobs, so that other callers and processes do not wait long.
 const JOB_ITEMS_MAX: usize = 1_000;
 
 /// A store in a file.
@@ -55,7 +55,7 @@ enum Job {
 /// Items to write.
 struct Write {
     items: Vec<Item>,
-    /// Only where nothing stands.
+    /// Only if the key does not exist.
     new: bool,
     /// Whether all of them were written.
     done: Done<bool>,
@@ -99,7 +99,7 @@ impl Sqlite {
     ///
     /// As [`open`](Self::open) does; and [`StoreError::Refused`] where there is no file.
     pub async fn open_existing(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
-        // Nobody is called, so nothing follows that would need room.
+        // No call follows, so no room is needed.
         Self::start(path.into(), Absent::Refuse, Box::new(|_| Ok(u64::MAX)), clock).await
     }
 
@@ -120,7 +120,7 @@ impl Sqlite {
                         work(file, asked);
                     }
                 }
-                // Nobody waits for it any more, or it is handed on.
+                // The caller was dropped, or the answer was sent.
                 Err(error) => drop(done.send(Err(error.on_disk(guard::free_bytes(&path))))),
             }
         });
@@ -192,6 +192,10 @@ impl Store for Sqlite {
         }
         .boxed()
     }
+
+    fn put_items_max(&self) -> usize {
+        JOB_ITEMS_MAX
+    }
 }
 
 fn failure(
@@ -214,7 +218,7 @@ fn failure(
     }
 }
 
-/// The thread: does what is asked until nobody can ask any more.
+/// The thread: runs jobs until all senders are dropped.
 fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
     let mut together = Vec::new();
     file.forget_expired();
@@ -237,7 +241,7 @@ fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
                 read => reads.push(read),
             }
         }
-        // An answer that nobody waits for any more is dropped, here and below.
+        // The answer is dropped if the caller was dropped, here and below.
         answer(file.write(&writes), writes);
         for read in reads {
             match read {

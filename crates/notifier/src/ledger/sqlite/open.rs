@@ -32,6 +32,9 @@ const LOG_PAGES: i64 = 8_000;
 const CACHE_KB: i64 = 16 * 1024;
 
 /// Keys are compared byte by byte, as DynamoDB does.
+///
+/// With row ids, because keys come in random order: the rows of one transaction are neighbours on few pages, and only the
+/// small index of the keys is written all over. Files without row ids, of earlier versions, work as well.
 const TABLES: &str = "
     CREATE TABLE items (
         partition TEXT NOT NULL,
@@ -39,7 +42,7 @@ const TABLES: &str = "
         body TEXT NOT NULL,
         expires INTEGER NOT NULL,
         PRIMARY KEY (partition, sort)
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX items_by_expiry ON items (expires);
 ";
 
@@ -84,7 +87,7 @@ impl OpenError {
         }
     }
 
-    /// The same error, or what is behind it: on a full disk, SQLite only speaks of an input or output error.
+    /// The same error, or its real cause: on a full disk, SQLite only reports an input or output error.
     pub(super) fn on_disk(self, free: io::Result<u64>) -> Self {
         match (&self, free) {
             (Self::Sqlite(error), Ok(free)) if free < FREE_BYTES_MIN && fails_without_room(error) => {
@@ -176,7 +179,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
-/// SQLite itself would create it for everybody to read; its log gets the rights of the file.
+/// SQLite itself would create it readable by everyone; its log gets the permissions of the file.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
