@@ -4,6 +4,7 @@
 //! them again. That is why this drives hyper's connection itself: a client with a pool costs more than twice the CPU and
 //! runs out of files (`docs/performance.md`). No redirects, no proxies, no names to resolve.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -32,7 +33,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How much time and room one attempt may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Until the connection stands, TLS included.
+    /// Time-out of the connection, including TLS.
     pub connect: Duration,
     /// Until the answer is there, from the start of the attempt.
     pub total: Duration,
@@ -73,25 +74,39 @@ pub(super) async fn exchange(
     let stream = timeout_at(end, connecting).await.map_err(|_| late)??;
     let (end, late) = in_time(limits.total, AttemptError::TimedOut(limits.total));
     match stream {
-        Either::Left(stream) => talk(stream, request, limits, (end, late), now).await,
+        Either::Left(stream) => talk(stream, Close::Socket, request, limits, (end, late), now).await,
         // On the heap: attempts without TLS, which are most, stay small.
-        Either::Right(stream) => Box::pin(talk(stream, request, limits, (end, late), now)).await,
+        Either::Right(stream) => Box::pin(talk(stream, Close::Tls, request, limits, (end, late), now)).await,
     }
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy)]
+enum Close {
+    /// With its socket: the system tells the peer.
+    Socket,
+    /// By the alert with which TLS says that nothing is missing.
+    Tls,
 }
 
 /// Sends the request over this connection and reads the answer, up to a time after which it is `late`.
 async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
+    close: Close,
     request: Request<Full<Bytes>>,
     limits: Limits,
     (end, late): (Instant, AttemptError),
     now: SystemTime,
 ) -> Result<StatusCode, AttemptError> {
-    let (mut sender, connection) = http1::Builder::new()
+    let (mut sender, mut connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(AttemptError::Broken)?;
+    let connection = poll_fn(|cx| match close {
+        Close::Socket => connection.poll_without_shutdown(cx),
+        Close::Tls => connection.poll_unpin(cx),
+    });
     let mut connection = pin!(connection.fuse());
     let secrets: Vec<_> = request.headers().values().filter(|value| value.is_sensitive()).cloned().collect();
     let response = timeout_at(end, drive(connection.as_mut(), sender.send_request(request)))

@@ -1,4 +1,4 @@
-//! The request that tells one task: what is the same over all attempts, and what each attempt adds. No I/O.
+//! The request to one task: its constant part, and the part of each attempt. No I/O.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -39,14 +39,14 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The call that tells `endpoint` of `broadcast`. The same two always make the same bytes.
+    /// The request of `broadcast` to `endpoint`. The same two always have the same bytes.
     pub(super) fn new(broadcast: &Broadcast, endpoint: &Endpoint) -> Result<Self, AttemptError> {
         let Endpoint { member, address, target, .. } = endpoint;
         let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
         let mut about = HeaderMap::new();
         let (method, body) = match target.method {
             wire::Method::Get => {
-                // With them the receiver tells from the signed id whether it is meant.
+                // With them, the receiver checks by the signed id whether it is the recipient.
                 for (name, value) in [
                     (headers::GET_BROADCAST, broadcast.id.as_str()),
                     (headers::GET_CONTAINER, &member.container),
@@ -61,22 +61,21 @@ impl Call {
                 audience.service.clone_from(&member.service);
                 audience.cluster.clone_from(&member.cluster);
                 audience.delivery = id.to_string();
-                let envelope = Envelope::new(broadcast.event.clone(), audience);
                 let body = match target.content_mode {
                     ContentMode::Structured => {
                         about.insert(CONTENT_TYPE, MEDIA_TYPE);
-                        serde_json::to_vec(&envelope)?.into()
+                        Envelope::body(&broadcast.event, &audience)?.into()
                     }
                     ContentMode::Binary => {
-                        about = attributes(&envelope)?;
-                        let data = envelope.event.data().map(Data::as_json).unwrap_or_default();
+                        about = attributes(&Envelope::new(broadcast.event.clone(), audience))?;
+                        let data = broadcast.event.data().map(Data::as_json).unwrap_or_default();
                         Bytes::copy_from_slice(data.as_bytes())
                     }
                 };
                 (Method::POST, body)
             }
         };
-        // Written anew from address and port: an IPv6 address with a zone must not show the zone to its peer.
+        // Formatted from address and port, because a peer must not see the zone of an IPv6 address.
         let host = match &target.server_name {
             // A server that finds another name here than in TLS would answer 421.
             Some(name) => format!("{name}:{}", address.port()),

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -34,16 +34,16 @@ pub struct Workers {
     pub stop: CancellationToken,
 }
 
-/// What is done with a delivery.
+/// Processes a delivery.
 pub trait Steps: Send + Sync + 'static {
     /// Why the whole broadcast has to end.
     type Error: Send + 'static;
 
     /// Makes the next attempt.
-    fn advance<'a>(&'a self, job: &'a mut DeliveryJob) -> BoxFuture<'a, Result<Next, Self::Error>>;
+    fn advance(&self, job: &mut DeliveryJob) -> impl Future<Output = Result<Next, Self::Error>> + Send;
 
     /// Records how a delivery ended; without an outcome, that it was interrupted.
-    fn settle(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), Self::Error>>;
+    fn settle(&self, delivery: Delivery) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// Works on every delivery that `jobs` hands over until each has been settled.
@@ -115,7 +115,7 @@ struct Shared<S: Steps> {
     cut: CancellationToken,
 }
 
-/// The deliveries that nobody is working on.
+/// The deliveries that no worker has.
 struct Board<E> {
     /// Before their first attempt, in the order in which they came.
     fresh: VecDeque<DeliveryJob>,
@@ -192,8 +192,9 @@ impl<S: Steps> Shared<S> {
 
     async fn step(&self, mut job: DeliveryJob) -> Result<(), S::Error> {
         let next = {
+            let mut attempt = pin!(self.steps.advance(&mut job));
             // Nothing that the attempt left half-done is used after a panic but the record of earlier attempts.
-            let attempt = AssertUnwindSafe(self.steps.advance(&mut job)).catch_unwind();
+            let attempt = AssertUnwindSafe(attempt.as_mut()).catch_unwind();
             tokio::select! {
                 biased;
                 next = attempt => Some(next),

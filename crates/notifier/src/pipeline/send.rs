@@ -3,11 +3,12 @@
 //! The first tasks are called while the others are still being discovered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 use wire::{Broadcast, ObserverMessage, PartId};
 
 use super::memory::{self, Steps, Workers};
@@ -22,7 +23,7 @@ use crate::report::Report;
 
 /// The most characters of a reason to cancel that an error repeats.
 const REASON_CHARS_MAX: usize = 200;
-/// Deliveries that wait between discovery and delivery; discovery waits while so many do.
+/// Deliveries that wait between discovery and delivery; discovery waits while there are more.
 const JOBS_WAITING_MAX: usize = 1_024;
 
 /// Why a broadcast was not made, or not to every task.
@@ -39,7 +40,7 @@ pub enum SendError {
         /// Why the others were not found.
         source: DiscoveryError,
     },
-    /// ECS cannot tell where the tasks of an earlier round are by now; no task was called.
+    /// The tasks of an earlier round cannot be looked up; no task was called.
     #[error("the tasks that were not notified cannot be found")]
     Recheck(#[source] RecheckError),
     /// The broadcast was cancelled, so no task was called.
@@ -98,7 +99,7 @@ pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result
     }
 }
 
-/// Starts the delivery side: what the transport takes in is delivered while the future is polled.
+/// Starts the delivery side: what the transport takes in is delivered until the future is dropped.
 pub(super) fn transport(
     ctx: &Arc<Ctx>,
     broadcast: &Broadcast,
@@ -112,8 +113,17 @@ pub(super) fn transport(
         grace: ctx.deliverer.grace(),
         stop: ctx.stop.clone(),
     };
-    let delivering = memory::run(workers, waiting, Arc::clone(&deliveries));
-    (Transport { jobs: Some(jobs), deliveries }, delivering)
+    // Beside its workers: on the caller's thread, each of their messages would wake another thread.
+    let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
+    let delivering = AbortOnDropHandle::new(delivering);
+    let delivered = async {
+        delivering.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime ends, and this future with it.
+            Err(_) => Ok(()),
+        })
+    };
+    (Transport { jobs: Some(jobs), deliveries }, delivered)
 }
 
 /// The way from discovery to the workers, and what they have done.
@@ -165,16 +175,13 @@ struct Deliveries {
 impl Steps for Deliveries {
     type Error = LedgerError;
 
-    fn advance<'a>(&'a self, job: &'a mut DeliveryJob) -> BoxFuture<'a, Result<Next, LedgerError>> {
-        notify::advance(&self.ctx, &self.broadcast, job, Round::default()).boxed()
+    async fn advance(&self, job: &mut DeliveryJob) -> Result<Next, LedgerError> {
+        notify::advance(&self.ctx, &self.broadcast, job, Round::default()).await
     }
 
-    fn settle(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), LedgerError>> {
-        async move {
-            locked(&self.done).push(delivery.clone());
-            notify::settle(&self.ctx, &self.broadcast, delivery).await
-        }
-        .boxed()
+    async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
+        locked(&self.done).push(delivery.clone());
+        notify::settle(&self.ctx, &self.broadcast, delivery).await
     }
 }
 
@@ -251,7 +258,7 @@ impl Discovery<'_> {
         }
     }
 
-    /// Stands for the tasks of the scope that were not found.
+    /// The entry for the tasks of the scope that were not found.
     fn missing(&self, outcome: Option<Outcome>, cause: Cause, reason: &str) -> Delivery {
         let member = Arc::new(Member::of_service(&self.scope.cluster, "", ""));
         Delivery {
@@ -306,7 +313,7 @@ impl Discovery<'_> {
         }
     }
 
-    /// Records the broadcast and tells the listeners, before its first part. Until the end, the record names parts that
+    /// Records the broadcast and notifies the listeners, before its first part. Until the end, the record names parts that
     /// were not looked at, one for each named service: a run that is killed leaves a broadcast that is not complete.
     async fn begin(&self, parts: &[(PartId, String)]) -> Result<(), LedgerError> {
         if !self.parts.is_empty() {

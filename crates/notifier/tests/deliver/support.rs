@@ -5,8 +5,6 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use notifier::base::{Clock, Rng};
 use notifier::deliver::{Deliverer, DeliveryJob, DeliveryOptions, Next, Round};
 use notifier::model::labels::Target;
@@ -153,18 +151,18 @@ struct Deliveries {
 impl Steps for Deliveries {
     type Error = std::convert::Infallible;
 
-    fn advance<'a>(&'a self, job: &'a mut DeliveryJob) -> BoxFuture<'a, Result<Next, Self::Error>> {
+    async fn advance(&self, job: &mut DeliveryJob) -> Result<Next, Self::Error> {
         let Self { deliverer, broadcast, progress, .. } = self;
-        deliverer.advance(broadcast, job, progress, Round::default()).map(Ok).boxed()
+        Ok(deliverer.advance(broadcast, job, progress, Round::default()).await)
     }
 
-    fn settle(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), Self::Error>> {
+    async fn settle(&self, delivery: Delivery) -> Result<(), Self::Error> {
         if delivery.outcome.is_some() {
             let broadcast = self.broadcast.id.clone();
             self.progress.tell(ProgressEvent::Settled { broadcast, delivery: delivery.clone() });
         }
         self.ended.lock().unwrap().push(delivery);
-        std::future::ready(Ok(())).boxed()
+        Ok(())
     }
 }
 
