@@ -1,4 +1,4 @@
-//! Headers that every request carries beside ours, such as a bearer token: read from a secret. Pure.
+//! Extra request headers from a secret, such as a bearer token. Pure.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -6,7 +6,7 @@ use crate::secrets::{Material, Unusable};
 
 /// The most headers.
 const HEADERS_MAX: usize = 16;
-/// What ours are, and what decides where a message ends or who reads it: none of them is a user's to set.
+/// Headers that users must not set: those of the notifier, and those that decide message length, routing or connection.
 const FORBIDDEN: &[&str] = &[
     "connection",
     "content-encoding",
@@ -28,7 +28,7 @@ const FORBIDDEN_STARTS: &[&str] = &["ce-", "proxy-", "webhook-"];
 /// Why a text is not a list of headers. Says which line, counted from 1, and never repeats any of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum HeadersError {
-    #[error("there is no line `name: value`")]
+    #[error("it has no line `name: value`")]
     None,
     #[error("there are more than {HEADERS_MAX} headers")]
     TooMany,
@@ -36,9 +36,9 @@ enum HeadersError {
     Line(usize),
     #[error("line {0} does not begin with the name of a header")]
     Name(usize),
-    #[error("line {0} has a value with characters that no header may have")]
+    #[error("line {0} has a value with invalid characters")]
     Value(usize),
-    #[error("line {0} sets a header that is not to be set")]
+    #[error("line {0} sets a reserved header")]
     Forbidden(usize),
     #[error("line {0} sets a header a second time")]
     Twice(usize),

@@ -90,7 +90,7 @@ impl DeliveryJob {
         }
     }
 
-    /// The same delivery after earlier rounds, in which so many requests were made.
+    /// The same delivery after earlier rounds with this number of requests.
     #[must_use]
     pub fn after_requests(self, before: u32) -> Self {
         Self { before, ..self }
@@ -108,7 +108,7 @@ impl DeliveryJob {
         &self.endpoint
     }
 
-    /// How it stands: no outcome, the requests made, and why the last attempt failed.
+    /// Its state: no outcome, the number of requests, and why the last attempt failed.
     #[must_use]
     pub fn pending(&self) -> Delivery {
         let last = self.last.as_ref();
@@ -121,16 +121,16 @@ impl DeliveryJob {
         }
     }
 
-    /// How it stands when nobody goes on with it; `in_attempt` when it was cut off in one.
+    /// Its state after an interruption; `in_attempt` if an attempt was cancelled.
     #[must_use]
     pub fn interrupted(&self, in_attempt: bool) -> Delivery {
         let is_called = in_attempt && self.is_called;
         let pending = self.pending();
         let requests = pending.requests() + u32::from(is_called);
         let reason = match (is_called, &pending.reason) {
-            (true, _) => "interrupted before it answered: it may have taken the event".to_owned(),
+            (true, _) => "interrupted before the answer: the event may have been accepted".to_owned(),
             (false, Some(why)) => format!("interrupted before another attempt: {why}"),
-            (false, None) => "interrupted before it was called".to_owned(),
+            (false, None) => "interrupted before the call".to_owned(),
         };
         let attempts = Some(requests).filter(|requests| *requests > 0);
         Delivery { reason: Some(reason), cause: Some(Cause::Interrupted), attempts, ..pending }
@@ -141,7 +141,7 @@ impl DeliveryJob {
     pub fn panicked(&self, panic: &(dyn Any + Send)) -> Delivery {
         Delivery {
             outcome: Some(Outcome::Failed),
-            reason: Some(format!("a fault in the notifier: {}", panic_text(panic))),
+            reason: Some(format!("bug in the notifier: {}", panic_text(panic))),
             cause: Some(Cause::Fault),
             attempts: Some(self.before + self.requests),
             status: None,

@@ -118,7 +118,7 @@ impl Deliverer {
     }
 
     /// Looks every task up before it is called again: then a task that has stopped is gone, and one that has
-    /// moved is called where it is now, never whoever has its address by then.
+    /// moved is called at its current address, never another task at its old one.
     #[must_use]
     pub fn rechecking(mut self, discovery: Arc<Discovery>) -> Self {
         self.discovery = Some(discovery);
@@ -153,7 +153,7 @@ impl Deliverer {
         is_needed
     }
 
-    /// Makes the next attempt of a delivery, and says what follows. Tells `progress` of a retry, but not of the end.
+    /// Makes the next attempt of a delivery, and returns what follows. Reports a retry to `progress`, but not the end.
     pub async fn advance(
         &self,
         broadcast: &Broadcast,
@@ -224,7 +224,7 @@ impl Deliverer {
         before(deadline, self.inner.slots.acquire()).await?.ok()
     }
 
-    /// Looks the task up where its address may be another's by now. No slot is held meanwhile, so a slow ECS delays no
+    /// Looks the task up if its address may belong to another task now. No slot is held meanwhile, so a slow ECS delays no
     /// other call.
     async fn recheck(&self, job: &mut DeliveryJob) -> Result<(), AttemptError> {
         let Some(discovery) = self.discovery_for(job) else { return Ok(()) };
@@ -238,7 +238,7 @@ impl Deliverer {
         Ok(())
     }
 
-    /// What looks the task up before the next attempt, where its address may be another's by now.
+    /// Looks the task up before the next attempt, if its address may belong to another task now.
     fn discovery_for(&self, job: &DeliveryJob) -> Option<&Arc<Discovery>> {
         self.discovery.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
     }

@@ -13,7 +13,7 @@ impl Deliverer {
     /// Sends the request and reads the answer.
     ///
     /// A task that does not accept the signature (401) may know keys that were rotated in just now: they are read again,
-    /// and when they have changed, the request is made once more.
+    /// and if they have changed, the request is repeated.
     pub(super) async fn send(
         &self,
         call: &Call,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::latency;
 use super::{Cause, Endpoint, Member, Outcome, Skip};
 
-/// The delivery of a broadcast to one opted-in container, as far as it is known. What is not known is `None`.
+/// The delivery of a broadcast to one opted-in container. Unknown values are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The container.
@@ -20,7 +20,7 @@ pub struct Delivery {
     /// How it ended; `None` while it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it was not told, or not yet.
+    /// Why it was not notified, or not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The kind of that reason.

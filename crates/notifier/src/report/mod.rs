@@ -1,4 +1,4 @@
-//! What a broadcast came to: who was told, who was not and why, how long it took.
+//! Reports of broadcasts: outcomes, reasons and latencies.
 //!
 //! [`Report`] is made from what is known at one moment; [`BroadcastState`] follows a broadcast while it happens and makes reports;
 //! the dead letters add whom SQS gave up; [`Delivery`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
@@ -77,7 +77,7 @@ impl Report {
         Self { broadcast, entries }
     }
 
-    /// What is known of each container.
+    /// The delivery of each container.
     #[must_use]
     pub fn entries(&self) -> &[Delivery] {
         &self.entries
