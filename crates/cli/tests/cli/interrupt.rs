@@ -45,7 +45,7 @@ fn an_interrupted_send_reports_the_outcomes_so_far() {
         let [kind, text, hint] = error(&run);
         assert_eq!([kind, text], ["error", "interrupted: 2 of 4 containers have no outcome"], "{run}");
         assert!(hint.starts_with("the same command with --id b-1"), "{hint}");
-        let reason = "interrupted before it answered: it may have taken the event";
+        let reason = "interrupted before the answer: the event may have been accepted";
         if format == "csv" {
             assert_eq!(run.stdout.matches(",delivered,,1,200,").count(), 2, "{run}");
             assert_eq!(run.stdout.matches(&format!(",,{reason},1,,,interrupted,")).count(), 2, "{run}");
@@ -80,8 +80,8 @@ fn with_a_ledger_the_report_agrees_and_the_rest_can_be_sent_later() {
     exit 1
     --- stdout
     silent  0 of 2 notified
-      pending  127.B.16.3:8080  741b8bb3/app  interrupted before it answered: it may have taken the event
-      pending  127.B.16.4:8080  9a57c4bf/app  interrupted before it answered: it may have taken the event
+      pending  127.B.16.3:8080  741b8bb3/app  interrupted before the answer: the event may have been accepted
+      pending  127.B.16.4:8080  9a57c4bf/app  interrupted before the answer: the event may have been accepted
     quick   2 of 2 notified  p50 [time]  p99 [time]  max [time]
     4 containers: 2 delivered, 2 pending
     what to do:
@@ -110,9 +110,9 @@ fn containers_that_were_not_called_yet_are_not_called_any_more() {
     exit 1
     --- stdout
     silent  0 of 8 notified
-      pending  127.B.16.7:8080  16f7bbec/app  interrupted before it answered: it may have taken the event
-      pending  127.B.16.5:8080  4be55027/app  interrupted before it answered: it may have taken the event
-      pending  -  6 containers  interrupted before it was called (--verbose names each)
+      pending  127.B.16.7:8080  16f7bbec/app  interrupted before the answer: the event may have been accepted
+      pending  127.B.16.5:8080  4be55027/app  interrupted before the answer: the event may have been accepted
+      pending  -  6 containers  interrupted before the call (--verbose names each)
     8 containers: 8 pending
     what to do:
       8 pending  interrupted  not called: `send --failed-of` sends the event to the containers without an outcome

@@ -65,7 +65,7 @@ words! {
         GivenUp = "given-up",
         /// Its dead letter was dropped.
         Dropped = "dropped",
-        /// The run was interrupted before it was called.
+        /// The run was interrupted before the call.
         Interrupted = "interrupted",
         /// A word of a later version.
         #[serde(other)]

@@ -132,7 +132,7 @@ async fn when_nobody_else_is_to_be_called_whoever_is_being_called_may_still_answ
     let [other] = unsettled.try_into().unwrap();
     assert_eq!((other.member.task.as_str(), other.outcome, other.attempts), ("arn:task/1", None, None));
     assert_eq!(other.cause, Some(Cause::Interrupted));
-    assert_eq!(other.reason.as_deref(), Some("interrupted before it was called"));
+    assert_eq!(other.reason.as_deref(), Some("interrupted before the call"));
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn whoever_does_not_answer_within_the_grace_or_waits_for_another_attempt_h
     assert_eq!(
         told,
         [
-            (None, Some(1), None, "interrupted before it answered: it may have taken the event"),
+            (None, Some(1), None, "interrupted before the answer: the event may have been accepted"),
             (
                 None,
                 Some(1),
@@ -241,7 +241,7 @@ async fn an_attempt_that_panics_fails_alone() {
     let mut expected = [Outcome::Delivered; 5];
     expected[2] = Outcome::Failed;
     assert_eq!(outcomes(&settled), expected);
-    assert_eq!(settled[2].reason.as_deref(), Some("a fault in the notifier: the clock stopped"));
+    assert_eq!(settled[2].reason.as_deref(), Some("bug in the notifier: the clock stopped"));
     assert_eq!(server.seen().len(), 4);
 }
 
