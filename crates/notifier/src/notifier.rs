@@ -71,7 +71,6 @@ impl Notifier {
     }
 
     /// A notifier of these parts.
-    #[must_use]
     pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
         let Parts { auth, ledger, senders, progress, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
@@ -84,7 +83,6 @@ impl Notifier {
     }
 
     /// The shared parts of the stages.
-    #[must_use]
     pub fn ctx(&self) -> &Arc<Ctx> {
         &self.ctx
     }
@@ -119,7 +117,6 @@ impl Notifier {
     }
 
     /// The work of one stage and its source queue; `None` if the settings lack one of its queues.
-    #[must_use]
     pub fn stage(&self, name: StageName) -> Option<(Queue, Work)> {
         let stage: &Stage = name.stage();
         let next = match stage.next {
@@ -131,7 +128,6 @@ impl Notifier {
     }
 
     /// The queue of this name, if the settings have its URL.
-    #[must_use]
     pub fn queue(&self, name: QueueName) -> Option<Queue> {
         let url = self.settings.queues.get(name)?;
         Some(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))

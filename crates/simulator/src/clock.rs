@@ -15,19 +15,16 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that says `epoch` (since 1970-01-01 UTC) now and runs with tokio's time from here.
-    #[must_use]
     pub fn starting_at(epoch: Duration) -> Self {
         Self { started: Instant::now(), epoch }
     }
 
     /// Time since 1970-01-01 UTC.
-    #[must_use]
     pub fn now(&self) -> Duration {
         self.epoch + self.started.elapsed()
     }
 
     /// Milliseconds since 1970-01-01 UTC, the unit of SQS attributes.
-    #[must_use]
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)
     }

@@ -43,7 +43,6 @@ impl AwsError {
     }
 
     /// Whether the caller is to blame, as AWS counts it: `Sender` for 4xx, else `Receiver`.
-    #[must_use]
     pub fn is_senders(&self) -> bool {
         self.status < 500
     }

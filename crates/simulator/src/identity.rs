@@ -20,7 +20,6 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 /// The unique id of the IAM user with this access key: what STS calls its `UserId` and SQS its `SenderId`.
 ///
 /// The same for the same key: `AIDA` and 17 characters.
-#[must_use]
 pub fn user_id(access_key: &str) -> String {
     let digest = Md5::digest(access_key);
     let characters = digest.iter().chain(&digest).take(17);

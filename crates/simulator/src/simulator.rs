@@ -201,20 +201,17 @@ impl Simulator {
     }
 
     /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The API calls so far, each attempt by itself, within [`Options::calls_max`].
-    #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.core.calls.all()
     }
 
     /// How often an operation was called since the start or [`reset_calls`](Self::reset_calls); throttled and failed
     /// attempts count.
-    #[must_use]
     pub fn count(&self, operation: &str) -> u64 {
         self.core.calls.count(operation)
     }
@@ -225,19 +222,16 @@ impl Simulator {
     }
 
     /// The requests that containers received so far, within [`Options::received_max`].
-    #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.core.workload.log().all()
     }
 
     /// How many requests containers received since the start, however many are kept.
-    #[must_use]
     pub fn received_count(&self) -> usize {
         self.core.workload.log().count()
     }
 
     /// The most requests that waited for containers' answers at once. One whose client gave up does not wait.
-    #[must_use]
     pub fn received_at_once(&self) -> usize {
         self.core.workload.log().open_most()
     }
@@ -257,13 +251,11 @@ impl Simulator {
     }
 
     /// The injected faults.
-    #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.core.faults
     }
 
     /// All tasks, stopped ones too, in the order in which they started.
-    #[must_use]
     pub fn tasks(&self) -> Vec<TaskView> {
         lock(&self.core.world).all_tasks().map(|(cluster, task)| view(cluster, task)).collect()
     }

@@ -76,7 +76,6 @@ const VERDICT_CHARS_MAX: usize = 8 * 1024;
 
 impl Target {
     /// Returns the target with this name.
-    #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         TARGETS.iter().find(|target| target.name == name)
     }
@@ -86,7 +85,6 @@ impl Target {
     /// # Panics
     ///
     /// If the file is not a list of pairs.
-    #[must_use]
     #[expect(clippy::expect_used, reason = "an unreadable corpus is a bug in this crate")]
     pub fn cases(&self) -> Vec<(String, String)> {
         serde_json::from_str(self.corpus).expect("pairs of input and verdict")

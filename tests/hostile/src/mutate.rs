@@ -44,7 +44,6 @@ const TOKENS: [&[u8]; 32] = [
 ];
 
 /// Returns a mutation of one of the seeds.
-#[must_use]
 pub fn mutated(seeds: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
     let pick = |rng: &mut Rng| seeds.get(rng.usize(..seeds.len().max(1))).copied().unwrap_or_default();
     let mut bytes = pick(rng).to_vec();

@@ -27,7 +27,6 @@ pub struct Boto {
 
 impl Boto {
     /// Starts a client of the services at this URL.
-    #[must_use]
     pub fn start(url: &str) -> Self {
         let mut command = python::command();
         command

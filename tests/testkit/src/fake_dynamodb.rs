@@ -99,19 +99,16 @@ impl FakeDynamoDb {
     }
 
     /// Returns the number of entries of each request so far.
-    #[must_use]
     pub fn requests(&self) -> Vec<usize> {
         self.state.lock().unwrap().requests.iter().map(|(_, entries)| *entries).collect()
     }
 
     /// Returns the operation of each request so far.
-    #[must_use]
     pub fn operations(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.iter().map(|(operation, _)| operation.clone()).collect()
     }
 
     /// Returns all items as JSON.
-    #[must_use]
     pub fn text(&self) -> String {
         self.state.lock().unwrap().items.values().cloned().collect::<Value>().to_string()
     }

@@ -10,7 +10,6 @@ use simulator::{Fleet, Options, QueueSpec, Simulator};
 const START_ATTEMPTS: usize = 20;
 
 /// Describes a Fargate service that wants its calls at `path`. `container` holds more lines for its container.
-#[must_use]
 pub fn service(name: &str, tasks: usize, path: &str, container: &str) -> String {
     format!(
         "[[cluster.service]]
@@ -26,13 +25,11 @@ pub fn service(name: &str, tasks: usize, path: &str, container: &str) -> String 
 }
 
 /// Describes the cluster `prod` with these services.
-#[must_use]
 pub fn fleet(services: &[String]) -> String {
     format!("[[cluster]]\nname = 'prod'\n{}", services.concat())
 }
 
 /// Returns the queues of the three stages, each with a dead-letter queue `NAME-dead` and these further attributes.
-#[must_use]
 pub fn stage_queues(receives_max: u32, attributes: &[(&str, &str)]) -> Vec<QueueSpec> {
     let queues = QueueName::ALL.map(|name| {
         let dead = format!("{}-dead", name.as_str());

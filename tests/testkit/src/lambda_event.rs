@@ -6,7 +6,6 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use serde_json::{Map, Value, json};
 
 /// Returns the event with these messages.
-#[must_use]
 pub fn of(messages: &[Message]) -> Value {
     json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
 }

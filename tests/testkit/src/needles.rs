@@ -7,7 +7,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 pub const PIECE: usize = 12;
 
 /// Returns every encoding of every piece of each secret.
-#[must_use]
 pub fn needles(secrets: &[&[u8]]) -> Vec<String> {
     secrets.iter().flat_map(|secret| secret.chunks_exact(PIECE)).flat_map(forms).collect()
 }
@@ -39,7 +38,6 @@ fn forms(piece: &[u8]) -> Vec<String> {
 }
 
 /// Returns the needles that the text contains.
-#[must_use]
 pub fn found<'n>(needles: &'n [String], text: &str) -> Vec<&'n String> {
     needles.iter().filter(|needle| text.contains(needle.as_str())).collect()
 }

@@ -10,7 +10,6 @@ const PORTS: Range<u16> = 10_000..32_000;
 const EACH: usize = 8;
 
 /// Returns a port of 127.0.0.1 on which nothing listens and which no other test gets at the same time.
-#[must_use]
 pub fn free() -> u16 {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let first = std::process::id() as usize * EACH;

@@ -10,7 +10,6 @@ use tokio::process::Command;
 /// # Panics
 ///
 /// If it is not installed.
-#[must_use]
 pub fn interpreter() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
     assert!(path.exists(), "{} is missing: run `make test-tools` first", path.display());
@@ -18,7 +17,6 @@ pub fn interpreter() -> PathBuf {
 }
 
 /// Returns a command of the interpreter with an empty environment and no input or output. It is killed when dropped.
-#[must_use]
 pub fn command() -> Command {
     let mut command = Command::new(interpreter());
     command.env_clear().env("PATH", "/usr/bin:/bin").env("PYTHONDONTWRITEBYTECODE", "1");

@@ -31,7 +31,6 @@ impl Sqs {
     }
 
     /// Wraps a running simulator.
-    #[must_use]
     pub fn of(simulator: Simulator) -> Self {
         let client = Aws::at(&simulator.url(), "us-east-1").sqs;
         Self { client, simulator: Some(simulator), _emulator: None }
@@ -49,7 +48,6 @@ impl Sqs {
     /// # Panics
     ///
     /// On MiniStack.
-    #[must_use]
     pub fn simulator(&self) -> &Simulator {
         self.simulator.as_ref().expect("this test runs on the simulator")
     }
@@ -133,13 +131,11 @@ impl Sqs {
 }
 
 /// Returns a text attribute of a message.
-#[must_use]
 pub fn attribute<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     message.message_attributes.as_ref()?.get(name)?.string_value()
 }
 
 /// Returns `count` different bodies, sorted.
-#[must_use]
 pub fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{{\"n\":\"{n:04}\"}}")).collect()
 }

@@ -39,7 +39,6 @@ impl Default for Stages {
 
 impl Stages {
     /// Returns the stages with this AWS and this ledger. They call only tasks on loopback.
-    #[must_use]
     pub fn on(self, aws: &Aws, ledger: &Ledger) -> Ctx {
         let Self { options, auth, clock, senders } = self;
         let networks: Networks = "127.0.0.0/8".parse().unwrap();

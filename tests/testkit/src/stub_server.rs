@@ -59,7 +59,6 @@ impl StubServer {
     }
 
     /// Returns the requests so far.
-    #[must_use]
     pub fn requests(&self) -> Vec<StubRequest> {
         self.requests.lock().unwrap().clone()
     }

@@ -118,7 +118,6 @@ struct Share {
 
 impl Budget {
     /// This share of every bucket of AWS. A percentage outside [`PERCENT_MIN`] to [`PERCENT_MAX`] counts as the nearest limit.
-    #[must_use]
     pub fn percent(percent: impl Into<f64>) -> Self {
         let percent = percent.into();
         let percent = if percent.is_nan() { PERCENT_MIN } else { percent.clamp(PERCENT_MIN, PERCENT_MAX) };
@@ -137,7 +136,6 @@ impl Budget {
     }
 
     /// No limit, for a simulator.
-    #[must_use]
     pub fn unlimited() -> Self {
         Self { shares: None, lane: Arc::default() }
     }
@@ -167,7 +165,6 @@ impl Budget {
     }
 
     /// Number of calls that wait for the budget now, of all groups and lanes.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.shares.as_ref().map_or(0, |shares| shares.waiting.load(Ordering::Relaxed))
     }

@@ -45,7 +45,6 @@ pub struct Count {
 
 impl Calls {
     /// The counts so far, sorted by service and operation.
-    #[must_use]
     pub fn snapshot(&self) -> Vec<Count> {
         let seen = self.seen();
         let count = |(key, requests): (&(String, String), &u64)| {
@@ -56,7 +55,6 @@ impl Calls {
     }
 
     /// The error of the last request, if it failed.
-    #[must_use]
     pub fn last_error(&self) -> Option<String> {
         self.seen().last_error.clone()
     }

@@ -193,7 +193,6 @@ pub(super) fn region(region: Option<&str>) -> Result<&str, LoadError> {
 }
 
 /// The region in an ARN or in the URL of a queue.
-#[must_use]
 pub fn region_of(text: &str) -> Option<&str> {
     if let Some(arn) = Arn::parse(text) {
         return arn.region();
@@ -207,7 +206,6 @@ pub fn region_of(text: &str) -> Option<&str> {
 }
 
 /// The account in an ARN or in the URL of a queue: twelve digits.
-#[must_use]
 pub fn account_of(text: &str) -> Option<&str> {
     match text.split_once("://") {
         // Emulators have another host but the same path.

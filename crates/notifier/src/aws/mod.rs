@@ -129,14 +129,12 @@ impl Aws {
     }
 
     /// The time of day, corrected if this machine's clock is wrong.
-    #[must_use]
     pub fn clock(&self) -> Clock {
         self.skew.corrected()
     }
 
     /// Clients for a simulator at this plain-HTTP address, with fake credentials and without a budget. Ignores environment
     /// and profile.
-    #[must_use]
     pub fn at(endpoint_url: &str, region: &str) -> Self {
         let credentials = Credentials::new("simulator", "simulator", None, None, "simulator");
         let config = SdkConfig::builder()
@@ -151,7 +149,6 @@ impl Aws {
     }
 
     /// Clients with a configuration of the caller's own: credentials, HTTP client, endpoints, time-outs and retries.
-    #[must_use]
     pub fn from_sdk_config(config: SdkConfig, budget: Budget) -> Self {
         let mut config = config.into_builder();
         config.set_app_name(AppName::new(APP_NAME).ok());

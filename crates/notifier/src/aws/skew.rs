@@ -31,13 +31,11 @@ pub struct Skew {
 
 impl Skew {
     /// Compares this clock with AWS's.
-    #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, seconds: Arc::default() }
     }
 
     /// The clock, corrected if it differs by more than two minutes.
-    #[must_use]
     pub fn corrected(&self) -> Clock {
         let Self { clock, seconds } = self.clone();
         Clock::from_fn(move || {

@@ -18,14 +18,12 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait after this number of consecutive failures: between zero and the maximum. Zero without a failure.
-    #[must_use]
     pub fn full_jitter(&self, failures: u32, spread: f64) -> Duration {
         self.longest(failures).mul_f64(spread.clamp(0.0, 1.0))
     }
 
     /// The wait after this number of consecutive failures: between half of the maximum and the maximum. Zero without a
     /// failure.
-    #[must_use]
     pub fn equal_jitter(&self, failures: u32, spread: f64) -> Duration {
         self.longest(failures).mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0)
     }

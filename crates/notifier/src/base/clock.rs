@@ -12,14 +12,12 @@ pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
     /// The machine's own clock.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
     pub fn system() -> Self {
         Self::from_fn(SystemTime::now)
     }
 
     /// A clock with a fixed time.
-    #[must_use]
     pub fn fixed(at: SystemTime) -> Self {
         Self::from_fn(move || at)
     }
@@ -30,13 +28,11 @@ impl Clock {
     }
 
     /// The time, in UTC.
-    #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         (self.0)().into()
     }
 
     /// The time in whole seconds since 1970-01-01 UTC.
-    #[must_use]
     pub fn unix_seconds(&self) -> i64 {
         self.now().unix_timestamp()
     }

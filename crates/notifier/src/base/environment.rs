@@ -17,7 +17,6 @@ impl fmt::Debug for Environment {
 
 impl Environment {
     /// The environment of this process, converted to valid Unicode.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
         let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
@@ -25,7 +24,6 @@ impl Environment {
     }
 
     /// The value of a variable that is set and not empty.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

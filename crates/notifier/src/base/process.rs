@@ -1,7 +1,6 @@
 //! Limits of this process.
 
 /// The limit of open files and sockets of this process, if there is one.
-#[must_use]
 pub fn open_files_max() -> Option<usize> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current.map(|files| usize::try_from(files).unwrap_or(usize::MAX))

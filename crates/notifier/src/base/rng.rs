@@ -12,20 +12,17 @@ pub struct Rng(Arc<Mutex<fastrand::Rng>>);
 
 impl Rng {
     /// An unpredictable sequence, different in every process.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's randomness")]
     pub fn from_entropy() -> Self {
         Self(Arc::new(Mutex::new(fastrand::Rng::new())))
     }
 
     /// The sequence of this seed, always the same.
-    #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
     }
 
     /// The next number, uniform from 0.0 to less than 1.0.
-    #[must_use]
     pub fn fraction(&self) -> f64 {
         // A panic leaves no inconsistent state in a generator.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()

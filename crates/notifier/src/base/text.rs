@@ -16,7 +16,6 @@ const NEAR_EDITS_MAX: usize = 2;
 ///
 /// Control characters, including line ends, and characters that change the direction of text are escaped, as in
 /// `\u{1b}`. Quotation marks stay, so that quoted text stays readable.
-#[must_use]
 pub fn printable(text: &str, chars_max: usize) -> String {
     let mut out = String::new();
     for c in text.chars().take(chars_max) {
@@ -58,14 +57,12 @@ pub fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option
 }
 
 /// The text with control characters escaped, except line feeds.
-#[must_use]
 pub fn printable_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(|line| printable(line, usize::MAX)).collect();
     lines.join("\n")
 }
 
 /// An error and its causes as one printable line.
-#[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -82,7 +79,6 @@ pub fn chain(error: &dyn Error) -> String {
 }
 
 /// The text of a panic.
-#[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

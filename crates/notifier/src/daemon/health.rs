@@ -69,7 +69,6 @@ pub struct StageHealth {
 
 impl Health {
     /// The health now.
-    #[must_use]
     pub fn report(&self) -> HealthReport {
         self.report_at(Instant::now())
     }

@@ -55,7 +55,6 @@ pub struct DaemonOptions {
 
 impl DaemonOptions {
     /// All stages with their default limits.
-    #[must_use]
     pub fn new(rng: Rng) -> Self {
         let stages = STAGES.iter().map(|stage| (stage.name, StageOptions::new(stage.concurrency)));
         Self { stages: stages.collect(), grace: Duration::from_secs(20), health: Health::default(), rng }
@@ -81,7 +80,6 @@ pub struct StageOptions {
 
 impl StageOptions {
     /// This concurrency, with 15 minutes per message, the limit of a Lambda function. Zero means one.
-    #[must_use]
     pub fn new(concurrency: usize) -> Self {
         let concurrency = NonZeroUsize::new(concurrency).unwrap_or(NonZeroUsize::MIN);
         Self { concurrency, message_time_max: Duration::from_mins(15) }

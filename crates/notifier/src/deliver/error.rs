@@ -128,7 +128,6 @@ impl AttemptError {
     }
 
     /// Its kind.
-    #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
             Self::Refused(_) => Cause::AddressRefused,
@@ -150,7 +149,6 @@ impl AttemptError {
     }
 
     /// The status of the answer, if there was one.
-    #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Answered { status, .. } => Some(*status),
@@ -159,7 +157,6 @@ impl AttemptError {
     }
 
     /// Whether the cause is this machine or its time limit, not the task.
-    #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Local(_) | Self::CutOff | Self::Lost(_))
     }
@@ -180,7 +177,6 @@ impl AttemptError {
     }
 
     /// The error and its causes as one line, as a report shows it.
-    #[must_use]
     pub fn reason(&self) -> String {
         chain(self)
     }
@@ -219,13 +215,11 @@ pub struct Unfinished {
 
 impl Unfinished {
     /// A delivery whose task could not be looked up.
-    #[must_use]
     pub fn lost(error: RecheckError) -> Self {
         Self { attempts: 0, wait: None, last: Some(AttemptError::Lost(error)) }
     }
 
     /// The shortest wait before the next attempt: requested by the task, or longer than the remaining time.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.wait
     }

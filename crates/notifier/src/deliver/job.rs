@@ -74,7 +74,6 @@ pub enum Next {
 
 impl DeliveryJob {
     /// A delivery to an endpoint whose address ECS named just now.
-    #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
@@ -103,13 +102,11 @@ impl DeliveryJob {
     }
 
     /// Where the task was found last.
-    #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
     /// Its state: no outcome, the number of requests, and why the last attempt failed.
-    #[must_use]
     pub fn pending(&self) -> Delivery {
         let last = self.last.as_ref();
         Delivery {
@@ -122,7 +119,6 @@ impl DeliveryJob {
     }
 
     /// Its state after an interruption; `in_attempt` if an attempt was cancelled.
-    #[must_use]
     pub fn interrupted(&self, in_attempt: bool) -> Delivery {
         let is_called = in_attempt && self.is_called;
         let pending = self.pending();
@@ -137,7 +133,6 @@ impl DeliveryJob {
     }
 
     /// The end of a delivery whose attempt panicked.
-    #[must_use]
     pub fn panicked(&self, panic: &(dyn Any + Send)) -> Delivery {
         Delivery {
             outcome: Some(Outcome::Failed),
@@ -151,7 +146,6 @@ impl DeliveryJob {
     }
 
     /// The end of a delivery that cannot go back to a queue.
-    #[must_use]
     pub fn failed(&self, unfinished: &Unfinished) -> Delivery {
         let last = unfinished.last.as_ref();
         let status = last.and_then(AttemptError::status);

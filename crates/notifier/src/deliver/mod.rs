@@ -74,7 +74,6 @@ struct Inner {
 
 impl Deliverer {
     /// Calls only addresses inside `networks`; `clock` stamps the requests, and `chance` spreads the retries.
-    #[must_use]
     pub fn new(options: &DeliveryOptions, networks: Networks, clock: Clock, rng: Rng) -> Self {
         let concurrency = affordable(options.concurrency, base::open_files_max());
         if concurrency < options.concurrency {
@@ -126,19 +125,16 @@ impl Deliverer {
     }
 
     /// How long after it was queued a delivery is still tried.
-    #[must_use]
     pub fn horizon(&self) -> Duration {
         self.inner.horizon
     }
 
     /// How many attempts may be under way at once.
-    #[must_use]
     pub fn concurrency(&self) -> usize {
         self.inner.concurrency
     }
 
     /// How long attempts under way may take after a broadcast was interrupted.
-    #[must_use]
     pub fn grace(&self) -> Duration {
         self.inner.grace
     }

@@ -30,7 +30,6 @@ pub enum Meaning {
 }
 
 /// The meaning of an answer with this status and headers; `now` converts a date in `Retry-After` to a wait.
-#[must_use]
 pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
     match status.as_u16() {
         200..=299 => Meaning::Delivered,
@@ -73,7 +72,6 @@ pub(super) fn without(text: &[u8], secrets: &[HeaderValue]) -> String {
 /// The text of an answer for a reason: one short printable line, or `None` if no readable text is left.
 ///
 /// Tasks are not trusted: characters that are not printable become spaces, for terminals, logs and tables.
-#[must_use]
 pub fn shown(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();

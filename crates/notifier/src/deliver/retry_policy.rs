@@ -21,7 +21,6 @@ impl RetryPolicy {
     /// `n` counts from 1 and attempt 1 never waits. Later attempts wait for the time that the task `asked` for, up to
     /// [`asked_most`](Self::asked_most), and then for [`backoff`](Self::backoff) with full jitter, so that tasks with the
     /// same `Retry-After` are spread too. The caller draws `spread`, from 0.0 to 1.0.
-    #[must_use]
     pub(super) fn wait_before(&self, n: u32, asked: Option<Duration>, spread: f64) -> Option<Duration> {
         if n <= 1 {
             return Some(Duration::ZERO);

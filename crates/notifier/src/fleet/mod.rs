@@ -56,7 +56,6 @@ pub enum DiscoveryError {
 
 impl DiscoveryError {
     /// Whether asking again would give the same answer.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::Ecs(error) => error.is_final(),
@@ -66,7 +65,6 @@ impl DiscoveryError {
     }
 
     /// A stable word for the kind of error, for scripts and alarms.
-    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ecs(EcsError::ClusterNotFound(_)) => "cluster-not-found",
@@ -92,7 +90,6 @@ pub struct Discovery {
 impl Discovery {
     /// Discovery with these clients. `health` decides which containers are ready, `networks` which addresses may be
     /// called.
-    #[must_use]
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
         let ecs = Ecs::new(aws);
         Self {

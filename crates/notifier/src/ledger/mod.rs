@@ -92,7 +92,6 @@ pub enum LedgerError {
 
 impl LedgerError {
     /// Whether a retry would fail again.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::Store(error) => error.is_final(),
@@ -102,7 +101,6 @@ impl LedgerError {
     }
 
     /// Whether the ledger has foreign data, or was deleted: only a person can repair it.
-    #[must_use]
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Store(error) => matches!(**error, StoreError::Damaged { .. }),
@@ -145,13 +143,11 @@ struct Inner {
 
 impl Ledger {
     /// A ledger that records nothing.
-    #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
     /// A ledger in this store, with this retention in days.
-    #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock, days: u32) -> Self {
         let outcomes = BatchLimits {
             items_max: store.put_items_max(),
@@ -187,7 +183,6 @@ impl Ledger {
     }
 
     /// Whether it records anything.
-    #[must_use]
     pub fn is_kept(&self) -> bool {
         self.0.is_some()
     }

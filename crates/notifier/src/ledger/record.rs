@@ -69,7 +69,6 @@ impl BroadcastRecord {
     }
 
     /// Time of the request, to the second, as in RFC 3339.
-    #[must_use]
     pub fn asked(&self) -> String {
         let time = OffsetDateTime::from_unix_timestamp(self.asked_at / 1000);
         time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
@@ -92,7 +91,6 @@ impl BroadcastRecord {
     }
 
     /// The broadcast as it was sent; `None` if the event's payload was left out.
-    #[must_use]
     pub fn broadcast(&self) -> Option<Broadcast> {
         let whole = self.data_left_out.is_none();
         whole.then(|| Broadcast::new(self.event.clone()))

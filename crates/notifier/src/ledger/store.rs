@@ -93,13 +93,11 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether a retry would fail again.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Damaged { .. })
     }
 
     /// The problem of the table or the file.
-    #[must_use]
     pub fn problem(&self) -> StoreProblem {
         let (Self::Unavailable { source, .. } | Self::Refused { source, .. } | Self::Damaged { source, .. }) =
             self;

@@ -27,7 +27,6 @@ pub struct Arn<'a> {
 
 impl<'a> Arn<'a> {
     /// The parts of an ARN; `None` when the text is not an ARN.
-    #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         if text.len() > BYTES_MAX {
             return None;
@@ -48,13 +47,11 @@ impl<'a> Arn<'a> {
     }
 
     /// The region; `None` for resources of no region.
-    #[must_use]
     pub fn region(&self) -> Option<&'a str> {
         Some(self.region).filter(|region| !region.is_empty())
     }
 
     /// The account; `None` unless it has twelve digits.
-    #[must_use]
     pub fn account(&self) -> Option<&'a str> {
         Some(self.account).filter(|account| is_account(account))
     }
@@ -80,7 +77,6 @@ pub struct TaskArn<'a> {
 
 impl<'a> TaskArn<'a> {
     /// The parts of a task's ARN; `None` when the text is not the ARN of a task.
-    #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let (arn, rest) = Arn::ecs(text, "task")?;
         let (cluster, id) = match rest.split_once('/') {
@@ -91,7 +87,6 @@ impl<'a> TaskArn<'a> {
     }
 
     /// The ARN of the task's cluster, where the task's ARN names it.
-    #[must_use]
     pub fn cluster_arn(&self) -> Option<String> {
         let Arn { partition, region, account, .. } = self.arn;
         Some(format!("arn:{partition}:ecs:{region}:{account}:cluster/{}", self.cluster?))
@@ -99,25 +94,21 @@ impl<'a> TaskArn<'a> {
 }
 
 /// Whether this is the id of an account: twelve digits.
-#[must_use]
 pub fn is_account(text: &str) -> bool {
     text.len() == ACCOUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The name in a cluster's ARN; a name is itself.
-#[must_use]
 pub fn cluster_name(name_or_arn: &str) -> &str {
     Arn::ecs(name_or_arn, "cluster").map_or(name_or_arn, |(_, name)| name)
 }
 
 /// The name in a service's ARN, `…:service/CLUSTER/NAME` or `…:service/NAME`; a name is itself.
-#[must_use]
 pub fn service_name(name_or_arn: &str) -> &str {
     Arn::ecs(name_or_arn, "service").map_or(name_or_arn, |(_, path)| last_part(path))
 }
 
 /// What follows the last slash of an ARN; a name is itself.
-#[must_use]
 pub fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
 }

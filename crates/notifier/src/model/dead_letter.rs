@@ -46,7 +46,6 @@ struct Body {
 
 impl DeadLetter {
     /// A dead letter with this body, without a code and a reason. Pure.
-    #[must_use]
     pub fn about(stage: StageName, body: &str, sent: OffsetDateTime) -> Self {
         let body_bytes = body.len();
         let body: Body = serde_json::from_str(body).unwrap_or_default();

@@ -39,13 +39,11 @@ pub struct Delivery {
 
 impl Delivery {
     /// Whether it has ended well: the container accepted the event, or its task had stopped.
-    #[must_use]
     pub fn is_notified(&self) -> bool {
         self.outcome.is_some_and(Outcome::is_notified)
     }
 
     /// The HTTP requests that were made for it, 0 where nothing is known.
-    #[must_use]
     pub fn requests(&self) -> u32 {
         self.attempts.unwrap_or_default()
     }

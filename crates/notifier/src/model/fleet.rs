@@ -65,7 +65,6 @@ impl Hash for Member {
 
 impl Member {
     /// A task of a cluster, by its ARN. Account and region are those of this ARN, else those of the cluster's ARN.
-    #[must_use]
     pub fn of_task(cluster: &str, task: &str) -> Self {
         let place = Self::placed_by([task, cluster]);
         Self { cluster: cluster.to_owned(), task: task.to_owned(), ..place }
@@ -73,7 +72,6 @@ impl Member {
 
     /// A service of a cluster, each by its name or ARN. Account and region are those of the cluster's ARN, else of the
     /// service's ARN, else of the ARN of a `neighbour` in the same cluster.
-    #[must_use]
     pub fn of_service(cluster: &str, service: &str, neighbour: &str) -> Self {
         let place = Self::placed_by([cluster, service, neighbour]);
         Self { cluster: cluster.to_owned(), service: service_name(service).to_owned(), ..place }
@@ -178,7 +176,6 @@ impl SkipReason {
     }
 
     /// The kind of reason.
-    #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }

@@ -24,7 +24,6 @@ words! {
 
 impl Outcome {
     /// Whether no further delivery is needed: the container accepted the event, or its task had stopped.
-    #[must_use]
     pub fn is_notified(self) -> bool {
         matches!(self, Self::Delivered | Self::Gone)
     }

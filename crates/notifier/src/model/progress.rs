@@ -62,7 +62,6 @@ pub enum ProgressEvent {
 
 impl ProgressEvent {
     /// The broadcast of the event.
-    #[must_use]
     pub fn broadcast(&self) -> &BroadcastId {
         match self {
             Self::Services { broadcast, .. }

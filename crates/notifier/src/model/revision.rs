@@ -41,7 +41,6 @@ pub struct ContainerSpec {
 impl Revision {
     /// A revision with these containers. Of several with the same name only the first is kept: the name identifies a
     /// delivery, and ECS accepts no duplicates.
-    #[must_use]
     pub fn new(network: NetworkMode, containers: impl IntoIterator<Item = ContainerSpec>) -> Self {
         let mut names = HashSet::new();
         let containers = containers.into_iter().filter(|container| names.insert(container.name.clone()));
@@ -49,7 +48,6 @@ impl Revision {
     }
 
     /// Its containers, each name once.
-    #[must_use]
     pub fn containers(&self) -> &[ContainerSpec] {
         &self.containers
     }
@@ -57,7 +55,6 @@ impl Revision {
 
 impl ContainerSpec {
     /// A container with these Docker labels.
-    #[must_use]
     pub fn new<S: BuildHasher>(
         name: &str,
         labels: &HashMap<String, String, S>,

@@ -21,7 +21,6 @@ pub struct ServiceKey<'a> {
 
 impl Member {
     /// The service that the container belongs to.
-    #[must_use]
     pub fn service_key(&self) -> ServiceKey<'_> {
         let (account, region) = (&self.account, &self.region);
         ServiceKey { account, region, cluster: cluster_name(&self.cluster), service: &self.service }

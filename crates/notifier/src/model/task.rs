@@ -138,19 +138,16 @@ pub struct Host {
 
 impl TaskState {
     /// Whether the task runs, and is not about to stop.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.last_status.as_deref() == Some(RUNNING) && self.desired_status.as_deref() != Some(STOPPED)
     }
 
     /// Name of the service that started the task; `None` for a standalone task.
-    #[must_use]
     pub fn service(&self) -> Option<&str> {
         self.group.as_deref()?.strip_prefix(SERVICE_GROUP)
     }
 
     /// The container of this name.
-    #[must_use]
     pub fn container(&self, name: &str) -> Option<&ContainerState> {
         self.containers.iter().find(|container| container.name == name)
     }
@@ -158,7 +155,6 @@ impl TaskState {
 
 impl ServiceState {
     /// The revision of every task that the service may be running, the newest first, each once.
-    #[must_use]
     pub fn revisions(&self) -> Vec<&str> {
         // A deployment that was replaced may still have tasks that are not stopped yet.
         let deployed = self.deployments.iter().filter(|one| !one.is_inactive || one.tasks > 0);
@@ -175,7 +171,6 @@ impl ServiceState {
 
 impl PortBinding {
     /// The port of the host that leads to this TCP port of the container.
-    #[must_use]
     pub fn host_port(&self, port: u16) -> Option<u16> {
         let offset = port.checked_sub(self.container.first).filter(|_| port <= self.container.last)?;
         self.host.first.checked_add(offset).filter(|port| self.is_tcp && *port <= self.host.last)
@@ -184,13 +179,11 @@ impl PortBinding {
 
 impl PortRange {
     /// One port; `None` for port 0.
-    #[must_use]
     pub fn one(port: u16) -> Option<Self> {
         Self::new(port, port)
     }
 
     /// Reads `8000-8010`, or `8000` for one port.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         Self::new(first.trim().parse().ok()?, last.trim().parse().ok()?)
@@ -203,7 +196,6 @@ impl PortRange {
 
 impl Attachment {
     /// The address of an attached network interface; IPv4 if there is one.
-    #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.v4.map(IpAddr::V4).or(self.v6.map(IpAddr::V6)).filter(|_| self.is_interface && self.is_attached)
     }

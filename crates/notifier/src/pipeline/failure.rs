@@ -39,7 +39,6 @@ pub enum Retry {
 
 impl Failure {
     /// The work exceeded its time limit.
-    #[must_use]
     pub fn late(limit: Duration) -> Self {
         let reason = format!("processing the message took longer than {limit:?}");
         Self { code: "time", reason, retry: Retry::Later(None), is_recorded: false }
@@ -47,7 +46,6 @@ impl Failure {
 
     /// A panic while the message was processed. The message may be the cause or not, so it is retried as after any
     /// failure, and becomes a dead letter after its last receive.
-    #[must_use]
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic_text(panic);
         let reason = format!("the stage panicked: {text}");
@@ -55,7 +53,6 @@ impl Failure {
     }
 
     /// A stage without a next stage returned messages for one.
-    #[must_use]
     pub fn no_next_queue(bodies: usize) -> Self {
         let reason = format!("{bodies} messages for a next stage, but this stage has none");
         Self { code: "misrouted", reason, retry: Retry::Never, is_recorded: false }
@@ -64,7 +61,6 @@ impl Failure {
     /// How long the message waits before its next receive, after this number of receives.
     ///
     /// `spread`, from 0.0 to 1.0, is the random part of the wait.
-    #[must_use]
     pub fn wait(&self, receives: u32, spread: f64) -> Duration {
         match self.retry {
             // Jitter, so that messages with the same wait do not come back together.

@@ -74,7 +74,6 @@ pub struct Ctx {
 impl Ctx {
     /// The stages with these parts. `discovery` looks a task up before it is called again, and before its first call
     /// unless a [trusted sender](Self::trusting) sent the message.
-    #[must_use]
     pub fn new(
         discovery: Discovery,
         deliverer: Deliverer,
@@ -142,7 +141,6 @@ pub enum StageError {
 
 impl StageError {
     /// Whether the same message would fail again: it becomes a dead letter, with the reason.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotNotified { .. } => {
@@ -154,7 +152,6 @@ impl StageError {
     }
 
     /// The shortest wait before a retry, if known.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unfinished(unfinished) => unfinished.retry_after(),
@@ -163,7 +160,6 @@ impl StageError {
     }
 
     /// A stable word for the kind of error, for scripts and alarms.
-    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Body(_) => "body",

@@ -19,7 +19,6 @@ fn silence_max(horizon: Duration) -> Duration {
 }
 
 /// Whether no further outcome of pending containers can follow, if the last record was made at `heard`.
-#[must_use]
 pub fn is_overdue(report: &Report, heard: OffsetDateTime, now: OffsetDateTime, horizon: Duration) -> bool {
     report.counts().pending > 0 && now - heard > silence_max(horizon)
 }

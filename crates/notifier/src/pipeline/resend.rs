@@ -25,7 +25,6 @@ use crate::report::Report;
 const LOOKUPS_AT_ONCE: usize = 400;
 
 /// Whether a delivery is repeated: it failed, was rejected, or has no outcome. Dropped and cancelled deliveries are not.
-#[must_use]
 pub fn is_due(entry: &Delivery) -> bool {
     let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
     may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
@@ -34,7 +33,6 @@ pub fn is_due(entry: &Delivery) -> bool {
 /// The scope of a broadcast, narrowed to the services with a delivery that is due; `None` when none is due.
 ///
 /// For a message to the observer queue, which names services. With a ledger, notified containers are not called again.
-#[must_use]
 pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessage> {
     let services: BTreeSet<&str> = report
         .entries()

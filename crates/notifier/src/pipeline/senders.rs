@@ -24,14 +24,12 @@ impl Senders {
     }
 
     /// Whether no sender is trusted.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether a message is trusted: all its senders must be. A redriven dead letter names its earlier senders too, so a
     /// redrive does not make the message of an untrusted sender trusted.
-    #[must_use]
     pub fn is_trusted(&self, message: &Message) -> bool {
         let earlier = message.senders_before.as_deref().map(|all| all.split(','));
         // A redriven message without room for the attribute has lost its earlier senders.

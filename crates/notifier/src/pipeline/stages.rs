@@ -86,7 +86,6 @@ pub static STAGES: [Stage; 3] = [
 
 impl StageName {
     /// The stage's entry.
-    #[must_use]
     pub fn stage(self) -> &'static Stage {
         let [services, tasks, notify] = &STAGES;
         match self {

@@ -58,7 +58,6 @@ pub enum EntryError {
 
 impl EntryError {
     /// Whether the entry itself is wrong, so that it will never be accepted.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::TooLarge { .. } => true,

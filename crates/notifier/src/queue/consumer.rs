@@ -38,7 +38,6 @@ impl Consumer {
     }
 
     /// The queue.
-    #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.reader.queue
     }
@@ -68,7 +67,6 @@ impl Consumer {
     }
 
     /// Whether SQS would move the message to the dead letters, without a reason, instead of delivering it again.
-    #[must_use]
     pub fn is_last_receive(&self, message: &Message) -> bool {
         self.policy.is_last_receive(message)
     }

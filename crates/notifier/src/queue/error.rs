@@ -58,7 +58,6 @@ impl QueueError {
 
     /// Whether the same call may succeed later without a change. Missing credentials may appear later: the credentials of a
     /// role come from the network too.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Call { source, .. } => source.is_transient() || source.kind.is_local(),

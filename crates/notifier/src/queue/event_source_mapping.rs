@@ -27,7 +27,6 @@ pub struct EventSourceMapping {
 
 impl EventSourceMapping {
     /// The messages of `queue`.
-    #[must_use]
     pub fn new(queue: Queue) -> Self {
         Self { queue, policy: OnceCell::new() }
     }

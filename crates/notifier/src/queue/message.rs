@@ -38,7 +38,6 @@ pub struct Message {
 
 impl Message {
     /// A message with this id and body, queued at this time by an unknown sender, received for the first time.
-    #[must_use]
     pub fn new(message_id: String, body: String, queued: OffsetDateTime) -> Self {
         Self {
             id: message_id.clone(),
@@ -56,7 +55,6 @@ impl Message {
 
     /// Reads a message from its `system` attributes (such as `SentTimestamp`) and its own `text` attributes. A missing or
     /// invalid value gets a default. Pure.
-    #[must_use]
     pub fn parse(
         message_id: String,
         body: String,

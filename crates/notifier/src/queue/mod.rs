@@ -80,7 +80,6 @@ struct Inner {
 
 impl Queue {
     /// The queue with this URL. Makes no request.
-    #[must_use]
     #[expect(
         clippy::needless_pass_by_value,
         reason = "SDK clients are handles, handed over like this everywhere"
@@ -105,13 +104,11 @@ impl Queue {
     }
 
     /// The queue's URL.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
     }
 
     /// The queue's name: the end of its URL.
-    #[must_use]
     pub fn name(&self) -> &str {
         let url = self.url().trim_end_matches('/');
         url.rsplit_once('/').map_or(url, |(_, name)| name)

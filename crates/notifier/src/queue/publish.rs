@@ -30,7 +30,6 @@ fn first(refused: &[NotAccepted]) -> String {
 
 impl PublishError {
     /// Whether one of the messages would always be refused.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         self.refused.iter().any(|one| one.error.is_final())
     }

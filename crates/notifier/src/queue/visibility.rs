@@ -29,13 +29,11 @@ pub struct Receipt {
 
 impl Receipt {
     /// A receipt handle of a message whose visibility timeout is not extended.
-    #[must_use]
     pub fn new(handle: &str) -> Self {
         Self { handle: handle.into(), _extended: None }
     }
 
     /// The receipt handle itself.
-    #[must_use]
     pub fn handle(&self) -> &str {
         &self.handle
     }

@@ -7,7 +7,6 @@ use crate::model::{Cause, Outcome};
 ///
 /// It depends only on outcome, status and cause, so containers with the same problem get the same advice. It does not say
 /// how to send the event again: `send` or `redrive`, depending on the command.
-#[must_use]
 pub fn advice(entry: &Delivery) -> Option<&'static str> {
     match entry.outcome {
         Some(Outcome::Delivered | Outcome::Gone) => None,

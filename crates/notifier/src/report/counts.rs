@@ -44,7 +44,6 @@ impl Counts {
     }
 
     /// The number of containers with this outcome.
-    #[must_use]
     pub fn of(mut self, outcome: Option<Outcome>) -> usize {
         *self.of_mut(outcome)
     }
@@ -61,20 +60,17 @@ impl Counts {
     }
 
     /// All opted-in containers.
-    #[must_use]
     pub fn total(self) -> usize {
         let Self { delivered, rejected, failed, gone, skipped, pending } = self;
         delivered + rejected + failed + gone + skipped + pending
     }
 
     /// Containers that were notified, or whose task had stopped.
-    #[must_use]
     pub fn notified(self) -> usize {
         self.delivered + self.gone
     }
 
     /// The verdict on a broadcast with these counts. `allow_skips` accepts skipped containers.
-    #[must_use]
     pub fn verdict(self, allow_skips: bool) -> Verdict {
         let accepted = if allow_skips { self.skipped } else { 0 };
         match self.notified() {

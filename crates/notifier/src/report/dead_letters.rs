@@ -53,7 +53,6 @@ impl Report {
     }
 
     /// Whether containers are pending, and all of them because the run that called them was interrupted.
-    #[must_use]
     pub fn is_interrupted(&self) -> bool {
         let mut pending = self.entries.iter().filter(|entry| entry.outcome.is_none()).peekable();
         pending.peek().is_some() && pending.all(|entry| entry.cause == Some(Cause::Interrupted))

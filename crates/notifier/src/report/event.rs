@@ -91,13 +91,11 @@ impl<'a> Event<'a> {
     }
 
     /// This number of events was dropped.
-    #[must_use]
     pub fn missed(events: u64, time: Option<OffsetDateTime>) -> Self {
         Self::new(What::Missed { events }, time)
     }
 
     /// The counts of a broadcast.
-    #[must_use]
     pub fn counts(report: &'a Report, complete: bool, time: Option<OffsetDateTime>) -> Self {
         let (broadcast, counts) = (report.broadcast().as_str(), report.counts());
         Self::new(What::Counts { broadcast, complete, total: counts.total(), counts }, time)
@@ -105,7 +103,6 @@ impl<'a> Event<'a> {
 }
 
 /// A progress event as lines: one, and one more for each expected endpoint.
-#[must_use]
 pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
     let line = |what| Event::new(what, time);
     match event {

@@ -49,7 +49,6 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// A delivery of this broadcast.
-    #[must_use]
     pub fn of_delivery(delivery: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
         Self {
             broadcast: Some(broadcast.as_str()),
@@ -66,7 +65,6 @@ impl<'a> Line<'a> {
     }
 
     /// A container that cannot be called.
-    #[must_use]
     pub fn of_skip(skip: &'a Skip) -> Self {
         let delivery = Delivery::from(skip);
         Self {
@@ -79,13 +77,11 @@ impl<'a> Line<'a> {
     }
 
     /// An endpoint without a delivery.
-    #[must_use]
     pub fn of_endpoint(endpoint: &'a Endpoint) -> Self {
         Self { address: Some(endpoint.address), ..Self::of_member(&endpoint.member) }
     }
 
     /// A container or task that is not targeted.
-    #[must_use]
     pub fn of_not_targeted(not_targeted: &'a NotTargeted) -> Self {
         let reason = Some(Cow::Owned(not_targeted.reason.to_string()));
         Self { reason, ..Self::of_member(&not_targeted.member) }

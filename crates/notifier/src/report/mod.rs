@@ -70,7 +70,6 @@ pub struct Summary<'a> {
 impl Report {
     /// A report of these containers. Where account and region are unknown, they are those of the other containers of the
     /// cluster.
-    #[must_use]
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         place(&mut entries);
         entries.sort_by(|a, b| (&a.member, a.address).cmp(&(&b.member, b.address)));
@@ -78,19 +77,16 @@ impl Report {
     }
 
     /// The delivery of each container.
-    #[must_use]
     pub fn entries(&self) -> &[Delivery] {
         &self.entries
     }
 
     /// The broadcast.
-    #[must_use]
     pub fn broadcast(&self) -> &BroadcastId {
         &self.broadcast
     }
 
     /// How many containers came to what.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for entry in &self.entries {
@@ -100,7 +96,6 @@ impl Report {
     }
 
     /// The same for each service, in order.
-    #[must_use]
     pub fn services(&self) -> Vec<ServiceReport<'_>> {
         let mut services = BTreeMap::<ServiceKey<'_>, (Counts, Vec<Duration>, Vec<u32>)>::new();
         for entry in &self.entries {
@@ -119,25 +114,21 @@ impl Report {
     }
 
     /// How fast those answered that were delivered to; `None` when none was.
-    #[must_use]
     pub fn latency(&self) -> Option<Percentiles<Duration>> {
         Percentiles::of(self.entries.iter().filter_map(answered_within).collect())
     }
 
     /// How many requests each took that was called, whatever came of it; `None` when none was.
-    #[must_use]
     pub fn attempts(&self) -> Option<Percentiles<u32>> {
         Percentiles::of(self.entries.iter().filter_map(|entry| entry.attempts).collect())
     }
 
     /// A line for each opted-in container, in order.
-    #[must_use]
     pub fn lines(&self) -> Vec<Line<'_>> {
         self.entries.iter().map(|entry| Line::of_delivery(entry, &self.broadcast)).collect()
     }
 
     /// The line that closes it.
-    #[must_use]
     pub fn summary(&self) -> Summary<'_> {
         let counts = self.counts();
         Summary {

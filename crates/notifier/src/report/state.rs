@@ -57,7 +57,6 @@ impl Eq for OfService {}
 
 impl BroadcastState {
     /// Nothing is known of this broadcast yet.
-    #[must_use]
     pub fn new(broadcast: BroadcastId) -> Self {
         Self {
             broadcast,
@@ -150,19 +149,16 @@ impl BroadcastState {
     }
 
     /// Whether stage 1 is done.
-    #[must_use]
     pub fn is_surveyed(&self) -> bool {
         self.parts.is_some()
     }
 
     /// Whether every part of the scope was looked at and every delivery has ended.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.as_ref().is_some_and(|parts| parts.is_subset(&self.parts_seen)) && self.pending == 0
     }
 
     /// How many containers of each service came to what so far, in order.
-    #[must_use]
     pub fn services(&self) -> BTreeMap<ServiceKey<'_>, Counts> {
         let keys = || self.services.keys().map(|OfService(member)| member.service_key());
         let places = Places::of(keys());
@@ -174,7 +170,6 @@ impl BroadcastState {
     }
 
     /// The containers without an outcome, in order.
-    #[must_use]
     pub fn pending(&self) -> Vec<&Member> {
         let pending = self.deliveries.values().filter(|delivery| delivery.outcome.is_none());
         let mut pending: Vec<_> = pending.map(|delivery| &*delivery.member).collect();
@@ -183,31 +178,26 @@ impl BroadcastState {
     }
 
     /// How many containers have no outcome.
-    #[must_use]
     pub fn pending_count(&self) -> usize {
         self.pending
     }
 
     /// The containers whose delivery waits for another attempt, or is in it, in order.
-    #[must_use]
     pub fn retrying(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.retrying.keys().map(Arc::as_ref)
     }
 
     /// When the next of the retries is due that wait at this moment; `None` when none does.
-    #[must_use]
     pub fn retry_due(&self, now: Instant) -> Option<Instant> {
         self.retrying.values().flatten().copied().filter(|due| *due > now).min()
     }
 
     /// Containers and tasks that are not targeted.
-    #[must_use]
     pub fn not_targeted(&self) -> &[NotTargeted] {
         &self.not_targeted
     }
 
     /// The report so far.
-    #[must_use]
     pub fn report(&self) -> Report {
         Report::new(self.broadcast.clone(), self.deliveries.values().cloned().collect())
     }

@@ -65,7 +65,6 @@ impl SecretRef {
     }
 
     /// Whether it is stored in AWS.
-    #[must_use]
     pub fn is_in_aws(&self) -> bool {
         matches!(self, Self::SecretsManager(_) | Self::Ssm(_))
     }

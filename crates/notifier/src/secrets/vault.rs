@@ -50,7 +50,6 @@ pub enum SecretError {
 
 impl SecretError {
     /// Whether a retry may succeed without a repair.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Aws(_, ValueError::Call(error)) => !error.is_refusal(),
@@ -73,7 +72,6 @@ pub struct Vault {
 
 impl Vault {
     /// Reads variables of this environment, files, and secrets from AWS if a client is given.
-    #[must_use]
     pub fn new(environment: Environment, aws: Option<Secrets>) -> Self {
         Self { environment, aws }
     }
@@ -133,7 +131,6 @@ fn read(path: &Path) -> io::Result<SecretString> {
 
 impl Material {
     /// The newest version's text.
-    #[must_use]
     pub fn newest(&self) -> &str {
         self.0.first().map(ExposeSecret::expose_secret).unwrap_or_default()
     }
@@ -144,7 +141,6 @@ impl Material {
     }
 
     /// Material of one version with this text.
-    #[must_use]
     pub fn of(text: &str) -> Self {
         Self(vec![SecretString::from(text)])
     }

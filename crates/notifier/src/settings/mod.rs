@@ -61,7 +61,6 @@ pub struct QueueUrls {
 
 impl QueueUrls {
     /// The URL of a queue; `None` if not set.
-    #[must_use]
     pub fn get(&self, name: QueueName) -> Option<&str> {
         let url = match name {
             QueueName::Observer => &self.observer,

@@ -28,13 +28,11 @@ pub struct Setting {
 
 impl Setting {
     /// Its environment variable, such as `NOTIFIER_TIMEOUT_MS`.
-    #[must_use]
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_ascii_uppercase())
     }
 
     /// Its flag without the two dashes, such as `timeout-ms`.
-    #[must_use]
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
@@ -123,7 +121,6 @@ impl fmt::Display for Kind {
 const BEGINNING_MIN: usize = 4;
 
 /// The setting with the URL of a queue.
-#[must_use]
 pub fn queue(name: QueueName) -> &'static Setting {
     match name {
         QueueName::Observer => &OBSERVER_QUEUE_URL,
@@ -133,7 +130,6 @@ pub fn queue(name: QueueName) -> &'static Setting {
 }
 
 /// The setting with this name.
-#[must_use]
 pub fn find(name: &str) -> Option<&'static Setting> {
     ALL.into_iter().find(|setting| setting.name == name)
 }

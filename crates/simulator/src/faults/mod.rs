@@ -80,7 +80,6 @@ impl Faults {
     }
 
     /// Number of injected faults, by operation and [`Fault::name`].
-    #[must_use]
     pub fn struck(&self) -> BTreeMap<(String, &'static str), u64> {
         lock(&self.state).struck.clone()
     }
@@ -90,7 +89,6 @@ impl Faults {
     /// `operation` is the batch call (`SendMessageBatch`, `DeleteMessageBatch`…), `id` the entry's `Id`. Only
     /// [`Fault::DropEntry`] counts here; its `when` counts entries, not calls. The answer belongs into the batch's
     /// `Failed` list.
-    #[must_use]
     pub fn drops_entry(&self, operation: &str, id: &str) -> Option<AwsError> {
         self.deals(Fault::DropEntry, operation)
             .then(|| AwsError::server("InternalError", format!("injected fault: entry {id} is dropped")))
@@ -116,7 +114,6 @@ impl Faults {
 
     /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
     /// pages, which EC2 limits more.
-    #[must_use]
     pub fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();

@@ -41,7 +41,6 @@ pub enum Fault {
 
 impl Fault {
     /// What it is called in counts.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Throttle => "throttle",

@@ -111,13 +111,11 @@ const RANGE_PORTS_MAX: u16 = 100;
 
 impl PortMapping {
     /// A TCP port, at any host port in bridge mode.
-    #[must_use]
     pub fn tcp(port: NonZeroU16) -> Self {
         Self { first: port, last: port, is_range: false, host: None, protocol: Protocol::Tcp }
     }
 
     /// How many ports are mapped.
-    #[must_use]
     pub fn width(&self) -> u16 {
         self.last.get() - self.first.get() + 1
     }

@@ -52,7 +52,6 @@ impl LaunchType {
     }
 
     /// As the API spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ec2 => "EC2",
@@ -65,7 +64,6 @@ impl LaunchType {
 
 impl NetworkMode {
     /// As the API spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
@@ -91,13 +89,11 @@ pub enum IpVersion {
 
 impl IpVersion {
     /// Whether there is an IPv4 address.
-    #[must_use]
     pub fn has_v4(self) -> bool {
         self != Self::V6
     }
 
     /// Whether there is an IPv6 address.
-    #[must_use]
     pub fn has_v6(self) -> bool {
         self != Self::V4
     }
@@ -189,13 +185,11 @@ pub enum TaskStatus {
 
 impl TaskStatus {
     /// Whether its containers run, so that they can listen.
-    #[must_use]
     pub fn has_processes(self) -> bool {
         matches!(self, Self::Activating | Self::Running | Self::Deactivating | Self::Stopping)
     }
 
     /// Whether the containers have not started yet.
-    #[must_use]
     pub fn is_starting(self) -> bool {
         matches!(self, Self::Provisioning | Self::Pending)
     }
@@ -209,7 +203,6 @@ impl TaskStatus {
     }
 
     /// As the API spells it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "PROVISIONING",

@@ -63,7 +63,6 @@ impl Default for Service {
 
 impl Service {
     /// The task-definition family, which is the service's name unless the file says otherwise.
-    #[must_use]
     pub fn family(&self) -> &str {
         if self.family.is_empty() { &self.name } else { &self.family }
     }

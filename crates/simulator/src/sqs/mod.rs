@@ -75,7 +75,6 @@ impl Inner {
 
 impl Sqs {
     /// No queues yet. Queue URLs start with `base_url`; of `faults`, those for entries and messages count here.
-    #[must_use]
     pub fn new(base_url: &str, region: &str, account: &str, clock: Clock, faults: Faults) -> Self {
         let seed = format!("{base_url} {account} {}", clock.now().as_nanos());
         let account = Mutex::new(Account::new(Home::new(base_url, region, account), seed));

@@ -43,7 +43,6 @@ pub struct Received {
 
 impl Received {
     /// The first value of a header; `name` in lower case.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }

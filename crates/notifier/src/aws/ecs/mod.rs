@@ -57,7 +57,6 @@ pub enum EcsError {
 
 impl EcsError {
     /// Whether a retry would fail again.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
             Self::ClusterNotFound(_) | Self::ServiceNotFound { .. } => true,
@@ -114,7 +113,6 @@ pub enum TasksOf<'a> {
 
 impl Ecs {
     /// ECS with this client and this budget.
-    #[must_use]
     pub fn new(aws: &Aws) -> Self {
         Self { client: aws.ecs.clone(), budget: aws.budget.clone(), calls: aws.calls.clone() }
     }

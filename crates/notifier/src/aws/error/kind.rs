@@ -82,7 +82,6 @@ impl AwsErrorKind {
     ];
 
     /// Whether the same request may soon succeed without a change.
-    #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(
             self,
@@ -92,7 +91,6 @@ impl AwsErrorKind {
 
     /// Whether the same request fails until a setting or permission is changed. Errors that are neither this nor transient
     /// may pass later: the credentials of a role are renewed, a clock is set, and unknown codes may be either.
-    #[must_use]
     pub fn is_final(self) -> bool {
         matches!(
             self,
@@ -105,13 +103,11 @@ impl AwsErrorKind {
     }
 
     /// Whether no request was made.
-    #[must_use]
     pub fn is_local(self) -> bool {
         matches!(self, Self::NoCredentials | Self::BadCredentialsConfig | Self::NoEndpoint | Self::NotSent)
     }
 
     /// The kind of an error answer with this code.
-    #[must_use]
     pub fn of_code(code: &str) -> Self {
         let code = code.strip_prefix(SQS_PREFIX).unwrap_or(code);
         if THROTTLING_ERRORS.contains(&code) || THROTTLING_CODES.contains(&code) {

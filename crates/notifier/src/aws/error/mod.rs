@@ -71,7 +71,6 @@ pub struct AwsError {
 
 impl AwsError {
     /// Converts an error of the SDK.
-    #[must_use]
     pub fn of<E>(service: AwsService, operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -106,7 +105,6 @@ impl AwsError {
     }
 
     /// An error answer with this status, code and message.
-    #[must_use]
     pub fn answered(
         service: AwsService,
         operation: &'static str,
@@ -127,7 +125,6 @@ impl AwsError {
     }
 
     /// A call that exceeded a time limit of this program.
-    #[must_use]
     pub fn timed_out(service: AwsService, operation: &'static str, limit: Duration) -> Self {
         let message = format!("no answer within {limit:.1?}");
         Self::new(service, operation, AwsErrorKind::TimedOut, &message)
@@ -177,19 +174,16 @@ impl AwsError {
 
     /// Whether another try may succeed in a moment, without anybody's doing. Never for a host that has not answered yet
     /// and that somebody waits for.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient() && !self.gave_up
     }
 
     /// Whether AWS understood and refused the request.
-    #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.code.is_some() && !self.kind.is_transient()
     }
 
     /// Describes the call in a sentence.
-    #[must_use]
     pub fn summary(&self) -> String {
         let Self { service, operation, .. } = self;
         let verb = if self.is_refusal() { "refused" } else { "did not answer" };
@@ -197,7 +191,6 @@ impl AwsError {
     }
 
     /// Finds an `AwsError` among an error and its causes.
-    #[must_use]
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         find(error)
     }

@@ -51,7 +51,6 @@ pub struct DynamoDb {
 
 impl DynamoDb {
     /// The table of this name or ARN. Makes no request. `chance` spreads retries.
-    #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a store has its client")]
     pub fn new(client: Client, table: impl Into<String>, rng: Rng) -> Self {
         // Retries are made here, because unprocessed items and throttles need the same backoff.

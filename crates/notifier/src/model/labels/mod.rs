@@ -97,7 +97,6 @@ pub struct OptIn {
 ///
 /// A text that is too long is cut just past its limit: it stays invalid, equal labels stay equal, and a queue message
 /// with it stays small.
-#[must_use]
 pub fn opt_in<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<OptIn> {
     let target = target(labels).transpose()?.map(Arc::new);
     let text =

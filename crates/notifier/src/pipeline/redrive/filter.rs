@@ -39,7 +39,6 @@ impl Match {
 
     /// All words for the failure, as in a report: the code of the dead letter, the outcome, the cause and the status of
     /// the last answer.
-    #[must_use]
     pub fn words(&self) -> BTreeSet<String> {
         let state = self.state.as_ref();
         let outcome =
