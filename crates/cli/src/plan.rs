@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::model::{Cause, Skip};
+use notifier::model::{Cause, Delivery};
 use notifier::{Notifier, Parts};
 
 use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags};
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     } else {
         records::write(console.out(), format, plan::records(&fleet), &summary).map_err(Failure::output)?;
     }
-    let unknown = |skip: &&Skip| skip.reason.cause() == Cause::NoSuchService;
+    let unknown = |skip: &&Delivery| skip.cause == Some(Cause::NoSuchService);
     let unknown: Vec<_> =
         fleet.skips.iter().filter(unknown).map(|skip| skip.member.service.as_str()).collect();
     services::refuse_unknown(&unknown, &args.scope.cluster, &notifier.ctx().discovery).await?;

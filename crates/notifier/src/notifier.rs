@@ -77,9 +77,9 @@ impl Notifier {
         let networks = settings.allow_networks.clone();
         let discovery = Discovery::new(&aws, settings.health, networks.clone());
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
-        let ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
-        let ctx = Arc::new(ctx.trusting(senders).until(stop));
-        Self { ctx, aws, settings, rng }
+        let mut ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
+        (ctx.senders, ctx.stop) = (senders, stop);
+        Self { ctx: Arc::new(ctx), aws, settings, rng }
     }
 
     /// The shared parts of the stages.

@@ -110,7 +110,7 @@ fn summary(fleet: &Fleet) -> Vec<String> {
     let rest: BTreeSet<String> = fleet
         .skips
         .iter()
-        .map(|skip| format!("{}: {}", skip.member.service, skip.reason))
+        .map(|skip| format!("{}: {}", skip.member.service, skip.reason.as_deref().unwrap()))
         .chain(fleet.not_targeted.iter().map(|one| format!("{}: {}", one.member.service, one.reason)))
         .collect();
     endpoints.chain(rest).collect()

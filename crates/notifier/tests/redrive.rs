@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
 use notifier::base::Clock;
 use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
+use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord};
 use notifier::model::Delivery;
 use notifier::model::Member;
@@ -328,8 +328,7 @@ struct Silent;
 
 impl Silent {
     fn answer<T: Send>(operation: &'static str) -> BoxFuture<'static, Result<T, StoreError>> {
-        let source = std::io::Error::other("nobody there").into();
-        async move { Err(StoreError::Unavailable { store: "test".to_owned(), operation, source }) }.boxed()
+        async move { Err(StoreError::new("test", operation, StoreProblem::Other, "nobody there")) }.boxed()
     }
 }
 

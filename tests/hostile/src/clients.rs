@@ -63,7 +63,11 @@ pub(crate) fn ecs(responses: &[u8]) -> String {
                     let starting = if one.is_starting { ", starting" } else { "" };
                     format!("{} at {}{starting}", who(&one.member), one.address)
                 })),
-                some(fleet.skips.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
+                some(fleet.skips.iter().map(|one| format!(
+                    "{}: {}",
+                    who(&one.member),
+                    one.reason.as_deref().unwrap_or_default()
+                ))),
                 some(fleet.not_targeted.iter().map(|one| format!("{}: {}", who(&one.member), one.reason))),
             )
         }

@@ -45,7 +45,9 @@ impl Stages {
         let deliverer =
             Deliverer::new(&options, networks.clone(), clock.clone(), Rng::seeded(1)).with_auth(auth);
         let discovery = Discovery::new(aws, HealthPolicy::Detect, networks);
-        Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock).trusting(senders)
+        let mut ctx = Ctx::new(discovery, deliverer, ledger.clone(), Progress::default(), clock);
+        ctx.senders = senders;
+        ctx
     }
 }
 

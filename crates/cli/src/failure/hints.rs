@@ -84,7 +84,7 @@ fn throttled(service: AwsService) -> &'static str {
 /// What to do when the ledger failed.
 pub(super) fn ledger(error: &LedgerError) -> Option<&'static str> {
     match error {
-        LedgerError::Store(error) => store(error.problem()),
+        LedgerError::Store(error) => store(error.problem),
         LedgerError::Unreadable { .. } => Some(DAMAGED),
         _ => None,
     }
@@ -106,7 +106,10 @@ fn store(problem: StoreProblem) -> Option<&'static str> {
         ),
         StoreProblem::FileIo => Some("check the disk of the ledger's file"),
         StoreProblem::FileDamaged => Some(DAMAGED),
-        StoreProblem::ForeignTable | StoreProblem::FileUnsuitable | StoreProblem::Other => None,
+        StoreProblem::ForeignTable
+        | StoreProblem::FileUnsuitable
+        | StoreProblem::Unsupported
+        | StoreProblem::Other => None,
     }
 }
 

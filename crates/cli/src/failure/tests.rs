@@ -4,7 +4,7 @@ use std::time::Duration;
 use notifier::aws::minimal::ec2::Ec2Error;
 use notifier::aws::{AwsErrorKind as Kind, AwsService};
 use notifier::fleet::RecheckError;
-use notifier::ledger::store::{StoreCause, StoreError, StoreProblem};
+use notifier::ledger::store::{StoreError, StoreProblem};
 
 use super::*;
 
@@ -150,33 +150,28 @@ fn an_error_of_a_queue_has_the_hint_of_its_kind() {
 
 #[test]
 fn each_problem_of_a_ledger_has_its_exit_code_and_its_hint() {
-    let (store, operation) = ("sqlite:l.db".to_owned(), "open");
-    let of = |problem| StoreCause::new(problem, "why");
-    let refused = |problem| StoreError::Refused { store: store.clone(), operation, source: of(problem) };
-    let unavailable =
-        |problem| StoreError::Unavailable { store: store.clone(), operation, source: of(problem) };
-    let damaged = |problem| StoreError::Damaged { store: store.clone(), operation, source: of(problem) };
     let table = |kind| StoreProblem::Table(kind);
-    for (error, exit, start) in [
-        (refused(StoreProblem::FileMissing), Exit::Usage, "--ledger or NOTIFIER_LEDGER must name the file"),
-        (refused(StoreProblem::FileNotOpened), Exit::Usage, "the directory of the ledger's file must exist"),
-        (refused(StoreProblem::FileUnsuitable), Exit::Usage, ""),
-        (refused(StoreProblem::ForeignTable), Exit::Usage, ""),
-        (refused(table(Kind::NotFound)), Exit::Usage, ""),
-        (refused(table(Kind::AccessDenied)), Exit::Usage, start(Kind::AccessDenied)),
-        (unavailable(StoreProblem::FileLocked), Exit::Failed, "another process has locked the ledger's file"),
-        (unavailable(StoreProblem::DiskFull), Exit::Failed, "no container is called unless its outcome"),
-        (unavailable(StoreProblem::FileIo), Exit::Failed, "check the disk"),
-        (unavailable(StoreProblem::Other), Exit::Failed, ""),
-        (unavailable(table(Kind::Throttled)), Exit::Failed, "try again in a minute; if it lasts"),
-        (unavailable(table(Kind::NotAws)), Exit::Failed, start(Kind::NotAws)),
+    for (problem, exit, start) in [
+        (StoreProblem::FileMissing, Exit::Usage, "--ledger or NOTIFIER_LEDGER must name the file"),
+        (StoreProblem::FileNotOpened, Exit::Usage, "the directory of the ledger's file must exist"),
+        (StoreProblem::FileUnsuitable, Exit::Usage, ""),
+        (StoreProblem::Unsupported, Exit::Usage, ""),
+        (StoreProblem::ForeignTable, Exit::Usage, ""),
+        (table(Kind::NotFound), Exit::Usage, ""),
+        (table(Kind::AccessDenied), Exit::Usage, start(Kind::AccessDenied)),
+        (StoreProblem::FileLocked, Exit::Failed, "another process has locked the ledger's file"),
+        (StoreProblem::DiskFull, Exit::Failed, "no container is called unless its outcome"),
+        (StoreProblem::FileIo, Exit::Failed, "check the disk"),
+        (StoreProblem::Other, Exit::Failed, ""),
+        (table(Kind::Throttled), Exit::Failed, "try again in a minute; if it lasts"),
+        (table(Kind::NotAws), Exit::Failed, start(Kind::NotAws)),
         (
-            damaged(StoreProblem::FileDamaged),
+            StoreProblem::FileDamaged,
             Exit::Failed,
             "check that --ledger or NOTIFIER_LEDGER names the right ledger",
         ),
     ] {
-        let problem = error.problem();
+        let error = StoreError::new("sqlite:l.db", "open", problem, "why");
         let failure = Failure::from(LedgerError::Store(Arc::new(error)));
         assert_eq!((failure.exit, failure.causes), (exit, vec!["why".to_owned()]), "{problem:?}");
         begins(failure.hint.as_deref(), start, problem);

@@ -118,7 +118,7 @@ pub(crate) fn records(fleet: &Fleet) -> Vec<Planned<'_>> {
         url: Some(url(endpoint)),
         ..Planned::new(Line::of_endpoint(endpoint), Decision::Call)
     });
-    let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_skip(skip), Decision::Skip));
+    let skips = fleet.skips.iter().map(|skip| Planned::new(Line::of_delivery(skip, None), Decision::Skip));
     let ignored = fleet.not_targeted.iter().map(|b| Planned::new(Line::of_not_targeted(b), Decision::Ignore));
     let mut all: Vec<_> = calls.chain(skips).chain(ignored).collect();
     all.sort_by_key(|one| (one.account, one.region, one.cluster, one.service, one.task, one.container));
@@ -136,7 +136,7 @@ pub(crate) fn text(fleet: &Fleet, columns: Option<usize>, in_full: bool) -> Stri
         services.entry(endpoint.member.service_key()).or_default().calls.push(endpoint);
     }
     for skip in &fleet.skips {
-        services.entry(skip.member.service_key()).or_default().skips.push(Line::of_skip(skip));
+        services.entry(skip.member.service_key()).or_default().skips.push(Line::of_delivery(skip, None));
     }
     for not_targeted in &fleet.not_targeted {
         services.entry(not_targeted.member.service_key()).or_default().ignored.push(not_targeted);

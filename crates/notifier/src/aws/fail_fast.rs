@@ -24,6 +24,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::{BodyExt as _, Limited};
 
+use super::error::AwsErrorKind;
 use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
 
@@ -36,38 +37,12 @@ const CAUSE_CHARS_MAX: usize = 300;
 
 /// Why one attempt got no answer from AWS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ConnectionError {
-    /// The connection failed, or was closed before an answer: refused, no address, or TLS.
-    #[error("cannot connect to {origin}: {cause}")]
-    Connect {
-        origin: String,
-        cause: String,
-        /// Whether a retry is useful.
-        may_retry: bool,
-    },
-    /// No answer in time.
-    #[error("no {what} from {origin} within {limit:?}")]
-    TimedOut {
-        origin: String,
-        /// The missing part: `connection` or `answer`.
-        what: &'static str,
-        limit: Duration,
-        may_retry: bool,
-    },
-    /// An HTML page, for example of a proxy or a sign-in portal.
-    #[error("{origin} answered with an HTML page (status {status}): a proxy, not AWS")]
-    HtmlPage { origin: String, status: u16, may_retry: bool },
-}
-
-impl ConnectionError {
+#[error("{text}")]
+pub(super) struct ConnectionError {
+    pub(super) kind: AwsErrorKind,
+    pub(super) text: String,
     /// Whether a retry is useful: not for an interactive command and a host that never answered.
-    pub(super) fn may_retry(&self) -> bool {
-        match self {
-            Self::Connect { may_retry, .. }
-            | Self::TimedOut { may_retry, .. }
-            | Self::HtmlPage { may_retry, .. } => *may_retry,
-        }
-    }
+    pub(super) may_retry: bool,
 }
 
 /// An HTTP client that remembers which hosts have answered.
@@ -174,7 +149,9 @@ impl HttpConnector for Connector {
                 Ok(response) if is_html_page(&response) => {
                     let may_retry = hosts.unanswered(&origin);
                     let status = response.status().as_u16();
-                    let page = ConnectionError::HtmlPage { origin, status, may_retry };
+                    let text =
+                        format!("{origin} answered with an HTML page (status {status}): a proxy, not AWS");
+                    let page = ConnectionError { kind: AwsErrorKind::NotAws, text, may_retry };
                     Err(ConnectorError::other(page.into(), Some(ErrorKind::TransientError)))
                 }
                 Ok(response) => {
@@ -183,7 +160,7 @@ impl HttpConnector for Connector {
                 }
                 Err(error) => {
                     let may_retry = hosts.unanswered(&origin);
-                    Err(named(&error, origin, limits, may_retry))
+                    Err(named(&error, &origin, limits, may_retry))
                 }
             }
         })
@@ -193,7 +170,7 @@ impl HttpConnector for Connector {
 /// The same failure, with the host in its text and without the SDK's wrappers.
 fn named(
     error: &ConnectorError,
-    origin: String,
+    origin: &str,
     (connect_limit, read_limit): (Duration, Duration),
     may_retry: bool,
 ) -> ConnectorError {
@@ -202,9 +179,12 @@ fn named(
         // Only the text of a private type of the SDK says which time-out it was. Only the message depends on it.
         let connecting = cause.contains("connect");
         let (what, limit) = if connecting { ("connection", connect_limit) } else { ("answer", read_limit) };
-        return ConnectorError::timeout(ConnectionError::TimedOut { origin, what, limit, may_retry }.into());
+        let text = format!("no {what} from {origin} within {limit:?}");
+        let error = ConnectionError { kind: AwsErrorKind::TimedOut, text, may_retry };
+        return ConnectorError::timeout(error.into());
     }
-    let source: BoxError = ConnectionError::Connect { origin, cause, may_retry }.into();
+    let text = format!("cannot connect to {origin}: {cause}");
+    let source: BoxError = ConnectionError { kind: AwsErrorKind::Unreachable, text, may_retry }.into();
     match (error.is_io(), error.is_user()) {
         (true, _) => ConnectorError::io(source),
         (_, true) => ConnectorError::user(source),
@@ -253,7 +233,7 @@ impl ClassifyRetry for FailFast {
             _ => None,
         };
         match error.and_then(|error| find::<ConnectionError>(error)) {
-            Some(error) if !error.may_retry() => RetryAction::RetryForbidden,
+            Some(error) if !error.may_retry => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }
     }

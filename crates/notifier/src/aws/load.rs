@@ -144,7 +144,7 @@ impl Endpoints {
         let mut all = BTreeMap::new();
         for id in SERVICES {
             // Also `None` if the user disabled configured endpoints.
-            if config.service_config().and_then(|of| of.load_config(key(id)?)).is_none() {
+            if config.service_config().and_then(|of| of.load_config(endpoint_key(id)?)).is_none() {
                 continue;
             }
             let own = format!("{ENDPOINT_VARIABLE}_{}", id.to_uppercase().replace(' ', "_"));
@@ -173,7 +173,8 @@ pub(super) fn checked(origin: &str, url: &str) -> Result<(), LoadError> {
     Url::parse(url).map(drop).map_err(invalid)
 }
 
-fn key(service_id: &'static str) -> Option<ServiceConfigKey<'static>> {
+/// The key under which a configuration has the endpoint of a service.
+pub(super) fn endpoint_key(service_id: &'static str) -> Option<ServiceConfigKey<'static>> {
     let key = ServiceConfigKey::builder().service_id(service_id);
     key.env(ENDPOINT_VARIABLE).profile(ENDPOINT_KEY).build().ok()
 }
@@ -219,33 +220,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_and_a_queue_url_name_their_account() {
-        for (text, account) in [
-            ("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", Some("111122223333")),
-            ("arn:aws:s3:::bucket", None),
-            ("prod", None),
-            ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", Some("111122223333")),
-            ("http://127.0.0.1:4566/000000000000/q", Some("000000000000")),
-            ("http://127.0.0.1:4566/queue/q", None),
-            ("http://127.0.0.1:4566", None),
+    fn an_arn_and_a_queue_url_name_their_account_and_their_region() {
+        let one = Some("111122223333");
+        for (text, account, region) in [
+            ("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", one, Some("eu-west-1")),
+            ("arn:aws:iam::111122223333:role/a", one, None),
+            ("arn:aws:s3:::bucket", None, None),
+            ("prod", None, None),
+            ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", one, Some("eu-west-1")),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", one, Some("cn-north-1")),
+            ("https://eu-west-1.queue.amazonaws.com/111122223333/q", one, Some("eu-west-1")),
+            ("http://127.0.0.1:4566/000000000000/q", Some("000000000000"), None),
+            ("http://sqs.us-east-1.localhost.localstack.cloud:4566/111122223333/q", one, None),
+            ("http://127.0.0.1:4566/queue/q", None, None),
+            ("http://127.0.0.1:4566", None, None),
         ] {
-            assert_eq!(account_of(text), account, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_arn_and_a_queue_url_name_their_region() {
-        for (text, region) in [
-            ("arn:aws:ecs:eu-west-1:111122223333:cluster/prod", Some("eu-west-1")),
-            ("arn:aws:iam::111122223333:role/a", None),
-            ("prod", None),
-            ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", Some("eu-west-1")),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", Some("cn-north-1")),
-            ("https://eu-west-1.queue.amazonaws.com/111122223333/q", Some("eu-west-1")),
-            ("http://127.0.0.1:4566/111122223333/q", None),
-            ("http://sqs.us-east-1.localhost.localstack.cloud:4566/000000000000/q", None),
-        ] {
-            assert_eq!(region_of(text), region, "{text}");
+            assert_eq!((account_of(text), region_of(text)), (account, region), "{text}");
         }
     }
 

@@ -2,11 +2,11 @@
 
 /// Defines an enum of plain variants, each with the word that settings, logs and JSON have for it.
 macro_rules! words {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])+ $variant:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name {
-            $($(#[$doc])+ $variant,)+
+            $($(#[$doc])* $variant,)+
         }
 
         impl $name {

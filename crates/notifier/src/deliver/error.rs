@@ -14,6 +14,7 @@ use crate::model::{Cause, Outcome};
 /// Why one attempt failed. Without the address, which is always shown beside the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum AttemptError {
     /// The address is not allowed. Checked for every attempt, just before it connects.
     #[error("the address must not be called: {0}")]
@@ -21,16 +22,13 @@ pub enum AttemptError {
     /// The labels require TLS, which this process does not have.
     #[error("TLS is not configured in this process")]
     NoTls,
-    /// The server name is not valid.
     #[error("the server name is not a DNS name")]
     ServerName,
     /// The labels require binary mode, in which a signature would cover neither the event's attributes nor the recipient.
     #[error("an event in binary mode cannot be signed: a signature would not cover its attributes")]
     BinarySigned,
-    /// The request cannot be written.
     #[error("the request cannot be written")]
     Request(#[from] http::Error),
-    /// The body cannot be written.
     #[error("the body cannot be written")]
     Body(#[from] serde_json::Error),
     /// This machine has no file, port or memory left for a connection. The task is not the cause.
@@ -42,22 +40,17 @@ pub enum AttemptError {
     /// The TLS handshake failed: one side refuses the certificate of the other, or the peer has no TLS.
     #[error("no TLS")]
     Tls(#[source] io::Error),
-    /// The connection was closed before TLS was established.
     #[error("the connection was closed before TLS was established")]
     TlsBroken(#[source] io::Error),
-    /// The connection timed out.
     #[error("no connection within {0:?}")]
     ConnectTimedOut(Duration),
-    /// The answer timed out.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// The connection was closed before an answer.
     #[error("the connection was closed")]
     Broken(#[source] hyper::Error),
     /// The answer is not HTTP, or its head is too large.
     #[error("the answer cannot be read")]
     NotHttp(#[source] hyper::Error),
-    /// The deadline of the delivery passed before an answer.
     #[error("the time of this delivery has run out")]
     CutOff,
     /// The task has stopped; no request was made.
@@ -75,9 +68,7 @@ pub enum AttemptError {
     /// The task answered, but did not accept the event.
     #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
     Answered {
-        /// The answer's status.
         status: StatusCode,
-        /// The meaning of the answer.
         meaning: Meaning,
         /// The start of the answer's body, printable; `None` if it is empty.
         text: Option<String>,
@@ -207,7 +198,8 @@ fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String 
 pub struct Unfinished {
     /// Attempts made so far.
     pub attempts: u32,
-    pub(super) wait: Option<Duration>,
+    /// The shortest wait before the next attempt: requested by the task, or longer than the remaining time.
+    pub retry_after: Option<Duration>,
     /// The error of the last attempt; `None` if there was none.
     #[source]
     pub last: Option<AttemptError>,
@@ -216,12 +208,7 @@ pub struct Unfinished {
 impl Unfinished {
     /// A delivery whose task could not be looked up.
     pub fn lost(error: RecheckError) -> Self {
-        Self { attempts: 0, wait: None, last: Some(AttemptError::Lost(error)) }
-    }
-
-    /// The shortest wait before the next attempt: requested by the task, or longer than the remaining time.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.wait
+        Self { attempts: 0, retry_after: None, last: Some(AttemptError::Lost(error)) }
     }
 }
 

@@ -26,8 +26,8 @@ const HEALTH_AGAIN_AFTER: [Duration; 6] = [
 #[derive(Debug)]
 pub struct DeliveryJob {
     pub(super) endpoint: Endpoint,
-    /// Whether the task is looked up again before the next attempt.
-    pub(super) rechecks: bool,
+    /// Whether the task is looked up again before the next attempt; before the first only if the address may be old.
+    pub rechecks: bool,
     /// What a lookup before the next attempt came to; `None` when none was made.
     pub(super) looked_up: Option<Result<(), AttemptError>>,
     /// Whether the attempt under way has come to its request.
@@ -95,12 +95,6 @@ impl DeliveryJob {
         Self { before, ..self }
     }
 
-    /// The same delivery to an address that is no longer fresh: the task is looked up before the first attempt too.
-    #[must_use]
-    pub fn rechecked(self, rechecks: bool) -> Self {
-        Self { rechecks, ..self }
-    }
-
     /// Where the task was found last.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -139,7 +133,6 @@ impl DeliveryJob {
             reason: Some(format!("bug in the notifier: {}", panic_text(panic))),
             cause: Some(Cause::Fault),
             attempts: Some(self.before + self.requests),
-            status: None,
             latency: Some(Duration::ZERO),
             ..Delivery::from(&self.endpoint)
         }
@@ -154,7 +147,7 @@ impl DeliveryJob {
 
     /// That no attempt was made, because the time ran out before.
     pub(super) fn late(&mut self) -> Unfinished {
-        Unfinished { attempts: self.requests, wait: None, last: self.last.take() }
+        Unfinished { attempts: self.requests, retry_after: None, last: self.last.take() }
     }
 
     /// What follows from an attempt. `spread`, from 0.0 to 1.0, picks a point of the wait; `can_move` tells whether a
@@ -192,14 +185,18 @@ impl DeliveryJob {
         };
         match self.wait(&error, asked, round, policy, spread) {
             Some(wait) if round.deadline.is_some_and(|end| Instant::now() + wait >= end) => {
-                Next::Return(Unfinished { attempts: self.requests, wait: Some(wait), last: Some(error) })
+                Next::Return(Unfinished {
+                    attempts: self.requests,
+                    retry_after: Some(wait),
+                    last: Some(error),
+                })
             }
             Some(wait) => {
                 self.last = Some(error);
                 Next::Retry(wait)
             }
             None if round.more || error.is_ours() => {
-                Next::Return(Unfinished { attempts: self.requests, wait: asked, last: Some(error) })
+                Next::Return(Unfinished { attempts: self.requests, retry_after: asked, last: Some(error) })
             }
             None => {
                 let outcome = if error.is_starting() { Outcome::Skipped } else { Outcome::Failed };

@@ -82,7 +82,7 @@ mod tests {
         match address_of(task, container, network, 8080) {
             Ok(Location::At(address, port)) => format!("{address} {port}"),
             Ok(Location::OnHost(_, port)) => format!("host {port}"),
-            Err(reason) => reason.to_string(),
+            Err(reason) => reason.text,
         }
     }
 

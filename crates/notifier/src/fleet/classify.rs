@@ -14,8 +14,8 @@ use crate::base::text::{chain, printable};
 use crate::model::labels::{OptIn, Target};
 use crate::model::network::Networks;
 use crate::model::{
-    Cause, ContainerSpec, ContainerState, Endpoint, Fleet, HEALTHY, Member, NetworkMode, NotTargeted,
-    NotTargetedReason, RUNNING, Skip, SkipReason, TaskState, UNKNOWN,
+    Cause, ContainerSpec, ContainerState, Delivery, Endpoint, Fleet, HEALTHY, Member, NetworkMode,
+    NotTargeted, NotTargetedReason, RUNNING, SkipReason, TaskState, UNKNOWN,
 };
 
 /// The longest group of a task. Source: ECS API reference.
@@ -104,7 +104,7 @@ impl<'a> Classifier<'a> {
     pub(super) fn not_described(&mut self, arn: &str, service: &str, why: &str) {
         if self.selection.includes_unlabelled() {
             let reason = SkipReason::not_described(why);
-            self.fleet.skips.push(Skip { member: self.listed(arn, service), reason });
+            self.fleet.skips.push(Delivery::skipped(self.listed(arn, service), reason));
         }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Classifier<'a> {
                 if self.selection.includes_unlabelled() {
                     let text = format!("its task definition cannot be read: {}", chain(error));
                     let reason = SkipReason::new(Cause::TaskDefinition, text);
-                    self.fleet.skips.push(Skip { member: Arc::new(member), reason });
+                    self.fleet.skips.push(Delivery::skipped(Arc::new(member), reason));
                 }
                 return;
             }
@@ -134,7 +134,7 @@ impl<'a> Classifier<'a> {
                     if let Err(reason) =
                         self.callable(task, revision.network, spec, opt_in, Arc::clone(&member))
                     {
-                        self.fleet.skips.push(Skip { member, reason });
+                        self.fleet.skips.push(Delivery::skipped(member, reason));
                     }
                 }
                 _ => {}
@@ -180,7 +180,7 @@ impl<'a> Classifier<'a> {
             Err(refused) => {
                 let text = format!("{address} must not be called: {refused}");
                 let reason = SkipReason::new(Cause::AddressRefused, text);
-                self.fleet.skips.push(Skip { member: endpoint.member, reason });
+                self.fleet.skips.push(Delivery::skipped(endpoint.member, reason));
             }
         }
     }

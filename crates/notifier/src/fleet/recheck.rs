@@ -160,16 +160,14 @@ fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
         let member = Member { container: named.clone(), ..Member::clone(&one.member) };
         let one = Endpoint { member: Arc::new(member), ..one };
         if one.is_starting {
-            let why = SkipReason::health(UNKNOWN).to_string();
+            let why = SkipReason::health(UNKNOWN).text;
             return Recheck::Starting(one, why);
         }
         return Recheck::At(one);
     }
-    let skip = skips.iter().find(|skip| skip.member.container == *named);
-    Recheck::Nowhere(skip.map_or_else(
-        || "the task has no such container, or it cannot be called".to_owned(),
-        |skip| skip.reason.to_string(),
-    ))
+    let skip = skips.into_iter().find(|skip| skip.member.container == *named);
+    let unknown = || "the task has no such container, or it cannot be called".to_owned();
+    Recheck::Nowhere(skip.and_then(|skip| skip.reason).unwrap_or_else(unknown))
 }
 
 #[cfg(test)]

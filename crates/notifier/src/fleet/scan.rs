@@ -11,7 +11,7 @@ use super::services::{check_count, distinct, no_such_service};
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
 use crate::model::arn::service_name;
-use crate::model::{Endpoint, Fleet, Skip, TaskState};
+use crate::model::{Delivery, Endpoint, Fleet, TaskState};
 
 /// Tasks in memory at a time: the answer for one task has about 3 KB.
 const TASKS_HELD_MAX: usize = 1_000;
@@ -200,7 +200,7 @@ impl Discovery {
                     classifier.resolved(Endpoint { member, address, target, is_starting });
                 }
                 Some(Err(reason)) => {
-                    classifier.fleet.skips.push(Skip { member, reason: reason.clone() });
+                    classifier.fleet.skips.push(Delivery::skipped(member, reason.clone()));
                 }
                 None => {}
             }
@@ -210,7 +210,10 @@ impl Discovery {
 }
 
 /// The ARNs of the tasks of the services that a scope names, and a skip for each service that the cluster does not have.
-async fn list_of_services(ecs: &Ecs, scope: &ObserverMessage) -> Result<(Vec<String>, Vec<Skip>), EcsError> {
+async fn list_of_services(
+    ecs: &Ecs,
+    scope: &ObserverMessage,
+) -> Result<(Vec<String>, Vec<Delivery>), EcsError> {
     let (mut arns, mut unknown) = (Vec::new(), Vec::new());
     for service in scope.services.iter().collect::<BTreeSet<_>>() {
         match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {

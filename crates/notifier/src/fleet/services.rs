@@ -9,7 +9,7 @@ use super::revisions::RevisionResult;
 use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::model::arn::service_name;
-use crate::model::{Member, NotTargeted, NotTargetedReason, ServiceState, Skip, SkipReason};
+use crate::model::{Delivery, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason};
 
 /// The most services that one broadcast can name. For more, notify the whole cluster, or send several broadcasts.
 pub const SERVICES_NAMED_MAX: usize = 1_000;
@@ -20,7 +20,7 @@ pub struct Services {
     /// One message for each service and target, and one for standalone tasks if requested.
     pub messages: Vec<ServiceMessage>,
     /// Named services that do not exist.
-    pub skips: Vec<Skip>,
+    pub skips: Vec<Delivery>,
     /// Services without an opted-in container.
     pub not_targeted: Vec<NotTargeted>,
 }
@@ -121,12 +121,12 @@ pub(super) fn check_count(services: &[String]) -> Result<(), DiscoveryError> {
 
 /// The skip of a named service that does not exist. `neighbour` is the ARN of a task or service of the same cluster, if
 /// known.
-pub(super) fn no_such_service(cluster: &str, name: &str, neighbour: &str) -> Skip {
+pub(super) fn no_such_service(cluster: &str, name: &str, neighbour: &str) -> Delivery {
     skip(cluster, name, neighbour, SkipReason::no_such_service())
 }
 
-fn skip(cluster: &str, name: &str, neighbour: &str, reason: SkipReason) -> Skip {
-    Skip { member: Arc::new(Member::of_service(cluster, name, neighbour)), reason }
+fn skip(cluster: &str, name: &str, neighbour: &str, reason: SkipReason) -> Delivery {
+    Delivery::skipped(Arc::new(Member::of_service(cluster, name, neighbour)), reason)
 }
 
 /// Without repeats, in the order of the first mention.

@@ -103,7 +103,7 @@ impl LedgerError {
     /// Whether the ledger has foreign data, or was deleted: only a person can repair it.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Store(error) => matches!(**error, StoreError::Damaged { .. }),
+            Self::Store(error) => error.is_damage(),
             Self::Unreadable { .. } => true,
             Self::Closed | Self::Unwritable(_) => false,
         }
@@ -286,22 +286,16 @@ impl Ledger {
         let id = delivery_id(broadcast, &entry.member);
         let outcome = entry.outcome;
         let record = Stamped { entry, at: millis(inner.clock.now()) };
-        match outcome {
-            Some(Outcome::Delivered) => {
-                let item = inner.item(key::told(broadcast, &id), &record)?;
-                Ok(inner.writes.ask(item).await?)
-            }
+        let is_notified = outcome.is_some_and(Outcome::is_notified);
+        let key = if is_notified { key::told(broadcast, &id) } else { key::state(broadcast, &id) };
+        let item = inner.item(key, &record)?;
+        if outcome == Some(Outcome::Gone) {
             // Another process may have delivered it, which takes precedence.
-            Some(Outcome::Gone) => {
-                let item = inner.item(key::told(broadcast, &id), &record)?;
-                inner.store.put_new(item).await?;
-                Ok(())
-            }
-            _ => {
-                let item = inner.item(key::state(broadcast, &id), &record)?;
-                Ok(inner.writes.ask(item).await?)
-            }
+            inner.store.put_new(item).await?;
+        } else {
+            inner.writes.ask(item).await?;
         }
+        Ok(())
     }
 
     /// Cancels a broadcast: containers that have not been called are not called any more.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::store::Store;
+#[cfg(not(feature = "sqlite"))]
+use super::store::{StoreError, StoreProblem};
 use super::{Ledger, LedgerError};
 use crate::aws::Aws;
 use crate::base::Rng;
@@ -57,11 +59,9 @@ pub async fn open(options: &LedgerOptions, aws: &Aws, purpose: Use) -> Result<Le
         #[cfg(not(feature = "sqlite"))]
         Location::Sqlite(path) => {
             let _ = purpose;
-            return Err(LedgerError::from(super::store::StoreError::Refused {
-                store: format!("sqlite:{}", path.display()),
-                operation: "opening",
-                source: "the functions keep no files; name a table with `dynamodb:TABLE`".into(),
-            }));
+            let store = format!("sqlite:{}", path.display());
+            let why = "the functions keep no files; name a table with `dynamodb:TABLE`";
+            return Err(StoreError::new(store, "opening", StoreProblem::Unsupported, why).into());
         }
     };
     Ok(Ledger::new(store, clock, options.days))

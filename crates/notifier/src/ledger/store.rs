@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 
 use futures_util::future::BoxFuture;
 
@@ -77,31 +76,52 @@ pub trait Store: fmt::Debug + Send + Sync {
 
 /// Why an operation of a store failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say what happened")]
-pub enum StoreError {
-    /// The store could not be reached, or was throttled. A retry may help.
-    #[error("the ledger in {store} did not complete {operation}")]
-    Unavailable { store: String, operation: &'static str, source: StoreCause },
-    /// The store refused the operation for good: the table or file does not exist, or this process must not use it.
-    #[error("the ledger in {store} refused {operation}")]
-    Refused { store: String, operation: &'static str, source: StoreCause },
-    /// The stored data is damaged: overwritten, deleted, or a disk error. Only a person can repair it.
-    #[error("the ledger in {store} is damaged: {operation} failed")]
-    Damaged { store: String, operation: &'static str, source: StoreCause },
+#[error("the ledger in {store} {}", self.ending())]
+pub struct StoreError {
+    /// The table or file, as `NOTIFIER_LEDGER` names it.
+    pub store: String,
+    /// What the store was asked for.
+    pub operation: &'static str,
+    /// The problem.
+    pub problem: StoreProblem,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 impl StoreError {
-    /// Whether a retry would fail again.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Damaged { .. })
+    /// An error of this operation.
+    pub fn new(
+        store: impl Into<String>,
+        operation: &'static str,
+        problem: StoreProblem,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { store: store.into(), operation, problem, source: source.into() }
     }
 
-    /// The problem of the table or the file.
-    pub fn problem(&self) -> StoreProblem {
-        let (Self::Unavailable { source, .. } | Self::Refused { source, .. } | Self::Damaged { source, .. }) =
-            self;
-        source.problem
+    /// Whether a retry would fail again.
+    pub fn is_final(&self) -> bool {
+        match self.problem {
+            StoreProblem::Table(kind) => kind.is_final(),
+            StoreProblem::FileLocked
+            | StoreProblem::DiskFull
+            | StoreProblem::FileIo
+            | StoreProblem::Other => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the stored data is damaged: overwritten, deleted, or a disk error. Only a person can repair it.
+    pub fn is_damage(&self) -> bool {
+        self.problem == StoreProblem::FileDamaged
+    }
+
+    fn ending(&self) -> String {
+        let operation = self.operation;
+        match (self.is_damage(), self.is_final()) {
+            (true, _) => format!("is damaged: {operation} failed"),
+            (_, true) => format!("refused {operation}"),
+            _ => format!("did not complete {operation}"),
+        }
     }
 }
 
@@ -126,44 +146,8 @@ pub enum StoreProblem {
     FileIo,
     /// The file, or its log, is not what a ledger wrote there.
     FileDamaged,
+    /// An item, a key or a range exceeds a limit, or this build has no such store.
+    Unsupported,
     /// Something else.
     Other,
-}
-
-/// The cause of a store's error: an error with its own causes, and the problem.
-#[derive(Debug)]
-pub struct StoreCause {
-    problem: StoreProblem,
-    error: Box<dyn Error + Send + Sync>,
-}
-
-impl StoreCause {
-    /// An error and its problem.
-    pub fn new(problem: StoreProblem, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { problem, error: error.into() }
-    }
-}
-
-impl fmt::Display for StoreCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl Error for StoreCause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
-    }
-}
-
-impl From<&str> for StoreCause {
-    fn from(text: &str) -> Self {
-        Self::new(StoreProblem::Other, text)
-    }
-}
-
-impl From<io::Error> for StoreCause {
-    fn from(error: io::Error) -> Self {
-        Self::new(StoreProblem::Other, error)
-    }
 }

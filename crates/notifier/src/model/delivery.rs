@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::latency;
-use super::{Cause, Endpoint, Member, Outcome, Skip};
+use super::{Cause, Endpoint, Member, Outcome, SkipReason};
 
 /// The delivery of a broadcast to one opted-in container. Unknown values are `None`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The container.
     pub member: Arc<Member>,
@@ -38,6 +38,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// A container that cannot be called.
+    pub(crate) fn skipped(member: Arc<Member>, SkipReason { cause, text }: SkipReason) -> Self {
+        let (outcome, reason, cause) = (Some(Outcome::Skipped), Some(text), Some(cause));
+        Self { member, outcome, reason, cause, ..Self::default() }
+    }
+
     /// Whether it has ended well: the container accepted the event, or its task had stopped.
     pub fn is_notified(&self) -> bool {
         self.outcome.is_some_and(Outcome::is_notified)
@@ -46,18 +52,6 @@ impl Delivery {
     /// The HTTP requests that were made for it, 0 where nothing is known.
     pub fn requests(&self) -> u32 {
         self.attempts.unwrap_or_default()
-    }
-}
-
-impl From<&Skip> for Delivery {
-    fn from(Skip { member, reason }: &Skip) -> Self {
-        Self {
-            member: member.clone(),
-            outcome: Some(Outcome::Skipped),
-            reason: Some(reason.to_string()),
-            cause: Some(reason.cause()),
-            ..Self::default()
-        }
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Cause;
 use super::arn::{Arn, service_name};
 use super::labels::{LabelError, Target};
+use super::{Cause, Delivery};
 
 /// One container of one task. Unknown values are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,15 +102,6 @@ pub struct Endpoint {
     pub is_starting: bool,
 }
 
-/// An opted-in container that cannot be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skip {
-    /// The container.
-    pub member: Arc<Member>,
-    /// Why it is not called.
-    pub reason: SkipReason,
-}
-
 /// A container that did not opt in, or a task that does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTargeted {
@@ -125,8 +116,8 @@ pub struct NotTargeted {
 pub struct Fleet {
     /// Opted in, running, and callable.
     pub endpoints: Vec<Endpoint>,
-    /// Opted in, running, but not callable.
-    pub skips: Vec<Skip>,
+    /// Opted in, running, but not callable: each has the outcome `skipped`.
+    pub skips: Vec<Delivery>,
     /// Everything else.
     pub not_targeted: Vec<NotTargeted>,
 }
@@ -148,11 +139,10 @@ impl Fleet {
 }
 
 /// Why an opted-in container of a running task is not called.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct SkipReason {
-    cause: Cause,
-    text: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SkipReason {
+    pub(crate) cause: Cause,
+    pub(crate) text: String,
 }
 
 impl SkipReason {
@@ -173,11 +163,6 @@ impl SkipReason {
     /// The container's health check does not pass, or there is none and health is required.
     pub(crate) fn health(status: &str) -> Self {
         Self::new(Cause::Health, format!("its health is {status}"))
-    }
-
-    /// The kind of reason.
-    pub fn cause(&self) -> Cause {
-        self.cause
     }
 }
 

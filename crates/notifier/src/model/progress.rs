@@ -12,10 +12,10 @@ pub type Progress = Events<ProgressEvent>;
 
 /// One event of a broadcast.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say what it is")]
 pub enum ProgressEvent {
     /// Stage 1 is done.
     Services {
-        /// The broadcast.
         broadcast: BroadcastId,
         /// The parts of the scope whose tasks stage 2 looks up.
         parts: Vec<PartId>,
@@ -24,11 +24,8 @@ pub enum ProgressEvent {
     },
     /// Stage 2 is done with one part of the scope.
     Tasks {
-        /// The broadcast.
         broadcast: BroadcastId,
-        /// The part.
         part: PartId,
-        /// The part's service.
         service: String,
         /// The endpoints that stage 3 calls.
         endpoints: Vec<Endpoint>,
@@ -37,14 +34,12 @@ pub enum ProgressEvent {
     },
     /// An opted-in container is not called.
     Skipped {
-        /// The broadcast.
         broadcast: BroadcastId,
         /// The container, and why.
         delivery: Delivery,
     },
     /// An attempt failed, and another follows.
     Retrying {
-        /// The broadcast.
         broadcast: BroadcastId,
         /// The delivery after this attempt: without an outcome, with the number of requests and the reason.
         delivery: Delivery,
@@ -53,7 +48,6 @@ pub enum ProgressEvent {
     },
     /// A delivery ended.
     Settled {
-        /// The broadcast.
         broadcast: BroadcastId,
         /// The delivery with its outcome.
         delivery: Delivery,

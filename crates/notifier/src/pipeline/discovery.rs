@@ -22,10 +22,9 @@ pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec
     let found = ctx.discovery.services(&message, &broadcast).await?;
     let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service.clone())).collect();
-    let skips: Vec<_> = found.skips.iter().map(Delivery::from).collect();
     record.not_targeted = found.not_targeted.len();
-    ctx.ledger.broadcast(record, &parts, &skips).await?;
-    tell_skipped(ctx, &broadcast.id, skips);
+    ctx.ledger.broadcast(record, &parts, &found.skips).await?;
+    tell_skipped(ctx, &broadcast.id, found.skips);
     ctx.progress.tell(ProgressEvent::Services {
         broadcast: broadcast.id,
         parts: parts.into_iter().map(|(part, _)| part).collect(),
@@ -87,14 +86,13 @@ pub(super) async fn record_part(
     is_notified: impl Fn(&Member) -> bool,
 ) -> Result<Vec<Endpoint>, LedgerError> {
     let Fleet { mut endpoints, skips, not_targeted } = fleet;
-    let skipped: Vec<_> = skips.iter().map(Delivery::from).collect();
     if ctx.ledger.is_kept() {
         let expected: Vec<_> = endpoints.iter().map(Delivery::from).collect();
-        let due = ctx.ledger.part(&broadcast.id, &part, &expected, &skipped).await?;
+        let due = ctx.ledger.part(&broadcast.id, &part, &expected, &skips).await?;
         let due: BTreeSet<_> = due.into_iter().map(|delivery| delivery.member).collect();
         endpoints.retain(|endpoint| due.contains(&endpoint.member) && !is_notified(&endpoint.member));
     }
-    tell_skipped(ctx, &broadcast.id, skipped);
+    tell_skipped(ctx, &broadcast.id, skips);
     tell(ctx, &broadcast.id, part, endpoints.clone(), not_targeted);
     Ok(endpoints)
 }

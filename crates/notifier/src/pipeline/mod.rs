@@ -65,7 +65,7 @@ pub struct Ctx {
     pub senders: Senders,
     /// The clock, for the age of messages.
     pub clock: Clock,
-    /// When cancelled, [`send`] begins no attempt.
+    /// When cancelled, [`send`] begins no attempt, and ends within a short grace.
     pub stop: CancellationToken,
     /// Number of messages so far from senders that are not trusted.
     untrusted: AtomicU64,
@@ -73,7 +73,7 @@ pub struct Ctx {
 
 impl Ctx {
     /// The stages with these parts. `discovery` looks a task up before it is called again, and before its first call
-    /// unless a [trusted sender](Self::trusting) sent the message.
+    /// unless a [trusted sender](Self::senders) sent the message.
     pub fn new(
         discovery: Discovery,
         deliverer: Deliverer,
@@ -93,20 +93,6 @@ impl Ctx {
             stop: CancellationToken::new(),
             untrusted: AtomicU64::new(0),
         }
-    }
-
-    /// Trusts the messages of these senders on the inner queues.
-    #[must_use]
-    pub fn trusting(mut self, senders: Senders) -> Self {
-        self.senders = senders;
-        self
-    }
-
-    /// Begins no attempt once `stop` is cancelled: [`send`] then ends within a short grace.
-    #[must_use]
-    pub fn until(mut self, stop: CancellationToken) -> Self {
-        self.stop = stop;
-        self
     }
 
     /// Counts a message from a sender that is not trusted, from 1.
@@ -154,7 +140,7 @@ impl StageError {
     /// The shortest wait before a retry, if known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unfinished(unfinished) => unfinished.retry_after(),
+            Self::Unfinished(unfinished) => unfinished.retry_after,
             _ => None,
         }
     }

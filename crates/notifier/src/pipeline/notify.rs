@@ -33,14 +33,14 @@ pub(super) async fn notify(
         return Ok(());
     }
     let requests = state.as_ref().map_or(0, Delivery::requests);
-    let rechecks = match looked_up {
+    let mut job = DeliveryJob::new(endpoint).after_requests(requests);
+    job.rechecks = match looked_up {
         LookedUp::Found => false,
         LookedUp::Nowhere => true,
         LookedUp::No => {
             received.receives > 1 || received.queued > received.sent || requests > 0 || age > ADDRESS_FRESH
         }
     };
-    let mut job = DeliveryJob::new(endpoint).after_requests(requests).rechecked(rechecks);
     let delivered = match cancelled(ctx, &broadcast, &job).await? {
         Some(skipped) => Ok(skipped),
         None => ctx.deliverer.deliver(&broadcast, &mut job, &ctx.progress, Round { more, deadline }).await,
@@ -184,6 +184,6 @@ async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, unfinished: 
         let (broadcast, error) = (broadcast.id.as_str(), chain(&error));
         warn!(broadcast, error, "The ledger did not record an attempt");
     }
-    let wait = unfinished.retry_after().unwrap_or_default();
+    let wait = unfinished.retry_after.unwrap_or_default();
     ctx.progress.tell(ProgressEvent::Retrying { broadcast: broadcast.id.clone(), delivery, wait });
 }

@@ -115,9 +115,8 @@ pub async fn send(
             }
         }
     }
-    let skipped: Vec<_> = unseen.skips.iter().map(Delivery::from).collect();
-    skipped.iter().cloned().for_each(|skipped| transport.done(skipped));
-    discovery::tell_skipped(ctx, &broadcast.id, skipped);
+    unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
+    discovery::tell_skipped(ctx, &broadcast.id, unseen.skips);
     jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
     announce(ctx, broadcast, &jobs);
     let handing = async {
@@ -211,8 +210,7 @@ async fn record_unseen(
     let (cluster, service) = (record.cluster.clone(), String::new());
     let part = PartRecord { id: id.clone(), cluster, service: service.clone(), failure: None };
     let expected: Vec<_> = unseen.endpoints.iter().map(Delivery::from).collect();
-    let skips: Vec<_> = unseen.skips.iter().map(Delivery::from).collect();
-    ctx.ledger.part(&record.id, &part, &expected, &skips).await?;
+    ctx.ledger.part(&record.id, &part, &expected, &unseen.skips).await?;
     // Skipped services stay recorded.
     let skips: Vec<_> =
         others.into_iter().filter(|other| other.outcome == Some(Outcome::Skipped)).cloned().collect();

@@ -286,7 +286,7 @@ impl Discovery<'_> {
         for (part, fleet) in parts {
             self.not_targeted += fleet.not_targeted.len();
             for skip in &fleet.skips {
-                self.transport.done(Delivery::from(skip));
+                self.transport.done(skip.clone());
             }
             let expected: Vec<_> = fleet.endpoints.iter().map(|endpoint| endpoint.member.clone()).collect();
             let is_notified = |member: &Member| self.earlier.get(member).is_some_and(Delivery::is_notified);

@@ -6,16 +6,12 @@ use crate::model::Outcome;
 
 /// Numbers of containers by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the words of `Outcome`, with their documentation")]
 pub struct Counts {
-    /// Accepted the event.
     pub delivered: usize,
-    /// Rejected the event.
     pub rejected: usize,
-    /// Did not accept the event in any attempt.
     pub failed: usize,
-    /// Stopped first.
     pub gone: usize,
-    /// Could not be called.
     pub skipped: usize,
     /// Have no outcome yet.
     pub pending: usize,

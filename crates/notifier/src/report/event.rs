@@ -27,10 +27,10 @@ pub struct Event<'a> {
 /// The kinds of events. Each has the broadcast; those of one container have every column of its [`Line`] in the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say what it is")]
 pub enum What<'a> {
     /// Stage 1 is done.
     Services {
-        /// The broadcast.
         broadcast: &'a str,
         /// Parts of the scope for task discovery; a `tasks` event follows for each.
         parts: usize,
@@ -40,11 +40,8 @@ pub enum What<'a> {
     },
     /// Stage 2 is done with one part of the scope. An `expected` event follows for each endpoint.
     Tasks {
-        /// The broadcast.
         broadcast: &'a str,
-        /// Name of the part's service.
         service: &'a str,
-        /// Number of endpoints to call.
         endpoints: usize,
         /// Containers and tasks that are not targeted.
         #[serde(rename = "bystanders")]
@@ -65,13 +62,9 @@ pub enum What<'a> {
     /// A delivery ended.
     Settled(Line<'a>),
     /// Events that were dropped because the reader was too slow.
-    Missed {
-        /// How many.
-        events: u64,
-    },
+    Missed { events: u64 },
     /// The counts of a broadcast, as read from a ledger.
     Counts {
-        /// The broadcast.
         broadcast: &'a str,
         /// Whether it has ended.
         complete: bool,
@@ -124,15 +117,15 @@ pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<
             std::iter::once(found).chain(expected).map(line).collect()
         }
         ProgressEvent::Skipped { broadcast, delivery } => {
-            vec![line(What::Skipped(Line::of_delivery(delivery, broadcast)))]
+            vec![line(What::Skipped(Line::of_delivery(delivery, Some(broadcast))))]
         }
         ProgressEvent::Retrying { broadcast, delivery, wait } => {
             let retry =
-                What::Retrying { line: Line::of_delivery(delivery, broadcast), wait_ms: millis(*wait) };
+                What::Retrying { line: Line::of_delivery(delivery, Some(broadcast)), wait_ms: millis(*wait) };
             vec![line(retry)]
         }
         ProgressEvent::Settled { broadcast, delivery } => {
-            vec![line(What::Settled(Line::of_delivery(delivery, broadcast)))]
+            vec![line(What::Settled(Line::of_delivery(delivery, Some(broadcast))))]
         }
     }
 }

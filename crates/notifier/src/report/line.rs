@@ -10,48 +10,38 @@ use super::advice;
 use crate::model::Delivery;
 use crate::model::latency::millis;
 use crate::model::{Cause, Outcome};
-use crate::model::{Endpoint, Member, NotTargeted, Skip};
+use crate::model::{Endpoint, Member, NotTargeted};
 
 /// One opted-in container: a JSON object, or a row of CSV. Unknown values are `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields of `Member` and `Delivery`, with their documentation")]
 pub struct Line<'a> {
-    /// Id of the broadcast.
     pub broadcast: Option<&'a str>,
-    /// Id of the account.
     pub account: Option<&'a str>,
-    /// Region.
     pub region: Option<&'a str>,
-    /// Name or ARN of the cluster, as in the broadcast.
     pub cluster: Option<&'a str>,
-    /// Name of the service, or the group of a standalone task.
     pub service: Option<&'a str>,
-    /// ARN of the task.
     pub task: Option<&'a str>,
-    /// Name of the container.
     pub container: Option<&'a str>,
-    /// Host address and host port.
     pub address: Option<SocketAddr>,
     /// The outcome; `None` if pending.
     pub outcome: Option<Outcome>,
     /// Why it was not notified.
     pub reason: Option<Cow<'a, str>>,
-    /// HTTP requests made.
     pub attempts: Option<u32>,
-    /// Status of the last answer.
     pub status: Option<u16>,
     /// Milliseconds from the start of the last attempt to the end of its answer.
     pub latency_ms: Option<f64>,
-    /// The kind of the reason.
     pub cause: Option<Cause>,
     /// What to do about it.
     pub advice: Option<&'static str>,
 }
 
 impl<'a> Line<'a> {
-    /// A delivery of this broadcast.
-    pub fn of_delivery(delivery: &'a Delivery, broadcast: &'a BroadcastId) -> Self {
+    /// A delivery of this broadcast; a plan has none.
+    pub fn of_delivery(delivery: &'a Delivery, broadcast: Option<&'a BroadcastId>) -> Self {
         Self {
-            broadcast: Some(broadcast.as_str()),
+            broadcast: broadcast.map(BroadcastId::as_str),
             address: delivery.address,
             outcome: delivery.outcome,
             reason: delivery.reason.as_deref().map(Cow::Borrowed),
@@ -61,18 +51,6 @@ impl<'a> Line<'a> {
             cause: delivery.cause,
             advice: advice(delivery),
             ..Self::of_member(&delivery.member)
-        }
-    }
-
-    /// A container that cannot be called.
-    pub fn of_skip(skip: &'a Skip) -> Self {
-        let delivery = Delivery::from(skip);
-        Self {
-            outcome: delivery.outcome,
-            cause: delivery.cause,
-            advice: advice(&delivery),
-            reason: delivery.reason.map(Cow::Owned),
-            ..Self::of_member(&skip.member)
         }
     }
 

@@ -125,7 +125,7 @@ impl Report {
 
     /// A line for each opted-in container, in order.
     pub fn lines(&self) -> Vec<Line<'_>> {
-        self.entries.iter().map(|entry| Line::of_delivery(entry, &self.broadcast)).collect()
+        self.entries.iter().map(|entry| Line::of_delivery(entry, Some(&self.broadcast))).collect()
     }
 
     /// The line that closes it.

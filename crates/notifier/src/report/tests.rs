@@ -8,9 +8,7 @@ use wire::{ContentMode, Method, PartId, Scheme};
 
 use super::*;
 use crate::model::labels::Target;
-use crate::model::{
-    Cause, Endpoint, Member, NotTargeted, NotTargetedReason, ProgressEvent, Skip, SkipReason,
-};
+use crate::model::{Cause, Endpoint, Member, NotTargeted, NotTargetedReason, ProgressEvent, SkipReason};
 
 fn id(text: &str) -> BroadcastId {
     BroadcastId::try_from(text.to_owned()).unwrap()
@@ -60,10 +58,8 @@ fn settled(task: &str, outcome: Outcome, millis: u64) -> ProgressEvent {
 }
 
 fn skip(task: &str) -> Delivery {
-    Delivery::from(&Skip {
-        member: member(task),
-        reason: SkipReason::new(Cause::NetworkModeNone, "network mode `none` has no address"),
-    })
+    let reason = SkipReason::new(Cause::NetworkModeNone, "network mode `none` has no address");
+    Delivery::skipped(member(task), reason)
 }
 
 fn skipped(task: &str) -> ProgressEvent {
@@ -108,26 +104,43 @@ fn state(events: impl IntoIterator<Item = ProgressEvent>) -> BroadcastState {
 }
 
 #[test]
-fn a_report_counts_each_service_by_itself() {
+fn a_report_counts_each_service_by_itself_with_all_attempts_and_the_latency_of_what_was_delivered() {
+    let tried = |task: &str, outcome, attempts, millis| Delivery {
+        attempts: Some(attempts),
+        ..delivery(task, outcome, millis)
+    };
     let report = Report::new(
         id("b"),
         vec![
-            delivery("web/2", Outcome::Delivered, 30),
-            delivery("web/1", Outcome::Delivered, 10),
-            delivery("api/1", Outcome::Failed, 900),
-            skip("web/3"),
-            Delivery::from(&endpoint("api/2")),
+            tried("web/2", Outcome::Delivered, 1, 30),
+            tried("web/1", Outcome::Delivered, 1, 10),
+            tried("web/3", Outcome::Failed, 9, 900),
+            skip("web/4"),
+            tried("api/1", Outcome::Rejected, 2, 900),
+            Delivery::from(&endpoint("idle/1")),
         ],
     );
+    let figures = |p: Percentiles<u32>| [p.p50, p.p99, p.max];
     let services: Vec<_> = report
         .services()
         .into_iter()
-        .map(|s| (s.key.service, s.counts.notified(), s.counts.total(), s.latency.map(|l| l.max.as_millis())))
+        .map(|s| {
+            let latency = s.latency.map(|latency| latency.max.as_millis());
+            (s.key.service, s.counts.notified(), s.counts.total(), latency, s.attempts.map(figures))
+        })
         .collect();
-    assert_eq!(services, [("api", 0, 2, None), ("web", 2, 3, Some(30))]);
+    assert_eq!(
+        services,
+        [
+            ("api", 0, 1, None, Some([2, 2, 2])),
+            ("idle", 0, 1, None, None),
+            ("web", 2, 4, Some(30), Some([1, 9, 9]))
+        ]
+    );
+    assert_eq!(report.attempts().map(figures), Some([1, 9, 9]));
     assert_eq!(
         report.counts(),
-        Counts { delivered: 2, failed: 1, skipped: 1, pending: 1, ..Counts::default() }
+        Counts { delivered: 2, rejected: 1, failed: 1, skipped: 1, pending: 1, ..Counts::default() }
     );
 }
 
@@ -181,13 +194,10 @@ fn equal_names_of_two_clusters_never_merge() {
 
 #[test]
 fn a_service_whose_account_is_unknown_is_its_clusters() {
-    let unknown = Skip {
-        member: Arc::new(Member::of_service("prod", "wbe", "")),
-        reason: SkipReason::no_such_service(),
-    };
+    let unknown = Arc::new(Member::of_service("prod", "wbe", ""));
     let unseen = Delivery { member: Arc::new(Member::of_service("prod", "web", "")), ..Delivery::default() };
     let entries = vec![
-        Delivery::from(&unknown),
+        Delivery::skipped(unknown, SkipReason::no_such_service()),
         Delivery {
             outcome: Some(Outcome::Delivered),
             member: of_account("111122223333", 1),
@@ -345,28 +355,6 @@ fn other_broadcasts_are_none_of_its_business() {
     assert_eq!(state.report().counts().total(), 0);
 }
 
-#[test]
-fn attempts_are_of_all_that_were_called_whatever_came_of_it() {
-    let tried =
-        |task: &str, outcome, attempts| Delivery { attempts: Some(attempts), ..delivery(task, outcome, 1) };
-    let report = Report::new(
-        id("b"),
-        vec![
-            tried("web/1", Outcome::Delivered, 1),
-            tried("web/2", Outcome::Delivered, 1),
-            tried("web/3", Outcome::Failed, 9),
-            skip("web/4"),
-            tried("api/1", Outcome::Rejected, 2),
-            Delivery::from(&endpoint("idle/1")),
-        ],
-    );
-    let figures = |p: Percentiles<u32>| [p.p50, p.p99, p.max];
-    let services: Vec<_> =
-        report.services().into_iter().map(|s| (s.key.service, s.attempts.map(figures))).collect();
-    assert_eq!(services, [("api", Some([2, 2, 2])), ("idle", None), ("web", Some([1, 9, 9]))]);
-    assert_eq!(report.attempts().map(figures), Some([1, 9, 9]));
-}
-
 /// The events of a step as JSON lines.
 fn lines(step: &ProgressEvent) -> Vec<String> {
     let time = time::OffsetDateTime::UNIX_EPOCH + Duration::from_millis(1_795_512_600_042);
@@ -397,7 +385,7 @@ fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
 #[test]
 fn events_of_one_container_have_the_names_of_the_report() {
     let failed = delivery("web/1", Outcome::Failed, 3);
-    let of_report = serde_json::to_string(&Line::of_delivery(&failed, &id("b"))).unwrap();
+    let of_report = serde_json::to_string(&Line::of_delivery(&failed, Some(&id("b")))).unwrap();
     let [event] = lines(&settled("web/1", Outcome::Failed, 3)).try_into().unwrap();
     let (_, rest) = event.split_once(r#""kind":"settled","#).unwrap();
     assert_eq!(format!("{{{rest}"), of_report);

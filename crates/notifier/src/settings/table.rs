@@ -40,14 +40,12 @@ impl Setting {
 
 /// The part of the product that a setting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say what it is")]
 pub enum Group {
-    /// The three queues.
     Queues,
-    /// The ledger.
     Ledger,
     /// Discovery of the fleet, and which addresses may be called.
     Discovery,
-    /// Calls to tasks.
     Delivery,
     /// The daemon, its trusted senders and its log.
     Daemon,
@@ -55,33 +53,22 @@ pub enum Group {
 
 /// Form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Display` says what each is")]
 pub enum Kind {
-    /// The URL of an SQS queue.
     QueueUrl,
-    /// Networks in CIDR notation.
     Networks,
-    /// Unique ids of AWS principals.
     Principals,
-    /// A ledger.
     Ledger,
-    /// One of these words.
     Word(&'static [&'static str]),
-    /// A whole number in a range, both ends included.
     Number {
-        /// The minimum.
         least: u32,
-        /// The maximum.
         most: u32,
     },
-    /// A share in percent, with or without decimals.
     Percent,
-    /// A local address and port to listen on, or none.
     Listen,
     /// Reference to a secret. Errors do not repeat it, because it may be the secret itself by mistake.
     Secret,
-    /// References to secrets, or none.
     Secrets,
-    /// References to the secrets of single services.
     SecretsOfServices,
 }
 

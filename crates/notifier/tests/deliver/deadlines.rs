@@ -33,7 +33,7 @@ async fn a_delivery_with_time_enough_ends_as_without_a_deadline() {
 async fn nothing_is_sent_after_the_deadline() {
     let server = Server::answering("200 OK").await;
     let unfinished = deliver(&patient(), &server, Duration::ZERO).await.unwrap_err();
-    assert_eq!((unfinished.attempts, unfinished.retry_after()), (0, None));
+    assert_eq!((unfinished.attempts, unfinished.retry_after), (0, None));
     assert!(unfinished.source().is_none());
     assert_eq!(server.connections(), 0);
 }
@@ -63,7 +63,7 @@ async fn a_wait_that_the_deadline_does_not_allow_is_handed_back_at_once() {
     let unfinished = deliver(&patient(), &server, Duration::from_secs(5)).await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(5), "it must not wait for the deadline");
     assert_eq!(unfinished.attempts, 1);
-    assert!(unfinished.retry_after().unwrap() >= Duration::from_secs(9));
+    assert!(unfinished.retry_after.unwrap() >= Duration::from_secs(9));
     assert_eq!(unfinished.to_string(), "not notified after 1 attempt");
     assert_eq!(unfinished.source().unwrap().to_string(), "answered 429 Too Many Requests");
 }

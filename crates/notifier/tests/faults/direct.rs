@@ -248,7 +248,9 @@ impl Direct {
         let stop = CancellationToken::new();
         let until = stop.clone();
         let sent = lane.handle.spawn(async move {
-            let ctx = Arc::new(ctx(&aws()).until(until));
+            let mut ctx = ctx(&aws());
+            ctx.stop = until;
+            let ctx = Arc::new(ctx);
             let Some((record, known)) = known.and_then(|known| Some((known.broadcast.clone()?, known)))
             else {
                 return send::send(&ctx, &scope, &broadcast, None).await;

@@ -47,14 +47,14 @@ pub(crate) fn ctx(
     };
     let deliverer = Deliverer::new(&options, networks.clone(), clock.clone(), Rng::seeded(world.seed));
     let ledger = ledger.map_or_else(Ledger::none, |store| Ledger::new(store, clock.clone(), DAYS_DEFAULT));
-    let ctx = Ctx::new(
+    let mut ctx = Ctx::new(
         Discovery::new(aws, HealthPolicy::Detect, networks),
         if world.is_signed { deliverer.with_auth(ground.trust.clone()) } else { deliverer },
         ledger,
         ground.notes.as_ref().map_or_else(Progress::default, Notes::progress),
         clock,
-    )
-    .trusting(Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]));
+    );
+    ctx.senders = Senders::new([simulator::user_id("simulator"), STAGE.to_owned(), MINISTACK.to_owned()]);
     if let Some(notes) = &ground.notes {
         notes.add(&format!("{ctx:?}\n{:?}", ground.trust));
     }

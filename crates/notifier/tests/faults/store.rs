@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
+use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use simulator::Faults;
 use simulator::faults::Fate;
 use tokio::time::{Instant, sleep};
@@ -105,7 +105,7 @@ impl Troubled {
 }
 
 fn unavailable(operation: &'static str) -> StoreError {
-    StoreError::Unavailable { store: "troubled".to_owned(), operation, source: "to order".into() }
+    StoreError::new("troubled", operation, StoreProblem::Other, "to order")
 }
 
 impl Store for Troubled {

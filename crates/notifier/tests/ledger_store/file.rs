@@ -57,7 +57,7 @@ async fn a_path_that_cannot_be_a_ledger_is_refused_and_stays_as_it_is() {
     let notes = "to do: ".repeat(1_000);
     fs::write(&text, &notes).unwrap();
     let error = Sqlite::open(&text, clock_at(NOW)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { .. }) && error.is_final(), "{error:?}");
+    assert!(error.is_damage() && error.is_final(), "{error:?}");
     assert_eq!(fs::read_to_string(&text).unwrap(), notes);
 
     let other = directory.path().join("bookmarks.db");
@@ -72,7 +72,7 @@ async fn whoever_only_looks_things_up_makes_no_file() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("ledger.db");
     let error = Sqlite::open_existing(&path, clock_at(NOW)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    assert!(error.is_final() && !error.is_damage(), "{error:?}");
     assert!(error.source().unwrap().to_string().starts_with("the file does not exist"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
@@ -95,7 +95,7 @@ async fn a_file_that_is_deleted_or_replaced_under_a_running_process_is_not_used_
             store.list(range("p", "", false), None).await.map(drop),
         ] {
             let error = refused.unwrap_err();
-            assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+            assert!(error.is_damage(), "{error:?}");
             let cause = error.source().unwrap().to_string();
             assert!(
                 cause.starts_with("the file was deleted or replaced while this process used it"),
@@ -126,7 +126,7 @@ async fn a_file_that_is_written_over_under_a_running_process_is_not_used_any_mor
     // As `cp` does it: the same file with another content.
     fs::write(&path, "").unwrap();
     for error in refusals(&store).await {
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        assert!(error.is_damage(), "{error:?}");
         let cause = error.source().unwrap().to_string();
         assert!(cause.starts_with("the file was deleted or replaced"), "{cause}");
     }
@@ -143,7 +143,7 @@ async fn a_log_that_is_deleted_under_a_running_process_is_missed() {
     store.put(numbered("p", 3)).await.unwrap();
     fs::remove_file(directory.path().join("ledger.db-wal")).unwrap();
     for error in refusals(&store).await {
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        assert!(error.is_damage(), "{error:?}");
         let cause = error.source().unwrap().to_string();
         assert!(cause.starts_with("the file's log, which ends in `-wal`, was deleted"), "{cause}");
     }
@@ -221,7 +221,7 @@ async fn a_file_that_another_program_keeps_locked_is_unavailable_and_nothing_els
     });
     let error = store.put(numbered("p", 1)).await.unwrap_err();
     let ended = Instant::now();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(!error.is_final(), "{error:?}");
     assert_eq!(error.source().unwrap().to_string(), "database is locked");
     assert!(ticking.await.unwrap() < ended);
     other.execute_batch("ROLLBACK").unwrap();

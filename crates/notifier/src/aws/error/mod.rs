@@ -31,20 +31,14 @@ pub(super) const MESSAGE_CHARS_MAX: usize = 500;
 
 words! {
     /// A service that is called, by its name in sentences.
+    #[expect(missing_docs, reason = "the words are the names")]
     pub enum AwsService {
-        /// Elastic Container Service.
         Ecs = "ECS",
-        /// Elastic Compute Cloud.
         Ec2 = "EC2",
-        /// Simple Queue Service.
         Sqs = "SQS",
-        /// `DynamoDB`.
         DynamoDb = "DynamoDB",
-        /// Security Token Service.
         Sts = "STS",
-        /// Secrets Manager.
         SecretsManager = "Secrets Manager",
-        /// Systems Manager Parameter Store.
         Ssm = "SSM",
     }
 }
@@ -76,7 +70,8 @@ impl AwsError {
         E: ProvideErrorMetadata + Error + 'static,
     {
         if let Some(error) = find::<ConnectionError>(error) {
-            return Self::connection(service, operation, error);
+            let gave_up = !error.may_retry;
+            return Self { gave_up, ..Self::new(service, operation, error.kind, &error.text) };
         }
         let status = error.raw_response().map(|response| response.status().as_u16());
         match (error, status) {
@@ -133,16 +128,6 @@ impl AwsError {
     /// A request that lacks a part.
     pub(crate) fn incomplete(service: AwsService, operation: &'static str, error: &BuildError) -> Self {
         Self::new(service, operation, AwsErrorKind::Invalid, &format!("the request is incomplete: {error}"))
-    }
-
-    fn connection(service: AwsService, operation: &'static str, error: &ConnectionError) -> Self {
-        let kind = match error {
-            ConnectionError::Connect { .. } => AwsErrorKind::Unreachable,
-            ConnectionError::TimedOut { .. } => AwsErrorKind::TimedOut,
-            ConnectionError::HtmlPage { .. } => AwsErrorKind::NotAws,
-        };
-        let gave_up = !error.may_retry();
-        Self { gave_up, ..Self::new(service, operation, kind, &error.to_string()) }
     }
 
     /// A request that was not made, or had no answer. The types of the causes have more information than `kind`.

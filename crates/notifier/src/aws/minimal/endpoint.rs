@@ -5,8 +5,8 @@ use aws_config::SdkConfig;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::endpoint::{EndpointFuture, EndpointResolverParams, ResolveEndpoint};
 use aws_smithy_types::endpoint::Endpoint;
-use aws_types::service_config::ServiceConfigKey;
 
+use crate::aws::load::endpoint_key;
 use crate::base::text::is_word;
 
 /// The partitions outside `amazonaws.com`: how their regions begin, the DNS suffix of their services, and the suffix of
@@ -68,13 +68,7 @@ impl Settings {
     /// The settings of `config`. As in the SDK's generated clients, endpoints of one service take precedence over those of
     /// all services.
     pub(super) fn of(service: Service, config: &SdkConfig) -> Self {
-        let own = || {
-            let key = ServiceConfigKey::builder()
-                .service_id(service.id)
-                .env("AWS_ENDPOINT_URL")
-                .profile("endpoint_url");
-            config.service_config()?.load_config(key.build().ok()?)
-        };
+        let own = || config.service_config()?.load_config(endpoint_key(service.id)?);
         let from_code = config.get_origin("endpoint_url").is_client_config();
         let custom = if from_code { None } else { own() };
         Self {

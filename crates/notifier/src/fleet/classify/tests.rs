@@ -61,7 +61,8 @@ fn classified(
         let starting = if e.is_starting { ", starting" } else { "" };
         format!("{} at {}{starting}", name(&e.member), e.address)
     });
-    let skips = skips.iter().map(|s| format!("{} skipped: {}", name(&s.member), s.reason));
+    let skips =
+        skips.iter().map(|s| format!("{} skipped: {}", name(&s.member), s.reason.as_deref().unwrap()));
     let not_targeted = not_targeted.iter().map(|n| format!("{} {}", name(&n.member), n.reason));
     endpoints.chain(skips).chain(not_targeted).collect()
 }

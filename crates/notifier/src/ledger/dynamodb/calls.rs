@@ -130,17 +130,8 @@ impl DynamoDb {
         problem: StoreProblem,
         source: impl Into<BoxError>,
     ) -> StoreError {
-        let store = format!("dynamodb:{}", self.table);
         let source = advised(problem, operation, source);
-        let is_final = match problem {
-            StoreProblem::Table(kind) => kind.is_final(),
-            _ => true,
-        };
-        if is_final {
-            StoreError::Refused { store, operation, source }
-        } else {
-            StoreError::Unavailable { store, operation, source }
-        }
+        StoreError::new(format!("dynamodb:{}", self.table), operation, problem, source)
     }
 }
 

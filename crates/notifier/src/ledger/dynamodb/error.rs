@@ -4,22 +4,22 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::aws::AwsErrorKind as Kind;
-use crate::ledger::store::{StoreCause, StoreProblem};
+use crate::ledger::store::StoreProblem;
 
 /// Any error that can be a source.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The cause of a store's error, with advice.
+/// An error with advice.
 pub(super) fn advised(
     problem: StoreProblem,
     operation: &'static str,
     source: impl Into<BoxError>,
-) -> StoreCause {
+) -> Advised {
     let advice = match problem {
         StoreProblem::Table(kind) => advice(kind, operation),
         _ => "the table belongs to another program; set the ledger's table in `NOTIFIER_LEDGER`".to_owned(),
     };
-    StoreCause::new(problem, Advised { advice, source: source.into() })
+    Advised { advice, source: source.into() }
 }
 
 fn advice(kind: Kind, operation: &'static str) -> String {
@@ -65,7 +65,7 @@ fn advice(kind: Kind, operation: &'static str) -> String {
 /// Advice and its cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{advice}")]
-struct Advised {
+pub(super) struct Advised {
     advice: String,
     source: BoxError,
 }

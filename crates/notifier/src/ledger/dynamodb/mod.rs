@@ -27,7 +27,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::limits::{self, Misfit};
-use super::store::{Item, Key, Page, Range, Store, StoreCause, StoreError, StoreProblem};
+use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Rng;
 use item::{Attributes, text};
 use rounds::Rounds;
@@ -59,8 +59,7 @@ impl DynamoDb {
     }
 
     fn unfit(&self, operation: &'static str, misfit: Misfit) -> StoreError {
-        let source = StoreCause::new(StoreProblem::Other, misfit);
-        StoreError::Refused { store: format!("dynamodb:{}", self.table), operation, source }
+        StoreError::new(format!("dynamodb:{}", self.table), operation, StoreProblem::Unsupported, misfit)
     }
 
     /// The items at these keys, with all attributes.

@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::limits;
-use super::store::{Item, Key, Page, Range, Store, StoreCause, StoreError, StoreProblem};
+use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Clock;
 use file::File;
 use guard::{FileError, FreeBytes, Guard};
@@ -77,9 +77,9 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Refused`] when it cannot be a ledger: a directory, one of another program or of a newer version of
-    /// this one, or not ours to write. Nothing in it is changed then. [`StoreError::Damaged`] when it is no SQLite file.
-    /// [`StoreError::Unavailable`] when another process kept it to itself for too long, or the disk failed.
+    /// A final [`StoreError`] when it cannot be a ledger: a directory, one of another program or of a newer version of
+    /// this one, or not ours to write. Nothing in it is changed then. Damage when it is no SQLite file. An
+    /// error that may pass when another process kept it to itself for too long, or the disk failed.
     pub async fn open(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
         Self::start(path.into(), Absent::Create, Box::new(guard::free_bytes), clock).await
     }
@@ -88,7 +88,7 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) does; and [`StoreError::Refused`] where there is no file.
+    /// As [`open`](Self::open) does; and a final error where there is no file.
     pub async fn reopen(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
         Self::start(path.into(), Absent::Refuse, Box::new(guard::free_bytes), clock).await
     }
@@ -97,7 +97,7 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) does; and [`StoreError::Refused`] where there is no file.
+    /// As [`open`](Self::open) does; and a final error where there is no file.
     pub async fn open_existing(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
         // No call follows, so no room is needed.
         Self::start(path.into(), Absent::Refuse, Box::new(|_| Ok(u64::MAX)), clock).await
@@ -124,10 +124,11 @@ impl Sqlite {
                 Err(error) => drop(done.send(Err(error.on_disk(guard::free_bytes(&path))))),
             }
         });
-        let ended = |source| failure(&name, "open", StoreProblem::Other, source);
-        thread.map_err(|error| ended(error.into()))?;
-        let opened = opened.await.map_err(|_| ended(Ended.into()))?;
-        opened.map_err(|error| failure(&name, "open", error.problem(), error.into()))?;
+        let failed =
+            |problem, source: Box<dyn Error + Send + Sync>| StoreError::new(&name, "open", problem, source);
+        thread.map_err(|error| failed(StoreProblem::Other, error.into()))?;
+        let opened = opened.await.map_err(|_| failed(StoreProblem::Other, Ended.into()))?;
+        opened.map_err(|error| failed(error.problem(), error.into()))?;
         Ok(Self { name, jobs })
     }
 
@@ -138,15 +139,14 @@ impl Sqlite {
         job: impl FnOnce(Done<T>) -> Job,
     ) -> Result<T, StoreError> {
         let (done, answer) = oneshot::channel();
-        let ended = || failure(&self.name, operation, StoreProblem::Other, Ended.into());
+        let ended = || StoreError::new(&self.name, operation, StoreProblem::Other, Ended);
         self.jobs.send(job(done)).await.map_err(|_| ended())?;
         let answer = answer.await.map_err(|_| ended())?;
-        answer.map_err(|error| failure(&self.name, operation, error.problem(), error.into()))
+        answer.map_err(|error| StoreError::new(&self.name, operation, error.problem(), error))
     }
 
     fn unfit(&self, operation: &'static str, misfit: limits::Misfit) -> StoreError {
-        let source = StoreCause::new(StoreProblem::Other, misfit);
-        StoreError::Refused { store: self.name.clone(), operation, source }
+        StoreError::new(&self.name, operation, StoreProblem::Unsupported, misfit)
     }
 }
 
@@ -195,26 +195,6 @@ impl Store for Sqlite {
 
     fn put_items_max(&self) -> usize {
         JOB_ITEMS_MAX
-    }
-}
-
-fn failure(
-    store: &str,
-    operation: &'static str,
-    problem: StoreProblem,
-    source: Box<dyn Error + Send + Sync>,
-) -> StoreError {
-    let (store, source) = (store.to_owned(), StoreCause::new(problem, source));
-    match problem {
-        StoreProblem::FileLocked | StoreProblem::DiskFull | StoreProblem::FileIo | StoreProblem::Other => {
-            StoreError::Unavailable { store, operation, source }
-        }
-        StoreProblem::FileDamaged => StoreError::Damaged { store, operation, source },
-        StoreProblem::FileMissing
-        | StoreProblem::FileNotOpened
-        | StoreProblem::FileUnsuitable
-        | StoreProblem::ForeignTable
-        | StoreProblem::Table(_) => StoreError::Refused { store, operation, source },
     }
 }
 
