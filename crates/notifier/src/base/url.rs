@@ -77,9 +77,7 @@ impl Url {
             path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         })
     }
-}
 
-impl Url {
     /// The name at the end of the path, as of the URL of a queue, which has no query.
     pub(crate) fn queue(&self) -> Option<&str> {
         let name = self.path_and_query.rsplit('/').next()?;

@@ -9,7 +9,7 @@ use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
 use super::services::{check_count, distinct, no_such_service};
 use super::{Discovery, DiscoveryError};
-use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, TasksOf};
+use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::model::arn::service_name;
 use crate::model::{Delivery, Endpoint, Fleet, TaskState};
 
@@ -54,9 +54,9 @@ impl Discovery {
         let labels = Labels::new(&message.port, &message.path);
         let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
         let (of, filter) = if message.standalone {
-            (TasksOf::Cluster, TaskFilter::Standalone)
+            (None, TaskFilter::Standalone)
         } else {
-            (TasksOf::Service(&message.service), TaskFilter::named([&message.service]))
+            (Some(message.service.as_str()), TaskFilter::named([&message.service]))
         };
         let ecs = self.ecs.lane();
         let arns = match ecs.list_tasks(&message.cluster, of).await {
@@ -114,7 +114,7 @@ impl Discovery {
         let selection = Selection { cluster: &scope.cluster, share: &Share::All, labels: None };
         let (arns, filter) = if scope.services.is_empty() {
             let filter = if scope.standalone { TaskFilter::All } else { TaskFilter::OfServices };
-            (ecs.list_tasks(&scope.cluster, TasksOf::Cluster).await?, filter)
+            (ecs.list_tasks(&scope.cluster, None).await?, filter)
         } else {
             let (arns, skips) = list_of_services(&ecs, scope).await?;
             if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
@@ -216,7 +216,7 @@ async fn list_of_services(
 ) -> Result<(Vec<String>, Vec<Delivery>), EcsError> {
     let (mut arns, mut unknown) = (Vec::new(), Vec::new());
     for service in scope.services.iter().collect::<BTreeSet<_>>() {
-        match ecs.list_tasks(&scope.cluster, TasksOf::Service(service)).await {
+        match ecs.list_tasks(&scope.cluster, Some(service)).await {
             Err(EcsError::ServiceNotFound { service, .. }) => unknown.push(service),
             listed => arns.extend(listed?),
         }

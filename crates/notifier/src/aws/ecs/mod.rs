@@ -102,15 +102,6 @@ pub enum Origin {
     Sender,
 }
 
-/// The tasks of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TasksOf<'a> {
-    /// Every task.
-    Cluster,
-    /// The tasks of one service.
-    Service(&'a str),
-}
-
 impl Ecs {
     /// ECS with this client and this budget.
     pub fn new(aws: &Aws) -> Self {
@@ -177,17 +168,14 @@ impl Ecs {
         .await
     }
 
-    /// The ARNs of the tasks with the desired status RUNNING. Some may not run yet, or no longer run.
-    pub async fn list_tasks(&self, cluster: &str, of: TasksOf<'_>) -> Result<Vec<String>, EcsError> {
-        let service = match of {
-            TasksOf::Cluster => None,
-            TasksOf::Service(service) => Some(service.to_owned()),
-        };
+    /// The ARNs of the tasks of a service, else of the cluster, with the desired status RUNNING. Some may not run yet, or
+    /// no longer run.
+    pub async fn list_tasks(&self, cluster: &str, service: Option<&str>) -> Result<Vec<String>, EcsError> {
         let listed = pages(PAGES_MAX, async |token| {
             self.budget.wait(Group::ClusterRead).await;
             let call = self.client.list_tasks().cluster(cluster).max_results(PAGE_MAX);
-            let call = call.set_service_name(service.clone()).set_next_token(token);
-            let asked = service.as_deref().unwrap_or_default();
+            let call = call.set_service_name(service.map(str::to_owned)).set_next_token(token);
+            let asked = service.unwrap_or_default();
             let page = call.send().await.map_err(|e| failure("ListTasks", cluster, asked, e))?;
             Ok((self.required("ListTasks", "taskArns", page.task_arns)?, page.next_token))
         });

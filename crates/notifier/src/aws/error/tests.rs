@@ -21,7 +21,7 @@ use super::AwsErrorKind as Kind;
 use super::*;
 use crate::aws::Aws;
 use crate::aws::budget::Budget;
-use crate::aws::ecs::{Ecs, TasksOf};
+use crate::aws::ecs::Ecs;
 use crate::aws::identity;
 use crate::aws::minimal::secrets::Version;
 use crate::base::Rng;
@@ -69,7 +69,7 @@ fn clients(fate: Fate) -> Builder {
 async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
     let aws = Aws::from_sdk_config(config, Budget::unlimited());
     let error: BoxError = match service {
-        AwsService::Ecs => Ecs::new(&aws).list_tasks("c", TasksOf::Cluster).await.unwrap_err().into(),
+        AwsService::Ecs => Ecs::new(&aws).list_tasks("c", None).await.unwrap_err().into(),
         AwsService::Ec2 => aws.ec2.addresses(&["i-1".to_owned()]).await.unwrap_err().into(),
         AwsService::Sqs => Queue::open(aws.sqs, "q", Rng::seeded(1)).await.unwrap_err().into(),
         AwsService::DynamoDb => {
