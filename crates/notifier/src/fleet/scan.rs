@@ -53,13 +53,13 @@ impl Discovery {
     pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
         let labels = Labels::new(&message.port, &message.path);
         let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
-        let (of, filter) = if message.standalone {
+        let (service, filter) = if message.standalone {
             (None, TaskFilter::Standalone)
         } else {
             (Some(message.service.as_str()), TaskFilter::named([&message.service]))
         };
         let ecs = self.ecs.lane();
-        let arns = match ecs.list_tasks(&message.cluster, of).await {
+        let arns = match ecs.list_tasks(&message.cluster, service).await {
             Err(EcsError::ServiceNotFound { service, .. }) => {
                 let is_reported = selection.includes_unlabelled();
                 let skips = is_reported.then(|| no_such_service(selection.cluster, &service, ""));
