@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::error::ConnectionError;
 use super::error::{read_json, read_xml};
-use super::fail_fast::ConnectionError;
 use crate::base::causes::find;
 use crate::base::text::printable;
 

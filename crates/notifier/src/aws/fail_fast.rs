@@ -24,7 +24,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::{BodyExt as _, Limited};
 
-use super::error::AwsErrorKind;
+use super::error::{AwsErrorKind, ConnectionError};
 use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
 
@@ -34,16 +34,6 @@ const TRIES_UNANSWERED_MAX: u32 = 2;
 const HTML_BYTES_MAX: usize = 1024 * 1024;
 /// The most characters of a cause that are kept.
 const CAUSE_CHARS_MAX: usize = 300;
-
-/// Why one attempt got no answer from AWS.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub(super) struct ConnectionError {
-    pub(super) kind: AwsErrorKind,
-    pub(super) text: String,
-    /// Whether a retry is useful: not for an interactive command and a host that never answered.
-    pub(super) may_retry: bool,
-}
 
 /// An HTTP client that remembers which hosts have answered.
 #[derive(Debug)]

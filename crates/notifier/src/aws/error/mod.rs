@@ -13,17 +13,18 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
-use super::fail_fast::ConnectionError;
 use crate::base::causes::{find, root_cause};
 use crate::base::text::printable;
 use crate::base::words;
 
 mod answer;
+mod connection;
 mod kind;
 #[cfg(test)]
 mod tests;
 
 pub(super) use answer::{read_json, read_xml};
+pub(super) use connection::ConnectionError;
 pub use kind::AwsErrorKind;
 
 /// The most characters of a message from AWS, which may be shown in reports.
