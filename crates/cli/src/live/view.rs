@@ -69,6 +69,7 @@ impl View {
         Self {
             stage,
             services,
+            // `pending` sorts: not worth it for a list that is not shown.
             last: if known.pending_count() > PENDING_NAMED_MAX { Vec::new() } else { last(known.pending()) },
             retry_in: due.map(|due| due - now),
             budget_waits: 0,

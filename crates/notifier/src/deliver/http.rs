@@ -83,9 +83,9 @@ pub(super) async fn exchange(
 /// How a connection ends.
 #[derive(Clone, Copy)]
 enum Close {
-    /// With its socket: the system tells the peer.
+    /// The socket is dropped; the kernel closes the connection.
     Socket,
-    /// By the alert with which TLS says that nothing is missing.
+    /// TLS sends its closing alert (`close_notify`) first.
     Tls,
 }
 

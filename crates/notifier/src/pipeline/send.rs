@@ -113,7 +113,7 @@ pub(super) fn transport(
         grace: ctx.deliverer.grace(),
         stop: ctx.stop.clone(),
     };
-    // Beside its workers: on the caller's thread, each of their messages would wake another thread.
+    // As a task, it runs on the threads of its workers: on the caller's thread, each of their messages would wake another one.
     let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
     let delivering = AbortOnDropHandle::new(delivering);
     let delivered = async {
