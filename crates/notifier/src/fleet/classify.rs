@@ -110,20 +110,19 @@ impl<'a> Classifier<'a> {
 
     /// Adds every container of a running task.
     pub(super) fn running(&mut self, task: &TaskState, revision: &RevisionResult) {
-        let member = self.member(task);
         let revision = match revision {
             Ok(revision) => revision,
             Err(error) => {
                 if self.selection.includes_unlabelled() {
                     let text = format!("its task definition cannot be read: {}", chain(error));
                     let reason = SkipReason::new(Cause::TaskDefinition, text);
-                    self.fleet.skips.push(Delivery::skipped(Arc::new(member), reason));
+                    self.fleet.skips.push(Delivery::skipped(Arc::new(self.member(task)), reason));
                 }
                 return;
             }
         };
         for spec in revision.containers() {
-            let member = || Arc::new(Member { container: spec.name.clone(), ..member.clone() });
+            let member = || Arc::new(Member { container: spec.name.clone(), ..self.member(task) });
             match &spec.opt_in {
                 None if self.selection.includes_unlabelled() => {
                     let reason = NotTargetedReason::NotOptedIn;

@@ -95,7 +95,7 @@ impl Discovery {
     }
 
     /// Finds the fleet of a scope: stages 1 and 2 without a queue between them. Sends up to 1,000 tasks at a time to
-    /// `found`, each task once, and stops early if the receiver was dropped.
+    /// `found`, each task once and in no order, and stops early if the receiver was dropped.
     ///
     /// A whole cluster is listed at once: that takes two calls per hundred tasks, instead of more than two per service. The
     /// tasks are the same.
@@ -126,7 +126,6 @@ impl Discovery {
             let mut classifier = Classifier::new(selection, &self.policy);
             self.describe(&ecs, &mut classifier, &filter, "", arns).await?;
             self.resolve_hosts(&ecs, &mut classifier).await?;
-            classifier.fleet.sort();
             if found.send(classifier.fleet).await.is_err() {
                 break;
             }

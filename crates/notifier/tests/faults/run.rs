@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) runs: Vec<SendRun>,
     /// When broadcasts were cancelled, after 1970, by their places.
     pub(crate) cancelled: BTreeMap<usize, Duration>,
+    /// The tasks whose connections were closed, and when, after 1970.
+    pub(crate) closed: Vec<(String, Duration)>,
     /// The errors of the run itself.
     pub(crate) broken: Vec<String>,
     /// All items of the ledger.
@@ -140,6 +142,7 @@ pub(crate) struct Run {
     arns: Vec<String>,
     pub(crate) daemons: usize,
     cancelled: BTreeMap<usize, Duration>,
+    closed: Vec<(String, Duration)>,
     pub(crate) broken: Vec<String>,
 }
 
@@ -178,6 +181,7 @@ impl Run {
             arns,
             daemons: 0,
             cancelled: BTreeMap::new(),
+            closed: Vec::new(),
             broken: Vec::new(),
         }
     }
@@ -285,10 +289,15 @@ impl Run {
     /// An upset that no process of the product can detect.
     pub(crate) async fn disturb(&mut self, upset: Upset) {
         match upset {
-            Upset::Stop(task) => self.sim.stop_task(&self.arns[task]).await.unwrap(),
+            Upset::Stop(task) => {
+                self.close(task);
+                self.sim.stop_task(&self.arns[task]).await.unwrap();
+            }
             // Only within one kind of network, which is not always so.
             Upset::Move(from, to) => {
                 if !self.has_stopped(from) && !self.has_stopped(to) {
+                    self.close(from);
+                    self.close(to);
                     drop(self.sim.move_address(&self.arns[from], &self.arns[to]).await);
                 }
             }
@@ -302,6 +311,11 @@ impl Run {
             }
             Upset::Kill | Upset::Restart => {}
         }
+    }
+
+    /// Notes that an answer under way of this task may be lost.
+    fn close(&mut self, task: usize) {
+        self.closed.push((self.arns[task].clone(), EPOCH + self.drive.passed()));
     }
 
     fn has_stopped(&self, task: usize) -> bool {
@@ -428,6 +442,7 @@ impl Run {
             passed: self.drive.passed(),
             daemons: self.daemons,
             cancelled: self.cancelled.clone(),
+            closed: self.closed.clone(),
             broken: self.broken.clone(),
             ..Seen::default()
         };

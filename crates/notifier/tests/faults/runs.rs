@@ -114,8 +114,9 @@ impl<'a> Judge<'a> {
             }
             let is_to_accept =
                 matches!(expected.get(member), Some((Expected::Called(Outcome::Delivered), _)));
-            let accepted = self.accepted(*member, Some(&within)).first().copied();
-            if is_to_accept && accepted.is_some_and(|accepted| within.last() != Some(&accepted)) {
+            let accepted = self.accepted(*member, Some(&within));
+            let accepted = accepted.iter().find(|number| !self.may_be_lost(&self.seen.calls[**number]));
+            if is_to_accept && accepted.is_some_and(|accepted| within.last() != Some(accepted)) {
                 self.fail(format!("{at}: {member:?} was called again after it had accepted"));
             }
         }
@@ -124,6 +125,12 @@ impl<'a> Judge<'a> {
             let end = stopped_at + GRACE_DEFAULT + SLACK;
             self.nobody_is_called_after(&format!("{at}, interrupted"), end, calls, run.calls.clone());
         }
+    }
+
+    /// Whether the task's connections were closed while the answer was on its way.
+    fn may_be_lost(&self, call: &Received) -> bool {
+        let on_its_way = call.at.saturating_sub(SLACK)..=call.at + call.delay + SLACK;
+        self.seen.closed.iter().any(|(task, at)| *task == call.task && on_its_way.contains(at))
     }
 
     fn nobody_is_called_after(

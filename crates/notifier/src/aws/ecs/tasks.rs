@@ -65,7 +65,9 @@ impl DeserializeResponse for TaskReader {
                 OrchestratorError::other(error)
             });
         }
-        let answer: Answer<'_> = serde_json::from_slice(body).map_err(OrchestratorError::other)?;
+        // From text, serde_json does not check the encoding of each string again.
+        let body = str::from_utf8(body).map_err(OrchestratorError::other)?;
+        let answer: Answer<'_> = serde_json::from_str(body).map_err(OrchestratorError::other)?;
         let tasks = answer.tasks.map(|tasks| tasks.into_iter().filter_map(Task::state).collect());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         let failure = |one: NotFound| Failure::builder().set_arn(one.arn).set_reason(one.reason).build();
