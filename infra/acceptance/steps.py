@@ -186,7 +186,7 @@ class All:
         return held("SenderId", sender == f"{self.facts['stranger_id']}:acceptance", "the role's unique id, a colon, the session" if ":" in sender else sender)
 
     def debug_logs_arrive(self):
-        """Sends a keep-warm message. It notifies nobody, and each function logs it at level debug."""
+        """Sends a keep-warm message. It notifies no task, and each function logs it at level debug."""
         self.client("sqs").send_message(QueueUrl=self.env["NOTIFIER_OBSERVER_QUEUE_URL"], MessageBody='{"keep_warm": true}')
         found = self.logged(self.facts["notify_log"], '{ $.level = "DEBUG" }', lambda it: it.get("level") == "DEBUG", 1)
         return held("debug logs in CloudWatch", bool(found), f"{len(found)} lines found")

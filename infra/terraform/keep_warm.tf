@@ -1,4 +1,4 @@
-# AWS sets a function in a VPC to `Inactive` after weeks without a call. A message that notifies nobody keeps all three
+# AWS sets a function in a VPC to `Inactive` after weeks without a call. A message that notifies no task keeps all three
 # active. Scheduler has its own role, so neither the queue's policy nor the key's policy must name a service.
 
 locals {

@@ -375,7 +375,7 @@ variable "aws_budget_percent" {
 }
 
 variable "keep_warm_schedule" {
-  description = "Schedule of a message that passes through the three functions and notifies nobody, such as `rate(1 day)`. Default: none. AWS removes a function from its VPC after weeks without a call, and the next broadcast is late"
+  description = "Schedule of a message that passes through the three functions and notifies no task, such as `rate(1 day)`. Default: none. AWS removes a function from its VPC after weeks without a call, and the next broadcast is late"
   type        = string
   default     = null
 
