@@ -83,8 +83,7 @@ pub(crate) fn scope_in_region(aws: &Aws, cluster: &str, services: &[String]) -> 
 
 /// Checks the same for every queue of the settings.
 pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Failure> {
-    let QueueUrls { observer, services, tasks } = queues;
-    [observer, services, tasks].into_iter().flatten().try_for_each(|url| in_region(aws, "queue", url))
+    queues.values().try_for_each(|url| in_region(aws, "queue", url))
 }
 
 /// The keys that sign requests, and the other secrets of deliveries.
@@ -140,10 +139,8 @@ pub(crate) async fn only_ledger(
 /// The AWS clients for a command that reads the ledger. A SQLite file needs no region.
 pub(crate) async fn aws_of_ledger(global: &Global, settings: &Settings) -> Result<Aws, Failure> {
     let aws = load(global, settings, true).await?;
-    let QueueUrls { observer, services, tasks } = &settings.queues;
-    let has_queues = [observer, services, tasks].into_iter().any(Option::is_some);
     let is_table = matches!(settings.ledger.location, Location::DynamoDb(_));
-    Ok(if is_table || has_queues { aws.in_region()? } else { aws })
+    Ok(if is_table || !settings.queues.is_empty() { aws.in_region()? } else { aws })
 }
 
 /// The ledger of the settings, for a command that needs one.

@@ -12,7 +12,7 @@ use notifier::fleet::DiscoveryError;
 use notifier::ledger::LedgerError;
 use notifier::pipeline::send::SendError;
 use notifier::queue::QueueError;
-use notifier::settings::{Origin, SettingError, SettingErrors};
+use notifier::settings::{SettingError, SettingErrors};
 
 mod hints;
 #[cfg(test)]
@@ -121,17 +121,11 @@ impl Failure {
 
 impl From<SettingErrors> for Failure {
     fn from(errors: SettingErrors) -> Self {
-        let hint = if errors.0.iter().all(is_about_an_endpoint) { hints::ENDPOINT } else { hints::SETTINGS };
+        // The help of this program does not explain the variables of AWS.
+        let are_of_aws = errors.0.iter().all(|error| matches!(error, SettingError::Endpoint { .. }));
+        let hint = if are_of_aws { hints::ENDPOINT } else { hints::SETTINGS };
         Self::usage(errors.to_string()).hint(hint)
     }
-}
-
-/// Whether the wrong setting is a variable of AWS, which the help of this program does not explain.
-fn is_about_an_endpoint(error: &SettingError) -> bool {
-    let (SettingError::Value { origin, .. } | SettingError::Unusable { origin, .. }) = error else {
-        return false;
-    };
-    matches!(origin, Origin::Variable(name) if name.starts_with("AWS_ENDPOINT_URL"))
 }
 
 impl From<LoadError> for Failure {

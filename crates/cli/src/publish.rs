@@ -9,7 +9,7 @@ use clap::Args;
 use notifier::base::Environment;
 use notifier::base::{Clock, Rng};
 use notifier::ledger::Ledger;
-use notifier::pipeline::resend;
+use notifier::pipeline::{QueueName, resend};
 use notifier::queue::{Queue, Trace};
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
@@ -73,10 +73,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     console.show_progress(args.progress.progress);
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
-    let place = args.queue.or_else(|| settings.queues.observer.clone()).ok_or_else(|| {
-        Failure::usage("no observer queue is set")
-            .hint("pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
-    })?;
+    let place =
+        args.queue.or_else(|| settings.queues.get(&QueueName::Observer).cloned()).ok_or_else(|| {
+            Failure::usage("no observer queue is set")
+                .hint("pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
+        })?;
     let mut broadcast = args.event.broadcast(&Clock::system())?;
     let mut scope = args.audience.scope().message();
     log::for_people(console);

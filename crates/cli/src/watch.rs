@@ -51,14 +51,13 @@ pub(crate) struct Seen {
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(ledger: &'a Ledger, aws: &Aws, settings: &Settings) -> Self {
-        let queues =
-            [(StageName::Tasks, &settings.queues.services), (StageName::Notify, &settings.queues.tasks)];
-        let queue = |(stage, url): (StageName, &Option<String>)| {
-            Some((stage, Queue::at(aws.sqs.clone(), url.clone()?, Rng::from_entropy())))
+        let queue = |stage: StageName| {
+            let url = settings.queues.get(&stage.stage().source)?;
+            Some((stage, Queue::at(aws.sqs.clone(), url, Rng::from_entropy())))
         };
         Self {
             ledger,
-            queues: queues.into_iter().filter_map(queue).collect(),
+            queues: [StageName::Tasks, StageName::Notify].into_iter().filter_map(queue).collect(),
             horizon: settings.delivery.horizon,
             clock: Clock::system(),
         }

@@ -129,7 +129,7 @@ impl Notifier {
 
     /// The queue of this name, if the settings have its URL.
     pub fn queue(&self, name: QueueName) -> Option<Queue> {
-        let url = self.settings.queues.get(name)?;
+        let url = self.settings.queues.get(&name)?;
         Some(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
     }
 }

@@ -6,7 +6,7 @@ use notifier::daemon::{DaemonError, Health, Served};
 use notifier::deliver::Auth;
 use notifier::ledger::Ledger;
 use notifier::model::Progress;
-use notifier::pipeline::Senders;
+use notifier::pipeline::{QueueName, Senders};
 use notifier::queue::Queue;
 use notifier::secrets::Vault;
 use notifier::settings::{QueueUrls, Settings};
@@ -55,7 +55,7 @@ impl Scene {
         let url = sim.url();
         let aws = Aws::at(&url, &region);
         let urls = trial::queues::create(&sim, &region).await?;
-        let observer = queue(&aws, urls.observer.as_ref())
+        let observer = queue(&aws, urls.get(&QueueName::Observer))
             .ok_or_else(|| Failure::failed("the demo has no observer queue"))?;
         let key = trial::key()?;
         let wrong = |error: &dyn std::error::Error| Failure::failed("the demo has no key").because(error);

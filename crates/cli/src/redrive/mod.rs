@@ -11,10 +11,10 @@ use notifier::base::Rng;
 use notifier::base::text;
 use notifier::ledger::Ledger;
 use notifier::model::Cause;
-use notifier::pipeline::StageName;
 use notifier::pipeline::redrive::{self, Action, Filter, Inventory, LetterStatus, Match};
+use notifier::pipeline::{STAGES, StageName};
 use notifier::queue::{DeadLetterError, Queue};
-use notifier::settings::QueueUrls;
+use notifier::settings::{QueueUrls, table};
 
 use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
@@ -127,6 +127,17 @@ enum Stage {
     All,
 }
 
+impl Stage {
+    fn includes(self, stage: StageName) -> bool {
+        match self {
+            Self::Services => stage == StageName::Services,
+            Self::Tasks => stage == StageName::Tasks,
+            Self::Notify => stage == StageName::Notify,
+            Self::All => true,
+        }
+    }
+}
+
 impl DeadLetterArgs {
     fn filter(&self) -> Filter {
         let Self { broadcast, service, code, task, .. } = self;
@@ -178,14 +189,8 @@ async fn run_with(
 ) -> Result<Exit, Failure> {
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let queues = &settings.queues;
-    let wanted =
-        |stage, url: &Option<String>| url.clone().filter(|_| [stage, Stage::All].contains(&letters.stage));
-    let [observer, services, tasks] = [
-        wanted(Stage::Services, &queues.observer),
-        wanted(Stage::Tasks, &queues.services),
-        wanted(Stage::Notify, &queues.tasks),
-    ];
-    if observer.is_none() && services.is_none() && tasks.is_none() {
+    let url = |stage: StageName| queues.get(&stage.stage().source).filter(|_| letters.stage.includes(stage));
+    if STAGES.iter().all(|stage| url(stage.name).is_none()) {
         return Err(Failure::usage("no queue is set").hint(
             "set NOTIFIER_OBSERVER_QUEUE_URL, NOTIFIER_SERVICES_QUEUE_URL or NOTIFIER_TASKS_QUEUE_URL",
         ));
@@ -196,16 +201,16 @@ async fn run_with(
     let ledger = context::ledger_to_read(&aws, &settings).await?;
     let filter = filter(letters, &ledger, console).await?;
     warn_of_unnamed(letters.stage, queues, console);
-    let run = async |stage, url: Option<String>| {
-        let Some(url) = url else { return Ok(None) };
+    let run = async |stage| {
+        let Some(url) = url(stage) else { return Ok(None) };
         let queue = Queue::at(aws.sqs.clone(), url, Rng::from_entropy());
         redrive::run(stage, queue, &filter, action, &ledger).await.map(|redrive| Some((stage, redrive)))
     };
     // At the same time: each mostly waits, to be sure that its queue has no more messages.
     let (services, tasks, notify) = tokio::join!(
-        Box::pin(run(StageName::Services, observer)),
-        Box::pin(run(StageName::Tasks, services)),
-        Box::pin(run(StageName::Notify, tasks)),
+        Box::pin(run(StageName::Services)),
+        Box::pin(run(StageName::Tasks)),
+        Box::pin(run(StageName::Notify)),
     );
     let (mut found, mut inventory, mut seen, mut failure) =
         (Vec::new(), Inventory::default(), 0, None::<Failure>);
@@ -261,13 +266,9 @@ async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console
 
 /// Warns about stages whose dead letters are not read, so that an empty list is not misleading.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
-    for (stage, url, setting) in [
-        (Stage::Services, &queues.observer, "NOTIFIER_OBSERVER_QUEUE_URL"),
-        (Stage::Tasks, &queues.services, "NOTIFIER_SERVICES_QUEUE_URL"),
-        (Stage::Notify, &queues.tasks, "NOTIFIER_TASKS_QUEUE_URL"),
-    ] {
-        if url.is_none() && [stage, Stage::All].contains(&wanted) {
-            let name = format!("{stage:?}").to_lowercase();
+    for stage in &STAGES {
+        if wanted.includes(stage.name) && !queues.contains_key(&stage.source) {
+            let (name, setting) = (stage.name, table::queue(stage.source).variable());
             console.warn(&format!(
                 "the dead letters of stage {name} are not read, because {setting} is not set"
             ));

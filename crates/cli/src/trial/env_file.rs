@@ -68,14 +68,8 @@ impl Variables<'_> {
         sh.unset(&settings.chain([CONFIG_VARIABLE.to_owned()]).collect::<Vec<_>>());
         sh.comment("The containers listen on loopback, which must be allowed explicitly.");
         sh.export("NOTIFIER_ALLOW_NETWORKS", NETWORKS);
-        for (name, url) in [
-            ("NOTIFIER_OBSERVER_QUEUE_URL", &queues.observer),
-            ("NOTIFIER_SERVICES_QUEUE_URL", &queues.services),
-            ("NOTIFIER_TASKS_QUEUE_URL", &queues.tasks),
-        ] {
-            if let Some(url) = url {
-                sh.export(name, url);
-            }
+        for (name, url) in queues {
+            sh.export(&table::queue(*name).variable(), url);
         }
         sh.export("NOTIFIER_LEDGER", &format!("sqlite:{ledger}"));
         sh.comment("A delivery ends after its quick attempts. Unset it to see ten minutes of retries through the queue.");
@@ -202,6 +196,7 @@ fn is_of_a_trial(path: &Path) -> bool {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use notifier::pipeline::QueueName;
     use notifier::settings::QueueUrls;
 
     use super::*;
@@ -215,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_export_is_one_line_that_a_shell_reads_as_it_was_meant() {
-        let queues = QueueUrls { observer: Some("http://a/1/o".to_owned()), ..QueueUrls::default() };
+        let queues = QueueUrls::from([(QueueName::Observer, "http://a/1/o".to_owned())]);
         let text = text("http://127.0.0.1:1", &queues);
         let exports: Vec<&str> = text.lines().filter(|line| line.starts_with("export ")).collect();
         for line in [
@@ -234,8 +229,7 @@ mod tests {
 
     #[test]
     fn whatever_it_sets_of_this_product_is_a_setting_and_every_other_setting_is_unset() {
-        let url = || Some("http://a/1/q".to_owned());
-        let queues = QueueUrls { observer: url(), services: url(), tasks: url() };
+        let queues = QueueUrls::from(QueueName::ALL.map(|name| (name, "http://a/1/q".to_owned())));
         let text = text("http://a", &queues);
         let known: Vec<String> = table::ALL.iter().map(|setting| setting.variable()).collect();
         let exports = text.lines().filter_map(|line| line.strip_prefix("export NOTIFIER_"));

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use notifier::aws::Aws;
 use notifier::base::{self, Environment};
 use notifier::ledger::{self, Ledger, LedgerOptions, Location, Use};
-use notifier::pipeline::QueueName;
 use notifier::settings::{Flags, QueueUrls, Settings, Sources, table};
 use tempfile::TempDir;
 use wire::signature::{KeyPair, key_pair};
@@ -100,8 +99,7 @@ pub(crate) struct Simulated<'a> {
 /// The settings of the demo's daemon, and the environment with its key. Except for the ledger they are the same as in
 /// the file to `source`: calls to loopback are allowed, and a delivery ends after its quick attempts.
 pub(crate) fn settings(queues: &QueueUrls, key: &str) -> Result<(Settings, Environment), Failure> {
-    let urls =
-        QueueName::ALL.map(|name| (table::queue(name).variable(), queues.get(name).unwrap_or_default()));
+    let urls = queues.iter().map(|(name, url)| (table::queue(*name).variable(), url.as_str()));
     let other = [
         (table::ALLOW_NETWORKS.variable(), NETWORKS),
         (table::HORIZON_MINUTES.variable(), "0"),
@@ -109,7 +107,7 @@ pub(crate) fn settings(queues: &QueueUrls, key: &str) -> Result<(Settings, Envir
         (table::SIGNING_SECRET.variable(), KEY_REFERENCE),
         (KEY_VARIABLE.to_owned(), key),
     ];
-    let environment: Environment = urls.into_iter().chain(other).collect();
+    let environment: Environment = urls.chain(other).collect();
     let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
     let (settings, _) = Settings::load(sources)?;
     Ok((settings, environment))

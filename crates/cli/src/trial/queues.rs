@@ -1,5 +1,6 @@
 //! The three queues with their dead-letter queues, as the Terraform module creates them.
 
+use notifier::pipeline::QueueName;
 use notifier::settings::QueueUrls;
 use serde_json::{Value, json};
 use simulator::{AwsError, Simulator};
@@ -23,16 +24,15 @@ pub(crate) fn names(region: &str) -> impl Iterator<Item = String> {
 
 /// Creates all queues.
 pub(crate) async fn create(sim: &Simulator, region: &str) -> Result<QueueUrls, Failure> {
-    let mut urls = Vec::with_capacity(QUEUES.len());
-    for (name, receives_max) in QUEUES {
+    let mut urls = QueueUrls::new();
+    for (queue, (name, receives_max)) in QueueName::ALL.into_iter().zip(QUEUES) {
         let name = name_in(name, region);
         let url = create_one(sim, &name, receives_max)
             .await
             .map_err(|error| Failure::failed(format!("queue {name} cannot be created")).because(&error))?;
-        urls.push(url);
+        urls.insert(queue, url);
     }
-    let mut urls = urls.into_iter();
-    Ok(QueueUrls { observer: urls.next(), services: urls.next(), tasks: urls.next() })
+    Ok(urls)
 }
 
 async fn create_one(sim: &Simulator, name: &str, receives_max: u32) -> Result<String, AwsError> {

@@ -1,66 +1,46 @@
 //! Errors of settings, with the name that the user wrote.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::{self, Display};
 
-use super::table::Setting;
-use crate::base::text::quoted;
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag of the command line, with its dashes.
-    Flag(String),
-    /// An environment variable.
-    Variable(String),
-    /// A key of the file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: String,
-    },
-    /// The default.
-    Default(&'static str),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
-            Self::File { path, key } => write!(f, "{} in {}", quoted(key), path.display()),
-            Self::Default(name) => write!(f, "the default of {name}"),
-        }
-    }
-}
+use super::table::{self, Setting};
+use crate::base::url::UrlError;
 
 /// One error of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what happened")]
 pub enum SettingError {
-    #[error("{origin}: `{value}` is not {expected}")]
-    Value { origin: Origin, value: String, expected: String },
-    /// A value is well-formed and cannot be used.
+    /// A value, a key or the file is wrong.
     #[error("{origin}: {problem}")]
-    Unusable { origin: Origin, problem: String },
+    Wrong {
+        /// Where it was set: a flag, a variable, or a key of the file.
+        origin: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An endpoint variable of AWS is wrong.
+    #[error("{variable}: {problem}")]
+    Endpoint {
+        /// The variable.
+        variable: String,
+        /// What is wrong.
+        problem: UrlError,
+    },
+    /// A required setting has no value.
     #[error("{} is not set, and neither is --{}{}", .0.variable(), .0.flag(), what_to_set(.0))]
     Missing(&'static Setting),
-    #[error("{origin}: unknown setting{}", did_you_mean(.likely.as_deref()))]
-    Unknown { origin: Origin, likely: Option<String> },
-    #[error("{origin}: {path} cannot be read: {problem}", path = .path.display())]
-    File { origin: Origin, path: PathBuf, problem: String },
 }
 
 fn what_to_set(setting: &Setting) -> &'static str {
-    if *setting == super::table::SIGNING_SECRET {
+    if *setting == table::SIGNING_SECRET {
         "; make a key with `ecs-task-notifier keygen`, or use `none` for unsigned requests"
     } else {
         ""
     }
 }
 
-pub(super) fn did_you_mean(likely: Option<&str>) -> String {
-    likely.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+/// Says that a name is not a setting, and which setting is probably meant.
+pub(super) fn unknown(likely: Option<impl Display>) -> String {
+    let likely = likely.map(|name| format!("; did you mean {name}?"));
+    format!("unknown setting{}", likely.unwrap_or_default())
 }
 
 /// All errors, in the order of the table.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{Origin, SettingError, did_you_mean};
+use super::error::{SettingError, unknown};
 use super::table::{self, Kind, PREFIX, Setting};
 use crate::base::text::{printable, quoted};
 use crate::base::{Environment, input};
@@ -18,18 +18,14 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// A warning for each variable with the prefix that is not a setting.
 pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
     // Without the prefix, which would make all names similar.
-    let (short, config) = (|name: &str| name.to_ascii_lowercase(), CONFIG_VARIABLE.strip_prefix(PREFIX));
-    let config = short(config.unwrap_or_default());
-    let known: Vec<&str> = table::ALL.iter().map(|s| s.name).chain([config.as_str()]).collect();
-    let strangers = environment.names().filter_map(|name| Some((name, short(name.strip_prefix(PREFIX)?))));
-    strangers
-        .filter(|(_, short)| !known.contains(&short.as_str()))
-        .map(|(name, short)| {
-            let likely = table::likely(&short, known.iter().copied());
-            let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
-            format!("{name}: unknown setting{}", did_you_mean(likely.as_deref()))
-        })
-        .collect()
+    let known: Vec<&str> = table::ALL.iter().map(|setting| setting.name).chain(["config"]).collect();
+    let warning = |name: &str| {
+        let short = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+        let likely = table::likely(&short, known.iter().copied());
+        let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
+        (!known.contains(&short.as_str())).then(|| format!("{name}: {}", unknown(likely)))
+    };
+    environment.names().filter_map(warning).collect()
 }
 
 /// The values of the command line, by the settings' names.
@@ -46,42 +42,40 @@ impl File {
     /// Reads the file of `flag` or of the environment, if any.
     pub(super) fn load(flag: Option<&Path>, environment: &Environment) -> (Self, Vec<SettingError>) {
         let (path, origin) = match (flag, environment.get(CONFIG_VARIABLE)) {
-            (Some(path), _) => (path.to_owned(), Origin::Flag("--config".to_owned())),
-            (None, Some(path)) => (PathBuf::from(path), Origin::Variable(CONFIG_VARIABLE.to_owned())),
+            (Some(path), _) => (path, "--config"),
+            (None, Some(path)) => (Path::new(path), CONFIG_VARIABLE),
             (None, None) => return (Self::default(), Vec::new()),
         };
-        match contents(&path)
-            .and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text)))
-        {
-            Ok(table) => Self::read(path, table),
-            Err(problem) => (Self::default(), vec![SettingError::File { origin, path, problem }]),
-        }
+        let table = contents(path)
+            .and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text)));
+        table.map(|table| Self::read(path.to_owned(), table)).unwrap_or_else(|problem| {
+            let problem = format!("{} cannot be read: {problem}", path.display());
+            (Self::default(), vec![SettingError::Wrong { origin: origin.to_owned(), problem }])
+        })
     }
 
     pub(super) fn read(path: PathBuf, table: toml::Table) -> (Self, Vec<SettingError>) {
         let mut file = Self { path, values: BTreeMap::new() };
         let mut errors = Vec::new();
         for (key, value) in table {
-            let origin = Origin::File { path: file.path.clone(), key: key.clone() };
-            let Some(setting) = table::find(&key) else {
-                let likely = table::likely(&key, table::ALL.iter().map(|s| s.name)).map(str::to_owned);
-                errors.push(SettingError::Unknown { origin, likely });
-                continue;
+            let problem = match table::find(&key) {
+                None => unknown(table::likely(&key, table::ALL.iter().map(|setting| setting.name))),
+                Some(setting) => match text(&value, setting.kind) {
+                    Some(text) => {
+                        file.values.insert(key, text);
+                        continue;
+                    }
+                    None if setting.kind.is_secret() => setting.kind.mismatch("…"),
+                    None => setting.kind.mismatch(&quoted(&value.to_string())),
+                },
             };
-            match text(&value, setting.kind) {
-                Some(text) => drop(file.values.insert(key, text)),
-                None => errors.push(SettingError::Value {
-                    origin,
-                    value: if setting.kind.is_secret() {
-                        "…".to_owned()
-                    } else {
-                        quoted(&value.to_string())
-                    },
-                    expected: setting.kind.to_string(),
-                }),
-            }
+            errors.push(SettingError::Wrong { origin: file.origin(&key), problem });
         }
         (file, errors)
+    }
+
+    fn origin(&self, key: &str) -> String {
+        format!("{} in {}", quoted(key), self.path.display())
     }
 }
 
@@ -120,21 +114,14 @@ pub(super) struct Layers<'a> {
 
 impl Layers<'_> {
     /// The values of a setting in all layers with their origin, the strongest first; the default if there is none.
-    pub(super) fn all(&self, setting: &'static Setting) -> Vec<(&str, Origin)> {
-        let mut all = Vec::new();
-        if let Some(value) = self.flags.get(setting.name) {
-            all.push((value.as_str(), Origin::Flag(format!("--{}", setting.flag()))));
-        }
-        let variable = setting.variable();
-        if let Some(value) = self.environment.get(&variable) {
-            all.push((value, Origin::Variable(variable)));
-        }
-        if let Some(value) = self.file.values.get(setting.name) {
-            let origin = Origin::File { path: self.file.path.clone(), key: setting.name.to_owned() };
-            all.push((value, origin));
-        }
-        if all.is_empty() && !setting.default.is_empty() {
-            all.push((setting.default, Origin::Default(setting.name)));
+    pub(super) fn all(&self, setting: &'static Setting) -> Vec<(&str, String)> {
+        let Setting { name, default, .. } = *setting;
+        let flag = self.flags.get(name).map(|value| (value.as_str(), format!("--{}", setting.flag())));
+        let variable = self.environment.get(&setting.variable()).map(|value| (value, setting.variable()));
+        let key = self.file.values.get(name).map(|value| (value.as_str(), self.file.origin(name)));
+        let mut all: Vec<_> = [flag, variable, key].into_iter().flatten().collect();
+        if all.is_empty() && !default.is_empty() {
+            all.push((default, format!("the default of {name}")));
         }
         all
     }

@@ -8,6 +8,7 @@ mod layers;
 mod parse;
 pub mod table;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use layers::{File, Layers};
 use parse::Reader;
 use table::Setting;
 
-pub use error::{Origin, SettingError, SettingErrors};
+pub use error::{SettingError, SettingErrors};
 pub use layers::{CONFIG_VARIABLE, Flags};
 
 /// Every setting, valid.
@@ -48,28 +49,8 @@ pub struct Settings {
     pub daemon: Daemon,
 }
 
-/// URLs of the three queues; `None` if not set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueUrls {
-    /// Stage 1 reads it.
-    pub observer: Option<String>,
-    /// Stage 2 reads it.
-    pub services: Option<String>,
-    /// Stage 3 reads it.
-    pub tasks: Option<String>,
-}
-
-impl QueueUrls {
-    /// The URL of a queue; `None` if not set.
-    pub fn get(&self, name: QueueName) -> Option<&str> {
-        let url = match name {
-            QueueName::Observer => &self.observer,
-            QueueName::Services => &self.services,
-            QueueName::Tasks => &self.tasks,
-        };
-        url.as_deref()
-    }
-}
+/// The URLs of the queues that are set.
+pub type QueueUrls = BTreeMap<QueueName, String>;
 
 /// Options of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,27 +107,23 @@ impl Settings {
             reader.need(setting);
         }
         reader.endpoints();
-        let queues = QueueUrls {
-            observer: reader.queue_url(&table::OBSERVER_QUEUE_URL),
-            services: reader.queue_url(&table::SERVICES_QUEUE_URL),
-            tasks: reader.queue_url(&table::TASKS_QUEUE_URL),
-        };
-        let urls = [&queues.observer, &queues.services, &queues.tasks].map(Option::as_deref);
-        reader.distinct(QueueName::ALL.map(table::queue), urls);
+        let url = |name| Some((name, reader.read(table::queue(name), parse::queue_url)?));
+        let queues: QueueUrls = QueueName::ALL.into_iter().filter_map(url).collect();
+        reader.distinct(&queues);
         let settings = Self {
             queues,
-            trusted_senders: reader.principals(&table::TRUSTED_SENDERS),
+            trusted_senders: reader.value(&table::TRUSTED_SENDERS, parse::principals),
             ledger: LedgerOptions {
-                location: reader.ledger(&table::LEDGER),
+                location: reader.value(&table::LEDGER, parse::ledger),
                 days: reader.number(&table::LEDGER_DAYS),
             },
             health: reader.word(&table::HEALTH, HealthPolicy::of).unwrap_or_default(),
-            aws_budget_percent: reader.percent(&table::AWS_BUDGET_PERCENT),
-            allow_networks: reader.networks(&table::ALLOW_NETWORKS),
+            aws_budget_percent: reader.value(&table::AWS_BUDGET_PERCENT, parse::percent),
+            allow_networks: reader.value(&table::ALLOW_NETWORKS, |text| Ok(text.parse()?)),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
             daemon: Daemon {
-                listen: reader.listen(&table::LISTEN),
+                listen: reader.value(&table::LISTEN, parse::listen),
                 grace: reader.millis(&table::GRACE_MS),
                 log_format: reader.word(&table::LOG_FORMAT, LogFormat::of).unwrap_or(LogFormat::Text),
                 log_level: reader
@@ -154,7 +131,7 @@ impl Settings {
                     .unwrap_or(tracing::Level::INFO),
             },
         };
-        reader.finish(settings)
+        if reader.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(reader.errors)) }
     }
 }
 
@@ -174,17 +151,19 @@ fn delivery(reader: &mut Reader<'_>) -> deliver::DeliveryOptions {
 }
 
 fn auth(reader: &mut Reader<'_>) -> deliver::AuthSettings {
-    let (certificate, key) = (reader.secret(&table::TLS_CERTIFICATE), reader.secret(&table::TLS_KEY));
+    let secret = |reader: &mut Reader<'_>, setting| reader.read(setting, |text| Ok(text.parse()?));
+    let certificate = secret(reader, &table::TLS_CERTIFICATE);
+    let key = secret(reader, &table::TLS_KEY);
     match (&certificate, &key) {
         (Some(_), None) => reader.need(&table::TLS_KEY),
         (None, Some(_)) => reader.need(&table::TLS_CERTIFICATE),
         _ => {}
     }
     deliver::AuthSettings {
-        signing: reader.signing(&table::SIGNING_SECRET),
-        signing_of_services: reader.secrets_of_services(&table::SIGNING_SECRETS),
-        headers: reader.secret(&table::HEADERS_SECRET),
-        tls_ca: reader.secret(&table::TLS_CA),
+        signing: reader.value(&table::SIGNING_SECRET, parse::signing),
+        signing_of_services: reader.value(&table::SIGNING_SECRETS, parse::secrets_of_services),
+        headers: secret(reader, &table::HEADERS_SECRET),
+        tls_ca: secret(reader, &table::TLS_CA),
         tls_client: certificate.zip(key),
         refresh: reader.millis(&table::SECRET_REFRESH_MS),
     }

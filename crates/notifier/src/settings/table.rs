@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
+use crate::base::text::near;
 use crate::model::network;
 use crate::pipeline::QueueName;
 
@@ -77,6 +78,11 @@ impl Kind {
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
     }
+
+    /// Says that a text does not have this form.
+    pub(super) fn mismatch(self, text: &str) -> String {
+        format!("`{text}` is not {self}")
+    }
 }
 
 impl fmt::Display for Kind {
@@ -121,14 +127,11 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     ALL.into_iter().find(|setting| setting.name == name)
 }
 
-/// The name that is most similar to `wrong`, if one is similar: a few letters are wrong, missing, added or swapped, or
+/// The name that is most similar to `wrong`, if one is similar: a letter or two are wrong, missing, added or swapped, or
 /// the end is missing.
-pub(super) fn likely<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let edits = |name: &str| strsim::damerau_levenshtein(wrong, name);
-    let is_near = |name: &&str| {
-        edits(name) <= 1 + name.len() / 10 || wrong.len() >= BEGINNING_MIN && name.starts_with(wrong)
-    };
-    names.into_iter().filter(is_near).min_by_key(|name| edits(name))
+pub(super) fn likely<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let is_beginning = |name: &&str| wrong.len() >= BEGINNING_MIN && name.starts_with(wrong);
+    near(wrong, names.clone()).or_else(|| names.filter(is_beginning).min_by_key(|name| name.len()))
 }
 
 const fn number(least: u32, most: u32) -> Kind {
