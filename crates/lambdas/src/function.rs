@@ -59,7 +59,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
     let progress = report::logged()?;
     let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
-    let (source, work) = Notifier::new(settings, aws, parts).stage(stage).ok_or("a queue has no URL")?;
+    let (source, work) = Notifier::new(settings, aws, parts).stage(stage)?;
     let worker = &Worker { work, source: EventSourceMapping::new(source) };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {

@@ -20,7 +20,7 @@ use notifier::daemon::Health;
 use notifier::ledger::{self, Recorded, Use};
 use notifier::model::Outcome;
 use notifier::pipeline::send::SendError;
-use notifier::pipeline::{QueueName, STAGES, Senders, StageName};
+use notifier::pipeline::{STAGES, Senders, StageName};
 use notifier::queue::{EventSourceMapping, Trace};
 use notifier::report::Counts;
 use notifier::settings::{Flags, Settings, Sources};
@@ -122,7 +122,7 @@ impl Setup {
         let mut message = scope();
         message.event = Some(Draft::from(broadcast().event));
         let body = wire::Message::to_body(&message).unwrap();
-        let observer = self.notifier.queue(QueueName::Observer).unwrap();
+        let (observer, _) = self.notifier.stage(StageName::Services).unwrap();
         observer.publish(&[body], &Trace::default()).await.unwrap();
     }
 

@@ -8,14 +8,14 @@ use wire::{Broadcast, ObserverMessage};
 use crate::aws::{self, Aws, LoadError, budget::Budget, identity};
 use crate::base::text::chain;
 use crate::base::{Environment, Rng};
-use crate::daemon::{self, DaemonError, DaemonOptions, Health, Served, StageOptions};
+use crate::daemon::{self, DaemonError, Health, Served, Worker};
 use crate::deliver::{Auth, Deliverer};
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::{Fleet, Progress};
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
-use crate::pipeline::{Ctx, Handler, QueueName, Senders, Stage, StageName, Work};
+use crate::pipeline::{Ctx, Handler, STAGES, Senders, Stage, StageName, Work};
 use crate::queue::Queue;
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
@@ -109,28 +109,31 @@ impl Notifier {
 
     /// Runs every stage on the queues of the settings until `shutdown`, then finishes or returns the messages in flight.
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
-        let queues = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.queue(name)?))).collect();
-        let grace = self.settings.daemon.grace;
-        let mut options = DaemonOptions { grace, health, ..DaemonOptions::new(self.rng.clone()) };
-        options.stages.insert(StageName::Notify, StageOptions::new(self.settings.delivery.concurrency));
-        daemon::serve(Arc::clone(&self.ctx), queues, options, shutdown).await
-    }
-
-    /// The work of one stage and its source queue; `None` if the settings lack one of its queues.
-    pub fn stage(&self, name: StageName) -> Option<(Queue, Work)> {
-        let stage: &Stage = name.stage();
-        let next = match stage.next {
-            Some(next) => Some(self.queue(next)?),
-            None => None,
+        let Settings { delivery, daemon, .. } = &self.settings;
+        let worker = |stage: &Stage| {
+            let (source, work) = self.stage(stage.name)?;
+            let concurrency = if stage.calls_tasks { delivery.concurrency } else { stage.concurrency };
+            Ok(Worker { work, source, concurrency, grace: daemon.grace, health: health.clone() })
         };
-        let handler = Handler::Stage(Arc::clone(&self.ctx));
-        Some((self.queue(stage.source)?, Work { stage: name, next, handler, rng: self.rng.clone() }))
+        let workers = STAGES.iter().map(worker).collect::<Result<_, DaemonError>>()?;
+        daemon::serve(workers, shutdown).await
     }
 
-    /// The queue of this name, if the settings have its URL.
-    pub fn queue(&self, name: QueueName) -> Option<Queue> {
-        let url = self.settings.queues.get(&name)?;
-        Some(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
+    /// The work of one stage and its source queue.
+    ///
+    /// # Errors
+    ///
+    /// If the settings lack one of its queues.
+    pub fn stage(&self, stage: StageName) -> Result<(Queue, Work), DaemonError> {
+        let queue = |name| {
+            let url =
+                self.settings.queues.get(&name).ok_or(DaemonError::MissingQueue { stage, queue: name })?;
+            Ok(Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
+        };
+        let Stage { source, next, .. } = stage.stage();
+        let (source, next) = (queue(*source)?, next.map(queue).transpose()?);
+        let handler = Handler::Stage(Arc::clone(&self.ctx));
+        Ok((source, Work { stage, next, handler, rng: self.rng.clone() }))
     }
 }
 
@@ -146,4 +149,45 @@ pub async fn senders(settings: &Settings, aws: &Aws) -> Senders {
         ),
     }
     senders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::QueueName;
+    use crate::settings::{Flags, Sources, table};
+
+    /// A notifier whose settings have these queues.
+    fn with(queues: &[QueueName]) -> Notifier {
+        let variable =
+            |name: &QueueName| (table::queue(*name).variable(), format!("http://127.0.0.1/1/{name}"));
+        let environment = queues.iter().map(variable).collect();
+        let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
+        let (settings, _) = Settings::load(sources).unwrap();
+        Notifier::new(settings, Aws::at("http://127.0.0.1:1", "us-east-1"), Parts::default())
+    }
+
+    fn queues_of(stage: StageName, notifier: &Notifier) -> Result<String, String> {
+        let (source, work) = notifier.stage(stage).map_err(|error| error.to_string())?;
+        Ok(format!("{stage} {} {}", source.name(), work.next.as_ref().map_or("-", Queue::name)))
+    }
+
+    #[tokio::test]
+    async fn each_stage_reads_its_queue_and_writes_the_next() {
+        let notifier = with(&QueueName::ALL);
+        let queues = StageName::ALL.map(|stage| queues_of(stage, &notifier).unwrap());
+        assert_eq!(queues, ["services observer services", "tasks services tasks", "notify tasks -"]);
+    }
+
+    #[tokio::test]
+    async fn a_missing_queue_is_named_with_the_stage_that_needs_it() {
+        let (inner, services) =
+            (with(&[QueueName::Services, QueueName::Tasks]), with(&[QueueName::Services]));
+        let error = inner.run(Health::default(), CancellationToken::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "stage services needs the observer queue");
+        for stage in [StageName::Tasks, StageName::Notify] {
+            assert!(queues_of(stage, &inner).is_ok());
+            assert_eq!(queues_of(stage, &services), Err(format!("stage {stage} needs the tasks queue")));
+        }
+    }
 }

@@ -19,7 +19,7 @@ use aws_sdk_sqs::config::Credentials;
 use notifier::aws::{Aws, identity};
 use notifier::base::Environment;
 use notifier::base::Rng;
-use notifier::daemon::{self, Queues};
+use notifier::daemon;
 use notifier::deliver::{Auth, AuthSettings, Signing};
 use notifier::ledger::Ledger;
 use notifier::model::Outcome;
@@ -32,7 +32,7 @@ use simulator::{Received, Simulator};
 use tempfile::TempDir;
 use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
-use testkit::stages::{Stages, file_ledger};
+use testkit::stages::{Queues, Stages, file_ledger, workers};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
@@ -122,9 +122,8 @@ impl Setup {
 
     async fn run(&self) {
         let shutdown = CancellationToken::new();
-        let options = daemon::DaemonOptions::new(Rng::seeded(1));
-        let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
-        let served = tokio::spawn(served);
+        let workers = workers(&self.ctx, &self.queues, &StageName::ALL);
+        let served = tokio::spawn(daemon::serve(workers, shutdown.clone()));
         let until = Instant::now() + SOON;
         while !self.is_drained().await {
             assert!(Instant::now() < until, "messages are left: {:?}", self.sim().received());
@@ -252,9 +251,8 @@ async fn whom_ecs_does_not_know_nobody_calls() {
         setup.sim().sqs("SendMessage", message).await.unwrap();
     }
     let shutdown = CancellationToken::new();
-    let options = daemon::DaemonOptions::new(Rng::seeded(1));
-    let served =
-        tokio::spawn(daemon::serve(Arc::clone(&setup.ctx), setup.queues.clone(), options, shutdown.clone()));
+    let workers = workers(&setup.ctx, &setup.queues, &StageName::ALL);
+    let served = tokio::spawn(daemon::serve(workers, shutdown.clone()));
     // One is no container of its task, which may still come: it is tried again for ten minutes.
     let (until, tasks) = (Instant::now() + SOON, setup.queue(StageName::Notify));
     while setup.sqs.depth(tasks).await != (0, 1) {

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use notifier::aws::Aws;
-use notifier::base::Rng;
-use notifier::daemon::{self, Queues};
+use notifier::daemon;
 use notifier::deliver::DeliveryOptions;
 use notifier::ledger::{Ledger, Recorded};
 use notifier::model::{Cause, Outcome};
@@ -26,7 +25,7 @@ use simulator::fleet::HealthStatus;
 use tempfile::TempDir;
 use testkit::fleets;
 use testkit::sqs::{SOON, Sqs};
-use testkit::stages::{Stages, file_ledger};
+use testkit::stages::{Queues, Stages, file_ledger, workers};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{BroadcastId, DeliveryId};
@@ -87,10 +86,10 @@ impl Setup {
     }
 
     /// Lets the daemon run until `condition`, then stops it.
-    async fn run_until(&self, options: daemon::DaemonOptions, condition: impl AsyncFn() -> bool) {
+    async fn run_until(&self, stages: &[StageName], condition: impl AsyncFn() -> bool) {
         let shutdown = CancellationToken::new();
-        let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
-        let served = tokio::spawn(served);
+        let workers = workers(&self.ctx, &self.queues, stages);
+        let served = tokio::spawn(daemon::serve(workers, shutdown.clone()));
         let until = Instant::now() + SOON;
         while !condition().await {
             assert!(Instant::now() < until, "it has not come to that: {:#?}", self.recorded().await);
@@ -107,7 +106,7 @@ impl Setup {
     /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
     async fn run_to_the_end(&self) -> Recorded {
         let has_ended = async || self.is_complete().await && self.is_drained().await;
-        self.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), has_ended).await;
+        self.run_until(&StageName::ALL, has_ended).await;
         self.recorded().await.unwrap()
     }
 
@@ -132,7 +131,7 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
     setup.publish(r#"{"keep_warm":true}"#).await;
     let calls = |operation: &str| setup.sim().count(operation);
     let passed = async || calls("DeleteMessageBatch") == 3 && setup.is_drained().await;
-    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), passed).await;
+    setup.run_until(&StageName::ALL, passed).await;
     assert_eq!(calls("SendMessageBatch"), 3, "published, and passed on twice: nothing in the dead letters");
     assert_eq!((calls("ListServices"), calls("ListTasks"), setup.sim().received().len()), (0, 0, 0));
     let history = setup.ledger.recent(10).await.unwrap();
@@ -143,10 +142,10 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
 async fn messages_of_a_broadcast_are_a_group_on_the_inner_queues() {
     let setup = Setup::new(&[service("checkout", 2, "")]).await;
     setup.publish(ASK).await;
-    let only_first =
-        daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services, StageName::Tasks]);
     let tasks = &setup.queues[&QueueName::Tasks];
-    setup.run_until(only_first, async || setup.sqs.depth(tasks).await == (2, 0)).await;
+    setup
+        .run_until(&[StageName::Services, StageName::Tasks], async || setup.sqs.depth(tasks).await == (2, 0))
+        .await;
     let call = setup.sqs.client.receive_message().queue_url(tasks.url()).max_number_of_messages(10);
     let call = call.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
     let messages = call.send().await.unwrap().messages.unwrap();
@@ -195,12 +194,11 @@ async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
 async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
     let setup = Setup::new(&[service("checkout", 7, "")]).await;
     setup.publish(ASK).await;
-    let only = |stage| daemon::DaemonOptions::new(Rng::seeded(1)).only(&[stage]);
     let [services, tasks] = [QueueName::Services, QueueName::Tasks].map(|name| &setup.queues[&name]);
-    setup.run_until(only(StageName::Services), async || setup.sqs.depth(services).await == (1, 0)).await;
+    setup.run_until(&[StageName::Services], async || setup.sqs.depth(services).await == (1, 0)).await;
     // No delete is ever answered, as if the process were killed before each.
     setup.sim().faults().order("DeleteMessageBatch", When::Every(1), Fault::Delay(Duration::from_hours(1)));
-    setup.run_until(only(StageName::Tasks), async || setup.sqs.depth(tasks).await == (7, 0)).await;
+    setup.run_until(&[StageName::Tasks], async || setup.sqs.depth(tasks).await == (7, 0)).await;
     setup.sim().faults().clear();
     let is_back = async || setup.sqs.depth(services).await == (1, 0);
     let until = Instant::now() + SOON;
@@ -208,7 +206,7 @@ async fn a_stage_that_was_killed_before_its_delete_queues_nobody_again() {
         assert!(Instant::now() < until, "the message did not come back");
         sleep(Duration::from_millis(50)).await;
     }
-    setup.run_until(only(StageName::Tasks), async || setup.sqs.depth(services).await == (0, 0)).await;
+    setup.run_until(&[StageName::Tasks], async || setup.sqs.depth(services).await == (0, 0)).await;
     assert_eq!(setup.sqs.depth(tasks).await, (7, 0), "each task has one message");
     // A new request for the same broadcast calls the containers that were not notified.
     setup.sqs.drain(tasks).await;
@@ -246,7 +244,7 @@ async fn a_container_that_was_starting_at_discovery_is_called_once_it_is_healthy
         let recorded = setup.recorded().await;
         recorded.is_some_and(|recorded| recorded.report.counts().delivered == 1)
     };
-    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), ended).await;
+    setup.run_until(&StageName::ALL, ended).await;
     let recorded = setup.recorded().await.unwrap();
     assert_eq!(recorded.report.counts().total(), 2, "one outcome or none yet for each: {recorded:#?}");
     let received = setup.sim().received();
@@ -272,8 +270,7 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     setup.publish(ASK).await;
     // Stage 1 has recorded the broadcast, and stage 2 has not looked at it yet.
     let services = &setup.queues[&QueueName::Services];
-    let first = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services]);
-    setup.run_until(first, async || setup.sqs.depth(services).await == (1, 0)).await;
+    setup.run_until(&[StageName::Services], async || setup.sqs.depth(services).await == (1, 0)).await;
 
     let task = sim.tasks().remove(0).arn;
     let event = setup.recorded().await.unwrap().broadcast.unwrap().event;
@@ -285,11 +282,10 @@ async fn a_strangers_message_for_a_container_that_is_starting_belongs_to_the_bro
     let url = &setup.queues[&QueueName::Tasks].url();
     let message = serde_json::json!({ "QueueUrl": url, "MessageBody": message.to_string() });
     sim.sqs("SendMessage", message).await.unwrap();
-    let third = || daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Notify]);
-    setup.run_until(third(), async || sim.count("DescribeTasks") > 1).await;
+    setup.run_until(&[StageName::Notify], async || sim.count("DescribeTasks") > 1).await;
     assert_eq!(sim.received().len(), 0, "its health is unknown yet");
     sim.set_health(&task, HealthStatus::Healthy).unwrap();
-    setup.run_until(third(), async || !sim.received().is_empty()).await;
+    setup.run_until(&[StageName::Notify], async || !sim.received().is_empty()).await;
 
     let expected = DeliveryId::derive(&id(), &task, "app");
     assert_eq!(sim.received()[0].header("webhook-id"), Some(expected.as_str()));
@@ -317,7 +313,7 @@ async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
         }
         setup.is_complete().await
     };
-    setup.run_until(daemon::DaemonOptions::new(Rng::seeded(1)), gone).await;
+    setup.run_until(&StageName::ALL, gone).await;
     let recorded = setup.recorded().await.unwrap();
     let entry = recorded.report.entries().iter().find(|entry| entry.member.service == "old").unwrap();
     assert_eq!(entry.outcome, Some(Outcome::Gone), "{entry:?}");
@@ -334,9 +330,10 @@ async fn a_cancelled_broadcast_calls_nobody_any_more() {
     let setup = Setup::new(&[service("checkout", 3, "")]).await;
     // Stages 1 and 2 find the fleet, then the broadcast is cancelled.
     setup.publish(ASK).await;
-    let first_two = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services, StageName::Tasks]);
     let tasks: &Queue = &setup.queues[&QueueName::Tasks];
-    setup.run_until(first_two, async || setup.sqs.depth(tasks).await == (3, 0)).await;
+    setup
+        .run_until(&[StageName::Services, StageName::Tasks], async || setup.sqs.depth(tasks).await == (3, 0))
+        .await;
     assert!(!setup.recorded().await.unwrap().is_complete);
     assert!(setup.ledger.cancel(&id(), "wrong cache".to_owned()).await.unwrap());
     assert!(!setup.ledger.cancel(&id(), "again".to_owned()).await.unwrap());

@@ -1,16 +1,20 @@
 //! The stages of the pipeline for tasks on loopback, and a ledger in a file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
+use notifier::daemon::{Health, Worker};
 use notifier::deliver::{Auth, Deliverer, DeliveryOptions};
 use notifier::fleet::{Discovery, HealthPolicy};
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
-use notifier::pipeline::{Ctx, Senders};
+use notifier::pipeline::{Ctx, Handler, QueueName, Senders, StageName, Work};
+use notifier::queue::Queue;
 use tempfile::TempDir;
 
 /// Settings of the stages. By default they trust the simulator's user and sign nothing.
@@ -49,6 +53,26 @@ impl Stages {
         ctx.senders = senders;
         ctx
     }
+}
+
+/// The queues of the pipeline, by name.
+pub type Queues = BTreeMap<QueueName, Queue>;
+
+/// Returns the daemon's workers for these stages.
+pub fn workers(ctx: &Arc<Ctx>, queues: &Queues, stages: &[StageName]) -> Vec<Worker> {
+    let worker = |name: &StageName| {
+        let stage = name.stage();
+        let next = stage.next.map(|next| queues[&next].clone());
+        let handler = Handler::Stage(Arc::clone(ctx));
+        Worker {
+            work: Work { stage: *name, next, handler, rng: Rng::seeded(1) },
+            source: queues[&stage.source].clone(),
+            concurrency: stage.concurrency,
+            grace: Duration::from_secs(20),
+            health: Health::default(),
+        }
+    };
+    stages.iter().map(worker).collect()
 }
 
 /// Returns a ledger in a file, and the folder that holds the file until it is dropped.

@@ -5,37 +5,28 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::counters::Counters;
-use crate::pipeline::{Disposition, Failure, Work};
-use crate::queue::{Consumer, Message};
+use super::worker::Running;
+use crate::pipeline::{Disposition, Failure};
+use crate::queue::Message;
 
-/// The shared parts for the messages of one queue.
-pub(super) struct Shared {
-    pub(super) work: Work,
-    pub(super) consumer: Consumer,
-    pub(super) counters: Counters,
-    /// Time limit for one message.
-    pub(super) message_time_max: Duration,
-    /// Cancelled at the end of the grace time: messages in flight are returned to the queue.
-    pub(super) cut: CancellationToken,
-}
+/// Time limit for one message, the limit of a Lambda function; then it is returned to the queue.
+const MESSAGE_TIME_MAX: Duration = Duration::from_mins(15);
 
-impl Shared {
+impl Running {
     /// Processes one message and settles it. The permit is released when its end is decided.
     pub(super) async fn message(self: Arc<Self>, message: Message, permit: OwnedSemaphorePermit) {
-        let deadline = Instant::now() + self.message_time_max;
+        let deadline = Instant::now() + MESSAGE_TIME_MAX;
         let worked = tokio::select! {
             biased;
-            worked = self.work.run(&message, deadline) => Some(worked),
+            worked = self.worker.work.run(&message, deadline) => Some(worked),
             () = self.cut.cancelled() => None,
         };
         match worked {
             None => self.return_now(message).await,
             Some(Ok(())) => {
-                debug!(stage = self.stage(), message.id, "Done with message {}", message.id);
+                debug!(stage = self.worker.stage(), message.id, "Done with message {}", message.id);
                 self.consumer.delete(message).await;
                 self.counters.count(|served| &mut served.done);
             }
@@ -46,14 +37,14 @@ impl Shared {
 
     /// Returns a message to the queue because of the shutdown, visible to others at once.
     pub(super) async fn return_now(&self, message: Message) {
-        debug!(stage = self.stage(), message.id, "Returning message {} to the queue", message.id);
+        debug!(stage = self.worker.stage(), message.id, "Returning message {} to the queue", message.id);
         self.consumer.return_after(message, Duration::ZERO).await;
         self.counters.count(|served| &mut served.returned);
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
         let is_last = self.consumer.is_last_receive(&message);
-        let failure = match self.work.after(&message, failure, is_last).await {
+        let failure = match self.worker.work.after(&message, failure, is_last).await {
             Disposition::DeadLetter(failure) => failure,
             Disposition::Retry(wait) => {
                 self.consumer.return_after(message, wait).await;
@@ -65,9 +56,5 @@ impl Shared {
         failure.log(&moved);
         self.counters
             .count(|served| if moved.is_ok() { &mut served.dead_lettered } else { &mut served.retried });
-    }
-
-    fn stage(&self) -> &'static str {
-        self.work.stage.as_str()
     }
 }

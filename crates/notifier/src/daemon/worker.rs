@@ -8,20 +8,22 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use super::FLUSH_TIME_MAX;
 use super::counters::{Counters, Served};
-use super::handle::Shared;
 use super::health::Health;
-use super::intake::Intake;
-use super::{FLUSH_TIME_MAX, StageOptions};
+use crate::base::Backoff;
+use crate::base::text::chain;
 use crate::pipeline::Work;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Consumer, Queue, QueueError};
 
 /// Concurrency that one poller can feed; a receive takes a few milliseconds.
 const CONCURRENCY_PER_POLLER: usize = 64;
 /// Maximum number of concurrent receives of one stage.
 const POLLERS_MAX: usize = 4;
+/// Waits between calls while SQS does not answer.
+const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 
 /// A stage on its queue.
 #[derive(Debug)]
@@ -30,12 +32,26 @@ pub struct Worker {
     pub work: Work,
     /// The queue that it reads.
     pub source: Queue,
-    /// Its limits.
-    pub options: StageOptions,
-    /// Time for messages in flight to end after shutdown was requested.
+    /// Maximum number of messages in flight, at least one. No more are received, so that other processes can take them;
+    /// each has up to 1 MiB.
+    pub concurrency: usize,
+    /// Time for messages in flight to end after shutdown was requested. If SQS is slow, returning the rest takes up to
+    /// twice [`FLUSH_TIME_MAX`] more. By default, ECS kills a task after 30 seconds.
     pub grace: Duration,
-    /// Receives its health.
+    /// Receives its health; [`http::serve`](super::http::serve) answers with it.
     pub health: Health,
+}
+
+/// A worker whose queue is open.
+pub(super) struct Running {
+    pub(super) worker: Worker,
+    pub(super) consumer: Consumer,
+    pub(super) counters: Counters,
+    /// One for each message that may be in flight.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) shutdown: CancellationToken,
+    /// Cancelled at the end of the grace time: messages in flight are returned to the queue.
+    pub(super) cut: CancellationToken,
 }
 
 impl Worker {
@@ -46,35 +62,27 @@ impl Worker {
     ///
     /// Only at the start: the queue does not exist, or must not be read. Later, such an error is logged and retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Served, QueueError> {
-        let Self { work, source, options, grace, health } = self;
-        let (stage, queue) = (work.stage, source.name().to_owned());
-        health.started(stage, &queue);
-        let concurrency = options.concurrency.get().min(Semaphore::MAX_PERMITS);
-        let intake = Intake {
-            stage,
-            source,
-            health: health.clone(),
-            rng: work.rng.clone(),
-            permits: Arc::new(Semaphore::new(concurrency)),
-            shutdown: shutdown.clone(),
-        };
-        let Some(consumer) = intake.open().await? else { return Ok(Served::default()) };
-        info!(stage = stage.as_str(), queue, "Started processing the queue");
-        let shared = Arc::new(Shared {
-            work,
+        let (stage, queue) = (self.stage(), self.source.name().to_owned());
+        self.health.started(self.work.stage, &queue);
+        let Some(consumer) = self.open(&shutdown).await? else { return Ok(Served::default()) };
+        info!(stage, queue, "Started processing the queue");
+        let concurrency = self.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let running = Arc::new(Running {
+            worker: self,
             consumer,
             counters: Counters::default(),
-            message_time_max: options.message_time_max,
+            permits: Arc::new(Semaphore::new(concurrency)),
+            shutdown,
             cut: CancellationToken::new(),
         });
         let tasks = TaskTracker::new();
         let pollers = concurrency.div_ceil(CONCURRENCY_PER_POLLER).min(POLLERS_MAX);
-        let polls = (0..pollers).map(|_| poll(&intake, &shared, &tasks));
+        let polls = (0..pollers).map(|_| poll(&running, &tasks));
         let over = async {
-            shutdown.cancelled().await;
-            health.stopping();
-            sleep(grace).await;
-            shared.cut.cancel();
+            running.shutdown.cancelled().await;
+            running.worker.health.stopping();
+            sleep(running.worker.grace).await;
+            running.cut.cancel();
             sleep(FLUSH_TIME_MAX).await;
         };
         let finish = async {
@@ -85,34 +93,70 @@ impl Worker {
         tokio::select! {
             () = finish => {}
             () = over => warn!(
-                stage = stage.as_str(),
+                stage,
                 messages = tasks.len(),
                 "Some messages could not be returned to the queue; they come back when their visibility timeout ends"
             ),
         }
-        shared.consumer.close(FLUSH_TIME_MAX).await;
-        let served = shared.counters.served();
+        running.consumer.close(FLUSH_TIME_MAX).await;
+        let served = running.counters.served();
         let Served { done, retried, dead_lettered, returned } = served;
         // The field's name is part of the log's interface.
-        info!(
-            stage = stage.as_str(),
-            done,
-            retried,
-            buried = dead_lettered,
-            returned,
-            "Stopped processing the queue"
-        );
+        info!(stage, done, retried, buried = dead_lettered, returned, "Stopped processing the queue");
         Ok(served)
+    }
+
+    /// Opens the queue; `None` if shutdown comes first.
+    async fn open(&self, shutdown: &CancellationToken) -> Result<Option<Consumer>, QueueError> {
+        let mut failures = 0;
+        loop {
+            let opened = tokio::select! {
+                opened = Consumer::open(self.source.clone()) => opened,
+                () = shutdown.cancelled() => return Ok(None),
+            };
+            match opened {
+                Ok(consumer) => {
+                    self.health.answered(self.work.stage);
+                    return Ok(Some(consumer));
+                }
+                Err(error) if error.is_passing() => {
+                    failures += 1;
+                    self.wait_out(&error, failures, shutdown).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reports a failed call, and waits before the next one.
+    pub(super) async fn wait_out(&self, error: &QueueError, failures: u32, shutdown: &CancellationToken) {
+        let wait = UNREACHABLE.full_jitter(failures, self.work.rng.fraction());
+        let (stage, queue, text) = (self.stage(), self.source.name(), chain(error));
+        if error.is_passing() {
+            warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; will retry");
+        } else {
+            error!(stage, queue, failures, ?wait, error = text, "The queue refuses the request; will retry");
+        }
+        self.health.failed(self.work.stage, text);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// The stage's name, for the log.
+    pub(super) fn stage(&self) -> &'static str {
+        self.work.stage.as_str()
     }
 }
 
 /// Processes each message in a separate task, as many as there are permits, until shutdown.
-async fn poll(intake: &Intake, shared: &Arc<Shared>, tasks: &TaskTracker) {
-    while let Some(messages) = intake.next(&shared.consumer).await {
+async fn poll(running: &Arc<Running>, tasks: &TaskTracker) {
+    while let Some(messages) = running.next().await {
         for (message, permit) in messages {
             match permit {
-                Some(permit) => drop(tasks.spawn(Arc::clone(shared).message(message, permit))),
-                None => shared.return_now(message).await,
+                Some(permit) => drop(tasks.spawn(Arc::clone(running).message(message, permit))),
+                None => running.return_now(message).await,
             }
         }
     }

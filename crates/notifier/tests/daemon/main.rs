@@ -20,7 +20,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
 use notifier::base::Rng;
-use notifier::daemon::{Health, Served, StageOptions, Worker};
+use notifier::daemon::{Health, Served, Worker};
 use notifier::pipeline::{Failure, Handler, Retry, Work};
 use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{Message, Queue, QueueError, Trace};
@@ -65,7 +65,7 @@ where
             rng: Rng::seeded(1),
         },
         source: queue.clone(),
-        options: StageOptions::new(with.concurrency),
+        concurrency: with.concurrency,
         grace: with.grace,
         health: health.clone(),
     };

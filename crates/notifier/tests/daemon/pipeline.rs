@@ -6,14 +6,14 @@ use std::time::Duration;
 use notifier::aws::Aws;
 use notifier::aws::budget::Budget;
 use notifier::base::{Clock, Rng};
-use notifier::daemon::{self, DaemonError, Queues, Served};
+use notifier::daemon::{self, DaemonError, Served, Worker};
 use notifier::ledger::Ledger;
 use notifier::pipeline::{Ctx, QueueName, StageName};
 use notifier::queue::Trace;
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
 use testkit::sqs::{SOON, Sqs};
-use testkit::stages::Stages;
+use testkit::stages::{Queues, Stages, workers};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -59,23 +59,24 @@ impl Setup {
         Self { sqs, queues, ctx: Arc::new(ctx) }
     }
 
-    fn serve(
-        &self,
-        options: daemon::DaemonOptions,
-    ) -> (JoinHandle<Result<Served, DaemonError>>, CancellationToken) {
-        let shutdown = CancellationToken::new();
-        let served = daemon::serve(Arc::clone(&self.ctx), self.queues.clone(), options, shutdown.clone());
-        (tokio::spawn(served), shutdown)
+    fn workers(&self, stages: &[StageName]) -> Vec<Worker> {
+        workers(&self.ctx, &self.queues, stages)
     }
 
     /// Publishes one body and lets the daemon run until the fleet has been called so often.
     async fn calls(&self, queue: &notifier::queue::Queue, body: &Value, calls: usize) -> Served {
-        let (served, shutdown) = self.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
+        let (served, shutdown) = serve(self.workers(&StageName::ALL));
         queue.publish(&[body.to_string()], &Trace::default()).await.unwrap();
         eventually("call", async || self.sqs.simulator().received().len() >= calls).await;
         shutdown.cancel();
         timeout(SOON, served).await.unwrap().unwrap().unwrap()
     }
+}
+
+/// Runs the daemon with these workers.
+fn serve(workers: Vec<Worker>) -> (JoinHandle<Result<Served, DaemonError>>, CancellationToken) {
+    let shutdown = CancellationToken::new();
+    (tokio::spawn(daemon::serve(workers, shutdown.clone())), shutdown)
 }
 
 #[tokio::test]
@@ -114,9 +115,9 @@ async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_thei
     let body = json!({"cluster": "prod", "services": names}).to_string();
     let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
     observer.publish(&bodies, &Trace::default()).await.unwrap();
-    let options =
-        daemon::DaemonOptions { grace: Duration::ZERO, ..daemon::DaemonOptions::new(Rng::seeded(1)) };
-    let (served, shutdown) = setup.serve(options);
+    let mut workers = setup.workers(&StageName::ALL);
+    workers.iter_mut().for_each(|worker| worker.grace = Duration::ZERO);
+    let (served, shutdown) = serve(workers);
     let described = || setup.sqs.simulator().count("DescribeServices");
     eventually("work", async || described() > 50).await;
     observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
@@ -158,8 +159,7 @@ async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     let [observer, services, tasks] = QueueName::ALL.map(|name| &setup.queues[&name]);
     observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
 
-    let only_first = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Services]);
-    let (served, shutdown) = setup.serve(only_first);
+    let (served, shutdown) = serve(setup.workers(&[StageName::Services]));
     eventually("message", async || setup.sqs.depth(services).await == (1, 0)).await;
     shutdown.cancel();
     assert_eq!(served.await.unwrap().unwrap().done, 1);
@@ -169,8 +169,7 @@ async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     let known = ["cluster", "service", "notify_me_container_port", "notify_me_api_uri"];
     assert_eq!(known.map(|name| body[name].as_str().unwrap()), ["prod", "checkout", "8080", "/v1.0/notify"]);
 
-    let only_second = daemon::DaemonOptions::new(Rng::seeded(1)).only(&[StageName::Tasks]);
-    let (served, shutdown) = setup.serve(only_second);
+    let (served, shutdown) = serve(setup.workers(&[StageName::Tasks]));
     eventually("messages", async || setup.sqs.depth(tasks).await == (2, 0)).await;
     shutdown.cancel();
     assert_eq!(served.await.unwrap().unwrap().done, 1);
@@ -202,7 +201,7 @@ async fn one_wrong_queue_stops_the_daemon_and_is_named() {
         QueueName::Services,
         notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Rng::seeded(1)),
     );
-    let (served, _shutdown) = setup.serve(daemon::DaemonOptions::new(Rng::seeded(1)));
+    let (served, _shutdown) = serve(setup.workers(&StageName::ALL));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "stage tasks cannot process its queue");
     assert!(notifier::base::text::chain(&error).contains(&url), "{error:?}");

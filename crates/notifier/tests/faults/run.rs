@@ -10,12 +10,13 @@ use notifier::daemon::{self, DaemonError, Served};
 use notifier::deliver::Auth;
 use notifier::ledger::store::Store;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::pipeline::{Ctx, QueueName};
+use notifier::pipeline::{Ctx, QueueName, StageName};
 use notifier::queue::Queue;
 use serde_json::json;
 use simulator::fleet::TaskStatus;
 use simulator::{Received, Simulator};
 use tempfile::TempDir;
+use testkit::stages::workers;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -337,8 +338,9 @@ impl Run {
             let aws = aws();
             let queues = urls.map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
             let queues = QueueName::ALL.into_iter().zip(queues).collect();
-            let options = daemon::DaemonOptions::new(rng);
-            daemon::serve(Arc::new(ctx(&aws)), queues, options, asked_to_end).await
+            let mut workers = workers(&Arc::new(ctx(&aws)), &queues, &StageName::ALL);
+            workers.iter_mut().for_each(|worker| worker.work.rng = rng.clone());
+            daemon::serve(workers, asked_to_end).await
         });
         Daemon { lane, shutdown, served }
     }
