@@ -87,29 +87,34 @@ pub struct NotAccepted {
     pub error: EntryError,
 }
 
-/// An entry for the next round.
+/// An entry for the next round, with its last error, which counts if no attempts are left.
 struct Waiting {
-    index: usize,
+    entry: NotAccepted,
     alone: bool,
-    /// The last error; it counts if no attempts are left.
-    error: EntryError,
 }
 
 /// Sends every entry until SQS accepts it, refuses it for good, or `tries` are used up. Returns the entries that were not
 /// accepted, in their order.
 pub(super) async fn run<E: Entry>(queue: &Queue, entries: &[E], tries: u32) -> Vec<NotAccepted> {
     let mut refused = Vec::new();
-    let mut waiting: Vec<_> = (0..entries.len())
-        .map(|index| Waiting { index, alone: false, error: EntryError::Unmentioned })
-        .collect();
+    let mut waiting = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        match entry.bytes() {
+            bytes if bytes > BATCH_BYTES_MAX => {
+                refused.push(NotAccepted { index, error: EntryError::TooLarge { bytes } });
+            }
+            _ => waiting
+                .push(Waiting { entry: NotAccepted { index, error: EntryError::Unmentioned }, alone: false }),
+        }
+    }
     for round in 0..tries {
         if waiting.is_empty() {
             break;
         }
-        tokio::time::sleep(RETRY.full_jitter(round, queue.rng().fraction())).await;
+        tokio::time::sleep(RETRY.full_jitter(round, queue.rng.fraction())).await;
         waiting = offer(queue, entries, waiting, &mut refused).await;
     }
-    refused.extend(waiting.into_iter().map(|Waiting { index, error, .. }| NotAccepted { index, error }));
+    refused.extend(waiting.into_iter().map(|left| left.entry));
     refused.sort_unstable_by_key(|entry| entry.index);
     refused
 }
@@ -121,12 +126,11 @@ async fn offer<E: Entry>(
     waiting: Vec<Waiting>,
     refused: &mut Vec<NotAccepted>,
 ) -> Vec<Waiting> {
-    let bytes = |index: usize| entries.get(index).map_or(0, Entry::bytes);
-    let packed =
-        pack(waiting.iter().map(|&Waiting { index, alone, .. }| Item { index, bytes: bytes(index), alone }));
-    let too_large = |index| NotAccepted { index, error: EntryError::TooLarge { bytes: bytes(index) } };
-    refused.extend(packed.oversized.into_iter().map(too_large));
-    let answers = stream::iter(packed.batches).map(async |batch| {
+    let item = |Waiting { entry: NotAccepted { index, .. }, alone }| {
+        let bytes = entries.get(index).map_or(0, Entry::bytes);
+        Item { index, bytes, alone }
+    };
+    let answers = stream::iter(pack(waiting.into_iter().map(item))).map(async |batch| {
         let entries = batch.iter().filter_map(|&index| Some((index.to_string(), entries.get(index)?)));
         let answer = E::call(queue, entries.collect()).await;
         (batch, answer)
@@ -135,14 +139,14 @@ async fn offer<E: Entry>(
     let mut again = Vec::new();
     while let Some((batch, answer)) = answers.next().await {
         for left in left_over(&batch, answer) {
-            if left.alone || left.error.is_passing() {
+            if left.alone || left.entry.error.is_passing() {
                 again.push(left);
             } else {
-                refused.push(NotAccepted { index: left.index, error: left.error });
+                refused.push(left.entry);
             }
         }
     }
-    again.sort_unstable_by_key(|left| left.index);
+    again.sort_unstable_by_key(|left| left.entry.index);
     again
 }
 
@@ -156,8 +160,8 @@ fn left_over(batch: &[usize], answer: Result<Answer, QueueError>) -> Vec<Waiting
         Err(error) => {
             let alone = error.is_about_content() && batch.len() > 1;
             let error = Arc::new(error);
-            let each = |&index| Waiting { index, alone, error: EntryError::Call(Arc::clone(&error)) };
-            return batch.iter().map(each).collect();
+            let each = |&index| NotAccepted { index, error: EntryError::Call(Arc::clone(&error)) };
+            return batch.iter().map(|index| Waiting { entry: each(index), alone }).collect();
         }
     };
     let left = batch.iter().filter_map(|&index| {
@@ -173,7 +177,7 @@ fn left_over(batch: &[usize], answer: Result<Answer, QueueError>) -> Vec<Waiting
                     sender_fault: failed.sender_fault,
                 }
             });
-        Some(Waiting { index, alone: false, error })
+        Some(Waiting { entry: NotAccepted { index, error }, alone: false })
     });
     left.collect()
 }

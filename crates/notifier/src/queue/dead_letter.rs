@@ -17,34 +17,23 @@ const TASK: &str = "task";
 /// The attributes that only dead letters have.
 pub(super) const NAMES: [&str; 5] = [CODE, REASON, STAGE, BROADCAST, TASK];
 
-/// The attributes of a dead letter, as many as fit beside the body, the most important first.
-pub(super) fn attributes(letter: &DeadLetter, message: &Message) -> Attributes {
+/// The attributes of a dead letter, or without one of a redriven message: as many as fit beside the body, the most
+/// important first.
+pub(super) fn attributes(letter: Option<&DeadLetter>, message: &Message) -> Attributes {
+    let about = |read: fn(&DeadLetter) -> Option<&str>| letter.and_then(read).unwrap_or_default().to_owned();
     let mut attributes = Attributes::default();
-    let mut add = |name, value: Option<&str>, bytes_max| {
-        attributes.add(name, value.unwrap_or_default(), bytes_max);
-    };
-    add(SENDERS, Some(&message.senders()), ATTRIBUTE_BYTES_MAX);
-    add(CODE, letter.code.as_deref(), ATTRIBUTE_BYTES_MAX);
-    add(REASON, letter.reason.as_deref(), REASON_BYTES_MAX);
-    add(MESSAGE_ID, Some(&message.id), ATTRIBUTE_BYTES_MAX);
-    add(SENT, Some(&sent(message)), ATTRIBUTE_BYTES_MAX);
-    add(STAGE, Some(letter.stage.as_str()), ATTRIBUTE_BYTES_MAX);
-    add(BROADCAST, letter.broadcast.as_deref(), ATTRIBUTE_BYTES_MAX);
-    add(TASK, letter.task.as_deref(), ATTRIBUTE_BYTES_MAX);
-    complete(attributes, message)
-}
-
-/// The attributes of a redriven dead letter.
-pub(super) fn redriven(message: &Message) -> Attributes {
-    let mut attributes = Attributes::default();
-    attributes.add(SENDERS, &message.senders(), ATTRIBUTE_BYTES_MAX);
-    attributes.add(MESSAGE_ID, &message.id, ATTRIBUTE_BYTES_MAX);
-    attributes.add(SENT, &sent(message), ATTRIBUTE_BYTES_MAX);
-    complete(attributes, message)
-}
-
-/// Adds the trace, and drops attributes that do not fit beside the body.
-fn complete(mut attributes: Attributes, message: &Message) -> Attributes {
+    for (name, value, bytes_max) in [
+        (SENDERS, message.senders(), ATTRIBUTE_BYTES_MAX),
+        (CODE, about(|letter| letter.code.as_deref()), ATTRIBUTE_BYTES_MAX),
+        (REASON, about(|letter| letter.reason.as_deref()), REASON_BYTES_MAX),
+        (MESSAGE_ID, message.id.clone(), ATTRIBUTE_BYTES_MAX),
+        (SENT, sent(message), ATTRIBUTE_BYTES_MAX),
+        (STAGE, about(|letter| Some(letter.stage.as_str())), ATTRIBUTE_BYTES_MAX),
+        (BROADCAST, about(|letter| letter.broadcast.as_deref()), ATTRIBUTE_BYTES_MAX),
+        (TASK, about(|letter| letter.task.as_deref()), ATTRIBUTE_BYTES_MAX),
+    ] {
+        attributes.add(name, &value, bytes_max);
+    }
     message.trace.add_to(&mut attributes);
     attributes.fit(BATCH_BYTES_MAX.saturating_sub(message.body.len()));
     attributes

@@ -7,7 +7,7 @@ use super::batch::{self, Entry};
 use super::dead_letter;
 use super::limits::{BATCH_ENTRIES_MAX, TRIES_MAX, VISIBILITY_MAX};
 use super::message::Message;
-use super::operations::{Deletion, VisibilityChange};
+use super::operations::VisibilityChange;
 use super::policy::{DeadLetterError, Policy};
 use super::publish::Outgoing;
 use super::reader::{Reader, Received};
@@ -54,7 +54,8 @@ impl DeadLetterQueue {
 
     /// Sends messages to their source queue, without deleting them here.
     pub(crate) async fn redrive(&self, messages: &[Message]) -> Failures {
-        let attributes: Vec<_> = messages.iter().map(dead_letter::redriven).collect();
+        let attributes: Vec<_> =
+            messages.iter().map(|message| dead_letter::attributes(None, message)).collect();
         let outgoing = messages.iter().zip(&attributes);
         let outgoing: Vec<_> = outgoing
             .map(|(message, attributes)| Outgoing::new(&message.body, attributes, &message.trace))
@@ -64,8 +65,8 @@ impl DeadLetterQueue {
 
     /// Deletes messages.
     pub(crate) async fn delete(&self, messages: &[Message]) -> Failures {
-        let deletions: Vec<_> = messages.iter().map(|message| Deletion(message.receipt.shared())).collect();
-        run(&self.reader.queue, &deletions).await
+        let receipts: Vec<_> = messages.iter().map(|message| &message.receipt).collect();
+        run(&self.reader.queue, &receipts).await
     }
 
     /// Makes messages visible again at once. After a failed call, a message becomes visible after its timeout.

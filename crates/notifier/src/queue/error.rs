@@ -50,10 +50,11 @@ impl QueueError {
     }
 
     /// A call that the SDK could not build.
-    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
-    pub(super) fn incomplete(queue: &str, operation: &'static str, error: BuildError) -> Self {
-        let source = AwsError::incomplete(AwsService::Sqs, operation, &error);
-        Self::Call { queue: queue.to_owned(), source }
+    pub(super) fn incomplete(queue: &str, operation: &'static str) -> impl Fn(BuildError) -> Self {
+        move |error| {
+            let source = AwsError::incomplete(AwsService::Sqs, operation, &error);
+            Self::Call { queue: queue.to_owned(), source }
+        }
     }
 
     /// Whether the same call may succeed later without a change. Missing credentials may appear later: the credentials of a

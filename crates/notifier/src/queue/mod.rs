@@ -70,11 +70,9 @@ const NOT_STANDARD: &str =
 
 /// One SQS queue to send to. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Queue(Arc<Inner>);
-
-struct Inner {
+pub struct Queue {
     client: Client,
-    url: String,
+    url: Arc<str>,
     rng: Rng,
 }
 
@@ -84,8 +82,8 @@ impl Queue {
         clippy::needless_pass_by_value,
         reason = "SDK clients are handles, handed over like this everywhere"
     )]
-    pub fn at(client: Client, url: impl Into<String>, rng: Rng) -> Self {
-        Self(Arc::new(Inner { client: with_few_tries(&client), url: url.into(), rng }))
+    pub fn at(client: Client, url: impl AsRef<str>, rng: Rng) -> Self {
+        Self { client: with_few_tries(&client), url: url.as_ref().into(), rng }
     }
 
     /// The queue at `place`: a URL, or the name of a queue in the client's account and region.
@@ -105,33 +103,13 @@ impl Queue {
 
     /// The queue's URL.
     pub fn url(&self) -> &str {
-        &self.0.url
+        &self.url
     }
 
     /// The queue's name: the end of its URL.
     pub fn name(&self) -> &str {
         let url = self.url().trim_end_matches('/');
         url.rsplit_once('/').map_or(url, |(_, name)| name)
-    }
-
-    fn client(&self) -> &Client {
-        &self.0.client
-    }
-
-    fn rng(&self) -> &Rng {
-        &self.0.rng
-    }
-
-    /// Waits for a call about this queue, up to a time limit.
-    async fn call<T, E>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, QueueError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        in_time(self.url(), operation, CALL_TIME_MAX, call).await
     }
 }
 
@@ -199,6 +177,7 @@ async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<St
     })
 }
 
+/// Waits for a call about a queue, up to a time limit.
 async fn in_time<T, E>(
     queue: &str,
     operation: &'static str,

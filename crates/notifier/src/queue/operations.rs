@@ -6,23 +6,20 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
 
 use super::batch::{Answer, Entry};
-use super::limits::VISIBILITY_MAX;
-use super::{Queue, QueueError};
+use super::limits::{CALL_TIME_MAX, VISIBILITY_MAX};
+use super::{Queue, QueueError, Receipt, in_time};
 
-/// Deletes the message with this receipt handle.
-#[derive(Debug)]
-pub(super) struct Deletion(pub(super) Arc<str>);
-
-impl Entry for Deletion {
+/// Deletes the message of a receipt.
+impl Entry for &Receipt {
     async fn call(queue: &Queue, batch: Vec<(String, &Self)>) -> Result<Answer, QueueError> {
         const OPERATION: &str = "DeleteMessageBatch";
-        let entry = |(id, Self(handle)): (String, &Self)| {
-            DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(&**handle).build()
+        let entry = |(id, receipt): (String, &Self)| {
+            DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(receipt.handle()).build()
         };
         let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
-        let call = queue.client().delete_message_batch().queue_url(queue.url()).set_entries(Some(entries));
-        let answer = queue.call(OPERATION, call.send()).await?;
+        let entries = entries.map_err(QueueError::incomplete(queue.url(), OPERATION))?;
+        let call = queue.client.delete_message_batch().queue_url(queue.url()).set_entries(Some(entries));
+        let answer = in_time(queue.url(), OPERATION, CALL_TIME_MAX, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
         Ok(Answer { successful, failed: answer.failed })
     }
@@ -53,13 +50,10 @@ impl Entry for VisibilityChange {
                 .build()
         };
         let entries = batch.into_iter().map(entry).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
-        let call = queue
-            .client()
-            .change_message_visibility_batch()
-            .queue_url(queue.url())
-            .set_entries(Some(entries));
-        let answer = queue.call(OPERATION, call.send()).await?;
+        let entries = entries.map_err(QueueError::incomplete(queue.url(), OPERATION))?;
+        let call =
+            queue.client.change_message_visibility_batch().queue_url(queue.url()).set_entries(Some(entries));
+        let answer = in_time(queue.url(), OPERATION, CALL_TIME_MAX, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
         Ok(Answer { successful, failed: answer.failed })
     }

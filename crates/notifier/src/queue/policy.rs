@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::dead_letter;
+use super::limits::CALL_TIME_MAX;
 use super::message::Message;
 use super::publish::{Outgoing, PublishError};
-use super::{Queue, QueueError, url_of};
+use super::{Queue, QueueError, in_time, url_of};
 use crate::base::text::printable;
 use crate::model::DeadLetter;
+use crate::model::arn::Arn;
 
 /// The most characters of an invalid attribute in an error.
 const VALUE_CHARS_MAX: usize = 200;
@@ -60,7 +62,7 @@ impl Policy {
     ) -> Result<(), DeadLetterError> {
         let no_queue = || DeadLetterError::NoQueue { queue: queue.url().to_owned() };
         let target = self.dead_letters.as_ref().ok_or_else(no_queue)?;
-        let attributes = dead_letter::attributes(letter, message);
+        let attributes = dead_letter::attributes(Some(letter), message);
         Ok(target.queue.send(&[Outgoing::new(&message.body, &attributes, &message.trace)]).await?)
     }
 
@@ -69,11 +71,12 @@ impl Policy {
         const OPERATION: &str = "GetQueueAttributes";
         let names = [QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
         let call = queue
-            .client()
+            .client
             .get_queue_attributes()
             .queue_url(queue.url())
             .set_attribute_names(Some(names.to_vec()));
-        let attributes = queue.call(OPERATION, call.send()).await?.attributes.unwrap_or_default();
+        let answer = in_time(queue.url(), OPERATION, CALL_TIME_MAX, call.send()).await?;
+        let attributes = answer.attributes.unwrap_or_default();
         let unreadable = |attribute: &QueueAttributeName, value: &str| QueueError::Attribute {
             queue: queue.url().to_owned(),
             operation: OPERATION,
@@ -86,42 +89,22 @@ impl Policy {
         let dead_letters = match attributes.get(redrive).filter(|text| !text.is_empty()) {
             None => None,
             Some(text) => {
-                let policy: Option<RedrivePolicy> = serde_json::from_str(text).ok();
-                let parts = policy.as_ref().and_then(RedrivePolicy::parts);
-                let (account, name, receives_max) = parts.ok_or_else(|| unreadable(redrive, text))?;
-                let client = queue.client().clone();
-                let url = url_of(&client, name, Some(account)).await?;
-                Some(DeadLetterTarget { queue: Queue::at(client, url, queue.rng().clone()), receives_max })
+                let parts = redrive_policy(text).ok_or_else(|| unreadable(redrive, text))?;
+                let (account, name, receives_max) = parts;
+                let client = queue.client.clone();
+                let url = url_of(&client, &name, Some(&account)).await?;
+                Some(DeadLetterTarget { queue: Queue::at(client, url, queue.rng.clone()), receives_max })
             }
         };
         Ok(Self { visibility: Duration::from_secs(seconds), dead_letters })
     }
 }
 
-/// A queue's `RedrivePolicy`. The count is a number or a string, as it was set.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RedrivePolicy {
-    dead_letter_target_arn: String,
-    max_receive_count: Count,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Number(u32),
-    Text(String),
-}
-
-impl RedrivePolicy {
-    /// The dead-letter queue's account and name, and the maximum receives.
-    fn parts(&self) -> Option<(&str, &str, u32)> {
-        let mut arn = self.dead_letter_target_arn.split(':').skip(4);
-        let (account, name) = (arn.next()?, arn.next()?);
-        let count = match &self.max_receive_count {
-            Count::Number(count) => *count,
-            Count::Text(text) => text.parse().ok()?,
-        };
-        Some((account, name, count))
-    }
+/// Account, name and maximum number of receives of a `RedrivePolicy`. The number may be a string, as it was set.
+fn redrive_policy(text: &str) -> Option<(String, String, u32)> {
+    let policy: Value = serde_json::from_str(text).ok()?;
+    let Arn { account, resource, .. } = Arn::parse(policy.get("deadLetterTargetArn")?.as_str()?)?;
+    let receives_max = policy.get("maxReceiveCount")?;
+    let receives_max = receives_max.as_str().map_or_else(|| receives_max.to_string(), str::to_owned);
+    Some((account.to_owned(), resource.to_owned(), receives_max.parse().ok()?))
 }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::attributes::Attributes;
 use super::batch::{self, Answer, Entry, NotAccepted};
-use super::limits::{GROUP_CHARS_MAX, TRIES_MAX};
+use super::limits::{CALL_TIME_MAX, GROUP_CHARS_MAX, TRIES_MAX};
 use super::trace::Trace;
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, in_time};
 
 /// Some messages were not accepted; all others are on the queue.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +47,7 @@ impl Queue {
     ///
     /// [`PublishError`] has exactly the bodies that were not accepted. All others are on the queue.
     pub async fn publish(&self, bodies: &[String], trace: &Trace) -> Result<(), PublishError> {
-        let mut attributes = Attributes::default();
-        trace.add_to(&mut attributes);
+        let attributes = trace.attributes();
         let entries: Vec<_> = bodies.iter().map(|body| Outgoing::new(body, &attributes, trace)).collect();
         self.send(&entries).await
     }
@@ -63,17 +62,16 @@ impl Queue {
     /// without a message id is an error too.
     pub async fn publish_one(&self, body: &str, trace: &Trace) -> Result<String, QueueError> {
         const OPERATION: &str = "SendMessage";
-        let incomplete = |error| QueueError::incomplete(self.url(), OPERATION, error);
-        let mut attributes = Attributes::default();
-        trace.add_to(&mut attributes);
+        let incomplete = QueueError::incomplete(self.url(), OPERATION);
+        let attributes = trace.attributes();
         let call = self
-            .client()
+            .client
             .send_message()
             .queue_url(self.url())
             .message_body(body)
-            .set_message_attributes(attributes.to_sdk().map_err(incomplete)?)
-            .set_message_system_attributes(trace.to_sdk().map_err(incomplete)?);
-        let answer = Box::pin(self.call(OPERATION, call.send())).await?;
+            .set_message_attributes(attributes.to_sdk().map_err(&incomplete)?)
+            .set_message_system_attributes(trace.to_sdk().map_err(&incomplete)?);
+        let answer = Box::pin(in_time(self.url(), OPERATION, CALL_TIME_MAX, call.send())).await?;
         let message_id = answer.message_id.filter(|id| !id.is_empty());
         message_id.ok_or_else(|| QueueError::NotSqs {
             queue: self.url().to_owned(),
@@ -153,9 +151,9 @@ impl Entry for Outgoing<'_> {
     async fn call(queue: &Queue, batch: Vec<(String, &Self)>) -> Result<Answer, QueueError> {
         const OPERATION: &str = "SendMessageBatch";
         let entries = batch.into_iter().map(|(id, message)| message.to_sdk(id)).collect::<Result<_, _>>();
-        let entries = entries.map_err(|error| QueueError::incomplete(queue.url(), OPERATION, error))?;
-        let call = queue.client().send_message_batch().queue_url(queue.url()).set_entries(Some(entries));
-        let answer = queue.call(OPERATION, call.send()).await?;
+        let entries = entries.map_err(QueueError::incomplete(queue.url(), OPERATION))?;
+        let call = queue.client.send_message_batch().queue_url(queue.url()).set_entries(Some(entries));
+        let answer = in_time(queue.url(), OPERATION, CALL_TIME_MAX, call.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id).collect();
         Ok(Answer { successful, failed: answer.failed })
     }

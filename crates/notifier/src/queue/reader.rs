@@ -48,7 +48,7 @@ impl Reader {
         let names = own.into_iter().chain(dead_letter::NAMES).map(str::to_owned).collect();
         let call = self
             .queue
-            .client()
+            .client
             .receive_message()
             .queue_url(self.queue.url())
             .max_number_of_messages(i32::try_from(most.clamp(1, BATCH_ENTRIES_MAX)).unwrap_or(1))

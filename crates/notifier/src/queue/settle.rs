@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 use super::Queue;
 use super::batch::{self, EntryError, NotAccepted};
 use super::limits::{BATCH_ENTRIES_MAX, BATCHES_AT_ONCE, LINGER, SETTLED_WAITING_MAX, TRIES_MAX};
-use super::operations::{Deletion, VisibilityChange};
+use super::operations::VisibilityChange;
 use super::visibility::{InWork, Receipt};
 use crate::base::batcher::{BatchLimits, Batcher};
 use crate::base::text::chain;
@@ -24,10 +24,8 @@ pub(super) fn deletes(queue: Queue) -> Batcher<Receipt> {
     Batcher::new(LIMITS, move |receipts: Vec<Receipt>| {
         let queue = queue.clone();
         async move {
-            let entries: Vec<_> = receipts.iter().map(|receipt| Deletion(receipt.shared())).collect();
-            let failed = batch::run(&queue, &entries, TRIES_MAX).await;
+            let failed = batch::run(&queue, &receipts.iter().collect::<Vec<_>>(), TRIES_MAX).await;
             log(&queue, &failed, "A message is done but was not deleted; it will be delivered again");
-            drop(receipts);
         }
     })
 }

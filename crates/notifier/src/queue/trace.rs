@@ -44,6 +44,13 @@ impl Trace {
         }
     }
 
+    /// The W3C part as the attributes of a message without others.
+    pub(super) fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        self.add_to(&mut attributes);
+        attributes
+    }
+
     /// The X-Ray part as a type of the SDK. SQS does not count it to the size of the message.
     pub(super) fn to_sdk(
         &self,

@@ -148,7 +148,7 @@ impl InWork {
 pub(super) async fn extend(in_work: Arc<InWork>, queue: Queue, visibility: Duration) {
     loop {
         // Up to a fifth earlier, so that processes that started together do not call together.
-        let spread = 1.0 - 0.2 * queue.rng().fraction();
+        let spread = 1.0 - 0.2 * queue.rng.fraction();
         tokio::time::sleep(visibility.mul_f64(EXTEND_AFTER * spread)).await;
         in_work.extend(&queue, visibility).await;
     }
