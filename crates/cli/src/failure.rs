@@ -184,9 +184,7 @@ impl From<QueueError> for Failure {
         match &error {
             QueueError::Unknown { .. } => Self::usage(text).hint(hints::QUEUES),
             QueueError::InvalidName { .. } => Self::usage(text).hint(hints::QUEUE_FORM),
-            QueueError::NotSqs { .. } | QueueError::Attribute { .. } => {
-                Self::failed(text).hint(hints::NOT_AWS)
-            }
+            QueueError::NotSqs { .. } => Self::failed(text).hint(hints::NOT_AWS),
             _ => Self::failed(text).because(&error).hint_about_aws(&error),
         }
     }

@@ -1,8 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::aws::minimal::ec2::Ec2Error;
-use notifier::aws::{AwsErrorKind as Kind, AwsService};
+use notifier::aws::{AwsErrorKind as Kind, AwsService, CallError};
 use notifier::fleet::RecheckError;
 use notifier::ledger::store::{StoreError, StoreProblem};
 
@@ -71,7 +70,7 @@ fn an_error_of_discovery_has_its_causes_and_the_hint_of_its_kind() {
     begins(failure.hint.as_deref(), start(Kind::AccessDenied), "ECS");
 
     let late = AwsError::timed_out(AwsService::Ec2, "DescribeInstances", Duration::from_secs(4));
-    let failure = Failure::from(DiscoveryError::Ec2(Ec2Error::Call(late)));
+    let failure = Failure::from(DiscoveryError::Ec2(CallError::Call(late)));
     assert_eq!((failure.exit, failure.causes), (Exit::Failed, vec!["no answer within 4.0s".to_owned()]));
     begins(failure.hint.as_deref(), start(Kind::TimedOut), "EC2");
 
@@ -136,9 +135,9 @@ fn an_error_of_a_queue_has_the_hint_of_its_kind() {
             "`aws sqs list-queues`",
         ),
         (
-            QueueError::NotSqs { queue: queue(), operation: "GetQueueUrl", what: "URL" },
+            QueueError::NotSqs { queue: queue(), operation: "GetQueueUrl", problem: "no URL".to_owned() },
             Exit::Failed,
-            "the answer to GetQueueUrl on queue q has no URL, which SQS always sends: it is unknown whether it was done",
+            "the answer to GetQueueUrl on queue q has no URL",
             start(Kind::NotAws),
         ),
     ] {

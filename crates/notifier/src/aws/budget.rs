@@ -34,19 +34,16 @@ pub enum Group {
     Ec2Read,
 }
 
-/// A token bucket of AWS: the burst, and the refill rate per second.
-struct Bucket {
-    burst: u32,
-    refill_per_s: u32,
-}
+/// Tokens that each bucket gets per second. Sources: "Request throttling for the Amazon ECS API" and "Request throttling
+/// for the Amazon EC2 API" (non-mutating actions with filters and pages).
+const REFILL_PER_S: f64 = 20.0;
 
 impl Group {
-    /// The whole bucket. Sources: "Request throttling for the Amazon ECS API" and "Request throttling for the Amazon EC2
-    /// API" (non-mutating actions with filters and pages).
-    const fn bucket(self) -> Bucket {
+    /// Tokens of the full bucket. Same sources.
+    fn burst(self) -> f64 {
         match self {
-            Self::ClusterRead | Self::ServiceRead | Self::Ec2Read => Bucket { burst: 100, refill_per_s: 20 },
-            Self::TaskDefinitionRead => Bucket { burst: 50, refill_per_s: 20 },
+            Self::ClusterRead | Self::ServiceRead | Self::Ec2Read => 100.0,
+            Self::TaskDefinitionRead => 50.0,
         }
     }
 
@@ -58,11 +55,39 @@ impl Group {
     )]
     fn quota(self, percent: f64) -> Quota {
         let share = percent / 100.0;
-        let Bucket { burst, refill_per_s } = self.bucket();
-        let burst = NonZeroU32::new((f64::from(burst) * share) as u32).unwrap_or(NonZeroU32::MIN);
-        let period = Duration::from_secs_f64(1.0 / (f64::from(refill_per_s) * share));
+        let burst = NonZeroU32::new((self.burst() * share) as u32).unwrap_or(NonZeroU32::MIN);
+        let period = Duration::from_secs_f64(1.0 / (REFILL_PER_S * share));
         // The period is never zero with the table above and a valid percentage.
         Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
+    }
+}
+
+/// One value for each group.
+#[derive(Debug, Default)]
+struct Groups<T> {
+    cluster: T,
+    service: T,
+    task_definition: T,
+    ec2: T,
+}
+
+impl<T> Groups<T> {
+    fn new(value: impl Fn(Group) -> T) -> Self {
+        Self {
+            cluster: value(Group::ClusterRead),
+            service: value(Group::ServiceRead),
+            task_definition: value(Group::TaskDefinitionRead),
+            ec2: value(Group::Ec2Read),
+        }
+    }
+
+    fn get(&self, group: Group) -> &T {
+        match group {
+            Group::ClusterRead => &self.cluster,
+            Group::ServiceRead => &self.service,
+            Group::TaskDefinitionRead => &self.task_definition,
+            Group::Ec2Read => &self.ec2,
+        }
     }
 }
 
@@ -70,25 +95,14 @@ impl Group {
 #[derive(Clone, Debug)]
 pub struct Budget {
     shares: Option<Arc<Shares>>,
-    /// The lane of these calls. Lanes take turns, however many calls each has.
-    lane: Arc<Lane>,
-}
-
-/// The queue of one message: per group, one of its calls waits for the budget, and the others wait behind it.
-#[derive(Debug, Default)]
-struct Lane {
-    cluster: Mutex<()>,
-    service: Mutex<()>,
-    task_definition: Mutex<()>,
-    ec2: Mutex<()>,
+    /// The lane of these calls: per group, one of them waits for the budget, and the others wait behind it. So lanes take
+    /// turns, however many calls each has.
+    lane: Arc<Groups<Mutex<()>>>,
 }
 
 #[derive(Debug)]
 struct Shares {
-    cluster: Share,
-    service: Share,
-    task_definition: Share,
-    ec2: Share,
+    groups: Groups<Share>,
     /// Calls that wait, of all groups and lanes.
     waiting: AtomicUsize,
 }
@@ -125,13 +139,7 @@ impl Budget {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
         };
-        let shares = Shares {
-            cluster: share(Group::ClusterRead),
-            service: share(Group::ServiceRead),
-            task_definition: share(Group::TaskDefinitionRead),
-            ec2: share(Group::Ec2Read),
-            waiting: AtomicUsize::new(0),
-        };
+        let shares = Shares { groups: Groups::new(share), waiting: AtomicUsize::new(0) };
         Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
 
@@ -149,14 +157,9 @@ impl Budget {
     /// Waits for a token of this group, and takes it. Lanes take turns; within a lane, calls go in order of arrival.
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
-        let (share, lane) = match group {
-            Group::ClusterRead => (&shares.cluster, &self.lane.cluster),
-            Group::ServiceRead => (&shares.service, &self.lane.service),
-            Group::TaskDefinitionRead => (&shares.task_definition, &self.lane.task_definition),
-            Group::Ec2Read => (&shares.ec2, &self.lane.ec2),
-        };
+        let share = shares.groups.get(group);
         let _waiting = Waiting::count(&shares.waiting);
-        let _first_of_lane = lane.lock().await;
+        let _first_of_lane = self.lane.get(group).lock().await;
         let _turn = share.turn.lock().await;
         // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
         while let Err(not_yet) = share.limiter.check() {

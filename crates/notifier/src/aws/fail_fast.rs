@@ -5,7 +5,7 @@
 //! daemon, it has the attempts of `client_config`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -71,48 +71,36 @@ impl HttpClient for FailFastClient {
         self.inner.validate_base_client_config(components, config)
     }
 
-    fn validate_final_config(
-        &self,
-        components: &RuntimeComponents,
-        config: &ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.inner.validate_final_config(components, config)
-    }
-
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
         self.inner.connector_metadata()
     }
 }
 
-/// Hosts, with their attempts before the first answer. There are as many as endpoints.
+/// The hosts, as many as endpoints, each with the attempts that are left before its first answer; `None` after that.
 #[derive(Clone, Debug)]
 struct Hosts {
     attended: bool,
-    all: Arc<Mutex<BTreeMap<String, Host>>>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Host {
-    answered: bool,
-    unanswered: u32,
+    all: Arc<Mutex<BTreeMap<String, Option<u32>>>>,
 }
 
 impl Hosts {
     fn answered(&self, origin: &str) {
-        self.of(origin, |host| host.answered = true);
+        self.all().insert(origin.to_owned(), None);
     }
 
     /// Counts an attempt without an answer. Returns whether there may be another.
     fn unanswered(&self, origin: &str) -> bool {
-        let host = self.of(origin, |host| host.unanswered = host.unanswered.saturating_add(1));
-        !self.attended || host.answered || host.unanswered < TRIES_UNANSWERED_MAX
+        match self.all().entry(origin.to_owned()).or_insert(Some(TRIES_UNANSWERED_MAX)) {
+            Some(left) => {
+                *left = left.saturating_sub(1);
+                !self.attended || *left > 0
+            }
+            None => true,
+        }
     }
 
-    fn of(&self, origin: &str, change: impl FnOnce(&mut Host)) -> Host {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = all.entry(origin.to_owned()).or_default();
-        change(host);
-        *host
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Option<u32>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

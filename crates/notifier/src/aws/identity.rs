@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use tokio::time::timeout;
 
-use super::{Aws, AwsError, AwsService};
+use super::{Aws, AwsError, AwsService, CallError};
 
 /// Time limit at start. In a subnet without a route to STS there is no answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -16,24 +16,16 @@ const ROLE: &str = "AROA";
 
 const OPERATION: &str = "GetCallerIdentity";
 
-/// Why the identity of this process is unknown.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what happened")]
-pub enum IdentityError {
-    #[error("{}", .0.summary())]
-    Call(#[source] AwsError),
-    #[error("the answer of STS to GetCallerIdentity has no caller")]
-    Nameless,
-}
+const NO_CALLER: CallError = CallError::Answer("the answer of STS to GetCallerIdentity has no caller");
 
 /// The unique id of the user or role whose credentials these clients use. Every session of a role has the same.
 ///
 /// # Errors
 ///
-/// [`IdentityError`], after ten seconds at the latest.
-pub async fn unique_id(aws: &Aws) -> Result<String, IdentityError> {
+/// [`CallError`], after ten seconds at the latest.
+pub async fn unique_id(aws: &Aws) -> Result<String, CallError> {
     let id = ask(aws, ANSWER_TIME_MAX).await?.user_id;
-    let id = id.filter(|id| !id.is_empty()).ok_or(IdentityError::Nameless)?;
+    let id = id.filter(|id| !id.is_empty()).ok_or(NO_CALLER)?;
     Ok(without_session(&id).to_owned())
 }
 
@@ -41,17 +33,16 @@ pub async fn unique_id(aws: &Aws) -> Result<String, IdentityError> {
 ///
 /// # Errors
 ///
-/// [`IdentityError`], after `wait_max` at the latest.
-pub async fn account(aws: &Aws, wait_max: Duration) -> Result<String, IdentityError> {
+/// [`CallError`], after `wait_max` at the latest.
+pub async fn account(aws: &Aws, wait_max: Duration) -> Result<String, CallError> {
     let account = ask(aws, wait_max).await?.account;
-    account.filter(|account| !account.is_empty()).ok_or(IdentityError::Nameless)
+    account.filter(|account| !account.is_empty()).ok_or(NO_CALLER)
 }
 
-async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, IdentityError> {
+async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, CallError> {
     let asked = timeout(wait_max, aws.sts.get_caller_identity().send()).await;
-    let late = |_| IdentityError::Call(AwsError::timed_out(AwsService::Sts, OPERATION, wait_max));
-    let answer = asked.map_err(late)?;
-    answer.map_err(|error| IdentityError::Call(AwsError::of(AwsService::Sts, OPERATION, &error)))
+    let answer = asked.map_err(|_| AwsError::timed_out(AwsService::Sts, OPERATION, wait_max))?;
+    Ok(answer.map_err(|error| AwsError::of(AwsService::Sts, OPERATION, &error))?)
 }
 
 /// A role's session is `AROA…:NAME`. Federated users are `ACCOUNT:NAME`, without a unique id.

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::ecs::EcsCredentialsProvider;
@@ -72,9 +71,7 @@ fn there_are(known: &[String]) -> String {
 }
 
 /// The profiles of the AWS configuration files, with the selected one.
-pub(super) struct Profiles {
-    sections: Option<ProfileSet>,
-}
+pub(super) struct Profiles(Option<ProfileSet>);
 
 impl Profiles {
     /// Reads the files. A profile that is set by a flag or by `AWS_PROFILE` must exist, and so must its source profiles. An
@@ -88,15 +85,15 @@ impl Profiles {
         };
         let selected = Some(Cow::Owned(name.clone().unwrap_or_else(|| DEFAULT.to_owned())));
         let sections = profile::load(&Fs::real(), &env, &EnvConfigFiles::default(), selected).await;
-        let Some(name) = name else { return Ok(Self { sections: sections.ok() }) };
+        let Some(name) = name else { return Ok(Self(sections.ok())) };
         let sections = sections.map_err(|source| LoadError::Files { origin: origin.to_owned(), source })?;
         exists(&sections, origin, &name)?;
-        Ok(Self { sections: Some(sections) })
+        Ok(Self(Some(sections)))
     }
 
     /// The profile for the SDK, which takes precedence over the environment.
     pub(super) fn selected(&self) -> &str {
-        self.sections.as_ref().map_or(DEFAULT, ProfileSet::selected_profile)
+        self.0.as_ref().map_or(DEFAULT, ProfileSet::selected_profile)
     }
 }
 
@@ -135,7 +132,7 @@ pub(super) fn credentials(name: &str, config: &ProviderConfig) -> CredentialsPro
 
 /// The endpoints of the environment and the profile, each a valid URL.
 #[derive(Debug, Default)]
-pub(super) struct Endpoints(Arc<BTreeMap<String, String>>);
+pub(super) struct Endpoints(BTreeMap<String, String>);
 
 impl Endpoints {
     /// Reads the endpoint of each service as the SDK does, and ignores empty values.
@@ -154,7 +151,7 @@ impl Endpoints {
             });
             let found = variable.or_else(|| {
                 let value = EnvConfigValue::new().profile(ENDPOINT_KEY).service_id(id);
-                let (value, _) = value.load(&env, profiles.sections.as_ref())?;
+                let (value, _) = value.load(&env, profiles.0.as_ref())?;
                 let value = Some(value.into_owned()).filter(|value| !value.trim().is_empty())?;
                 Some((format!("{ENDPOINT_KEY} of the AWS profile `{}`", quoted(profiles.selected())), value))
             });
@@ -163,7 +160,7 @@ impl Endpoints {
                 all.insert(id.to_owned(), url);
             }
         }
-        Ok(Self(Arc::new(all)))
+        Ok(Self(all))
     }
 }
 

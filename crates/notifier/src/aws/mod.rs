@@ -29,7 +29,7 @@ use minimal::secrets::Secrets;
 use response_limit::AnswerLimit;
 use skew::Skew;
 
-pub use error::{AwsError, AwsErrorKind, AwsService};
+pub use error::{AwsError, AwsErrorKind, AwsService, CallError};
 pub use load::{LoadError, account_of, region_of};
 
 use crate::base::Clock;

@@ -17,7 +17,7 @@ pub const WAITING_MAX: usize = 16_384;
 /// The sending side of the events. Cloning it is cheap; the default drops them.
 pub struct Events<T> {
     observers: Vec<Observer<T>>,
-    listeners: Vec<Sender<T>>,
+    listeners: Vec<Arc<Sender<T>>>,
 }
 
 /// Is called for every event.
@@ -27,12 +27,6 @@ type Observer<T> = Arc<dyn Fn(&T) + Send + Sync>;
 struct Sender<T> {
     events: mpsc::Sender<Message<T>>,
     missed: Arc<AtomicU64>,
-}
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self { events: self.events.clone(), missed: Arc::clone(&self.missed) }
-    }
 }
 
 impl<T> Clone for Events<T> {
@@ -64,7 +58,7 @@ impl<T> Events<T> {
     pub fn listen(&mut self, waiting_max: usize) -> Listener<T> {
         let (events, receiver) = mpsc::channel(waiting_max.max(1));
         let missed = Arc::new(AtomicU64::new(0));
-        self.listeners.push(Sender { events, missed: Arc::clone(&missed) });
+        self.listeners.push(Arc::new(Sender { events, missed: Arc::clone(&missed) }));
         Listener { events: receiver, missed }
     }
 
@@ -86,7 +80,7 @@ impl<T> Events<T> {
 
     /// Waits until every listener has handled the events so far, up to `limit`. Call it before a process is frozen or ends.
     pub async fn flush(&self, limit: Duration) {
-        let flush = async |listener: &Sender<T>| {
+        let flush = async |listener: &Arc<Sender<T>>| {
             let (done, is_done) = oneshot::channel();
             if listener.events.send(Message::Flush(done)).await.is_ok() {
                 // An error means that the listener has ended.
@@ -109,15 +103,10 @@ impl<T> fmt::Debug for Events<T> {
 }
 
 /// The receiving side of the events.
+#[derive(Debug)]
 pub struct Listener<T> {
     events: mpsc::Receiver<Message<T>>,
     missed: Arc<AtomicU64>,
-}
-
-impl<T> fmt::Debug for Listener<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("missed", &self.missed).finish_non_exhaustive()
-    }
 }
 
 /// What a listener receives.

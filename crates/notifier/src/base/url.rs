@@ -44,23 +44,22 @@ impl Url {
     /// Parses a URL. Scheme, host and port must be valid; the port has a default.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let tls = match text.split_once("://") {
+            Some((_, rest)) if rest.split(['/', '?', '#']).next().is_some_and(|a| a.contains('@')) => {
+                return Err(UrlError::UserInfo);
+            }
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => false,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => true,
             // Checked before errors that repeat the text: the part before an `@` may be a password.
             _ if text.contains('@') => return Err(UrlError::UserInfo),
             _ => return Err(UrlError::Scheme(quoted(text))),
         };
-        if text
-            .split("://")
-            .nth(1)
-            .and_then(|rest| rest.split(['/', '?', '#']).next())
-            .is_some_and(|a| a.contains('@'))
-        {
-            return Err(UrlError::UserInfo);
-        }
         let uri: Uri = text.parse().map_err(|_| UrlError::Unreadable(quoted(text)))?;
         let authority = uri.authority().ok_or_else(|| UrlError::Host(quoted(text)))?.as_str();
-        let (host, port) = split(authority);
+        let (host, port) = match authority.rsplit_once(':') {
+            // A colon inside brackets is part of an IPv6 address.
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
         if !is_host(host) {
             return Err(UrlError::Host(quoted(text)));
         }
@@ -82,15 +81,6 @@ impl Url {
     pub(crate) fn queue(&self) -> Option<&str> {
         let name = self.path_and_query.rsplit('/').next()?;
         (!name.is_empty() && !self.path_and_query.contains('?')).then_some(name)
-    }
-}
-
-/// Host and port of an authority; the brackets of an IPv6 address stay.
-fn split(authority: &str) -> (&str, Option<&str>) {
-    let end = authority.rfind(']').map_or(0, |at| at + 1);
-    match authority.get(end..).and_then(|rest| rest.rfind(':')).map(|at| end + at) {
-        Some(colon) => (authority.get(..colon).unwrap_or_default(), authority.get(colon + 1..)),
-        None => (authority, None),
     }
 }
 

@@ -9,9 +9,9 @@
 //!
 //! Calls to AWS use the largest pages and batches.
 
-use crate::aws::Aws;
 use crate::aws::ecs::{Ecs, EcsError};
-use crate::aws::minimal::ec2::{Ec2, Ec2Error};
+use crate::aws::minimal::ec2::Ec2;
+use crate::aws::{Aws, CallError};
 use crate::base::words;
 use crate::model::network::Networks;
 
@@ -47,7 +47,7 @@ pub enum DiscoveryError {
     #[error(transparent)]
     Ecs(#[from] EcsError),
     #[error(transparent)]
-    Ec2(#[from] Ec2Error),
+    Ec2(#[from] CallError),
     #[error(
         "the scope has {named} services, but a broadcast can name at most {SERVICES_NAMED_MAX}: send several broadcasts, or notify the whole cluster"
     )]

@@ -18,15 +18,11 @@ pub enum QueueError {
     Unknown { queue: String, source: AwsError },
     #[error("{} on queue {queue}", what_failed(.source))]
     Call { queue: String, source: AwsError },
-    /// An answer that means success and does not say what was done.
-    #[error(
-        "the answer to {operation} on queue {queue} has no {what}, which SQS always sends: it is unknown whether it was done"
-    )]
-    NotSqs { queue: String, operation: &'static str, what: &'static str },
+    /// An answer that SQS does not give.
+    #[error("the answer to {operation} on queue {queue} has {problem}")]
+    NotSqs { queue: String, operation: &'static str, problem: String },
     #[error("`{name}` is not the URL or name of a queue: {problem}")]
     InvalidName { name: String, problem: String },
-    #[error("the answer to {operation} on queue {queue} has a {attribute} that cannot be read: `{value}`")]
-    Attribute { queue: String, operation: &'static str, attribute: String, value: String },
 }
 
 impl QueueError {
@@ -47,6 +43,12 @@ impl QueueError {
     pub(super) fn timed_out(queue: &str, operation: &'static str, limit: Duration) -> Self {
         let source = AwsError::timed_out(AwsService::Sqs, operation, limit);
         Self::Call { queue: queue.to_owned(), source }
+    }
+
+    /// An answer that means success and does not say what was done.
+    pub(super) fn without(queue: &str, operation: &'static str, what: &str) -> Self {
+        let problem = format!("no {what}, which SQS always sends: it is unknown whether it was done");
+        Self::NotSqs { queue: queue.to_owned(), operation, problem }
     }
 
     /// A call that the SDK could not build.

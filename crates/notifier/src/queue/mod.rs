@@ -170,11 +170,7 @@ async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<St
     let call =
         client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(account.map(Into::into));
     let answer = in_time(name, "GetQueueUrl", CALL_TIME_MAX, call.send()).await?;
-    answer.queue_url.ok_or_else(|| QueueError::NotSqs {
-        queue: name.to_owned(),
-        operation: "GetQueueUrl",
-        what: "URL",
-    })
+    answer.queue_url.ok_or_else(|| QueueError::without(name, "GetQueueUrl", "URL"))
 }
 
 /// Waits for a call about a queue, up to a time limit.

@@ -77,11 +77,10 @@ impl Policy {
             .set_attribute_names(Some(names.to_vec()));
         let answer = in_time(queue.url(), OPERATION, CALL_TIME_MAX, call.send()).await?;
         let attributes = answer.attributes.unwrap_or_default();
-        let unreadable = |attribute: &QueueAttributeName, value: &str| QueueError::Attribute {
-            queue: queue.url().to_owned(),
-            operation: OPERATION,
-            attribute: attribute.as_str().to_owned(),
-            value: printable(value, VALUE_CHARS_MAX),
+        let unreadable = |attribute: &QueueAttributeName, value: &str| {
+            let value = printable(value, VALUE_CHARS_MAX);
+            let problem = format!("a {} that cannot be read: `{value}`", attribute.as_str());
+            QueueError::NotSqs { queue: queue.url().to_owned(), operation: OPERATION, problem }
         };
         let [visibility, redrive] = &names;
         let seconds = attributes.get(visibility).map_or("30", String::as_str);

@@ -73,11 +73,7 @@ impl Queue {
             .set_message_system_attributes(trace.to_sdk().map_err(&incomplete)?);
         let answer = Box::pin(in_time(self.url(), OPERATION, CALL_TIME_MAX, call.send())).await?;
         let message_id = answer.message_id.filter(|id| !id.is_empty());
-        message_id.ok_or_else(|| QueueError::NotSqs {
-            queue: self.url().to_owned(),
-            operation: OPERATION,
-            what: "message id",
-        })
+        message_id.ok_or_else(|| QueueError::without(self.url(), OPERATION, "message id"))
     }
 
     pub(super) async fn send(&self, messages: &[Outgoing<'_>]) -> Result<(), PublishError> {

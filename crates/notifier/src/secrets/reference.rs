@@ -27,39 +27,19 @@ pub enum SecretRef {
 }
 
 /// Why a text is not a reference. Never repeats it: it may be the secret itself, set by mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say what happened")]
-pub enum RefError {
-    #[error(
-        "this is the key itself, and others may see settings: store the key, and set a reference such as `file:PATH`"
-    )]
-    Key,
-    #[error("a reference is `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`")]
-    Kind,
-    #[error("there is no reference")]
-    None,
-    #[error("there are more than {REFERENCES_MAX} references")]
-    TooMany,
-    #[error("`env:` needs the name of an environment variable: letters, digits and `_`")]
-    Env,
-    #[error("`file:` needs a path without control characters and commas")]
-    File,
-    #[error("`secretsmanager:` needs the name or the ARN of a secret")]
-    SecretsManager,
-    #[error("`ssm:` needs the name or the ARN of a parameter")]
-    Ssm,
-    #[error("the reference is longer than {REFERENCE_BYTES_MAX} bytes")]
-    TooLong,
-}
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RefError(String);
 
 impl SecretRef {
     /// Reads references that are separated by commas.
     pub fn list(text: &str) -> Result<Vec<Self>, RefError> {
         let parts = || text.split(',').map(str::trim);
         match parts().take(REFERENCES_MAX + 1).count() {
-            _ if text.trim().is_empty() => Err(RefError::None),
-            count if count > REFERENCES_MAX => Err(RefError::TooMany),
+            _ if text.trim().is_empty() => Err(RefError("there is no reference".to_owned())),
+            count if count > REFERENCES_MAX => {
+                Err(RefError(format!("there are more than {REFERENCES_MAX} references")))
+            }
             _ => parts().map(str::parse).collect(),
         }
     }
@@ -74,24 +54,30 @@ impl FromStr for SecretRef {
     type Err = RefError;
 
     fn from_str(text: &str) -> Result<Self, RefError> {
-        if [HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX].iter().any(|prefix| text.contains(prefix))
-            && !text.starts_with("file:")
-        {
-            return Err(RefError::Key);
+        let error = |problem: &str| Err(RefError(problem.to_owned()));
+        let is_key = [HMAC_KEY_PREFIX, PRIVATE_KEY_PREFIX].iter().any(|prefix| text.contains(prefix));
+        if is_key && !text.starts_with("file:") {
+            return error(
+                "this is the key itself, and others may see settings: store the key, and set a reference such as `file:PATH`",
+            );
         }
         if text.len() > REFERENCE_BYTES_MAX {
-            return Err(RefError::TooLong);
+            return Err(RefError(format!("the reference is longer than {REFERENCE_BYTES_MAX} bytes")));
         }
         match text.split_once(':') {
             Some(("env", name)) if is_variable(name) => Ok(Self::Env(name.to_owned())),
-            Some(("env", _)) => Err(RefError::Env),
+            Some(("env", _)) => {
+                error("`env:` needs the name of an environment variable: letters, digits and `_`")
+            }
             Some(("file", path)) if is_path(path) => Ok(Self::File(Path::new(path).to_owned())),
-            Some(("file", _)) => Err(RefError::File),
+            Some(("file", _)) => error("`file:` needs a path without control characters and commas"),
             Some(("secretsmanager", id)) if is_secret(id) => Ok(Self::SecretsManager(id.to_owned())),
-            Some(("secretsmanager", _)) => Err(RefError::SecretsManager),
+            Some(("secretsmanager", _)) => error("`secretsmanager:` needs the name or the ARN of a secret"),
             Some(("ssm", name)) if is_parameter(name) => Ok(Self::Ssm(name.to_owned())),
-            Some(("ssm", _)) => Err(RefError::Ssm),
-            _ => Err(RefError::Kind),
+            Some(("ssm", _)) => error("`ssm:` needs the name or the ARN of a parameter"),
+            _ => error(
+                "a reference is `env:NAME`, `file:PATH`, `secretsmanager:NAME-OR-ARN` or `ssm:NAME-OR-ARN`",
+            ),
         }
     }
 }
@@ -179,20 +165,21 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_says_what_would_be() {
-        for (text, error) in [
-            ("NOTIFIER_KEY", RefError::Kind),
-            ("env:A-B", RefError::Env),
-            ("file:/a\nb", RefError::File),
-            ("file:/a,b", RefError::File),
-            ("secretsmanager:", RefError::SecretsManager),
-            ("secretsmanager:arn:aws:secretsmanager:eu-west-1:1", RefError::SecretsManager),
-            ("secretsmanager:arn:aws:secretsmanager::1:secret:x", RefError::SecretsManager),
-            ("ssm:", RefError::Ssm),
-            ("ssm:a b", RefError::Ssm),
-            ("ssm:arn:aws:secretsmanager:eu-west-1:1:secret:x", RefError::Ssm),
-            ("env:whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", RefError::Key),
+        for (text, says) in [
+            ("NOTIFIER_KEY", "a reference is `env:NAME`"),
+            ("env:A-B", "`env:` needs"),
+            ("file:/a\nb", "`file:` needs"),
+            ("file:/a,b", "`file:` needs"),
+            ("secretsmanager:", "`secretsmanager:` needs"),
+            ("secretsmanager:arn:aws:secretsmanager:eu-west-1:1", "`secretsmanager:` needs"),
+            ("secretsmanager:arn:aws:secretsmanager::1:secret:x", "`secretsmanager:` needs"),
+            ("ssm:", "`ssm:` needs"),
+            ("ssm:a b", "`ssm:` needs"),
+            ("ssm:arn:aws:secretsmanager:eu-west-1:1:secret:x", "`ssm:` needs"),
+            ("env:whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "this is the key itself"),
         ] {
-            assert_eq!(text.parse::<SecretRef>(), Err(error), "{text:?}");
+            let error = text.parse::<SecretRef>().unwrap_err().to_string();
+            assert!(error.starts_with(says), "{text:?}: {error}");
         }
     }
 
@@ -200,8 +187,9 @@ mod tests {
     fn a_list_has_a_first_and_a_last() {
         let two = SecretRef::list("env:A, file:/b").unwrap();
         assert_eq!(two, [SecretRef::Env("A".into()), SecretRef::File("/b".into())]);
-        assert_eq!(SecretRef::list(" "), Err(RefError::None));
-        assert_eq!(SecretRef::list("env:A,"), Err(RefError::Kind));
+        let error = |text: &str| SecretRef::list(text).unwrap_err().to_string();
+        assert_eq!(error(" "), "there is no reference");
+        assert!(error("env:A,").starts_with("a reference is `env:NAME`"));
     }
 
     proptest::proptest! {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::reference::SecretRef;
-use crate::aws::minimal::secrets::{Secrets, ValueError, Version};
+use crate::aws::CallError;
+use crate::aws::minimal::secrets::{Secrets, Version};
 use crate::base::Environment;
 
 /// The longest secret, as in Secrets Manager. Source: Secrets Manager user guide, quotas.
@@ -39,7 +40,7 @@ pub enum SecretError {
     #[error("{0}: it is empty")]
     Empty(SecretRef),
     #[error("{0}: AWS did not return it")]
-    Aws(SecretRef, #[source] ValueError),
+    Aws(SecretRef, #[source] CallError),
     #[error("{0}: it could not be read within {READ_TIME_MAX:?}")]
     TimedOut(SecretRef),
     #[error("{0}: this command does not read secrets from AWS")]
@@ -52,7 +53,7 @@ impl SecretError {
     /// Whether a retry may succeed without a repair.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Aws(_, ValueError::Call(error)) => !error.is_refusal(),
+            Self::Aws(_, CallError::Call(error)) => !error.is_refusal(),
             Self::TimedOut(_) => true,
             _ => false,
         }
@@ -101,10 +102,11 @@ impl Vault {
                 let text = text.ok_or_else(|| SecretError::NotSet(reference.clone()))?;
                 Ok(vec![SecretString::from(text)])
             }
-            SecretRef::File(path) => file(path.clone())
-                .await
-                .map(|text| vec![text])
-                .map_err(|error| SecretError::File(reference.clone(), error)),
+            SecretRef::File(path) => {
+                let path = path.clone();
+                let read = spawn_blocking(move || file(&path)).await.map_err(io::Error::other).flatten();
+                Ok(vec![read.map_err(|error| SecretError::File(reference.clone(), error))?])
+            }
             SecretRef::SecretsManager(id) => {
                 let aws = aws()?;
                 let (current, previous) =
@@ -116,12 +118,8 @@ impl Vault {
     }
 }
 
-/// A file's text, read on a blocking thread.
-async fn file(path: PathBuf) -> io::Result<SecretString> {
-    spawn_blocking(move || read(&path)).await.map_err(io::Error::other)?
-}
-
-fn read(path: &Path) -> io::Result<SecretString> {
+/// A file's text.
+fn file(path: &Path) -> io::Result<SecretString> {
     // Full capacity, so that a reallocation does not leave a copy in memory.
     let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX + 1));
     // One byte more than allowed, to detect a text that is too long.

@@ -242,7 +242,7 @@ impl Ecs {
     }
 }
 
-/// Describes these names, and a few times more those that ECS listed itself and does not describe.
+/// Describes these names in full batches, several at once, and a few times more those that ECS listed itself and does not describe.
 async fn described<T, F>(
     all: &[String],
     size: usize,
@@ -257,14 +257,20 @@ where
     let mut asked = all.to_vec();
     let mut waits: &[Duration] = if origin == Origin::Ecs { &AGAIN_AFTER } else { &[] };
     loop {
-        let (found, failures) = batches(&asked, size, &batch).await?;
+        // Owned batches: a closure over borrowed ones would make the future not `Send`.
+        let batches: Vec<_> = asked.chunks(size).map(<[String]>::to_vec).collect();
+        let answers = stream::iter(batches.into_iter().map(&batch)).buffered(CALLS_CONCURRENT_MAX);
+        let (found, failures): (Vec<_>, Vec<_>) = answers.try_collect::<Vec<_>>().await?.into_iter().unzip();
         let mut open: HashSet<&str> = asked.iter().map(|name| last_part(name)).collect();
         // Only requested items, each once: an answer may have duplicates or further items. A failure may have another form
         // of the ARN than the request.
         let is_new = |one: &T| open.remove(last_part(name(one)));
-        described.found.extend(found.into_iter().filter(is_new));
-        let reasons: HashMap<&str, &Failure> =
-            failures.iter().filter_map(|failure| Some((last_part(failure.arn()?), failure))).collect();
+        described.found.extend(found.into_iter().flatten().filter(is_new));
+        let reasons: HashMap<&str, &Failure> = failures
+            .iter()
+            .flatten()
+            .filter_map(|failure| Some((last_part(failure.arn()?), failure)))
+            .collect();
         let left = asked.iter().filter(|name| open.contains(last_part(name)));
         described.failed = left
             .map(|name| (name.clone(), NotDescribed::of(reasons.get(last_part(name)).copied())))
@@ -292,27 +298,6 @@ impl NotDescribed {
             None => Self::Unexplained("no reason given".to_owned()),
         }
     }
-}
-
-/// Describes these names in full batches, several at once. The answers are in the order of the names.
-async fn batches<T, F>(
-    all: &[String],
-    size: usize,
-    batch: impl Fn(Vec<String>) -> F,
-) -> Result<(Vec<T>, Vec<Failure>), EcsError>
-where
-    F: Future<Output = Result<(Vec<T>, Vec<Failure>), EcsError>>,
-{
-    // Owned batches: a closure over borrowed ones would make the future not `Send`.
-    let names: Vec<Vec<String>> = all.chunks(size).map(<[String]>::to_vec).collect();
-    stream::iter(names.into_iter().map(batch))
-        .buffered(CALLS_CONCURRENT_MAX)
-        .try_fold((Vec::new(), Vec::new()), async |(mut found, mut failures), answer| {
-            found.extend(answer.0);
-            failures.extend(answer.1);
-            Ok((found, failures))
-        })
-        .await
 }
 
 /// Converts an error of the SDK.

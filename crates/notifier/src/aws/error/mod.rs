@@ -18,13 +18,11 @@ use crate::base::text::printable;
 use crate::base::words;
 
 mod answer;
-mod connection;
 mod kind;
 #[cfg(test)]
 mod tests;
 
 pub(super) use answer::{read_json, read_xml};
-pub(super) use connection::ConnectionError;
 pub use kind::AwsErrorKind;
 
 /// The most characters of a message from AWS, which may be shown in reports.
@@ -192,6 +190,27 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
+
+/// Why one attempt got no answer from AWS.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct ConnectionError {
+    pub(super) kind: AwsErrorKind,
+    pub(super) text: String,
+    /// Whether a retry is useful: not for an interactive command and a host that never answered.
+    pub(super) may_retry: bool,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The call failed.
+    #[error("{}", .0.summary())]
+    Call(#[from] AwsError),
+    /// The answer is not usable.
+    #[error("{0}")]
+    Answer(&'static str),
+}
 
 /// The kind of a failed connection that `fail_fast` did not identify.
 fn connection_kind(error: &ConnectorError) -> AwsErrorKind {

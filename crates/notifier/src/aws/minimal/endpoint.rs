@@ -51,19 +51,6 @@ pub(super) struct Settings {
     dual_stack: bool,
 }
 
-/// Why there is no endpoint, by the rules of the SDKs.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EndpointError {
-    #[error("no AWS region is set (AWS_REGION, or the profile's `region`)")]
-    NoRegion,
-    #[error("`{0}` is not the name of a region")]
-    Region(String),
-    #[error("FIPS and a custom endpoint cannot be combined")]
-    CustomFips,
-    #[error("dual stack and a custom endpoint cannot be combined")]
-    CustomDualStack,
-}
-
 impl Settings {
     /// The settings of `config`. As in the SDK's generated clients, endpoints of one service take precedence over those of
     /// all services.
@@ -80,19 +67,20 @@ impl Settings {
         }
     }
 
-    /// Source: botocore's endpoint rule sets.
-    fn url(&self) -> Result<String, EndpointError> {
+    /// The endpoint, or why there is none. Source: botocore's endpoint rule sets.
+    fn url(&self) -> Result<String, String> {
         if let Some(custom) = &self.custom {
             return match (self.fips, self.dual_stack) {
-                (true, _) => Err(EndpointError::CustomFips),
-                (_, true) => Err(EndpointError::CustomDualStack),
+                (true, _) => Err("FIPS and a custom endpoint cannot be combined".to_owned()),
+                (_, true) => Err("dual stack and a custom endpoint cannot be combined".to_owned()),
                 (false, false) => Ok(custom.clone()),
             };
         }
-        let region = self.region.as_deref().ok_or(EndpointError::NoRegion)?;
+        let region = self.region.as_deref();
+        let region = region.ok_or("no AWS region is set (AWS_REGION, or the profile's `region`)")?;
         // It becomes part of a host name: one with a slash or a dot would send signed requests elsewhere.
         if !is_word(region) {
-            return Err(EndpointError::Region(region.to_owned()));
+            return Err(format!("`{region}` is not the name of a region"));
         }
         let outside = PARTITIONS.iter().find(|(start, ..)| region.starts_with(start));
         let (one, dual) = outside.map_or(("amazonaws.com", "api.aws"), |(_, one, dual)| (one, dual));
@@ -134,7 +122,7 @@ mod tests {
     fn in_region(service: Service, region: &str, fips: bool, dual_stack: bool) -> String {
         let region = Some(region.to_owned());
         let settings = Settings { service, region, fips, dual_stack, ..NOWHERE };
-        settings.url().unwrap_or_else(|error| error.to_string())
+        settings.url().unwrap_or_else(|error| error)
     }
 
     /// Each row: a region, and the host without settings, for FIPS, for dual stack, and for both. `*` is the region. Expected:
@@ -187,8 +175,12 @@ mod tests {
     fn a_custom_endpoint_needs_no_region_and_goes_with_neither_fips_nor_dual_stack() {
         let custom = Settings { custom: Some("http://127.0.0.1:9".to_owned()), ..NOWHERE };
         assert_eq!(custom.url().as_deref(), Ok("http://127.0.0.1:9"));
-        assert_eq!(Settings { fips: true, ..custom.clone() }.url(), Err(EndpointError::CustomFips));
-        assert_eq!(Settings { dual_stack: true, ..custom }.url(), Err(EndpointError::CustomDualStack));
+        for (settings, what) in [
+            (Settings { fips: true, ..custom.clone() }, "FIPS"),
+            (Settings { dual_stack: true, ..custom }, "dual stack"),
+        ] {
+            assert_eq!(settings.url(), Err(format!("{what} and a custom endpoint cannot be combined")));
+        }
     }
 
     #[test]

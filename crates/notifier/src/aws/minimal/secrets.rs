@@ -15,7 +15,7 @@ use super::endpoint::{Rules, Service};
 use super::operation::{Protocol, operation};
 use crate::aws::calls::Calls;
 use crate::aws::error::read_json;
-use crate::aws::{AwsError, AwsErrorKind, AwsService};
+use crate::aws::{AwsError, AwsErrorKind, AwsService, CallError};
 use crate::base::words;
 
 const SECRETS_MANAGER: Service =
@@ -30,17 +30,6 @@ words! {
         /// The previous version.
         Previous = "AWSPREVIOUS",
     }
-}
-
-/// Why a value could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ValueError {
-    /// The call failed.
-    #[error("{}", .0.summary())]
-    Call(#[source] AwsError),
-    /// The value is not text.
-    #[error("{0} has no text value there")]
-    NotText(AwsService),
 }
 
 /// The operations.
@@ -67,25 +56,28 @@ impl Secrets {
     }
 
     /// The text of a secret of Secrets Manager, by name or ARN; `None` if it does not have this version.
-    pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, ValueError> {
+    pub async fn secret(&self, id: &str, version: Version) -> Result<Option<SecretString>, CallError> {
         let question = json!({ "SecretId": id, "VersionStage": version.as_str() }).to_string();
         match self.secret.invoke(question).await {
-            Ok(answer) => answer.secret.map(Some).ok_or(ValueError::NotText(AwsService::SecretsManager)),
+            Ok(answer) => {
+                let missing = CallError::Answer("Secrets Manager has no text value there");
+                answer.secret.map(Some).ok_or(missing)
+            }
             Err(error) => match AwsError::of(AwsService::SecretsManager, GET_SECRET, &error) {
                 // The same code is used for a missing secret: then there is no current version either.
                 error if version == Version::Previous && error.kind == AwsErrorKind::NotFound => Ok(None),
-                error => Err(ValueError::Call(error)),
+                error => Err(error.into()),
             },
         }
     }
 
     /// The text of a parameter of Systems Manager, decrypted, by name or ARN.
-    pub async fn parameter(&self, name: &str) -> Result<SecretString, ValueError> {
+    pub async fn parameter(&self, name: &str) -> Result<SecretString, CallError> {
         let question = json!({ "Name": name, "WithDecryption": true }).to_string();
         let answer = self.parameter.invoke(question).await;
-        let answer =
-            answer.map_err(|error| ValueError::Call(AwsError::of(AwsService::Ssm, GET_PARAMETER, &error)))?;
-        answer.parameter.and_then(|parameter| parameter.value).ok_or(ValueError::NotText(AwsService::Ssm))
+        let answer = answer.map_err(|error| AwsError::of(AwsService::Ssm, GET_PARAMETER, &error))?;
+        let value = answer.parameter.and_then(|parameter| parameter.value);
+        value.ok_or(CallError::Answer("SSM has no text value there"))
     }
 }
 

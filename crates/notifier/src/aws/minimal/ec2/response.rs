@@ -4,7 +4,7 @@
 //! are an error, and unknown elements are ignored.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::str::{FromStr, Utf8Error};
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -20,25 +20,21 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Why an answer cannot be parsed.
+/// Why an answer cannot be parsed. It may have words of the answer, made printable.
 #[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
-    /// The body is not text.
-    #[error("the answer is not UTF-8")]
-    Encoding(#[from] Utf8Error),
-    /// The error may have words of the answer, made printable.
-    #[error("the answer is not a list of instances: {0}")]
-    Xml(String),
-}
+#[error("{0}")]
+pub struct AnswerError(String);
 
 /// Reads one page.
 ///
 /// An invalid address counts as missing, so that it does not hide the other instances of the page.
 pub fn page(body: &[u8]) -> Result<Page, AnswerError> {
-    let document: Document = quick_xml::de::from_str(std::str::from_utf8(body)?)
-        .map_err(|error| AnswerError::Xml(text::chain(&error)))?;
+    let body = std::str::from_utf8(body).map_err(|_| AnswerError("the answer is not UTF-8".to_owned()))?;
+    let document: Document = quick_xml::de::from_str(body).map_err(|error| {
+        AnswerError(format!("the answer is not a list of instances: {}", text::chain(&error)))
+    })?;
     let reservations = document.reservation_set.item.into_iter();
-    let instances = reservations.flat_map(|reservation| reservation.instances_set.item);
+    let instances = reservations.filter_map(|reservation| reservation.instances_set).flat_map(|set| set.item);
     Ok(Page {
         instances: instances.filter_map(Instance::address).collect(),
         next: document.next_token.filter(|token| !token.is_empty()),
@@ -59,17 +55,10 @@ struct Set<T> {
     item: Vec<T>,
 }
 
-impl<T> Default for Set<T> {
-    fn default() -> Self {
-        Self { item: Vec::new() }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Reservation {
-    #[serde(default)]
-    instances_set: Set<Instance>,
+    instances_set: Option<Set<Instance>>,
 }
 
 #[derive(Deserialize)]
@@ -80,8 +69,7 @@ struct Instance {
     instance_state: State,
     private_ip_address: Option<String>,
     ipv6_address: Option<String>,
-    #[serde(default)]
-    network_interface_set: Set<NetworkInterface>,
+    network_interface_set: Option<Set<NetworkInterface>>,
 }
 
 #[derive(Deserialize)]
@@ -93,8 +81,8 @@ struct State {
 #[serde(rename_all = "camelCase")]
 struct NetworkInterface {
     attachment: Option<Attachment>,
-    #[serde(default, rename = "ipv6AddressesSet")]
-    ipv6_addresses: Set<Ipv6Address>,
+    #[serde(rename = "ipv6AddressesSet")]
+    ipv6_addresses: Option<Set<Ipv6Address>>,
 }
 
 #[derive(Deserialize)]
@@ -123,12 +111,12 @@ impl Instance {
 
     /// The first IPv6 address of the primary interface; ECS attaches further interfaces for tasks.
     fn primary_ipv6(&self) -> Option<Ipv6Addr> {
-        let mut interfaces = self.network_interface_set.item.iter();
+        let mut interfaces = self.network_interface_set.as_ref()?.item.iter();
         let primary = interfaces.find(|interface| {
             let attachment = interface.attachment.as_ref();
             attachment.is_some_and(|at| at.device_index == Some(0) && at.network_card_index == 0)
         })?;
-        primary.ipv6_addresses.item.iter().find_map(|address| read(address.ipv6_address.as_deref()))
+        primary.ipv6_addresses.as_ref()?.item.iter().find_map(|address| read(address.ipv6_address.as_deref()))
     }
 }
 
