@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
@@ -39,11 +38,8 @@ impl Skew {
     pub fn corrected(&self) -> Clock {
         let Self { clock, seconds } = self.clone();
         Clock::from_fn(move || {
-            let now = std::time::SystemTime::from(clock.now());
-            let skew = seconds.load(Ordering::Relaxed);
-            let by = Duration::from_secs(skew.unsigned_abs());
-            let corrected = if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) };
-            corrected.unwrap_or(now)
+            let skew = time::Duration::seconds(seconds.load(Ordering::Relaxed));
+            clock.now().saturating_add(skew).into()
         })
     }
 
@@ -84,7 +80,7 @@ impl Intercept for Skew {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 

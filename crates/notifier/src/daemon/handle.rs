@@ -1,12 +1,13 @@
 //! One message of the daemon: processes it, then deletes it, returns it, or moves it to the dead letters.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::served::Served;
 use super::worker::Running;
 use crate::pipeline::{Disposition, Failure};
 use crate::queue::Message;
@@ -28,7 +29,7 @@ impl Running {
             Some(Ok(())) => {
                 debug!(stage = self.worker.stage(), message.id, "Done with message {}", message.id);
                 self.consumer.delete(message).await;
-                self.counters.count(|served| &mut served.done);
+                self.count(|served| &mut served.done);
             }
             Some(Err(failure)) => self.fail(message, &failure).await,
         }
@@ -39,7 +40,12 @@ impl Running {
     pub(super) async fn return_now(&self, message: Message) {
         debug!(stage = self.worker.stage(), message.id, "Returning message {} to the queue", message.id);
         self.consumer.return_after(message, Duration::ZERO).await;
-        self.counters.count(|served| &mut served.returned);
+        self.count(|served| &mut served.returned);
+    }
+
+    /// Counts one more message.
+    fn count(&self, of: impl FnOnce(&mut Served) -> &mut u64) {
+        *of(&mut self.served.lock().unwrap_or_else(PoisonError::into_inner)) += 1;
     }
 
     async fn fail(&self, message: Message, failure: &Failure) {
@@ -48,13 +54,12 @@ impl Running {
             Disposition::DeadLetter(failure) => failure,
             Disposition::Retry(wait) => {
                 self.consumer.return_after(message, wait).await;
-                self.counters.count(|served| &mut served.retried);
+                self.count(|served| &mut served.retried);
                 return;
             }
         };
         let moved = self.consumer.dead_letter(message, &failure.letter, failure.wait).await;
         failure.log(&moved);
-        self.counters
-            .count(|served| if moved.is_ok() { &mut served.dead_lettered } else { &mut served.retried });
+        self.count(|served| if moved.is_ok() { &mut served.dead_lettered } else { &mut served.retried });
     }
 }

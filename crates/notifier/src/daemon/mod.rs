@@ -5,18 +5,18 @@
 //! | [`Worker`] | one queue and its stage: starts both, stops gracefully |
 //! | `intake` | receives messages, as many as there are permits |
 //! | `handle` | one message: processes it, then settles it on the queue |
-//! | `counters` | counts messages by their end |
+//! | `served` | the number of messages by their end |
 //! | `health` | whether the workers are alive and their queues answer |
 //! | [`http`] | serves the health for a load balancer or an orchestrator |
 //!
 //! A message is deleted only after all resulting messages are on the next queue. So a crash loses nothing: the message is
 //! received again, and its repeat has the same ids.
 
-mod counters;
 mod handle;
 mod health;
 pub mod http;
 mod intake;
+mod served;
 mod worker;
 
 use std::time::Duration;
@@ -27,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 use crate::pipeline::{QueueName, StageName};
 use crate::queue::QueueError;
 
-pub use counters::Served;
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
+pub use served::Served;
 pub use worker::Worker;
 
 /// Time limit at shutdown to settle the last messages, and again for the last calls.

@@ -1,6 +1,6 @@
 //! One stage and its queue.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,8 +11,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::FLUSH_TIME_MAX;
-use super::counters::{Counters, Served};
 use super::health::Health;
+use super::served::Served;
 use crate::base::Backoff;
 use crate::base::text::chain;
 use crate::pipeline::Work;
@@ -46,7 +46,8 @@ pub struct Worker {
 pub(super) struct Running {
     pub(super) worker: Worker,
     pub(super) consumer: Consumer,
-    pub(super) counters: Counters,
+    /// The messages so far, by their end.
+    pub(super) served: Mutex<Served>,
     /// One for each message that may be in flight.
     pub(super) permits: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
@@ -70,7 +71,7 @@ impl Worker {
         let running = Arc::new(Running {
             worker: self,
             consumer,
-            counters: Counters::default(),
+            served: Mutex::default(),
             permits: Arc::new(Semaphore::new(concurrency)),
             shutdown,
             cut: CancellationToken::new(),
@@ -99,7 +100,7 @@ impl Worker {
             ),
         }
         running.consumer.close(FLUSH_TIME_MAX).await;
-        let served = running.counters.served();
+        let served = *running.served.lock().unwrap_or_else(PoisonError::into_inner);
         let Served { done, retried, dead_lettered, returned } = served;
         // The field's name is part of the log's interface.
         info!(stage, done, retried, buried = dead_lettered, returned, "Stopped processing the queue");

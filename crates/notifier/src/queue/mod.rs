@@ -92,11 +92,10 @@ impl Queue {
     ///
     /// [`QueueError`], if the name cannot be looked up (`GetQueueUrl`). A URL is only checked for its form.
     pub async fn open(client: Client, place: &str, rng: Rng) -> Result<Self, QueueError> {
+        check(place)?;
         if place.contains("://") {
-            url(place)?;
             return Ok(Self::at(client, place, rng));
         }
-        name(place)?;
         let url = url_of(&with_few_tries(&client), place, None).await?;
         Ok(Self::at(client, url, rng))
     }
@@ -113,37 +112,31 @@ impl Queue {
     }
 }
 
-/// Checks the URL of a queue, which must end with the queue's name.
-fn url(text: &str) -> Result<(), QueueError> {
-    let invalid = |problem: String| QueueError::InvalidName { name: quoted(text), problem };
-    let url = Url::parse(text).map_err(|error| match error {
-        // The URL itself would repeat the password.
-        UrlError::UserInfo => QueueError::InvalidName { name: "…".to_owned(), problem: error.to_string() },
-        error => invalid(error.to_string()),
-    })?;
-    match url.queue() {
-        Some(name) if name.ends_with(FIFO) => Err(invalid(NOT_STANDARD.to_owned())),
-        Some(_) => Ok(()),
-        None => Err(invalid("it does not end with the name of a queue".to_owned())),
-    }
-}
-
-/// Checks the name of a queue. Source: Amazon SQS API Reference, `CreateQueue`.
-fn name(text: &str) -> Result<(), QueueError> {
-    let invalid = |problem: String| QueueError::InvalidName { name: quoted(text), problem };
-    if let Some(own) = text.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()) {
-        return Err(invalid(format!("it is an ARN; the queue's name is `{}`", quoted(own))));
-    }
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    if text.ends_with(FIFO) {
-        return Err(invalid(NOT_STANDARD.to_owned()));
-    }
-    if (1..=80).contains(&text.len()) && text.bytes().all(word) {
-        Ok(())
+/// Checks the URL of a queue, which ends with the queue's name, or the name itself. Source: Amazon SQS API Reference,
+/// `CreateQueue`.
+fn check(place: &str) -> Result<(), QueueError> {
+    let invalid =
+        |problem: &str| Err(QueueError::InvalidName { name: quoted(place), problem: problem.to_owned() });
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if place.contains("://") {
+        match Url::parse(place) {
+            // The URL itself would repeat the password.
+            Err(error @ UrlError::UserInfo) => {
+                Err(QueueError::InvalidName { name: "…".to_owned(), problem: error.to_string() })
+            }
+            Err(error) => invalid(&error.to_string()),
+            Ok(url) if url.queue().is_none() => invalid("it does not end with the name of a queue"),
+            Ok(_) if place.ends_with(FIFO) => invalid(NOT_STANDARD),
+            Ok(_) => Ok(()),
+        }
+    } else if let Some(name) = place.strip_prefix("arn:").and_then(|arn| arn.rsplit(':').next()) {
+        invalid(&format!("it is an ARN; the queue's name is `{}`", quoted(name)))
+    } else if place.ends_with(FIFO) {
+        invalid(NOT_STANDARD)
+    } else if !(1..=80).contains(&place.len()) || !place.bytes().all(is_word) {
+        invalid("a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://")
     } else {
-        Err(invalid(
-            "a name has up to 80 letters, digits, `-` and `_`; a URL begins with https://".to_owned(),
-        ))
+        Ok(())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Reads the secret of a reference, once.
 
-use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +20,7 @@ pub const SECRET_BYTES_MAX: usize = 65_536;
 const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The versions of a secret, newest first. There is at least one.
+#[derive(Debug)]
 pub struct Material(Vec<SecretString>);
 
 /// Why a secret is not valid. Must not repeat any part of it.
@@ -147,11 +147,5 @@ impl Material {
 impl PartialEq for Material {
     fn eq(&self, other: &Self) -> bool {
         self.versions().eq(other.versions())
-    }
-}
-
-impl fmt::Debug for Material {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Material({})", self.0.len())
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
         let likely = likely.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase()));
         (!known.contains(&short.as_str())).then(|| format!("{name}: {}", unknown(likely)))
     };
-    environment.names().filter_map(warning).collect()
+    environment.iter().filter_map(|(name, _)| warning(name)).collect()
 }
 
 /// The values of the command line, by the settings' names.

@@ -95,8 +95,12 @@ impl Reader<'_> {
 
     /// Checks the endpoint variables of AWS. The SDK reads them itself; here each error has the name of its variable.
     pub(super) fn endpoints(&mut self) {
-        for (name, value) in self.layers.environment.beginning_with(ENDPOINT_VARIABLE) {
-            if let Err(problem) = Url::parse(value.trim()) {
+        for (name, value) in self.layers.environment.iter() {
+            let value = value.trim();
+            if name.starts_with(ENDPOINT_VARIABLE)
+                && !value.is_empty()
+                && let Err(problem) = Url::parse(value)
+            {
                 self.errors.push(SettingError::Endpoint { variable: name.to_owned(), problem });
             }
         }

@@ -151,21 +151,15 @@ impl Ecs {
         names: &[String],
         origin: Origin,
     ) -> Result<Described<ServiceState>, EcsError> {
-        described(
-            names,
-            SERVICES_DESCRIBED_MAX,
-            origin,
-            |service: &ServiceState| &service.name,
-            async |batch| {
-                self.budget.wait(Group::ServiceRead).await;
-                let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
-                let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
-                let services = self.required("DescribeServices", "services", answer.services)?;
-                let services = services.into_iter().filter_map(convert::service).collect();
-                Ok((services, answer.failures.unwrap_or_default()))
-            },
-        )
-        .await
+        let batch = async |batch: Vec<String>| {
+            self.budget.wait(Group::ServiceRead).await;
+            let call = self.client.describe_services().cluster(cluster).set_services(Some(batch));
+            let answer = call.send().await.map_err(|e| failure("DescribeServices", cluster, "", e))?;
+            let services = self.required("DescribeServices", "services", answer.services)?;
+            let services = services.into_iter().filter_map(convert::service).collect();
+            Ok::<_, EcsError>((services, answer.failures.unwrap_or_default()))
+        };
+        described(names, SERVICES_DESCRIBED_MAX, origin, |service: &ServiceState| &service.name, batch).await
     }
 
     /// The ARNs of the tasks of a service, else of the cluster, with the desired status RUNNING. Some may not run yet, or
@@ -188,22 +182,16 @@ impl Ecs {
         cluster: &str,
         arns: &[String],
     ) -> Result<Described<TaskState>, EcsError> {
-        described(
-            arns,
-            DESCRIBED_MAX,
-            Origin::Ecs,
-            |task: &TaskState| &task.arn,
-            async |batch| {
-                self.budget.wait(Group::ClusterRead).await;
-                let reader = TaskReader::default();
-                let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
-                let call = call.customize().interceptor(reader.clone());
-                let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
-                let tasks = self.required("DescribeTasks", "tasks", reader.tasks())?;
-                Ok((tasks, answer.failures.unwrap_or_default()))
-            },
-        )
-        .await
+        let batch = async |batch: Vec<String>| {
+            self.budget.wait(Group::ClusterRead).await;
+            let reader = TaskReader::default();
+            let call = self.client.describe_tasks().cluster(cluster).set_tasks(Some(batch));
+            let call = call.customize().interceptor(reader.clone());
+            let answer = call.send().await.map_err(|e| failure("DescribeTasks", cluster, "", e))?;
+            let tasks = self.required("DescribeTasks", "tasks", reader.tasks())?;
+            Ok::<_, EcsError>((tasks, answer.failures.unwrap_or_default()))
+        };
+        described(arns, DESCRIBED_MAX, Origin::Ecs, |task: &TaskState| &task.arn, batch).await
     }
 
     /// One revision of a task definition.
@@ -223,22 +211,16 @@ impl Ecs {
         arns: &[String],
     ) -> Result<Described<Host>, EcsError> {
         const OPERATION: &str = "DescribeContainerInstances";
-        described(
-            arns,
-            DESCRIBED_MAX,
-            Origin::Ecs,
-            |host: &Host| &host.arn,
-            async |batch| {
-                self.budget.wait(Group::ClusterRead).await;
-                let call = self.client.describe_container_instances().cluster(cluster);
-                let call = call.set_container_instances(Some(batch));
-                let answer = call.send().await.map_err(|e| failure(OPERATION, cluster, "", e))?;
-                let instances = self.required(OPERATION, "containerInstances", answer.container_instances)?;
-                let hosts = instances.into_iter().filter_map(convert::host).collect();
-                Ok((hosts, answer.failures.unwrap_or_default()))
-            },
-        )
-        .await
+        let batch = async |batch: Vec<String>| {
+            self.budget.wait(Group::ClusterRead).await;
+            let call = self.client.describe_container_instances().cluster(cluster);
+            let call = call.set_container_instances(Some(batch));
+            let answer = call.send().await.map_err(|e| failure(OPERATION, cluster, "", e))?;
+            let instances = self.required(OPERATION, "containerInstances", answer.container_instances)?;
+            let hosts = instances.into_iter().filter_map(convert::host).collect();
+            Ok::<_, EcsError>((hosts, answer.failures.unwrap_or_default()))
+        };
+        described(arns, DESCRIBED_MAX, Origin::Ecs, |host: &Host| &host.arn, batch).await
     }
 }
 

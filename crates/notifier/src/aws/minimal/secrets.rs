@@ -84,20 +84,16 @@ impl Secrets {
 /// Either answer, with its value only.
 #[derive(Debug, Deserialize)]
 struct Answer {
-    #[serde(default, rename = "SecretString", deserialize_with = "secret")]
+    #[serde(rename = "SecretString")]
     secret: Option<SecretString>,
-    #[serde(default, rename = "Parameter")]
+    #[serde(rename = "Parameter")]
     parameter: Option<Parameter>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Parameter {
-    #[serde(default, rename = "Value", deserialize_with = "secret")]
+    #[serde(rename = "Value")]
     value: Option<SecretString>,
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
 fn answer(body: &[u8]) -> Result<Answer, BoxError> {

@@ -1,7 +1,6 @@
 //! Counts messages by their end.
 
 use std::ops::AddAssign;
-use std::sync::{Mutex, PoisonError};
 
 /// The messages of one run, by their end. A message that was received twice counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,20 +21,5 @@ impl AddAssign for Served {
         self.retried += other.retried;
         self.dead_lettered += other.dead_lettered;
         self.returned += other.returned;
-    }
-}
-
-/// The counters of a running daemon.
-#[derive(Debug, Default)]
-pub(super) struct Counters(Mutex<Served>);
-
-impl Counters {
-    /// Counts one more message.
-    pub(super) fn count(&self, of: impl FnOnce(&mut Served) -> &mut u64) {
-        *of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)) += 1;
-    }
-
-    pub(super) fn served(&self) -> Served {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
