@@ -48,10 +48,13 @@ impl File {
         };
         let table = contents(path)
             .and_then(|text| text.parse::<toml::Table>().map_err(|error| summary(&error, &text)));
-        table.map(|table| Self::read(path.to_owned(), table)).unwrap_or_else(|problem| {
-            let problem = format!("{} cannot be read: {problem}", path.display());
-            (Self::default(), vec![SettingError::Wrong { origin: origin.to_owned(), problem }])
-        })
+        match table {
+            Ok(table) => Self::read(path.to_owned(), table),
+            Err(problem) => {
+                let problem = format!("{} cannot be read: {problem}", path.display());
+                (Self::default(), vec![SettingError::Wrong { origin: origin.to_owned(), problem }])
+            }
+        }
     }
 
     pub(super) fn read(path: PathBuf, table: toml::Table) -> (Self, Vec<SettingError>) {

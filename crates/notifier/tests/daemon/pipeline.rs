@@ -116,7 +116,9 @@ async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_thei
     let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
     observer.publish(&bodies, &Trace::default()).await.unwrap();
     let mut workers = setup.workers(&StageName::ALL);
-    workers.iter_mut().for_each(|worker| worker.grace = Duration::ZERO);
+    for worker in &mut workers {
+        worker.grace = Duration::ZERO;
+    }
     let (served, shutdown) = serve(workers);
     let described = || setup.sqs.simulator().count("DescribeServices");
     eventually("work", async || described() > 50).await;

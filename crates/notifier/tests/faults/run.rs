@@ -339,7 +339,9 @@ impl Run {
             let queues = urls.map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
             let queues = QueueName::ALL.into_iter().zip(queues).collect();
             let mut workers = workers(&Arc::new(ctx(&aws)), &queues, &StageName::ALL);
-            workers.iter_mut().for_each(|worker| worker.work.rng = rng.clone());
+            for worker in &mut workers {
+                worker.work.rng = rng.clone();
+            }
             daemon::serve(workers, asked_to_end).await
         });
         Daemon { lane, shutdown, served }
