@@ -6,7 +6,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -103,24 +102,8 @@ pub struct Budget {
 #[derive(Debug)]
 struct Shares {
     groups: Groups<Share>,
-    /// Calls that wait, of all groups and lanes.
-    waiting: AtomicUsize,
-}
-
-/// Counts a call as waiting until it is dropped, also if the caller is cancelled.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn count(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// Each call that waits has a clone, of all groups and lanes.
+    waiting: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -139,7 +122,7 @@ impl Budget {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
         };
-        let shares = Shares { groups: Groups::new(share), waiting: AtomicUsize::new(0) };
+        let shares = Shares { groups: Groups::new(share), waiting: Arc::default() };
         Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
 
@@ -158,7 +141,7 @@ impl Budget {
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
         let share = shares.groups.get(group);
-        let _waiting = Waiting::count(&shares.waiting);
+        let _waiting = Arc::clone(&shares.waiting);
         let _first_of_lane = self.lane.get(group).lock().await;
         let _turn = share.turn.lock().await;
         // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
@@ -169,7 +152,7 @@ impl Budget {
 
     /// Number of calls that wait for the budget now, of all groups and lanes.
     pub fn waiting(&self) -> usize {
-        self.shares.as_ref().map_or(0, |shares| shares.waiting.load(Ordering::Relaxed))
+        self.shares.as_ref().map_or(0, |shares| Arc::strong_count(&shares.waiting) - 1)
     }
 }
 

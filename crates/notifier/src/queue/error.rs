@@ -1,10 +1,6 @@
 //! Errors of calls about a queue.
 
-use std::error::Error;
-use std::time::Duration;
-
-use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_sdk_sqs::error::BuildError;
 
 use crate::aws::{AwsError, AwsErrorKind, AwsService};
 
@@ -26,23 +22,13 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// Converts an error of an SDK call.
-    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
-    pub(super) fn of<E>(queue: &str, operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        let (queue, source) = (queue.to_owned(), AwsError::of(AwsService::Sqs, operation, &error));
+    /// Converts an error of a call.
+    pub(super) fn of(queue: &str, source: AwsError) -> Self {
+        let queue = queue.to_owned();
         match source.kind {
             AwsErrorKind::NotFound => Self::Unknown { queue, source },
             _ => Self::Call { queue, source },
         }
-    }
-
-    /// A call that took too long.
-    pub(super) fn timed_out(queue: &str, operation: &'static str, limit: Duration) -> Self {
-        let source = AwsError::timed_out(AwsService::Sqs, operation, limit);
-        Self::Call { queue: queue.to_owned(), source }
     }
 
     /// An answer that means success and does not say what was done.
@@ -53,10 +39,7 @@ impl QueueError {
 
     /// A call that the SDK could not build.
     pub(super) fn incomplete(queue: &str, operation: &'static str) -> impl Fn(BuildError) -> Self {
-        move |error| {
-            let source = AwsError::incomplete(AwsService::Sqs, operation, &error);
-            Self::Call { queue: queue.to_owned(), source }
-        }
+        move |error| Self::of(queue, AwsError::incomplete(AwsService::Sqs, operation, &error))
     }
 
     /// Whether the same call may succeed later without a change. Missing credentials may appear later: the credentials of a

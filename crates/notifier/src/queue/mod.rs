@@ -58,6 +58,7 @@ pub use publish::PublishError;
 pub use trace::Trace;
 pub use visibility::Receipt;
 
+use crate::aws::{AwsError, AwsService};
 use crate::base::Rng;
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
@@ -174,10 +175,11 @@ async fn in_time<T, E>(
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, QueueError>
 where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| QueueError::of(queue, operation, error)),
-        Err(_elapsed) => Err(QueueError::timed_out(queue, operation, limit)),
-    }
+    let answer = match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| AwsError::of(AwsService::Sqs, operation, &error)),
+        Err(_elapsed) => Err(AwsError::timed_out(AwsService::Sqs, operation, limit)),
+    };
+    answer.map_err(|source| QueueError::of(queue, source))
 }

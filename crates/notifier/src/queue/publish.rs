@@ -98,10 +98,8 @@ pub(super) struct Outgoing<'a> {
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(body: &'a str, attributes: &'a Attributes, trace: &'a Trace) -> Self {
-        let group = broadcast(body).filter(|id| is_group(id)).map(|mut id| {
-            id.truncate(GROUP_CHARS_MAX);
-            id
-        });
+        let group = broadcast(body).filter(|id| is_group(id));
+        let group = group.map(|id| id.chars().take(GROUP_CHARS_MAX).collect());
         Self { body, attributes, trace, group }
     }
 
@@ -134,7 +132,7 @@ fn broadcast(body: &str) -> Option<String> {
     serde_json::from_str::<Body>(body).ok()?.broadcast?.id
 }
 
-/// Whether SQS accepts the start of this text as a message group. It is ASCII, so it can be cut anywhere.
+/// Whether SQS accepts the start of this text as a message group.
 fn is_group(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
