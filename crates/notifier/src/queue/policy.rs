@@ -12,7 +12,6 @@ use super::publish::{Outgoing, PublishError};
 use super::{Queue, QueueError, in_time, url_of};
 use crate::base::text::printable;
 use crate::model::DeadLetter;
-use crate::model::arn::Arn;
 
 /// The most characters of an invalid attribute in an error.
 const VALUE_CHARS_MAX: usize = 200;
@@ -102,8 +101,9 @@ impl Policy {
 /// Account, name and maximum number of receives of a `RedrivePolicy`. The number may be a string, as it was set.
 fn redrive_policy(text: &str) -> Option<(String, String, u32)> {
     let policy: Value = serde_json::from_str(text).ok()?;
-    let Arn { account, resource, .. } = Arn::parse(policy.get("deadLetterTargetArn")?.as_str()?)?;
+    let mut arn = policy.get("deadLetterTargetArn")?.as_str()?.split(':').skip(4);
+    let (account, name) = (arn.next()?.to_owned(), arn.next()?.to_owned());
     let receives_max = policy.get("maxReceiveCount")?;
     let receives_max = receives_max.as_str().map_or_else(|| receives_max.to_string(), str::to_owned);
-    Some((account.to_owned(), resource.to_owned(), receives_max.parse().ok()?))
+    Some((account, name, receives_max.parse().ok()?))
 }

@@ -84,15 +84,15 @@ impl Secrets {
 /// Either answer, with its value only.
 #[derive(Debug, Deserialize)]
 struct Answer {
-    #[serde(rename = "SecretString")]
+    #[serde(default, rename = "SecretString")]
     secret: Option<SecretString>,
-    #[serde(rename = "Parameter")]
+    #[serde(default, rename = "Parameter")]
     parameter: Option<Parameter>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Parameter {
-    #[serde(rename = "Value")]
+    #[serde(default, rename = "Value")]
     value: Option<SecretString>,
 }
 
