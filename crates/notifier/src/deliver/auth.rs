@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use http::HeaderMap;
 use rustls::ClientConfig;
 use wire::signature::SigningKeys;
@@ -71,23 +72,17 @@ impl Auth {
             let reference = vec![reference.clone()];
             trust.headers = Some(Kept::open(vault.clone(), reference, refresh, headers::headers).await?);
         }
-        let (references, make) = tls_sources(options);
-        trust.tls = Some(Kept::open(vault.clone(), references, refresh, make).await?);
+        let client = options.tls_client.iter().flat_map(|(certificate, key)| [certificate, key]);
+        let references = options.tls_ca.iter().chain(client).cloned().collect();
+        trust.tls = Some(Kept::open(vault.clone(), references, refresh, tls::config).await?);
         Ok(trust)
     }
 
     /// The keys and headers for one attempt at a container of this service.
     pub(super) async fn proof(&self, service: &str) -> Proof {
-        Proof {
-            keys: match self.keys_for(service) {
-                Some(keys) => Some(keys.current().await),
-                None => None,
-            },
-            headers: match &self.headers {
-                Some(headers) => Some(headers.current().await.value),
-                None => None,
-            },
-        }
+        let keys = OptionFuture::from(self.keys_for(service).map(Kept::current)).await;
+        let headers = OptionFuture::from(self.headers.as_ref().map(Kept::current)).await;
+        Proof { keys, headers: headers.map(|headers| headers.value) }
     }
 
     /// The same with newer keys, if there are any: for a receiver that refused these.
@@ -98,25 +93,12 @@ impl Auth {
 
     /// The TLS configuration; `None` if there is none.
     pub(super) async fn tls(&self) -> Option<Arc<ClientConfig>> {
-        match &self.tls {
-            Some(tls) => Some(Arc::clone(&tls.current().await.value)),
-            None => None,
-        }
+        let tls = OptionFuture::from(self.tls.as_ref().map(Kept::current)).await?;
+        Some(Arc::clone(&tls.value))
     }
 
     fn keys_for(&self, service: &str) -> Option<&Kept<SigningKeys>> {
         self.keys_of_services.get(service).or(self.keys.as_ref())
-    }
-}
-
-type MakeTls = fn(&[crate::secrets::Material]) -> Result<Arc<ClientConfig>, crate::secrets::Unusable>;
-
-fn tls_sources(options: &AuthSettings) -> (Vec<SecretRef>, MakeTls) {
-    match (options.tls_ca.clone(), options.tls_client.clone()) {
-        (None, None) => (Vec::new(), tls::of_system),
-        (Some(ca), None) => (vec![ca], tls::of_authority),
-        (None, Some((certificate, key))) => (vec![certificate, key], tls::of_system_as_client),
-        (Some(ca), Some((certificate, key))) => (vec![ca, certificate, key], tls::of_authority_as_client),
     }
 }
 

@@ -9,7 +9,7 @@ use super::response::Meaning;
 use crate::base::text::chain;
 use crate::fleet::RecheckError;
 use crate::model::network::Refused;
-use crate::model::{Cause, Outcome};
+use crate::model::{Cause, Outcome, SkipReason, UNKNOWN};
 
 /// Why one attempt failed. Without the address, which is always shown beside the error.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +60,8 @@ pub enum AttemptError {
     #[error("the container cannot be called at the moment: {0}")]
     Nowhere(String),
     /// The container's health check has no result yet; no request was made.
-    #[error("{0}")]
-    Starting(String),
+    #[error("{}", SkipReason::health(UNKNOWN).text)]
+    Starting,
     /// The task could not be looked up; no request was made.
     #[error(transparent)]
     Lost(RecheckError),
@@ -98,7 +98,7 @@ impl AttemptError {
             | Self::TlsBroken(_)
             | Self::NotHttp(_)
             | Self::Nowhere(_)
-            | Self::Starting(_)
+            | Self::Starting
             | Self::Lost(_)
             | Self::CutOff => Then::Again(None),
             Self::Stopped(_) => Then::Settle(Outcome::Gone),
@@ -133,7 +133,7 @@ impl AttemptError {
             Self::NotHttp(_) => Cause::NotHttp,
             Self::Stopped(_) => Cause::Stopped,
             Self::Nowhere(_) => Cause::Nowhere,
-            Self::Starting(_) => Cause::Health,
+            Self::Starting => Cause::Health,
             Self::Lost(_) => Cause::Lost,
             Self::Answered { .. } => Cause::Answered,
         }
@@ -159,12 +159,12 @@ impl AttemptError {
 
     /// Whether the container is not known to be healthy yet.
     pub(super) fn is_starting(&self) -> bool {
-        matches!(self, Self::Starting(_))
+        matches!(self, Self::Starting)
     }
 
     /// Whether a request was made, or was at least begun.
     pub(super) fn was_attempted(&self) -> bool {
-        !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Starting(_) | Self::Lost(_))
+        !matches!(self, Self::Stopped(_) | Self::Nowhere(_) | Self::Starting | Self::Lost(_))
     }
 
     /// The error and its causes as one line, as a report shows it.
@@ -203,13 +203,6 @@ pub struct Unfinished {
     /// The error of the last attempt; `None` if there was none.
     #[source]
     pub last: Option<AttemptError>,
-}
-
-impl Unfinished {
-    /// A delivery whose task could not be looked up.
-    pub fn lost(error: RecheckError) -> Self {
-        Self { attempts: 0, retry_after: None, last: Some(AttemptError::Lost(error)) }
-    }
 }
 
 #[cfg(test)]

@@ -23,23 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::DeliveryOptions;
 use super::error::AttemptError;
 use super::response::{self, Meaning};
 use super::tls::Secured;
 
 /// The most bytes of an answer's status line and headers together. hyper bounds their number too, at 100.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// How much time and room one attempt may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Time-out of the connection, including TLS.
-    pub connect: Duration,
-    /// Until the answer is there, from the start of the attempt.
-    pub total: Duration,
-    /// Bytes of an answer's body that are read.
-    pub answer_bytes: usize,
-}
 
 /// Sends the request to this address, over TLS if so `secured`, and reads the answer. Succeeds with a status that means
 /// "delivered".
@@ -50,7 +40,7 @@ pub(super) async fn exchange(
     address: SocketAddr,
     secured: Option<Secured>,
     request: Request<Full<Bytes>>,
-    limits: Limits,
+    options: &DeliveryOptions,
     cut_off: Option<Instant>,
     now: SystemTime,
 ) -> Result<StatusCode, AttemptError> {
@@ -62,7 +52,7 @@ pub(super) async fn exchange(
             _ => (end, late),
         }
     };
-    let connect_limit = limits.connect.min(limits.total);
+    let connect_limit = options.connect_timeout.min(options.timeout);
     let (end, late) = in_time(connect_limit, AttemptError::ConnectTimedOut(connect_limit));
     let connecting = async {
         let stream = connect(address).await?;
@@ -72,11 +62,11 @@ pub(super) async fn exchange(
         })
     };
     let stream = timeout_at(end, connecting).await.map_err(|_| late)??;
-    let (end, late) = in_time(limits.total, AttemptError::TimedOut(limits.total));
+    let (end, late) = in_time(options.timeout, AttemptError::TimedOut(options.timeout));
     match stream {
-        Either::Left(stream) => talk(stream, Close::Socket, request, limits, (end, late), now).await,
+        Either::Left(stream) => talk(stream, Close::Socket, request, options, (end, late), now).await,
         // On the heap: attempts without TLS, which are most, stay small.
-        Either::Right(stream) => Box::pin(talk(stream, Close::Tls, request, limits, (end, late), now)).await,
+        Either::Right(stream) => Box::pin(talk(stream, Close::Tls, request, options, (end, late), now)).await,
     }
 }
 
@@ -94,7 +84,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     close: Close,
     request: Request<Full<Bytes>>,
-    limits: Limits,
+    options: &DeliveryOptions,
     (end, late): (Instant, AttemptError),
     now: SystemTime,
 ) -> Result<StatusCode, AttemptError> {
@@ -118,7 +108,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 
     let (head, body) = response.into_parts();
     let mut text = Vec::new();
-    let reading = drive(connection, read(body, limits.answer_bytes, &mut text));
+    let reading = drive(connection, read(body, options.answer_bytes_max, &mut text));
     // Whatever was read until then is what there is to show.
     let _ = timeout_at(end, reading).await;
     match response::meaning(head.status, &head.headers, now) {

@@ -7,7 +7,7 @@ use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::error::{AttemptError, Then, Unfinished};
-use super::retry_policy::RetryPolicy;
+use super::options::DeliveryOptions;
 use crate::base::text::panic_text;
 use crate::model::{Cause, Delivery, Endpoint, Outcome};
 
@@ -102,14 +102,7 @@ impl DeliveryJob {
 
     /// Its state: no outcome, the number of requests, and why the last attempt failed.
     pub fn pending(&self) -> Delivery {
-        let last = self.last.as_ref();
-        Delivery {
-            reason: last.map(AttemptError::reason),
-            cause: last.map(AttemptError::cause),
-            status: last.and_then(AttemptError::status).map(|status| status.as_u16()),
-            attempts: Some(self.before + self.requests).filter(|requests| *requests > 0),
-            ..Delivery::from(&self.endpoint)
-        }
+        self.after(self.last.as_ref())
     }
 
     /// Its state after an interruption; `in_attempt` if an attempt was cancelled.
@@ -129,25 +122,26 @@ impl DeliveryJob {
     /// The end of a delivery whose attempt panicked.
     pub fn panicked(&self, panic: &(dyn Any + Send)) -> Delivery {
         Delivery {
-            outcome: Some(Outcome::Failed),
             reason: Some(format!("bug in the notifier: {}", panic_text(panic))),
             cause: Some(Cause::Fault),
-            attempts: Some(self.before + self.requests),
             latency: Some(Duration::ZERO),
-            ..Delivery::from(&self.endpoint)
+            ..self.settled(Outcome::Failed, None)
         }
     }
 
     /// The end of a delivery that cannot go back to a queue.
     pub fn failed(&self, unfinished: &Unfinished) -> Delivery {
-        let last = unfinished.last.as_ref();
-        let status = last.and_then(AttemptError::status);
-        self.settled(Outcome::Failed, last, status)
+        self.settled(Outcome::Failed, unfinished.last.as_ref())
     }
 
     /// That no attempt was made, because the time ran out before.
     pub(super) fn late(&mut self) -> Unfinished {
-        Unfinished { attempts: self.requests, retry_after: None, last: self.last.take() }
+        let last = self.last.take();
+        self.unfinished(None, last)
+    }
+
+    fn unfinished(&self, retry_after: Option<Duration>, last: Option<AttemptError>) -> Unfinished {
+        Unfinished { attempts: self.requests, retry_after, last }
     }
 
     /// What follows from an attempt. `spread`, from 0.0 to 1.0, picks a point of the wait; `can_move` tells whether a
@@ -156,7 +150,7 @@ impl DeliveryJob {
         &mut self,
         attempt: Attempt,
         round: Round,
-        policy: &RetryPolicy,
+        options: &DeliveryOptions,
         spread: f64,
         can_move: bool,
     ) -> Next {
@@ -165,7 +159,8 @@ impl DeliveryJob {
         let error = match attempt.result {
             Ok(status) => {
                 self.requests += 1;
-                return Next::Settle(self.settled(Outcome::Delivered, None, Some(status)));
+                let delivered = self.settled(Outcome::Delivered, None);
+                return Next::Settle(Delivery { status: Some(status.as_u16()), ..delivered });
             }
             Err(error) => error,
         };
@@ -176,31 +171,25 @@ impl DeliveryJob {
             self.attempts += 1;
         }
         let asked = match error.then() {
-            Then::Settle(outcome) => return self.ended(outcome, &error),
+            Then::Settle(outcome) => return Next::Settle(self.settled(outcome, Some(&error))),
             // The same stranger would answer again.
             Then::Again(_) if error.is_misdirected() && !can_move => {
-                return self.ended(Outcome::Failed, &error);
+                return Next::Settle(self.settled(Outcome::Failed, Some(&error)));
             }
             Then::Again(asked) => asked,
         };
-        match self.wait(&error, asked, round, policy, spread) {
+        match self.wait(&error, asked, round, options, spread) {
             Some(wait) if round.deadline.is_some_and(|end| Instant::now() + wait >= end) => {
-                Next::Return(Unfinished {
-                    attempts: self.requests,
-                    retry_after: Some(wait),
-                    last: Some(error),
-                })
+                Next::Return(self.unfinished(Some(wait), Some(error)))
             }
             Some(wait) => {
                 self.last = Some(error);
                 Next::Retry(wait)
             }
-            None if round.more || error.is_ours() => {
-                Next::Return(Unfinished { attempts: self.requests, retry_after: asked, last: Some(error) })
-            }
+            None if round.more || error.is_ours() => Next::Return(self.unfinished(asked, Some(error))),
             None => {
                 let outcome = if error.is_starting() { Outcome::Skipped } else { Outcome::Failed };
-                self.ended(outcome, &error)
+                Next::Settle(self.settled(outcome, Some(&error)))
             }
         }
     }
@@ -212,34 +201,33 @@ impl DeliveryJob {
         error: &AttemptError,
         asked: Option<Duration>,
         round: Round,
-        policy: &RetryPolicy,
+        options: &DeliveryOptions,
         spread: f64,
     ) -> Option<Duration> {
         if error.is_starting() {
             let waits = if round.is_queued() { &[][..] } else { &HEALTH_AGAIN_AFTER };
             return waits.get(self.lookups.saturating_sub(1)).copied();
         }
-        let wait = policy.wait_before(self.attempts + 1, asked, spread)?;
-        (!round.more || asked <= Some(policy.asked_most)).then_some(wait)
+        let wait = options.wait_before(self.attempts + 1, asked, spread)?;
+        (!round.more || asked <= Some(options.retry_after_most)).then_some(wait)
     }
 
-    fn ended(&self, outcome: Outcome, error: &AttemptError) -> Next {
-        Next::Settle(self.settled(outcome, Some(error), error.status()))
-    }
-
-    fn settled(
-        &self,
-        outcome: Outcome,
-        error: Option<&AttemptError>,
-        status: Option<StatusCode>,
-    ) -> Delivery {
+    fn settled(&self, outcome: Outcome, error: Option<&AttemptError>) -> Delivery {
         Delivery {
             outcome: Some(outcome),
+            attempts: Some(self.before + self.requests),
+            latency: Some(self.latency),
+            ..self.after(error)
+        }
+    }
+
+    /// Its state after this error, if there was one.
+    fn after(&self, error: Option<&AttemptError>) -> Delivery {
+        Delivery {
             reason: error.map(AttemptError::reason),
             cause: error.map(AttemptError::cause),
-            attempts: Some(self.before + self.requests),
-            status: status.map(|status| status.as_u16()),
-            latency: Some(self.latency),
+            status: error.and_then(AttemptError::status).map(|status| status.as_u16()),
+            attempts: Some(self.before + self.requests).filter(|requests| *requests > 0),
             ..Delivery::from(&self.endpoint)
         }
     }

@@ -6,22 +6,19 @@
 //! | `job` | one delivery between attempts, and what follows from each (pure) |
 //! | `send`, `http`, `tls` | one request: signature, connection, response |
 //! | `auth`, `headers` | keys, headers and certificates, read from secrets |
-//! | `options`, `request`, `response`, `retry_policy`, `error` | limits, what is sent, what a response means, when to retry (pure) |
+//! | `options`, `request`, `response`, `error` | limits and retry policy, what is sent, what a response means (pure) |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 use wire::Broadcast;
 
-use self::http::Limits;
 use self::job::Attempt;
-use self::request::Call;
-use self::retry_policy::RetryPolicy;
-use crate::base::{self, Backoff, Clock, Rng};
+use crate::base::{self, Clock, Rng};
 use crate::fleet::{Discovery, Recheck};
 use crate::model::network::Networks;
 use crate::model::{Delivery, Progress, ProgressEvent};
@@ -34,7 +31,6 @@ mod job;
 mod options;
 mod request;
 mod response;
-mod retry_policy;
 mod send;
 mod tls;
 
@@ -47,29 +43,20 @@ pub use self::response::{Meaning, meaning, shown};
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
 
-/// Makes deliveries. Cloning it is cheap, and clones share one limit of concurrency: make one per process.
+/// Makes deliveries. Clones share one limit of concurrency: make one per process.
 #[derive(Clone, Debug)]
 pub struct Deliverer {
-    inner: Arc<Inner>,
+    options: DeliveryOptions,
+    networks: Networks,
+    clock: Clock,
+    rng: Rng,
+    slots: Arc<Semaphore>,
+    /// Attempts that failed because this machine was full.
+    local_failures: Arc<AtomicU64>,
     /// Signs requests.
     auth: Auth,
     /// Looks tasks up again; without it, every attempt goes where the first went.
     discovery: Option<Arc<Discovery>>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    limits: Limits,
-    retry_policy: RetryPolicy,
-    networks: Networks,
-    clock: Clock,
-    rng: Rng,
-    horizon: Duration,
-    slots: Semaphore,
-    concurrency: usize,
-    grace: Duration,
-    /// Attempts that failed because this machine was full.
-    local_failures: AtomicU64,
 }
 
 impl Deliverer {
@@ -84,26 +71,12 @@ impl Deliverer {
             );
         }
         Self {
-            inner: Arc::new(Inner {
-                limits: Limits {
-                    connect: options.connect_timeout,
-                    total: options.timeout,
-                    answer_bytes: options.answer_bytes_max,
-                },
-                retry_policy: RetryPolicy {
-                    attempts: options.attempts,
-                    backoff: Backoff { first: options.wait_first, most: options.wait_most },
-                    asked_most: options.retry_after_most,
-                },
-                networks,
-                clock,
-                rng,
-                horizon: options.horizon,
-                slots: Semaphore::new(concurrency),
-                concurrency,
-                grace: options.grace,
-                local_failures: AtomicU64::new(0),
-            }),
+            options: DeliveryOptions { concurrency, ..options.clone() },
+            networks,
+            clock,
+            rng,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            local_failures: Arc::default(),
             auth: Auth::default(),
             discovery: None,
         }
@@ -124,19 +97,9 @@ impl Deliverer {
         self
     }
 
-    /// How long after it was queued a delivery is still tried.
-    pub fn horizon(&self) -> Duration {
-        self.inner.horizon
-    }
-
-    /// How many attempts may be under way at once.
-    pub fn concurrency(&self) -> usize {
-        self.inner.concurrency
-    }
-
-    /// How long attempts under way may take after a broadcast was interrupted.
-    pub fn grace(&self) -> Duration {
-        self.inner.grace
+    /// Its options, with the concurrency that the limit of open files allows.
+    pub fn options(&self) -> &DeliveryOptions {
+        &self.options
     }
 
     /// Looks the task up where that is needed before the next attempt, which then makes no lookup. Returns whether it was.
@@ -161,9 +124,7 @@ impl Deliverer {
         let Some(attempt) = self.attempt(broadcast, job, round.deadline).await else {
             return Next::Return(job.late());
         };
-        let inner = &*self.inner;
-        let next =
-            job.note(attempt, round, &inner.retry_policy, inner.rng.fraction(), self.discovery.is_some());
+        let next = job.note(attempt, round, &self.options, self.rng.fraction(), self.discovery.is_some());
         if let Next::Retry(wait) = &next {
             let (broadcast, delivery) = (broadcast.id.clone(), job.pending());
             progress.tell(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });
@@ -207,26 +168,28 @@ impl Deliverer {
         if let Err(error) = looked_up {
             return Some(Attempt { latency: Duration::ZERO, result: Err(error) });
         }
-        let _slot = self.slot(deadline).await?;
+        // A place among the attempts under way.
+        let _slot = before(deadline, self.slots.acquire()).await?.ok()?;
         job.is_called = true;
-        Some(match Call::new(broadcast, &job.endpoint) {
-            Ok(call) => self.exchange(&call, deadline).await,
-            Err(error) => Attempt { latency: Duration::ZERO, result: Err(error) },
-        })
-    }
-
-    /// A place among the attempts under way; `None` when the deadline comes first.
-    async fn slot(&self, deadline: Option<Instant>) -> Option<SemaphorePermit<'_>> {
-        before(deadline, self.inner.slots.acquire()).await?.ok()
+        let started = Instant::now();
+        let result = self.send(broadcast, &job.endpoint, deadline).await;
+        if let Err(error @ AttemptError::Local(_)) = &result {
+            let failures = self.local_failures.fetch_add(1, Ordering::Relaxed) + 1;
+            // Thousands of attempts may fail like this within a second: the log gets each doubling, not each failure.
+            if failures.is_power_of_two() {
+                warn!(failures, "Cannot open connections; deliveries are retried later: {}", error.reason());
+            }
+        }
+        Some(Attempt { latency: started.elapsed(), result })
     }
 
     /// Looks the task up if its address may belong to another task now. No slot is held meanwhile, so a slow ECS delays no
     /// other call.
     async fn recheck(&self, job: &mut DeliveryJob) -> Result<(), AttemptError> {
         let Some(discovery) = self.discovery_for(job) else { return Ok(()) };
-        job.endpoint = match discovery.recheck(&job.endpoint).await {
+        job.endpoint = match discovery.recheck(&job.endpoint.member, Some(&job.endpoint)).await {
+            Ok(Recheck::At(found)) if found.is_starting => return Err(AttemptError::Starting),
             Ok(Recheck::At(found)) => found,
-            Ok(Recheck::Starting(_, why)) => return Err(AttemptError::Starting(why)),
             Ok(Recheck::Stopped(why)) => return Err(AttemptError::Stopped(why)),
             Ok(Recheck::Nowhere(why)) => return Err(AttemptError::Nowhere(why)),
             Err(error) => return Err(AttemptError::Lost(error)),
@@ -237,23 +200,6 @@ impl Deliverer {
     /// Looks the task up before the next attempt, if its address may belong to another task now.
     fn discovery_for(&self, job: &DeliveryJob) -> Option<&Arc<Discovery>> {
         self.discovery.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
-    }
-
-    async fn exchange(&self, call: &Call, deadline: Option<Instant>) -> Attempt {
-        let inner = &*self.inner;
-        let started = Instant::now();
-        let result = match inner.networks.check(call.address.ip()) {
-            Err(refused) => Err(AttemptError::Refused(refused)),
-            Ok(()) => self.send(call, deadline).await,
-        };
-        if let Err(error @ AttemptError::Local(_)) = &result {
-            let failures = inner.local_failures.fetch_add(1, Ordering::Relaxed) + 1;
-            // Thousands of attempts may fail like this within a second: the log gets each doubling, not each failure.
-            if failures.is_power_of_two() {
-                warn!(failures, "Cannot open connections; deliveries are retried later: {}", error.reason());
-            }
-        }
-        Attempt { latency: started.elapsed(), result }
     }
 }
 

@@ -1,14 +1,14 @@
-//! The request to one task: its constant part, and the part of each attempt. No I/O.
+//! The request of one attempt. No I/O.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, InvalidHeaderValue, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use serde_json::Value;
-use wire::{Audience, Broadcast, ContentMode, Data, DeliveryId, Envelope, Scheme, headers};
+use wire::{Audience, Broadcast, ContentMode, Data, DeliveryId, Envelope, headers};
 
 use super::auth::Proof;
 use super::error::AttemptError;
@@ -20,136 +20,104 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// The media type of data whose event names none.
 const DATA_TYPE: &str = "application/json";
 
-/// One delivery, ready to be sent as often as it takes.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) address: SocketAddr,
-    pub(super) scheme: Scheme,
-    pub(super) server_name: Option<String>,
-    /// Whose keys sign it.
-    pub(super) service: String,
-    method: Method,
-    uri: Uri,
-    host: HeaderValue,
-    id: DeliveryId,
-    mode: ContentMode,
-    /// What the content is, and in binary mode the event's attributes.
-    about: HeaderMap,
-    body: Bytes,
+/// The request of an attempt at this time, in seconds since 1970. The same broadcast and endpoint always have the same
+/// body.
+///
+/// Standard Webhooks signs the id, this time and the body, and no other header. In structured mode the body says
+/// everything; in binary mode a stranger could change what happened and whom it is for, so that is not signed at all
+/// rather than half.
+pub(super) fn request(
+    broadcast: &Broadcast,
+    endpoint: &Endpoint,
+    timestamp: i64,
+    proof: &Proof,
+) -> Result<Request<Full<Bytes>>, AttemptError> {
+    let Endpoint { member, target, .. } = endpoint;
+    let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
+    let mut map = HeaderMap::new();
+    map.insert(HOST, value(host(endpoint))?);
+    map.insert(USER_AGENT, AGENT);
+    let (method, body) = match target.method {
+        wire::Method::Get => {
+            // With them, the receiver checks by the signed id whether it is the recipient.
+            map.insert(headers::GET_BROADCAST, value(broadcast.id.as_str())?);
+            map.insert(headers::GET_CONTAINER, value(&*member.container)?);
+            (Method::GET, Bytes::new())
+        }
+        wire::Method::Post => {
+            let mut audience = Audience::new(&member.task, &member.container);
+            audience.service.clone_from(&member.service);
+            audience.cluster.clone_from(&member.cluster);
+            audience.delivery = id.to_string();
+            (Method::POST, content(broadcast, audience, target.content_mode, &mut map)?)
+        }
+    };
+    map.insert(headers::WEBHOOK_ID, value(id.as_str())?);
+    map.insert(headers::WEBHOOK_TIMESTAMP, HeaderValue::from(timestamp));
+    if let Some(keys) = &proof.keys {
+        if target.content_mode == ContentMode::Binary && method == Method::POST {
+            return Err(AttemptError::BinarySigned);
+        }
+        map.insert(headers::WEBHOOK_SIGNATURE, value(keys.value.sign(id.as_str(), timestamp, &body))?);
+    }
+    for (name, value) in proof.headers.iter().flat_map(|headers| headers.iter()) {
+        map.insert(name, value.clone());
+    }
+    // One request per connection: tasks come and go faster than broadcasts do.
+    map.insert(CONNECTION, CLOSE);
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::try_from(target.path.as_str()).map_err(http::Error::from)?;
+    *request.headers_mut() = map;
+    Ok(request)
 }
 
-impl Call {
-    /// The request of `broadcast` to `endpoint`. The same two always have the same bytes.
-    pub(super) fn new(broadcast: &Broadcast, endpoint: &Endpoint) -> Result<Self, AttemptError> {
-        let Endpoint { member, address, target, .. } = endpoint;
-        let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
-        let mut about = HeaderMap::new();
-        let (method, body) = match target.method {
-            wire::Method::Get => {
-                // With them, the receiver checks by the signed id whether it is the recipient.
-                for (name, value) in [
-                    (headers::GET_BROADCAST, broadcast.id.as_str()),
-                    (headers::GET_CONTAINER, &member.container),
-                ] {
-                    let value = HeaderValue::try_from(value).map_err(http::Error::from)?;
-                    about.insert(HeaderName::from_static(name), value);
-                }
-                (Method::GET, Bytes::new())
-            }
-            wire::Method::Post => {
-                let mut audience = Audience::new(&member.task, &member.container);
-                audience.service.clone_from(&member.service);
-                audience.cluster.clone_from(&member.cluster);
-                audience.delivery = id.to_string();
-                let body = match target.content_mode {
-                    ContentMode::Structured => {
-                        about.insert(CONTENT_TYPE, MEDIA_TYPE);
-                        Envelope::body(&broadcast.event, &audience)?.into()
-                    }
-                    ContentMode::Binary => {
-                        about = attributes(&Envelope::new(broadcast.event.clone(), audience))?;
-                        let data = broadcast.event.data().map(Data::as_json).unwrap_or_default();
-                        Bytes::copy_from_slice(data.as_bytes())
-                    }
-                };
-                (Method::POST, body)
-            }
-        };
-        // Formatted from address and port, because a peer must not see the zone of an IPv6 address.
-        let host = match &target.server_name {
-            // A server that finds another name here than in TLS would answer 421.
-            Some(name) => format!("{name}:{}", address.port()),
-            None => SocketAddr::new(address.ip(), address.port()).to_string(),
-        };
-        Ok(Self {
-            address: *address,
-            scheme: target.scheme,
-            server_name: target.server_name.clone(),
-            service: member.service.clone(),
-            method,
-            uri: Uri::try_from(target.path.as_str()).map_err(http::Error::from)?,
-            host: HeaderValue::try_from(host).map_err(http::Error::from)?,
-            id,
-            mode: target.content_mode,
-            about,
-            body,
-        })
-    }
+fn value<T>(text: T) -> Result<HeaderValue, http::Error>
+where
+    HeaderValue: TryFrom<T, Error = InvalidHeaderValue>,
+{
+    Ok(HeaderValue::try_from(text)?)
+}
 
-    /// The request of an attempt that is made at this time, in seconds since 1970, with its proof.
-    ///
-    /// Standard Webhooks signs the id, this time and the body, and no other header. In structured mode the body says
-    /// everything; in binary mode a stranger could change what happened and whom it is for, so that is not signed at all
-    /// rather than half.
-    pub(super) fn request(
-        &self,
-        timestamp: i64,
-        proof: &Proof,
-    ) -> Result<Request<Full<Bytes>>, AttemptError> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        let map = request.headers_mut();
-        map.insert(HOST, self.host.clone());
-        map.insert(USER_AGENT, AGENT);
-        for (name, value) in &self.about {
-            map.insert(name, value.clone());
-        }
-        let id = self.id.as_str();
-        map.insert(headers::WEBHOOK_ID, HeaderValue::try_from(id).map_err(http::Error::from)?);
-        map.insert(headers::WEBHOOK_TIMESTAMP, HeaderValue::from(timestamp));
-        if let Some(keys) = &proof.keys {
-            if self.mode == ContentMode::Binary && self.method == Method::POST {
-                return Err(AttemptError::BinarySigned);
-            }
-            let signature = keys.value.sign(id, timestamp, &self.body);
-            let signature = HeaderValue::try_from(signature).map_err(http::Error::from)?;
-            map.insert(headers::WEBHOOK_SIGNATURE, signature);
-        }
-        for (name, value) in proof.headers.iter().flat_map(|headers| headers.iter()) {
-            map.insert(name, value.clone());
-        }
-        // One request per connection: tasks come and go faster than broadcasts do.
-        map.insert(CONNECTION, CLOSE);
-        Ok(request)
+/// Formatted from address and port, because a peer must not see the zone of an IPv6 address.
+fn host(Endpoint { address, target, .. }: &Endpoint) -> String {
+    match &target.server_name {
+        // A server that finds another name here than in TLS would answer 421.
+        Some(name) => format!("{name}:{}", address.port()),
+        None => SocketAddr::new(address.ip(), address.port()).to_string(),
     }
+}
+
+/// The event as the body, and the headers about it.
+fn content(
+    broadcast: &Broadcast,
+    audience: Audience,
+    mode: ContentMode,
+    headers: &mut HeaderMap,
+) -> Result<Bytes, AttemptError> {
+    if mode == ContentMode::Structured {
+        headers.insert(CONTENT_TYPE, MEDIA_TYPE);
+        return Ok(Envelope::body(&broadcast.event, &audience)?.into());
+    }
+    attributes(&Envelope::new(broadcast.event.clone(), audience), headers)?;
+    let data = broadcast.event.data().map(Data::as_json).unwrap_or_default();
+    Ok(Bytes::copy_from_slice(data.as_bytes()))
 }
 
 /// The event's attributes as headers. Source: HTTP protocol binding for CloudEvents 1.0.2, section 3.1.
-fn attributes(envelope: &Envelope) -> Result<HeaderMap, AttemptError> {
-    let mut map = HeaderMap::new();
-    map.insert(CONTENT_TYPE, HeaderValue::from_static(DATA_TYPE));
-    let Value::Object(members) = serde_json::to_value(envelope)? else { return Ok(map) };
-    for (name, value) in members.iter().filter(|(name, _)| *name != "data") {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let (name, value) = if name == "datacontenttype" {
+fn attributes(envelope: &Envelope, headers: &mut HeaderMap) -> Result<(), AttemptError> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(DATA_TYPE));
+    let Value::Object(members) = serde_json::to_value(envelope)? else { return Ok(()) };
+    for (name, attribute) in members.iter().filter(|(name, _)| *name != "data") {
+        let text = attribute.as_str().map_or_else(|| attribute.to_string(), str::to_owned);
+        let (name, text) = if name == "datacontenttype" {
             (CONTENT_TYPE, text)
         } else {
             (HeaderName::try_from(format!("ce-{name}")).map_err(http::Error::from)?, percent_encoded(&text))
         };
-        map.insert(name, HeaderValue::try_from(value).map_err(http::Error::from)?);
+        headers.insert(name, value(text)?);
     }
-    Ok(map)
+    Ok(())
 }
 
 /// Encodes what the binding says: space, `"`, `%`, and all that is not printable ASCII.

@@ -2,29 +2,33 @@
 
 use ::http::StatusCode;
 use tokio::time::Instant;
-use wire::Scheme;
+use wire::{Broadcast, Scheme};
 
 use super::auth::Proof;
-use super::request::Call;
+use super::request::request;
 use super::tls::Secured;
 use super::{AttemptError, Deliverer, http};
+use crate::model::Endpoint;
 
 impl Deliverer {
-    /// Sends the request and reads the answer.
+    /// Sends the request to an allowed address, and reads the answer.
     ///
     /// A task that does not accept the signature (401) may know keys that were rotated in just now: they are read again,
     /// and if they have changed, the request is repeated.
     pub(super) async fn send(
         &self,
-        call: &Call,
+        broadcast: &Broadcast,
+        endpoint: &Endpoint,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
-        let proof = self.auth.proof(&call.service).await;
-        let result = self.send_with(call, &proof, deadline).await;
+        self.networks.check(endpoint.address.ip()).map_err(AttemptError::Refused)?;
+        let service = &endpoint.member.service;
+        let proof = self.auth.proof(service).await;
+        let result = self.send_with(broadcast, endpoint, &proof, deadline).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
-                match self.auth.newer(&call.service, proof).await {
-                    Some(newer) => self.send_with(call, &newer, deadline).await,
+                match self.auth.newer(service, proof).await {
+                    Some(newer) => self.send_with(broadcast, endpoint, &newer, deadline).await,
                     None => result,
                 }
             }
@@ -34,20 +38,21 @@ impl Deliverer {
 
     async fn send_with(
         &self,
-        call: &Call,
+        broadcast: &Broadcast,
+        endpoint: &Endpoint,
         proof: &Proof,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
-        let inner = &*self.inner;
-        let now = inner.clock.now();
-        let request = call.request(now.unix_timestamp(), proof)?;
-        let secured = match call.scheme {
+        let Endpoint { address, target, .. } = endpoint;
+        let now = self.clock.now();
+        let request = request(broadcast, endpoint, now.unix_timestamp(), proof)?;
+        let secured = match target.scheme {
             Scheme::Http => None,
             Scheme::Https => {
                 let config = self.auth.tls().await.ok_or(AttemptError::NoTls)?;
-                Some(Secured::new(config, call.server_name.as_deref(), call.address.ip())?)
+                Some(Secured::new(config, target.server_name.as_deref(), address.ip())?)
             }
         };
-        http::exchange(call.address, secured, request, inner.limits, deadline, now.into()).await
+        http::exchange(*address, secured, request, &self.options, deadline, now.into()).await
     }
 }

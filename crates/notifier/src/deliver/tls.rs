@@ -4,11 +4,11 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::client::{Resumption, WantsClientCert};
+use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -40,28 +40,32 @@ enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// Trusts the CAs of the system. A system without CAs trusts no task.
-pub(super) fn of_system(_: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
-    Ok(finish(builder(system())?.with_no_client_auth()))
-}
-
-/// Trusts only the CAs of the first secret.
-pub(super) fn of_authority(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
-    Ok(finish(builder(authorities(text(secrets, 0))?)?.with_no_client_auth()))
-}
-
-/// As [`of_system`], and shows the certificate of the first secret with the key of the second.
-pub(super) fn of_system_as_client(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
-    Ok(client(builder(system())?, text(secrets, 0), text(secrets, 1))?)
-}
-
-/// As [`of_authority`], and shows the certificate of the second secret with the key of the third.
-pub(super) fn of_authority_as_client(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
-    Ok(client(builder(authorities(text(secrets, 0))?)?, text(secrets, 1), text(secrets, 2))?)
-}
-
-fn text(secrets: &[Material], place: usize) -> &str {
-    secrets.get(place).map(Material::newest).unwrap_or_default()
+/// The configuration for these secrets: the CAs, if there are any, then a client's certificate and key, if there are any.
+///
+/// Trusts only these CAs, else those of the system. A system without CAs trusts no task. With a certificate, the notifier
+/// shows it to tasks.
+pub(super) fn config(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+    let (roots, client) = match secrets {
+        [] => (system(), None),
+        [ca] => (authorities(ca.newest())?, None),
+        [certificate, key] => (system(), Some((certificate, key))),
+        [ca, certificate, key, ..] => (authorities(ca.newest())?, Some((certificate, key))),
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = chain(certificate.newest())?;
+            let key = PrivateKeyDer::from_pem_slice(key.newest().as_bytes()).map_err(|_| TlsError::Key)?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Client)?
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Every task is called once in a broadcast, and its certificate is verified each time.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
 }
 
 fn system() -> RootCertStore {
@@ -80,33 +84,9 @@ fn authorities(pem: &str) -> Result<RootCertStore, TlsError> {
     if store.is_empty() { Err(TlsError::NoAuthority) } else { Ok(store) }
 }
 
-fn builder(store: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
-    Ok(builder.with_root_certificates(store))
-}
-
-fn client(
-    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    certificate: &str,
-    key: &str,
-) -> Result<Arc<ClientConfig>, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes())
-        .take(CHAIN_MAX)
-        .collect::<Result<_, _>>()
-        .map_err(|_| TlsError::Certificate)?;
-    if chain.is_empty() {
-        return Err(TlsError::Certificate);
-    }
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| TlsError::Key)?;
-    builder.with_client_auth_cert(chain, key).map(finish).map_err(TlsError::Client)
-}
-
-fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Every task is called once in a broadcast, and its certificate is verified each time.
-    config.resumption = Resumption::disabled();
-    Arc::new(config)
+fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).take(CHAIN_MAX).collect();
+    chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsError::Certificate)
 }
 
 /// How one connection is secured.

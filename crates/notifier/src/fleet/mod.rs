@@ -23,7 +23,8 @@ mod revisions;
 mod scan;
 mod services;
 
-pub use recheck::{Recheck, RecheckError};
+pub(crate) use recheck::Recheck;
+pub use recheck::RecheckError;
 pub use services::{SERVICES_NAMED_MAX, Services};
 
 words! {

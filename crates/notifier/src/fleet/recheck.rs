@@ -15,19 +15,17 @@ use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::arn::TaskArn;
-use crate::model::{Endpoint, Fleet, Member, RUNNING, SkipReason, TaskState, UNKNOWN};
+use crate::model::{Endpoint, Fleet, Member, RUNNING, TaskState};
 
 /// Tasks that are looked up together: the maximum of one `DescribeTasks`.
 const BATCHING: BatchLimits =
     BatchLimits { items_max: 100, at_once_max: 4, linger: Duration::from_millis(20), waiting_max: 4_096 };
 
-/// The current state of an endpoint.
+/// The current state of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recheck {
-    /// It runs at this address, which may be a new one.
+pub(crate) enum Recheck {
+    /// It runs at this address, which may be a new one; or it is starting.
     At(Endpoint),
-    /// Its task runs, but its health check has no result yet: the endpoint, and why it is not called.
-    Starting(Endpoint, String),
     /// Its task has stopped or is stopping.
     Stopped(String),
     /// Its task runs, but the container cannot be called at the moment.
@@ -97,10 +95,14 @@ fn place(task: &str) -> Place<'_> {
 }
 
 impl Discovery {
-    /// The current state of the endpoint. The future is boxed, because it is large and most deliveries do not need it.
-    pub fn recheck<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
+    /// The current state of a container, and of the endpoint where it was called. The future is boxed, because it is large
+    /// and most deliveries do not need it.
+    pub(crate) fn recheck<'a>(
+        &'a self,
+        member: &'a Member,
+        called: Option<&'a Endpoint>,
+    ) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
         async move {
-            let member = &endpoint.member;
             let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
             let task = match self.task(cluster, &member.task).await? {
                 Ok(task) => task,
@@ -119,7 +121,7 @@ impl Discovery {
             let mut classifier = Classifier::new(selection, &self.policy);
             self.classify(&self.ecs, &mut classifier, std::slice::from_ref(&task)).await?;
             self.resolve_hosts(&self.ecs, &mut classifier).await?;
-            Ok(same_container(endpoint, classifier.fleet))
+            Ok(same_container(&member.container, called, classifier.fleet))
         }
         .boxed()
     }
@@ -144,28 +146,22 @@ fn cluster<'a>(named: &'a str, task: &'a str) -> Option<&'a str> {
 ///
 /// A message of the proof of concept has no container name. Then it is the container at the same address, else the only
 /// one with the same path.
-fn same_container(endpoint: &Endpoint, fleet: Fleet) -> Recheck {
-    let named = &endpoint.member.container;
+fn same_container(named: &str, called: Option<&Endpoint>, fleet: Fleet) -> Recheck {
     let Fleet { endpoints: mut found, skips, .. } = fleet;
-    if named.is_empty() {
-        found.retain(|one| one.target.path == endpoint.target.path);
-        if let Some(same) = found.iter().position(|one| one.address == endpoint.address) {
+    if let (true, Some(called)) = (named.is_empty(), called) {
+        found.retain(|one| one.target.path == called.target.path);
+        if let Some(same) = found.iter().position(|one| one.address == called.address) {
             found = vec![found.swap_remove(same)];
         }
     } else {
-        found.retain(|one| one.member.container == *named);
+        found.retain(|one| one.member.container == named);
     }
     if let Ok([one]) = <[Endpoint; 1]>::try_from(found) {
         // Task and container stay, because the delivery's id is derived from them. All else comes from ECS.
-        let member = Member { container: named.clone(), ..Member::clone(&one.member) };
-        let one = Endpoint { member: Arc::new(member), ..one };
-        if one.is_starting {
-            let why = SkipReason::health(UNKNOWN).text;
-            return Recheck::Starting(one, why);
-        }
-        return Recheck::At(one);
+        let member = Member { container: named.to_owned(), ..Member::clone(&one.member) };
+        return Recheck::At(Endpoint { member: Arc::new(member), ..one });
     }
-    let skip = skips.into_iter().find(|skip| skip.member.container == *named);
+    let skip = skips.into_iter().find(|skip| skip.member.container == named);
     let unknown = || "the task has no such container, or it cannot be called".to_owned();
     Recheck::Nowhere(skip.and_then(|skip| skip.reason).unwrap_or_else(unknown))
 }

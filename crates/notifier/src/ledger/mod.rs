@@ -47,7 +47,7 @@ use wire::{BroadcastId, DeliveryId, PartId};
 use crate::base::Clock;
 use crate::base::batcher::{BatchError, BatchLimits, Batcher, Question};
 use crate::base::text::{self, printable};
-use crate::model::{Cause, Delivery, Member, Outcome};
+use crate::model::{Delivery, Member, Outcome};
 use record::{BroadcastRow, Stamped, millis};
 use store::{Item, Key, Store, StoreError};
 
@@ -242,7 +242,7 @@ impl Ledger {
         if known.is_none_or(|known| known != (record.clone(), rows.clone())) {
             inner.write_part(broadcast, record, &rows, false).await?;
         }
-        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(stopped);
+        let stopped = before.into_iter().filter(|row| row.outcome.is_none()).map(Delivery::stopped);
         try_join_all(stopped.map(|delivery| self.settle(broadcast, delivery))).await?;
         let due = expected.iter().map(async |delivery| {
             let state = self.state(broadcast, &delivery.member).await?;
@@ -416,10 +416,4 @@ fn unreadable(key: &Key, error: &serde_json::Error) -> LedgerError {
 fn sortable(millis: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
     time.ok().and_then(|time| time.format(&Iso8601::DEFAULT).ok()).unwrap_or_default()
-}
-
-/// An expected delivery whose task has stopped before a call.
-pub(crate) fn stopped(expected: Delivery) -> Delivery {
-    let reason = Some("the task stopped before it was called".to_owned());
-    Delivery { outcome: Some(Outcome::Gone), reason, cause: Some(Cause::Stopped), ..expected }
 }

@@ -258,7 +258,7 @@ impl Records {
             }
         }
         if let Some(failure) = record.failure {
-            self.failures.push(failed(&record.cluster, &record.service, failure));
+            self.failures.push(failed(&record.cluster, &record.service, &failure));
         }
         self.parts_seen.insert(record.id);
     }
@@ -276,11 +276,12 @@ impl Records {
         cancelled: Option<Cancel>,
     ) -> Recorded {
         let cluster = record.as_ref().map_or("", |record| &record.cluster);
-        let failure = record.as_ref().and_then(|record| record.failure.clone());
-        let is_surveyed = record.is_some();
+        let failure = record.as_ref().and_then(|record| record.failure.as_deref());
         self.failures.extend(failure.map(|failure| failed(cluster, "", failure)));
         let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
-        let unseen: Vec<Delivery> = unseen.map(|(_, service)| unseen_part(cluster, service)).collect();
+        let unseen = unseen.map(|(_, service)| {
+            Delivery::of_service(cluster, service, "its tasks have not been looked for yet")
+        });
         let known = self.deliveries.into_values().map(|(_, entry)| entry);
         let mut entries: Vec<Delivery> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
@@ -291,7 +292,7 @@ impl Records {
         }
         let heard = record.as_ref().map_or(0, |record| record.asked_at).max(self.heard);
         let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
-        let is_complete = is_surveyed && entries.iter().all(|entry| entry.outcome.is_some());
+        let is_complete = record.is_some() && entries.iter().all(|entry| entry.outcome.is_some());
         let report = Report::new(broadcast.clone(), entries);
         Recorded { broadcast: record, cancelled, heard, report, is_complete }
     }
@@ -302,20 +303,8 @@ fn part_of(sort: &str) -> Option<&str> {
     sort.strip_prefix(key::PART)?.split('#').next()
 }
 
-/// The entry for a part of the scope without known tasks.
-fn failed(cluster: &str, service: &str, reason: String) -> Delivery {
-    let member = Arc::new(Member::of_service(cluster, service, ""));
-    Delivery {
-        member,
-        outcome: Some(Outcome::Failed),
-        reason: Some(reason),
-        cause: Some(Cause::Discovery),
-        ..Delivery::default()
-    }
-}
-
-fn unseen_part(cluster: &str, service: &str) -> Delivery {
-    let member = Arc::new(Member::of_service(cluster, service, ""));
-    let reason = Some("its tasks have not been looked for yet".to_owned());
-    Delivery { member, reason, ..Delivery::default() }
+/// The entry for a part of the scope that could not be scanned.
+fn failed(cluster: &str, service: &str, reason: &str) -> Delivery {
+    let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
+    Delivery { outcome, cause, ..Delivery::of_service(cluster, service, reason) }
 }

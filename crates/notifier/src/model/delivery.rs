@@ -44,6 +44,12 @@ impl Delivery {
         Self { member, outcome, reason, cause, ..Self::default() }
     }
 
+    /// The entry for containers of a service, or of the whole scope, that are not known.
+    pub(crate) fn of_service(cluster: &str, service: &str, reason: &str) -> Self {
+        let member = Arc::new(Member::of_service(cluster, service, ""));
+        Self { member, reason: Some(reason.to_owned()), ..Self::default() }
+    }
+
     /// Whether it has ended well: the container accepted the event, or its task had stopped.
     pub fn is_notified(&self) -> bool {
         self.outcome.is_some_and(Outcome::is_notified)

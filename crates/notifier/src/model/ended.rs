@@ -3,6 +3,12 @@
 use super::{Cause, Delivery, Outcome};
 
 impl Delivery {
+    /// This expected delivery as gone, because its task has stopped before a call.
+    pub(crate) fn stopped(self) -> Self {
+        let reason = Some("the task stopped before it was called".to_owned());
+        Self { outcome: Some(Outcome::Gone), reason, cause: Some(Cause::Stopped), ..self }
+    }
+
     /// This expected delivery as skipped, because its broadcast was cancelled after this number of requests.
     pub(crate) fn cancelled(self, requests: u32) -> Self {
         Self {

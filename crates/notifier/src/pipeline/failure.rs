@@ -73,7 +73,11 @@ impl Failure {
 
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
-        let retry = if error.is_final() { Retry::Never } else { Retry::Later(error.retry_after()) };
+        let retry = match &error {
+            StageError::Unfinished(unfinished) => Retry::Later(unfinished.retry_after),
+            error if error.is_final() => Retry::Never,
+            _ => Retry::Later(None),
+        };
         let is_recorded = matches!(error, StageError::NotNotified { .. });
         Self { code: error.code(), reason: chain(&error), retry, is_recorded }
     }

@@ -2,14 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::{Ctx, Failure, StageName};
+use super::{Ctx, Failure, StageError, StageName};
 use crate::base::text::chain;
 use crate::queue::Message;
+
+/// Waits between the attempts to record that a message was given up.
+const NOTE_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// The result of the work on a message: the bodies for the next queue.
 pub type Handled = Result<Vec<String>, Failure>;
@@ -37,21 +42,36 @@ impl Handler {
     /// publishes them again, so an unavailable ledger is not a failure.
     pub(super) async fn published(&self, stage: StageName, message: &Message, bodies: &[&str]) {
         let Self::Stage(ctx) = self else { return };
-        if let Err(error) = super::published(ctx, stage, message, bodies).await {
+        let Some(published) = stage.stage().published.filter(|_| ctx.ledger.is_kept()) else { return };
+        if let Err(error) = published(ctx, message, bodies).await {
             let (stage, id, error) = (stage.as_str(), message.message_id.as_str(), chain(&error));
             warn!(stage, message.id = id, error, "The ledger did not record what was queued");
         }
     }
 
     /// Records that a message was given up before it becomes a dead letter, unless the ledger has its outcome.
+    ///
+    /// Retries a few times: no later step would record it, and reports would show the containers as pending for ever.
     pub(super) async fn given_up(&self, stage: StageName, message: &Message, failure: &Failure) {
         let Self::Stage(ctx) = self else { return };
-        if failure.is_recorded {
+        if failure.is_recorded || !ctx.ledger.is_kept() {
             return;
         }
-        if let Err(error) = super::given_up(ctx, stage, message, &failure.reason).await {
-            let (stage, id, error) = (stage.as_str(), message.id.as_str(), chain(&error));
-            warn!(stage, message.id = id, error, "The ledger did not record that the message was given up");
+        let mut waits = NOTE_AGAIN_AFTER.into_iter();
+        while let Err(error) = (stage.stage().given_up)(ctx, message, &failure.reason).await {
+            match (&error, waits.next()) {
+                (StageError::Ledger(ledger), Some(wait)) if !ledger.is_final() => sleep(wait).await,
+                _ => {
+                    let (stage, id, error) = (stage.as_str(), message.id.as_str(), chain(&error));
+                    warn!(
+                        stage,
+                        message.id = id,
+                        error,
+                        "The ledger did not record that the message was given up"
+                    );
+                    return;
+                }
+            }
         }
     }
 }

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use wire::{Broadcast, BroadcastId, Draft};
@@ -45,10 +44,6 @@ pub use stages::{QueueName, STAGES, Stage};
 pub use work::{DEADLINE_SLACK, Disposition, FinalFailure, Work};
 
 pub use crate::model::StageName;
-
-/// Waits between the attempts to record that a message was given up.
-const NOTE_AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// The shared parts of the stages, created once per process.
 #[derive(Debug)]
@@ -137,14 +132,6 @@ impl StageError {
         }
     }
 
-    /// The shortest wait before a retry, if known.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Unfinished(unfinished) => unfinished.retry_after,
-            _ => None,
-        }
-    }
-
     /// A stable word for the kind of error, for scripts and alarms.
     pub fn code(&self) -> &'static str {
         match self {
@@ -179,46 +166,6 @@ pub async fn run(
         return Ok(stage.stage().next.map(|_| message.body.clone()).into_iter().collect());
     }
     (stage.stage().run)(ctx, message, deadline).await
-}
-
-/// Records that the bodies that result from a message are on the next queue. If the message is received again, because
-/// its process was killed before it deleted the message, they are not queued a second time.
-///
-/// # Errors
-///
-/// If the ledger is not available. Then they may be queued again.
-pub async fn published(
-    ctx: &Ctx,
-    stage: StageName,
-    message: &Message,
-    bodies: &[&str],
-) -> Result<(), StageError> {
-    match stage.stage().published {
-        Some(published) if ctx.ledger.is_kept() => published(ctx, message, bodies).await,
-        _ => Ok(()),
-    }
-}
-
-/// Records that a message was given up before it becomes a dead letter: its containers were not notified.
-///
-/// Retries a few times: no later step would record it, and reports would show the containers as pending for ever.
-pub async fn given_up(
-    ctx: &Ctx,
-    stage: StageName,
-    message: &Message,
-    reason: &str,
-) -> Result<(), StageError> {
-    if !ctx.ledger.is_kept() {
-        return Ok(());
-    }
-    let mut waits = NOTE_AGAIN_AFTER.into_iter();
-    loop {
-        let noted = (stage.stage().given_up)(ctx, message, reason).await;
-        match (&noted, waits.next()) {
-            (Err(StageError::Ledger(error)), Some(wait)) if !error.is_final() => sleep(wait).await,
-            _ => return noted,
-        }
-    }
 }
 
 /// The broadcast that a message requests. Missing attributes of the event come from the message, so they are the same

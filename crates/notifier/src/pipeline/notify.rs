@@ -8,7 +8,7 @@ use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
 use super::{Ctx, StageError, broadcast, discovery, endpoint, untrusted};
 use crate::base::text::chain;
-use crate::deliver::{DeliveryJob, Next, Round, Unfinished};
+use crate::deliver::{AttemptError, DeliveryJob, Next, Round, Unfinished};
 use crate::ledger::LedgerError;
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
@@ -23,8 +23,8 @@ pub(super) async fn notify(
     deadline: Option<Instant>,
 ) -> Result<(), StageError> {
     let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
-    let more = age < ctx.deliverer.horizon();
-    let Job { endpoint, broadcast, looked_up } = read(ctx, received, !more).await?;
+    let more = age < ctx.deliverer.options().horizon;
+    let Job { endpoint, broadcast, is_found } = read(ctx, received, !more).await?;
     let state = ctx.ledger.state(&broadcast.id, &endpoint.member).await?;
     if let Some(outcome) = state.as_ref().filter(|state| state.is_notified()).and_then(|state| state.outcome)
     {
@@ -34,13 +34,9 @@ pub(super) async fn notify(
     }
     let requests = state.as_ref().map_or(0, Delivery::requests);
     let mut job = DeliveryJob::new(endpoint).after_requests(requests);
-    job.rechecks = match looked_up {
-        LookedUp::Found => false,
-        LookedUp::Nowhere => true,
-        LookedUp::No => {
-            received.receives > 1 || received.queued > received.sent || requests > 0 || age > ADDRESS_FRESH
-        }
-    };
+    job.rechecks = !is_found.unwrap_or_else(|| {
+        received.receives <= 1 && received.queued <= received.sent && requests == 0 && age <= ADDRESS_FRESH
+    });
     let delivered = match cancelled(ctx, &broadcast, &job).await? {
         Some(skipped) => Ok(skipped),
         None => ctx.deliverer.deliver(&broadcast, &mut job, &ctx.progress, Round { more, deadline }).await,
@@ -116,17 +112,8 @@ pub(super) async fn given_up(ctx: &Ctx, received: &queue::Message, reason: &str)
 struct Job {
     endpoint: Endpoint,
     broadcast: Broadcast,
-    looked_up: LookedUp,
-}
-
-/// Whether the endpoint was just looked up in ECS.
-enum LookedUp {
-    /// No: it comes from the message.
-    No,
-    /// Yes, and it exists.
-    Found,
-    /// Yes, and it does not exist, or ECS did not answer.
-    Nowhere,
+    /// Whether ECS has just named the endpoint; `None` if it was not asked, because the message is trusted.
+    is_found: Option<bool>,
 }
 
 /// A message of the tasks queue and its broadcast. A message of the proof of concept carries no broadcast, and is one
@@ -143,23 +130,25 @@ async fn read(ctx: &Ctx, received: &queue::Message, last: bool) -> Result<Job, S
             Some(broadcast) => broadcast,
             None => own(ctx, received, &endpoint, broadcast(Draft::default(), received)?).await?,
         };
-        return Ok(Job { endpoint, broadcast, looked_up: LookedUp::No });
+        return Ok(Job { endpoint, broadcast, is_found: None });
     }
     untrusted::log(ctx, received);
     endpoint = untrusted::without_unverified(endpoint)?;
     let found = match untrusted::find(ctx, &endpoint).await {
-        Err(error) if !last => return Err(StageError::Unfinished(Unfinished::lost(error))),
+        Err(error) if !last => {
+            let last = Some(AttemptError::Lost(error));
+            return Err(StageError::Unfinished(Unfinished { attempts: 0, retry_after: None, last }));
+        }
         found => found.unwrap_or_default(),
     };
     let is_found = found.is_some();
-    let looked_up = if is_found { LookedUp::Found } else { LookedUp::Nowhere };
     endpoint = found.unwrap_or(endpoint);
     let unverified = untrusted::unverified(carried.as_ref(), received)?;
     let broadcast = match untrusted::with_member(ctx, unverified, &endpoint.member, is_found).await? {
         Some(known) => known,
         None => own(ctx, received, &endpoint, untrusted::own(carried.as_ref(), received)?).await?,
     };
-    Ok(Job { endpoint, broadcast, looked_up })
+    Ok(Job { endpoint, broadcast, is_found: Some(is_found) })
 }
 
 /// Records a broadcast that consists of one message.

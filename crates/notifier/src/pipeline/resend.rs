@@ -4,20 +4,17 @@
 //! the repeat. One report has both rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use wire::{Broadcast, ContentMode, Method, ObserverMessage, PartId, Scheme};
+use wire::{Broadcast, ObserverMessage, PartId};
 
-use super::send::{self, SendError, Transport};
+use super::send::{self, SendError};
 use super::{Ctx, discovery};
 use crate::deliver::DeliveryJob;
-use crate::fleet::{Recheck, RecheckError};
+use crate::fleet::Recheck;
 use crate::ledger::{BroadcastRecord, Ledger, LedgerError, PartRecord, Recorded};
-use crate::model::labels::Target;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
 
@@ -94,8 +91,9 @@ pub async fn send(
         .filter(|delivery| is_due(delivery))
         .partition(|delivery| !delivery.member.task.is_empty());
     // A list of futures: with a lazy stream, this future would not be `Send`.
-    let lookups: Vec<_> = tasks.into_iter().map(|delivery| recheck(ctx, delivery)).collect();
-    let found: Vec<Rechecked> =
+    let lookups: Vec<_> =
+        tasks.iter().map(|delivery| ctx.discovery.recheck(&delivery.member, None)).collect();
+    let found: Vec<Recheck> =
         stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await.map_err(SendError::Recheck)?;
     let unseen = if parts.is_empty() {
         Fleet::default()
@@ -104,74 +102,38 @@ pub async fn send(
         record_unseen(ctx, record, &recorded.report, &unseen).await?;
         unseen
     };
-    let (mut transport, delivering) = send::transport(ctx, broadcast);
+    let (transport, delivering) = send::transport(ctx, broadcast);
+    let deliveries = Arc::clone(&transport.deliveries);
     let mut jobs = Vec::new();
-    for found in found {
-        match found {
-            Ok(job) => jobs.push(*job),
-            Err(ended) => {
-                ctx.ledger.settle(&broadcast.id, (*ended).clone()).await?;
-                transport.done(*ended);
+    for (delivery, found) in tasks.into_iter().zip(found) {
+        let (outcome, cause, reason) = match found {
+            // A starting container is looked up again before it is called.
+            Recheck::At(endpoint) => {
+                jobs.push(DeliveryJob::new(endpoint).after_requests(delivery.requests()));
+                continue;
             }
-        }
+            Recheck::Stopped(why) => (Some(Outcome::Gone), Some(Cause::Stopped), Some(why)),
+            Recheck::Nowhere(why) => (Some(Outcome::Failed), Some(Cause::Nowhere), Some(why)),
+        };
+        let ended = Delivery { outcome, cause, reason, ..delivery.clone() };
+        ctx.ledger.settle(&broadcast.id, ended.clone()).await?;
+        transport.done(ended);
     }
     unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
     discovery::tell_skipped(ctx, &broadcast.id, unseen.skips);
     jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
     announce(ctx, broadcast, &jobs);
-    let handing = async {
-        let handed = hand_over(&transport, jobs).await;
-        // The workers end when the channel is closed.
-        transport.close();
-        handed
+    // Drops the transport at its end, so that the workers end.
+    let handing = async move {
+        for job in jobs {
+            transport.send(job).await?;
+        }
+        Ok::<_, LedgerError>(())
     };
     let (handed, delivered) = tokio::join!(handing, delivering);
     delivered?;
     handed?;
-    Ok(transport.report(broadcast))
-}
-
-async fn hand_over(transport: &Transport, jobs: Vec<DeliveryJob>) -> Result<(), LedgerError> {
-    for job in jobs {
-        transport.send(job).await?;
-    }
-    Ok(())
-}
-
-/// The delivery as it is now made again, or as it ended between the rounds.
-type Rechecked = Result<Box<DeliveryJob>, Box<Delivery>>;
-
-async fn recheck(ctx: &Ctx, delivery: &Delivery) -> Result<Rechecked, RecheckError> {
-    let ended = |outcome, cause, reason| {
-        let ended =
-            Delivery { outcome: Some(outcome), cause: Some(cause), reason: Some(reason), ..delivery.clone() };
-        Err(Box::new(ended))
-    };
-    Ok(match ctx.discovery.recheck(&known(delivery)).await? {
-        // A starting container is looked up again before it is called.
-        Recheck::At(endpoint) | Recheck::Starting(endpoint, _) => {
-            Ok(Box::new(DeliveryJob::new(endpoint).after_requests(delivery.requests())))
-        }
-        Recheck::Stopped(why) => ended(Outcome::Gone, Cause::Stopped, why),
-        Recheck::Nowhere(why) => ended(Outcome::Failed, Cause::Nowhere, why),
-    })
-}
-
-/// The endpoint of a recorded delivery, for a lookup: only the member is used; labels and address are read again.
-fn known(entry: &Delivery) -> Endpoint {
-    Endpoint {
-        member: entry.member.clone(),
-        address: entry.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-        target: Arc::new(Target {
-            port: NonZeroU16::MIN,
-            path: "/".to_owned(),
-            scheme: Scheme::default(),
-            method: Method::default(),
-            content_mode: ContentMode::default(),
-            server_name: None,
-        }),
-        is_starting: false,
-    }
+    Ok(deliveries.report())
 }
 
 /// The fleet of the services whose tasks are not recorded, without recorded containers.

@@ -16,7 +16,7 @@ use super::{Ctx, discovery, notify};
 use crate::base::text::{chain, printable};
 use crate::deliver::{DeliveryJob, Next, Round};
 use crate::fleet::{DiscoveryError, RecheckError};
-use crate::ledger::{self, BroadcastRecord, LedgerError, PartRecord};
+use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::arn::service_name;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
 use crate::report::Report;
@@ -75,17 +75,11 @@ pub async fn send(
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let (transport, delivering) = transport(ctx, broadcast);
-    let mut discovery =
-        Discovery { ctx, scope, broadcast, record, earlier, transport, parts: Vec::new(), not_targeted: 0 };
-    let discovering = async {
-        let discovered = discovery.run().await;
-        // The workers end when no other delivery can come.
-        discovery.transport.close();
-        discovered
-    };
-    let (discovered, delivered) = tokio::join!(discovering, delivering);
+    let deliveries = Arc::clone(&transport.deliveries);
+    let discovery = Discovery { ctx, scope, broadcast, record, earlier, transport, parts: Vec::new() };
+    let (discovered, delivered) = tokio::join!(discovery.run(), delivering);
     delivered?;
-    let report = discovery.transport.report(broadcast);
+    let report = deliveries.report();
     match discovered? {
         None => Ok(report),
         Some(source) => Err(SendError::Incomplete { report: Box::new(report), source }),
@@ -99,7 +93,8 @@ pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result
     }
 }
 
-/// Starts the delivery side: what the transport takes in is delivered until the future is dropped.
+/// Starts the delivery side: what the transport takes in is delivered until the future is dropped. The future ends when
+/// the transport is dropped and each delivery has ended.
 pub(super) fn transport(
     ctx: &Arc<Ctx>,
     broadcast: &Broadcast,
@@ -107,12 +102,8 @@ pub(super) fn transport(
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
     let (ctx, broadcast) = (Arc::clone(ctx), broadcast.clone());
     let deliveries = Arc::new(Deliveries { ctx, broadcast, done: Mutex::default() });
-    let ctx = &deliveries.ctx;
-    let workers = Workers {
-        concurrency: ctx.deliverer.concurrency(),
-        grace: ctx.deliverer.grace(),
-        stop: ctx.stop.clone(),
-    };
+    let (options, stop) = (deliveries.ctx.deliverer.options(), deliveries.ctx.stop.clone());
+    let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop };
     // As a task, it runs on the threads of its workers: on the caller's thread, each of their messages would wake another one.
     let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
     let delivering = AbortOnDropHandle::new(delivering);
@@ -123,21 +114,20 @@ pub(super) fn transport(
             Err(_) => Ok(()),
         })
     };
-    (Transport { jobs: Some(jobs), deliveries }, delivered)
+    (Transport { jobs, deliveries }, delivered)
 }
 
 /// The way from discovery to the workers, and what they have done.
 pub(super) struct Transport {
-    jobs: Option<mpsc::Sender<DeliveryJob>>,
-    deliveries: Arc<Deliveries>,
+    jobs: mpsc::Sender<DeliveryJob>,
+    pub(super) deliveries: Arc<Deliveries>,
 }
 
 impl Transport {
     /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
     /// interrupted, is recorded as such.
     pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
-        let Some(jobs) = &self.jobs else { return Ok(()) };
-        match jobs.send(job).await {
+        match self.jobs.send(job).await {
             Err(mpsc::error::SendError(job)) if self.deliveries.ctx.stop.is_cancelled() => {
                 self.deliveries.settle(job.interrupted(false)).await
             }
@@ -148,28 +138,26 @@ impl Transport {
 
     /// Adds a delivery that needs no call.
     pub(super) fn done(&self, delivery: Delivery) {
-        locked(&self.deliveries.done).push(delivery);
+        self.deliveries.done().push(delivery);
     }
-
-    pub(super) fn close(&mut self) {
-        self.jobs = None;
-    }
-
-    /// What became of every delivery.
-    pub(super) fn report(&self, broadcast: &Broadcast) -> Report {
-        Report::new(broadcast.id.clone(), std::mem::take(&mut *locked(&self.deliveries.done)))
-    }
-}
-
-fn locked(done: &Mutex<Vec<Delivery>>) -> MutexGuard<'_, Vec<Delivery>> {
-    done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The deliveries of one broadcast, as the workers make them.
-struct Deliveries {
+pub(super) struct Deliveries {
     ctx: Arc<Ctx>,
     broadcast: Broadcast,
     done: Mutex<Vec<Delivery>>,
+}
+
+impl Deliveries {
+    /// What became of every delivery.
+    pub(super) fn report(&self) -> Report {
+        Report::new(self.broadcast.id.clone(), std::mem::take(&mut *self.done()))
+    }
+
+    fn done(&self) -> MutexGuard<'_, Vec<Delivery>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Steps for Deliveries {
@@ -180,12 +168,12 @@ impl Steps for Deliveries {
     }
 
     async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
-        locked(&self.done).push(delivery.clone());
+        self.done().push(delivery.clone());
         notify::settle(&self.ctx, &self.broadcast, delivery).await
     }
 }
 
-/// The discovery side of one broadcast.
+/// The discovery side of one broadcast. The workers end when it is dropped, because no other delivery can come.
 struct Discovery<'a> {
     ctx: &'a Ctx,
     scope: &'a ObserverMessage,
@@ -195,13 +183,12 @@ struct Discovery<'a> {
     transport: Transport,
     /// The parts that were recorded, with their services.
     parts: Vec<(PartId, String)>,
-    not_targeted: usize,
 }
 
 impl Discovery<'_> {
     /// Discovers the scope, records it part by part, and hands the endpoints to the workers. Returns the error that ended
     /// discovery after some tasks had been found.
-    async fn run(&mut self) -> Result<Option<DiscoveryError>, SendError> {
+    async fn run(mut self) -> Result<Option<DiscoveryError>, SendError> {
         let (found, chunks) = mpsc::channel(1);
         let (ctx, scope) = (self.ctx, self.scope);
         let scanning = async {
@@ -241,17 +228,15 @@ impl Discovery<'_> {
                 Ok(None)
             }
             Ok(false) => {
-                self.transport.done(self.missing(
-                    None,
-                    Cause::Interrupted,
-                    "interrupted before its tasks were found",
-                ));
+                let missing = self.missing("interrupted before its tasks were found");
+                self.transport.done(Delivery { cause: Some(Cause::Interrupted), ..missing });
                 Ok(None)
             }
             Err(error) if self.parts.is_empty() => Err(error.into()),
             Err(error) => {
                 let reason = chain(&error);
-                self.transport.done(self.missing(Some(Outcome::Failed), Cause::Discovery, &reason));
+                let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
+                self.transport.done(Delivery { outcome, cause, ..self.missing(&reason) });
                 self.end(Some(reason)).await?;
                 Ok(Some(error))
             }
@@ -259,15 +244,8 @@ impl Discovery<'_> {
     }
 
     /// The entry for the tasks of the scope that were not found.
-    fn missing(&self, outcome: Option<Outcome>, cause: Cause, reason: &str) -> Delivery {
-        let member = Arc::new(Member::of_service(&self.scope.cluster, "", ""));
-        Delivery {
-            member,
-            outcome,
-            cause: Some(cause),
-            reason: Some(reason.to_owned()),
-            ..Delivery::default()
-        }
+    fn missing(&self, reason: &str) -> Delivery {
+        Delivery::of_service(&self.scope.cluster, "", reason)
     }
 
     /// Records what was found of each service, and hands the endpoints that still need a call to the workers.
@@ -284,7 +262,7 @@ impl Discovery<'_> {
         self.begin(&ids).await?;
         self.parts.extend(ids);
         for (part, fleet) in parts {
-            self.not_targeted += fleet.not_targeted.len();
+            self.record.not_targeted += fleet.not_targeted.len();
             for skip in &fleet.skips {
                 self.transport.done(skip.clone());
             }
@@ -334,9 +312,8 @@ impl Discovery<'_> {
     }
 
     /// Records what the whole scope has come to.
-    async fn end(&mut self, failure: Option<String>) -> Result<(), LedgerError> {
-        let not_targeted = self.not_targeted;
-        let record = BroadcastRecord { not_targeted, failure, ..self.record.clone() };
+    async fn end(&self, failure: Option<String>) -> Result<(), LedgerError> {
+        let record = BroadcastRecord { failure, ..self.record.clone() };
         self.ctx.ledger.broadcast(record, &self.parts, &[]).await
     }
 }
@@ -374,7 +351,7 @@ impl Earlier {
         let stopped = self.0.iter().filter(|(key, delivery)| {
             delivery.outcome.is_none() && !found.contains(*key) && is_meant(&delivery.member)
         });
-        stopped.map(|(_, delivery)| ledger::stopped(delivery.clone())).collect::<Vec<_>>().into_iter()
+        stopped.map(|(_, delivery)| delivery.clone().stopped()).collect::<Vec<_>>().into_iter()
     }
 }
 

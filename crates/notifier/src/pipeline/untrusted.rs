@@ -117,8 +117,8 @@ pub(super) fn without_unverified(endpoint: Endpoint) -> Result<Endpoint, StageEr
 /// Looks an unverified endpoint up in ECS; `None` if it does not exist. A starting container exists: it is looked up
 /// again before it is called.
 pub(super) async fn find(ctx: &Ctx, endpoint: &Endpoint) -> Result<Option<Endpoint>, RecheckError> {
-    Ok(match ctx.discovery.recheck(endpoint).await? {
-        Recheck::At(found) | Recheck::Starting(found, _) => Some(found),
+    Ok(match ctx.discovery.recheck(&endpoint.member, Some(endpoint)).await? {
+        Recheck::At(found) => Some(found),
         Recheck::Stopped(_) | Recheck::Nowhere(_) => None,
     })
 }

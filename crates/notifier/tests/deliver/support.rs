@@ -123,8 +123,8 @@ pub(crate) async fn deliver_until(
         ended: Mutex::default(),
     };
     let deliveries = Arc::new(deliveries);
-    let workers =
-        Workers { concurrency: deliverer.concurrency(), grace: deliverer.grace(), stop: stop.clone() };
+    let options = deliverer.options();
+    let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: stop.clone() };
     let (jobs, waiting) = mpsc::channel(endpoints.len().max(1));
     let order: Vec<_> = endpoints.iter().map(Delivery::from).collect();
     for endpoint in endpoints {
