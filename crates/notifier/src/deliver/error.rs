@@ -1,6 +1,7 @@
 //! Why an attempt or a delivery failed, and what follows.
 
 use std::io;
+use std::iter;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -175,18 +176,9 @@ impl AttemptError {
 
 /// `503 Service Unavailable: overloaded`.
 fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String {
-    let mut line = status.as_u16().to_string();
-    for (between, part) in [
-        (" ", status.canonical_reason()),
-        (": ", (meaning == Meaning::Misdirected).then_some("another task has its address")),
-        (": ", text),
-    ] {
-        if let Some(part) = part {
-            line.push_str(between);
-            line.push_str(part);
-        }
-    }
-    line
+    let line = iter::once(status.as_str()).chain(status.canonical_reason()).collect::<Vec<_>>().join(" ");
+    let misdirected = (meaning == Meaning::Misdirected).then_some("another task has its address");
+    iter::once(line.as_str()).chain(misdirected).chain(text).collect::<Vec<_>>().join(": ")
 }
 
 /// A delivery that has not ended: its quick attempts are used up, its time has run out, or this machine is out of

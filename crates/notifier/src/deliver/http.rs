@@ -12,16 +12,16 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::{Either, Fuse, FusedFuture};
+use futures_util::future::{Fuse, FusedFuture};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::either::Either;
 
 use super::DeliveryOptions;
 use super::error::AttemptError;
@@ -54,48 +54,25 @@ pub(super) async fn exchange(
     };
     let connect_limit = options.connect_timeout.min(options.timeout);
     let (end, late) = in_time(connect_limit, AttemptError::ConnectTimedOut(connect_limit));
+    let is_secured = secured.is_some();
     let connecting = async {
         let stream = connect(address).await?;
         Ok::<_, AttemptError>(match secured {
             None => Either::Left(stream),
-            Some(secured) => Either::Right(Box::pin(secured.handshake(stream)).await?),
+            // On the heap: attempts without TLS, which are most, stay small.
+            Some(secured) => Either::Right(Box::new(Box::pin(secured.handshake(stream)).await?)),
         })
     };
     let stream = timeout_at(end, connecting).await.map_err(|_| late)??;
     let (end, late) = in_time(options.timeout, AttemptError::TimedOut(options.timeout));
-    match stream {
-        Either::Left(stream) => talk(stream, Close::Socket, request, options, (end, late), now).await,
-        // On the heap: attempts without TLS, which are most, stay small.
-        Either::Right(stream) => Box::pin(talk(stream, Close::Tls, request, options, (end, late), now)).await,
-    }
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy)]
-enum Close {
-    /// The socket is dropped; the kernel closes the connection.
-    Socket,
-    /// TLS sends its closing alert (`close_notify`) first.
-    Tls,
-}
-
-/// Sends the request over this connection and reads the answer, up to a time after which it is `late`.
-async fn talk<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    stream: S,
-    close: Close,
-    request: Request<Full<Bytes>>,
-    options: &DeliveryOptions,
-    (end, late): (Instant, AttemptError),
-    now: SystemTime,
-) -> Result<StatusCode, AttemptError> {
     let (mut sender, mut connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(AttemptError::Broken)?;
-    let connection = poll_fn(|cx| match close {
-        Close::Socket => connection.poll_without_shutdown(cx),
-        Close::Tls => connection.poll_unpin(cx),
+    let connection = poll_fn(|cx| {
+        // TLS sends its closing alert (`close_notify`) at the end; else the socket is dropped, and the kernel closes it.
+        if is_secured { connection.poll_unpin(cx) } else { connection.poll_without_shutdown(cx) }
     });
     let mut connection = pin!(connection.fuse());
     let secrets: Vec<_> = request.headers().values().filter(|value| value.is_sensitive()).cloned().collect();

@@ -1,12 +1,10 @@
 //! Records deliveries that end without another attempt: given up, dropped, or of a cancelled broadcast.
 
-use std::sync::Arc;
-
 use futures_util::future::try_join_all;
 use wire::BroadcastId;
 
 use super::{Ledger, LedgerError, PartRecord};
-use crate::model::{Delivery, Member};
+use crate::model::Delivery;
 
 impl Ledger {
     /// Records that the message of a delivery was given up, with the result of the last attempt. Does nothing if the
@@ -22,25 +20,6 @@ impl Ledger {
             return Ok(());
         }
         self.settle(broadcast, expected.given_up(state, reason)).await
-    }
-
-    /// Records that a delivery is not retried, with the reason. Its outcome stays; a pending delivery has failed.
-    pub async fn drop_delivery(
-        &self,
-        broadcast: &BroadcastId,
-        member: &Member,
-        reason: &str,
-    ) -> Result<(), LedgerError> {
-        if !self.is_kept() {
-            return Ok(());
-        }
-        let known = self.state(broadcast, member).await?;
-        let known =
-            known.unwrap_or_else(|| Delivery { member: Arc::new(member.clone()), ..Delivery::default() });
-        if known.is_notified() {
-            return Ok(());
-        }
-        self.settle(broadcast, known.dropped(reason)).await
     }
 
     /// Records that a part of a cancelled broadcast is not scanned. Returns the deliveries that are skipped now: those that

@@ -91,17 +91,8 @@ pub(super) fn queued_range(broadcast: &BroadcastId, part: &PartId, run: &PartId)
     range(partition(shard(part.as_str()), broadcast), format!("{QUEUED}{part}#{run}#"))
 }
 
-/// The outcome of a notified delivery.
-pub(super) fn told(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
-    delivered(TOLD, broadcast, delivery)
-}
-
-/// The latest state of a delivery.
-pub(super) fn state(broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
-    delivered(STATE, broadcast, delivery)
-}
-
-fn delivered(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
+/// One of the two items of a delivery: [`TOLD`] or [`STATE`].
+pub(super) fn delivery(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
     let partition = partition(shard(delivery.as_str()), broadcast);
     Key { partition, sort: format!("{kind}{delivery}") }
 }
@@ -126,7 +117,7 @@ mod tests {
         let mut counts = BTreeMap::<String, u32>::new();
         for task in 0..100_000 {
             let delivery = DeliveryId::derive(&id("b"), &format!("arn:{task}"), "web");
-            *counts.entry(told(&id("b"), &delivery).partition).or_default() += 1;
+            *counts.entry(super::delivery(TOLD, &id("b"), &delivery).partition).or_default() += 1;
         }
         let even = 100_000 / u32::from(SHARDS);
         assert_eq!(counts.len(), usize::from(SHARDS));
@@ -150,7 +141,7 @@ mod tests {
     #[test]
     fn one_delivery_stands_in_one_partition() {
         let delivery = DeliveryId::derive(&id("b"), "arn:t", "web");
-        let (told, state) = (told(&id("b"), &delivery), state(&id("b"), &delivery));
+        let (told, state) = [TOLD, STATE].map(|kind| super::delivery(kind, &id("b"), &delivery)).into();
         assert_eq!(told.partition, state.partition);
         assert_ne!(told.sort, state.sort);
     }

@@ -1,9 +1,9 @@
 //! Recorded broadcasts, to check messages from untrusted senders.
 
-use wire::{Broadcast, BroadcastId, PartId, ServiceMessage, Share};
+use wire::{Broadcast, PartId, ServiceMessage, Share};
 
 use super::record::{BroadcastRow, digest};
-use super::{Ledger, LedgerError, key};
+use super::{Ledger, LedgerError};
 use crate::model::Member;
 use crate::model::arn::last_part;
 
@@ -15,13 +15,6 @@ pub(crate) struct Known {
 }
 
 impl Ledger {
-    /// Whether there is a record of a broadcast with this id.
-    pub(crate) async fn has(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(false) };
-        let found = inner.store.get(vec![key::broadcast(broadcast, 0)]).await?;
-        Ok(found.iter().any(Option::is_some))
-    }
-
     /// The record of this broadcast, if there is one with exactly this event.
     pub(crate) async fn known(&self, broadcast: &Broadcast) -> Result<Option<Known>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };

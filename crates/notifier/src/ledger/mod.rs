@@ -39,6 +39,8 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use quick_cache::sync::Cache;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use tokio::time::Instant;
@@ -272,7 +274,7 @@ impl Ledger {
     ) -> Result<Option<Delivery>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         let id = delivery_id(broadcast, member);
-        let keys = [key::told(broadcast, &id), key::state(broadcast, &id)];
+        let keys = [key::TOLD, key::STATE].map(|kind| key::delivery(kind, broadcast, &id));
         let [ended, state] = inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<Stamped>));
         Ok(ended.or(state).transpose()?.map(|record| record.entry))
     }
@@ -287,8 +289,8 @@ impl Ledger {
         let outcome = entry.outcome;
         let record = Stamped { entry, at: millis(inner.clock.now()) };
         let is_notified = outcome.is_some_and(Outcome::is_notified);
-        let key = if is_notified { key::told(broadcast, &id) } else { key::state(broadcast, &id) };
-        let item = inner.item(key, &record)?;
+        let kind = if is_notified { key::TOLD } else { key::STATE };
+        let item = inner.item(key::delivery(kind, broadcast, &id), &record)?;
         if outcome == Some(Outcome::Gone) {
             // Another process may have delivered it, which takes precedence.
             inner.store.put_new(item).await?;
@@ -332,7 +334,7 @@ impl fmt::Debug for Ledger {
 }
 
 impl Inner {
-    fn item(&self, key: Key, record: &impl serde::Serialize) -> Result<Item, LedgerError> {
+    fn item(&self, key: Key, record: &impl Serialize) -> Result<Item, LedgerError> {
         Ok(self.raw(key, serde_json::to_string(record).map_err(LedgerError::Unwritable)?))
     }
 
@@ -349,8 +351,7 @@ impl Inner {
     ) -> Result<(), LedgerError> {
         let record = record.kept();
         let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
-        let bodies = chunk::write(&record, &rows).map_err(LedgerError::Unwritable)?;
-        if self.write(bodies, |sheet| key::broadcast(&record.id, sheet), new).await? {
+        if self.write(&record, &rows, |sheet| key::broadcast(&record.id, sheet), new).await? {
             self.store.put(vec![line]).await?;
         }
         Ok(())
@@ -364,17 +365,18 @@ impl Inner {
         rows: &[Delivery],
         new: bool,
     ) -> Result<bool, LedgerError> {
-        let bodies = chunk::write(record, rows).map_err(LedgerError::Unwritable)?;
-        self.write(bodies, |sheet| key::part(broadcast, &record.id, sheet), new).await
+        self.write(record, rows, |sheet| key::part(broadcast, &record.id, sheet), new).await
     }
 
-    /// Writes the items of a record. The first is written last: it decides whether the record is new, and completes it.
-    async fn write(
+    /// Writes the items of a record with these rows. The first is written last: it decides whether the record is new, and completes it.
+    async fn write<H: Serialize, R: Serialize>(
         &self,
-        bodies: Vec<String>,
+        head: &H,
+        rows: &[R],
         key: impl Fn(usize) -> Key,
         new: bool,
     ) -> Result<bool, LedgerError> {
+        let bodies = chunk::write(head, rows).map_err(LedgerError::Unwritable)?;
         let items = bodies.into_iter().enumerate().map(|(sheet, body)| self.raw(key(sheet), body));
         let mut items: Vec<_> = items.collect();
         let others = items.split_off(items.len().min(1));
@@ -398,7 +400,7 @@ fn delivery_id(broadcast: &BroadcastId, member: &Member) -> DeliveryId {
     DeliveryId::derive(broadcast, &member.task, &member.container)
 }
 
-fn decode<T: serde::de::DeserializeOwned>(item: &Item) -> Result<T, LedgerError> {
+fn decode<T: DeserializeOwned>(item: &Item) -> Result<T, LedgerError> {
     serde_json::from_str(&item.body).map_err(|error| unreadable(&item.key, &error))
 }
 

@@ -51,11 +51,9 @@ pub async fn open(options: &LedgerOptions, aws: &Aws, purpose: Use) -> Result<Le
             Arc::new(super::dynamodb::DynamoDb::new(aws.dynamodb.clone(), table.clone(), Rng::from_entropy()))
         }
         #[cfg(feature = "sqlite")]
-        Location::Sqlite(path) => Arc::new(match purpose {
-            Use::Call => super::sqlite::Sqlite::open(path, clock.clone()).await?,
-            Use::CallAgain => super::sqlite::Sqlite::reopen(path, clock.clone()).await?,
-            Use::Read => super::sqlite::Sqlite::open_existing(path, clock.clone()).await?,
-        }),
+        Location::Sqlite(path) => {
+            Arc::new(super::sqlite::Sqlite::open_for(purpose, path, clock.clone()).await?)
+        }
         #[cfg(not(feature = "sqlite"))]
         Location::Sqlite(path) => {
             let _ = purpose;

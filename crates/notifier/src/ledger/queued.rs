@@ -4,7 +4,9 @@
 //! deliveries, and belongs to one message of the services queue: a new request for the same broadcast queues them again.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 
+use futures_util::TryStreamExt as _;
 use wire::{BroadcastId, DeliveryId, PartId};
 
 use super::{Ledger, LedgerError, decode, key};
@@ -34,7 +36,8 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Ok(BTreeSet::new()) };
         let range = key::queued_range(broadcast, part, &PartId::derive([message_id]));
         let mut all = BTreeSet::new();
-        for item in inner.all(range).await? {
+        let mut items = pin!(inner.items(range));
+        while let Some(item) = items.try_next().await? {
             all.extend(decode::<Vec<String>>(&item)?);
         }
         Ok(all)

@@ -1,9 +1,10 @@
 //! Reads all records of one broadcast for a report, and the history.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{self, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use time::OffsetDateTime;
 use wire::{BroadcastId, PartId};
 
@@ -39,19 +40,23 @@ impl Ledger {
     /// Reads about 1 KB per container, over the network if the ledger is a table.
     pub async fn read(&self, broadcast: &BroadcastId) -> Result<Option<Recorded>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        let own = inner.all(key::broadcast_range(broadcast)).await?;
-        let cancelled = inner.cancel_of(broadcast).await?;
+        let own: Vec<Item> = inner.items(key::broadcast_range(broadcast)).try_collect().await?;
+        let cancelled = self.cancelled(broadcast).await?;
         let mut found = Records::default();
-        let own = whole::<BroadcastRecord, BroadcastRow>(&own)?;
-        let record = own.map(|(record, rows)| {
+        let record = whole::<BroadcastRecord, BroadcastRow>(&own)?.map(|(record, rows)| {
             found.own(rows);
             record
         });
         let found = Mutex::new(found);
         stream::iter(key::shards(broadcast).map(Ok))
-            .try_for_each_concurrent(PARTITIONS_AT_ONCE, |range| inner.shard(broadcast, range, &found))
+            .try_for_each_concurrent(PARTITIONS_AT_ONCE, |range| {
+                // Nothing that a panic leaves half-done is used.
+                let add = |item| ready(found.lock().unwrap_or_else(PoisonError::into_inner).item(item));
+                inner.items(range).try_for_each(add)
+            })
             .await?;
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.parts(broadcast)?;
         if record.is_none() && cancelled.is_none() && found.is_empty() {
             return Ok(None);
         }
@@ -67,31 +72,18 @@ impl Ledger {
     /// The cancellation of a broadcast, if any.
     pub async fn cancelled(&self, broadcast: &BroadcastId) -> Result<Option<Cancel>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        inner.cancel_of(broadcast).await
+        let found = inner.store.get(vec![key::cancel(broadcast)]).await?;
+        found.iter().flatten().next().map(decode).transpose()
     }
 
     /// The latest broadcasts, newest first, up to a limit.
     pub async fn recent(&self, most: usize) -> Result<Vec<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        let mut lines = Vec::new();
-        inner
-            .pages(key::recent_range(), |items| {
-                for item in items.iter().take(most - lines.len()) {
-                    lines.push(decode(item)?);
-                }
-                Ok(lines.len() < most)
-            })
-            .await?;
-        Ok(lines)
+        inner.items(key::recent_range()).take(most).map(|item| decode(&item?)).try_collect().await
     }
 }
 
 impl Inner {
-    async fn cancel_of(&self, broadcast: &BroadcastId) -> Result<Option<Cancel>, LedgerError> {
-        let found = self.store.get(vec![key::cancel(broadcast)]).await?;
-        found.iter().flatten().next().map(decode::<Cancel>).transpose()
-    }
-
     /// A broadcast's own record and its rows, by key: stage 1 needs no permission to query the table.
     pub(super) async fn own(
         &self,
@@ -109,50 +101,15 @@ impl Inner {
         whole(&items)
     }
 
-    /// Hands a range to `take` page by page, for as long as it wants more.
-    async fn pages(
-        &self,
-        range: Range,
-        mut take: impl FnMut(Vec<Item>) -> Result<bool, LedgerError>,
-    ) -> Result<(), LedgerError> {
-        let mut after = None;
-        loop {
+    /// The items of a range, read page by page.
+    pub(super) fn items(&self, range: Range) -> impl Stream<Item = Result<Item, LedgerError>> {
+        let pages = stream::try_unfold(Some((range, None)), async |next| {
+            let Some((range, after)) = next else { return Ok::<_, LedgerError>(None) };
             let page = self.store.list(range.clone(), after).await?;
-            after = page.next;
-            if !take(page.items)? || after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Everything in a range.
-    pub(super) async fn all(&self, range: Range) -> Result<Vec<Item>, LedgerError> {
-        let mut all = Vec::new();
-        self.pages(range, |items| {
-            all.extend(items);
-            Ok(true)
-        })
-        .await?;
-        Ok(all)
-    }
-
-    /// Reads one partition page by page, of which nothing is kept but what is found, and the record that it is in.
-    async fn shard(
-        &self,
-        broadcast: &BroadcastId,
-        range: Range,
-        found: &Mutex<Records>,
-    ) -> Result<(), LedgerError> {
-        // Nothing in between is left half-done by a panic that would matter.
-        let found = || found.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sheets = Vec::new();
-        self.pages(range, |items| {
-            let mut found = found();
-            items.into_iter().try_for_each(|item| found.item(broadcast, item, &mut sheets))?;
-            Ok(true)
-        })
-        .await?;
-        found().sheets(broadcast, &mut sheets)
+            let next = page.next.map(|after| (range, Some(after)));
+            Ok(Some((stream::iter(page.items).map(Ok), next)))
+        });
+        pages.try_flatten()
     }
 
     /// A part's record and its rows.
@@ -161,7 +118,8 @@ impl Inner {
         broadcast: &BroadcastId,
         part: &PartId,
     ) -> Result<Option<(PartRecord, Vec<Delivery>)>, LedgerError> {
-        whole(&self.all(key::part_range(broadcast, part)).await?)
+        let items: Vec<Item> = self.items(key::part_range(broadcast, part)).try_collect().await?;
+        whole(&items)
     }
 }
 
@@ -195,6 +153,8 @@ struct Records {
     /// Time of the latest record, in milliseconds since 1970.
     heard: i64,
     parts: BTreeMap<PartId, String>,
+    /// The items of each part, in order.
+    sheets: BTreeMap<String, Vec<Item>>,
     parts_seen: BTreeSet<PartId>,
     deliveries: BTreeMap<String, (Weight, Delivery)>,
     skips: BTreeMap<Arc<Member>, Delivery>,
@@ -215,17 +175,9 @@ impl Records {
         }
     }
 
-    /// Adds one item of a partition, in the order of sort keys; `sheets` are the items of the part before it.
-    fn item(
-        &mut self,
-        broadcast: &BroadcastId,
-        item: Item,
-        sheets: &mut Vec<Item>,
-    ) -> Result<(), LedgerError> {
+    /// Adds one item of a partition.
+    fn item(&mut self, item: Item) -> Result<(), LedgerError> {
         let sort = item.key.sort.as_str();
-        if sheets.first().is_some_and(|first| part_of(&first.key.sort) != part_of(sort)) {
-            self.sheets(broadcast, sheets)?;
-        }
         for (kind, weight) in [(key::TOLD, Weight::Told), (key::STATE, Weight::State)] {
             if let Some(id) = sort.strip_prefix(kind) {
                 let record: Stamped = decode(&item)?;
@@ -234,18 +186,19 @@ impl Records {
                 return Ok(());
             }
         }
-        if part_of(sort).is_some() {
-            sheets.push(item);
+        if let Some(part) = sort.strip_prefix(key::PART).and_then(|rest| rest.split('#').next()) {
+            self.sheets.entry(part.to_owned()).or_default().push(item);
         }
         Ok(())
     }
 
-    /// Adds all items of a part.
-    fn sheets(&mut self, broadcast: &BroadcastId, sheets: &mut Vec<Item>) -> Result<(), LedgerError> {
-        if let Some((record, rows)) = whole::<PartRecord, Delivery>(sheets)? {
-            self.part(broadcast, record, rows);
+    /// Adds the parts, when all their items have been read.
+    fn parts(&mut self, broadcast: &BroadcastId) -> Result<(), LedgerError> {
+        for sheets in std::mem::take(&mut self.sheets).into_values() {
+            if let Some((record, rows)) = whole::<PartRecord, Delivery>(&sheets)? {
+                self.part(broadcast, record, rows);
+            }
         }
-        sheets.clear();
         Ok(())
     }
 
@@ -296,11 +249,6 @@ impl Records {
         let report = Report::new(broadcast.clone(), entries);
         Recorded { broadcast: record, cancelled, heard, report, is_complete }
     }
-}
-
-/// The part whose sheet has this sort key.
-fn part_of(sort: &str) -> Option<&str> {
-    sort.strip_prefix(key::PART)?.split('#').next()
 }
 
 /// The entry for a part of the scope that could not be scanned.

@@ -324,7 +324,7 @@ struct Earlier(BTreeMap<(String, String), Delivery>);
 
 impl Earlier {
     async fn load(ctx: &Ctx, broadcast: &Broadcast) -> Result<Self, LedgerError> {
-        if !ctx.ledger.has(&broadcast.id).await? {
+        if ctx.ledger.asked(&broadcast.id).await?.is_none() {
             return Ok(Self::default());
         }
         let recorded = ctx.ledger.read(&broadcast.id).await?;

@@ -55,8 +55,9 @@ fn write(event: &ProgressEvent) {
                 "Attempt {attempt} at {address} failed: {reason}"
             );
         }
-        ProgressEvent::Skipped { broadcast, delivery } => skipped(broadcast, delivery),
-        ProgressEvent::Settled { broadcast, delivery } => settled(broadcast, delivery),
+        ProgressEvent::Skipped { broadcast, delivery } | ProgressEvent::Settled { broadcast, delivery } => {
+            ended(broadcast, delivery);
+        }
     }
 }
 
@@ -64,49 +65,32 @@ fn address(delivery: &Delivery) -> String {
     delivery.address.map(|address| address.to_string()).unwrap_or_default()
 }
 
-fn skipped(broadcast: &BroadcastId, delivery: &Delivery) {
+fn ended(broadcast: &BroadcastId, delivery: &Delivery) {
     let Member { cluster, service, task, container, .. } = &*delivery.member;
-    let broadcast = broadcast.as_str();
-    let reason = delivery.reason.as_deref().unwrap_or_default();
-    let (outcome, code) = (Outcome::Skipped.as_str(), delivery.cause.map(Cause::as_str));
-    warn!(
-        broadcast,
-        cluster,
-        service,
-        task,
-        container,
-        outcome,
-        code,
-        reason,
-        "Skipped {}: {reason}",
-        quoted(service)
-    );
-}
-
-fn settled(broadcast: &BroadcastId, delivery: &Delivery) {
-    let Member { cluster, service, task, container, .. } = &*delivery.member;
-    let (broadcast, address) = (broadcast.as_str(), address(delivery));
     let outcome = delivery.outcome.map_or("pending", Outcome::as_str);
-    let latency_ms = delivery.latency.map(millis);
-    let code = delivery.cause.map(Cause::as_str);
+    let text = match &delivery.reason {
+        Some(reason) if delivery.outcome == Some(Outcome::Skipped) => {
+            format!("Skipped {}: {reason}", quoted(service))
+        }
+        _ => format!("Task of {} at {}: {outcome}", quoted(service), address(delivery)),
+    };
     // A level must be a constant at each place that logs.
     macro_rules! log {
         ($level:ident) => {
             $level!(
-                broadcast,
+                broadcast = broadcast.as_str(),
                 cluster,
                 service,
                 task,
                 container,
-                address,
+                address = delivery.address.map(tracing::field::display),
                 outcome,
-                code,
+                code = delivery.cause.map(Cause::as_str),
                 reason = delivery.reason,
                 attempts = delivery.attempts,
                 status = delivery.status,
-                latency_ms,
-                "Task of {} at {address}: {outcome}",
-                quoted(service)
+                latency_ms = delivery.latency.map(millis),
+                "{text}"
             )
         };
     }

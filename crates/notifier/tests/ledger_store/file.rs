@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
+use notifier::ledger::Use;
 use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::store::{Item, Store as _, StoreError};
 use rusqlite::Connection;
@@ -71,7 +72,7 @@ async fn a_path_that_cannot_be_a_ledger_is_refused_and_stays_as_it_is() {
 async fn whoever_only_looks_things_up_makes_no_file() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("ledger.db");
-    let error = Sqlite::open_existing(&path, clock_at(NOW)).await.unwrap_err();
+    let error = Sqlite::open_for(Use::Read, &path, clock_at(NOW)).await.unwrap_err();
     assert!(error.is_final() && !error.is_damage(), "{error:?}");
     assert!(error.source().unwrap().to_string().starts_with("the file does not exist"));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

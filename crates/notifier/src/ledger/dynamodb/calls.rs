@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::DynamoDb;
 use super::answer::{self, InvalidAnswer};
-use super::error::{BoxError, GivenUp, Undone, advised};
+use super::error::{BoxError, GivenUp, advised};
 use super::item::{self, Attributes, Batch};
 use super::rounds::Rounds;
 use crate::aws::{AwsError, AwsErrorKind as Kind, AwsService};
@@ -109,7 +109,7 @@ impl DynamoDb {
         if left < asked {
             rounds.progress(Instant::now());
         }
-        self.pause(operation, rounds, Kind::Throttled, Undone { left }).await
+        self.pause(operation, rounds, Kind::Throttled, format!("DynamoDB did not process {left} items")).await
     }
 
     pub(super) fn invalid_answer(&self, operation: &'static str, error: InvalidAnswer) -> StoreError {

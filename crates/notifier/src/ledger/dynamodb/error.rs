@@ -77,10 +77,3 @@ pub(super) struct GivenUp {
     pub(super) standstill: Duration,
     pub(super) source: BoxError,
 }
-
-/// DynamoDB repeatedly left items of a batch unprocessed.
-#[derive(Debug, thiserror::Error)]
-#[error("DynamoDB did not process {left} items")]
-pub(super) struct Undone {
-    pub(super) left: usize,
-}

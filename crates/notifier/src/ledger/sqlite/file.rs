@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tracing::warn;
 
 use super::Write;
-use super::guard::{FileError, Guard};
+use super::error::FileError;
+use super::guard::Guard;
 use super::open::BUSY_WAIT_MAX;
 use crate::base::Clock;
 use crate::ledger::store::{Item, Key, Page, Range};

@@ -1,9 +1,11 @@
 //! Whether the file on the disk is still the one that was opened, and whether the disk has room for what follows a call.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use super::error::FileError;
 
 /// Free space below which no task is called any more: room for the outcomes of calls in flight.
 ///
@@ -12,24 +14,6 @@ pub(super) const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// Reads how many bytes this user may still write to the disk that holds a path.
 pub(super) type FreeBytes = Box<dyn Fn(&Path) -> io::Result<u64> + Send>;
-
-/// Why a ledger's file was not used, or did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FileError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    #[error(
-        "the file was deleted or replaced while this process used it; stop the process, put the file back or start with a new one"
-    )]
-    Replaced,
-    #[error(
-        "the file's log, which ends in `-wal`, was deleted or replaced while this process used it; stop the process, and note that \
-         outcomes may be missing"
-    )]
-    LogReplaced,
-    #[error("the disk has {free} bytes left, and recording outcomes needs {FREE_BYTES_MIN}; free some space")]
-    Full { free: u64 },
-}
 
 /// Knows the file that was opened.
 pub(super) struct Guard {
@@ -51,25 +35,20 @@ impl Guard {
     pub(super) fn of(path: PathBuf, free_bytes: FreeBytes) -> Self {
         let mut log = path.clone().into_os_string();
         log.push("-wal");
-        Self {
-            opened: id(&path),
-            bytes: Cell::new(size(&path)),
-            log: log.into(),
-            log_opened: Cell::new(None),
-            path,
-            free_bytes,
-        }
+        let (opened, bytes) = found(&path);
+        let (bytes, log_opened) = (Cell::new(bytes), Cell::new(None));
+        Self { path, opened, bytes, log: log.into(), log_opened, free_bytes }
     }
 
     /// Fails when another file, or none, is at the path by now, or one that was written over and is smaller; and when that
     /// is so of its log. SQLite would go on with the old one, which nobody else sees and which is gone with the process.
     pub(super) fn check_same(&self) -> Result<(), FileError> {
-        let bytes = size(&self.path);
-        if id(&self.path) != self.opened || bytes < self.bytes.get() {
+        let (id, bytes) = found(&self.path);
+        if id != self.opened || bytes < self.bytes.get() {
             return Err(FileError::Replaced);
         }
         self.bytes.set(bytes);
-        let log = id(&self.log);
+        let (log, _) = found(&self.log);
         match self.log_opened.get() {
             None => self.log_opened.set(log),
             opened if opened == log => {}
@@ -87,31 +66,12 @@ impl Guard {
     }
 }
 
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
-            .field("path", &self.path)
-            .field("opened", &self.opened)
-            .finish_non_exhaustive()
+/// Identity and size of the file; `None` where there is no file.
+fn found(path: &Path) -> (Option<FileId>, u64) {
+    match std::fs::metadata(path) {
+        Ok(file) => (Some((file.dev(), file.ino())), file.len()),
+        Err(_) => (None, 0),
     }
-}
-
-/// `None` where there is no file.
-#[cfg(unix)]
-fn id(path: &Path) -> Option<FileId> {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-/// Other systems do not let a file be deleted that is open.
-#[cfg(not(unix))]
-fn id(_: &Path) -> Option<FileId> {
-    None
-}
-
-/// 0 where there is no file.
-fn size(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// What the system says of the disk.

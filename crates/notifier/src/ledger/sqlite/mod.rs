@@ -5,29 +5,33 @@
 //! | `mod` | the store: calls become jobs of one thread, and waiting writes one transaction |
 //! | `file` | the file: its tables, and the statements on it |
 //! | `open` | opens or creates the file, and checks that it is a ledger |
+//! | `error` | why a file cannot be used (pure) |
 //! | `guard` | whether it is still the same file, and the disk has room |
 //!
 //! An answered write survives the end of the process and of the machine (`synchronous = FULL`: the file is flushed before
 //! each answer). The file must be on a disk of this machine, because SQLite's log (WAL) shares memory between processes.
 
+mod error;
 mod file;
 mod guard;
 mod open;
 
-use std::error::Error;
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Use;
 use super::limits;
 use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Clock;
+use error::FileError;
 use file::File;
-use guard::{FileError, FreeBytes, Guard};
-use open::Absent;
+use guard::{FreeBytes, Guard};
 
 /// Calls that wait for the thread; more wait for room.
 const JOBS_WAITING_MAX: usize = 1_024;
@@ -64,11 +68,6 @@ struct Write {
 /// All that failed together have the same error.
 type Done<T> = oneshot::Sender<Result<T, Arc<FileError>>>;
 
-/// The thread does not answer any more.
-#[derive(Debug, thiserror::Error)]
-#[error("the thread of the file has ended")]
-struct Ended;
-
 impl Sqlite {
     /// Opens the file, or creates it for this user alone (mode 0600); its directory must be there. Expired items are
     /// deleted by and by: a thousand now, and as many each minute in which something is written or read.
@@ -81,31 +80,26 @@ impl Sqlite {
     /// this one, or not ours to write. Nothing in it is changed then. Damage when it is no SQLite file. An
     /// error that may pass when another process kept it to itself for too long, or the disk failed.
     pub async fn open(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
-        Self::start(path.into(), Absent::Create, Box::new(guard::free_bytes), clock).await
+        Self::open_for(Use::Call, path, clock).await
     }
 
-    /// Opens a file that is there, for calls of a broadcast that is in it.
+    /// The same for this use. A file that is not created where there is none is a final error.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) does; and a final error where there is no file.
-    pub async fn reopen(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
-        Self::start(path.into(), Absent::Refuse, Box::new(guard::free_bytes), clock).await
-    }
-
-    /// Opens a file that is there, to look things up in it.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open) does; and a final error where there is no file.
-    pub async fn open_existing(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
-        // No call follows, so no room is needed.
-        Self::start(path.into(), Absent::Refuse, Box::new(|_| Ok(u64::MAX)), clock).await
+    /// As [`open`](Self::open) does.
+    pub async fn open_for(purpose: Use, path: impl Into<PathBuf>, clock: Clock) -> Result<Self, StoreError> {
+        let free_bytes: FreeBytes = match purpose {
+            Use::Call | Use::CallAgain => Box::new(guard::free_bytes),
+            // No call follows, so no room is needed.
+            Use::Read => Box::new(|_| Ok(u64::MAX)),
+        };
+        Self::start(purpose, path.into(), free_bytes, clock).await
     }
 
     async fn start(
+        purpose: Use,
         path: PathBuf,
-        absent: Absent,
         free_bytes: FreeBytes,
         clock: Clock,
     ) -> Result<Self, StoreError> {
@@ -113,7 +107,7 @@ impl Sqlite {
         let (jobs, asked) = mpsc::channel(JOBS_WAITING_MAX);
         let (done, opened) = oneshot::channel();
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            match open::open(&path, absent) {
+            match open::open(&path, purpose) {
                 Ok(db) => {
                     let file = File::new(db, Guard::of(path, free_bytes), clock);
                     if done.send(Ok(())).is_ok() {
@@ -121,14 +115,11 @@ impl Sqlite {
                     }
                 }
                 // The caller was dropped, or the answer was sent.
-                Err(error) => drop(done.send(Err(error.on_disk(guard::free_bytes(&path))))),
+                Err(error) => drop(done.send(Err(Arc::new(error.on_disk(guard::free_bytes(&path)))))),
             }
         });
-        let failed =
-            |problem, source: Box<dyn Error + Send + Sync>| StoreError::new(&name, "open", problem, source);
-        thread.map_err(|error| failed(StoreProblem::Other, error.into()))?;
-        let opened = opened.await.map_err(|_| failed(StoreProblem::Other, Ended.into()))?;
-        opened.map_err(|error| failed(error.problem(), error.into()))?;
+        thread.map_err(|error| StoreError::new(&name, "open", StoreProblem::Other, error))?;
+        answered(&name, "open", opened.await)?;
         Ok(Self { name, jobs })
     }
 
@@ -139,10 +130,9 @@ impl Sqlite {
         job: impl FnOnce(Done<T>) -> Job,
     ) -> Result<T, StoreError> {
         let (done, answer) = oneshot::channel();
-        let ended = || StoreError::new(&self.name, operation, StoreProblem::Other, Ended);
-        self.jobs.send(job(done)).await.map_err(|_| ended())?;
-        let answer = answer.await.map_err(|_| ended())?;
-        answer.map_err(|error| StoreError::new(&self.name, operation, error.problem(), error))
+        // If the thread has ended, this drops the sender of the answer.
+        let _ = self.jobs.send(job(done)).await;
+        answered(&self.name, operation, answer.await)
     }
 
     fn unfit(&self, operation: &'static str, misfit: limits::Misfit) -> StoreError {
@@ -198,20 +188,30 @@ impl Store for Sqlite {
     }
 }
 
+/// What the thread answered, if it has not ended.
+fn answered<T>(
+    store: &str,
+    operation: &'static str,
+    answer: Result<Result<T, Arc<FileError>>, RecvError>,
+) -> Result<T, StoreError> {
+    match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(StoreError::new(store, operation, error.problem(), error)),
+        Err(_) => {
+            let ended = "the thread of the file has ended";
+            Err(StoreError::new(store, operation, StoreProblem::Other, ended))
+        }
+    }
+}
+
 /// The thread: runs jobs until all senders are dropped.
 fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
-    let mut together = Vec::new();
     file.forget_expired();
-    while let Some(job) = jobs.blocking_recv() {
-        together.push(job);
-        while together.len() < JOBS_TOGETHER_MAX
-            && let Ok(job) = jobs.try_recv()
-        {
-            together.push(job);
-        }
+    while let Some(first) = jobs.blocking_recv() {
+        let more = iter::from_fn(|| jobs.try_recv().ok()).take(JOBS_TOGETHER_MAX - 1);
         let mut writes = Vec::new();
         let mut reads = Vec::new();
-        for job in together.drain(..) {
+        for job in iter::once(first).chain(more) {
             match job {
                 Job::Write(write) if write.new => match file.guard.check_room() {
                     Ok(()) => writes.push(write),
@@ -254,6 +254,7 @@ fn answer(written: Result<Vec<bool>, FileError>, writes: Vec<Write>) {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::SystemTime;
 
@@ -271,7 +272,7 @@ mod tests {
         let disk = Arc::clone(&free);
         let free_bytes = Box::new(move |_: &_| Ok(disk.load(Ordering::Relaxed)));
         let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
-        let store = Sqlite::start(directory.path().join("ledger.db"), Absent::Create, free_bytes, clock);
+        let store = Sqlite::start(Use::Call, directory.path().join("ledger.db"), free_bytes, clock);
         let store = store.await.unwrap();
         assert!(store.put_new(item("part")).await.unwrap());
 

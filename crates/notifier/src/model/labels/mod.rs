@@ -244,16 +244,12 @@ pub fn check_server_name(name: &str, scheme: Scheme) -> Result<(), LabelError> {
     if scheme != Scheme::Https {
         return wrong("needs NOTIFY_ME_SCHEME to be `https`");
     }
-    match DnsName::try_from(name) {
-        // No certificate has such a name, and clients treat it differently.
-        Ok(_) if name.ends_with('.') || name.contains('_') => wrong("is not a DNS name"),
-        // `10.0.0.1` is made of legal labels.
-        Ok(_) if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) => {
-            wrong("is not a DNS name")
-        }
-        Ok(_) => Ok(()),
-        Err(_) => wrong("is not a DNS name"),
-    }
+    // No certificate has such a name, and clients treat it differently.
+    let is_odd = name.ends_with('.') || name.contains('_');
+    // `10.0.0.1` is made of legal labels.
+    let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let is_valid = DnsName::try_from(name).is_ok() && !is_odd && !is_address;
+    if is_valid { Ok(()) } else { wrong("is not a DNS name") }
 }
 
 #[cfg(test)]

@@ -91,11 +91,11 @@ impl Run<'_> {
             return Ok(Prepared::Notified);
         }
         // The message may name a broadcast that does not exist yet.
-        if state.is_none() && !self.ledger.has(&broadcast).await? {
+        if state.is_none() && self.ledger.asked(&broadcast).await?.is_none() {
             return Ok(Prepared::Ready(None));
         }
         if let Action::Drop { reason } = self.action {
-            self.ledger.drop_delivery(&broadcast, &expected.member, reason).await?;
+            self.ledger.settle(&broadcast, state.unwrap_or(expected).dropped(reason)).await?;
             return Ok(Prepared::Ready(None));
         }
         let attempts = Some(state.as_ref().map_or(0, Delivery::requests));
