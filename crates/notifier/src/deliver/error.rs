@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::response::Meaning;
+use super::response::Then;
 use crate::base::text::chain;
 use crate::fleet::RecheckError;
 use crate::model::network::Refused;
@@ -67,23 +67,13 @@ pub enum AttemptError {
     #[error(transparent)]
     Lost(RecheckError),
     /// The task answered, but did not accept the event.
-    #[error("answered {}", answered(*status, *meaning, text.as_deref()))]
+    #[error("answered {}", answered(*status, text.as_deref()))]
     Answered {
         status: StatusCode,
-        meaning: Meaning,
+        then: Then,
         /// The start of the answer's body, printable; `None` if it is empty.
         text: Option<String>,
     },
-}
-
-/// What follows a failed attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Another attempt may succeed, after the wait that the task requested, if any. Without another attempt, the delivery
-    /// has failed.
-    Again(Option<Duration>),
-    /// The delivery ends with this outcome.
-    Settle(Outcome),
 }
 
 impl AttemptError {
@@ -109,13 +99,7 @@ impl AttemptError {
             | Self::BinarySigned
             | Self::Request(_)
             | Self::Body(_) => Then::Settle(Outcome::Failed),
-            Self::Answered { meaning, .. } => match meaning {
-                Meaning::Later(asked) => Then::Again(*asked),
-                Meaning::Gone => Then::Settle(Outcome::Gone),
-                // The task is looked up before the next attempt, which uses its current address.
-                Meaning::Misdirected => Then::Again(None),
-                Meaning::Rejected | Meaning::Delivered => Then::Settle(Outcome::Rejected),
-            },
+            Self::Answered { then, .. } => *then,
         }
     }
 
@@ -155,7 +139,7 @@ impl AttemptError {
 
     /// Whether another task answered.
     pub(super) fn is_misdirected(&self) -> bool {
-        matches!(self, Self::Answered { meaning: Meaning::Misdirected, .. })
+        self.status() == Some(StatusCode::MISDIRECTED_REQUEST)
     }
 
     /// Whether the container is not known to be healthy yet.
@@ -175,9 +159,9 @@ impl AttemptError {
 }
 
 /// `503 Service Unavailable: overloaded`.
-fn answered(status: StatusCode, meaning: Meaning, text: Option<&str>) -> String {
+fn answered(status: StatusCode, text: Option<&str>) -> String {
     let line = iter::once(status.as_str()).chain(status.canonical_reason()).collect::<Vec<_>>().join(" ");
-    let misdirected = (meaning == Meaning::Misdirected).then_some("another task has its address");
+    let misdirected = (status == StatusCode::MISDIRECTED_REQUEST).then_some("another task has its address");
     iter::once(line.as_str()).chain(misdirected).chain(text).collect::<Vec<_>>().join(": ")
 }
 
@@ -201,9 +185,9 @@ pub struct Unfinished {
 mod tests {
     use super::*;
 
-    fn answered(status: u16, meaning: Meaning, text: Option<&str>) -> AttemptError {
+    fn answered(status: u16, then: Then, text: Option<&str>) -> AttemptError {
         let status = StatusCode::from_u16(status).unwrap();
-        AttemptError::Answered { status, meaning, text: text.map(str::to_owned) }
+        AttemptError::Answered { status, then, text: text.map(str::to_owned) }
     }
 
     #[test]
@@ -213,10 +197,10 @@ mod tests {
             (AttemptError::Unreachable(refused), "cannot connect: connection refused"),
             (AttemptError::TimedOut(Duration::from_millis(2500)), "no answer within 2.5s"),
             (AttemptError::Refused(Refused::LinkLocal), "the address must not be called: it is link-local"),
-            (answered(404, Meaning::Rejected, None), "answered 404 Not Found"),
-            (answered(599, Meaning::Later(None), Some("full")), "answered 599: full"),
+            (answered(404, Then::Settle(Outcome::Rejected), None), "answered 404 Not Found"),
+            (answered(599, Then::Again(None), Some("full")), "answered 599: full"),
             (
-                answered(421, Meaning::Misdirected, Some("not me")),
+                answered(421, Then::Again(None), Some("not me")),
                 "answered 421 Misdirected Request: another task has its address: not me",
             ),
         ] {
@@ -233,12 +217,12 @@ mod tests {
             (AttemptError::Tls(io::Error::other("x")), Then::Again(None)),
             (AttemptError::TlsBroken(io::Error::other("x")), Then::Again(None)),
             (AttemptError::Refused(Refused::Outside), Then::Settle(Outcome::Failed)),
-            (answered(503, Meaning::Later(second), None), Then::Again(second)),
-            (answered(410, Meaning::Gone, None), Then::Settle(Outcome::Gone)),
-            (answered(421, Meaning::Misdirected, None), Then::Again(None)),
+            (answered(503, Then::Again(second), None), Then::Again(second)),
+            (answered(410, Then::Settle(Outcome::Gone), None), Then::Settle(Outcome::Gone)),
+            (answered(421, Then::Again(None), None), Then::Again(None)),
             (AttemptError::Stopped("x".into()), Then::Settle(Outcome::Gone)),
             (AttemptError::Nowhere("x".into()), Then::Again(None)),
-            (answered(301, Meaning::Rejected, None), Then::Settle(Outcome::Rejected)),
+            (answered(301, Then::Settle(Outcome::Rejected), None), Then::Settle(Outcome::Rejected)),
         ] {
             assert_eq!(error.then(), then, "{error}");
         }

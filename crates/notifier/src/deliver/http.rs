@@ -25,8 +25,9 @@ use tokio_util::either::Either;
 
 use super::DeliveryOptions;
 use super::error::AttemptError;
-use super::response::{self, Meaning};
+use super::response::{self, Then};
 use super::tls::Secured;
+use crate::model::Outcome;
 
 /// The most bytes of an answer's status line and headers together. hyper bounds their number too, at 100.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -89,10 +90,10 @@ pub(super) async fn exchange(
     // Whatever was read until then is what there is to show.
     let _ = timeout_at(end, reading).await;
     match response::meaning(head.status, &head.headers, now) {
-        Meaning::Delivered => Ok(head.status),
-        meaning => {
+        Then::Settle(Outcome::Delivered) => Ok(head.status),
+        then => {
             let text = response::shown(response::without(&text, &secrets).as_bytes());
-            Err(AttemptError::Answered { status: head.status, meaning, text })
+            Err(AttemptError::Answered { status: head.status, then, text })
         }
     }
 }

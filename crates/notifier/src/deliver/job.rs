@@ -6,8 +6,9 @@ use std::time::Duration;
 use ::http::StatusCode;
 use tokio::time::Instant;
 
-use super::error::{AttemptError, Then, Unfinished};
+use super::error::{AttemptError, Unfinished};
 use super::options::DeliveryOptions;
+use super::response::Then;
 use crate::base::text::panic_text;
 use crate::model::{Cause, Delivery, Endpoint, Outcome};
 

@@ -38,7 +38,7 @@ pub use self::auth::{Auth, AuthSettings, Signing};
 pub use self::error::{AttemptError, Unfinished};
 pub use self::job::{DeliveryJob, Next, Round};
 pub use self::options::{DeliveryOptions, GRACE_DEFAULT};
-pub use self::response::{Meaning, meaning, shown};
+pub use self::response::{Then, meaning, shown};
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
@@ -55,8 +55,9 @@ pub struct Deliverer {
     local_failures: Arc<AtomicU64>,
     /// Signs requests.
     auth: Auth,
-    /// Looks tasks up again; without it, every attempt goes where the first went.
-    discovery: Option<Arc<Discovery>>,
+    /// Looks every task up before it is called again: then a task that has stopped is gone, and one that has moved is
+    /// called at its current address, never another task at its old one. Without it, every attempt goes where the first went.
+    pub(crate) discovery: Option<Arc<Discovery>>,
 }
 
 impl Deliverer {
@@ -89,27 +90,29 @@ impl Deliverer {
         self
     }
 
-    /// Looks every task up before it is called again: then a task that has stopped is gone, and one that has
-    /// moved is called at its current address, never another task at its old one.
-    #[must_use]
-    pub fn rechecking(mut self, discovery: Arc<Discovery>) -> Self {
-        self.discovery = Some(discovery);
-        self
-    }
-
     /// Its options, with the concurrency that the limit of open files allows.
     pub fn options(&self) -> &DeliveryOptions {
         &self.options
     }
 
-    /// Looks the task up where that is needed before the next attempt, which then makes no lookup. Returns whether it was.
+    /// Looks the task up if its address may belong to another task now; the next attempt makes no lookup then. Returns
+    /// whether it did. No slot is held meanwhile, so a slow ECS delays no other call.
     pub async fn look_up(&self, job: &mut DeliveryJob) -> bool {
         job.is_called = false;
-        let is_needed = self.discovery_for(job).is_some();
-        if is_needed {
-            job.looked_up = Some(self.recheck(job).await);
-        }
-        is_needed
+        let is_needed = job.rechecks || job.endpoint.is_starting;
+        let Some(discovery) = self.discovery.as_ref().filter(|_| is_needed) else { return false };
+        let found = discovery.recheck(&job.endpoint.member, Some(&job.endpoint)).await;
+        job.looked_up = Some(match found {
+            Ok(Recheck::At(found)) if found.is_starting => Err(AttemptError::Starting),
+            Ok(Recheck::At(found)) => {
+                job.endpoint = found;
+                Ok(())
+            }
+            Ok(Recheck::Stopped(why)) => Err(AttemptError::Stopped(why)),
+            Ok(Recheck::Nowhere(why)) => Err(AttemptError::Nowhere(why)),
+            Err(error) => Err(AttemptError::Lost(error)),
+        });
+        true
     }
 
     /// Makes the next attempt of a delivery, and returns what follows. Reports a retry to `progress`, but not the end.
@@ -161,11 +164,10 @@ impl Deliverer {
         job: &mut DeliveryJob,
         deadline: Option<Instant>,
     ) -> Option<Attempt> {
-        let looked_up = match job.looked_up.take() {
-            Some(looked_up) => looked_up,
-            None => before(deadline, self.recheck(job)).await?,
-        };
-        if let Err(error) = looked_up {
+        if job.looked_up.is_none() {
+            before(deadline, self.look_up(job)).await?;
+        }
+        if let Some(Err(error)) = job.looked_up.take() {
             return Some(Attempt { latency: Duration::ZERO, result: Err(error) });
         }
         // A place among the attempts under way.
@@ -181,25 +183,6 @@ impl Deliverer {
             }
         }
         Some(Attempt { latency: started.elapsed(), result })
-    }
-
-    /// Looks the task up if its address may belong to another task now. No slot is held meanwhile, so a slow ECS delays no
-    /// other call.
-    async fn recheck(&self, job: &mut DeliveryJob) -> Result<(), AttemptError> {
-        let Some(discovery) = self.discovery_for(job) else { return Ok(()) };
-        job.endpoint = match discovery.recheck(&job.endpoint.member, Some(&job.endpoint)).await {
-            Ok(Recheck::At(found)) if found.is_starting => return Err(AttemptError::Starting),
-            Ok(Recheck::At(found)) => found,
-            Ok(Recheck::Stopped(why)) => return Err(AttemptError::Stopped(why)),
-            Ok(Recheck::Nowhere(why)) => return Err(AttemptError::Nowhere(why)),
-            Err(error) => return Err(AttemptError::Lost(error)),
-        };
-        Ok(())
-    }
-
-    /// Looks the task up before the next attempt, if its address may belong to another task now.
-    fn discovery_for(&self, job: &DeliveryJob) -> Option<&Arc<Discovery>> {
-        self.discovery.as_ref().filter(|_| job.rechecks || job.endpoint.is_starting)
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::model::Outcome;
+
 /// The most characters of an answer's text in a reason.
 const SHOWN_CHARS_MAX: usize = 200;
 
@@ -14,29 +16,27 @@ const SECRET_BYTES_MIN: usize = 8;
 /// Replaces a secret in a text.
 const SECRET: &str = "[secret]";
 
-/// The meaning of an answer.
+/// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// The task accepted the event.
-    Delivered,
-    /// A temporary failure, with the wait that the task requested, if any.
-    Later(Option<Duration>),
-    /// The task is stopping, and needs no notification any more.
-    Gone,
-    /// The address now belongs to another task.
-    Misdirected,
-    /// The task rejected the event, and would reject it again. A redirect counts as rejected: only labels choose the path.
-    Rejected,
+pub enum Then {
+    /// Another attempt may succeed, after the wait that the task requested, if any. Without another attempt, the delivery
+    /// has failed.
+    Again(Option<Duration>),
+    /// The delivery ends with this outcome.
+    Settle(Outcome),
 }
 
-/// The meaning of an answer with this status and headers; `now` converts a date in `Retry-After` to a wait.
-pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Meaning {
+/// What follows an answer with this status and headers; `now` converts a date in `Retry-After` to a wait.
+pub fn meaning(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Then {
     match status.as_u16() {
-        200..=299 => Meaning::Delivered,
-        408 | 425 | 429 | 500..=599 => Meaning::Later(retry_after(headers, now)),
-        410 => Meaning::Gone,
-        421 => Meaning::Misdirected,
-        _ => Meaning::Rejected,
+        200..=299 => Then::Settle(Outcome::Delivered),
+        408 | 425 | 429 | 500..=599 => Then::Again(retry_after(headers, now)),
+        // The task is stopping, and needs no notification any more.
+        410 => Then::Settle(Outcome::Gone),
+        // Another task has the address. The task is looked up before the next attempt, which uses its current address.
+        421 => Then::Again(None),
+        // The task would reject the event again. A redirect too: only labels choose the path.
+        _ => Then::Settle(Outcome::Rejected),
     }
 }
 
@@ -75,17 +75,12 @@ pub(super) fn without(text: &[u8], secrets: &[HeaderValue]) -> String {
 pub fn shown(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
-    let mut words = text.split(' ').filter(|word| !word.is_empty());
-    let mut line = words.next()?.to_owned();
-    for word in words {
-        line.push(' ');
-        line.push_str(word);
-    }
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(SHOWN_CHARS_MAX) {
         line.truncate(end);
         line.push('…');
     }
-    Some(line)
+    (!line.is_empty()).then_some(line)
 }
 
 /// The standard library escapes exactly the characters that are not printable: control characters, unassigned
@@ -103,7 +98,7 @@ mod tests {
     /// 2026-11-24 09:30:00 UTC.
     const NOW: u64 = 1_795_512_600;
 
-    fn check(status: u16, retry_after: Option<&str>, expected: Meaning) {
+    fn check(status: u16, retry_after: Option<&str>, expected: Then) {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(RETRY_AFTER, value.parse().unwrap());
@@ -117,11 +112,11 @@ mod tests {
     fn every_status_has_one_meaning() {
         for status in 100..=999 {
             let expected = match status {
-                200..=299 => Meaning::Delivered,
-                408 | 425 | 429 | 500..=599 => Meaning::Later(None),
-                410 => Meaning::Gone,
-                421 => Meaning::Misdirected,
-                _ => Meaning::Rejected,
+                200..=299 => Then::Settle(Outcome::Delivered),
+                408 | 425 | 429 | 500..=599 => Then::Again(None),
+                410 => Then::Settle(Outcome::Gone),
+                421 => Then::Again(None),
+                _ => Then::Settle(Outcome::Rejected),
             };
             check(status, None, expected);
         }
@@ -129,7 +124,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
-        let later = |seconds| Meaning::Later(Some(Duration::from_secs(seconds)));
+        let later = |seconds| Then::Again(Some(Duration::from_secs(seconds)));
         check(429, Some("7"), later(7));
         check(503, Some("0"), later(0));
         check(503, Some(" 12 "), later(12));
@@ -139,15 +134,15 @@ mod tests {
         check(503, Some("Tue Nov 24 09:30:01 2026"), later(1));
         check(503, Some("Tue, 24 Nov 2026 09:29:00 GMT"), later(0));
         for neither in ["", "-1", "+5", "1.5", "soon", "24 Nov 2026", "7, 8"] {
-            check(503, Some(neither), Meaning::Later(None));
+            check(503, Some(neither), Then::Again(None));
         }
     }
 
     #[test]
     fn retry_after_changes_nothing_else() {
-        check(200, Some("7"), Meaning::Delivered);
-        check(301, Some("7"), Meaning::Rejected);
-        check(410, Some("7"), Meaning::Gone);
+        check(200, Some("7"), Then::Settle(Outcome::Delivered));
+        check(301, Some("7"), Then::Settle(Outcome::Rejected));
+        check(410, Some("7"), Then::Settle(Outcome::Gone));
     }
 
     #[test]

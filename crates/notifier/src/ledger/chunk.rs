@@ -1,6 +1,6 @@
 //! Splits a record with a long list into several items: a head and rows. Pure.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -45,11 +45,7 @@ pub(super) fn write<H: Serialize, R: Serialize>(
 
 /// The number of items of a record, from the body of its first.
 pub(super) fn count(first: &str) -> Result<usize, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Count {
-        sheets: usize,
-    }
-    Ok(serde_json::from_str::<Count>(first)?.sheets)
+    Ok(serde_json::from_str::<First<IgnoredAny, IgnoredAny>>(first)?.sheets)
 }
 
 /// Reads a record of [`write`] from the bodies in order; `None` if some are missing, because a write is in progress.

@@ -1,10 +1,22 @@
-//! A message that was given up: the delivery that it is about, and the reason.
+//! A message that was given up: the stage and the delivery that it is about, and the reason.
 
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::StageName;
+use crate::base::words;
+
+words! {
+    /// One of the stages.
+    pub enum StageName {
+        /// Stage 1, service discovery.
+        Services = "services",
+        /// Stage 2, task discovery.
+        Tasks = "tasks",
+        /// Stage 3, notify.
+        Notify = "notify",
+    }
+}
 
 /// A message in a dead-letter queue, or on its way there. Values that the message does not have are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]

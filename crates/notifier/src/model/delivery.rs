@@ -59,10 +59,118 @@ impl Delivery {
     pub fn requests(&self) -> u32 {
         self.attempts.unwrap_or_default()
     }
+
+    /// This expected delivery as gone, because its task has stopped before a call.
+    pub(crate) fn stopped(self) -> Self {
+        let reason = Some("the task stopped before it was called".to_owned());
+        Self { outcome: Some(Outcome::Gone), reason, cause: Some(Cause::Stopped), ..self }
+    }
+
+    /// This expected delivery as skipped, because its broadcast was cancelled after this number of requests.
+    pub(crate) fn cancelled(self, requests: u32) -> Self {
+        Self {
+            outcome: Some(Outcome::Skipped),
+            reason: Some("the broadcast was cancelled".to_owned()),
+            cause: Some(Cause::Cancelled),
+            attempts: Some(requests).filter(|requests| *requests > 0),
+            status: None,
+            latency: None,
+            ..self
+        }
+    }
+
+    /// This expected delivery as failed, because its message was given up for this reason. `state` is its state after the
+    /// last attempt; cause and status stay, because they have more information.
+    pub(crate) fn given_up(self, state: Option<Self>, reason: &str) -> Self {
+        let attempts = state.as_ref().and_then(|state| state.attempts);
+        let given_up = match attempts.unwrap_or_default() {
+            0 => "given up".to_owned(),
+            1 => "given up after 1 attempt".to_owned(),
+            attempts => format!("given up after {attempts} attempts"),
+        };
+        // A pending delivery without a cause was only redriven.
+        let last = state.and_then(|state| Some((state.reason?, state.cause?, state.status)));
+        let (why, cause, status) = match last {
+            Some((last, cause, status)) if reason.is_empty() || reason.ends_with(&last) => {
+                (last, cause, status)
+            }
+            Some((last, cause, status)) => (format!("{last}; then: {reason}"), cause, status),
+            None if reason.is_empty() => {
+                ("its message was not finished in any of its receives".to_owned(), Cause::GivenUp, None)
+            }
+            None => (reason.to_owned(), Cause::GivenUp, None),
+        };
+        Self {
+            outcome: Some(Outcome::Failed),
+            reason: Some(format!("{given_up}: {why}")),
+            cause: Some(cause),
+            attempts,
+            status,
+            ..self
+        }
+    }
+
+    /// This delivery as dropped for this reason. Repeated drops add the reason once.
+    pub(crate) fn dropped(self, reason: &str) -> Self {
+        let note = format!("dropped: {reason}");
+        let reason = match self.reason.as_deref().filter(|known| !known.is_empty()) {
+            Some(known) if known.ends_with(&note) => known.to_owned(),
+            Some(known) => format!("{known}; {note}"),
+            None => note,
+        };
+        Self {
+            outcome: self.outcome.or(Some(Outcome::Failed)),
+            reason: Some(reason),
+            cause: Some(Cause::Dropped),
+            ..self
+        }
+    }
 }
 
 impl From<&Endpoint> for Delivery {
     fn from(Endpoint { member, address, .. }: &Endpoint) -> Self {
         Self { member: member.clone(), address: Some(*address), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(outcome: Option<Outcome>, reason: Option<&str>) -> Delivery {
+        Delivery { outcome, reason: reason.map(str::to_owned), ..Delivery::default() }
+    }
+
+    #[test]
+    fn a_dropped_delivery_keeps_its_outcome_and_says_so_once() {
+        let rejected = delivery(Some(Outcome::Rejected), Some("it answered 404"));
+        let once = rejected.dropped("retired");
+        let expected = delivery(Some(Outcome::Rejected), Some("it answered 404; dropped: retired"));
+        assert_eq!(once, Delivery { cause: Some(Cause::Dropped), ..expected });
+        assert_eq!(once.clone().dropped("retired"), once);
+    }
+
+    #[test]
+    fn a_delivery_that_is_given_up_keeps_the_result_of_its_last_attempt() {
+        let tried = Delivery {
+            cause: Some(Cause::Answered),
+            status: Some(503),
+            attempts: Some(15),
+            ..delivery(None, Some("answered 503 Service Unavailable"))
+        };
+        let given_up = |state: &Delivery, reason| Delivery::default().given_up(Some(state.clone()), reason);
+        let failed = given_up(&tried, "not notified after 3 attempts: answered 503 Service Unavailable");
+        let reason = Some("given up after 15 attempts: answered 503 Service Unavailable".to_owned());
+        assert_eq!(failed, Delivery { outcome: Some(Outcome::Failed), reason, ..tried.clone() });
+        assert_eq!(given_up(&tried, ""), failed, "SQS moves a message without a reason");
+
+        let other = given_up(&tried, "the stage panicked: boom").reason.unwrap();
+        assert_eq!(
+            other,
+            "given up after 15 attempts: answered 503 Service Unavailable; then: the stage panicked: boom"
+        );
+        let uncalled = given_up(&delivery(None, Some("sent back to work")), "boom");
+        assert_eq!(uncalled.reason.as_deref(), Some("given up: boom"));
+        assert_eq!(uncalled.cause, Some(Cause::GivenUp));
     }
 }

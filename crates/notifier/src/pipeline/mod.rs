@@ -4,8 +4,9 @@
 //! delete messages.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
+use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,6 @@ mod discovery;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
 mod handler;
-mod keep_warm;
 pub mod memory;
 mod notify;
 mod overdue;
@@ -71,13 +71,13 @@ impl Ctx {
     /// unless a [trusted sender](Self::senders) sent the message.
     pub fn new(
         discovery: Discovery,
-        deliverer: Deliverer,
+        mut deliverer: Deliverer,
         ledger: Ledger,
         progress: Progress,
         clock: Clock,
     ) -> Self {
         let discovery = Arc::new(discovery);
-        let deliverer = deliverer.rechecking(Arc::clone(&discovery));
+        deliverer.discovery = Some(Arc::clone(&discovery));
         Self {
             discovery,
             deliverer,
@@ -88,11 +88,6 @@ impl Ctx {
             stop: CancellationToken::new(),
             untrusted: AtomicU64::new(0),
         }
-    }
-
-    /// Counts a message from a sender that is not trusted, from 1.
-    fn count_untrusted(&self) -> u64 {
-        self.untrusted.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -161,7 +156,7 @@ pub async fn run(
     message: &Message,
     deadline: Option<Instant>,
 ) -> Result<Vec<String>, StageError> {
-    if keep_warm::is_keep_warm(&message.body) {
+    if is_keep_warm(&message.body) {
         debug!(stage = stage.as_str(), message.id = message.id, "Keep-warm message");
         return Ok(stage.stage().next.map(|_| message.body.clone()).into_iter().collect());
     }
@@ -178,4 +173,40 @@ fn broadcast(draft: Draft, message: &Message) -> Result<Broadcast, StageError> {
 fn complete(draft: Draft, id: &str, sent: OffsetDateTime) -> Result<Broadcast, StageError> {
     let id = BroadcastId::try_from(id.to_owned())?;
     Ok(Broadcast::new(draft.complete(&id, sent)?))
+}
+
+/// The whole body of the keep-warm message, which passes through all stages of an idle installation without any work:
+/// Lambda makes a function in a VPC inactive after weeks without a call, and the first call afterwards fails. An object
+/// with other fields is an ordinary message.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeepWarm {
+    keep_warm: bool,
+}
+
+/// Whether a body is the keep-warm message, on any queue.
+fn is_keep_warm(body: &str) -> bool {
+    serde_json::from_str(body).is_ok_and(|KeepWarm { keep_warm }| keep_warm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_keep_warm_message_is_one() {
+        assert!(is_keep_warm(r#"{"keep_warm":true}"#) && is_keep_warm(" { \"keep_warm\" : true }\n"));
+        for body in [
+            "",
+            "true",
+            "{}",
+            r#"{"keep_warm":false}"#,
+            r#"{"keep_warm":"true"}"#,
+            r#"{"cluster":"prod"}"#,
+            r#"{"keep_warm":true,"cluster":"prod"}"#,
+            r#"[{"keep_warm":true}]"#,
+        ] {
+            assert!(!is_keep_warm(body), "{body}");
+        }
+    }
 }

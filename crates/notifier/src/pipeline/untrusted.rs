@@ -5,6 +5,7 @@
 //! broadcast of its own, with the id that SQS assigned.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
@@ -17,7 +18,7 @@ use crate::queue::Message;
 
 /// Logs that a message is not trusted: as a warning at each doubling of their number, not for each message.
 pub(super) fn log(ctx: &Ctx, received: &Message) {
-    let messages = ctx.count_untrusted();
+    let messages = ctx.untrusted.fetch_add(1, Ordering::Relaxed) + 1;
     let id = received.message_id.as_str();
     let sender = received.sender.as_deref().unwrap_or("unknown");
     let before = received.senders_before.as_deref();

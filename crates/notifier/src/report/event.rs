@@ -97,35 +97,27 @@ impl<'a> Event<'a> {
 
 /// A progress event as lines: one, and one more for each expected endpoint.
 pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
-    let line = |what| Event::new(what, time);
-    match event {
-        ProgressEvent::Services { broadcast, parts, not_targeted } => vec![line(What::Services {
-            broadcast: broadcast.as_str(),
-            parts: parts.len(),
-            not_targeted: not_targeted.len(),
-        })],
-        ProgressEvent::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
-            let found = What::Tasks {
-                broadcast: broadcast.as_str(),
-                service,
-                endpoints: endpoints.len(),
-                not_targeted: not_targeted.len(),
-            };
-            let expected = endpoints.iter().map(|endpoint| {
-                What::Expected(Line { broadcast: Some(broadcast.as_str()), ..Line::of_endpoint(endpoint) })
-            });
-            std::iter::once(found).chain(expected).map(line).collect()
+    let event_of = |what| Event::new(what, time);
+    let of = |delivery| Line::of_delivery(delivery, Some(event.broadcast()));
+    let broadcast = event.broadcast().as_str();
+    let first = match event {
+        ProgressEvent::Services { parts, not_targeted, .. } => {
+            What::Services { broadcast, parts: parts.len(), not_targeted: not_targeted.len() }
         }
-        ProgressEvent::Skipped { broadcast, delivery } => {
-            vec![line(What::Skipped(Line::of_delivery(delivery, Some(broadcast))))]
+        ProgressEvent::Tasks { service, endpoints, not_targeted, .. } => {
+            let (endpoints, not_targeted) = (endpoints.len(), not_targeted.len());
+            What::Tasks { broadcast, service, endpoints, not_targeted }
         }
-        ProgressEvent::Retrying { broadcast, delivery, wait } => {
-            let retry =
-                What::Retrying { line: Line::of_delivery(delivery, Some(broadcast)), wait_ms: millis(*wait) };
-            vec![line(retry)]
+        ProgressEvent::Skipped { delivery, .. } => What::Skipped(of(delivery)),
+        ProgressEvent::Retrying { delivery, wait, .. } => {
+            What::Retrying { line: of(delivery), wait_ms: millis(*wait) }
         }
-        ProgressEvent::Settled { broadcast, delivery } => {
-            vec![line(What::Settled(Line::of_delivery(delivery, Some(broadcast))))]
-        }
-    }
+        ProgressEvent::Settled { delivery, .. } => What::Settled(of(delivery)),
+    };
+    let endpoints =
+        if let ProgressEvent::Tasks { endpoints, .. } = event { endpoints.as_slice() } else { &[] };
+    let expected = endpoints
+        .iter()
+        .map(|endpoint| What::Expected(Line { broadcast: Some(broadcast), ..Line::of_endpoint(endpoint) }));
+    std::iter::once(first).chain(expected).map(event_of).collect()
 }

@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::limits::{self, Misfit};
+use super::limits;
 use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Rng;
 use item::{Attributes, text};
@@ -58,7 +58,7 @@ impl DynamoDb {
         Self { client: Client::from_conf(config.build()), table: table.into(), rng }
     }
 
-    fn unfit(&self, operation: &'static str, misfit: Misfit) -> StoreError {
+    fn unfit(&self, operation: &'static str, misfit: String) -> StoreError {
         StoreError::new(format!("dynamodb:{}", self.table), operation, StoreProblem::Unsupported, misfit)
     }
 

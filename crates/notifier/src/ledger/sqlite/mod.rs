@@ -135,7 +135,7 @@ impl Sqlite {
         answered(&self.name, operation, answer.await)
     }
 
-    fn unfit(&self, operation: &'static str, misfit: limits::Misfit) -> StoreError {
+    fn unfit(&self, operation: &'static str, misfit: String) -> StoreError {
         StoreError::new(&self.name, operation, StoreProblem::Unsupported, misfit)
     }
 }
