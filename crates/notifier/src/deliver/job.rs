@@ -206,7 +206,8 @@ impl DeliveryJob {
         spread: f64,
     ) -> Option<Duration> {
         if error.is_starting() {
-            let waits = if round.is_queued() { &[][..] } else { &HEALTH_AGAIN_AFTER };
+            let is_queued = round.more || round.deadline.is_some();
+            let waits = if is_queued { &[][..] } else { &HEALTH_AGAIN_AFTER };
             return waits.get(self.lookups.saturating_sub(1)).copied();
         }
         let wait = options.wait_before(self.attempts + 1, asked, spread)?;
@@ -231,12 +232,5 @@ impl DeliveryJob {
             attempts: Some(self.before + self.requests).filter(|requests| *requests > 0),
             ..Delivery::from(&self.endpoint)
         }
-    }
-}
-
-impl Round {
-    /// Whether the delivery can go back to a queue.
-    fn is_queued(self) -> bool {
-        self.more || self.deadline.is_some()
     }
 }

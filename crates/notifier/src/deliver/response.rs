@@ -113,9 +113,8 @@ mod tests {
         for status in 100..=999 {
             let expected = match status {
                 200..=299 => Then::Settle(Outcome::Delivered),
-                408 | 425 | 429 | 500..=599 => Then::Again(None),
+                408 | 421 | 425 | 429 | 500..=599 => Then::Again(None),
                 410 => Then::Settle(Outcome::Gone),
-                421 => Then::Again(None),
                 _ => Then::Settle(Outcome::Rejected),
             };
             check(status, None, expected);
@@ -143,6 +142,7 @@ mod tests {
         check(200, Some("7"), Then::Settle(Outcome::Delivered));
         check(301, Some("7"), Then::Settle(Outcome::Rejected));
         check(410, Some("7"), Then::Settle(Outcome::Gone));
+        check(421, Some("7"), Then::Again(None));
     }
 
     #[test]

@@ -23,21 +23,14 @@ const CHAIN_MAX: usize = 16;
 
 /// Why TLS cannot be set up. Never repeats a key.
 #[derive(Debug, thiserror::Error)]
-enum TlsError {
-    #[error("the certificate authorities are not in PEM")]
-    Authorities,
-    #[error("there is no certificate authority")]
-    NoAuthority,
-    #[error("a certificate authority cannot be used")]
-    Authority(#[source] rustls::Error),
-    #[error("the client certificate is not in PEM")]
-    Certificate,
-    #[error("the client's key is not a private key in PEM")]
-    Key,
-    #[error("the client's certificate and key cannot be used together")]
-    Client(#[source] rustls::Error),
-    #[error("TLS cannot be set up")]
-    Setup(#[source] rustls::Error),
+#[error("{problem}")]
+struct TlsError {
+    problem: &'static str,
+    source: rustls::Error,
+}
+
+fn because(problem: &'static str) -> impl Fn(rustls::Error) -> TlsError {
+    move |source| TlsError { problem, source }
 }
 
 /// The configuration for these secrets: the CAs, if there are any, then a client's certificate and key, if there are any.
@@ -52,14 +45,16 @@ pub(super) fn config(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable
         [ca, certificate, key, ..] => (authorities(ca.newest())?, Some((certificate, key))),
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+    let builder = builder.with_safe_default_protocol_versions().map_err(because("TLS cannot be set up"))?;
     let builder = builder.with_root_certificates(roots);
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = chain(certificate.newest())?;
-            let key = PrivateKeyDer::from_pem_slice(key.newest().as_bytes()).map_err(|_| TlsError::Key)?;
-            builder.with_client_auth_cert(chain, key).map_err(TlsError::Client)?
+            let key = PrivateKeyDer::from_pem_slice(key.newest().as_bytes());
+            let key = key.map_err(|_| "the client's key is not a private key in PEM")?;
+            let unusable = because("the client's certificate and key cannot be used together");
+            builder.with_client_auth_cert(chain, key).map_err(unusable)?
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -75,18 +70,19 @@ fn system() -> RootCertStore {
     store
 }
 
-fn authorities(pem: &str) -> Result<RootCertStore, TlsError> {
+fn authorities(pem: &str) -> Result<RootCertStore, Unusable> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()).take(AUTHORITIES_MAX) {
-        let certificate = certificate.map_err(|_| TlsError::Authorities)?;
-        store.add(certificate).map_err(TlsError::Authority)?;
+        let certificate = certificate.map_err(|_| "the certificate authorities are not in PEM")?;
+        store.add(certificate).map_err(because("a certificate authority cannot be used"))?;
     }
-    if store.is_empty() { Err(TlsError::NoAuthority) } else { Ok(store) }
+    if store.is_empty() { Err("there is no certificate authority".into()) } else { Ok(store) }
 }
 
-fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).take(CHAIN_MAX).collect();
-    chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsError::Certificate)
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    chain.ok_or_else(|| "the client certificate is not in PEM".into())
 }
 
 /// How one connection is secured.

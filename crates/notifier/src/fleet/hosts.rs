@@ -77,23 +77,16 @@ async fn look_up(
         described.found.into_iter().filter_map(|host| Some((host.arn, host.instance?))).collect();
     let in_ec2: Vec<String> = ids.values().filter(|id| !id.starts_with(ANYWHERE)).cloned().collect();
     let addresses = if in_ec2.is_empty() { HashMap::new() } else { ec2.addresses(&in_ec2).await? };
-    let found = instances.into_iter().map(|arn| {
-        let address = match ids.get(&arn) {
-            None => Err(unknown(&arn, "is not known to the cluster")),
-            Some(id) if id.starts_with(ANYWHERE) => {
-                Err(unknown(id, "is outside AWS (ECS Anywhere), where addresses are not looked up yet"))
-            }
-            Some(id) => match addresses.get(id) {
-                None => Err(unknown(id, "is not known to EC2")),
-                Some(host) => {
-                    let address = host.v4.map(IpAddr::V4).or(host.v6.map(IpAddr::V6));
-                    address.ok_or_else(|| unknown(id, "has no private address"))
-                }
-            },
-        };
-        (arn, address)
-    });
-    Ok(found.collect())
+    let address = |arn: &String| {
+        let id = ids.get(arn).ok_or_else(|| unknown(arn, "is not known to the cluster"))?;
+        if id.starts_with(ANYWHERE) {
+            return Err(unknown(id, "is outside AWS (ECS Anywhere), where addresses are not looked up yet"));
+        }
+        let host = addresses.get(id).ok_or_else(|| unknown(id, "is not known to EC2"))?;
+        let address = host.v4.map(IpAddr::V4).or(host.v6.map(IpAddr::V6));
+        address.ok_or_else(|| unknown(id, "has no private address"))
+    };
+    Ok(instances.iter().map(|arn| (arn.clone(), address(arn))).collect())
 }
 
 fn unknown(host: &str, problem: &str) -> SkipReason {

@@ -1,6 +1,5 @@
 //! A message that was given up: the stage and the delivery that it is about, and the reason.
 
-use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -43,35 +42,22 @@ pub struct DeadLetter {
     pub sent: OffsetDateTime,
 }
 
-/// The fields that identify the recipient, in the body of any queue. A field of a wrong type does not hide the others.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    broadcast: Value,
-    event: Value,
-    cluster: Value,
-    service: Value,
-    services: Value,
-    container: Value,
-    notify_task_arn: Value,
-}
-
 impl DeadLetter {
-    /// A dead letter with this body, without a code and a reason. Pure.
+    /// A dead letter with this body of any queue, without a code and a reason. A field of a wrong type does not hide the
+    /// others. Pure.
     pub fn about(stage: StageName, body: &str, sent: OffsetDateTime) -> Self {
         let body_bytes = body.len();
-        let body: Body = serde_json::from_str(body).unwrap_or_default();
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let id = |named: &Value| named.get("id").and_then(text);
-        let many = body.services.as_array().into_iter().flatten();
-        let services = std::iter::once(&body.service).chain(many).filter_map(text);
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let text = |pointer| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let many = body.get("services").and_then(Value::as_array).into_iter().flatten();
+        let services = body.get("service").into_iter().chain(many).filter_map(Value::as_str);
         Self {
             stage,
-            broadcast: id(&body.broadcast).or_else(|| id(&body.event)),
-            cluster: text(&body.cluster),
-            services: services.filter(|service| !service.is_empty()).collect(),
-            task: text(&body.notify_task_arn),
-            container: text(&body.container),
+            broadcast: text("/broadcast/id").or_else(|| text("/event/id")),
+            cluster: text("/cluster"),
+            services: services.filter(|service| !service.is_empty()).map(str::to_owned).collect(),
+            task: text("/notify_task_arn"),
+            container: text("/container"),
             code: None,
             reason: None,
             body_bytes,

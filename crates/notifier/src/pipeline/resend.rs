@@ -102,38 +102,33 @@ pub async fn send(
         record_unseen(ctx, record, &recorded.report, &unseen).await?;
         unseen
     };
-    let (transport, delivering) = send::transport(ctx, broadcast);
-    let deliveries = Arc::clone(&transport.deliveries);
-    let mut jobs = Vec::new();
-    for (delivery, found) in tasks.into_iter().zip(found) {
-        let (outcome, cause, reason) = match found {
-            // A starting container is looked up again before it is called.
-            Recheck::At(endpoint) => {
-                jobs.push(DeliveryJob::new(endpoint).after_requests(delivery.requests()));
-                continue;
-            }
-            Recheck::Stopped(why) => (Some(Outcome::Gone), Some(Cause::Stopped), Some(why)),
-            Recheck::Nowhere(why) => (Some(Outcome::Failed), Some(Cause::Nowhere), Some(why)),
-        };
-        let ended = Delivery { outcome, cause, reason, ..delivery.clone() };
-        ctx.ledger.settle(&broadcast.id, ended.clone()).await?;
-        transport.done(ended);
-    }
-    unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
-    discovery::tell_skipped(ctx, &broadcast.id, unseen.skips);
-    jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
-    announce(ctx, broadcast, &jobs);
-    // Drops the transport at its end, so that the workers end.
-    let handing = async move {
+    let (report, ()) = send::deliver(ctx, broadcast, |transport| async move {
+        let mut jobs = Vec::new();
+        for (delivery, found) in tasks.into_iter().zip(found) {
+            let (outcome, reason, cause) = match found {
+                // A starting container is looked up again before it is called.
+                Recheck::At(endpoint) => {
+                    jobs.push(DeliveryJob::new(endpoint).after_requests(delivery.requests()));
+                    continue;
+                }
+                Recheck::Stopped(why) => (Some(Outcome::Gone), Some(why), Some(Cause::Stopped)),
+                Recheck::Nowhere(why) => (Some(Outcome::Failed), Some(why), Some(Cause::Nowhere)),
+            };
+            let ended = Delivery { outcome, reason, cause, ..delivery.clone() };
+            ctx.ledger.settle(&broadcast.id, ended.clone()).await?;
+            transport.done(ended);
+        }
+        unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
+        discovery::tell_skipped(ctx, &broadcast.id, unseen.skips);
+        jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
+        announce(ctx, broadcast, &jobs);
         for job in jobs {
             transport.send(job).await?;
         }
-        Ok::<_, LedgerError>(())
-    };
-    let (handed, delivered) = tokio::join!(handing, delivering);
-    delivered?;
-    handed?;
-    Ok(deliveries.report())
+        Ok(())
+    })
+    .await?;
+    Ok(report)
 }
 
 /// The fleet of the services whose tasks are not recorded, without recorded containers.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use wire::{Broadcast, ObserverMessage, PartId};
 
@@ -74,13 +75,11 @@ pub async fn send(
     refuse_cancelled(ctx, broadcast).await?;
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
-    let (transport, delivering) = transport(ctx, broadcast);
-    let deliveries = Arc::clone(&transport.deliveries);
-    let discovery = Discovery { ctx, scope, broadcast, record, earlier, transport, parts: Vec::new() };
-    let (discovered, delivered) = tokio::join!(discovery.run(), delivering);
-    delivered?;
-    let report = deliveries.report();
-    match discovered? {
+    let (report, failed) = deliver(ctx, broadcast, |transport| {
+        Discovery { ctx, scope, broadcast, record, earlier, transport, parts: Vec::new() }.run()
+    })
+    .await?;
+    match failed {
         None => Ok(report),
         Some(source) => Err(SendError::Incomplete { report: Box::new(report), source }),
     }
@@ -93,34 +92,38 @@ pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result
     }
 }
 
-/// Starts the delivery side: what the transport takes in is delivered until the future is dropped. The future ends when
-/// the transport is dropped and each delivery has ended.
-pub(super) fn transport(
+/// Delivers what `hand_over` gives to the transport, and waits until each delivery has ended. Returns what became of them,
+/// and the result of `hand_over`, which drops the transport when no other delivery can come.
+pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     ctx: &Arc<Ctx>,
     broadcast: &Broadcast,
-) -> (Transport, impl Future<Output = Result<(), LedgerError>> + use<>) {
+    hand_over: impl FnOnce(Transport) -> F,
+) -> Result<(Report, T), SendError> {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
-    let (ctx, broadcast) = (Arc::clone(ctx), broadcast.clone());
-    let deliveries = Arc::new(Deliveries { ctx, broadcast, done: Mutex::default() });
-    let (options, stop) = (deliveries.ctx.deliverer.options(), deliveries.ctx.stop.clone());
-    let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop };
+    let deliveries =
+        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), done: Mutex::default() };
+    let deliveries = Arc::new(deliveries);
+    let options = ctx.deliverer.options();
+    let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: ctx.stop.clone() };
     // As a task, it runs on the threads of its workers: on the caller's thread, each of their messages would wake another one.
     let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
     let delivering = AbortOnDropHandle::new(delivering);
-    let delivered = async {
-        delivering.await.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and this future with it.
-            Err(_) => Ok(()),
-        })
-    };
-    (Transport { jobs, deliveries }, delivered)
+    let transport = Transport { jobs, deliveries: Arc::clone(&deliveries) };
+    let (handed_over, delivered) = tokio::join!(hand_over(transport), delivering);
+    match delivered.map_err(JoinError::try_into_panic) {
+        Ok(delivered) => delivered?,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime ends, and this future with it.
+        Err(Err(_)) => {}
+    }
+    let done = std::mem::take(&mut *deliveries.done());
+    Ok((Report::new(broadcast.id.clone(), done), handed_over?))
 }
 
 /// The way from discovery to the workers, and what they have done.
 pub(super) struct Transport {
     jobs: mpsc::Sender<DeliveryJob>,
-    pub(super) deliveries: Arc<Deliveries>,
+    deliveries: Arc<Deliveries>,
 }
 
 impl Transport {
@@ -143,18 +146,13 @@ impl Transport {
 }
 
 /// The deliveries of one broadcast, as the workers make them.
-pub(super) struct Deliveries {
+struct Deliveries {
     ctx: Arc<Ctx>,
     broadcast: Broadcast,
     done: Mutex<Vec<Delivery>>,
 }
 
 impl Deliveries {
-    /// What became of every delivery.
-    pub(super) fn report(&self) -> Report {
-        Report::new(self.broadcast.id.clone(), std::mem::take(&mut *self.done()))
-    }
-
     fn done(&self) -> MutexGuard<'_, Vec<Delivery>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }

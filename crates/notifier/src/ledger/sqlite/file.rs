@@ -37,10 +37,6 @@ const LIST: &str = "
     SELECT sort, body, expires FROM items
     WHERE partition = ?1 AND sort >= ?2 AND sort < ?3 ORDER BY sort
 ";
-const LIST_BACKWARDS: &str = "
-    SELECT sort, body, expires FROM items
-    WHERE partition = ?1 AND sort >= ?2 AND sort < ?3 ORDER BY sort DESC
-";
 const FORGET: &str = "
     DELETE FROM items WHERE (partition, sort) IN
         (SELECT partition, sort FROM items WHERE expires < ?1 LIMIT ?2)
@@ -105,7 +101,8 @@ impl File {
         let (first, end) = bounds(range, after);
         // Behind all texts in SQLite's order: a blob.
         let end = end.map_or(Value::Blob(Vec::new()), Value::Text);
-        let mut statement = self.db.prepare(if range.backwards { LIST_BACKWARDS } else { LIST })?;
+        let mut statement =
+            self.db.prepare(&format!("{LIST} {}", if range.backwards { "DESC" } else { "ASC" }))?;
         let mut rows = statement.query(params![range.partition, first, end])?;
         let mut page = Page::default();
         let mut bytes = 0;
