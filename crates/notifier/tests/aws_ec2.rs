@@ -177,7 +177,7 @@ async fn pages_that_do_not_end_are_an_error() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_at_once_in_the_words_of_ec2() {
+async fn a_refusal_is_reported_at_once_in_the_words_of_ec2() {
     let server = StubServer::start(|_| {
         let error = "<Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message>";
         (403, format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>1</RequestID></Response>"))

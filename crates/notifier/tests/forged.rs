@@ -167,7 +167,7 @@ impl Setup {
     }
 
     /// Publishes the broadcast that was to come: both tasks of `checkout` hear it, and are recorded.
-    async fn what_was_to_come_is_told_to_all(&self) {
+    async fn all_are_notified_of_what_was_to_come(&self) {
         let before = self.sim().received().len();
         let body: Value = serde_json::from_str(TO_COME).unwrap();
         self.stranger_sends(StageName::Services, &body, json!({})).await;
@@ -282,7 +282,7 @@ async fn a_broadcast_to_come_cannot_be_forged_on_the_tasks_queue() {
         setup.stranger_sends(StageName::Notify, &forged, attributes).await;
     }
     assert_eq!(setup.outcomes("to-come").await, None, "nothing of it is recorded");
-    setup.what_was_to_come_is_told_to_all().await;
+    setup.all_are_notified_of_what_was_to_come().await;
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn a_broadcast_to_come_cannot_be_forged_on_the_services_queue() {
     setup.stranger_sends(StageName::Tasks, &forged, json!({})).await;
     assert_eq!(setup.outcomes("to-come").await, None, "nothing of it is recorded");
     assert_eq!(setup.sim().received().len(), 2, "it is a broadcast of its own");
-    setup.what_was_to_come_is_told_to_all().await;
+    setup.all_are_notified_of_what_was_to_come().await;
 }
 
 #[tokio::test]
@@ -320,7 +320,7 @@ async fn a_forged_message_that_fails_is_no_truer_when_somebody_who_is_trusted_se
     assert_eq!(ids[0], ids[1], "the same broadcast of its own");
     assert_ne!(ids[0], DeliveryId::derive(&id("to-come"), &task, "app").as_str());
     assert_eq!(setup.outcomes("to-come").await, None);
-    setup.what_was_to_come_is_told_to_all().await;
+    setup.all_are_notified_of_what_was_to_come().await;
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ async fn every_container_has_one_outcome_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn whoever_was_told_is_not_called_again_however_often_each_stage_runs() {
+async fn whoever_was_notified_is_not_called_again_however_often_each_stage_runs() {
     let setup = Setup::new(&[service("checkout", 5, "")]).await;
     for _ in 0..3 {
         setup.publish(ASK).await;

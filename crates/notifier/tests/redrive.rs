@@ -402,7 +402,7 @@ async fn one_service() -> Simulator {
 }
 
 #[tokio::test]
-async fn whoever_was_told_while_its_letter_went_back_is_not_called_again() {
+async fn whoever_was_notified_while_its_dead_letter_was_redriven_is_not_called_again() {
     let (sim, book) = (one_service().await, Book::new().await);
     let ctx = ctx(&sim, &book.ledger);
     let endpoint = sim.tasks()[0].endpoints[0].address;

@@ -63,7 +63,7 @@ impl<T> Events<T> {
     }
 
     /// Sends an event to every observer and listener. Never waits.
-    pub fn tell(&self, event: T) {
+    pub fn emit(&self, event: T) {
         for observer in &self.observers {
             observer(&event);
         }
@@ -169,7 +169,7 @@ mod tests {
     fn a_listener_that_does_not_listen_delays_nobody_and_knows_how_much_it_missed() {
         let mut events = Events::default();
         let (slow, fast) = (events.listen(2), events.listen(100));
-        (0..5).for_each(|number| events.tell(number));
+        (0..5).for_each(|number| events.emit(number));
         drop(events);
         assert_eq!(heard(fast).iter().collect::<Vec<_>>(), ["0", "1", "2", "3", "4"]);
         assert_eq!(heard(slow).iter().collect::<Vec<_>>(), ["missed 3", "0", "1"]);
@@ -179,7 +179,7 @@ mod tests {
     async fn a_flush_waits_for_every_listener_but_not_for_one_that_hangs() {
         let mut events = Events::default();
         let heard = heard(events.listen(100));
-        events.tell(1);
+        events.emit(1);
         events.flush(Duration::from_secs(60)).await;
         assert_eq!(heard.try_recv().as_deref(), Ok("1"));
         let hanging = events.listen(100);

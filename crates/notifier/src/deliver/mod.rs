@@ -130,7 +130,7 @@ impl Deliverer {
         let next = job.note(attempt, round, &self.options, self.rng.fraction(), self.discovery.is_some());
         if let Next::Retry(wait) = &next {
             let (broadcast, delivery) = (broadcast.id.clone(), job.pending());
-            progress.tell(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });
+            progress.emit(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });
         }
         next
     }

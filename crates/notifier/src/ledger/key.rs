@@ -16,7 +16,7 @@ pub(super) const PART: &str = "part#";
 /// Deliveries of a part that are on the tasks queue.
 const QUEUED: &str = "queued#";
 /// The outcome of a notified delivery.
-pub(super) const TOLD: &str = "told#";
+pub(super) const NOTIFIED: &str = "told#";
 /// The latest state of a delivery.
 pub(super) const STATE: &str = "state#";
 
@@ -91,7 +91,7 @@ pub(super) fn queued_range(broadcast: &BroadcastId, part: &PartId, run: &PartId)
     range(partition(shard(part.as_str()), broadcast), format!("{QUEUED}{part}#{run}#"))
 }
 
-/// One of the two items of a delivery: [`TOLD`] or [`STATE`].
+/// One of the two items of a delivery: [`NOTIFIED`] or [`STATE`].
 pub(super) fn delivery(kind: &str, broadcast: &BroadcastId, delivery: &DeliveryId) -> Key {
     let partition = partition(shard(delivery.as_str()), broadcast);
     Key { partition, sort: format!("{kind}{delivery}") }
@@ -117,7 +117,7 @@ mod tests {
         let mut counts = BTreeMap::<String, u32>::new();
         for task in 0..100_000 {
             let delivery = DeliveryId::derive(&id("b"), &format!("arn:{task}"), "web");
-            *counts.entry(super::delivery(TOLD, &id("b"), &delivery).partition).or_default() += 1;
+            *counts.entry(super::delivery(NOTIFIED, &id("b"), &delivery).partition).or_default() += 1;
         }
         let even = 100_000 / u32::from(SHARDS);
         assert_eq!(counts.len(), usize::from(SHARDS));
@@ -141,8 +141,9 @@ mod tests {
     #[test]
     fn one_delivery_stands_in_one_partition() {
         let delivery = DeliveryId::derive(&id("b"), "arn:t", "web");
-        let (told, state) = [TOLD, STATE].map(|kind| super::delivery(kind, &id("b"), &delivery)).into();
-        assert_eq!(told.partition, state.partition);
-        assert_ne!(told.sort, state.sort);
+        let (notified, state) =
+            [NOTIFIED, STATE].map(|kind| super::delivery(kind, &id("b"), &delivery)).into();
+        assert_eq!(notified.partition, state.partition);
+        assert_ne!(notified.sort, state.sort);
     }
 }

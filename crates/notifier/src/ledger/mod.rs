@@ -274,7 +274,7 @@ impl Ledger {
     ) -> Result<Option<Delivery>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         let id = delivery_id(broadcast, member);
-        let keys = [key::TOLD, key::STATE].map(|kind| key::delivery(kind, broadcast, &id));
+        let keys = [key::NOTIFIED, key::STATE].map(|kind| key::delivery(kind, broadcast, &id));
         let [ended, state] = inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<Stamped>));
         Ok(ended.or(state).transpose()?.map(|record| record.entry))
     }
@@ -289,7 +289,7 @@ impl Ledger {
         let outcome = entry.outcome;
         let record = Stamped { entry, at: millis(inner.clock.now()) };
         let is_notified = outcome.is_some_and(Outcome::is_notified);
-        let kind = if is_notified { key::TOLD } else { key::STATE };
+        let kind = if is_notified { key::NOTIFIED } else { key::STATE };
         let item = inner.item(key::delivery(kind, broadcast, &id), &record)?;
         if outcome == Some(Outcome::Gone) {
             // Another process may have delivered it, which takes precedence.

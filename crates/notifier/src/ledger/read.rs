@@ -178,7 +178,7 @@ impl Records {
     /// Adds one item of a partition.
     fn item(&mut self, item: Item) -> Result<(), LedgerError> {
         let sort = item.key.sort.as_str();
-        for (kind, weight) in [(key::TOLD, Weight::Told), (key::STATE, Weight::State)] {
+        for (kind, weight) in [(key::NOTIFIED, Weight::Told), (key::STATE, Weight::State)] {
             if let Some(id) = sort.strip_prefix(kind) {
                 let record: Stamped = decode(&item)?;
                 self.heard = self.heard.max(record.at);

@@ -24,8 +24,8 @@ pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec
     let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service.clone())).collect();
     record.not_targeted = found.not_targeted.len();
     ctx.ledger.broadcast(record, &parts, &found.skips).await?;
-    tell_skipped(ctx, &broadcast.id, found.skips);
-    ctx.progress.tell(ProgressEvent::Services {
+    emit_skipped(ctx, &broadcast.id, found.skips);
+    ctx.progress.emit(ProgressEvent::Services {
         broadcast: broadcast.id,
         parts: parts.into_iter().map(|(part, _)| part).collect(),
         not_targeted: found.not_targeted,
@@ -53,8 +53,8 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<St
     let record = part_record(&message, &part, None);
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         let skipped = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
-        tell_skipped(ctx, &broadcast.id, skipped);
-        tell(ctx, &broadcast.id, record, Vec::new(), Vec::new());
+        emit_skipped(ctx, &broadcast.id, skipped);
+        emit_tasks(ctx, &broadcast.id, record, Vec::new(), Vec::new());
         return Ok(Vec::new());
     }
     let fleet = ctx.discovery.tasks(&message).await?;
@@ -92,8 +92,8 @@ pub(super) async fn record_part(
         let due: BTreeSet<_> = due.into_iter().map(|delivery| delivery.member).collect();
         endpoints.retain(|endpoint| due.contains(&endpoint.member) && !is_notified(&endpoint.member));
     }
-    tell_skipped(ctx, &broadcast.id, skips);
-    tell(ctx, &broadcast.id, part, endpoints.clone(), not_targeted);
+    emit_skipped(ctx, &broadcast.id, skips);
+    emit_tasks(ctx, &broadcast.id, part, endpoints.clone(), not_targeted);
     Ok(endpoints)
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
 }
 
 /// Notifies the listeners of the result for a part.
-fn tell(
+fn emit_tasks(
     ctx: &Ctx,
     broadcast: &BroadcastId,
     part: PartRecord,
@@ -133,13 +133,13 @@ fn tell(
 ) {
     let PartRecord { id: part, service, .. } = part;
     let broadcast = broadcast.clone();
-    ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
+    ctx.progress.emit(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
 }
 
 /// Notifies the listeners of skipped containers.
-pub(super) fn tell_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl IntoIterator<Item = Delivery>) {
+pub(super) fn emit_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl IntoIterator<Item = Delivery>) {
     for delivery in skipped {
-        ctx.progress.tell(ProgressEvent::Skipped { broadcast: broadcast.clone(), delivery });
+        ctx.progress.emit(ProgressEvent::Skipped { broadcast: broadcast.clone(), delivery });
     }
 }
 

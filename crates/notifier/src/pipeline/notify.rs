@@ -94,9 +94,9 @@ pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery)
     let broadcast = broadcast.id.clone();
     match delivery.outcome {
         Some(Outcome::Skipped) if delivery.latency.is_none() => {
-            ctx.progress.tell(ProgressEvent::Skipped { broadcast, delivery });
+            ctx.progress.emit(ProgressEvent::Skipped { broadcast, delivery });
         }
-        Some(_) => ctx.progress.tell(ProgressEvent::Settled { broadcast, delivery }),
+        Some(_) => ctx.progress.emit(ProgressEvent::Settled { broadcast, delivery }),
         None => {}
     }
     Ok(())
@@ -174,5 +174,5 @@ async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, unfinished: 
         warn!(broadcast, error, "The ledger did not record an attempt");
     }
     let wait = unfinished.retry_after.unwrap_or_default();
-    ctx.progress.tell(ProgressEvent::Retrying { broadcast: broadcast.id.clone(), delivery, wait });
+    ctx.progress.emit(ProgressEvent::Retrying { broadcast: broadcast.id.clone(), delivery, wait });
 }

@@ -119,7 +119,7 @@ pub async fn send(
             transport.done(ended);
         }
         unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
-        discovery::tell_skipped(ctx, &broadcast.id, unseen.skips);
+        discovery::emit_skipped(ctx, &broadcast.id, unseen.skips);
         jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
         announce(ctx, broadcast, &jobs);
         for job in jobs {
@@ -188,11 +188,11 @@ fn announce(ctx: &Ctx, broadcast: &Broadcast, jobs: &[DeliveryJob]) {
     let part = |service: &str| PartId::derive([service, "again"]);
     let parts = services.keys().map(|service| part(service)).collect();
     let broadcast = &broadcast.id;
-    ctx.progress.tell(ProgressEvent::Services { broadcast: broadcast.clone(), parts, not_targeted: vec![] });
+    ctx.progress.emit(ProgressEvent::Services { broadcast: broadcast.clone(), parts, not_targeted: vec![] });
     for (service, endpoints) in services {
         let (part, service) = (part(service), service.to_owned());
         let (broadcast, not_targeted) = (broadcast.clone(), vec![]);
-        ctx.progress.tell(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
+        ctx.progress.emit(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
     }
 }
 
@@ -225,14 +225,17 @@ mod tests {
 
     #[test]
     fn only_services_with_somebody_to_call_are_asked_for_again() {
-        let told = ("told", Some(Outcome::Delivered), None);
+        let delivered = ("delivered", Some(Outcome::Delivered), None);
         let (gone, skipped) =
             (("gone", Some(Outcome::Gone), None), ("skipped", Some(Outcome::Skipped), None));
         let dropped = ("dropped", Some(Outcome::Failed), Some(Cause::Dropped));
-        assert_eq!(again(&[told, gone, skipped, dropped]), None);
+        assert_eq!(again(&[delivered, gone, skipped, dropped]), None);
         let failed = ("failed", Some(Outcome::Failed), Some(Cause::TimedOut));
         let (rejected, pending) = (("rejected", Some(Outcome::Rejected), None), ("pending", None, None));
-        assert_eq!(again(&[told, failed, rejected, pending]).unwrap(), ["failed", "pending", "rejected"]);
+        assert_eq!(
+            again(&[delivered, failed, rejected, pending]).unwrap(),
+            ["failed", "pending", "rejected"]
+        );
         let standalone = ("family:migrate", Some(Outcome::Failed), None);
         assert_eq!(again(&[failed, standalone]), Some(Vec::new()), "the whole scope");
     }

@@ -305,7 +305,7 @@ impl Discovery<'_> {
         self.ctx.ledger.broadcast(self.record.clone(), &open, &[]).await?;
         let (broadcast, parts) =
             (self.broadcast.id.clone(), parts.iter().map(|(id, _)| id.clone()).collect());
-        self.ctx.progress.tell(ProgressEvent::Services { broadcast, parts, not_targeted: Vec::new() });
+        self.ctx.progress.emit(ProgressEvent::Services { broadcast, parts, not_targeted: Vec::new() });
         Ok(())
     }
 

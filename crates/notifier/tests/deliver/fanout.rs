@@ -45,7 +45,7 @@ fn slowly(head: &str, pause: Duration) -> Vec<Act> {
 }
 
 #[tokio::test]
-async fn nobody_to_tell_is_told_at_once() {
+async fn a_scope_without_endpoints_ends_at_once() {
     assert_eq!(deliver_all(&deliverer(&patient()), &broadcast(), vec![], &Progress::default()).await, []);
 }
 

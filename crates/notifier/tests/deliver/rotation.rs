@@ -159,15 +159,15 @@ impl Fleet {
         self.boto.rotate(SECRET, key).await;
     }
 
-    fn tell(&self, endpoints: Vec<Endpoint>) -> JoinHandle<Vec<Delivery>> {
+    fn notify(&self, endpoints: Vec<Endpoint>) -> JoinHandle<Vec<Delivery>> {
         let deliverer = self.deliverer.clone();
         tokio::spawn(
             async move { deliver_all(&deliverer, &broadcast(), endpoints, &Progress::default()).await },
         )
     }
 
-    fn tell_all(&self) -> JoinHandle<Vec<Delivery>> {
-        self.tell(self.endpoints.clone())
+    fn notify_all(&self) -> JoinHandle<Vec<Delivery>> {
+        self.notify(self.endpoints.clone())
     }
 
     /// Lets this number of requests through, and waits for their answers.
@@ -236,14 +236,14 @@ where
     }
 }
 
-fn count(told: &[Delivery], outcome: Outcome) -> usize {
-    told.iter().filter(|settled| settled.outcome == Some(outcome)).count()
+fn count(deliveries: &[Delivery], outcome: Outcome) -> usize {
+    deliveries.iter().filter(|settled| settled.outcome == Some(outcome)).count()
 }
 
 #[tokio::test]
 async fn keys_rotate_in_secrets_manager_while_a_broadcast_runs_and_no_call_is_refused() {
     let mut fleet = Fleet::new().await;
-    let telling = fleet.tell_all();
+    let notifying = fleet.notify_all();
     fleet.let_through(40).await;
     fleet.tasks_know(&format!("{NEW} {OLD}"));
     fleet.let_through(40).await;
@@ -253,9 +253,9 @@ async fn keys_rotate_in_secrets_manager_while_a_broadcast_runs_and_no_call_is_re
     fleet.let_through(40).await;
     fleet.open_the_gate();
 
-    let told = telling.await.unwrap();
+    let deliveries = notifying.await.unwrap();
     assert_eq!(fleet.calls.refused(), 0);
-    assert_eq!((count(&told, Outcome::Delivered), fleet.calls.answered(any)), (TASKS, TASKS));
+    assert_eq!((count(&deliveries, Outcome::Delivered), fleet.calls.answered(any)), (TASKS, TASKS));
     fleet.each_task_handled_it_once();
     let (old, both) = (fleet.calls.answered(alone), fleet.calls.answered(by_both));
     assert!(old >= 80 && both >= 40, "{old} signed by the old key alone, {both} by both");
@@ -264,7 +264,7 @@ async fn keys_rotate_in_secrets_manager_while_a_broadcast_runs_and_no_call_is_re
 #[tokio::test]
 async fn the_notifier_may_rotate_first_for_it_still_signs_by_the_key_before() {
     let mut fleet = Fleet::new().await;
-    let telling = fleet.tell_all();
+    let notifying = fleet.notify_all();
     fleet.let_through(20).await;
     fleet.notifier_gets(NEW).await;
     fleet.until_all_are_signed_by_both().await;
@@ -273,7 +273,7 @@ async fn the_notifier_may_rotate_first_for_it_still_signs_by_the_key_before() {
     fleet.let_through(20).await;
     fleet.tasks_know(NEW);
     fleet.open_the_gate();
-    assert_eq!(count(&telling.await.unwrap(), Outcome::Delivered), TASKS);
+    assert_eq!(count(&notifying.await.unwrap(), Outcome::Delivered), TASKS);
     assert_eq!(fleet.calls.refused(), 0);
     fleet.each_task_handled_it_once();
 }
@@ -281,7 +281,7 @@ async fn the_notifier_may_rotate_first_for_it_still_signs_by_the_key_before() {
 #[tokio::test]
 async fn tasks_that_forget_the_old_key_too_early_refuse_what_is_on_the_way_and_it_is_signed_anew_at_once() {
     let mut fleet = Fleet::new().await;
-    let telling = fleet.tell_all();
+    let notifying = fleet.notify_all();
     fleet.let_through(40).await;
     // Signed by the old key alone, and on the way.
     fleet.until(|| fleet.calls.are_all_at_the_gate()).await;
@@ -289,7 +289,7 @@ async fn tasks_that_forget_the_old_key_too_early_refuse_what_is_on_the_way_and_i
     fleet.tasks_know(NEW);
     sleep(REFRESH).await;
     fleet.open_the_gate();
-    assert_eq!(count(&telling.await.unwrap(), Outcome::Delivered), TASKS);
+    assert_eq!(count(&notifying.await.unwrap(), Outcome::Delivered), TASKS);
     assert_eq!(fleet.calls.refused(), CONCURRENCY);
     fleet.each_task_handled_it_once();
 }
@@ -299,17 +299,17 @@ async fn before_the_notifier_has_the_new_key_tasks_without_the_old_one_refuse_an
     let mut fleet = Fleet::new().await;
     fleet.open_the_gate();
     fleet.tasks_know(NEW);
-    let told = fleet.tell_all().await.unwrap();
-    assert_eq!(count(&told, Outcome::Rejected), TASKS);
-    let settled = &told[0];
+    let deliveries = fleet.notify_all().await.unwrap();
+    assert_eq!(count(&deliveries, Outcome::Rejected), TASKS);
+    let settled = &deliveries[0];
     assert_eq!((settled.status, settled.attempts), (Some(401), Some(1)));
     assert!(fleet.handled.lock().unwrap().is_empty());
 
     // As redrive makes them again, with the ids that they had.
     fleet.notifier_gets(NEW).await;
     sleep(REFRESH).await;
-    let told = fleet.tell_all().await.unwrap();
-    assert_eq!(count(&told, Outcome::Delivered), TASKS);
+    let deliveries = fleet.notify_all().await.unwrap();
+    assert_eq!(count(&deliveries, Outcome::Delivered), TASKS);
     fleet.each_task_handled_it_once();
 }
 
@@ -321,9 +321,9 @@ async fn a_second_rotation_before_the_tasks_know_of_the_first_is_one_too_many() 
     let third = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     fleet.notifier_gets(third).await;
     sleep(REFRESH).await;
-    let told = fleet.tell_all().await.unwrap();
-    assert_eq!(count(&told, Outcome::Rejected), TASKS);
+    let deliveries = fleet.notify_all().await.unwrap();
+    assert_eq!(count(&deliveries, Outcome::Rejected), TASKS);
     fleet.tasks_know(&format!("{third} {NEW}"));
-    let told = fleet.tell_all().await.unwrap();
-    assert_eq!(count(&told, Outcome::Delivered), TASKS);
+    let deliveries = fleet.notify_all().await.unwrap();
+    assert_eq!(count(&deliveries, Outcome::Delivered), TASKS);
 }

@@ -357,7 +357,7 @@ async fn a_key_in_a_file_rotates_while_a_broadcast_runs_and_no_call_is_refused()
 }
 
 #[tokio::test]
-async fn a_task_that_has_the_new_key_first_is_told_all_the_same() {
+async fn a_task_that_has_the_new_key_first_is_notified_all_the_same() {
     let (_directory, path, deliverer, receiver) = by_file().await;
     let endpoint = endpoint(receiver.address);
     let broadcast = broadcast();

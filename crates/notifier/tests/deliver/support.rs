@@ -159,7 +159,7 @@ impl Steps for Deliveries {
     async fn settle(&self, delivery: Delivery) -> Result<(), Self::Error> {
         if delivery.outcome.is_some() {
             let broadcast = self.broadcast.id.clone();
-            self.progress.tell(ProgressEvent::Settled { broadcast, delivery: delivery.clone() });
+            self.progress.emit(ProgressEvent::Settled { broadcast, delivery: delivery.clone() });
         }
         self.ended.lock().unwrap().push(delivery);
         Ok(())
