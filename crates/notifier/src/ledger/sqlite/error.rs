@@ -4,9 +4,12 @@ use std::io;
 
 use rusqlite::ErrorCode;
 
-use super::guard::FREE_BYTES_MIN;
-use super::open::VERSION;
 use crate::ledger::store::StoreProblem;
+
+/// Free space below which no task is called any more: room for the outcomes of calls in flight.
+///
+/// A record changes up to three pages of 4 KiB, and 1,024 calls are under way at most.
+pub(super) const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 /// Why a ledger's file cannot be opened, or did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +30,8 @@ pub(super) enum FileError {
     Full { free: u64 },
     #[error("the file is a SQLite database of another program")]
     Foreign,
-    #[error("the file is of version {found}, and this program knows versions up to {VERSION}")]
-    Newer { found: i32 },
+    #[error("the file is of version {found}, and this program knows versions up to {known}")]
+    Newer { found: i32, known: i32 },
     #[error("the file cannot have a write-ahead log: its journal mode stays `{mode}`")]
     NoLog { mode: String },
     #[error(

@@ -5,12 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::FileError;
-
-/// Free space below which no task is called any more: room for the outcomes of calls in flight.
-///
-/// A record changes up to three pages of 4 KiB, and 1,024 calls are under way at most.
-pub(super) const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+use super::error::{FREE_BYTES_MIN, FileError};
 
 /// Reads how many bytes this user may still write to the disk that holds a path.
 pub(super) type FreeBytes = Box<dyn Fn(&Path) -> io::Result<u64> + Send>;

@@ -268,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn with_a_disk_that_is_nearly_full_outcomes_are_still_written_and_nothing_else_begins() {
         let directory = tempfile::tempdir().unwrap();
-        let free = Arc::new(AtomicU64::new(guard::FREE_BYTES_MIN));
+        let free = Arc::new(AtomicU64::new(error::FREE_BYTES_MIN));
         let disk = Arc::clone(&free);
         let free_bytes = Box::new(move |_: &_| Ok(disk.load(Ordering::Relaxed)));
         let clock = Clock::fixed(SystemTime::UNIX_EPOCH);
@@ -276,7 +276,7 @@ mod tests {
         let store = store.await.unwrap();
         assert!(store.put_new(item("part")).await.unwrap());
 
-        free.store(guard::FREE_BYTES_MIN - 1, Ordering::Relaxed);
+        free.store(error::FREE_BYTES_MIN - 1, Ordering::Relaxed);
         store.put(vec![item("outcome")]).await.unwrap();
         for refused in [
             store.put_new(item("another")).await.map(drop),
@@ -290,7 +290,7 @@ mod tests {
         let all = Range { partition: "p".to_owned(), prefix: String::new(), backwards: false };
         assert_eq!(store.list(all, None).await.unwrap().items.len(), 2);
 
-        free.store(guard::FREE_BYTES_MIN, Ordering::Relaxed);
+        free.store(error::FREE_BYTES_MIN, Ordering::Relaxed);
         assert!(store.put_new(item("another")).await.unwrap());
     }
 }

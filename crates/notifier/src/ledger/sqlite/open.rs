@@ -23,7 +23,7 @@ const BUSY_TRIES_MAX: u128 = BUSY_WAIT_MAX.as_millis() / BUSY_PAUSE.as_millis();
 /// Source: SQLite, "PRAGMA Statements", `application_id`.
 const APPLICATION: i32 = 0x4543_534e;
 /// The version of the tables below, in the file's `user_version`.
-pub(super) const VERSION: i32 = 1;
+const VERSION: i32 = 1;
 
 /// Pages of the log, 32 MiB, after which it goes into the file. Keys are hashes, so each item has a page of its own to change:
 /// with SQLite's thousand, hardly two changes of a page meet in the log, and most of the work is copying.
@@ -107,7 +107,7 @@ fn claim(db: &mut Connection) -> Result<(), FileError> {
     let number = |name| claim.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     match (number("application_id")?, number("user_version")?) {
         (APPLICATION, VERSION) => return Ok(()),
-        (APPLICATION, found) => return Err(FileError::Newer { found }),
+        (APPLICATION, found) => return Err(FileError::Newer { found, known: VERSION }),
         _ => {}
     }
     let tables: i64 = claim.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
