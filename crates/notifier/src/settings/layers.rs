@@ -68,8 +68,7 @@ impl File {
                         file.values.insert(key, text);
                         continue;
                     }
-                    None if setting.kind.is_secret() => setting.kind.mismatch("…"),
-                    None => setting.kind.mismatch(&quoted(&value.to_string())),
+                    None => setting.kind.mismatch(&value.to_string()),
                 },
             };
             errors.push(SettingError::Wrong { origin: file.origin(&key), problem });

@@ -60,7 +60,7 @@ impl Reader<'_> {
         let mut values = Vec::new();
         for (text, origin) in self.layers.all(setting) {
             let value = parse(text.trim()).map_err(|invalid| match invalid {
-                Invalid::Form => setting.kind.mismatch(&quoted(text)),
+                Invalid::Form => setting.kind.mismatch(text),
                 Invalid::Unusable(problem) => problem,
             });
             let value = value.map_err(|problem| self.errors.push(SettingError::Wrong { origin, problem }));

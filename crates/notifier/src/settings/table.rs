@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
-use crate::base::text::near;
+use crate::base::text::{near, quoted};
 use crate::model::network;
 use crate::pipeline::QueueName;
 
@@ -75,12 +75,14 @@ pub enum Kind {
 
 impl Kind {
     /// Whether the value may be a secret by mistake.
-    pub(super) fn is_secret(self) -> bool {
+    fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
     }
 
-    /// Says that a text does not have this form.
+    /// Says that a text does not have this form. The text of a secret's reference may be the secret itself, so it is
+    /// not repeated.
     pub(super) fn mismatch(self, text: &str) -> String {
+        let text = if self.is_secret() { "…".to_owned() } else { quoted(text) };
         format!("`{text}` is not {self}")
     }
 }
