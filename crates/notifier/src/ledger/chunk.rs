@@ -12,7 +12,8 @@ const ROWS_BYTES_MAX: usize = 128 * 1024;
 struct First<H, R> {
     head: H,
     /// Number of items of the record, including this one. Further items of an earlier, longer record are not read.
-    sheets: usize,
+    #[serde(rename = "sheets")]
+    chunks: usize,
     rows: Vec<R>,
 }
 
@@ -21,31 +22,31 @@ pub(super) fn write<H: Serialize, R: Serialize>(
     head: &H,
     rows: &[R],
 ) -> Result<Vec<String>, serde_json::Error> {
-    let mut sheets: Vec<Vec<Box<RawValue>>> = vec![Vec::new()];
+    let mut chunks: Vec<Vec<Box<RawValue>>> = vec![Vec::new()];
     let mut bytes = 0;
     for row in rows {
         let row = to_raw_value(row)?;
         let size = row.get().len() + 1;
         if bytes + size > ROWS_BYTES_MAX {
-            sheets.push(Vec::new());
+            chunks.push(Vec::new());
             bytes = 0;
         }
         bytes += size;
-        if let Some(sheet) = sheets.last_mut() {
-            sheet.push(row);
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.push(row);
         }
     }
-    let count = sheets.len();
-    let mut sheets = sheets.into_iter();
-    let first = First { head, sheets: count, rows: sheets.next().unwrap_or_default() };
+    let count = chunks.len();
+    let mut chunks = chunks.into_iter();
+    let first = First { head, chunks: count, rows: chunks.next().unwrap_or_default() };
     std::iter::once(serde_json::to_string(&first))
-        .chain(sheets.map(|rows| serde_json::to_string(&rows)))
+        .chain(chunks.map(|rows| serde_json::to_string(&rows)))
         .collect()
 }
 
 /// The number of items of a record, from the body of its first.
 pub(super) fn count(first: &str) -> Result<usize, serde_json::Error> {
-    Ok(serde_json::from_str::<First<IgnoredAny, IgnoredAny>>(first)?.sheets)
+    Ok(serde_json::from_str::<First<IgnoredAny, IgnoredAny>>(first)?.chunks)
 }
 
 /// Reads a record of [`write`] from the bodies in order; `None` if some are missing, because a write is in progress.
@@ -53,8 +54,8 @@ pub(super) fn read<H: DeserializeOwned, R: DeserializeOwned>(
     bodies: &[&str],
 ) -> Result<Option<(H, Vec<R>)>, serde_json::Error> {
     let Some((first, others)) = bodies.split_first() else { return Ok(None) };
-    let First { head, sheets, mut rows } = serde_json::from_str::<First<H, R>>(first)?;
-    let Some(others) = others.get(..sheets.saturating_sub(1)) else { return Ok(None) };
+    let First { head, chunks, mut rows } = serde_json::from_str::<First<H, R>>(first)?;
+    let Some(others) = others.get(..chunks.saturating_sub(1)) else { return Ok(None) };
     for body in others {
         rows.extend(serde_json::from_str::<Vec<R>>(body)?);
     }

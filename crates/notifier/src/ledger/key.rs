@@ -44,9 +44,9 @@ fn head(broadcast: &BroadcastId) -> String {
     format!("head#{broadcast}")
 }
 
-/// Sheet number `sheet` of a broadcast's own record.
-pub(super) fn broadcast(broadcast: &BroadcastId, sheet: usize) -> Key {
-    Key { partition: head(broadcast), sort: format!("broadcast#{sheet:04}") }
+/// Chunk number `chunk` of a broadcast's own record.
+pub(super) fn broadcast(broadcast: &BroadcastId, chunk: usize) -> Key {
+    Key { partition: head(broadcast), sort: format!("broadcast#{chunk:04}") }
 }
 
 /// All items of a broadcast's own record.
@@ -69,9 +69,9 @@ pub(super) fn recent_range() -> Range {
     Range { backwards: true, ..range(RECENT.to_owned(), String::new()) }
 }
 
-/// Sheet number `sheet` of a part's record.
-pub(super) fn part(broadcast: &BroadcastId, part: &PartId, sheet: usize) -> Key {
-    let sort = format!("{PART}{part}#{sheet:04}");
+/// Chunk number `chunk` of a part's record.
+pub(super) fn part(broadcast: &BroadcastId, part: &PartId, chunk: usize) -> Key {
+    let sort = format!("{PART}{part}#{chunk:04}");
     Key { partition: partition(shard(part.as_str()), broadcast), sort }
 }
 

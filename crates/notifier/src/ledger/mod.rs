@@ -351,7 +351,7 @@ impl Inner {
     ) -> Result<(), LedgerError> {
         let record = record.kept();
         let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
-        if self.write(&record, &rows, |sheet| key::broadcast(&record.id, sheet), new).await? {
+        if self.write(&record, &rows, |chunk| key::broadcast(&record.id, chunk), new).await? {
             self.store.put(vec![line]).await?;
         }
         Ok(())
@@ -365,7 +365,7 @@ impl Inner {
         rows: &[Delivery],
         new: bool,
     ) -> Result<bool, LedgerError> {
-        self.write(record, rows, |sheet| key::part(broadcast, &record.id, sheet), new).await
+        self.write(record, rows, |chunk| key::part(broadcast, &record.id, chunk), new).await
     }
 
     /// Writes the items of a record with these rows. The first is written last: it decides whether the record is new, and completes it.
@@ -377,7 +377,7 @@ impl Inner {
         new: bool,
     ) -> Result<bool, LedgerError> {
         let bodies = chunk::write(head, rows).map_err(LedgerError::Unwritable)?;
-        let items = bodies.into_iter().enumerate().map(|(sheet, body)| self.raw(key(sheet), body));
+        let items = bodies.into_iter().enumerate().map(|(chunk, body)| self.raw(key(chunk), body));
         let mut items: Vec<_> = items.collect();
         let others = items.split_off(items.len().min(1));
         if !others.is_empty() {

@@ -15,7 +15,7 @@ use crate::model::{Cause, Delivery, Member, Outcome};
 use crate::report::Report;
 
 /// The most items of a broadcast's own record: some 10,000 services.
-const SHEETS_MAX: usize = 100;
+const CHUNKS_MAX: usize = 100;
 /// Partitions that are read concurrently.
 const PARTITIONS_AT_ONCE: usize = 8;
 
@@ -94,8 +94,8 @@ impl Inner {
         else {
             return Ok(None);
         };
-        let sheets = chunk::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
-        let others = (1..sheets.min(SHEETS_MAX)).map(|sheet| key::broadcast(broadcast, sheet)).collect();
+        let chunks = chunk::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
+        let others = (1..chunks.min(CHUNKS_MAX)).map(|chunk| key::broadcast(broadcast, chunk)).collect();
         let others = self.store.get(others).await?;
         let items: Vec<Item> = std::iter::once(first).chain(others.into_iter().flatten()).collect();
         whole(&items)
@@ -144,7 +144,7 @@ enum Weight {
     /// The state after its last attempt.
     State,
     /// It was notified.
-    Told,
+    Notified,
 }
 
 /// The records so far.
@@ -154,7 +154,7 @@ struct Records {
     heard: i64,
     parts: BTreeMap<PartId, String>,
     /// The items of each part, in order.
-    sheets: BTreeMap<String, Vec<Item>>,
+    chunks: BTreeMap<String, Vec<Item>>,
     parts_seen: BTreeSet<PartId>,
     deliveries: BTreeMap<String, (Weight, Delivery)>,
     skips: BTreeMap<Arc<Member>, Delivery>,
@@ -178,7 +178,7 @@ impl Records {
     /// Adds one item of a partition.
     fn item(&mut self, item: Item) -> Result<(), LedgerError> {
         let sort = item.key.sort.as_str();
-        for (kind, weight) in [(key::NOTIFIED, Weight::Told), (key::STATE, Weight::State)] {
+        for (kind, weight) in [(key::NOTIFIED, Weight::Notified), (key::STATE, Weight::State)] {
             if let Some(id) = sort.strip_prefix(kind) {
                 let record: Stamped = decode(&item)?;
                 self.heard = self.heard.max(record.at);
@@ -187,15 +187,15 @@ impl Records {
             }
         }
         if let Some(part) = sort.strip_prefix(key::PART).and_then(|rest| rest.split('#').next()) {
-            self.sheets.entry(part.to_owned()).or_default().push(item);
+            self.chunks.entry(part.to_owned()).or_default().push(item);
         }
         Ok(())
     }
 
     /// Adds the parts, when all their items have been read.
     fn parts(&mut self, broadcast: &BroadcastId) -> Result<(), LedgerError> {
-        for sheets in std::mem::take(&mut self.sheets).into_values() {
-            if let Some((record, rows)) = whole::<PartRecord, Delivery>(&sheets)? {
+        for chunks in std::mem::take(&mut self.chunks).into_values() {
+            if let Some((record, rows)) = whole::<PartRecord, Delivery>(&chunks)? {
                 self.part(broadcast, record, rows);
             }
         }
