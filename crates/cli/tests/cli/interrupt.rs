@@ -110,9 +110,9 @@ fn containers_that_were_not_called_yet_are_not_called_any_more() {
     exit 1
     --- stdout
     silent  0 of 8 notified
-      pending  127.B.16.7:8080  16f7bbec/app  interrupted before the answer: the event may have been accepted
-      pending  127.B.16.5:8080  4be55027/app  interrupted before the answer: the event may have been accepted
       pending  -  6 containers  interrupted before the call (--verbose names each)
+      pending  127.B.16.1:8080  741b8bb3/app  interrupted before the answer: the event may have been accepted
+      pending  127.B.16.2:8080  9a57c4bf/app  interrupted before the answer: the event may have been accepted
     8 containers: 8 pending
     what to do:
       8 pending  interrupted  not called: `send --failed-of` sends the event to the containers without an outcome
