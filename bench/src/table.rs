@@ -10,8 +10,10 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
+/// Everything was written.
 const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 23\r\n\r\n\
+    {\"UnprocessedItems\":{}}";
 /// The longest request that is read: a batch of 25 small items has some 20 KB.
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 
