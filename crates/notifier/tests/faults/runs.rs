@@ -78,8 +78,9 @@ impl<'a> Judge<'a> {
                 self.outcomes_are_right(broadcast, expected, calls, report.entries());
             }
             Some(SendRun { ended: Ended::Done(_), .. }) => {}
-            // When it was killed, or an answer of the ledger was lost, everything was recorded.
-            Some(SendRun { ended: Ended::Killed | Ended::Failed(_), .. }) if self.world.resends => {}
+            // When it was killed or interrupted, or an answer of the ledger was lost, everything was recorded.
+            Some(SendRun { ended: Ended::Killed | Ended::Interrupted(_) | Ended::Failed(_), .. })
+                if self.world.resends => {}
             Some(SendRun { ended: Ended::Failed(why), .. }) => {
                 self.fail(format!("{at}: the last run failed: {why}"));
             }
