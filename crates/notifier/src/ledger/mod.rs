@@ -368,7 +368,7 @@ impl Inner {
         self.write(record, rows, |chunk| key::part(broadcast, &record.id, chunk), new).await
     }
 
-    /// Writes the items of a record with these rows. The first is written last: it decides whether the record is new, and completes it.
+    /// Writes a record with these rows. Its first item is written last: it decides whether the record is new, and completes it.
     async fn write<H: Serialize, R: Serialize>(
         &self,
         head: &H,

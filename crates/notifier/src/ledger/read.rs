@@ -50,7 +50,7 @@ impl Ledger {
         let found = Mutex::new(found);
         stream::iter(key::shards(broadcast).map(Ok))
             .try_for_each_concurrent(PARTITIONS_AT_ONCE, |range| {
-                // Nothing that a panic leaves half-done is used.
+                // A panic ends this call, so a half-made change is never read.
                 let add = |item| ready(found.lock().unwrap_or_else(PoisonError::into_inner).item(item));
                 inner.items(range).try_for_each(add)
             })

@@ -71,7 +71,7 @@ impl FileError {
         }
     }
 
-    /// The error of opening, or its real cause: on a full disk, SQLite only reports an input or output error.
+    /// Why the file was not opened. On a full disk, SQLite reports only an input or output error, so this checks the free space.
     pub(super) fn on_disk(self, free: io::Result<u64>) -> Self {
         match (self, free) {
             (Self::Sqlite(error), Ok(free)) if free < FREE_BYTES_MIN && fails_without_room(&error) => {

@@ -83,7 +83,7 @@ impl Sqlite {
         Self::open_for(Use::Call, path, clock).await
     }
 
-    /// The same for this use. A file that is not created where there is none is a final error.
+    /// The same for this use. Only [`Use::Call`] creates a missing file; for the others it is a final error.
     ///
     /// # Errors
     ///
