@@ -3,6 +3,7 @@
 //! A proof of concept in Go defined the first fields of each body. Their names never change, and all of them are strings.
 //! All other fields are optional, and consumers ignore fields that they do not know.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
@@ -48,8 +49,15 @@ impl Message for TaskMessage {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ObserverMessage {
-    /// Name or ARN of the cluster.
+    /// Name or ARN of the cluster. [`EVERY_CLUSTER`](Self::EVERY_CLUSTER), or an ARN that ends in `:cluster/*`, means every
+    /// active cluster of the account and region.
     pub cluster: String,
+    /// More clusters of the same broadcast.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
+    /// Of every active cluster, only those that have all these tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Names of the services to notify. Empty: every service of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
@@ -59,13 +67,27 @@ pub struct ObserverMessage {
     /// The event. Default: an event of the default type without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Draft>,
+    /// The message covers one cluster of a broadcast that has several. The first stage sets it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub split: bool,
 }
 
 impl ObserverMessage {
+    /// In place of a cluster's name: every active cluster of the account and region.
+    pub const EVERY_CLUSTER: &str = "*";
+
     /// Notifies every service of this cluster, with an event of the default type.
     #[must_use]
     pub fn new(cluster: impl Into<String>) -> Self {
-        Self { cluster: cluster.into(), services: Vec::new(), standalone: false, event: None }
+        Self {
+            cluster: cluster.into(),
+            clusters: Vec::new(),
+            tags: BTreeMap::new(),
+            services: Vec::new(),
+            standalone: false,
+            event: None,
+            split: false,
+        }
     }
 }
 
