@@ -7,7 +7,7 @@ locals {
   bucket_full = "${var.name_prefix}ecs-task-notifier-lambdas-${local.account}-${local.region}${var.name_suffix}"
   # S3 allows 63 characters. In a longer name, a hash of the full name replaces account and region.
   bucket       = length(local.bucket_full) <= 63 ? local.bucket_full : "${var.name_prefix}ecs-task-notifier-lambdas-${substr(sha256(local.bucket_full), 0, 12)}${var.name_suffix}"
-  bucket_count = length(local.functions) > 0 && !local.from_s3 ? 1 : 0
+  bucket_count = length(local.archived) > 0 && !local.from_s3 ? 1 : 0
 
   # Below the working directory, so that the path is the same on every machine.
   release_dir = ".terraform/ecs-task-notifier/${coalesce(var.archives.version, "none")}-${var.architecture}"
@@ -16,32 +16,32 @@ locals {
     "https://github.com/ecs-task-notifier/ecs-task-notifier/releases/download/v${coalesce(var.archives.version, "0")}",
   )
   release_names = {
-    for stage, it in local.functions :
-    stage => "ecs-task-notifier-${coalesce(var.archives.version, "0")}-lambda-${var.architecture}-${it.binary}.zip"
+    for name, it in local.archived :
+    name => "ecs-task-notifier-${coalesce(var.archives.version, "0")}-lambda-${var.architecture}-${it.binary}.zip"
   }
 
   files_dir = coalesce(var.archives.files, "${path.module}/../../target/lambda/${var.architecture}")
   # A folder may contain a release's archives instead of those from `make lambda`.
   released = {
-    for stage, it in local.functions :
-    stage => tolist(fileset(local.files_dir, "ecs-task-notifier-*-lambda-${var.architecture}-${it.binary}.zip"))
+    for name, it in local.archived :
+    name => tolist(fileset(local.files_dir, "ecs-task-notifier-*-lambda-${var.architecture}-${it.binary}.zip"))
   }
   files = {
-    for stage, it in local.functions : stage => "${local.files_dir}/${
-      length(local.released[stage]) > 0 ? local.released[stage][0] : "${it.binary}/bootstrap.zip"
+    for name, it in local.archived : name => "${local.files_dir}/${
+      length(local.released[name]) > 0 ? local.released[name][0] : "${it.binary}/bootstrap.zip"
     }"
   }
 
   # The location of the code for Lambda.
   code = {
-    for stage in keys(local.functions) : stage => local.from_s3 ? {
+    for name in keys(local.archived) : name => local.from_s3 ? {
       bucket  = var.archives.s3.bucket
-      key     = "${var.archives.s3.prefix}${local.release_names[stage]}"
+      key     = "${var.archives.s3.prefix}${local.release_names[name]}"
       version = null
       } : {
-      bucket  = aws_s3_object.archive[stage].bucket
-      key     = aws_s3_object.archive[stage].key
-      version = aws_s3_object.archive[stage].version_id
+      bucket  = aws_s3_object.archive[name].bucket
+      key     = aws_s3_object.archive[name].key
+      version = aws_s3_object.archive[name].version_id
     }
   }
 }
@@ -179,7 +179,7 @@ resource "aws_s3_bucket_policy" "archives" {
 }
 
 resource "aws_s3_object" "archive" {
-  for_each = { for stage, it in local.functions : stage => it if !local.from_s3 }
+  for_each = { for name, it in local.archived : name => it if !local.from_s3 }
 
   bucket = aws_s3_bucket.archives[0].id
   key    = "${each.value.binary}/${var.architecture}.zip"

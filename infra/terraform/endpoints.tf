@@ -1,7 +1,12 @@
 locals {
   # These values must not depend on an ARN: it may be unknown during plan, and Terraform must know the keys of `for_each`.
-  has_secrets       = !var.unsigned || length(var.secret_arns) > 0
-  interface_wanted  = concat(var.vpc_endpoint_services, local.has_secrets ? var.secret_stores : [])
+  has_secrets = !var.unsigned || length(var.secret_arns) > 0
+  interface_wanted = concat(
+    var.vpc_endpoint_services,
+    local.has_secrets ? var.secret_stores : [],
+    length(var.cluster_roles) > 0 ? ["sts"] : [],
+    var.anywhere || (var.discovery_in_vpc && length(local.routes_references) > 0) ? ["ssm"] : [],
+  )
   endpoint_services = setsubtract(var.create && var.create_vpc_endpoints ? local.interface_wanted : [], var.existing_vpc_endpoints)
   endpoint_count    = length(local.endpoint_services) > 0 ? 1 : 0
   gateway_count     = local.ledger_count > 0 && var.create_vpc_endpoints && !contains(var.existing_vpc_endpoints, "dynamodb") ? 1 : 0

@@ -25,6 +25,12 @@ locals {
         NOTIFIER_AWS_BUDGET_PERCENT = tostring(local.budget_percent[stage])
       },
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},
+      stage == "services" && local.routes != null ? { NOTIFIER_ROUTES = local.routes } : {},
+      length(var.cluster_roles) > 0 ? { NOTIFIER_ROLES = join(",", var.cluster_roles) } : {},
+      length(var.cluster_roles) > 0 && var.cluster_role_external_id != null ? {
+        NOTIFIER_ROLE_EXTERNAL_ID = var.cluster_role_external_id
+      } : {},
+      var.anywhere ? { NOTIFIER_ANYWHERE = "true" } : {},
       # The first stage trusts no sender, because any publisher may write to its queue.
       contains(keys(local.previous), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
       var.environment,
@@ -120,6 +126,11 @@ resource "aws_lambda_function" "this" {
     precondition {
       condition     = (var.signing_secret_arn != null) != var.unsigned
       error_message = "Set either signing_secret_arn, with the keys that sign requests, or unsigned = true."
+    }
+
+    precondition {
+      condition     = !var.anywhere || length(var.allow_networks) > 0
+      error_message = "anywhere needs allow_networks with the networks of the hosts outside AWS: the address of such a host is what its own agent reports."
     }
   }
 

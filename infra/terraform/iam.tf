@@ -1,19 +1,21 @@
 locals {
-  ecs = "arn:${local.partition}:ecs:${local.region}:${local.account}"
-
   # The resources of each action, and whether the condition key `ecs:cluster` applies.
   # Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container
-  # Service" and "… for Amazon EC2". Actions with `*` support no resource. `ecs:ListTasks` has `*` although the
-  # reference names container instances: AWS checks a call without the filter `containerInstance` against `*`, and
-  # refuses it if only container instances are allowed.
+  # Service", "… for Amazon EC2" and "… for AWS Systems Manager". Actions with `*` support no resource. `ecs:ListTasks`
+  # has `*` although the reference names container instances: AWS checks a call without the filter `containerInstance`
+  # against `*`, and refuses it if only container instances are allowed.
+  actions = jsondecode(file("${path.module}/actions.json"))
+  regions = distinct(concat([local.region], var.cluster_regions))
   scopes = {
-    "ec2:DescribeInstances"          = { resources = ["*"], cluster = false }
-    "ecs:DescribeContainerInstances" = { resources = ["${local.ecs}:container-instance/*"], cluster = true }
-    "ecs:DescribeServices"           = { resources = ["${local.ecs}:service/*"], cluster = true }
-    "ecs:DescribeTaskDefinition"     = { resources = ["*"], cluster = false }
-    "ecs:DescribeTasks"              = { resources = ["${local.ecs}:task/*"], cluster = true }
-    "ecs:ListServices"               = { resources = ["*"], cluster = true }
-    "ecs:ListTasks"                  = { resources = ["*"], cluster = true }
+    for action, it in local.actions : action => {
+      cluster = it.cluster
+      resources = (
+        it.resource == "*" ? ["*"] :
+        # The resource itself is the cluster, so the list of clusters replaces the condition.
+        action == "ecs:DescribeClusters" && length(var.cluster_arns) > 0 ? var.cluster_arns :
+        [for region in local.regions : "arn:${local.partition}:ecs:${region}:${local.account}:${it.resource}"]
+      )
+    }
   }
 
   dns_suffix = data.aws_partition.current.dns_suffix
@@ -25,6 +27,16 @@ locals {
       "${service}.${local.region}.${local.dns_suffix}",
     ])
   }
+
+  # Actions of Lambda itself, with the function's role, to attach a function to a VPC.
+  vpc_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
 
   # Actions that DynamoDB performs with a customer-managed key on behalf of the table's user.
   # Source: DynamoDB Developer Guide, "DynamoDB encryption at rest: Usage notes".
@@ -122,6 +134,17 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  # The first stage splits a message with several clusters or records into one message each.
+  dynamic "statement" {
+    for_each = each.key == "services" ? [true] : []
+
+    content {
+      sid       = "PublishToOwnQueue"
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.this[each.key].arn]
+    }
+  }
+
   statement {
     sid       = "Log"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -145,6 +168,26 @@ data "aws_iam_policy_document" "function" {
           values   = var.cluster_arns
         }
       }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.cluster_roles) > 0 ? [var.cluster_roles] : []
+
+    content {
+      sid       = "AssumeClusterRoles"
+      actions   = ["sts:AssumeRole"]
+      resources = statement.value
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "services" ? local.routes_parameter_arns : []
+
+    content {
+      sid       = "ReadRoutes"
+      actions   = ["ssm:GetParameter"]
+      resources = [statement.value]
     }
   }
 
@@ -237,15 +280,8 @@ data "aws_iam_policy_document" "function" {
     for_each = contains(local.in_vpc, each.key) ? [true] : []
 
     content {
-      sid = "JoinVpc"
-      actions = [
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-      ]
+      sid       = "JoinVpc"
+      actions   = local.vpc_actions
       resources = ["*"]
     }
   }
@@ -255,16 +291,9 @@ data "aws_iam_policy_document" "function" {
     for_each = contains(local.in_vpc, each.key) ? [true] : []
 
     content {
-      sid    = "DenyVpcActionsToCode"
-      effect = "Deny"
-      actions = [
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-      ]
+      sid       = "DenyVpcActionsToCode"
+      effect    = "Deny"
+      actions   = local.vpc_actions
       resources = ["*"]
 
       condition {

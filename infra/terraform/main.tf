@@ -19,6 +19,11 @@ locals {
         queue    = "${var.name_prefix}${stage.queue}_${local.region}${var.name_suffix}"
         function = "${var.name_prefix}${stage.function}${var.name_suffix}"
         binary   = stage.function
+        # Hosts outside AWS are managed nodes of Systems Manager. A stage that looks up instances looks up these too.
+        actions = sort(concat(
+          stage.actions,
+          var.anywhere && contains(stage.actions, "ec2:DescribeInstances") ? ["ssm:DescribeInstanceInformation"] : [],
+        ))
       },
     )
   }
@@ -27,6 +32,20 @@ locals {
   queues    = var.create ? local.all_stages : {}
   functions = var.create && var.create_functions ? local.all_stages : {}
   alarms    = var.create_alarms ? local.queues : {}
+
+  # The function that reads streams of tables. It is not a stage: it has no queue of its own and calls only SQS.
+  stream = merge(local.stream_defaults, {
+    binary   = local.stream_defaults.function
+    function = "${var.name_prefix}${local.stream_defaults.function}${var.name_suffix}"
+  })
+  stream_defaults = jsondecode(file("${path.module}/stream.json"))
+  stream_count    = var.create && length(var.table_streams) > 0 ? 1 : 0
+
+  # Every function that needs an archive.
+  archived = merge(
+    { for name, stage in local.functions : name => { binary = stage.binary } },
+    local.stream_count > 0 ? { stream = { binary = local.stream.binary } } : {},
+  )
 
   # The queue that a stage publishes to.
   next = { services = "tasks", tasks = "notify" }

@@ -24,6 +24,11 @@ output "observer_queue_url" {
   value       = try(aws_sqs_queue.this["services"].url, null)
 }
 
+output "observer_queue_arn" {
+  description = "ARN of this queue, for notifications, rules and subscriptions that are not created here"
+  value       = try(aws_sqs_queue.this["services"].arn, null)
+}
+
 output "services_queue_url" {
   description = "URL of the queue of services, which the stage `tasks` processes, for `NOTIFIER_SERVICES_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["tasks"].url, null)
@@ -79,6 +84,36 @@ output "kms_key_policy" {
   value       = one(data.aws_iam_policy_document.key[*].json)
 }
 
+output "event_rule_arns" {
+  description = "ARNs of the rules of `event_rules`"
+  value       = { for name, rule in aws_cloudwatch_event_rule.this : name => rule.arn }
+}
+
+output "subscription_arns" {
+  description = "ARNs of the subscriptions of `topics`"
+  value       = { for name, subscription in aws_sns_topic_subscription.this : name => subscription.arn }
+}
+
+output "pipe_arns" {
+  description = "ARNs of the pipes of `table_pipes`"
+  value       = { for name, pipe in aws_pipes_pipe.this : name => pipe.arn }
+}
+
+output "stream_function_name" {
+  description = "Name of the function that reads `table_streams`; null without one"
+  value       = one(aws_lambda_function.stream[*].function_name)
+}
+
+output "stream_dead_letter_queue_url" {
+  description = "URL of the queue with the positions of records that pipes and the stream function gave up; null without streams"
+  value       = one(aws_sqs_queue.stream_dead_letters[*].url)
+}
+
+output "routes" {
+  description = "Value of `NOTIFIER_ROUTES`: `ssm:NAME`; null without rules"
+  value       = local.routes
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by stage"
   value       = { for stage, group in aws_cloudwatch_log_group.function : stage => group.name }
@@ -110,7 +145,7 @@ output "dashboard_name" {
 }
 
 output "discovery_actions" {
-  description = "ECS and EC2 actions of the three stages together, for the role of a daemon"
+  description = "ECS, EC2 and Systems Manager actions of the three stages together, for the role of a daemon"
   value       = local.discovery_actions
 }
 

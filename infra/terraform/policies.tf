@@ -39,6 +39,16 @@ data "aws_iam_policy_document" "people" {
   }
 
   dynamic "statement" {
+    for_each = each.value.discovers && length(var.cluster_roles) > 0 ? [var.cluster_roles] : []
+
+    content {
+      sid       = "AssumeClusterRoles"
+      actions   = ["sts:AssumeRole"]
+      resources = statement.value
+    }
+  }
+
+  dynamic "statement" {
     for_each = each.value.publishes ? [true] : []
 
     content {

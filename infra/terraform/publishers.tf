@@ -11,6 +11,8 @@ locals {
       account_test   = startswith(publisher.service, "s3.") ? "StringEquals" : "StringEqualsIfExists"
     }
   }
+
+  publishers = merge(local.publisher_services, local.source_publishers)
 }
 
 # Statements that the policy of `kms_key_arn` needs in addition to the account's own. They depend on no resource that the
@@ -19,7 +21,7 @@ data "aws_iam_policy_document" "key" {
   count = var.create ? 1 : 0
 
   dynamic "statement" {
-    for_each = length(local.functions) > 0 ? [true] : []
+    for_each = length(local.archived) > 0 ? [true] : []
 
     content {
       sid       = "EncryptLogs"
@@ -35,8 +37,8 @@ data "aws_iam_policy_document" "key" {
         test     = "ArnEquals"
         variable = "kms:EncryptionContext:aws:logs:arn"
         values = [
-          for stage in local.functions :
-          "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${stage.function}"
+          for function in concat([for stage in local.functions : stage.function], local.stream_count > 0 ? [local.stream.function] : []) :
+          "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${function}"
         ]
       }
     }
@@ -44,7 +46,7 @@ data "aws_iam_policy_document" "key" {
 
   # SQS encrypts the messages of a service with the permissions of that service.
   dynamic "statement" {
-    for_each = local.publisher_services
+    for_each = local.publishers
 
     content {
       sid       = statement.key

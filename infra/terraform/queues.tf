@@ -123,7 +123,7 @@ data "aws_iam_policy_document" "queue" {
   }
 
   dynamic "statement" {
-    for_each = each.key == "services" ? local.publisher_services : {}
+    for_each = each.key == "services" ? local.publishers : {}
 
     content {
       sid       = statement.key
@@ -199,6 +199,34 @@ data "aws_iam_policy_document" "dead_letters" {
       }
     }
   }
+
+  # Events that a rule or a topic could not deliver to the observer queue. They are whole, so they can be redriven.
+  dynamic "statement" {
+    for_each = each.key == "services" ? local.undelivered : {}
+
+    content {
+      sid       = statement.key
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.dead_letters[each.key].arn]
+
+      principals {
+        type        = "Service"
+        identifiers = [statement.value.service]
+      }
+
+      condition {
+        test     = "ArnLike"
+        variable = "aws:SourceArn"
+        values   = statement.value.source_arns
+      }
+
+      condition {
+        test     = statement.value.account_test
+        variable = "aws:SourceAccount"
+        values   = [statement.value.source_account]
+      }
+    }
+  }
 }
 
 resource "aws_sqs_queue_policy" "this" {
@@ -214,7 +242,7 @@ resource "aws_sqs_queue_policy" "this" {
         length(jsonencode(jsondecode(data.aws_iam_policy_document.queue[each.key].json))) <= 8192 &&
         length(jsondecode(data.aws_iam_policy_document.queue[each.key].json).Statement) <= 20
       )
-      error_message = "Stage ${each.key}: the queue's policy exceeds SQS's limit of 8,192 characters or 20 statements. Set fewer publishers, workers and redrivers; one entry of publisher_services may have several source_arns, and an ARN may contain `*`."
+      error_message = "Stage ${each.key}: the queue's policy exceeds SQS's limit of 8,192 characters or 20 statements. Set fewer publishers, workers, redrivers and sources; one entry of publisher_services may have several source_arns, and an ARN may contain `*`."
     }
   }
 }

@@ -21,8 +21,9 @@ def description(body):
 
 
 def tables():
+    variables = "".join((MODULE / name).read_text() for name in ["variables.tf", "variables_sources.tf"])
     inputs = ["| name | description | type | default |", "| --- | --- | --- | --- |"]
-    for _, name, body in BLOCK.findall((MODULE / "variables.tf").read_text()):
+    for _, name, body in BLOCK.findall(variables):
         kind = attribute(body, "type")
         if "(object(" in kind:
             kind = kind.partition("(")[0] + "(object)"

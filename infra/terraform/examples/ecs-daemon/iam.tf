@@ -3,8 +3,8 @@
 data "aws_partition" "current" {}
 
 locals {
-  # AWS cannot limit these to a cluster.
-  without_cluster = ["ec2:DescribeInstances", "ecs:DescribeTaskDefinition"]
+  # AWS cannot limit these by the condition `ecs:cluster`.
+  without_cluster = ["ec2:DescribeInstances", "ecs:DescribeClusters", "ecs:DescribeTaskDefinition", "ecs:ListClusters"]
 }
 
 data "aws_iam_policy_document" "assume" {
@@ -67,10 +67,11 @@ data "aws_iam_policy_document" "daemon" {
     resources = [for stage in local.stages : module.notifier.queue_arns[stage]]
   }
 
+  # To the observer queue too: the first stage divides a message with several clusters or records.
   statement {
-    sid       = "PublishToNextStage"
+    sid       = "Publish"
     actions   = ["sqs:SendMessage"]
-    resources = [module.notifier.queue_arns["tasks"], module.notifier.queue_arns["notify"]]
+    resources = [for stage in local.stages : module.notifier.queue_arns[stage]]
   }
 
   statement {
