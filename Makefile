@@ -122,6 +122,7 @@ TERRAFORM_COPY := $(TERRAFORM_COPIES)/terraform
 test-terraform: ## The Terraform module's own tests and a look for insecure settings (needs terraform)
 	$(TERRAFORM) fmt -check -recursive
 	cmp LICENSE infra/terraform/LICENSE
+	cmp LICENSE infra/terraform/modules/cluster-role/LICENSE
 	! git ls-files --error-unmatch $(LOCK) 2>/dev/null || grep -q '"zh:' $(LOCK) # only the registry's has these
 	python3 infra/terraform/tests/readme.py --check
 	$(TF) -chdir=infra/acceptance fmt -check -recursive
@@ -131,7 +132,7 @@ test-terraform: ## The Terraform module's own tests and a look for insecure sett
 	$(TF) -chdir=$(TERRAFORM_COPY) validate
 	$(TF) -chdir=$(TERRAFORM_COPY) test
 	TF="$(TF)" python3 infra/terraform/tests/fetch_release.py $(TERRAFORM_COPY)
-	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/examples/* $(TERRAFORM_COPIES)/acceptance
+	TF="$(TF)" python3 infra/terraform/tests/examples.py $(TERRAFORM_COPY)/modules/* $(TERRAFORM_COPY)/examples/* $(TERRAFORM_COPIES)/acceptance
 	test -x $(TOOLS)-checkov/bin/checkov || python3 -m venv $(TOOLS)-checkov
 	$(TOOLS)-checkov/bin/pip install --quiet --disable-pip-version-check --requirement infra/terraform/tests/requirements.txt
 	$(TOOLS)-checkov/bin/checkov --directory infra --framework terraform --compact --quiet --skip-download

@@ -20,27 +20,25 @@ locals {
 data "aws_iam_policy_document" "key" {
   count = var.create ? 1 : 0
 
-  dynamic "statement" {
-    for_each = length(local.archived) > 0 ? [true] : []
+  # The log of the stream function is always included: a statement that depended on `table_streams` would depend on the
+  # table, which the key may encrypt.
+  statement {
+    sid       = "EncryptLogs"
+    actions   = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = ["*"]
 
-    content {
-      sid       = "EncryptLogs"
-      actions   = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-      resources = ["*"]
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${local.region}.${local.dns_suffix}"]
+    }
 
-      principals {
-        type        = "Service"
-        identifiers = ["logs.${local.region}.${local.dns_suffix}"]
-      }
-
-      condition {
-        test     = "ArnEquals"
-        variable = "kms:EncryptionContext:aws:logs:arn"
-        values = [
-          for function in concat([for stage in local.functions : stage.function], local.stream_count > 0 ? [local.stream.function] : []) :
-          "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${function}"
-        ]
-      }
+    condition {
+      test     = "ArnEquals"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values = [
+        for function in concat([for stage in local.functions : stage.function], [local.stream.function]) :
+        "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${function}"
+      ]
     }
   }
 

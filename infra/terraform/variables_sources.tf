@@ -296,7 +296,7 @@ variable "cluster_role_external_id" {
   default     = null
 
   validation {
-    condition     = var.cluster_role_external_id == null || can(regex("^[A-Za-z0-9+=,.@:/-]{2,1224}$", var.cluster_role_external_id))
+    condition     = var.cluster_role_external_id == null ? true : (can(regex("^[A-Za-z0-9+=,.@:/-]+$", var.cluster_role_external_id)) && length(var.cluster_role_external_id) >= 2 && length(var.cluster_role_external_id) <= 1224)
     error_message = "cluster_role_external_id must have 2 to 1,224 letters, digits and characters of `+=,.@:/-`."
   }
 }

@@ -16,6 +16,12 @@ mock_provider "aws" {
   }
 }
 
+# The other account of `other-account`.
+mock_provider "aws" {
+  alias  = "shop"
+  source = "./tests/mocks"
+}
+
 variables {
   vpc_id             = "vpc-1"
   subnet_ids         = ["subnet-1", "subnet-2"]
@@ -97,5 +103,56 @@ run "the_examples_support_the_other_processor" {
   assert {
     condition     = one(aws_ecs_task_definition.daemon.runtime_platform).cpu_architecture == "X86_64"
     error_message = "The variable does not set the processor."
+  }
+}
+
+run "every_source_publishes_by_its_own_permission" {
+  command = plan
+
+  module {
+    source = "./examples/sources"
+  }
+
+  variables {
+    security_group_ids = ["sg-1"]
+    archives           = { files = "./tests/archives" }
+    alarm_topic_arns   = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition     = output.event_bus == "orders" && length(output.table_names) == 2
+    error_message = "A source is missing."
+  }
+
+  assert {
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.stream_enabled])
+    error_message = "A table has no stream."
+  }
+}
+
+run "another_account_is_served_by_its_own_role" {
+  command = plan
+
+  module {
+    source = "./examples/other-account"
+  }
+
+  providers = {
+    aws      = aws
+    aws.shop = aws.shop
+  }
+
+  variables {
+    account            = "444455556666"
+    role_arn           = "arn:aws:iam::444455556666:role/terraform"
+    external_id        = "acme"
+    security_group_ids = ["sg-1"]
+    archives           = { files = "./tests/archives" }
+    alarm_topic_arns   = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition     = one(one(data.aws_iam_policy_document.events_assume.statement).principals).identifiers == toset(["events.amazonaws.com"])
+    error_message = "Somebody else than EventBridge may use the role of the rule."
   }
 }

@@ -1,4 +1,4 @@
-"""Writes the tables of the module's README from its variables and outputs; with --check fails if they differ."""
+"""Writes the tables of the modules' READMEs from their variables and outputs; with --check fails if they differ."""
 
 import pathlib
 import re
@@ -17,32 +17,33 @@ def attribute(body, name):
 
 
 def description(body):
-    return attribute(body, "description").strip('"').replace("|", "\\|")
+    return attribute(body, "description").strip('"').replace('\\"', '"').replace("|", "\\|")
 
 
-def tables():
-    variables = "".join((MODULE / name).read_text() for name in ["variables.tf", "variables_sources.tf"])
+def tables(module):
+    variables = "".join(path.read_text() for path in sorted(module.glob("variables*.tf")))
     inputs = ["| name | description | type | default |", "| --- | --- | --- | --- |"]
     for _, name, body in BLOCK.findall(variables):
         kind = attribute(body, "type")
         if "(object(" in kind:
             kind = kind.partition("(")[0] + "(object)"
-        inputs.append(f"| `{name}` | {description(body)} | `{kind}` | `{attribute(body, 'default')}` |")
+        inputs.append(f"| `{name}` | {description(body)} | `{kind}` | `{attribute(body, 'default') or 'required'}` |")
     outputs = ["| name | description |", "| --- | --- |"]
-    for _, name, body in BLOCK.findall((MODULE / "outputs.tf").read_text()):
+    for _, name, body in BLOCK.findall((module / "outputs.tf").read_text()):
         outputs.append(f"| `{name}` | {description(body)} |")
     return "\n".join(["## Inputs", "", *inputs, "", "## Outputs", "", *outputs, ""])
 
 
 def main():
-    readme = MODULE / "README.md"
-    text = readme.read_text()
-    head, _, _ = text.partition("## Inputs")
-    wanted = head + tables()
-    if "--check" not in sys.argv:
-        readme.write_text(wanted)
-    elif text != wanted:
-        sys.exit("infra/terraform/README.md: the tables differ; run python3 infra/terraform/tests/readme.py")
+    for module in [MODULE, *sorted((MODULE / "modules").iterdir())]:
+        readme = module / "README.md"
+        text = readme.read_text()
+        head, _, _ = text.partition("## Inputs")
+        wanted = head + tables(module)
+        if "--check" not in sys.argv:
+            readme.write_text(wanted)
+        elif text != wanted:
+            sys.exit(f"{readme}: the tables differ; run python3 infra/terraform/tests/readme.py")
 
 
 main()

@@ -70,7 +70,7 @@ run "all_resources_are_allowed_only_if_the_action_supports_none" {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.function : [
         for statement in document.statement :
-        contains(["EcsListServices", "EcsListTasks", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "DenyVpcActionsToCode"], statement.sid)
+        contains(["EcsListClusters", "EcsListServices", "EcsListTasks", "EcsDescribeTaskDefinition", "Ec2DescribeInstances", "JoinVpc", "DenyVpcActionsToCode"], statement.sid)
         if contains(statement.resources, "*")
       ]
     ]))

@@ -241,6 +241,7 @@ run "publishers_are_allowed_for_their_own_resources" {
         "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_service_task_notify",
         "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_service_discovery",
         "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_service_task_discovery",
+        "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/ecs_table_stream",
     ]]])
     error_message = "CloudWatch Logs cannot use the key, or may use it for other logs."
   }

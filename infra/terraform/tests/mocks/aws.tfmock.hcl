@@ -25,7 +25,10 @@ mock_resource "aws_sqs_queue" {
 }
 
 mock_resource "aws_dynamodb_table" {
-  defaults = { arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger" }
+  defaults = {
+    arn        = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger"
+    stream_arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/ledger/stream/2026-01-01T00:00:00.000"
+  }
 }
 
 mock_resource "aws_iam_role" {
@@ -34,4 +37,20 @@ mock_resource "aws_iam_role" {
 
 mock_resource "aws_lambda_function" {
   defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:function" }
+}
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:group" }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:eu-west-1:111122223333:topic" }
+}
+
+mock_resource "aws_cloudwatch_event_bus" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111122223333:event-bus/orders" }
+}
+
+mock_resource "aws_ecs_cluster" {
+  defaults = { arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod" }
 }

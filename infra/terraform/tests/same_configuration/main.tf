@@ -75,6 +75,68 @@ module "notifier" {
     service     = "events.amazonaws.com"
     source_arns = [terraform_data.rule.output]
   }]
+
+  bucket_notifications = { prices = { bucket = aws_s3_bucket.prices.id } }
+  event_rules          = { orders = { event_pattern = "{\"source\":[\"com.example\"]}", event_bus_name = aws_cloudwatch_event_bus.orders.arn } }
+  topics               = { release = { topic_arn = aws_sns_topic.release.arn } }
+  table_pipes          = { items = { stream_arn = aws_dynamodb_table.items.stream_arn } }
+  table_streams        = { items = { stream_arn = aws_dynamodb_table.items.stream_arn, table_kms_key_arn = aws_kms_key.this.arn } }
+  cluster_roles        = [terraform_data.role.output]
+  routes               = <<-TOML
+    [[route]]
+    name  = "prices"
+    match = { source = ["aws.s3"] }
+    to    = { cluster = "${aws_ecs_cluster.prod.arn}" }
+  TOML
+}
+
+resource "aws_s3_bucket" "prices" {
+  #checkov:skip=CKV_AWS_18:Only for a test
+  #checkov:skip=CKV_AWS_21:Only for a test
+  #checkov:skip=CKV_AWS_144:Only for a test
+  #checkov:skip=CKV_AWS_145:Only for a test
+  #checkov:skip=CKV2_AWS_6:Only for a test
+  #checkov:skip=CKV2_AWS_61:Only for a test
+  #checkov:skip=CKV2_AWS_62:Only for a test
+  bucket_prefix = "prices-"
+}
+
+resource "aws_cloudwatch_event_bus" "orders" {
+  name = "orders"
+}
+
+resource "aws_sns_topic" "release" {
+  #checkov:skip=CKV_AWS_26:Only for a test
+  name = "release"
+}
+
+resource "aws_dynamodb_table" "items" {
+  #checkov:skip=CKV_AWS_28:Only for a test
+  #checkov:skip=CKV2_AWS_16:Only for a test
+  name             = "items"
+  billing_mode     = "PAY_PER_REQUEST"
+  hash_key         = "id"
+  stream_enabled   = true
+  stream_view_type = "NEW_IMAGE"
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = aws_kms_key.this.arn
+  }
+}
+
+resource "aws_ecs_cluster" "prod" {
+  #checkov:skip=CKV_AWS_65:Only for a test
+  name = "prod"
+}
+
+resource "terraform_data" "role" {
+  input = "arn:aws:iam::444455556666:role/ecs-task-notifier"
 }
 
 resource "terraform_data" "publisher" {
