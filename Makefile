@@ -148,11 +148,12 @@ acceptance: test-tools ## Try everything on a real account, REGION=... BUDGET=US
 	$(ACCEPTANCE) --architecture $(ARCH) --program $(CURDIR)/target/release/ecs-task-notifier
 
 .PHONY: test-deployed
-test-deployed: test-tools ## The module applied to an emulator: the functions running, and people with its policies (needs terraform or TF=...)
+test-deployed: test-tools ## The module applied to an emulator: the functions running, people with its policies, events of its sources (needs terraform or TF=...)
 	$(MAKE) lambda ARCH=x86_64
 	TF=$(TF) $(CARGO_TOOL) nextest run --workspace --all-features --test deployed --run-ignored only
 	$(BUILD_PROGRAM)
 	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/people.py $(PROGRAM)
+	TF=$(TF) $(TOOLS)/bin/python infra/terraform/tests/sources.py
 
 .PHONY: test-acceptance
 test-acceptance: test-tools ## `make acceptance` rehearsed on emulators, and what it does when it is cut off (needs terraform or TF=...)

@@ -34,8 +34,10 @@ def version():
 
 def functions():
     """Returns the names of the Lambda functions, from the Terraform module."""
-    stages = json.loads((ROOT / "infra" / "terraform" / "stages.json").read_text())
-    return [stage["function"] for stage in stages.values()]
+    module = ROOT / "infra" / "terraform"
+    stages = json.loads((module / "stages.json").read_text())
+    stream = json.loads((module / "stream.json").read_text())
+    return [stage["function"] for stage in stages.values()] + [stream["function"]]
 
 
 def program_archive(target):

@@ -135,11 +135,11 @@ def free_port():
             return port
 
 
-def ministack(port):
+def ministack(port, auth=True):
     url = f"http://127.0.0.1:{port}"
     environment = {
         "PATH": os.environ["PATH"], "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
-        "LAMBDA_EXECUTOR": "local", "LOG_LEVEL": "ERROR", "AUTH": "true", "AWS_ENDPOINT_URL": url,
+        "LAMBDA_EXECUTOR": "local", "LOG_LEVEL": "ERROR", "AUTH": str(auth).lower(), "AWS_ENDPOINT_URL": url,
     }
     process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + START_S
@@ -151,6 +151,20 @@ def ministack(port):
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit("MiniStack does not start")
             time.sleep(0.1)
+
+
+def terraform(folder, url):
+    """Returns a function that runs terraform in the folder, against the emulator, and ends the test if it fails."""
+    environment = {**os.environ, "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+    def run(*args):
+        command = [os.environ.get("TF", "terraform"), f"-chdir={folder}", *args]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        return done.stdout
+
+    return run
 
 
 def credentials(session):
@@ -198,18 +212,10 @@ def main(program):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             copy(folder)
-            environment = {**os.environ, "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-
-            def terraform(*args):
-                command = [os.environ.get("TF", "terraform"), f"-chdir={folder}", *args]
-                done = subprocess.run(command, env=environment, capture_output=True, text=True)
-                if done.returncode:
-                    sys.exit(done.stdout + done.stderr)
-                return done.stdout
-
-            terraform("init", "-input=false", "-no-color")
-            terraform("apply", "-auto-approve", "-input=false", "-no-color")
-            outputs = {name: output["value"] for name, output in json.loads(terraform("output", "-json")).items()}
+            deploy = terraform(folder, url)
+            deploy("init", "-input=false", "-no-color")
+            deploy("apply", "-auto-approve", "-input=false", "-no-color")
+            outputs = {name: output["value"] for name, output in json.loads(deploy("output", "-json")).items()}
             (folder / "notifier.env").write_text(outputs["environment_file"])
 
             queues = {**outputs["queue_urls"], **{f"{stage} dead letters": queue for stage, queue in outputs["dead_letter_queue_urls"].items()}}
@@ -235,7 +241,7 @@ def main(program):
                 check(f"{person} runs", ran, allowed)
                 takes = {"publish": {"services"}, "administrator": {"services"}, "redrive": {"services", "tasks", "notify"}}
                 check(f"{person} sends to", sendable(client(url, "sqs", session), queues), takes.get(person, set()))
-            terraform("destroy", "-auto-approve", "-input=false", "-no-color")
+            deploy("destroy", "-auto-approve", "-input=false", "-no-color")
     finally:
         emulator.terminate()
         emulator.wait()
