@@ -154,7 +154,7 @@ variable "ipv6" {
 }
 
 variable "discovery_in_vpc" {
-  description = "Whether the two discovery functions are in the VPC too. They call only AWS, so they do not need the VPC. In the VPC they need the same access to ECS, EC2, SQS and DynamoDB as the notify function"
+  description = "Whether the two discovery functions, and the stream function if there is one, are in the VPC too. They call only AWS, so they do not need the VPC. In the VPC they need the same access to ECS, EC2, SQS and DynamoDB as the notify function"
   type        = bool
   default     = false
 }
@@ -269,7 +269,7 @@ variable "archives" {
 }
 
 variable "cluster_arns" {
-  description = "ECS clusters that the functions may read. An ARN may contain `*`. Default: every cluster of the account and region"
+  description = "ECS clusters that the functions may read. An ARN may contain `*`. Default: every cluster of the account, in the module's region and in `cluster_regions`"
   type        = list(string)
   default     = []
 
@@ -457,7 +457,7 @@ variable "publisher_arns" {
 }
 
 variable "publisher_services" {
-  description = "AWS services that may publish, with the ARNs of their resources: `{ service = \"events.amazonaws.com\", source_arns = [rule ARN] }`. Default of `source_account`: this account"
+  description = "AWS services that may publish, with the ARNs of their resources, for sources that the module does not create: `{ service = \"events.amazonaws.com\", source_arns = [rule ARN] }`. Default of `source_account`: this account"
   type = list(object({
     service        = string
     source_arns    = list(string)
