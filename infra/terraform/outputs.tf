@@ -114,6 +114,11 @@ output "routes" {
   value       = local.routes
 }
 
+output "routes_parameter_arn" {
+  description = "ARN of the parameter with the rules, for the role of a daemon; null without rules"
+  value       = one(local.routes_parameter_arns)
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by stage"
   value       = { for stage, group in aws_cloudwatch_log_group.function : stage => group.name }

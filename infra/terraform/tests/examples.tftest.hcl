@@ -85,6 +85,54 @@ run "the_daemon_reads_only_its_clusters" {
   }
 }
 
+run "the_daemon_has_the_rules_and_the_roles" {
+  command = apply
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn   = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    cluster_roles = ["arn:aws:iam::444455556666:role/ecs-task-notifier"]
+    routes        = "[[route]]"
+    image         = "registry.example/ecs-task-notifier@sha256:0"
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition = {
+      for it in jsondecode(aws_ecs_task_definition.daemon.container_definitions)[0].environment : it.name => it.value
+      if contains(["NOTIFIER_ROLES", "NOTIFIER_ROUTES"], it.name)
+      } == {
+      NOTIFIER_ROLES  = "arn:aws:iam::444455556666:role/ecs-task-notifier"
+      NOTIFIER_ROUTES = "ssm:/ecs-task-notifier/routes"
+    }
+    error_message = "The daemon does not know its rules or roles."
+  }
+
+  assert {
+    condition = {
+      for statement in data.aws_iam_policy_document.daemon.statement : statement.sid => sort(statement.resources)
+      if contains(["AssumeClusterRoles", "ReadRoutes"], statement.sid)
+      } == {
+      AssumeClusterRoles = tolist(["arn:aws:iam::444455556666:role/ecs-task-notifier"])
+      ReadRoutes         = tolist(["arn:aws:ssm:eu-west-1:111122223333:parameter/ecs-task-notifier/routes"])
+    }
+    error_message = "The daemon cannot read its rules or assume its roles."
+  }
+
+  # `ecs:cluster` does not apply to these: with the condition AWS would refuse them.
+  assert {
+    condition = alltrue([
+      for statement in data.aws_iam_policy_document.daemon.statement : length(coalesce(statement.condition, [])) == 0
+      if length(setintersection(statement.actions, ["ecs:ListClusters", "ecs:DescribeClusters"])) > 0
+    ])
+    error_message = "The daemon cannot find every cluster."
+  }
+}
+
 run "the_examples_support_the_other_processor" {
   command = plan
 

@@ -50,6 +50,26 @@ data "aws_iam_policy_document" "daemon" {
     resources = [module.notifier.ledger_arn]
   }
 
+  dynamic "statement" {
+    for_each = length(var.cluster_roles) > 0 ? [var.cluster_roles] : []
+
+    content {
+      sid       = "AssumeClusterRoles"
+      actions   = ["sts:AssumeRole"]
+      resources = statement.value
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.routes == null ? [] : [module.notifier.routes_parameter_arn]
+
+    content {
+      sid       = "ReadRoutes"
+      actions   = ["ssm:GetParameter"]
+      resources = [statement.value]
+    }
+  }
+
   statement {
     sid       = "ReadSigningSecret"
     actions   = ["secretsmanager:GetSecretValue"]

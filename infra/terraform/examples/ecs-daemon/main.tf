@@ -24,6 +24,7 @@ module "notifier" {
   # The inner queues accept messages only from the daemon.
   worker_role_arns = [aws_iam_role.daemon.arn]
   alarm_topic_arns = var.alarm_topic_arns
+  routes           = var.routes
 }
 
 resource "aws_cloudwatch_log_group" "daemon" {
@@ -64,17 +65,21 @@ resource "aws_ecs_task_definition" "daemon" {
       startPeriod = 15
     }
     environment = [
-      for name, value in {
-        NOTIFIER_OBSERVER_QUEUE_URL = module.notifier.queue_urls["services"]
-        NOTIFIER_SERVICES_QUEUE_URL = module.notifier.queue_urls["tasks"]
-        NOTIFIER_TASKS_QUEUE_URL    = module.notifier.queue_urls["notify"]
-        NOTIFIER_ALLOW_NETWORKS     = join(",", concat(local.ipv4_networks, local.ipv6_networks))
-        NOTIFIER_LEDGER             = module.notifier.ledger
-        NOTIFIER_LOG_FORMAT         = "json"
-        NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
-        # Each task counts only its own calls, so the tasks divide the budget of all.
-        NOTIFIER_AWS_BUDGET_PERCENT = floor(var.aws_budget_percent * 100 / var.tasks_max) / 100
-      } : { name = name, value = tostring(value) }
+      for name, value in merge(
+        {
+          NOTIFIER_OBSERVER_QUEUE_URL = module.notifier.queue_urls["services"]
+          NOTIFIER_SERVICES_QUEUE_URL = module.notifier.queue_urls["tasks"]
+          NOTIFIER_TASKS_QUEUE_URL    = module.notifier.queue_urls["notify"]
+          NOTIFIER_ALLOW_NETWORKS     = join(",", concat(local.ipv4_networks, local.ipv6_networks))
+          NOTIFIER_LEDGER             = module.notifier.ledger
+          NOTIFIER_LOG_FORMAT         = "json"
+          NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
+          # Each task counts only its own calls, so the tasks divide the budget of all.
+          NOTIFIER_AWS_BUDGET_PERCENT = floor(var.aws_budget_percent * 100 / var.tasks_max) / 100
+        },
+        var.routes == null ? {} : { NOTIFIER_ROUTES = module.notifier.routes },
+        length(var.cluster_roles) == 0 ? {} : { NOTIFIER_ROLES = join(",", var.cluster_roles) },
+      ) : { name = name, value = tostring(value) }
     ]
     logConfiguration = {
       logDriver = "awslogs"

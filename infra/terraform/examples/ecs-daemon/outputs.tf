@@ -12,3 +12,8 @@ output "queue_names" {
   description = "Names of the three queues, in the order of a broadcast"
   value       = [for stage in local.stages : element(split(":", module.notifier.queue_arns[stage]), 5)]
 }
+
+output "role_arn" {
+  description = "ARN of the daemon's role, for the trust policies of roles in other accounts"
+  value       = aws_iam_role.daemon.arn
+}

@@ -9,6 +9,18 @@ variable "cluster_arns" {
   default     = []
 }
 
+variable "cluster_roles" {
+  description = "Roles of other accounts that the daemon assumes to read the clusters there. `modules/cluster-role` creates them; their `principal_arns` are the daemon's role"
+  type        = list(string)
+  default     = []
+}
+
+variable "routes" {
+  description = "Routing rules (TOML) for events of AWS, for example `file(\"routes.toml\")`"
+  type        = string
+  default     = null
+}
+
 variable "image" {
   description = "Image from `make image`, by digest, in a registry that the cluster can pull from"
   type        = string
