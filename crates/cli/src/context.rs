@@ -56,6 +56,7 @@ async fn load(global: &Global, settings: &Settings, attended: bool) -> Result<Aw
         profile: global.profile.clone(),
         endpoint_url: global.endpoint_url.clone(),
         budget: Budget::percent(settings.aws_budget_percent),
+        roles: settings.roles.clone(),
         attended,
     };
     Aws::load(options).await

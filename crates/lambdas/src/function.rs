@@ -54,7 +54,9 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         );
     }
     let budget = Budget::percent(settings.aws_budget_percent);
-    let aws = Aws::load(AwsOptions { budget, ..AwsOptions::default() }).await?.in_region()?;
+    let aws = Aws::load(AwsOptions { budget, roles: settings.roles.clone(), ..AwsOptions::default() })
+        .await?
+        .in_region()?;
     let auth = if spec.calls_tasks { auth(&settings, &aws, environment).await? } else { Auth::default() };
     let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
     let progress = report::logged()?;

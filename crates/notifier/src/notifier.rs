@@ -62,7 +62,13 @@ impl Notifier {
     /// A notifier with the AWS clients, secrets and ledger of the settings and the environment.
     pub async fn from_settings(settings: Settings, environment: &Environment) -> Result<Self, StartError> {
         let budget = Budget::percent(settings.aws_budget_percent);
-        let aws = Aws::load(aws::AwsOptions { budget, ..aws::AwsOptions::default() }).await?.in_region()?;
+        let aws = Aws::load(aws::AwsOptions {
+            budget,
+            roles: settings.roles.clone(),
+            ..aws::AwsOptions::default()
+        })
+        .await?
+        .in_region()?;
         let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
         let auth = Auth::load(&settings.auth, &vault).await?;
         let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;

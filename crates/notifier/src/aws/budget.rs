@@ -27,6 +27,8 @@ pub enum Group {
     ClusterRead,
     /// ECS `ListServices`, `DescribeServices`.
     ServiceRead,
+    /// ECS `ListClusters`, `DescribeClusters`.
+    ClustersRead,
     /// ECS `DescribeTaskDefinition`.
     TaskDefinitionRead,
     /// EC2 `DescribeInstances` with a filter and pages.
@@ -42,7 +44,7 @@ impl Group {
     fn burst(self) -> f64 {
         match self {
             Self::ClusterRead | Self::ServiceRead | Self::Ec2Read => 100.0,
-            Self::TaskDefinitionRead => 50.0,
+            Self::TaskDefinitionRead | Self::ClustersRead => 50.0,
         }
     }
 
@@ -66,6 +68,7 @@ impl Group {
 struct Groups<T> {
     cluster: T,
     service: T,
+    clusters: T,
     task_definition: T,
     ec2: T,
 }
@@ -75,6 +78,7 @@ impl<T> Groups<T> {
         Self {
             cluster: value(Group::ClusterRead),
             service: value(Group::ServiceRead),
+            clusters: value(Group::ClustersRead),
             task_definition: value(Group::TaskDefinitionRead),
             ec2: value(Group::Ec2Read),
         }
@@ -84,6 +88,7 @@ impl<T> Groups<T> {
         match group {
             Group::ClusterRead => &self.cluster,
             Group::ServiceRead => &self.service,
+            Group::ClustersRead => &self.clusters,
             Group::TaskDefinitionRead => &self.task_definition,
             Group::Ec2Read => &self.ec2,
         }
@@ -101,6 +106,7 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Shares {
+    percent: f64,
     groups: Groups<Share>,
     /// Each call that waits has a clone, of all groups and lanes.
     waiting: Arc<()>,
@@ -122,7 +128,7 @@ impl Budget {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
         };
-        let shares = Shares { groups: Groups::new(share), waiting: Arc::default() };
+        let shares = Shares { percent, groups: Groups::new(share), waiting: Arc::default() };
         Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
 
@@ -135,6 +141,12 @@ impl Budget {
     #[must_use]
     pub fn lane(&self) -> Self {
         Self { shares: self.shares.clone(), lane: Arc::default() }
+    }
+
+    /// A separate budget with the same percentage, for another account or region: AWS has separate buckets there.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        self.shares.as_ref().map_or_else(Self::unlimited, |shares| Self::percent(shares.percent))
     }
 
     /// Waits for a token of this group, and takes it. Lanes take turns; within a lane, calls go in order of arrival.

@@ -1,5 +1,5 @@
 //! The AWS clients: ECS, EC2, SQS, STS, DynamoDB, Secrets Manager and SSM. Created once, with counters and within the
-//! budget.
+//! budget. Those of other accounts and regions are derived from them.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ mod load;
 pub mod minimal;
 mod pages;
 mod response_limit;
+mod role_session;
+pub mod roles;
 mod skew;
 
 use budget::Budget;
@@ -27,10 +29,12 @@ use load::{Endpoints, Profiles};
 use minimal::ec2::Ec2;
 use minimal::secrets::Secrets;
 use response_limit::AnswerLimit;
+use roles::Roles;
 use skew::Skew;
 
 pub use error::{AwsError, AwsErrorKind, AwsService, CallError};
 pub use load::{LoadError, account_of, region_of};
+pub(crate) use role_session::{ASSUME_ROLE, RoleSession};
 
 use crate::base::Clock;
 
@@ -53,6 +57,8 @@ pub struct AwsOptions {
     pub endpoint_url: Option<String>,
     /// The budget of requests.
     pub budget: Budget,
+    /// The roles that may be assumed in other accounts.
+    pub roles: Roles,
     /// Whether an interactive command waits for the answers: then an endpoint that has never answered fails fast.
     pub attended: bool,
 }
@@ -80,6 +86,10 @@ pub struct Aws {
     pub region: Option<String>,
     /// The difference between the clocks of this machine and of AWS.
     pub skew: Skew,
+    /// The roles that may be assumed in other accounts.
+    pub roles: Roles,
+    /// The configuration of these clients, from which those of other accounts and regions are derived.
+    pub config: Box<SdkConfig>,
 }
 
 impl Aws {
@@ -119,7 +129,8 @@ impl Aws {
             let credentials = load::credentials(&name, &of);
             builder.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
         }
-        Ok(Self::from_sdk_config(builder.build(), options.budget))
+        let home = Self::from_sdk_config(builder.build(), options.budget);
+        Ok(Self { roles: options.roles, ..home })
     }
 
     /// These clients, if they have a region.
@@ -152,8 +163,22 @@ impl Aws {
     pub fn from_sdk_config(config: SdkConfig, budget: Budget) -> Self {
         let mut config = config.into_builder();
         config.set_app_name(AppName::new(APP_NAME).ok());
-        let config = config.build();
-        let (calls, skew) = (Calls::default(), Skew::new(Clock::system()));
+        Self::build(config.build(), budget, Calls::default(), Skew::new(Clock::system()))
+    }
+
+    /// Clients for another region, or with the credentials of a role. Counters and clock are shared; the budget is
+    /// separate.
+    pub(crate) fn elsewhere(&self, region: &str, session: Option<&RoleSession>) -> Self {
+        let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
+        if let Some(session) = session {
+            session.apply(&mut config);
+        }
+        let place =
+            Self::build(config.build(), self.budget.separate(), self.calls.clone(), self.skew.clone());
+        Self { roles: self.roles.clone(), ..place }
+    }
+
+    fn build(config: SdkConfig, budget: Budget, calls: Calls, skew: Skew) -> Self {
         // Each SDK has a builder type of its own.
         macro_rules! client {
             ($sdk:ident, $service:literal) => {{
@@ -181,6 +206,8 @@ impl Aws {
             budget,
             region: config.region().map(ToString::to_string),
             skew,
+            roles: Roles::default(),
+            config: Box::new(config),
         }
     }
 }

@@ -5,19 +5,31 @@
 //! | `services`, `scan` | stages 1 and 2, with their calls to ECS |
 //! | `classify`, `address` | classifies containers, and finds their addresses (pure) |
 //! | `recheck` | looks up the current address of an endpoint |
+//! | `clusters` | the clusters of an account and region |
+//! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
 //! | `revisions`, `hosts` | caches of immutable data |
 //!
 //! Calls to AWS use the largest pages and batches.
 
-use crate::aws::ecs::{Ecs, EcsError};
-use crate::aws::minimal::ec2::Ec2;
-use crate::aws::{Aws, CallError};
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use wire::{Broadcast, ObserverMessage, ServiceMessage};
+
+use crate::aws::ecs::EcsError;
+use crate::aws::{ASSUME_ROLE, Aws, CallError};
 use crate::base::words;
 use crate::model::network::Networks;
+use crate::model::{Endpoint, Fleet, Member};
 
 mod address;
 mod classify;
+mod clusters;
 mod hosts;
+mod place;
+mod pool;
 mod recheck;
 mod revisions;
 mod scan;
@@ -53,6 +65,22 @@ pub enum DiscoveryError {
         "the scope has {named} services, but a broadcast can name at most {SERVICES_NAMED_MAX}: send several broadcasts, or notify the whole cluster"
     )]
     TooManyServices { named: usize },
+    #[error(
+        "`{0}` is not the ARN of an ECS cluster, such as `arn:aws:ecs:eu-west-1:111122223333:cluster/NAME`"
+    )]
+    ClusterArn(String),
+    /// The account is neither that of the credentials, nor does it have a role in the settings.
+    #[error("the cluster is in account {account}, for which NOTIFIER_ROLES has no role")]
+    NoRole { account: String },
+    #[error(
+        "one process can serve {} accounts and regions, and has as many: start another",
+        pool::PLACES_MAX
+    )]
+    TooManyPlaces,
+    #[error("`{0}` does not mean every cluster: use `*` or `arn:aws:ecs:REGION:ACCOUNT:cluster/*`")]
+    ClusterPattern(String),
+    #[error("ECS lists cluster {cluster}, but does not describe it: {why}")]
+    ClusterNotDescribed { cluster: String, why: String },
 }
 
 impl DiscoveryError {
@@ -60,8 +88,12 @@ impl DiscoveryError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Ecs(error) => error.is_final(),
-            Self::Ec2(_) => false,
-            Self::TooManyServices { .. } => true,
+            // Another process may have room for one more place.
+            Self::Ec2(_) | Self::TooManyPlaces | Self::ClusterNotDescribed { .. } => false,
+            Self::TooManyServices { .. }
+            | Self::ClusterArn(_)
+            | Self::NoRole { .. }
+            | Self::ClusterPattern(_) => true,
         }
     }
 
@@ -70,36 +102,125 @@ impl DiscoveryError {
         match self {
             Self::Ecs(EcsError::ClusterNotFound(_)) => "cluster-not-found",
             Self::Ecs(EcsError::ServiceNotFound { .. }) => "service-not-found",
-            Self::Ecs(_) => "ecs",
+            Self::Ecs(EcsError::Call(error)) | Self::Ec2(CallError::Call(error))
+                if error.operation == ASSUME_ROLE =>
+            {
+                "role"
+            }
+            Self::Ecs(_) | Self::ClusterNotDescribed { .. } => "ecs",
             Self::Ec2(_) => "ec2",
             Self::TooManyServices { .. } => "too-many-services",
+            Self::ClusterArn(_) | Self::ClusterPattern(_) => "invalid-cluster",
+            Self::NoRole { .. } => "no-role",
+            Self::TooManyPlaces => "too-many-places",
         }
     }
 }
 
-/// Stages 1 and 2, with their caches.
+/// Stages 1 and 2, with their clients and caches for each account and region.
+///
+/// A cluster's name means the account and region of this process. A cluster of another account or region is named by its
+/// ARN; then its calls have separate clients, budgets and caches, and for another account the credentials of the role
+/// that the settings have for it. The larger futures are boxed, so that those of callers stay small.
 #[derive(Debug)]
 pub struct Discovery {
-    ecs: Ecs,
-    ec2: Ec2,
-    revisions: revisions::RevisionCache,
-    hosts: hosts::HostCache,
-    lookup: recheck::Lookup,
-    policy: classify::CallPolicy,
+    pool: pool::Pool,
 }
 
 impl Discovery {
-    /// Discovery with these clients. `health` decides which containers are ready, `networks` which addresses may be
-    /// called.
+    /// Discovery with these clients, and others that are derived from them. `health` decides which containers are ready,
+    /// `networks` which addresses may be called.
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
-        let ecs = Ecs::new(aws);
-        Self {
-            lookup: recheck::lookup(&ecs),
-            ecs,
-            ec2: aws.ec2.clone(),
-            revisions: revisions::RevisionCache::default(),
-            hosts: hosts::HostCache::default(),
-            policy: classify::CallPolicy { health, networks },
+        Self { pool: pool::Pool::new(aws, classify::CallPolicy { health, networks }) }
+    }
+
+    /// The names of a cluster's services.
+    pub async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoveryError> {
+        self.pool.of_cluster(cluster).await?.service_names(cluster).boxed().await
+    }
+
+    /// The ARNs of every active cluster of an account and region that has all of these tags, sorted; none may have them.
+    /// The `pattern` `*` means the account and region of this process, `arn:aws:ecs:REGION:ACCOUNT:cluster/*` another.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] if the pattern is neither, or AWS cannot be reached.
+    pub async fn clusters(
+        &self,
+        pattern: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, DiscoveryError> {
+        clusters::check(pattern)?;
+        self.pool.of_cluster(pattern).await?.clusters(tags).boxed().await
+    }
+
+    /// Finds the services of a scope whose containers opted in.
+    ///
+    /// All revisions that a service may be running count, not only the newest: those of every deployment and task set.
+    /// A container that opted in wrongly counts too; stage 2 reports it for each of its tasks.
+    pub async fn services(
+        &self,
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+    ) -> Result<Services, DiscoveryError> {
+        self.pool.of_cluster(&scope.cluster).await?.services(scope, broadcast).boxed().await
+    }
+
+    /// Finds the running tasks of one message of stage 1, and the addresses of their opted-in containers.
+    ///
+    /// The labels are read from each task's own revision, so old and new tasks are correct during a deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A missing service is a skip.
+    pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
+        self.pool.of_cluster(&message.cluster).await?.tasks(message).boxed().await
+    }
+
+    /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
+    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
+        let (found, mut chunks) = mpsc::channel(1);
+        let collect = async {
+            let mut fleet = Fleet::default();
+            while let Some(chunk) = chunks.recv().await {
+                fleet.extend(chunk);
+            }
+            fleet
+        };
+        let (scanned, mut fleet) = tokio::join!(self.scan(scope, found), collect);
+        scanned?;
+        fleet.sort();
+        Ok(fleet)
+    }
+
+    /// Finds the fleet of a scope: stages 1 and 2 without a queue between them. Sends up to 1,000 tasks at a time to
+    /// `found`, each task once and in no order, and stops early if the receiver was dropped.
+    ///
+    /// A whole cluster is listed at once: that takes two calls per hundred tasks, instead of more than two per service. The
+    /// tasks are the same.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A named service that does not exist is
+    /// a skip.
+    pub async fn scan(
+        &self,
+        scope: &ObserverMessage,
+        found: mpsc::Sender<Fleet>,
+    ) -> Result<(), DiscoveryError> {
+        self.pool.of_cluster(&scope.cluster).await?.scan(scope, found).boxed().await
+    }
+
+    /// The current state of a container, and of the endpoint where it was called. Most deliveries do not need it.
+    pub(crate) fn recheck<'a>(
+        &'a self,
+        member: &'a Member,
+        called: Option<&'a Endpoint>,
+    ) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
+        async move {
+            let place = self.pool.of_task(&member.cluster, &member.task).await?;
+            place.recheck(member, called).await
         }
+        .boxed()
     }
 }

@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use wire::Share;
 
+use super::DiscoveryError;
 use super::classify::{Classifier, Selection};
-use super::{Discovery, DiscoveryError};
+use super::place::Place;
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::base::batcher::{self, BatchError, BatchLimits, Batcher};
 use crate::model::arn::TaskArn;
@@ -53,7 +52,7 @@ type Question = (String, String);
 type Answer = Result<Result<TaskState, NotDescribed>, Arc<EcsError>>;
 
 /// Account and region of an ARN.
-type Place<'a> = (&'a str, &'a str);
+type Location<'a> = (&'a str, &'a str);
 
 /// Looks tasks up a hundred at a time.
 pub(super) type Lookup = Batcher<batcher::Question<Question, Answer, EcsError>>;
@@ -65,9 +64,9 @@ pub(super) fn lookup(ecs: &Ecs) -> Lookup {
 
 /// One call for each cluster, account and region: ECS refuses a whole call for an ARN of another account or region.
 async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, EcsError> {
-    let mut calls = BTreeMap::<(&str, Place<'_>), Vec<String>>::new();
+    let mut calls = BTreeMap::<(&str, Location<'_>), Vec<String>>::new();
     for (cluster, task) in &questions {
-        calls.entry((cluster, place(task))).or_default().push(task.clone());
+        calls.entry((cluster, location(task))).or_default().push(task.clone());
     }
     let (mut answers, mut refused) = (HashMap::new(), HashMap::new());
     for (call, mut tasks) in calls {
@@ -82,7 +81,7 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
         }
     }
     let other = || Err(NotDescribed::Unexplained("the answer is about another task".to_owned()));
-    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), place(task))) {
+    let answer = |(cluster, task): &Question| match refused.get(&(cluster.as_str(), location(task))) {
         Some(error) => Err(Arc::clone(error)),
         None => Ok(answers.get(task).cloned().unwrap_or_else(other)),
     };
@@ -90,40 +89,36 @@ async fn describe(ecs: Ecs, questions: Vec<Question>) -> Result<Vec<Answer>, Ecs
 }
 
 /// The account and region in a task's ARN.
-fn place(task: &str) -> Place<'_> {
+fn location(task: &str) -> Location<'_> {
     TaskArn::parse(task).map(|TaskArn { arn, .. }| (arn.account, arn.region)).unwrap_or_default()
 }
 
-impl Discovery {
-    /// The current state of a container, and of the endpoint where it was called. The future is boxed, because it is large
-    /// and most deliveries do not need it.
-    pub(crate) fn recheck<'a>(
-        &'a self,
-        member: &'a Member,
-        called: Option<&'a Endpoint>,
-    ) -> BoxFuture<'a, Result<Recheck, RecheckError>> {
-        async move {
-            let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
-            let task = match self.task(cluster, &member.task).await? {
-                Ok(task) => task,
-                Err(NotDescribed::Missing) => {
-                    return Ok(Recheck::Stopped("the task no longer exists in ECS".to_owned()));
-                }
-                Err(NotDescribed::Unexplained(why)) => {
-                    return Ok(Recheck::Nowhere(format!("ECS does not describe the task: {why}")));
-                }
-            };
-            if !task.is_running() {
-                let last = task.last_status.as_deref().filter(|status| *status != RUNNING);
-                return Ok(Recheck::Stopped(format!("the task is {}", last.unwrap_or("STOPPING"))));
+impl Place {
+    /// See [`Discovery::recheck`](super::Discovery::recheck).
+    pub(super) async fn recheck(
+        &self,
+        member: &Member,
+        called: Option<&Endpoint>,
+    ) -> Result<Recheck, RecheckError> {
+        let cluster = cluster(&member.cluster, &member.task).ok_or(RecheckError::NoCluster)?;
+        let task = match self.task(cluster, &member.task).await? {
+            Ok(task) => task,
+            Err(NotDescribed::Missing) => {
+                return Ok(Recheck::Stopped("the task no longer exists in ECS".to_owned()));
             }
-            let selection = Selection { cluster, share: &Share::All, labels: None };
-            let mut classifier = Classifier::new(selection, &self.policy);
-            self.classify(&self.ecs, &mut classifier, std::slice::from_ref(&task)).await?;
-            self.resolve_hosts(&self.ecs, &mut classifier).await?;
-            Ok(same_container(&member.container, called, classifier.fleet))
+            Err(NotDescribed::Unexplained(why)) => {
+                return Ok(Recheck::Nowhere(format!("ECS does not describe the task: {why}")));
+            }
+        };
+        if !task.is_running() {
+            let last = task.last_status.as_deref().filter(|status| *status != RUNNING);
+            return Ok(Recheck::Stopped(format!("the task is {}", last.unwrap_or("STOPPING"))));
         }
-        .boxed()
+        let selection = Selection { cluster, share: &Share::All, labels: None };
+        let mut classifier = Classifier::new(selection, &self.policy);
+        self.classify(&self.ecs, &mut classifier, std::slice::from_ref(&task)).await?;
+        self.resolve_hosts(&self.ecs, &mut classifier).await?;
+        Ok(same_container(&member.container, called, classifier.fleet))
     }
 
     async fn task(&self, cluster: &str, arn: &str) -> Result<Result<TaskState, NotDescribed>, RecheckError> {

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
+use super::DiscoveryError;
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
+use super::place::Place;
 use super::services::{check_count, distinct, no_such_service};
-use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::model::arn::service_name;
 use crate::model::{Delivery, Endpoint, Fleet, TaskState};
@@ -42,15 +43,9 @@ impl TaskFilter {
     }
 }
 
-impl Discovery {
-    /// Finds the running tasks of one message of stage 1, and the addresses of their opted-in containers.
-    ///
-    /// The labels are read from each task's own revision, so old and new tasks are correct during a deployment.
-    ///
-    /// # Errors
-    ///
-    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A missing service is a skip.
-    pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
+impl Place {
+    /// See [`Discovery::tasks`](super::Discovery::tasks).
+    pub(super) async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
         let labels = Labels::new(&message.port, &message.path);
         let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
         let (service, filter) = if message.standalone {
@@ -78,33 +73,8 @@ impl Discovery {
         Ok(classifier.fleet)
     }
 
-    /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
-    pub async fn fleet(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
-        let (found, mut chunks) = mpsc::channel(1);
-        let collect = async {
-            let mut fleet = Fleet::default();
-            while let Some(chunk) = chunks.recv().await {
-                fleet.extend(chunk);
-            }
-            fleet
-        };
-        let (scanned, mut fleet) = tokio::join!(self.scan(scope, found), collect);
-        scanned?;
-        fleet.sort();
-        Ok(fleet)
-    }
-
-    /// Finds the fleet of a scope: stages 1 and 2 without a queue between them. Sends up to 1,000 tasks at a time to
-    /// `found`, each task once and in no order, and stops early if the receiver was dropped.
-    ///
-    /// A whole cluster is listed at once: that takes two calls per hundred tasks, instead of more than two per service. The
-    /// tasks are the same.
-    ///
-    /// # Errors
-    ///
-    /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A named service that does not exist is
-    /// a skip.
-    pub async fn scan(
+    /// See [`Discovery::scan`](super::Discovery::scan).
+    pub(super) async fn scan(
         &self,
         scope: &ObserverMessage,
         found: mpsc::Sender<Fleet>,

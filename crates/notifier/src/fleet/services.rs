@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
 
+use super::DiscoveryError;
+use super::place::Place;
 use super::revisions::RevisionResult;
-use super::{Discovery, DiscoveryError};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::model::arn::service_name;
 use crate::model::{Delivery, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason};
@@ -25,18 +26,15 @@ pub struct Services {
     pub not_targeted: Vec<NotTargeted>,
 }
 
-impl Discovery {
-    /// The names of a cluster's services.
-    pub async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoveryError> {
+impl Place {
+    /// See [`Discovery::service_names`](super::Discovery::service_names).
+    pub(super) async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoveryError> {
         let arns = self.ecs.list_services(cluster).await?;
         Ok(arns.iter().map(|arn| service_name(arn).to_owned()).collect())
     }
 
-    /// Finds the services of a scope whose containers opted in.
-    ///
-    /// All revisions that a service may be running count, not only the newest: those of every deployment and task set.
-    /// A container that opted in wrongly counts too; stage 2 reports it for each of its tasks.
-    pub async fn services(
+    /// See [`Discovery::services`](super::Discovery::services).
+    pub(super) async fn services(
         &self,
         scope: &ObserverMessage,
         broadcast: &Broadcast,

@@ -7,6 +7,8 @@ use crate::base::text::is_word;
 
 /// The longest ARN that is read; a parameter of Systems Manager has a name of up to 2,048 bytes.
 const BYTES_MAX: usize = 4_096;
+/// The longest name of a region; the longest of today, `ap-southeast-1`, has 14 bytes.
+const REGION_BYTES_MAX: usize = 32;
 /// Digits of an account's id.
 const ACCOUNT_DIGITS: usize = 12;
 
@@ -93,6 +95,38 @@ impl<'a> TaskArn<'a> {
     }
 }
 
+/// The ARN of an ECS cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterArn<'a> {
+    /// The region that it is in.
+    pub region: &'a str,
+    /// The account that it is in: twelve digits.
+    pub account: &'a str,
+    /// Name of the cluster; `*` for every cluster of the account and region.
+    pub name: &'a str,
+}
+
+impl<'a> ClusterArn<'a> {
+    /// The parts of a cluster's ARN; `None` when the text is not the ARN of a cluster, or not in an account and region of
+    /// AWS: the region becomes part of a host name.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (arn, name) = Arn::ecs(text, "cluster")?;
+        let is_valid = is_region(arn.region) && (is_name(name) || name == EVERY_CLUSTER);
+        is_valid.then_some(Self { region: arn.region, account: arn.account()?, name })
+    }
+}
+
+/// The name that means every cluster.
+pub const EVERY_CLUSTER: &str = "*";
+
+/// Whether this can be the name of a region, such as `eu-west-1` or `us-gov-east-1`: words in lower case and a number.
+pub fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_lower = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    text.len() <= REGION_BYTES_MAX && words.contains('-') && words.split('-').all(is_lower) && is_number
+}
+
 /// Whether this is the id of an account: twelve digits.
 pub fn is_account(text: &str) -> bool {
     text.len() == ACCOUNT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -175,6 +209,49 @@ mod tests {
             "arn:aws:ecs:eu-west-1::task/prod/01",
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_arn_names_an_account_and_a_region_of_aws() {
+        let parse = |text| ClusterArn::parse(text).map(|arn| (arn.account, arn.region, arn.name));
+        let one = "111122223333";
+        assert_eq!(
+            parse("arn:aws:ecs:eu-west-1:111122223333:cluster/prod"),
+            Some((one, "eu-west-1", "prod"))
+        );
+        assert_eq!(
+            parse("arn:aws-us-gov:ecs:us-gov-west-1:111122223333:cluster/*"),
+            Some((one, "us-gov-west-1", "*"))
+        );
+        for wrong in [
+            "prod",
+            "*",
+            "arn:aws:ecs:eu-west-1:111122223333:cluster/",
+            "arn:aws:ecs:eu-west-1:111122223333:cluster/pr*",
+            "arn:aws:ecs:eu-west-1:111122223333:cluster/prod/web",
+            "arn:aws:ecs:eu-west-1:111122223333:service/prod/web",
+            "arn:aws:ecs:eu-west-1:1:cluster/prod",
+            "arn:aws:ecs:eu-west-1:11112222333x:cluster/prod",
+            "arn:aws:ecs::111122223333:cluster/prod",
+            "arn:aws:ecs:EU-WEST-1:111122223333:cluster/prod",
+            "arn:aws:ecs:evil_host-1:111122223333:cluster/prod",
+            "arn:aws:sqs:eu-west-1:111122223333:cluster/prod",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_words_and_a_number() {
+        for right in ["eu-west-1", "us-gov-east-1", "ap-southeast-7", "eusc-de-east-1", "us-isob-east-1"] {
+            assert!(is_region(right), "{right}");
+        }
+        let long = format!("eu-{}-1", "x".repeat(REGION_BYTES_MAX));
+        for wrong in
+            ["", "1", "eu-1", "eu-west", "eu-west-", "eu-west-123", "eu--1", "-eu-west-1", "eu.west-1", &long]
+        {
+            assert!(!is_region(wrong), "{wrong}");
         }
     }
 

@@ -35,6 +35,6 @@ pub use revision::{ContainerSpec, NetworkMode, Revision};
 pub(crate) use service::Places;
 pub use service::ServiceKey;
 pub use task::{
-    Attachment, ContainerState, Deployment, HEALTHY, Host, NetworkInterface, PortBinding, PortRange, RUNNING,
-    STOPPED, ServiceState, TaskState, UNKNOWN,
+    Attachment, ClusterState, ContainerState, Deployment, HEALTHY, Host, NetworkInterface, PortBinding,
+    PortRange, RUNNING, STOPPED, ServiceState, TaskState, UNKNOWN,
 };

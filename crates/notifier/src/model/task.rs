@@ -3,6 +3,7 @@
 //! Pure: no AWS types. `aws::ecs` converts the SDK's answers into them. Names and meanings are those of the ECS API, which
 //! its task state change events share. What ECS leaves out is `None` or empty.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The prefix in the group of a task that a service started. Source: ECS API reference, `Task.group`.
@@ -16,6 +17,17 @@ pub const STOPPED: &str = "STOPPED";
 pub const HEALTHY: &str = "HEALTHY";
 /// The status of a container whose health check has neither passed nor failed yet, or that has none.
 pub const UNKNOWN: &str = "UNKNOWN";
+
+/// One cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterState {
+    /// ARN of the cluster.
+    pub arn: String,
+    /// Whether it can have tasks: not for one that was deleted, or is being created or deleted.
+    pub is_active: bool,
+    /// Its tags, if they were asked for.
+    pub tags: BTreeMap<String, String>,
+}
 
 /// One task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::aws::roles::Roles;
 use crate::base::{Environment, words};
 use crate::deliver;
 use crate::fleet::HealthPolicy;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub health: HealthPolicy,
     /// Share of the account's AWS request rate that this process may use, in percent, from 0.01 to 100.
     pub aws_budget_percent: f64,
+    /// The roles that may be assumed in other accounts.
+    pub roles: Roles,
     /// The only networks that may be called.
     pub allow_networks: Networks,
     /// Options of deliveries.
@@ -119,6 +122,7 @@ impl Settings {
             },
             health: reader.word(&table::HEALTH, HealthPolicy::of).unwrap_or_default(),
             aws_budget_percent: reader.value(&table::AWS_BUDGET_PERCENT, parse::percent),
+            roles: roles(&mut reader),
             allow_networks: reader.value(&table::ALLOW_NETWORKS, |text| Ok(text.parse()?)),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
@@ -133,6 +137,11 @@ impl Settings {
         };
         if reader.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(reader.errors)) }
     }
+}
+
+fn roles(reader: &mut Reader<'_>) -> Roles {
+    let roles = reader.value(&table::ROLES, parse::roles);
+    roles.with_external_id(reader.read(&table::ROLE_EXTERNAL_ID, parse::external_id))
 }
 
 fn delivery(reader: &mut Reader<'_>) -> deliver::DeliveryOptions {

@@ -9,6 +9,7 @@ use super::error::SettingError;
 use super::layers::Layers;
 use super::table::{self, Kind, Setting};
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
+use crate::aws::roles::{Roles, is_external_id};
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
 use crate::deliver::Signing;
@@ -171,6 +172,14 @@ fn is_principal(id: &str) -> bool {
         && unique.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
         && (1..=64).contains(&session.len())
         && session.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=.@-".contains(&b))
+}
+
+pub(super) fn roles(text: &str) -> Result<Roles, Invalid> {
+    Ok(text.parse::<Roles>()?)
+}
+
+pub(super) fn external_id(text: &str) -> Result<String, Invalid> {
+    if is_external_id(text) { Ok(text.to_owned()) } else { Err(Invalid::Form) }
 }
 
 pub(super) fn ledger(text: &str) -> Result<Location, Invalid> {

@@ -59,6 +59,8 @@ pub enum Kind {
     QueueUrl,
     Networks,
     Principals,
+    Roles,
+    ExternalId,
     Ledger,
     Word(&'static [&'static str]),
     Number {
@@ -93,6 +95,10 @@ impl fmt::Display for Kind {
             Self::QueueUrl => f.write_str("the URL of an SQS queue"),
             Self::Networks => f.write_str("networks such as `10.0.0.0/8`, separated by commas"),
             Self::Principals => f.write_str("unique ids such as `AROA…` or `AIDA…`, separated by commas"),
+            Self::Roles => {
+                f.write_str("ARNs of IAM roles such as `arn:aws:iam::111122223333:role/NAME`, separated by commas")
+            }
+            Self::ExternalId => f.write_str("an external id of 2 to 1224 letters, digits and `_+=,.@:/-`"),
             Self::Ledger => f.write_str("`dynamodb:TABLE`, `sqlite:PATH` or `none`"),
             Self::Word(words) => {
                 let (last, rest) = words.split_last().unwrap_or((&"", &[]));
@@ -171,6 +177,10 @@ settings! {
         "Whether a container must be healthy to be called: only with a health check (`detect`), always, or never";
     pub(super) AWS_BUDGET_PERCENT: Discovery, "aws_budget_percent", Kind::Percent, "50",
         "Share of the account's ECS and EC2 request rate that this process may use, in percent";
+    pub(super) ROLES: Discovery, "roles", Kind::Roles, "",
+        "Roles to assume for clusters of other accounts, one for each account; other accounts are refused";
+    pub(super) ROLE_EXTERNAL_ID: Discovery, "role_external_id", Kind::ExternalId, "",
+        "External id that the trust policies of these roles require";
     /// The only networks that may be called.
     pub ALLOW_NETWORKS: Discovery, "allow_networks", Kind::Networks, network::DEFAULT,
         "Networks whose addresses may be called; loopback must be named explicitly";

@@ -79,6 +79,33 @@ fn networks_are_a_list_in_either_form() {
 }
 
 #[test]
+fn roles_are_a_list_with_one_external_id() {
+    const ROLE: &str = "arn:aws:iam::444455556666:role/notify";
+    for (variables, toml) in [
+        (&[("NOTIFIER_ROLES", ROLE), ("NOTIFIER_ROLE_EXTERNAL_ID", "shop/1")][..], ""),
+        (&[], "roles = ['arn:aws:iam::444455556666:role/notify']\nrole_external_id = 'shop/1'"),
+    ] {
+        let roles = load(&flags(&[]), variables, toml).unwrap().roles;
+        assert_eq!((roles.of("444455556666"), roles.of("111122223333")), (Some(ROLE), None));
+        assert_eq!(roles.external_id(), Some("shop/1"));
+    }
+    assert_eq!(load(&flags(&[]), &[], "").unwrap().roles, Roles::default());
+    assert_eq!(
+        complaint("NOTIFIER_ROLES", "arn:aws:iam::444455556666:user/anna"),
+        "NOTIFIER_ROLES: `arn:aws:iam::444455556666:user/anna` is not the ARN of a role, such as \
+         `arn:aws:iam::111122223333:role/NAME`"
+    );
+    assert_eq!(
+        complaint("NOTIFIER_ROLES", &format!("{ROLE},{ROLE}")),
+        "NOTIFIER_ROLES: account 444455556666 has two roles; each account needs one"
+    );
+    assert_eq!(
+        complaint("NOTIFIER_ROLE_EXTERNAL_ID", "a b"),
+        "NOTIFIER_ROLE_EXTERNAL_ID: `a b` is not an external id of 2 to 1224 letters, digits and `_+=,.@:/-`"
+    );
+}
+
+#[test]
 fn the_defaults_are_those_of_the_library() {
     let settings = load(&flags(&[]), &[], "").unwrap();
     assert_eq!(settings.allow_networks, Networks::default());

@@ -17,6 +17,7 @@ use crate::base::text::printable;
 use crate::model::arn::last_part;
 use crate::model::{Host, Revision, ServiceState, TaskState};
 
+mod clusters;
 mod convert;
 mod tasks;
 

@@ -68,6 +68,9 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        if let Some(RoleFailure(error)) = find(error) {
+            return error.clone();
+        }
         if let Some(error) = find::<ConnectionError>(error) {
             let gave_up = !error.may_retry;
             return Self { gave_up, ..Self::new(service, operation, error.kind, &error.text) };
@@ -122,6 +125,18 @@ impl AwsError {
     pub fn timed_out(service: AwsService, operation: &'static str, limit: Duration) -> Self {
         let message = format!("no answer within {limit:.1?}");
         Self::new(service, operation, AwsErrorKind::TimedOut, &message)
+    }
+
+    /// The same with this at the start of its message.
+    pub(super) fn about(self, what: &str) -> Self {
+        let colon = if self.message.is_empty() { "" } else { ": " };
+        let message = printable(&format!("{what}{colon}{}", self.message), MESSAGE_CHARS_MAX);
+        Self { message, ..self }
+    }
+
+    /// An answer without a required part.
+    pub(super) fn unusable(service: AwsService, operation: &'static str, message: &str) -> Self {
+        Self::new(service, operation, AwsErrorKind::NotAws, message)
     }
 
     /// A request that lacks a part.
@@ -200,6 +215,11 @@ pub(super) struct ConnectionError {
     /// Whether a retry is useful: not for an interactive command and a host that never answered.
     pub(super) may_retry: bool,
 }
+
+/// Why there are no credentials of a role. A call with these credentials fails with the error inside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RoleFailure(pub(super) AwsError);
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
