@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::lock;
 use crate::ring::Ring;
+use crate::worlds::Place;
 
 /// One API call, each attempt of a client by itself.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct Call {
     pub number: u64,
     /// When it came in: time since 1970-01-01 UTC by the simulator's clock.
     pub at: Duration,
+    /// Account of its credentials.
+    pub account: String,
+    /// Region that it was signed for; the home's where a simulator has only one account and Region.
+    pub region: String,
     /// Its service.
     pub service: Service,
     /// Operation, for example `ListTasks`.
@@ -94,6 +99,7 @@ impl CallLog {
     /// Counts a call with parameters of this size.
     pub(crate) fn open(
         &self,
+        place: &Place,
         service: Service,
         operation: &str,
         parameters: Value,
@@ -102,6 +108,8 @@ impl CallLog {
         let call = Call {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             at: self.clock.now(),
+            account: place.account.clone(),
+            region: place.region.clone(),
             service,
             operation: operation.to_owned(),
             parameters,

@@ -1,78 +1,55 @@
-//! The caller's identity by a request's credentials, for STS and for the sender of SQS messages.
+//! Who signed a request: the access key, session token and Region of its signature.
 //!
-//! Signatures are not checked. Each access key is a separate IAM user.
+//! Signatures are not checked. Each access key is a separate IAM user, unless `AssumeRole` made it (`sts`).
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use md5::{Digest as _, Md5};
 
-use crate::ec2::Form;
-use crate::ec2::xml::Xml;
-use crate::error::AwsError;
-
 /// The identity of a request without credentials.
 pub(crate) const NOBODY: &str = "AIDACKCEVSQ6C2EXAMPLE";
 /// What unique ids are written with.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// The namespace of STS's answers.
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// The unique id of the IAM user with this access key: what STS calls its `UserId` and SQS its `SenderId`.
 ///
 /// The same for the same key: `AIDA` and 17 characters.
 pub fn user_id(access_key: &str) -> String {
-    let digest = Md5::digest(access_key);
+    format!("AIDA{}", unique(access_key))
+}
+
+/// 17 characters, the same for the same name.
+pub(crate) fn unique(name: &str) -> String {
+    let digest = Md5::digest(name);
     let characters = digest.iter().chain(&digest).take(17);
-    let mut id = "AIDA".to_owned();
-    id.extend(characters.filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).map(|&c| char::from(c))));
-    id
+    characters.filter_map(|byte| ALPHABET.get(usize::from(byte % 32)).map(|&c| char::from(c))).collect()
 }
 
-/// The signer of a request, from its `Authorization` header.
-pub(crate) fn caller(headers: &HeaderMap) -> String {
-    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let key = text.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
-    key.filter(|key| !key.is_empty()).map_or_else(|| NOBODY.to_owned(), user_id)
+/// What a request says of its signer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signer {
+    /// Access key; empty without a signature.
+    pub(crate) access_key: String,
+    /// Session token; only temporary credentials have one.
+    pub(crate) token: Option<String>,
+    /// The Region of the credential scope.
+    pub(crate) region: Option<String>,
 }
 
-/// `GetCallerIdentity`, in the query protocol's XML.
-///
-/// Source: AWS Security Token Service API Reference.
-pub(crate) fn call(
-    operation: &str,
-    caller: &str,
-    account: &str,
-    request_id: &str,
-) -> Result<String, AwsError> {
-    if operation != "GetCallerIdentity" {
-        let message = format!("STS is simulated without the operation {operation}");
-        return Err(AwsError::client("InvalidAction", message));
+impl Signer {
+    /// Reads the credential scope of Signature Version 4, `KEY/DATE/REGION/SERVICE/aws4_request`.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let header = text(AUTHORIZATION.as_str()).unwrap_or_default();
+        let scope = header.split_once("Credential=").map(|(_, rest)| rest).unwrap_or_default();
+        let scope = scope.split([',', ' ']).next().unwrap_or_default();
+        let mut parts = scope.split('/');
+        Self {
+            access_key: parts.next().unwrap_or_default().to_owned(),
+            token: text("x-amz-security-token").map(str::to_owned),
+            region: parts.nth(1).filter(|region| !region.is_empty()).map(str::to_owned),
+        }
     }
-    Ok(Xml::document(&format!("GetCallerIdentityResponse xmlns=\"{NAMESPACE}\""), |xml| {
-        xml.element("GetCallerIdentityResult", |xml| {
-            xml.leaf("Arn", format!("arn:aws:iam::{account}:user/{caller}"));
-            xml.leaf("UserId", caller);
-            xml.leaf("Account", account);
-        });
-        xml.element("ResponseMetadata", |xml| xml.leaf("RequestId", request_id));
-    }))
-}
-
-/// Whether a form is a request to STS: the query protocol names no service, only a version of its API.
-pub(crate) fn is_meant(form: &Form) -> bool {
-    form.get("Version") == Some("2011-06-15")
-}
-
-/// An error as STS writes it.
-pub(crate) fn error(error: &AwsError, request_id: &str) -> String {
-    Xml::document(&format!("ErrorResponse xmlns=\"{NAMESPACE}\""), |xml| {
-        xml.element("Error", |xml| {
-            xml.leaf("Type", if error.is_senders() { "Sender" } else { "Receiver" });
-            xml.leaf("Code", &error.code);
-            xml.leaf("Message", &error.message);
-        });
-        xml.leaf("RequestId", request_id);
-    })
 }
 
 #[cfg(test)]
@@ -88,11 +65,17 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_whoever_signed() {
+    fn the_signer_is_in_the_signature() {
         let mut headers = HeaderMap::new();
-        assert_eq!(caller(&headers), NOBODY);
+        assert_eq!(Signer::of(&headers), Signer::default());
         let signed = "AWS4-HMAC-SHA256 Credential=AKIA1/20260101/us-east-1/sqs/aws4_request, Signature=x";
         headers.insert(AUTHORIZATION, signed.parse().expect("a header"));
-        assert_eq!(caller(&headers), user_id("AKIA1"));
+        let signer = Signer::of(&headers);
+        assert_eq!((signer.access_key.as_str(), signer.region.as_deref()), ("AKIA1", Some("us-east-1")));
+        headers.insert(
+            AUTHORIZATION,
+            "AWS4-HMAC-SHA256 Credential=AKIA1, Signature=x".parse().expect("a header"),
+        );
+        assert_eq!(Signer::of(&headers), Signer { access_key: "AKIA1".to_owned(), ..Signer::default() });
     }
 }

@@ -1,4 +1,4 @@
-//! ECS, EC2, SQS and a little of STS on loopback, with AWS's own paging, throttles and failures.
+//! ECS, EC2, SQS and a little of STS on loopback, for one or several accounts and Regions, with AWS's own paging, throttles and failures.
 //!
 //! A [`Fleet`] says what runs; a [`Simulator`] answers for it on one port, over AWS's real protocols, and lets the
 //! fleet's containers really listen. Nothing here knows the product or an AWS SDK: a misreading of AWS must not stand
@@ -10,7 +10,9 @@
 //! workload   the processes of the tasks: listeners, their answers, what they received
 //! ecs, ec2   the API operations, reading the world
 //! sqs        queues
-//! identity   the caller: STS's answer, and the sender of a message
+//! identity   the access key and Region of a request, and the sender of a message
+//! sts        who the caller is, and the sessions of roles
+//! worlds     the world of each account and Region
 //! faults     injected faults
 //! server     which service a request is for, and its protocol
 //! simulator  all of it in one handle
@@ -53,8 +55,10 @@ mod ring;
 mod server;
 mod simulator;
 pub mod sqs;
+mod sts;
 mod workload;
 mod world;
+mod worlds;
 
 pub use calls::{Call, Outcome, Service};
 pub use clock::Clock;
@@ -63,6 +67,7 @@ pub use faults::Faults;
 pub use fleet::{Fleet, FleetError};
 pub use identity::user_id;
 pub use simulator::{Endpoint, Options, QueueSpec, Simulator, StartError, TaskView};
+pub use sts::Role;
 pub use workload::{ListenError, Received};
 pub use world::ChangeError;
 

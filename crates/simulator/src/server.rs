@@ -1,6 +1,6 @@
 //! The API server: which service a request is for, what faults it meets, and how its answer is written.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE};
@@ -15,19 +15,22 @@ use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::faults::{Fate, Faults, Verdict};
 use crate::http::{Reply, ReplyBody, full};
+use crate::identity::Signer;
 use crate::sqs::Sqs;
+use crate::sts::{self, Caller, Sts};
 use crate::workload::Workload;
-use crate::world::World;
-use crate::{ec2, ecs, identity, lock};
+use crate::worlds::{Place, Worlds};
+use crate::{ec2, ecs};
 
 /// Everything that a request can reach.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) world: Mutex<World>,
+    pub(crate) worlds: Worlds,
     pub(crate) workload: Workload,
     pub(crate) faults: Faults,
     pub(crate) calls: CallLog,
     pub(crate) sqs: Sqs,
+    pub(crate) sts: Sts,
     /// The clock for the `Date` of answers, if not this machine's.
     pub(crate) tells: Option<Clock>,
 }
@@ -37,8 +40,7 @@ struct Incoming {
     service: Service,
     operation: String,
     parameters: Parameters,
-    /// The unique id of the signer.
-    caller: String,
+    signer: Signer,
 }
 
 enum Parameters {
@@ -51,7 +53,8 @@ enum Parameters {
 struct Asked<'a> {
     service: Service,
     operation: &'a str,
-    caller: &'a str,
+    caller: &'a Caller,
+    place: &'a Place,
     id: &'a str,
 }
 
@@ -78,14 +81,17 @@ impl Core {
             Ok(incoming) => incoming,
             Err(error) => return Reply::Answer(json_error(Service::Ecs, &error, "0")),
         };
-        let Incoming { service, operation, parameters, caller } = incoming;
+        let Incoming { service, operation, parameters, signer } = incoming;
+        let caller = self.sts.caller(&signer);
+        let account = caller.as_ref().map_or("", |caller| &caller.account);
+        let place = &self.worlds.place(account, signer.region.as_deref());
         let (logged, whole) = match &parameters {
             Parameters::Json(value) => (value.clone(), false),
             Parameters::Form(form) => (form.to_json(), form.asks_for_everything()),
         };
-        let mut call = self.calls.open(service, &operation, logged, bytes);
+        let mut call = self.calls.open(place, service, &operation, logged, bytes);
         let request_id = format!("00000000-0000-4000-8000-{:012x}", call.number());
-        let verdict = self.faults.meet(&operation, whole, Instant::now());
+        let verdict = self.faults.meet_at(&place.to_string(), &operation, whole, Instant::now());
         if !verdict.delay.is_zero() {
             tokio::time::sleep(verdict.delay).await;
         }
@@ -96,10 +102,14 @@ impl Core {
             }
             Some(Fate::Throttled) => Err(throttled(service)),
             Some(Fate::Failed) => Err(failed(service)),
-            Some(Fate::AnswerLost) | None => {
-                let request = Asked { service, operation: &operation, caller: &caller, id: &request_id };
-                self.run(request, parameters, &verdict).await
-            }
+            Some(Fate::AnswerLost) | None => match &caller {
+                Err(refused) => Err(sts::refusal(service, *refused)),
+                Ok(caller) => {
+                    let (operation, id) = (operation.as_str(), request_id.as_str());
+                    let request = Asked { service, operation, caller, place, id };
+                    self.run(request, parameters, &verdict).await
+                }
+            },
         };
         if verdict.fate == Some(Fate::AnswerLost) {
             call.end(Outcome::AnswerLost);
@@ -119,28 +129,29 @@ impl Core {
 
     async fn run(
         &self,
-        Asked { service, operation, caller, id }: Asked<'_>,
+        Asked { service, operation, caller, place, id }: Asked<'_>,
         parameters: Parameters,
         verdict: &Verdict,
     ) -> Result<Answer, AwsError> {
         match (service, parameters) {
             (Service::Sqs, Parameters::Json(body)) => {
-                self.sqs.call_by(caller, operation, body).await.map(Answer::Json)
+                self.sqs.call_by(&caller.id, operation, body).await.map(Answer::Json)
             }
-            (Service::Sts, _) => {
-                let account = lock(&self.world).account.clone();
-                identity::call(operation, caller, &account, id).map(Answer::Xml)
+            (Service::Sts, Parameters::Form(form)) => {
+                self.sts.call(operation, caller, &form, id).map(Answer::Xml)
             }
             (_, Parameters::Json(body)) => {
-                let answer =
-                    ecs::call(&lock(&self.world), &self.faults, operation, &body, verdict.empty_page)?;
+                let answer = self.worlds.read(place, |world| {
+                    ecs::call(world, &self.faults, operation, &body, verdict.empty_page)
+                })?;
                 if operation == "ListTasks" {
                     self.stop_listed(&answer).await;
                 }
                 Ok(Answer::Json(answer))
             }
             (_, Parameters::Form(form)) => {
-                ec2::call(&lock(&self.world), &self.faults, operation, &form, id).map(Answer::Xml)
+                let read = |world: &_| ec2::call(world, &self.faults, operation, &form, id);
+                self.worlds.read(place, read).map(Answer::Xml)
             }
         }
     }
@@ -148,24 +159,21 @@ impl Core {
     /// Stops the tasks of a list that were to stop once listed.
     async fn stop_listed(&self, answer: &Value) {
         let listed = answer.get("taskArns").and_then(Value::as_array).into_iter().flatten();
-        let due: Vec<String> = {
-            let mut world = lock(&self.world);
-            let due: Vec<String> = listed
-                .filter_map(Value::as_str)
-                .filter(|arn| world.task(arn).is_some_and(|task| task.stop_after_listing))
-                .map(str::to_owned)
-                .collect();
-            due.into_iter().filter(|arn| world.stop(arn).is_ok()).collect()
-        };
-        for arn in due {
-            self.workload.close(&arn).await;
+        for arn in listed.filter_map(Value::as_str) {
+            let stopped = self.worlds.change(arn, |world| {
+                let is_due = world.task(arn).is_some_and(|task| task.stop_after_listing);
+                if is_due { world.stop(arn).map(|()| true) } else { Ok(false) }
+            });
+            if let Ok(true) = stopped {
+                self.workload.close(arn).await;
+            }
         }
     }
 }
 
 impl Incoming {
     fn read(request: &Request<Bytes>) -> Result<Self, AwsError> {
-        let caller = identity::caller(request.headers());
+        let signer = Signer::of(request.headers());
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let unknown =
             || AwsError::client("UnknownOperationException", "no operation that the simulator knows");
@@ -183,13 +191,13 @@ impl Incoming {
                 service,
                 operation: operation.to_owned(),
                 parameters: Parameters::Json(parameters),
-                caller,
+                signer,
             });
         }
         let form = ec2::Form::read(request.body());
         let operation = form.get("Action").ok_or_else(unknown)?.to_owned();
-        let service = if identity::is_meant(&form) { Service::Sts } else { Service::Ec2 };
-        Ok(Self { service, operation, parameters: Parameters::Form(form), caller })
+        let service = if sts::is_meant(&form) { Service::Sts } else { Service::Ec2 };
+        Ok(Self { service, operation, parameters: Parameters::Form(form), signer })
     }
 }
 
@@ -232,7 +240,7 @@ fn success(service: Service, answer: Answer, request_id: &str) -> Response<Reply
 fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
     match service {
         Service::Ec2 => response(status(error), XML_TYPE, ec2::error(error, request_id), request_id),
-        Service::Sts => response(status(error), XML_TYPE, identity::error(error, request_id), request_id),
+        Service::Sts => response(status(error), XML_TYPE, sts::error(error, request_id), request_id),
         Service::Ecs | Service::Sqs => json_error(service, error, request_id),
     }
 }

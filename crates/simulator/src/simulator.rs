@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,12 +15,14 @@ use crate::calls::{Call, CallLog};
 use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::faults::Faults;
-use crate::fleet::{Addresses, Fleet, FleetError, HealthStatus, TaskStatus};
+use crate::fleet::{Fleet, FleetError, HealthStatus, TaskStatus};
 use crate::lock;
 use crate::server::Core;
 use crate::sqs::Sqs;
+use crate::sts::{Role, Sts};
 use crate::workload::{Block, ListenError, Log, Occupant, Received, Workload, hint};
-use crate::world::{ChangeError, Cluster, Task, World, loopback_blocks};
+use crate::world::{ChangeError, Cluster, Task, World};
+use crate::worlds::{Worlds, blocks};
 
 /// Time for API calls to end when the simulator stops. Long polls are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -33,7 +35,14 @@ const LOG_BYTES_MAX: usize = 128 << 20;
 pub struct Options {
     /// Where the API listens; a free port of 127.0.0.1 when absent.
     pub listen: Option<SocketAddr>,
-    /// SQS queues that are there from the start.
+    /// What runs in other accounts and Regions, each in one of its own. Without these and without `roles`, any credentials
+    /// and Region reach the one fleet. With them, the Region is that of the request's signature; the account is that of
+    /// the role whose session signed it, else that of the first fleet. There is nothing in an account and Region that no
+    /// fleet describes.
+    pub elsewhere: Vec<Fleet>,
+    /// The roles that may be assumed.
+    pub roles: Vec<Role>,
+    /// SQS queues that are there from the start, in the account of the first fleet.
     pub queues: Vec<QueueSpec>,
     /// What the simulator's clock says at the start: time since 1970-01-01 UTC. It is fixed by default, so that
     /// answers are the same each time.
@@ -52,6 +61,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: None,
+            elsewhere: Vec::new(),
+            roles: Vec::new(),
             queues: Vec::new(),
             // 2026-01-01 00:00 UTC.
             epoch: Duration::from_hours(490_896),
@@ -160,16 +171,18 @@ impl Simulator {
     ///
     /// An invalid fleet, or addresses or ports that are not available; the messages say what to do.
     pub async fn start(fleet: Fleet, options: Options) -> Result<Self, StartError> {
-        fleet.check()?;
+        let fleets: Vec<&Fleet> = std::iter::once(&fleet).chain(&options.elsewhere).collect();
+        fleets.iter().try_for_each(|fleet| fleet.check())?;
         let clock = Clock::starting_at(options.epoch);
-        let block = match fleet.addresses {
-            Addresses::Private => Block::none(),
-            Addresses::Loopback => {
-                let taken = Block::take(loopback_blocks(fleet.task_count()));
+        let block = match blocks(&fleets) {
+            0 => Block::none(),
+            width => {
+                let taken = Block::take(width);
                 taken.map_err(|(address, source)| StartError::Addresses { address, source })?
             }
         };
-        let world = World::build(&fleet, block.number(), clock)?;
+        let is_alone = options.elsewhere.is_empty() && options.roles.is_empty();
+        let worlds = Worlds::build(&fleets, is_alone, block.number(), clock)?;
         let wanted = options.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let api = |source| StartError::Api { address: wanted, source };
         let listener = TcpListener::bind(wanted).await.map_err(api)?;
@@ -179,19 +192,16 @@ impl Simulator {
             faults.throttle_like_aws();
         }
         let workload = Workload::new(Log::new(clock, options.received_max, LOG_BYTES_MAX));
-        if fleet.addresses == Addresses::Loopback {
-            let occupants: Vec<_> =
-                world.all_tasks().map(|(cluster, task)| Occupant::of(cluster, task)).collect();
-            for occupant in occupants {
-                workload.open(occupant).await?;
-            }
+        for occupant in occupants(&worlds) {
+            workload.open(occupant).await?;
         }
         let sqs =
             Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
         create_queues(&sqs, &options.queues).await?;
         let calls = CallLog::new(clock, options.calls_max, LOG_BYTES_MAX);
         let tells = options.tells_time.then_some(clock);
-        let core = Arc::new(Core { world: world.into(), workload, faults, calls, sqs, tells });
+        let sts = Sts::new(&fleet.account, options.roles);
+        let core = Arc::new(Core { worlds, workload, faults, calls, sqs, sts, tells });
         let (stop, server) = (CancellationToken::new(), TaskTracker::new());
         let answering = Arc::clone(&core);
         let answer = move |request| Arc::clone(&answering).answer(request);
@@ -200,7 +210,8 @@ impl Simulator {
         Ok(Self { core, address, stop, server, _block: block })
     }
 
-    /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted.
+    /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted; see
+    /// [`Options::elsewhere`].
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -255,31 +266,41 @@ impl Simulator {
         &self.core.faults
     }
 
-    /// All tasks, stopped ones too, in the order in which they started.
+    /// Adds a role that may be assumed, or changes it: for example, from now on it is refused. Sessions that were made
+    /// before stay valid, as on AWS.
+    pub fn set_role(&self, role: Role) {
+        self.core.sts.set_role(role);
+    }
+
+    /// All tasks, stopped ones too, in the order in which they started; those of the first fleet come first.
     pub fn tasks(&self) -> Vec<TaskView> {
-        lock(&self.core.world).all_tasks().map(|(cluster, task)| view(cluster, task)).collect()
+        let views = |world: &Mutex<World>| -> Vec<TaskView> {
+            lock(world).all_tasks().map(|(cluster, task)| view(cluster, task)).collect()
+        };
+        self.core.worlds.all().flat_map(views).collect()
     }
 
     /// Stops a task: its listeners and connections close, ECS says STOPPED. ECS describes it for another hour.
     pub async fn stop_task(&self, arn: &str) -> Result<(), ChangeError> {
-        lock(&self.core.world).stop(arn)?;
+        self.core.worlds.change(arn, |world| world.stop(arn))?;
         self.core.workload.close(arn).await;
         Ok(())
     }
 
     /// Lets a task stop as soon as an answer of `ListTasks` has named it.
     pub fn stop_after_listing(&self, arn: &str) -> Result<(), ChangeError> {
-        lock(&self.core.world).stop_after_listing(arn)
+        self.core.worlds.change(arn, |world| world.stop_after_listing(arn))
     }
 
     /// What the health checks of a task say from now on.
     pub fn set_health(&self, arn: &str, health: HealthStatus) -> Result<(), ChangeError> {
-        lock(&self.core.world).set_health(arn, health)
+        self.core.worlds.change(arn, |world| world.set_health(arn, health))
     }
 
-    /// Starts one more task of a service's primary deployment, and returns its ARN.
+    /// Starts one more task of the primary deployment of a service of the first fleet, and returns its ARN.
     pub async fn start_task(&self, cluster: &str, service: &str) -> Result<String, ChangeError> {
-        let arn = lock(&self.core.world).start(cluster, service)?;
+        let none = || ChangeError::NoService { cluster: cluster.to_owned(), service: service.to_owned() };
+        let arn = lock(self.core.worlds.home().ok_or_else(none)?).start(cluster, service)?;
         self.open(&arn).await?;
         Ok(arn)
     }
@@ -287,7 +308,7 @@ impl Simulator {
     /// Stops `from` and lets `to` answer at its address, as if `to` had started there after `from` ended. Both must
     /// have the same network mode; in bridge mode `to` takes over the host ports as well.
     pub async fn move_address(&self, from: &str, to: &str) -> Result<(), ChangeError> {
-        lock(&self.core.world).move_address(from, to)?;
+        self.core.worlds.change(from, |world| world.move_address(from, to))?;
         self.core.workload.close(from).await;
         self.core.workload.close(to).await;
         self.open(to).await
@@ -301,14 +322,12 @@ impl Simulator {
     }
 
     async fn open(&self, arn: &str) -> Result<(), ChangeError> {
-        let occupant = {
-            let world = lock(&self.core.world);
+        let occupant = self.core.worlds.change(arn, |world| {
             let listens = world.listens();
-            world
-                .all_tasks()
-                .find(|(_, task)| listens && task.arn == arn)
-                .map(|(cluster, task)| Occupant::of(cluster, task))
-        };
+            let mut tasks = world.all_tasks();
+            let found = tasks.find(|(_, task)| listens && task.arn == arn);
+            Ok(found.map(|(cluster, task)| Occupant::of(cluster, task)))
+        })?;
         match occupant {
             Some(occupant) => Ok(self.core.workload.open(occupant).await?),
             None => Ok(()),
@@ -320,6 +339,16 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// What the tasks of the fleets that listen ought to listen to.
+fn occupants(worlds: &Worlds) -> Vec<Occupant> {
+    let of = |world: &Mutex<World>| -> Vec<Occupant> {
+        let world = lock(world);
+        let tasks = world.all_tasks().filter(|_| world.listens());
+        tasks.map(|(cluster, task)| Occupant::of(cluster, task)).collect()
+    };
+    worlds.all().flat_map(of).collect()
 }
 
 async fn create_queues(sqs: &Sqs, queues: &[QueueSpec]) -> Result<(), StartError> {

@@ -4,9 +4,11 @@
 
 mod boto3_run;
 
+use std::time::Duration;
+
 use boto3_run::judge;
 use simulator::faults::{Fault, When};
-use simulator::{Fleet, Options, Outcome, Simulator};
+use simulator::{Fleet, Options, Outcome, Role, Simulator};
 
 async fn start(options: Options) -> Simulator {
     let fleet = Fleet::from_toml(include_str!("boto3/fleet.toml")).unwrap();
@@ -67,4 +69,32 @@ async fn empty_pages_and_missing_entries() {
 async fn aws_own_limits() {
     let sim = start(Options { throttle_like_aws: true, ..Options::default() }).await;
     judge(&sim, "test_faults.py", "aws_own_limits").await;
+}
+
+#[tokio::test]
+async fn accounts_regions_and_roles() {
+    let role = |name: &str| Role { arn: format!("arn:aws:iam::444455556666:role/{name}"), ..Role::default() };
+    let options = Options {
+        elsewhere: vec![elsewhere("111122223333", 120), elsewhere("444455556666", 0)],
+        roles: vec![
+            role("open"),
+            Role { external_id: Some("shop/1".to_owned()), ..role("path/guarded") },
+            Role { is_refused: true, ..role("closed") },
+            Role { lifetime: Some(Duration::from_secs(2)), ..role("short") },
+        ],
+        ..Options::default()
+    };
+    judge(&start(options).await, "test_accounts.py", "test").await;
+}
+
+/// Another Region of this account: `prod`, `old`, which was deleted, and `more` clusters.
+fn elsewhere(account: &str, more: usize) -> Fleet {
+    let more: String = (1..=more).map(|n| format!("[[cluster]]\nname = 'more-{n}'\n")).collect();
+    let toml = format!(
+        "region = 'us-west-2'\naccount = '{account}'\naddresses = 'private'\n\
+         [[cluster]]\nname = 'prod'\ntags = {{ team = 'shop', tier = '' }}\n\
+         [[cluster.service]]\nname = 'only-here'\nlaunch_type = 'FARGATE'\ntasks = 3\n\
+         [[cluster.service.container]]\nname = 'app'\n[[cluster]]\nname = 'old'\ninactive = true\n{more}"
+    );
+    Fleet::from_toml(&toml).unwrap()
 }

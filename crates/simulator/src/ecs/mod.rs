@@ -56,9 +56,9 @@ impl<'a> Request<'a> {
     /// The cluster that the request names.
     fn cluster(&self) -> Result<&'a Cluster, AwsError> {
         let named = self.input.text("cluster")?;
-        self.world
-            .cluster(named)
-            .ok_or_else(|| AwsError::client("ClusterNotFoundException", "Cluster not found."))
+        let error = |message| AwsError::client("ClusterNotFoundException", message);
+        let cluster = self.world.cluster(named).ok_or_else(|| error("Cluster not found."))?;
+        if cluster.is_inactive { Err(error("The referenced cluster was inactive.")) } else { Ok(cluster) }
     }
 
     /// The name or id within `cluster` that a caller means by `named`; `None` for what cannot be in it.

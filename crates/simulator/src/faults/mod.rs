@@ -28,7 +28,8 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
-    buckets: Option<Buckets>,
+    /// Buckets by account and Region.
+    buckets: Option<BTreeMap<String, Buckets>>,
     struck: BTreeMap<(String, &'static str), u64>,
 }
 
@@ -67,9 +68,9 @@ impl Faults {
     }
 
     /// Throttles ECS and EC2 by token buckets with AWS's documented bursts and refill rates, shared by the operations
-    /// of a group. Off by default.
+    /// of a group, separate for each account and Region. Off by default.
     pub fn throttle_like_aws(&self) {
-        lock(&self.state).buckets = Some(Buckets::default());
+        lock(&self.state).buckets = Some(BTreeMap::new());
     }
 
     /// Withdraws every order and the token buckets. What struck so far is still counted.
@@ -115,6 +116,11 @@ impl Faults {
     /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
     /// pages, which EC2 limits more.
     pub fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
+        self.meet_at("", operation, whole, now)
+    }
+
+    /// The same for a call that draws on the buckets of this account and Region.
+    pub(crate) fn meet_at(&self, place: &str, operation: &str, whole: bool, now: Instant) -> Verdict {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();
         let mut dealt = Vec::new();
@@ -128,7 +134,7 @@ impl Faults {
             state.count(operation, fault);
         }
         if let Some(buckets) = &mut state.buckets
-            && !buckets.take(operation, whole, now)
+            && !buckets.entry(place.to_owned()).or_default().take(operation, whole, now)
         {
             verdict.fate.get_or_insert(Fate::Throttled);
         }

@@ -57,6 +57,10 @@ impl Default for Fleet {
 pub struct Cluster {
     /// Cluster name.
     pub name: String,
+    /// Whether it was deleted: ECS still lists it, and describes it as INACTIVE.
+    pub inactive: bool,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
     /// Container instances.
     pub hosts: Vec<Hosts>,
     /// Services.

@@ -42,6 +42,8 @@ impl World {
         let mut cluster = Cluster {
             name: description.name.clone(),
             arn: self.arns.cluster(&description.name),
+            is_inactive: description.inactive,
+            tags: description.tags.clone(),
             hosts: Vec::new(),
             services: Vec::new(),
             tasks: Vec::new(),

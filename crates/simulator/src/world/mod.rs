@@ -60,6 +60,8 @@ pub(crate) struct World {
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) arn: String,
+    pub(crate) is_inactive: bool,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) services: Vec<Service>,
     pub(crate) tasks: Vec<Task>,

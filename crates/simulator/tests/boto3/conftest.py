@@ -7,15 +7,16 @@ import pytest
 from botocore.config import Config
 
 
-def client(service, **settings):
+def client(service, region="eu-central-1", key="anyone", secret="anything", token=None, **settings):
     """A client that tries once, so that every refusal shows, unless `settings` say otherwise."""
     settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 30} | settings
     return boto3.client(
         service,
         endpoint_url=os.environ["SIMULATOR_URL"],
-        region_name="eu-central-1",
-        aws_access_key_id="anyone",
-        aws_secret_access_key="anything",
+        region_name=region,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
         config=Config(**settings),
     )
 
