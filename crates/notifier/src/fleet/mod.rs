@@ -224,3 +224,6 @@ impl Discovery {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,20 @@ async fn calls_that_wait_are_counted_until_they_go_out_or_are_given_up() {
 async fn without_a_limit_nothing_waits() {
     about(0.0, seconds(&Budget::unlimited(), Group::Ec2Read, 10_000).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_separate_budget_has_the_same_share_and_is_not_delayed() {
+    let budget = Budget::percent(1.0);
+    let separate = budget.separate();
+    about(5.0, seconds(&budget, Group::ClusterRead, 2).await);
+    about(0.0, seconds(&separate, Group::ClusterRead, 1).await);
+    about(5.0, seconds(&separate, Group::ClusterRead, 1).await);
+    about(0.0, seconds(&Budget::unlimited().separate(), Group::ClusterRead, 1_000).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn finding_clusters_has_a_share_of_its_own() {
+    let budget = Budget::percent(100.0);
+    about(1.0, seconds(&budget, Group::ClustersRead, 70).await);
+    about(0.0, seconds(&budget, Group::ClusterRead, 100).await);
+}
