@@ -46,6 +46,8 @@ pub enum Service {
     Sqs,
     /// AWS Security Token Service.
     Sts,
+    /// AWS Systems Manager.
+    Ssm,
 }
 
 /// How a call ended.

@@ -20,7 +20,7 @@ use crate::sqs::Sqs;
 use crate::sts::{self, Caller, Sts};
 use crate::workload::Workload;
 use crate::worlds::{Place, Worlds};
-use crate::{ec2, ecs};
+use crate::{ec2, ecs, ssm};
 
 /// Everything that a request can reach.
 #[derive(Debug)]
@@ -140,6 +140,9 @@ impl Core {
             (Service::Sts, Parameters::Form(form)) => {
                 self.sts.call(operation, caller, &form, id).map(Answer::Xml)
             }
+            (Service::Ssm, Parameters::Json(body)) => {
+                self.worlds.read(place, |world| ssm::call(world, operation, &body)).map(Answer::Json)
+            }
             (_, Parameters::Json(body)) => {
                 let answer = self.worlds.read(place, |world| {
                     ecs::call(world, &self.faults, operation, &body, verdict.empty_page)
@@ -182,6 +185,7 @@ impl Incoming {
             let service = match prefix {
                 "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
                 "AmazonSQS" => Service::Sqs,
+                "AmazonSSM" => Service::Ssm,
                 _ => return Err(unknown()),
             };
             let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
@@ -209,7 +213,7 @@ fn http_date(clock: &Clock) -> Option<HeaderValue> {
 
 fn throttled(service: Service) -> AwsError {
     match service {
-        Service::Ecs => AwsError::client("ThrottlingException", "Rate exceeded"),
+        Service::Ecs | Service::Ssm => AwsError::client("ThrottlingException", "Rate exceeded"),
         Service::Sts => AwsError::client("Throttling", "Rate exceeded"),
         Service::Ec2 => AwsError::client("RequestLimitExceeded", "Request limit exceeded.").with_status(503),
         Service::Sqs => {
@@ -223,6 +227,7 @@ fn failed(service: Service) -> AwsError {
     match service {
         Service::Ecs => AwsError::server("ServerException", "Service Unavailable. Please try again later."),
         Service::Ec2 => AwsError::server("InternalError", "An internal error has occurred"),
+        Service::Ssm => AwsError::server("InternalServerError", "An error occurred on the server side."),
         Service::Sqs | Service::Sts => AwsError::server(
             "InternalFailure",
             "The request processing has failed because of an unknown error.",
@@ -241,7 +246,7 @@ fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<Rep
     match service {
         Service::Ec2 => response(status(error), XML_TYPE, ec2::error(error, request_id), request_id),
         Service::Sts => response(status(error), XML_TYPE, sts::error(error, request_id), request_id),
-        Service::Ecs | Service::Sqs => json_error(service, error, request_id),
+        Service::Ecs | Service::Sqs | Service::Ssm => json_error(service, error, request_id),
     }
 }
 
@@ -249,7 +254,7 @@ fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<Rep
 fn json_error(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
     let kind = match service {
         Service::Sqs => format!("com.amazonaws.sqs#{}", error.code),
-        Service::Ecs | Service::Ec2 | Service::Sts => error.code.clone(),
+        Service::Ecs | Service::Ec2 | Service::Sts | Service::Ssm => error.code.clone(),
     };
     let body = json!({ "__type": kind, "message": error.message }).to_string();
     let mut response = response(status(error), json_type(service), body, request_id);

@@ -235,10 +235,10 @@ pub(crate) fn refusal(service: Service, refused: Refused) -> AwsError {
         (Service::Sts, Refused::Invalid) => {
             ("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
         }
-        (Service::Ecs | Service::Sqs, Refused::Expired) => {
+        (Service::Ecs | Service::Sqs | Service::Ssm, Refused::Expired) => {
             ("ExpiredTokenException", "The security token included in the request is expired", 400)
         }
-        (Service::Ecs | Service::Sqs, Refused::Invalid) => {
+        (Service::Ecs | Service::Sqs | Service::Ssm, Refused::Invalid) => {
             ("UnrecognizedClientException", "The security token included in the request is invalid.", 400)
         }
     };

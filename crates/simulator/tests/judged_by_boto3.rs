@@ -98,3 +98,17 @@ fn elsewhere(account: &str, more: usize) -> Fleet {
     );
     Fleet::from_toml(&toml).unwrap()
 }
+
+#[tokio::test]
+async fn machines_outside_aws() {
+    let hosts = |more: &str| format!("[[cluster.hosts]]\nkind = 'anywhere'\n{more}\n");
+    let toml = format!(
+        "region = 'eu-central-1'\naddresses = 'private'\n[[cluster]]\nname = 'prod'\n[[cluster.hosts]]\n{}{}{}{}",
+        hosts("count = 21"),
+        hosts("ping_status = 'ConnectionLost'"),
+        hosts("attributes = { 'notify.address' = '192.0.2.7' }"),
+        hosts("hidden = true")
+    );
+    let sim = Simulator::start(Fleet::from_toml(&toml).unwrap(), Options::default()).await.unwrap();
+    judge(&sim, "test_ssm.py", "test").await;
+}

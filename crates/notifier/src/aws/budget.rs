@@ -33,11 +33,15 @@ pub enum Group {
     TaskDefinitionRead,
     /// EC2 `DescribeInstances` with a filter and pages.
     Ec2Read,
+    /// SSM `DescribeInstanceInformation`.
+    NodesRead,
 }
 
 /// Tokens that each bucket gets per second. Sources: "Request throttling for the Amazon ECS API" and "Request throttling
 /// for the Amazon EC2 API" (non-mutating actions with filters and pages).
 const REFILL_PER_S: f64 = 20.0;
+/// The same for Systems Manager, which publishes no rate: with the default share, one call a second.
+const NODES_REFILL_PER_S: f64 = 2.0;
 
 impl Group {
     /// Tokens of the full bucket. Same sources.
@@ -45,7 +49,12 @@ impl Group {
         match self {
             Self::ClusterRead | Self::ServiceRead | Self::Ec2Read => 100.0,
             Self::TaskDefinitionRead | Self::ClustersRead => 50.0,
+            Self::NodesRead => 10.0,
         }
+    }
+
+    fn refill_per_s(self) -> f64 {
+        if self == Self::NodesRead { NODES_REFILL_PER_S } else { REFILL_PER_S }
     }
 
     /// `percent` of the bucket, with a burst of at least one call and a refill rate above zero.
@@ -57,7 +66,7 @@ impl Group {
     fn quota(self, percent: f64) -> Quota {
         let share = percent / 100.0;
         let burst = NonZeroU32::new((self.burst() * share) as u32).unwrap_or(NonZeroU32::MIN);
-        let period = Duration::from_secs_f64(1.0 / (REFILL_PER_S * share));
+        let period = Duration::from_secs_f64(1.0 / (self.refill_per_s() * share));
         // The period is never zero with the table above and a valid percentage.
         Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst)
     }
@@ -71,6 +80,7 @@ struct Groups<T> {
     clusters: T,
     task_definition: T,
     ec2: T,
+    nodes: T,
 }
 
 impl<T> Groups<T> {
@@ -81,6 +91,7 @@ impl<T> Groups<T> {
             clusters: value(Group::ClustersRead),
             task_definition: value(Group::TaskDefinitionRead),
             ec2: value(Group::Ec2Read),
+            nodes: value(Group::NodesRead),
         }
     }
 
@@ -91,6 +102,7 @@ impl<T> Groups<T> {
             Group::ClustersRead => &self.clusters,
             Group::TaskDefinitionRead => &self.task_definition,
             Group::Ec2Read => &self.ec2,
+            Group::NodesRead => &self.nodes,
         }
     }
 }

@@ -27,6 +27,7 @@ use calls::Calls;
 use fail_fast::FailFast;
 use load::{Endpoints, Profiles};
 use minimal::ec2::Ec2;
+use minimal::nodes::Nodes;
 use minimal::secrets::Secrets;
 use response_limit::AnswerLimit;
 use roles::Roles;
@@ -76,11 +77,14 @@ pub struct Aws {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// EC2.
     pub ec2: Ec2,
+    /// The managed nodes of Systems Manager: machines outside AWS.
+    pub nodes: Nodes,
     /// Secrets Manager and the parameters of Systems Manager.
     pub secrets: Secrets,
     /// Every request of these clients, counted.
     pub calls: Calls,
-    /// The budget, to wait for before a call to ECS. The EC2 client waits itself, and SQS has no shared limit.
+    /// The budget, to wait for before a call to ECS. The clients of EC2 and of nodes wait themselves, and SQS has no
+    /// shared limit.
     pub budget: Budget,
     /// The region, if one is set.
     pub region: Option<String>,
@@ -201,6 +205,7 @@ impl Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             dynamodb: client!(aws_sdk_dynamodb, "dynamodb"),
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
+            nodes: Nodes::new(&config, calls.clone(), budget.clone()),
             secrets: Secrets::new(&config, &calls),
             calls,
             budget,

@@ -12,7 +12,7 @@ use super::address::{Location, address_of};
 use super::revisions::RevisionResult;
 use crate::base::text::{chain, printable};
 use crate::model::labels::{OptIn, Target};
-use crate::model::network::Networks;
+use crate::model::network::{Networks, Refused};
 use crate::model::{
     Cause, ContainerSpec, ContainerState, Delivery, Endpoint, Fleet, HEALTHY, Member, NetworkMode,
     NotTargeted, NotTargetedReason, RUNNING, SkipReason, TaskState, UNKNOWN,
@@ -28,6 +28,8 @@ const STATUS_CHARS_MAX: usize = 40;
 pub(super) struct CallPolicy {
     pub(super) health: HealthPolicy,
     pub(super) networks: Networks,
+    /// Whether hosts outside AWS (ECS Anywhere) are looked up.
+    pub(super) anywhere: bool,
 }
 
 /// The part of a cluster for one message.
@@ -173,11 +175,21 @@ impl<'a> Classifier<'a> {
 
     /// Adds an endpoint, or a skip if its address must not be called.
     pub(super) fn resolved(&mut self, endpoint: Endpoint) {
-        let address = endpoint.address.ip();
-        match self.policy.networks.check(address) {
+        let checked = self.policy.networks.check(endpoint.address.ip());
+        self.checked(endpoint, checked);
+    }
+
+    /// The same for an endpoint outside AWS.
+    pub(super) fn resolved_outside(&mut self, endpoint: Endpoint) {
+        let checked = self.policy.networks.check_outside(endpoint.address.ip());
+        self.checked(endpoint, checked);
+    }
+
+    fn checked(&mut self, endpoint: Endpoint, checked: Result<(), Refused>) {
+        match checked {
             Ok(()) => self.fleet.endpoints.push(endpoint),
             Err(refused) => {
-                let text = format!("{address} must not be called: {refused}");
+                let text = format!("{} must not be called: {refused}", endpoint.address.ip());
                 let reason = SkipReason::new(Cause::AddressRefused, text);
                 self.fleet.skips.push(Delivery::skipped(endpoint.member, reason));
             }

@@ -2,30 +2,55 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::DiscoveryError;
 use crate::aws::ecs::Ecs;
 use crate::aws::minimal::ec2::Ec2;
-use crate::model::{Cause, SkipReason};
+use crate::aws::minimal::nodes::{Node, Nodes};
+use crate::base::text::printable;
+use crate::model::{Cause, Host, SkipReason};
 
 /// Hosts in the cache: a cluster has at most 5,000. Source: ECS service quotas.
 const HOSTS_MAX: usize = 20_000;
 /// The prefix of ids of hosts outside AWS. Source: ECS Anywhere, AWS Systems Manager managed nodes.
 const ANYWHERE: &str = "mi-";
 
+/// How long the address of a host outside AWS is cached: another network may give it another one.
+const ANYWHERE_CACHED: Duration = Duration::from_mins(5);
+/// The most characters of a status or attribute in a reason.
+const VALUE_CHARS_MAX: usize = 80;
+
 /// The address of a host, or why it is unknown.
-pub(super) type HostResult = Result<IpAddr, SkipReason>;
+pub(super) type HostResult = Result<HostIp, SkipReason>;
+
+/// The address of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HostIp {
+    pub(super) ip: IpAddr,
+    /// Whether the host is outside AWS: then its own agent or an attribute reports the address.
+    pub(super) is_outside: bool,
+}
+
+/// The sources of addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    pub(super) ec2: Ec2,
+    /// For hosts outside AWS; `None` skips them.
+    pub(super) nodes: Option<Nodes>,
+}
 
 /// A cache of hosts, by the ARN of the container instance.
 ///
-/// An instance never changes its private address, so an address is cached without expiry. A failure is not cached: the
-/// instance may be too new for EC2's eventually consistent answers.
+/// An instance never changes its private address, so an address is cached without expiry; one outside AWS, for some
+/// minutes. A failure is not cached: the instance may be too new for EC2's eventually consistent answers.
 #[derive(Debug)]
 pub(super) struct HostCache {
-    known: Cache<String, IpAddr>,
+    known: Cache<String, (HostIp, Option<Instant>)>,
     /// Locked during a lookup, so that two messages never look up the same host.
     lookup: Mutex<()>,
 }
@@ -45,7 +70,7 @@ impl HostCache {
     pub(super) async fn get(
         &self,
         ecs: &Ecs,
-        ec2: &Ec2,
+        sources: &Sources,
         cluster: &str,
         instances: &[String],
     ) -> Result<HashMap<String, HostResult>, DiscoveryError> {
@@ -53,12 +78,18 @@ impl HostCache {
             return Ok(HashMap::new());
         }
         let _lookup = self.lookup.lock().await;
-        let known = instances.iter().filter_map(|arn| Some((arn.clone(), Ok(self.known.get(arn)?))));
+        let now = Instant::now();
+        let known = |arn: &String| {
+            let (address, expiry) = self.known.get(arn)?;
+            expiry.is_none_or(|expiry| now < expiry).then(|| (arn.clone(), Ok(address)))
+        };
+        let known = instances.iter().filter_map(known);
         let mut found: HashMap<String, HostResult> = known.collect();
         let unknown = instances.iter().filter(|arn| !found.contains_key(*arn)).cloned().collect();
-        for (arn, address) in look_up(ecs, ec2, cluster, unknown).await? {
+        for (arn, address) in look_up(ecs, sources, cluster, unknown).await? {
             if let Ok(address) = address {
-                self.known.insert(arn.clone(), address);
+                let expiry = address.is_outside.then(|| now + ANYWHERE_CACHED);
+                self.known.insert(arn.clone(), (address, expiry));
             }
             found.insert(arn, address);
         }
@@ -68,25 +99,62 @@ impl HostCache {
 
 async fn look_up(
     ecs: &Ecs,
-    ec2: &Ec2,
+    sources: &Sources,
     cluster: &str,
     instances: Vec<String>,
 ) -> Result<HashMap<String, HostResult>, DiscoveryError> {
     let described = ecs.describe_container_instances(cluster, &instances).await?;
-    let ids: BTreeMap<String, String> =
-        described.found.into_iter().filter_map(|host| Some((host.arn, host.instance?))).collect();
-    let in_ec2: Vec<String> = ids.values().filter(|id| !id.starts_with(ANYWHERE)).cloned().collect();
-    let addresses = if in_ec2.is_empty() { HashMap::new() } else { ec2.addresses(&in_ec2).await? };
-    let address = |arn: &String| {
-        let id = ids.get(arn).ok_or_else(|| unknown(arn, "is not known to the cluster"))?;
-        if id.starts_with(ANYWHERE) {
-            return Err(unknown(id, "is outside AWS (ECS Anywhere), where addresses are not looked up yet"));
+    let hosts = described.found.into_iter().filter(|host| host.instance.is_some());
+    let hosts: BTreeMap<String, Host> = hosts.map(|host| (host.arn.clone(), host)).collect();
+    let ids = |wanted: fn(&Host) -> bool| -> Vec<String> {
+        hosts.values().filter(|host| wanted(host)).filter_map(|host| host.instance.clone()).collect()
+    };
+    let in_ec2 = ids(|host| !is_outside(host));
+    let addresses = if in_ec2.is_empty() { HashMap::new() } else { sources.ec2.addresses(&in_ec2).await? };
+    let outside = ids(|host| is_outside(host) && host.address.is_none());
+    let nodes = match &sources.nodes {
+        Some(nodes) if !outside.is_empty() => {
+            Some(nodes.describe(&outside).await.map_err(DiscoveryError::Ssm)?)
         }
-        let host = addresses.get(id).ok_or_else(|| unknown(id, "is not known to EC2"))?;
-        let address = host.v4.map(IpAddr::V4).or(host.v6.map(IpAddr::V6));
-        address.ok_or_else(|| unknown(id, "has no private address"))
+        Some(_) => Some(HashMap::new()),
+        None => None,
+    };
+    let address = |arn: &String| {
+        let host = hosts.get(arn).ok_or_else(|| unknown(arn, "is not known to the cluster"))?;
+        let id = host.instance.as_deref().unwrap_or_default();
+        if is_outside(host) {
+            let nodes = nodes.as_ref().ok_or_else(|| {
+                unknown(id, "is outside AWS (ECS Anywhere); NOTIFIER_ANYWHERE=true looks its address up")
+            })?;
+            return Ok(HostIp { ip: outside_address(id, host, nodes.get(id))?, is_outside: true });
+        }
+        let found = addresses.get(id).ok_or_else(|| unknown(id, "is not known to EC2"))?;
+        let ip = found.v4.map(IpAddr::V4).or(found.v6.map(IpAddr::V6));
+        let ip = ip.ok_or_else(|| unknown(id, "has no private address"))?;
+        Ok(HostIp { ip, is_outside: false })
     };
     Ok(instances.iter().map(|arn| (arn.clone(), address(arn))).collect())
+}
+
+fn is_outside(host: &Host) -> bool {
+    host.instance.as_ref().is_some_and(|id| id.starts_with(ANYWHERE))
+}
+
+/// The address of a host outside AWS: its attribute's, else the one that its agent reports to Systems Manager.
+fn outside_address(id: &str, host: &Host, node: Option<&Node>) -> Result<IpAddr, SkipReason> {
+    if let Some(text) = &host.address {
+        let wrong = |_| {
+            let value = printable(text, VALUE_CHARS_MAX);
+            unknown(id, &format!("has the attribute notify.address `{value}`, which is not an IP address"))
+        };
+        return text.trim().parse().map_err(wrong);
+    }
+    let node = node.ok_or_else(|| unknown(id, "is not known to Systems Manager"))?;
+    if !node.is_online() {
+        let status = printable(&node.ping_status, VALUE_CHARS_MAX);
+        return Err(unknown(id, &format!("is outside AWS and not connected: Systems Manager says {status}")));
+    }
+    node.address.ok_or_else(|| unknown(id, "has no address in Systems Manager"))
 }
 
 fn unknown(host: &str, problem: &str) -> SkipReason {

@@ -61,6 +61,9 @@ pub enum DiscoveryError {
     Ecs(#[from] EcsError),
     #[error(transparent)]
     Ec2(#[from] CallError),
+    /// Systems Manager did not describe the hosts outside AWS.
+    #[error(transparent)]
+    Ssm(CallError),
     #[error(
         "the scope has {named} services, but a broadcast can name at most {SERVICES_NAMED_MAX}: send several broadcasts, or notify the whole cluster"
     )]
@@ -89,7 +92,7 @@ impl DiscoveryError {
         match self {
             Self::Ecs(error) => error.is_final(),
             // Another process may have room for one more place.
-            Self::Ec2(_) | Self::TooManyPlaces | Self::ClusterNotDescribed { .. } => false,
+            Self::Ec2(_) | Self::Ssm(_) | Self::TooManyPlaces | Self::ClusterNotDescribed { .. } => false,
             Self::TooManyServices { .. }
             | Self::ClusterArn(_)
             | Self::NoRole { .. }
@@ -102,13 +105,16 @@ impl DiscoveryError {
         match self {
             Self::Ecs(EcsError::ClusterNotFound(_)) => "cluster-not-found",
             Self::Ecs(EcsError::ServiceNotFound { .. }) => "service-not-found",
-            Self::Ecs(EcsError::Call(error)) | Self::Ec2(CallError::Call(error))
+            Self::Ecs(EcsError::Call(error))
+            | Self::Ec2(CallError::Call(error))
+            | Self::Ssm(CallError::Call(error))
                 if error.operation == ASSUME_ROLE =>
             {
                 "role"
             }
             Self::Ecs(_) | Self::ClusterNotDescribed { .. } => "ecs",
             Self::Ec2(_) => "ec2",
+            Self::Ssm(_) => "ssm",
             Self::TooManyServices { .. } => "too-many-services",
             Self::ClusterArn(_) | Self::ClusterPattern(_) => "invalid-cluster",
             Self::NoRole { .. } => "no-role",
@@ -131,7 +137,14 @@ impl Discovery {
     /// Discovery with these clients, and others that are derived from them. `health` decides which containers are ready,
     /// `networks` which addresses may be called.
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
-        Self { pool: pool::Pool::new(aws, classify::CallPolicy { health, networks }) }
+        Self { pool: pool::Pool::new(aws, classify::CallPolicy { health, networks, anywhere: false }) }
+    }
+
+    /// The same, which also looks up hosts outside AWS (ECS Anywhere) in Systems Manager if `anywhere`; otherwise their
+    /// containers are skipped.
+    #[must_use]
+    pub fn with_anywhere(self, anywhere: bool) -> Self {
+        Self { pool: self.pool.with_anywhere(anywhere) }
     }
 
     /// The names of a cluster's services.

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use super::classify::CallPolicy;
-use super::hosts::HostCache;
+use super::hosts::{HostCache, Sources};
 use super::recheck::{self, Lookup};
 use super::revisions::RevisionCache;
 use crate::aws::Aws;
 use crate::aws::ecs::Ecs;
-use crate::aws::minimal::ec2::Ec2;
 
 /// Discovery in one account and region.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) ecs: Ecs,
-    pub(super) ec2: Ec2,
+    pub(super) sources: Sources,
     pub(super) revisions: RevisionCache,
     pub(super) hosts: HostCache,
     pub(super) lookup: Lookup,
@@ -27,7 +26,7 @@ impl Place {
         Self {
             lookup: recheck::lookup(&ecs),
             ecs,
-            ec2: aws.ec2.clone(),
+            sources: Sources { ec2: aws.ec2.clone(), nodes: policy.anywhere.then(|| aws.nodes.clone()) },
             revisions: RevisionCache::default(),
             hosts: HostCache::default(),
             policy,

@@ -66,6 +66,11 @@ impl Pool {
         }
     }
 
+    /// The same with this decision about hosts outside AWS.
+    pub(super) fn with_anywhere(self, anywhere: bool) -> Self {
+        Self::new(&self.aws, CallPolicy { anywhere, ..CallPolicy::clone(&self.policy) })
+    }
+
     /// The place of a cluster, by its ARN. A name is in the account and region of this process.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use wire::{Labels, ObserverMessage, ServiceMessage, Share};
 
 use super::DiscoveryError;
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
+use super::hosts::HostIp;
 use super::place::Place;
 use super::services::{check_count, distinct, no_such_service};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
@@ -161,12 +162,17 @@ impl Place {
         let unresolved = std::mem::take(&mut classifier.unresolved);
         let hosts: BTreeSet<String> = unresolved.iter().map(|endpoint| endpoint.host.clone()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
-        let addresses = self.hosts.get(ecs, &self.ec2, classifier.selection.cluster, &hosts).await?;
+        let addresses = self.hosts.get(ecs, &self.sources, classifier.selection.cluster, &hosts).await?;
         for UnresolvedEndpoint { member, target, host, port, is_starting } in unresolved {
             match addresses.get(&host) {
-                Some(Ok(ip)) => {
+                Some(Ok(HostIp { ip, is_outside })) => {
                     let address = SocketAddr::new(*ip, port);
-                    classifier.resolved(Endpoint { member, address, target, is_starting });
+                    let endpoint = Endpoint { member, address, target, is_starting };
+                    if *is_outside {
+                        classifier.resolved_outside(endpoint)
+                    } else {
+                        classifier.resolved(endpoint)
+                    }
                 }
                 Some(Err(reason)) => {
                     classifier.fleet.skips.push(Delivery::skipped(member, reason.clone()));

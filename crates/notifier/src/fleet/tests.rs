@@ -258,7 +258,8 @@ async fn each_place_has_its_own_budget() {
 #[tokio::test]
 async fn the_number_of_places_is_limited() {
     let sim = simulator(role()).await;
-    let policy = classify::CallPolicy { health: HealthPolicy::Detect, networks: Networks::default() };
+    let policy =
+        classify::CallPolicy { health: HealthPolicy::Detect, networks: Networks::default(), anywhere: false };
     let pool = pool::Pool::new(&aws(&sim), policy);
     let at = |region: &str| format!("arn:aws:ecs:xx-{region}-1:{OTHER}:cluster/prod");
     let letter = |n: usize| char::from(b"abcdefghijklmnop"[n]);
@@ -271,6 +272,86 @@ async fn the_number_of_places_is_limited() {
     pool.of_cluster(&at(&name(0))).await.unwrap();
     pool.of_cluster("prod").await.unwrap();
     assert_eq!(sim.calls().len(), 0, "a place makes no request by itself");
+}
+
+/// Tasks in host mode on hosts outside AWS: 60 as usual, one of each other kind, and one in EC2.
+async fn with_anywhere() -> Simulator {
+    let hosts = |more: &str| format!("[[cluster.hosts]]\nkind = 'anywhere'\n{more}\n");
+    let service = |name: &str, launch_type: &str| {
+        format!(
+            "[[cluster.service]]\nname = '{name}'\nlaunch_type = '{launch_type}'\nnetwork_mode = 'host'\n\
+             scheduling = 'DAEMON'\n[[cluster.service.container]]\nname = 'app'\nports = [8080]\n\
+             labels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/n' }}\n"
+        )
+    };
+    let toml = format!(
+        "addresses = 'private'\n[[cluster]]\nname = 'prod'\n[[cluster.hosts]]\n{}{}{}{}{}{}{}",
+        hosts("count = 60"),
+        hosts("ping_status = 'ConnectionLost'"),
+        hosts("hidden = true"),
+        hosts("hidden = true\nattributes = { 'notify.address' = '192.0.2.7' }"),
+        hosts("attributes = { 'notify.address' = 'somewhere' }"),
+        service("inside", "EC2"),
+        service("outside", "EXTERNAL"),
+    );
+    Simulator::start(Described::from_toml(&toml).unwrap(), Options::default()).await.unwrap()
+}
+
+/// The number of endpoints, and the reasons of skips with their numbers.
+fn summary(fleet: &Fleet) -> (usize, BTreeMap<String, usize>) {
+    let mut reasons = BTreeMap::new();
+    for skip in &fleet.skips {
+        let words = skip.reason.as_deref().unwrap_or_default().split(' ');
+        let no_ids =
+            words.map(|word| if word.starts_with("mi-") || word.starts_with("10.") { "…" } else { word });
+        *reasons.entry(no_ids.collect::<Vec<_>>().join(" ")).or_default() += 1;
+    }
+    (fleet.endpoints.len(), reasons)
+}
+
+#[tokio::test]
+async fn hosts_outside_aws_are_called_only_where_the_settings_name_their_network() {
+    let sim = with_anywhere().await;
+    let aws = Aws::at(&sim.url(), "us-east-1");
+    let found = async |networks: &str, anywhere| {
+        let networks = networks.parse().unwrap();
+        let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks).with_anywhere(anywhere);
+        summary(&fleet(&discovery, "prod").await.unwrap())
+    };
+    let off = "its host … is outside AWS (ECS Anywhere); NOTIFIER_ANYWHERE=true looks its address up";
+    assert_eq!(found("10.0.0.0/8,10.0.0.0/16", false).await, (1, [(off.to_owned(), 64)].into()));
+    assert_eq!(sim.count("DescribeInstanceInformation"), 0);
+
+    let lost = "its host … is outside AWS and not connected: Systems Manager says ConnectionLost";
+    let hidden = "its host … is not known to Systems Manager";
+    let attribute = "its host … has the attribute notify.address `somewhere`, which is not an IP address";
+    let reasons = |more: &[(&str, usize)]| -> BTreeMap<String, usize> {
+        let usual = [(lost, 1), (hidden, 1), (attribute, 1)];
+        usual.iter().chain(more).map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
+    };
+    assert_eq!(found("10.0.0.0/8,10.0.0.0/16,192.0.2.0/24", true).await, (62, reasons(&[])));
+    let calls = sim.count("DescribeInstanceInformation");
+    assert!((3..=16).contains(&calls), "one unknown id divides only the request that has it: {calls}");
+    let named = "… must not be called: it is outside AWS: an allowed network must name it, other than the default ones";
+    let outside = "192.0.2.7 must not be called: it is outside the allowed networks";
+    assert_eq!(found(crate::model::network::DEFAULT, true).await, (1, reasons(&[(named, 60), (outside, 1)])));
+}
+
+#[tokio::test]
+async fn the_address_of_a_host_outside_aws_is_cached_and_a_lost_connection_is_not() {
+    let sim = with_anywhere().await;
+    let networks = "10.0.0.0/16".parse().unwrap();
+    let aws = Aws::at(&sim.url(), "us-east-1");
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, networks).with_anywhere(true);
+    let first = fleet(&discovery, "prod").await.unwrap();
+    sim.reset_calls();
+    assert_eq!(fleet(&discovery, "prod").await.unwrap(), first);
+    let asked = sim.calls().into_iter().filter(|call| call.operation == "DescribeInstanceInformation");
+    let ids: std::collections::BTreeSet<String> = asked
+        .flat_map(|call| call.parameters["Filters"][0]["Values"].as_array().cloned().unwrap())
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 2, "the lost one and the unknown one: {ids:?}");
 }
 
 #[tokio::test]

@@ -58,6 +58,9 @@ pub enum Refused {
     /// An IPv6 address that tunnels to an unknown IPv4 address.
     #[error("it is an IPv6 tunnel to an unknown IPv4 address")]
     Tunnel,
+    /// The address of a machine outside AWS, in no allowed network besides the default ones.
+    #[error("it is outside AWS: an allowed network must name it, other than the default ones")]
+    NotNamed,
     /// Not in a network that the operator allows.
     #[error("it is outside the allowed networks")]
     Outside,
@@ -88,6 +91,23 @@ impl Networks {
             return if named.any(itself) { Ok(()) } else { Err(Refused::Loopback) };
         }
         named.next().map(|_| ()).ok_or(Refused::Outside)
+    }
+}
+
+impl Networks {
+    /// Whether this address of a machine outside AWS may be called: only in a network that the operator has named for it.
+    ///
+    /// The machine's own agent reports the address, so its owner could name that of any task in the VPC. So the default
+    /// networks, and others equal to them, do not count.
+    ///
+    /// # Errors
+    ///
+    /// The rule that refuses the address.
+    pub fn check_outside(&self, address: IpAddr) -> Result<(), Refused> {
+        self.check(address)?;
+        let defaults = Self::default().0;
+        let named = Self(self.0.iter().filter(|net| !defaults.contains(net)).copied().collect());
+        named.check(address).map_err(|_| Refused::NotNamed)
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Host {
     pub arn: String,
     /// Id of its EC2 instance, or `mi-…` for a host outside AWS.
     pub instance: Option<String>,
+    /// The address that its attribute `notify.address` has.
+    pub address: Option<String>,
 }
 
 impl TaskState {

@@ -44,6 +44,8 @@ pub struct Settings {
     pub roles: Roles,
     /// The only networks that may be called.
     pub allow_networks: Networks,
+    /// Whether hosts outside AWS (ECS Anywhere) are looked up.
+    pub anywhere: bool,
     /// Options of deliveries.
     pub delivery: deliver::DeliveryOptions,
     /// Signing keys, headers and certificates.
@@ -124,6 +126,7 @@ impl Settings {
             aws_budget_percent: reader.value(&table::AWS_BUDGET_PERCENT, parse::percent),
             roles: roles(&mut reader),
             allow_networks: reader.value(&table::ALLOW_NETWORKS, |text| Ok(text.parse()?)),
+            anywhere: reader.word(&table::ANYWHERE, |word| Some(word == "true")).unwrap_or_default(),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
             daemon: Daemon {

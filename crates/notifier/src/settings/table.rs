@@ -184,6 +184,8 @@ settings! {
     /// The only networks that may be called.
     pub ALLOW_NETWORKS: Discovery, "allow_networks", Kind::Networks, network::DEFAULT,
         "Networks whose addresses may be called; loopback must be named explicitly";
+    pub(super) ANYWHERE: Discovery, "anywhere", Kind::Word(&["true", "false"]), "false",
+        "Whether tasks on hosts outside AWS (ECS Anywhere) are called; `allow_networks` must name their network, other than its defaults";
     pub(super) CONCURRENCY: Delivery, "concurrency", number(1, 10_000), "256",
         "Maximum number of calls at the same time";
     pub(super) CONNECT_TIMEOUT_MS: Delivery, "connect_timeout_ms", number(1, 60_000), "1000",

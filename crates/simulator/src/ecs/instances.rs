@@ -38,13 +38,16 @@ pub(super) fn describe(request: &Request<'_>) -> Result<Value, AwsError> {
 
 fn shape(cluster: &Cluster, host: &Host, place: usize) -> Value {
     let (pending, running) = count(cluster.tasks.iter().filter(|task| task.host == Some(place)));
-    let attributes = |zone: &str| {
-        json!([
-            { "name": "ecs.availability-zone", "value": zone },
-            { "name": "ecs.os-type", "value": "linux" },
-            { "name": "ecs.cpu-architecture", "value": "x86_64" },
-        ])
-    };
+    let known = [
+        ("ecs.availability-zone", host.zone.as_str()),
+        ("ecs.os-type", "linux"),
+        ("ecs.cpu-architecture", "x86_64"),
+    ];
+    // A machine outside AWS is in no zone.
+    let known = known.into_iter().filter(|_| host.kind != HostKind::Anywhere);
+    let custom = host.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let attributes: Vec<_> =
+        known.chain(custom).map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "containerInstanceArn": host.arn,
         "ec2InstanceId": host.instance,
@@ -56,8 +59,7 @@ fn shape(cluster: &Cluster, host: &Host, place: usize) -> Value {
         "agentConnected": host.agent_connected,
         "runningTasksCount": running,
         "pendingTasksCount": pending,
-        // A machine outside AWS is in no zone.
-        "attributes": if host.kind == HostKind::Anywhere { json!([]) } else { attributes(&host.zone) },
+        "attributes": attributes,
         "registeredAt": timestamp(host.registered_at),
         "attachments": [],
         "tags": [],

@@ -1,5 +1,7 @@
 //! Container instances.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{IpVersion, LaunchType};
@@ -19,8 +21,13 @@ pub struct Hosts {
     /// Whether the ECS agent is connected.
     pub agent_connected: bool,
     /// Whether the instances belong to AWS and the account hides such resources, so that EC2 `DescribeInstances`
-    /// shows them only with `IncludeManagedResources`.
+    /// shows them only with `IncludeManagedResources`. Machines outside AWS that are hidden are unknown to Systems
+    /// Manager.
     pub hidden: bool,
+    /// Custom attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// What Systems Manager says of machines outside AWS: `Online`, `ConnectionLost` or `Inactive`.
+    pub ping_status: String,
 }
 
 impl Default for Hosts {
@@ -32,6 +39,8 @@ impl Default for Hosts {
             status: "ACTIVE".to_owned(),
             agent_connected: true,
             hidden: false,
+            attributes: BTreeMap::new(),
+            ping_status: "Online".to_owned(),
         }
     }
 }

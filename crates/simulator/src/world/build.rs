@@ -91,6 +91,8 @@ impl World {
             status: hosts.status.clone(),
             agent_connected: hosts.agent_connected,
             hidden: hosts.hidden,
+            attributes: hosts.attributes.clone(),
+            ping_status: hosts.ping_status.clone(),
             registered_at: self.clock.now(),
         }
     }

@@ -83,6 +83,8 @@ pub(crate) struct Host {
     pub(crate) status: String,
     pub(crate) agent_connected: bool,
     pub(crate) hidden: bool,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) ping_status: String,
     pub(crate) registered_at: Duration,
 }
 

@@ -48,9 +48,18 @@ pub(super) fn revision(definition: &types::TaskDefinition) -> Revision {
     Revision::new(network, containers)
 }
 
+/// The custom attribute of a host outside AWS with the address to call, for hosts behind NAT.
+const ADDRESS_ATTRIBUTE: &str = "notify.address";
+
 /// A container instance; `None` without an ARN.
 pub(super) fn host(instance: types::ContainerInstance) -> Option<Host> {
-    Some(Host { arn: instance.container_instance_arn?, instance: instance.ec2_instance_id })
+    let mut attributes = instance.attributes.unwrap_or_default().into_iter();
+    let address = attributes.find(|attribute| attribute.name == ADDRESS_ATTRIBUTE);
+    Some(Host {
+        arn: instance.container_instance_arn?,
+        instance: instance.ec2_instance_id,
+        address: address.and_then(|attribute| attribute.value),
+    })
 }
 
 #[cfg(test)]

@@ -132,6 +132,20 @@ async fn every_service_has_the_same_kind_for_the_same_code() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_lookup_of_nodes_is_an_error_unless_their_ids_are_invalid() {
+    let lookup = async |code: &str| {
+        let config = clients(answer(AwsService::Ssm, 400, code)).build();
+        let aws = Aws::from_sdk_config(config, Budget::unlimited());
+        aws.nodes.describe(&["mi-1".to_owned(), "mi-2".to_owned()]).await
+    };
+    let error = lookup("AccessDeniedException").await.unwrap_err();
+    let error = AwsError::among(&error).unwrap();
+    assert_eq!((error.service, error.operation), (AwsService::Ssm, "DescribeInstanceInformation"));
+    assert_eq!(error.kind, Kind::AccessDenied);
+    assert!(lookup("InvalidInstanceId").await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_of_aws_is_named_as_such() {
     for (status, body, kind) in [
         (200, "welcome", Kind::NotAws),

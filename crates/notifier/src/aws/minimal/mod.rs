@@ -5,5 +5,6 @@
 
 pub mod ec2;
 mod endpoint;
+pub mod nodes;
 mod operation;
 pub mod secrets;

@@ -20,7 +20,7 @@ use crate::base::words;
 
 const SECRETS_MANAGER: Service =
     Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
-const SSM: Service = Service { id: "SSM", host: "ssm", rules: Rules::PlainInGovCloud };
+pub(super) const SSM: Service = Service { id: "SSM", host: "ssm", rules: Rules::PlainInGovCloud };
 
 words! {
     /// A version of a secret, by its stage in Secrets Manager, which moves both when the secret is rotated.

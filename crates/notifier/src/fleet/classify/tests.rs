@@ -52,7 +52,7 @@ fn classified(
     labels: Option<&Labels>,
     health: HealthPolicy,
 ) -> Vec<String> {
-    let policy = CallPolicy { health, networks: Networks::default() };
+    let policy = CallPolicy { health, networks: Networks::default(), anywhere: false };
     let mut classifier = Classifier::new(Selection { cluster: "prod", share, labels }, &policy);
     classifier.running(task, revision);
     let Fleet { endpoints, skips, not_targeted } = classifier.fleet;
@@ -127,7 +127,7 @@ fn a_container_that_does_not_run_is_skipped_although_its_task_runs() {
 #[test]
 fn tasks_of_one_revision_share_its_targets() {
     let (task, revision) = (task([container("a")]), revision([spec("a", "80")]));
-    let policy = CallPolicy { health: HealthPolicy::Detect, networks: Networks::default() };
+    let policy = CallPolicy { health: HealthPolicy::Detect, networks: Networks::default(), anywhere: false };
     let selection = Selection { cluster: "prod", share: &Share::All, labels: None };
     let mut classifier = Classifier::new(selection, &policy);
     classifier.running(&task, &revision);

@@ -127,3 +127,17 @@ proptest! {
         prop_assert_eq!(networks(&written.to_string()), written);
     }
 }
+
+#[test]
+fn a_machine_outside_aws_is_called_only_in_a_network_that_was_named_for_it() {
+    let check = |networks: &str, address: &str| {
+        networks.parse::<Networks>().unwrap().check_outside(address.parse().unwrap())
+    };
+    assert_eq!(Networks::default().check_outside("10.0.0.1".parse().unwrap()), Err(Refused::NotNamed));
+    assert_eq!(check("10.0.0.0/8,192.168.7.0/24", "192.168.7.9"), Ok(()));
+    assert_eq!(check("10.0.0.0/8,192.168.7.0/24", "10.0.0.1"), Err(Refused::NotNamed), "a task of the VPC");
+    assert_eq!(check("10.0.0.0/8,192.168.7.0/24", "192.168.8.1"), Err(Refused::Outside));
+    assert_eq!(check("0.0.0.0/0", "169.254.169.254"), Err(Refused::LinkLocal));
+    assert_eq!(check("0.0.0.0/0", "127.0.0.1"), Err(Refused::Loopback));
+    assert_eq!(check("::/0,192.168.7.0/24", "::ffff:192.168.7.9"), Ok(()));
+}

@@ -73,7 +73,7 @@ fn a_revision_has_a_network_mode_and_what_its_containers_ask_for() {
 fn a_host_is_known_by_its_arn() {
     assert_eq!(host(ContainerInstance::builder().ec2_instance_id("i-1").build()), None);
     let found = host(ContainerInstance::builder().container_instance_arn("h").build()).unwrap();
-    assert_eq!(found, Host { arn: "h".to_owned(), instance: None });
+    assert_eq!(found, Host { arn: "h".to_owned(), ..Host::default() });
     let answer = ContainerInstance::builder().container_instance_arn("h").ec2_instance_id("i-1").build();
     assert_eq!(host(answer).unwrap().instance.as_deref(), Some("i-1"));
 }
