@@ -8,6 +8,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use notifier::aws::{Aws, AwsOptions};
+use notifier::fleet::{Discovery, HealthPolicy};
+use notifier::model::network::Networks;
+use simulator::{Fleet, Options, Role, Simulator};
 use testkit::moto;
 use testkit::stub_server::{StubRequest, StubServer};
 use tokio::process::Command;
@@ -47,14 +50,35 @@ async fn child() {
     println!("{FOUND}{found}");
 }
 
+/// Names the services of clusters in two other places. The ask is `role CLUSTER CLUSTER`.
+#[tokio::test]
+async fn child_with_a_role() {
+    #[expect(clippy::disallowed_methods, reason = "how a process tells its child what to do")]
+    let Ok(ask) = std::env::var(ASK) else { return };
+    let [role, clusters @ ..] = &ask.split(' ').collect::<Vec<_>>()[..] else { panic!("{ask}") };
+    let aws = Aws::load(AwsOptions { roles: role.parse().unwrap(), ..AwsOptions::default() }).await.unwrap();
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
+    let mut found = Vec::new();
+    for cluster in clusters {
+        let names = discovery.service_names(cluster).await;
+        found.push(names.map_or_else(|error| words(&error), |names| names.join(",")));
+    }
+    println!("{FOUND}{}", found.join(" "));
+}
+
 /// Runs `child` and returns what it found.
 async fn ask(endpoint: &str, instance: &str, env: &[(&str, &str)]) -> String {
+    run("child", &format!("{endpoint} {instance}"), env).await
+}
+
+/// Runs this child with this ask.
+async fn run(child: &str, ask: &str, env: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
+        .args([child, "--exact", "--nocapture"])
         .env_clear()
         // No instance metadata, no files of this machine's user, no proxy for what is on loopback.
         .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")])
-        .env(ASK, format!("{endpoint} {instance}"))
+        .env(ASK, ask)
         .envs(env.iter().copied())
         .kill_on_drop(true)
         .output()
@@ -245,4 +269,35 @@ async fn moto_and_boto3_agree_with_us_about_every_instance_but_the_terminated() 
         2 + 3,
         "107 ids make two requests; what EC2 does not know is asked for three times more"
     );
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_with_the_credentials_and_at_the_endpoints_of_the_environment() {
+    const ROLE: &str = "arn:aws:iam::444455556666:role/notify";
+    let fleet = |account: &str, region: &str| {
+        let toml = format!(
+            "account = '{account}'\nregion = '{region}'\naddresses = 'private'\n[[cluster]]\nname = 'c'\n\
+             [[cluster.service]]\nname = 's-{account}-{region}'\nlaunch_type = 'FARGATE'\n\
+             [[cluster.service.container]]\nname = 'app'"
+        );
+        Fleet::from_toml(&toml).unwrap()
+    };
+    let options = Options {
+        elsewhere: vec![fleet("111122223333", "us-west-2"), fleet("444455556666", "us-west-2")],
+        roles: vec![Role { arn: ROLE.to_owned(), ..Role::default() }],
+        ..Options::default()
+    };
+    let sim = Simulator::start(fleet("111122223333", "eu-west-1"), options).await.unwrap();
+    let url = sim.url();
+    let variables = ["AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_STS"].map(|name| (name, url.as_str()));
+    let env = [&CREDENTIALS[..], &[REGION], &variables].concat();
+    let cluster = |account: &str| format!("arn:aws:ecs:us-west-2:{account}:cluster/c");
+    let asked = format!("{ROLE} c {} {}", cluster("111122223333"), cluster("444455556666"));
+    assert_eq!(
+        run("child_with_a_role", &asked, &env).await,
+        "s-111122223333-eu-west-1 s-111122223333-us-west-2 s-444455556666-us-west-2"
+    );
+    let of_sts = sim.calls().into_iter().filter(|call| call.operation == "AssumeRole");
+    let regions: Vec<_> = of_sts.map(|call| (call.account, call.region)).collect();
+    assert_eq!(regions, [("111122223333".to_owned(), "eu-west-1".to_owned())], "STS is asked at home");
 }

@@ -146,7 +146,7 @@ fn a_file_that_is_no_fleet_is_wrong_use() {
           |
         3 | services = 1
           | ^^^^^^^^
-        unknown field `services`, expected one of `name`, `hosts`, `service`, `standalone`
+        unknown field `services`, expected one of `name`, `inactive`, `tags`, `hosts`, `service`, `standalone`
     "#);
     std::fs::write(file.path(), "account = '12'\n[[cluster]]\nname = ''\n").unwrap();
     insta::assert_snapshot!(simulate(), @r#"

@@ -120,8 +120,8 @@ pub struct Budget {
 struct Shares {
     percent: f64,
     groups: Groups<Share>,
-    /// Each call that waits has a clone, of all groups and lanes.
-    waiting: Arc<()>,
+    /// Each call that waits has a clone of the inner one: of all groups and lanes, and of all separate budgets.
+    waiting: Arc<Arc<()>>,
 }
 
 #[derive(Debug)]
@@ -136,11 +136,15 @@ impl Budget {
     pub fn percent(percent: impl Into<f64>) -> Self {
         let percent = percent.into();
         let percent = if percent.is_nan() { PERCENT_MIN } else { percent.clamp(PERCENT_MIN, PERCENT_MAX) };
+        Self::of(percent, Arc::default())
+    }
+
+    fn of(percent: f64, waiting: Arc<Arc<()>>) -> Self {
         let share = |group: Group| Share {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
         };
-        let shares = Shares { percent, groups: Groups::new(share), waiting: Arc::default() };
+        let shares = Shares { percent, groups: Groups::new(share), waiting };
         Self { shares: Some(Arc::new(shares)), lane: Arc::default() }
     }
 
@@ -155,17 +159,20 @@ impl Budget {
         Self { shares: self.shares.clone(), lane: Arc::default() }
     }
 
-    /// A separate budget with the same percentage, for another account or region: AWS has separate buckets there.
+    /// A separate budget with the same percentage, for another account or region: AWS has separate buckets there. Calls
+    /// that wait are counted together.
     #[must_use]
     pub fn separate(&self) -> Self {
-        self.shares.as_ref().map_or_else(Self::unlimited, |shares| Self::percent(shares.percent))
+        self.shares
+            .as_ref()
+            .map_or_else(Self::unlimited, |shares| Self::of(shares.percent, Arc::clone(&shares.waiting)))
     }
 
     /// Waits for a token of this group, and takes it. Lanes take turns; within a lane, calls go in order of arrival.
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
         let share = shares.groups.get(group);
-        let _waiting = Arc::clone(&shares.waiting);
+        let _waiting = Arc::<()>::clone(&shares.waiting);
         let _first_of_lane = self.lane.get(group).lock().await;
         let _turn = share.turn.lock().await;
         // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
@@ -174,9 +181,9 @@ impl Budget {
         }
     }
 
-    /// Number of calls that wait for the budget now, of all groups and lanes.
+    /// Number of calls that wait for the budget now, of all groups, lanes and separate budgets.
     pub fn waiting(&self) -> usize {
-        self.shares.as_ref().map_or(0, |shares| Arc::strong_count(&shares.waiting) - 1)
+        self.shares.as_ref().map_or(0, |shares| Arc::<()>::strong_count(&shares.waiting) - 1)
     }
 }
 

@@ -24,8 +24,8 @@ use crate::model::arn::Arn;
 
 pub(crate) const ASSUME_ROLE: &str = "AssumeRole";
 
-/// Credentials are renewed this long before they expire, so that a request with them arrives in time although two clocks
-/// differ.
+/// Credentials are renewed this long before they expire, less the SDK's jitter of up to a half, so that a request with
+/// them arrives in time although two clocks differ.
 const RENEWED_BEFORE: Duration = Duration::from_secs(60);
 /// The most characters of a role's ARN in an error.
 const ROLE_CHARS_MAX: usize = 200;

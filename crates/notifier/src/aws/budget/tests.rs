@@ -120,6 +120,14 @@ async fn a_separate_budget_has_the_same_share_and_is_not_delayed() {
     about(5.0, seconds(&budget, Group::ClusterRead, 2).await);
     about(0.0, seconds(&separate, Group::ClusterRead, 1).await);
     about(5.0, seconds(&separate, Group::ClusterRead, 1).await);
+    let call = tokio::spawn({
+        let separate = separate.clone();
+        async move { separate.wait(Group::ClusterRead).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((budget.waiting(), separate.waiting()), (1, 1), "the display shows all that wait");
+    call.await.unwrap();
+    assert_eq!((budget.waiting(), separate.waiting()), (0, 0));
     about(0.0, seconds(&Budget::unlimited().separate(), Group::ClusterRead, 1_000).await);
 }
 
