@@ -11,6 +11,7 @@
 //! | [`queue`] | receives, publishes, extends, deletes and dead-letters SQS messages |
 //! | [`deliver`] | makes one delivery: HTTP attempts, retries, outcome |
 //! | [`report`] | counts, percentiles and JSON lines of a broadcast |
+//! | [`sources`] | reads events of AWS services, and routes them to broadcasts by rules |
 //! | [`fleet`] | finds tasks in ECS, classifies their containers, looks up addresses |
 //! | [`secrets`] | reads signing keys and headers by reference, and reloads them |
 //! | [`aws`] | AWS clients, their budget, retries and errors |
@@ -62,5 +63,6 @@ pub mod queue;
 pub mod report;
 pub mod secrets;
 pub mod settings;
+pub mod sources;
 
 pub use notifier::{Notifier, Parts, StartError, senders};

@@ -349,6 +349,12 @@ fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
+/// Whether an extension attribute may have this name: lower-case letters and digits, and not reserved for the notifier.
+#[must_use]
+pub fn is_extension_name(name: &str) -> bool {
+    check_name(name).is_ok()
+}
+
 /// Checks an attribute name by the rules of CloudEvents 1.0.2. The attributes of the recipient are reserved.
 fn check_name(name: &str) -> Result<(), EventError> {
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {

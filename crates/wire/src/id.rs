@@ -43,6 +43,14 @@ impl BroadcastId {
     /// The maximum length of an id in bytes. Every message, log line and ledger record repeats the id.
     pub const BYTES_MAX: usize = 256;
 
+    /// Returns the id of the broadcast that these texts describe, for example a source, the id of its event and a rule.
+    ///
+    /// The id is `evt_` and a [`fingerprint`], so a repeated event gets the same id.
+    #[must_use]
+    pub fn derive(parts: &[&str]) -> Self {
+        Self(format!("evt_{}", fingerprint(parts)))
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -144,6 +152,13 @@ impl fmt::Display for PartId {
     }
 }
 
+/// Returns 27 URL-safe characters for these texts: the first 160 bits of a SHA-256, which makes collisions practically
+/// impossible. The same texts always give the same characters.
+#[must_use]
+pub fn fingerprint(parts: &[&str]) -> String {
+    digest::<20>(parts)
+}
+
 /// Returns the first `BYTES` of a SHA-256 over these texts, as URL-safe characters.
 fn digest<const BYTES: usize>(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
@@ -184,6 +199,14 @@ mod tests {
     fn a_delivery_id_never_changes() {
         let id = DeliveryId::derive(&broadcast("b-1"), "arn:aws:ecs:eu-west-1:1:task/prod/a", "web");
         assert_eq!(id.as_str(), "dlv_tYUAFf71dSt1KX3fdxhe5CHIndM");
+    }
+
+    #[test]
+    fn a_derived_broadcast_id_is_valid_and_never_changes() {
+        let id = BroadcastId::derive(&["aws.s3", "event-1", "prices"]);
+        assert_eq!(id.as_str(), "evt_MvG89RPPziJI9vXmcGlFPsEmKk4");
+        assert_eq!(broadcast(id.as_str()), id);
+        assert_ne!(id, BroadcastId::derive(&["aws.s3", "event-1prices"]));
     }
 
     #[test]
