@@ -4,8 +4,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    cancel, check, completions, demo, health, history, keygen, man, plan, publish, redrive, report, send,
-    serve, simulate,
+    cancel, check, completions, demo, health, history, keygen, man, plan, publish, redrive, report, routes,
+    send, serve, simulate,
 };
 
 /// Notifies every running task of an Amazon ECS fleet, and reports the outcome for each one.
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Drop(redrive::DropArgs),
     Simulate(simulate::SimulateArgs),
     Check(check::CheckArgs),
+    Routes(routes::RoutesArgs),
     Keygen(keygen::KeygenArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]

@@ -24,6 +24,7 @@ mod publish;
 mod redrive;
 mod render;
 mod report;
+mod routes;
 mod send;
 mod serve;
 mod services;
@@ -86,6 +87,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Cancel(args) => cancel::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,
+            Command::Routes(args) => routes::run(global, args, environment, console).await,
             Command::Keygen(args) => keygen::run(&args, console),
             Command::Completions(args) => completions::run(&args, Cli::command(), console),
             Command::Man(args) => man::run(&args, Cli::command()),

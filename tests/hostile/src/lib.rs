@@ -12,6 +12,7 @@ mod ledger;
 pub mod mutate;
 mod parsers;
 mod requests;
+mod sources;
 
 /// A parser of outside input.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,9 @@ targets! {
     ledger_items: ledger::ledger_items;
     records: parsers::records;
     settings: parsers::settings;
+    sources: sources::bodies;
+    patterns: sources::patterns;
+    routes: sources::routes;
 }
 
 /// Characters that change the direction of text. Source: Unicode Technical Report 36, "Bidirectional Text Spoofing".

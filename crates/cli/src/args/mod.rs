@@ -16,7 +16,7 @@ pub(crate) use allow::AllowArgs;
 pub(crate) use event::EventArgs;
 pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::{AudienceArgs, ScopeArgs};
-pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForSend, ForServe, SettingFlags};
+pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForRoutes, ForSend, ForServe, SettingFlags};
 
 /// Arguments of every subcommand.
 #[derive(Debug, Args)]

@@ -50,7 +50,15 @@ pub(crate) struct ForServe;
 
 impl Scope for ForServe {
     const GROUPS: &[Group] =
-        &[Group::Queues, Group::Ledger, Group::Discovery, Group::Delivery, Group::Daemon];
+        &[Group::Queues, Group::Ledger, Group::Discovery, Group::Delivery, Group::Sources, Group::Daemon];
+}
+
+/// Settings of `routes`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForRoutes;
+
+impl Scope for ForRoutes {
+    const GROUPS: &[Group] = &[Group::Sources];
 }
 
 /// A flag for each setting of a subcommand's groups. Values are checked together with all other settings, not by clap.

@@ -5,7 +5,7 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 16] = [
     "report",
     "history",
     "cancel",
@@ -18,6 +18,8 @@ const SUBCOMMANDS: [&str; 14] = [
     "serve",
     "simulate",
     "check",
+    "routes check",
+    "routes test",
     "keygen",
     "completions",
 ];
@@ -46,6 +48,11 @@ fn every_example_works_as_it_stands() {
     // Fakes of programs that may not be installed.
     let tools = "jq() { if [ \"$1\" = -n ]; then echo '{\"type\": \"com.example.ping\"}'; else cat; fi; }\naws() { :; }\ncd \"$DIR\"";
     let directory = tempfile::tempdir().unwrap();
+    let rule = "[[route]]\nname = 'every'\nmatch = { id = [{ exists = true }] }\nto = { cluster = 'prod' }\n";
+    let event = r#"{"id":"1","source":"shop","detail-type":"sale","detail":{}}"#;
+    for (name, text) in [("routes.toml", rule), ("event.json", event)] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
     let mut tried = 0;
     for example in SUBCOMMANDS.into_iter().flat_map(examples) {
         // These run until they are stopped, and have their own tests; the last has another shell's syntax.
@@ -55,6 +62,8 @@ fn every_example_works_as_it_stands() {
             "simulate --fleet",
             "demo --keep",
             "check",
+            // Not in the simulator.
+            "routes check ssm:",
             "report",
             "history",
             "cancel",

@@ -28,6 +28,7 @@ mod progress;
 mod publish;
 mod receivers;
 mod redrive;
+mod routes;
 mod secrets;
 mod send;
 mod serve;

@@ -20,12 +20,14 @@ use crate::fleet::HealthPolicy;
 use crate::ledger::LedgerOptions;
 use crate::model::network::Networks;
 use crate::pipeline::{QueueName, Senders};
+use crate::secrets::SecretRef;
 use layers::{File, Layers};
 use parse::Reader;
 use table::Setting;
 
 pub use error::{SettingError, SettingErrors};
 pub use layers::{CONFIG_VARIABLE, Flags};
+pub use parse::routes as routes_location;
 
 /// Every setting, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +52,8 @@ pub struct Settings {
     pub delivery: deliver::DeliveryOptions,
     /// Signing keys, headers and certificates.
     pub auth: deliver::AuthSettings,
+    /// Location of the rules that route events; `None`: no rules.
+    pub routes: Option<SecretRef>,
     /// Options of the daemon.
     pub daemon: Daemon,
 }
@@ -129,6 +133,7 @@ impl Settings {
             anywhere: reader.word(&table::ANYWHERE, |word| Some(word == "true")).unwrap_or_default(),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
+            routes: reader.read(&table::ROUTES, |text| Ok(parse::routes(text)?)),
             daemon: Daemon {
                 listen: reader.value(&table::LISTEN, parse::listen),
                 grace: reader.millis(&table::GRACE_MS),

@@ -23,6 +23,12 @@ const SERVICES_MAX: usize = 1_000;
 /// Prefix of the endpoint variables of AWS.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 
+/// Reads the location of a rules file: a reference, or a path.
+pub fn routes(text: &str) -> Result<SecretRef, RefError> {
+    let is_reference = ["env:", "file:", "secretsmanager:", "ssm:"].iter().any(|kind| text.starts_with(kind));
+    if is_reference { text.parse() } else { format!("file:{text}").parse() }
+}
+
 /// Why a text is not a value of its setting.
 pub(super) enum Invalid {
     /// It does not have the form of such a value.

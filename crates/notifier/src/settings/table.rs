@@ -48,6 +48,8 @@ pub enum Group {
     /// Discovery of the fleet, and which addresses may be called.
     Discovery,
     Delivery,
+    /// Events of AWS services, and the rules for them.
+    Sources,
     /// The daemon, its trusted senders and its log.
     Daemon,
 }
@@ -73,12 +75,14 @@ pub enum Kind {
     Secret,
     Secrets,
     SecretsOfServices,
+    /// Location of a rules file.
+    Routes,
 }
 
 impl Kind {
     /// Whether the value may be a secret by mistake.
     fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices)
+        matches!(self, Self::Secret | Self::Secrets | Self::SecretsOfServices | Self::Routes)
     }
 
     /// Says that a text does not have this form. The text of a secret's reference may be the secret itself, so it is
@@ -111,6 +115,9 @@ impl fmt::Display for Kind {
             Self::Secrets => f.write_str(
                 "`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`, several separated by commas, or `none`",
             ),
+            Self::Routes => {
+                f.write_str("a path, or `env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`")
+            }
             Self::SecretsOfServices => {
                 f.write_str("`SERVICE=REFERENCE` pairs separated by commas, such as `web=file:/run/web.key`")
             }
@@ -218,6 +225,9 @@ settings! {
         "Secret with the client certificate for tasks that require one, in PEM; needs `tls_key`";
     pub(super) TLS_KEY: Delivery, "tls_key", Kind::Secret, "",
         "Secret with the private key of `tls_certificate`, in PEM";
+    /// The rules that turn events of AWS services into broadcasts.
+    pub ROUTES: Sources, "routes", Kind::Routes, "",
+        "Rules that turn events of AWS services into broadcasts; without them, only direct messages are accepted";
     pub(super) LISTEN: Daemon, "listen", Kind::Listen, "127.0.0.1:8080",
         "Address and port of the daemon's /healthz and /readyz";
     /// The daemon's grace time.

@@ -27,38 +27,47 @@ pub(super) fn record(text: &RawValue) -> Result<Record, SourceError> {
     if fields.value("/dynamodb").is_none_or(|part| !part.is_object()) {
         return fields.wrong("`dynamodb` must be an object");
     }
-    let stream = fields.name("/eventSourceARN")?;
-    let Some(table) = table(stream) else {
-        return fields.wrong("`eventSourceARN` must be the ARN of a table's stream");
-    };
+    let arn = fields.text("/eventSourceARN").and_then(Arn::parse);
+    let table = table(&fields)?;
     let attributes = Attributes {
         id: id.to_owned(),
-        source: uri(table).into_owned(),
+        source: uri(&table).into_owned(),
         kind: format!("com.amazonaws.dynamodb.{event_name}"),
         subject: keys(&fields).as_deref().and_then(subject),
         time: fields.value("/dynamodb/ApproximateCreationDateTime").and_then(time),
         ..Attributes::default()
     };
-    let arn = Arn::parse(stream);
     let event = NormalEvent {
         account: arn.and_then(|arn| arn.account()),
         time: attributes.time.as_deref(),
         region: fields.text("/awsRegion").or_else(|| arn.and_then(|arn| arn.region())),
-        resources: vec![table],
+        resources: arn.is_some().then_some(table.as_str()).into_iter().collect(),
         detail: Some(raw.text()),
         ..NormalEvent::new("aws.dynamodb", "DynamoDB Stream Record", id)
     };
-    let identity = vec![table.to_owned(), id.to_owned()];
+    let identity = vec![table.clone(), id.to_owned()];
     let event = event.document()?;
     Ok(Record::new(SourceKind::DynamoDb, attributes, identity, raw, Some(event)))
 }
 
-/// The ARN of the table, from the ARN of its stream.
-fn table(stream: &str) -> Option<&str> {
-    let arn = Arn::parse(stream).filter(|arn| arn.service == "dynamodb")?;
-    let name = arn.resource.strip_prefix("table/")?;
-    let end = name.find('/').map_or(stream.len(), |at| stream.len() - name.len() + at);
-    stream.get(..end).filter(|_| !name.starts_with('/'))
+/// The ARN of the table, from the ARN of its stream. A record of a Kinesis stream has only the name of the table: then it is
+/// `aws:dynamodb.REGION.TABLE`, by the rule of S3.
+fn table(fields: &Fields<'_>) -> Result<String, SourceError> {
+    let Some(stream) = fields.text("/eventSourceARN") else {
+        if fields.text("/tableName").is_none() {
+            return fields.wrong("`eventSourceARN` is missing");
+        }
+        let (table, region) = (fields.name("/tableName")?, fields.text("/awsRegion"));
+        return Ok(format!("aws:dynamodb.{}.{table}", region.unwrap_or_default()));
+    };
+    let is_table = |arn: &Arn<'_>| {
+        let name = arn.resource.strip_prefix("table/").unwrap_or_default();
+        arn.service == "dynamodb" && !name.is_empty() && !name.starts_with('/')
+    };
+    if !Arn::parse(stream).is_some_and(|arn| is_table(&arn)) {
+        return fields.wrong("`eventSourceARN` must be the ARN of a table's stream");
+    }
+    Ok(stream.split_once("/stream/").map_or(stream, |(table, _)| table).to_owned())
 }
 
 /// The item's keys, for example `id=101,day=2026-11-24`.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Number, Value};
 
 use super::condition::{AnyOf, Condition};
+use super::work;
 
 impl AnyOf {
     /// Whether a field accepts the value of this name in an event; `None` if there is none.
@@ -40,6 +41,7 @@ fn any_scalar(value: &Value, accept: &mut dyn FnMut(&Value) -> bool) -> bool {
 
 impl Condition {
     fn accepts(&self, scalar: &Value) -> bool {
+        work::add(1);
         match (self, scalar) {
             (Self::AnythingBut(any_of), _) => !any_of.accepts(scalar),
             (Self::Null, Value::Null) => true,
@@ -208,7 +210,12 @@ impl Wildcard {
         let Some(rest) = text.strip_prefix(first.as_str()) else { return false };
         let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
         for part in middle {
-            let Some((_, after)) = rest.split_once(part.as_str()) else { return false };
+            // Each search begins where the one before ended.
+            let Some((_, after)) = rest.split_once(part.as_str()) else {
+                work::add(rest.len());
+                return false;
+            };
+            work::add(rest.len() - after.len());
             rest = after;
         }
         true

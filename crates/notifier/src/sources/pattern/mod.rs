@@ -10,6 +10,7 @@
 //! | `condition` | the values and operators of one field: their grammar |
 //! | `compare` | the values and operators of one field: what they accept |
 //! | `walk` | compares an alternative with an event |
+//! | `work` | counts steps, in tests |
 //!
 //! Sources: EventBridge User Guide, "Creating Amazon EventBridge event patterns" and "Comparison operators for use in event
 //! patterns"; for all that these do not say, the behaviour of event-ruler, the library that EventBridge is built on. The
@@ -32,6 +33,7 @@ mod error;
 mod expand;
 pub mod json;
 mod walk;
+mod work;
 
 #[cfg(test)]
 mod tests;

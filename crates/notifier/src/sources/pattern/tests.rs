@@ -367,6 +367,25 @@ fn repeated_members_are_read_one_after_another() {
     assert!(leaves.matches(&json!({"a": "2"})) && !leaves.matches(&json!({"a": "1"})));
 }
 
+#[test]
+fn the_steps_grow_with_the_size_of_the_event() {
+    let pattern = Pattern::parse(
+        r#"{"detail":{"l":{"k":[{"wildcard":"*a*a*a*a*b*"},{"anything-but":{"suffix":"a"}}],"v":["x",{"cidr":"10.0.0.0/8"}]},
+            "$or":[{"t":[{"prefix":{"equals-ignore-case":"zz"}}]},{"t":[{"wildcard":"*aab*aab*c*"}]}]}}"#,
+    )
+    .unwrap();
+    let steps = |size: usize| {
+        let elements: Vec<Value> = (0..size).map(|_| json!({"k": "aaaa", "v": "10.0.0"})).collect();
+        let event = json!({"detail": {"l": elements, "t": ["a".repeat(size), "ab".repeat(size)]}});
+        work::take();
+        assert!(!pattern.matches(&event));
+        work::take()
+    };
+    let (small, large) = (steps(1_000), steps(16_000));
+    assert!((1_000..40_000).contains(&small), "{small}");
+    assert!(large <= 16 * small, "{large} steps for 16 times the size of {small} steps");
+}
+
 proptest::proptest! {
     /// The wildcard is compared with a matcher that tries every place.
     #[test]

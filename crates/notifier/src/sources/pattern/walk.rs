@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::DEPTH_MAX;
 use super::error::SHOWN_CHARS_MAX;
 use super::expand::{Alternative, Leaf};
+use super::work;
 use crate::base::text::printable;
 
 /// The conditions of one object, and of the objects in it.
@@ -90,6 +91,7 @@ impl Conditions {
     fn check_object<'a>(&'a self, object: Option<&'a Map<String, Value>>) -> Result<usize, Miss<'a>> {
         let mut passed = 0;
         for field in &self.0 {
+            work::add(1);
             let value = object.and_then(|object| object.get(&field.name));
             if let Some(leaf) = &field.leaf {
                 if !leaf.any_of.accepts_field(value) {

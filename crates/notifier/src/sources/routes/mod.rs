@@ -37,8 +37,8 @@ use template::Template;
 
 pub use error::{RouteError, RoutesError, RuleError};
 
-/// The largest rules file, in bytes.
-pub const FILE_BYTES_MAX: usize = 256 * 1024;
+/// The largest rules file, in bytes: what every location of the setting `routes` can hold.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
 /// The most rules.
 pub const RULES_MAX: usize = 200;
 /// The limits of `coalesce.window`.

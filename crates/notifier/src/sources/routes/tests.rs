@@ -232,7 +232,7 @@ fn size_and_number_of_rules_are_limited() {
     assert_eq!(routes(&rules(RULES_MAX)).rules().len(), RULES_MAX);
     assert!(says(&rules(RULES_MAX + 1)).contains("there are more than 200 rules"));
     assert!(
-        says(&format!("#{}", " ".repeat(FILE_BYTES_MAX))).contains("the file is larger than 262144 bytes")
+        says(&format!("#{}", " ".repeat(FILE_BYTES_MAX))).contains("the file is larger than 65536 bytes")
     );
 }
 
