@@ -155,6 +155,10 @@ impl Store for Rows {
         async { Ok(()) }.boxed()
     }
 
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.put_new(item)
+    }
+
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move { self.put(vec![item]).await.map(|()| true) }.boxed()
     }

@@ -8,11 +8,13 @@ use notifier::base::Environment;
 use notifier::base::text::printable;
 use notifier::deliver::Auth;
 use notifier::ledger::{self, Ledger, Location};
+use notifier::pipeline::Routing;
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, QueueUrls, Settings, Sources};
+use wire::ObserverMessage;
 
-use crate::args::Global;
+use crate::args::{self, Global};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::log;
@@ -62,9 +64,13 @@ async fn load(global: &Global, settings: &Settings, attended: bool) -> Result<Aw
     Aws::load(options).await
 }
 
-/// Checks that an ARN or the URL of a queue is in the region of the AWS clients.
-pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failure> {
-    match (region_of(place), aws.region.as_deref()) {
+/// Checks that the URL of a queue is in the region of the AWS clients.
+pub(crate) fn queue_in_region(aws: &Aws, place: &str) -> Result<(), Failure> {
+    in_region(aws.region.as_deref(), "queue", place)
+}
+
+fn in_region(region: Option<&str>, what: &str, place: &str) -> Result<(), Failure> {
+    match (region_of(place), region) {
         (Some(of), Some(asked)) if of != asked => Err(Failure::usage(format!(
             "{what} {} is in {}, but the command uses region {}",
             printable(place, PLACE_CHARS_MAX),
@@ -76,15 +82,15 @@ pub(crate) fn in_region(aws: &Aws, what: &str, place: &str) -> Result<(), Failur
     }
 }
 
-/// Checks the same for a cluster and its services.
-pub(crate) fn scope_in_region(aws: &Aws, cluster: &str, services: &[String]) -> Result<(), Failure> {
-    in_region(aws, "cluster", cluster)?;
-    services.iter().try_for_each(|service| in_region(aws, "service", service))
+/// Checks that the services of a scope are in the region of its cluster.
+pub(crate) fn scope_in_region(aws: &Aws, scope: &ObserverMessage) -> Result<(), Failure> {
+    let region = args::scope::region(scope, aws.region.as_deref());
+    scope.services.iter().try_for_each(|service| in_region(region, "service", service))
 }
 
 /// Checks the same for every queue of the settings.
 pub(crate) fn queues_in_region(aws: &Aws, queues: &QueueUrls) -> Result<(), Failure> {
-    queues.values().try_for_each(|url| in_region(aws, "queue", url))
+    queues.values().try_for_each(|url| queue_in_region(aws, url))
 }
 
 /// The keys that sign requests, and the other secrets of deliveries.
@@ -97,6 +103,21 @@ pub(crate) async fn auth(aws: &Aws, settings: &Settings, environment: &Environme
             "NOTIFIER_SIGNING_SECRET and the other settings of secrets are references: env:NAME, file:PATH, \
                  secretsmanager:ID or ssm:NAME",
         )
+    })
+}
+
+/// The routing rules.
+pub(crate) async fn routes(
+    aws: &Aws,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Routing, Failure> {
+    let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
+    let routes = Routing::load(settings.routes.as_ref(), settings.auth.refresh, &vault).await;
+    routes.map_err(|error| {
+        let what = "the routing rules cannot be read";
+        let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
+        failure.because(&error).hint("`ecs-task-notifier routes check` shows what is wrong with them")
     })
 }
 

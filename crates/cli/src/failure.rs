@@ -73,6 +73,13 @@ impl Failure {
         Self { exit: Exit::Unsuccessful, ..Self::usage(message) }
     }
 
+    /// The same failure as the cause of another one.
+    pub(crate) fn about(mut self, message: impl Into<String>) -> Self {
+        let cause = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, cause);
+        self
+    }
+
     /// Adds a cause.
     pub(crate) fn because_of(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());

@@ -11,7 +11,7 @@ use notifier::model::Outcome;
 use notifier::report::{Counts, Verdict};
 use serde::Serialize;
 
-use crate::args::{ForLedger, Format, Global, SettingFlags};
+use crate::args::{ForLedger, Format, Global, SettingFlags, clusters};
 use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
@@ -54,11 +54,14 @@ struct Line<'a> {
     r#type: &'a str,
     source: &'a str,
     subject: Option<&'a str>,
-    cluster: &'a str,
+    /// The clusters as they were named, with the tags that select among every cluster.
+    cluster: String,
     /// Empty for the whole cluster.
     services: String,
     asked_by: Option<&'a str>,
     failure: Option<&'a str>,
+    /// Older events whose place it has taken.
+    folded: usize,
     /// All opted-in containers. This and the following fields are `null` with --no-outcomes.
     total: Option<usize>,
     delivered: Option<usize>,
@@ -118,20 +121,28 @@ impl<'a> Line<'a> {
             r#type: recent.event.kind(),
             source: recent.event.source(),
             subject: recent.event.subject(),
-            cluster: &recent.cluster,
+            cluster: named(recent),
             services: recent.services.join(" "),
             asked_by: recent.asked_by.as_deref(),
             failure: recent.failure.as_deref(),
+            folded: recent.folded,
         }
     }
 
     fn scope(&self) -> String {
         if self.services.is_empty() {
-            self.cluster.to_owned()
+            self.cluster.clone()
         } else {
             format!("{}: {}", self.cluster, self.services)
         }
     }
+}
+
+/// `prod test`, or `* team=shop`.
+fn named(record: &BroadcastRecord) -> String {
+    let scope = record.scope();
+    let tags = scope.tags.iter().map(|(key, value)| format!("{key}={value}"));
+    clusters(&scope).map(str::to_owned).chain(tags).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) async fn run(

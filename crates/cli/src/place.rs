@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use notifier::aws::{Aws, account_of, identity, region_of};
 use notifier::base::text::printable;
+use wire::ObserverMessage;
 
+use crate::args;
 use crate::console::Console;
 
 /// Time limit for the account number, which is only shown.
@@ -25,4 +27,9 @@ pub(crate) async fn describe(aws: &Aws, named: &str, console: &Console) -> Strin
     let parts = [account.as_deref().map(|it| part("account", it)), region.map(|it| part("region", it))];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// The same for a scope; empty if it has several clusters.
+pub(crate) async fn of_scope(aws: &Aws, scope: &ObserverMessage, console: &Console) -> String {
+    if args::has_several(scope) { String::new() } else { describe(aws, &scope.cluster, console).await }
 }

@@ -4,12 +4,16 @@ use std::io::Write;
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::model::{Cause, Delivery};
+use notifier::base::text::chain;
+use notifier::fleet::DiscoveryError;
+use notifier::model::Delivery;
+use notifier::pipeline::Plan;
 use notifier::{Notifier, Parts};
 
-use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags};
+use crate::args::{ForPlan, Format, Global, ScopeArgs, SettingFlags, describe};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::render::format::count;
 use crate::render::{plan, records};
 use crate::{context, log, services};
 
@@ -46,13 +50,13 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    let scope = args.scope.message()?;
     let settings = context::settings(global, &args.settings.flags, &[], environment, console)?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::scope_in_region(&aws, &args.scope.cluster, &args.scope.services)?;
+    context::scope_in_region(&aws, &scope)?;
     let notifier = Notifier::new(settings, aws.clone(), Parts::default());
-    let scope = args.scope.message();
-    let fleet = context::patiently(notifier.plan(&scope), &aws, console).await?;
+    let Plan { fleet, unreached } = context::patiently(notifier.plan(&scope), &aws, console).await?;
     let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
@@ -62,12 +66,25 @@ pub(crate) async fn run(
     } else {
         records::write(console.out(), format, plan::records(&fleet), &summary).map_err(Failure::output)?;
     }
-    let unknown = |skip: &&Delivery| skip.cause == Some(Cause::NoSuchService);
-    let unknown: Vec<_> =
-        fleet.skips.iter().filter(unknown).map(|skip| skip.member.service.as_str()).collect();
-    services::refuse_unknown(&unknown, &args.scope.cluster, &notifier.ctx().discovery).await?;
+    refuse_unreached(unreached, console)?;
+    let others = fleet.endpoints.iter().map(Delivery::from).collect::<Vec<_>>();
+    let unknown = services::unknown(fleet.skips.iter().chain(&others));
+    services::refuse_unknown(&unknown, &scope, &notifier.ctx().discovery).await?;
     if fleet.endpoints.is_empty() && fleet.skips.is_empty() {
-        console.warn(&format!("no target: no running container in {} has the labels", args.scope.describe()));
+        console.warn(&format!("no target: no running container in {} has the labels", describe(&scope)));
     }
     Ok(Exit::Done)
+}
+
+/// An error for the clusters of several that cannot be reached: the plan does not have them.
+fn refuse_unreached(unreached: Vec<(String, DiscoveryError)>, console: &mut Console) -> Result<(), Failure> {
+    let clusters = unreached.len();
+    let mut last = None;
+    for (cluster, error) in unreached {
+        console.warn(&format!("cluster {cluster} cannot be reached: {}", chain(&error)));
+        last = Some(error);
+    }
+    let Some(last) = last else { return Ok(()) };
+    let what = format!("the plan lacks {}", count(clusters, "cluster"));
+    Err(Failure::from(last).about(what))
 }

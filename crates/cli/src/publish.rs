@@ -79,10 +79,10 @@ pub(crate) async fn run(
                 .hint("pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
         })?;
     let mut broadcast = args.event.broadcast(&Clock::system())?;
-    let mut scope = args.audience.scope().message();
+    let mut scopes = vec![args.audience.scope()?];
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::in_region(&aws, "queue", &place)?;
+    context::queue_in_region(&aws, &place)?;
     // Checked before anything is sent: --wait and --failed-of need a ledger.
     let is_read = args.wait.wait.is_some() || args.audience.failed_of.is_some();
     let ledger = if is_read { context::kept_ledger(&aws, &settings).await? } else { Ledger::none() };
@@ -93,23 +93,34 @@ pub(crate) async fn run(
             Again::Nobody(counts) => return failed_of::conclude(counts, args.wait.allow, console),
         };
         let report = failed.recorded.report;
-        scope = resend::scope(&failed.record, &report).unwrap_or(scope);
+        scopes = resend::scopes(&failed.record, &report);
         broadcast = failed.broadcast;
         again = Some(report);
     }
-    context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
-    let body = message(scope, &broadcast)?;
+    for scope in &scopes {
+        context::scope_in_region(&aws, scope)?;
+    }
+    let bodies = scopes.into_iter().map(|scope| message(scope, &broadcast));
+    let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
     let queue = Queue::open(aws.sqs.clone(), &place, Rng::from_entropy()).await?;
     let place = place::describe(&aws, queue.url(), console).await;
     console.note(&format!("broadcast {} to queue {}{place}", broadcast.id, queue.name()));
     if let Some(report) = &again {
         resend::expect(&ledger, report).await?;
     }
-    let published = queue.publish_one(&body, &Trace::default()).await;
-    if let (Some(report), Err(_)) = (&again, &published) {
-        resend::expect_no_more(&ledger, report).await?;
+    let mut messages = Vec::new();
+    for body in &bodies {
+        match queue.publish_one(body, &Trace::default()).await {
+            Ok(message) => messages.push(message),
+            Err(error) => {
+                // What is on the queue will be recorded again.
+                if let Some(report) = &again {
+                    resend::expect_no_more(&ledger, report).await?;
+                }
+                return Err(error.into());
+            }
+        }
     }
-    let message = published?;
     if let Some(seconds) = args.wait.wait {
         let watch = Watch::new(&ledger, &aws, &settings);
         let wait = Duration::from_secs(seconds);
@@ -119,15 +130,15 @@ pub(crate) async fn run(
         report::show(&seen, |_| true, console)?;
         return report::conclude(&seen, &broadcast.id, &args.wait, console);
     }
-    let published = Published { broadcast: broadcast.id.as_str(), message: &message, queue: queue.url() };
+    let (id, queue) = (broadcast.id.as_str(), queue.url());
     if console.format == Format::Text {
-        let text =
-            format!("broadcast {}\nmessage   {message}\nqueue     {}", published.broadcast, queue.url());
+        let text = format!("broadcast {id}\nmessage   {}\nqueue     {queue}", messages.join("\n          "));
         writeln!(console.out(), "{text}").map_err(Failure::output)?;
     } else {
-        let summary = serde_json::json!({ "published": 1 });
+        let summary = serde_json::json!({ "published": messages.len() });
+        let published = messages.iter().map(|message| Published { broadcast: id, message, queue });
         let format = console.format;
-        records::write(console.out(), format, [published], &summary).map_err(Failure::output)?;
+        records::write(console.out(), format, published, &summary).map_err(Failure::output)?;
     }
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use notifier::model::Outcome;
 use notifier::report::Counts;
 use wire::BroadcastId;
 
-use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags};
+use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags, describe_clusters};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::watch::{self, Seen, Watch};
@@ -222,7 +222,7 @@ pub(crate) fn conclude(
     }
     let empty = match (&seen.recorded.cancelled, &seen.recorded.broadcast) {
         (Some(_), _) => "the broadcast was cancelled".to_owned(),
-        (None, Some(record)) => summary::no_labels(&format!("cluster {}", record.cluster)),
+        (None, Some(record)) => summary::no_labels(&describe_clusters(&record.scope())),
         (None, None) => summary::no_labels("the scope of the broadcast"),
     };
     summary::judge(counts, wait.allow, &empty, || advice(counts, broadcast), console)

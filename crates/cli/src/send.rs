@@ -6,15 +6,14 @@ use clap::Args;
 use notifier::base::Clock;
 use notifier::base::Environment;
 use notifier::deliver::Signing;
-use notifier::model::Cause;
-use notifier::model::Delivery;
 use notifier::report::{BroadcastState, Counts, Report};
 use notifier::settings::Settings;
 use notifier::{Notifier, Parts};
 use tokio_util::sync::CancellationToken;
+use wire::ObserverMessage;
 
 use crate::args::{
-    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, ScopeArgs, SettingFlags,
+    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, SettingFlags, describe,
 };
 use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
@@ -77,17 +76,15 @@ pub(crate) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let SendArgs { audience, event, allow, progress: shown, settings: flags } = args;
-    let scope = audience.scope();
+    let scope = audience.scope()?;
     console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let mut broadcast = event.broadcast(&Clock::system())?;
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
-    context::scope_in_region(&aws, &scope.cluster, &scope.services)?;
-    let (place, auth) = tokio::join!(
-        place::describe(&aws, &scope.cluster, console),
-        context::auth(&aws, &settings, environment)
-    );
+    context::scope_in_region(&aws, &scope)?;
+    let (place, auth) =
+        tokio::join!(place::of_scope(&aws, &scope, console), context::auth(&aws, &settings, environment));
     let auth = auth?;
     warn_of_unsigned(&settings, console);
     let ledger = match audience.failed_of {
@@ -115,17 +112,16 @@ pub(crate) async fn run(
     let notifier = Notifier::new(settings, aws.clone(), parts);
     let ctx = notifier.ctx();
     let described = match again {
-        None => scope.describe(),
+        None => describe(&scope),
         Some(_) => "the containers that were not notified".to_owned(),
     };
     let signals = Stop::listen()?;
     console.note(&format!("broadcast {} to {described}{place}", broadcast.id));
 
     let live = Live::sending(console.stderr(), Arc::clone(&state), aws.budget.clone(), stop.clone());
-    let message = scope.message();
     let sending = async {
         match &again {
-            None => notifier.send(&message, &broadcast).await,
+            None => notifier.send(&scope, &broadcast).await,
             Some(again) => notifier.resend(&again.record, &again.recorded, &broadcast).await,
         }
     };
@@ -138,7 +134,7 @@ pub(crate) async fn run(
     if is_cut {
         return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
     }
-    services::refuse_unknown(&unknown_services(&report), &scope.cluster, &ctx.discovery).await?;
+    services::refuse_unknown(&services::unknown(report.entries().iter()), &scope, &ctx.discovery).await?;
     let hint = || hint(&report, &scope, ctx.ledger.is_kept());
     summary::judge(report.counts(), allow, &summary::no_labels(&described), hint, console)
 }
@@ -149,14 +145,8 @@ fn warn_of_unsigned(settings: &Settings, console: &mut Console) {
     }
 }
 
-/// The named services that do not exist: an error of the caller, even with --allow-skips.
-fn unknown_services(report: &Report) -> Vec<&str> {
-    let unknown = |entry: &&Delivery| entry.cause == Some(Cause::NoSuchService);
-    report.entries().iter().filter(unknown).map(|entry| entry.member.service.as_str()).collect()
-}
-
 /// What to do if some containers were not notified.
-fn hint(report: &Report, scope: &ScopeArgs, is_recorded: bool) -> String {
+fn hint(report: &Report, scope: &ObserverMessage, is_recorded: bool) -> String {
     let counts = report.counts();
     if counts.skipped + counts.notified() == counts.total() {
         return summary::ONLY_SKIPS.to_owned();

@@ -65,10 +65,11 @@ pub(crate) async fn run(
         tracing::warn!("{}", context::UNSIGNED);
     }
     let ledger = context::ledger(&aws, &settings).await?;
+    let routes = context::routes(&aws, &settings, environment).await?;
     let senders = notifier::senders(&settings, &aws).await;
     let progress = notifier::report::logged().map_err(Failure::runtime)?;
     let listen = settings.daemon.listen;
-    let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
+    let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
     let notifier = Notifier::new(settings, aws, parts);
     let health = Health::default();
     let shutdown = CancellationToken::new();

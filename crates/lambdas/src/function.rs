@@ -6,11 +6,12 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notifier::aws::budget::Budget;
 use notifier::aws::{Aws, AwsOptions};
 use notifier::base::text::chain;
-use notifier::base::{Clock, Environment};
+use notifier::base::{Clock, Environment, Rng};
 use notifier::deliver::{Auth, Signing};
-use notifier::pipeline::{QueueName, StageName};
-use notifier::queue::EventSourceMapping;
+use notifier::pipeline::{QueueName, Routing, StageName};
+use notifier::queue::{EventSourceMapping, Queue};
 use notifier::secrets::Vault;
+use notifier::settings::table::Setting;
 use notifier::settings::{Flags, Settings, Sources, table};
 use notifier::{Notifier, Parts, ledger, report};
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::batch::Worker;
 use crate::record::Batch;
+use crate::stream;
 
 /// Time limit of an invocation's wait for the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
@@ -31,6 +33,40 @@ pub fn run(stage: StageName) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(stage))
 }
 
+/// Runs the function on a DynamoDB stream, until Lambda ends the process.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn run_stream() -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve_stream())
+}
+
+async fn serve_stream() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    let observer = table::queue(QueueName::Observer);
+    let settings = load(&environment, &[observer])?;
+    let aws = Aws::load(AwsOptions::default()).await?.in_region()?;
+    let url = settings.queues.get(&QueueName::Observer).map(String::as_str).unwrap_or_default();
+    let observer = &Queue::at(aws.sqs.clone(), url, Rng::from_entropy());
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
+        Ok::<_, Error>(stream::forward(&event.payload, observer).await?)
+    }))
+    .await
+}
+
+/// The settings of a function, and its log.
+fn load(environment: &Environment, needed: &[&'static Setting]) -> Result<Settings, Error> {
+    let sources = Sources { flags: &Flags::default(), config: None, environment, needed };
+    let settings = Settings::load(sources);
+    log(settings.as_ref().map_or(tracing::Level::INFO, |(settings, _)| settings.daemon.log_level));
+    let (settings, warnings) = settings.inspect_err(|mistakes| tracing::error!("{mistakes}"))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(settings)
+}
+
 async fn serve(stage: StageName) -> Result<(), Error> {
     let environment = Environment::of_process();
     let spec = stage.stage();
@@ -38,14 +74,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     // A function requires a decision about signing: the keys, or `none`.
     let signing = spec.calls_tasks.then_some(&table::SIGNING_SECRET);
     let needed: Vec<_> = queues.chain(signing).collect();
-    let sources =
-        Sources { flags: &Flags::default(), config: None, environment: &environment, needed: &needed };
-    let settings = Settings::load(sources);
-    log(settings.as_ref().map_or(tracing::Level::INFO, |(settings, _)| settings.daemon.log_level));
-    let (settings, warnings) = settings.inspect_err(|mistakes| tracing::error!("{mistakes}"))?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
+    let settings = load(&environment, &needed)?;
     let senders = settings.trusted_senders.clone();
     if senders.is_empty() && spec.source != QueueName::Observer {
         // A function's own identity would not help: the previous stage has another role.
@@ -57,12 +86,15 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let aws = Aws::load(AwsOptions { budget, roles: settings.roles.clone(), ..AwsOptions::default() })
         .await?
         .in_region()?;
-    let auth = if spec.calls_tasks { auth(&settings, &aws, environment).await? } else { Auth::default() };
+    let vault = &Vault::new(environment, Some(aws.secrets.clone()));
+    let auth = if spec.calls_tasks { auth(&settings, vault).await? } else { Auth::default() };
     let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
     let progress = report::logged()?;
-    let parts = Parts { auth, ledger, senders, progress: progress.clone(), ..Parts::default() };
-    let (source, work) = Notifier::new(settings, aws, parts).stage(stage)?;
-    let worker = &Worker { work, source: EventSourceMapping::new(source) };
+    let routes =
+        if spec.source == QueueName::Observer { routes(&settings, vault).await? } else { Routing::default() };
+    let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
+    let work = Notifier::new(settings, aws, parts).stage(stage)?;
+    let worker = &Worker { source: EventSourceMapping::new(work.source.clone()), work };
     let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
@@ -76,13 +108,18 @@ async fn serve(stage: StageName) -> Result<(), Error> {
 }
 
 /// The signing keys and other secrets; without them the function does not start.
-async fn auth(settings: &Settings, aws: &Aws, environment: Environment) -> Result<Auth, Error> {
+async fn auth(settings: &Settings, vault: &Vault) -> Result<Auth, Error> {
     if settings.auth.signing == Signing::Off {
         tracing::warn!("Requests are not signed: tasks cannot verify their sender");
     }
-    let vault = Vault::new(environment, Some(aws.secrets.clone()));
-    let auth = Auth::load(&settings.auth, &vault).await;
+    let auth = Auth::load(&settings.auth, vault).await;
     Ok(auth.inspect_err(|error| tracing::error!("{}", chain(error)))?)
+}
+
+/// The routing rules; with wrong ones the function does not start.
+async fn routes(settings: &Settings, vault: &Vault) -> Result<Routing, Error> {
+    let routes = Routing::load(settings.routes.as_ref(), settings.auth.refresh, vault).await;
+    Ok(routes.inspect_err(|error| tracing::error!("{}", chain(error)))?)
 }
 
 /// One JSON object per line, for Lambda's JSON log format.

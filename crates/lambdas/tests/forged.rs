@@ -62,7 +62,8 @@ impl Setup {
         let next = (stage != StageName::Notify).then(queue);
         let handler = Handler::Stage(Arc::clone(&self.ctx));
         let source = EventSourceMapping::new(queue());
-        let worker = Worker { work: Work { stage, next, handler, rng: rng.clone() }, source };
+        let worker =
+            Worker { work: Work { stage, source: queue(), next, handler, rng: rng.clone() }, source };
         let mut attributes = json!({
             "ApproximateReceiveCount": "1",
             "SentTimestamp": (Clock::system().unix_seconds() * 1_000).to_string(),

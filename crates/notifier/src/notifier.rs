@@ -12,10 +12,10 @@ use crate::daemon::{self, DaemonError, Health, Served, Worker};
 use crate::deliver::{Auth, Deliverer};
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
-use crate::model::{Fleet, Progress};
+use crate::model::Progress;
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
-use crate::pipeline::{Ctx, Handler, STAGES, Senders, Stage, StageName, Work};
+use crate::pipeline::{Ctx, Handler, Plan, Routing, STAGES, Senders, Stage, StageName, Work, clusters};
 use crate::queue::Queue;
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
@@ -28,6 +28,8 @@ pub struct Parts {
     pub auth: Auth,
     /// Records every outcome.
     pub ledger: Ledger,
+    /// The rules that make broadcasts from records of sources.
+    pub routes: Routing,
     /// The trusted senders of the inner queues.
     pub senders: Senders,
     /// Receives progress events.
@@ -72,20 +74,21 @@ impl Notifier {
         let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
         let auth = Auth::load(&settings.auth, &vault).await?;
         let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
+        let routes = Routing::load(settings.routes.as_ref(), settings.auth.refresh, &vault).await?;
         let senders = senders(&settings, &aws).await;
-        Ok(Self::new(settings, aws, Parts { auth, ledger, senders, ..Parts::default() }))
+        Ok(Self::new(settings, aws, Parts { auth, ledger, routes, senders, ..Parts::default() }))
     }
 
     /// A notifier of these parts.
     pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
-        let Parts { auth, ledger, senders, progress, stop } = parts;
+        let Parts { auth, ledger, routes, senders, progress, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
         let networks = settings.allow_networks.clone();
         let discovery =
             Discovery::new(&aws, settings.health, networks.clone()).with_anywhere(settings.anywhere);
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
         let mut ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
-        (ctx.senders, ctx.stop) = (senders, stop);
+        (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);
         Self { ctx: Arc::new(ctx), aws, settings, rng }
     }
 
@@ -95,8 +98,12 @@ impl Notifier {
     }
 
     /// The fleet that a broadcast to this scope would call now, with skipped containers and the reasons. Calls no task.
-    pub async fn plan(&self, scope: &ObserverMessage) -> Result<Fleet, DiscoveryError> {
-        self.ctx.discovery.fleet(scope).await
+    ///
+    /// # Errors
+    ///
+    /// If the only cluster cannot be reached. Of several clusters, those that cannot be reached are in the plan.
+    pub async fn plan(&self, scope: &ObserverMessage) -> Result<Plan, DiscoveryError> {
+        clusters::plan(&self.ctx, scope).await
     }
 
     /// Calls every opted-in container of the scope, and waits until each delivery has ended.
@@ -118,20 +125,20 @@ impl Notifier {
     pub async fn run(&self, health: Health, shutdown: CancellationToken) -> Result<Served, DaemonError> {
         let Settings { delivery, daemon, .. } = &self.settings;
         let worker = |stage: &Stage| {
-            let (source, work) = self.stage(stage.name)?;
+            let work = self.stage(stage.name)?;
             let concurrency = if stage.calls_tasks { delivery.concurrency } else { stage.concurrency };
-            Ok(Worker { work, source, concurrency, grace: daemon.grace, health: health.clone() })
+            Ok(Worker { work, concurrency, grace: daemon.grace, health: health.clone() })
         };
         let workers = STAGES.iter().map(worker).collect::<Result<_, DaemonError>>()?;
         daemon::serve(workers, shutdown).await
     }
 
-    /// The work of one stage and its source queue.
+    /// The work of one stage.
     ///
     /// # Errors
     ///
     /// If the settings lack one of its queues.
-    pub fn stage(&self, stage: StageName) -> Result<(Queue, Work), DaemonError> {
+    pub fn stage(&self, stage: StageName) -> Result<Work, DaemonError> {
         let queue = |name| {
             let url =
                 self.settings.queues.get(&name).ok_or(DaemonError::MissingQueue { stage, queue: name })?;
@@ -140,7 +147,7 @@ impl Notifier {
         let Stage { source, next, .. } = stage.stage();
         let (source, next) = (queue(*source)?, next.map(queue).transpose()?);
         let handler = Handler::Stage(Arc::clone(&self.ctx));
-        Ok((source, Work { stage, next, handler, rng: self.rng.clone() }))
+        Ok(Work { stage, source, next, handler, rng: self.rng.clone() })
     }
 }
 
@@ -175,8 +182,8 @@ mod tests {
     }
 
     fn queues_of(stage: StageName, notifier: &Notifier) -> Result<String, String> {
-        let (source, work) = notifier.stage(stage).map_err(|error| error.to_string())?;
-        Ok(format!("{stage} {} {}", source.name(), work.next.as_ref().map_or("-", Queue::name)))
+        let work = notifier.stage(stage).map_err(|error| error.to_string())?;
+        Ok(format!("{stage} {} {}", work.source.name(), work.next.as_ref().map_or("-", Queue::name)))
     }
 
     #[tokio::test]

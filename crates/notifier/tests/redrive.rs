@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -198,11 +199,15 @@ impl Book {
             data_left_out: None,
             event_digest: None,
             cluster: String::new(),
+            clusters: Vec::new(),
+            tags: BTreeMap::new(),
+            split: false,
             services: Vec::new(),
             standalone: false,
             asked_by: None,
             asked_at: 0,
             not_targeted: 0,
+            folded: 0,
             failure: None,
         };
         let part = PartId::derive(["web"]);
@@ -337,6 +342,10 @@ impl Store for Silent {
         Self::answer("put")
     }
 
+    fn put_greater(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Self::answer("put_greater")
+    }
+
     fn put_new(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         Self::answer("put_new")
     }
@@ -424,7 +433,7 @@ async fn a_part_that_is_looked_at_again_after_the_cancel_skips_who_has_not_ended
     let body = r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n","broadcast":{"id":"b-1","event":{"specversion":"1.0","id":"b-1","source":"test","type":"t","time":"2026-11-24T09:30:00Z"}}}"#;
     let ask = async || {
         let ctx = ctx(&sim, &book.anew());
-        pipeline::run(&ctx, StageName::Tasks, &received(body.to_owned()), None).await.unwrap()
+        pipeline::run(&ctx, StageName::Tasks, &received(body.to_owned()), None).await.unwrap().next
     };
     assert_eq!(ask().await.len(), 3);
     let report = book.ledger.read(&id()).await.unwrap().unwrap().report;

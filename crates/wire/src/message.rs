@@ -70,6 +70,29 @@ pub struct ObserverMessage {
     /// The message covers one cluster of a broadcast that has several. The first stage sets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub split: bool,
+    /// The message waits for the end of a window, in which a newer event may take its place. The first stage sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coalesce: Option<Coalesce>,
+}
+
+/// A window in which only the newest event of a key is broadcast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Coalesce {
+    /// Identifies the events that take each other's place.
+    pub key: String,
+    /// Start of the window, in milliseconds since 1970.
+    pub window: i64,
+    /// Orders the events: of two texts, the greater one belongs to the newer event.
+    pub version: String,
+}
+
+impl Coalesce {
+    /// An event of this version in this window.
+    #[must_use]
+    pub fn new(key: impl Into<String>, window: i64, version: impl Into<String>) -> Self {
+        Self { key: key.into(), window, version: version.into() }
+    }
 }
 
 impl ObserverMessage {
@@ -87,6 +110,7 @@ impl ObserverMessage {
             standalone: false,
             event: None,
             split: false,
+            coalesce: None,
         }
     }
 }

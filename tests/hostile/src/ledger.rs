@@ -28,6 +28,10 @@ impl Store for Items {
         ready(Ok(())).boxed()
     }
 
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.put_new(item)
+    }
+
     fn put_new(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         ready(Ok(false)).boxed()
     }

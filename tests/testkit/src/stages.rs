@@ -65,8 +65,13 @@ pub fn workers(ctx: &Arc<Ctx>, queues: &Queues, stages: &[StageName]) -> Vec<Wor
         let next = stage.next.map(|next| queues[&next].clone());
         let handler = Handler::Stage(Arc::clone(ctx));
         Worker {
-            work: Work { stage: *name, next, handler, rng: Rng::seeded(1) },
-            source: queues[&stage.source].clone(),
+            work: Work {
+                stage: *name,
+                source: queues[&stage.source].clone(),
+                next,
+                handler,
+                rng: Rng::seeded(1),
+            },
             concurrency: stage.concurrency,
             grace: Duration::from_secs(20),
             health: Health::default(),

@@ -88,6 +88,15 @@ fn column((name, value): &Figure, services: &[ServiceReport<'_>]) -> Option<Vec<
     Some(values.into_iter().map(cell).collect())
 }
 
+/// `59 older events were replaced by this one`; empty if there were none.
+pub(crate) fn replaced(events: usize) -> String {
+    let were = if events == 1 { "was" } else { "were" };
+    if events == 0 {
+        return String::new();
+    }
+    format!("{} {were} replaced by this one\n", count(events, "older event"))
+}
+
 /// What to do about the containers that were not notified: each advice once, with the number of containers and their
 /// causes.
 pub(crate) fn advice(report: &Report, columns: Option<usize>) -> String {

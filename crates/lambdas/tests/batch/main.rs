@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use lambdas::batch::{RESERVE, Worker};
 use lambdas::record::Batch;
 use notifier::base::Rng;
-use notifier::pipeline::{Failure, Handler, Retry, Work};
+use notifier::pipeline::{Failure, Handler, Output, Retry, Work};
 use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{EventSourceMapping, Message, Queue};
 use queues::Queues;
@@ -33,16 +33,16 @@ fn stage(message: &Message, deadline: Instant) -> BoxFuture<'_, Handled> {
 async fn outcome(message: &Message, deadline: Instant) -> Handled {
     let fails = |code, retry| Err(Failure { code, reason: "because".to_owned(), retry, is_recorded: false });
     match message.body.as_str() {
-        "ok" => Ok(Vec::new()),
+        "ok" => Ok(Output::default()),
         "again" => fails("busy", Retry::Later(Some(Duration::ZERO))),
         "never" => fails("rejected", Retry::Never),
         "panic" => panic!("boom"),
-        "two" => Ok(vec!["first".to_owned(), "second".to_owned()]),
+        "two" => Ok(vec!["first".to_owned(), "second".to_owned()].into()),
         "slow" => {
             sleep_until(deadline + LONG).await;
-            Ok(Vec::new())
+            Ok(Output::default())
         }
-        other => Ok(vec![format!("{other} {}", message.id)]),
+        other => Ok(vec![format!("{other} {}", message.id)].into()),
     }
 }
 
@@ -52,6 +52,7 @@ fn worker(queues: &Queues) -> Worker {
     Worker {
         work: Work {
             stage: StageName::Tasks,
+            source: queue(&queues.source),
             next: Some(queue(&queues.next)),
             handler: Handler::Function(Box::new(stage)),
             rng: rng.clone(),

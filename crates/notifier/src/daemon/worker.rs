@@ -16,7 +16,7 @@ use super::served::Served;
 use crate::base::Backoff;
 use crate::base::text::chain;
 use crate::pipeline::Work;
-use crate::queue::{Consumer, Queue, QueueError};
+use crate::queue::{Consumer, QueueError};
 
 /// Concurrency that one poller can feed; a receive takes a few milliseconds.
 const CONCURRENCY_PER_POLLER: usize = 64;
@@ -30,8 +30,6 @@ const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Dura
 pub struct Worker {
     /// Processes each message.
     pub work: Work,
-    /// The queue that it reads.
-    pub source: Queue,
     /// Maximum number of messages in flight, at least one. No more are received, so that other processes can take them;
     /// each has up to 1 MiB.
     pub concurrency: usize,
@@ -63,7 +61,7 @@ impl Worker {
     ///
     /// Only at the start: the queue does not exist, or must not be read. Later, such an error is logged and retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Served, QueueError> {
-        let (stage, queue) = (self.stage(), self.source.name().to_owned());
+        let (stage, queue) = (self.stage(), self.work.source.name().to_owned());
         self.health.started(self.work.stage, &queue);
         let Some(consumer) = self.open(&shutdown).await? else { return Ok(Served::default()) };
         info!(stage, queue, "Started processing the queue");
@@ -112,7 +110,7 @@ impl Worker {
         let mut failures = 0;
         loop {
             let opened = tokio::select! {
-                opened = Consumer::open(self.source.clone()) => opened,
+                opened = Consumer::open(self.work.source.clone()) => opened,
                 () = shutdown.cancelled() => return Ok(None),
             };
             match opened {
@@ -132,7 +130,7 @@ impl Worker {
     /// Reports a failed call, and waits before the next one.
     pub(super) async fn wait_out(&self, error: &QueueError, failures: u32, shutdown: &CancellationToken) {
         let wait = UNREACHABLE.full_jitter(failures, self.work.rng.fraction());
-        let (stage, queue, text) = (self.stage(), self.source.name(), chain(error));
+        let (stage, queue, text) = (self.stage(), self.work.source.name(), chain(error));
         if error.is_passing() {
             warn!(stage, queue, failures, ?wait, error = text, "The queue does not answer; will retry");
         } else {

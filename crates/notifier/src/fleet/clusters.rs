@@ -7,15 +7,14 @@ use super::place::Place;
 use crate::aws::ecs::NotDescribed;
 use crate::base::text::printable;
 use crate::model::ClusterState;
-use crate::model::arn::{ClusterArn, EVERY_CLUSTER};
+use crate::model::arn::is_every_cluster;
 
 /// The most characters of a pattern in an error.
 const PATTERN_CHARS_MAX: usize = 200;
 
 /// Checks that a pattern means every cluster, of this account and region or of another.
 pub(super) fn check(pattern: &str) -> Result<(), DiscoveryError> {
-    let is_every = |text: &str| ClusterArn::parse(text).is_some_and(|arn| arn.name == EVERY_CLUSTER);
-    if pattern == EVERY_CLUSTER || is_every(pattern) {
+    if is_every_cluster(pattern) {
         return Ok(());
     }
     Err(DiscoveryError::ClusterPattern(printable(pattern, PATTERN_CHARS_MAX)))

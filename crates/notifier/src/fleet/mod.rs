@@ -20,6 +20,7 @@ use wire::{Broadcast, ObserverMessage, ServiceMessage};
 
 use crate::aws::ecs::EcsError;
 use crate::aws::{ASSUME_ROLE, Aws, CallError};
+use crate::base::text::printable;
 use crate::base::words;
 use crate::model::network::Networks;
 use crate::model::{Endpoint, Fleet, Member};
@@ -38,6 +39,11 @@ mod services;
 pub(crate) use recheck::Recheck;
 pub use recheck::RecheckError;
 pub use services::{SERVICES_NAMED_MAX, Services};
+
+/// The most clusters and patterns that one message names. For more, use a pattern, or several messages.
+pub const CLUSTERS_NAMED_MAX: usize = 100;
+/// The most characters of a tag or a pattern in an error.
+const TAG_CHARS_MAX: usize = 200;
 
 words! {
     /// Which containers count as ready to be called.
@@ -69,6 +75,12 @@ pub enum DiscoveryError {
     )]
     TooManyServices { named: usize },
     #[error(
+        "the scope has {named} clusters, but a message can name at most {CLUSTERS_NAMED_MAX}: send several messages, or notify every cluster"
+    )]
+    TooManyClusters { named: usize },
+    #[error("no active cluster matches {}", matching(pattern, tags))]
+    NoCluster { pattern: String, tags: BTreeMap<String, String> },
+    #[error(
         "`{0}` is not the ARN of an ECS cluster, such as `arn:aws:ecs:eu-west-1:111122223333:cluster/NAME`"
     )]
     ClusterArn(String),
@@ -86,6 +98,14 @@ pub enum DiscoveryError {
     ClusterNotDescribed { cluster: String, why: String },
 }
 
+/// `*` with the tag team=shop.
+fn matching(pattern: &str, tags: &BTreeMap<String, String>) -> String {
+    let tags: Vec<_> =
+        tags.iter().map(|(key, value)| printable(&format!("{key}={value}"), TAG_CHARS_MAX)).collect();
+    let with = if tags.is_empty() { String::new() } else { format!(" with the tags {}", tags.join(", ")) };
+    format!("`{}`{with}", printable(pattern, TAG_CHARS_MAX))
+}
+
 impl DiscoveryError {
     /// Whether asking again would give the same answer.
     pub fn is_final(&self) -> bool {
@@ -93,7 +113,10 @@ impl DiscoveryError {
             Self::Ecs(error) => error.is_final(),
             // Another process may have room for one more place.
             Self::Ec2(_) | Self::Ssm(_) | Self::TooManyPlaces | Self::ClusterNotDescribed { .. } => false,
+            // A cluster may be created later, but nobody expects this event to wait for it.
             Self::TooManyServices { .. }
+            | Self::TooManyClusters { .. }
+            | Self::NoCluster { .. }
             | Self::ClusterArn(_)
             | Self::NoRole { .. }
             | Self::ClusterPattern(_) => true,
@@ -116,6 +139,8 @@ impl DiscoveryError {
             Self::Ec2(_) => "ec2",
             Self::Ssm(_) => "ssm",
             Self::TooManyServices { .. } => "too-many-services",
+            Self::TooManyClusters { .. } => "too-many-clusters",
+            Self::NoCluster { .. } => "no-cluster",
             Self::ClusterArn(_) | Self::ClusterPattern(_) => "invalid-cluster",
             Self::NoRole { .. } => "no-role",
             Self::TooManyPlaces => "too-many-places",

@@ -11,6 +11,8 @@ use super::store::{Key, Range};
 /// Partitions of one broadcast's deliveries and parts. Stored keys depend on it: a change would hide existing records.
 pub(super) const SHARDS: u8 = 16;
 
+/// Prefix of the sort keys of a broadcast's own records.
+const BROADCAST: &str = "broadcast";
 /// Prefix of the sort keys of parts.
 pub(super) const PART: &str = "part#";
 /// Deliveries of a part that are on the tasks queue.
@@ -19,6 +21,9 @@ const QUEUED: &str = "queued#";
 pub(super) const NOTIFIED: &str = "told#";
 /// The latest state of a delivery.
 pub(super) const STATE: &str = "state#";
+
+/// Events of a key in a window.
+const COALESCED: &str = "event#";
 
 /// The partition of the history, in the order of time.
 const RECENT: &str = "recent";
@@ -44,14 +49,15 @@ fn head(broadcast: &BroadcastId) -> String {
     format!("head#{broadcast}")
 }
 
-/// Chunk number `chunk` of a broadcast's own record.
-pub(super) fn broadcast(broadcast: &BroadcastId, chunk: usize) -> Key {
-    Key { partition: head(broadcast), sort: format!("broadcast#{chunk:04}") }
+/// Chunk number `chunk` of a broadcast's own record, or of the record of one of its clusters.
+pub(super) fn broadcast(broadcast: &BroadcastId, cluster: Option<&str>, chunk: usize) -> Key {
+    let of = cluster.map_or_else(String::new, |cluster| format!("@{}", PartId::derive([cluster])));
+    Key { partition: head(broadcast), sort: format!("{BROADCAST}{of}#{chunk:04}") }
 }
 
-/// All items of a broadcast's own record.
+/// All items of a broadcast's own record, then those of its clusters.
 pub(super) fn broadcast_range(broadcast: &BroadcastId) -> Range {
-    range(head(broadcast), "broadcast#".to_owned())
+    range(head(broadcast), BROADCAST.to_owned())
 }
 
 /// The cancellation of a broadcast.
@@ -67,6 +73,27 @@ pub(super) fn recent(at: &str, broadcast: &BroadcastId) -> Key {
 /// The history, newest first.
 pub(super) fn recent_range() -> Range {
     Range { backwards: true, ..range(RECENT.to_owned(), String::new()) }
+}
+
+/// The newest event of a key in a window that starts at this time.
+pub(super) fn newest(key: &str, window: i64) -> Key {
+    Key { partition: coalescing(key, window), sort: "newest".to_owned() }
+}
+
+/// An event of a key in a window.
+pub(super) fn coalesced(key: &str, window: i64, version: &str) -> Key {
+    let sort = format!("{COALESCED}{}", PartId::derive([version]));
+    Key { partition: coalescing(key, window), sort }
+}
+
+/// All events of a key in a window.
+pub(super) fn coalesced_range(key: &str, window: i64) -> Range {
+    range(coalescing(key, window), COALESCED.to_owned())
+}
+
+/// The key may be of any length, and the text of an event.
+fn coalescing(key: &str, window: i64) -> String {
+    format!("coalesce#{}#{window}", PartId::derive([key]))
 }
 
 /// Chunk number `chunk` of a part's record.

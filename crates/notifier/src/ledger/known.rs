@@ -15,17 +15,25 @@ pub(crate) struct Known {
 }
 
 impl Ledger {
-    /// The record of this broadcast, if there is one with exactly this event.
-    pub(crate) async fn known(&self, broadcast: &Broadcast) -> Result<Option<Known>, LedgerError> {
+    /// What is recorded of this broadcast in this cluster, if there is a record with exactly this event.
+    pub(crate) async fn known(
+        &self,
+        broadcast: &Broadcast,
+        cluster: &str,
+    ) -> Result<Option<Known>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        let Some((record, rows)) = inner.own(&broadcast.id).await? else { return Ok(None) };
+        let Some((mut record, mut rows)) = inner.own(&broadcast.id, None).await? else { return Ok(None) };
+        if rows.iter().any(|row| matches!(row, BroadcastRow::Cluster(_))) {
+            let Some(own) = inner.own(&broadcast.id, Some(cluster)).await? else { return Ok(None) };
+            (record, rows) = own;
+        }
         let is_same = match &record.event_digest {
             Some(recorded) => digest(&broadcast.event).as_ref() == Some(recorded),
             None => record.event == broadcast.event,
         };
         let parts = rows.into_iter().filter_map(|row| match row {
             BroadcastRow::Part { id, service } => Some((id, service)),
-            BroadcastRow::Skip(_) => None,
+            BroadcastRow::Skip(_) | BroadcastRow::Cluster(_) => None,
         });
         Ok(is_same.then(|| Known { cluster: record.cluster, parts: parts.collect() }))
     }

@@ -7,6 +7,7 @@
 //! | `open` | the ledger that the settings name |
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | the deliveries that are already on the tasks queue |
+//! | `coalesce` | the newest event of a key in a window |
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
 //! | `store` | the trait of `dynamodb` and `sqlite` |
@@ -18,6 +19,7 @@
 //! has the latest state; its last writer wins.
 
 mod chunk;
+mod coalesce;
 mod dead_letters;
 pub mod dynamodb;
 mod key;
@@ -199,13 +201,23 @@ impl Ledger {
         skips: &[Delivery],
     ) -> Result<(), LedgerError> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        let before = if record.services.is_empty() { None } else { inner.own(&record.id).await? };
+        let before = match record.services.as_slice() {
+            [] => None,
+            _ => inner.own(&record.id, record.only_cluster()).await?,
+        };
         let Some((before, mut rows)) = before else {
             return inner.write_broadcast(record, rows_of(parts, skips), false).await;
         };
         rows.retain(|row| !record.names(row.service()));
         rows.extend(rows_of(parts, skips));
         inner.write_broadcast(before.widened(&record), rows, false).await
+    }
+
+    /// Records a broadcast whose clusters have records of their own.
+    pub async fn split(&self, record: BroadcastRecord, clusters: &[String]) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let rows = clusters.iter().cloned().map(BroadcastRow::Cluster).collect();
+        inner.write_broadcast(record, rows, false).await
     }
 
     /// Records a broadcast unless there is a record of it.
@@ -342,7 +354,8 @@ impl Inner {
         Item { key, body, expires: self.clock.unix_seconds() + i64::from(self.days) * 24 * 60 * 60 }
     }
 
-    /// Writes a broadcast's record and its entry in the history; with `new`, only if there is no record.
+    /// Writes a broadcast's record and its entry in the history; with `new`, only if there is no record. The record of one
+    /// cluster of several has no such entry.
     async fn write_broadcast(
         &self,
         record: BroadcastRecord,
@@ -350,8 +363,9 @@ impl Inner {
         new: bool,
     ) -> Result<(), LedgerError> {
         let record = record.kept();
-        let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
-        if self.write(&record, &rows, |chunk| key::broadcast(&record.id, chunk), new).await? {
+        let key = |chunk| key::broadcast(&record.id, record.only_cluster(), chunk);
+        if self.write(&record, &rows, key, new).await? && !record.split {
+            let line = self.item(key::recent(&sortable(record.asked_at), &record.id), &record)?;
             self.store.put(vec![line]).await?;
         }
         Ok(())

@@ -43,10 +43,14 @@ impl Ledger {
         let own: Vec<Item> = inner.items(key::broadcast_range(broadcast)).try_collect().await?;
         let cancelled = self.cancelled(broadcast).await?;
         let mut found = Records::default();
-        let record = whole::<BroadcastRecord, BroadcastRow>(&own)?.map(|(record, rows)| {
-            found.own(rows);
-            record
-        });
+        // The record of the whole broadcast comes first.
+        let mut record = None;
+        for items in own.chunk_by(|one, next| record_of(one) == record_of(next)) {
+            if let Some((own, rows)) = whole::<BroadcastRecord, BroadcastRow>(items)? {
+                found.own(&own, rows);
+                record.get_or_insert(own);
+            }
+        }
         let found = Mutex::new(found);
         stream::iter(key::shards(broadcast).map(Ok))
             .try_for_each_concurrent(PARTITIONS_AT_ONCE, |range| {
@@ -66,7 +70,7 @@ impl Ledger {
     /// The request of a broadcast; `None` if stage 1 has not recorded it.
     pub async fn asked(&self, broadcast: &BroadcastId) -> Result<Option<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        Ok(inner.own(broadcast).await?.map(|(record, _)| record))
+        Ok(inner.own(broadcast, None).await?.map(|(record, _)| record))
     }
 
     /// The cancellation of a broadcast, if any.
@@ -84,18 +88,21 @@ impl Ledger {
 }
 
 impl Inner {
-    /// A broadcast's own record and its rows, by key: stage 1 needs no permission to query the table.
+    /// A broadcast's own record and its rows, or those of one of its clusters, by key: stage 1 needs no permission to query
+    /// the table.
     pub(super) async fn own(
         &self,
         broadcast: &BroadcastId,
+        cluster: Option<&str>,
     ) -> Result<Option<(BroadcastRecord, Vec<BroadcastRow>)>, LedgerError> {
         let Some(first) =
-            self.store.get(vec![key::broadcast(broadcast, 0)]).await?.into_iter().flatten().next()
+            self.store.get(vec![key::broadcast(broadcast, cluster, 0)]).await?.into_iter().flatten().next()
         else {
             return Ok(None);
         };
         let chunks = chunk::count(&first.body).map_err(|error| unreadable(&first.key, &error))?;
-        let others = (1..chunks.min(CHUNKS_MAX)).map(|chunk| key::broadcast(broadcast, chunk)).collect();
+        let others =
+            (1..chunks.min(CHUNKS_MAX)).map(|chunk| key::broadcast(broadcast, cluster, chunk)).collect();
         let others = self.store.get(others).await?;
         let items: Vec<Item> = std::iter::once(first).chain(others.into_iter().flatten()).collect();
         whole(&items)
@@ -121,6 +128,11 @@ impl Inner {
         let items: Vec<Item> = self.items(key::part_range(broadcast, part)).try_collect().await?;
         whole(&items)
     }
+}
+
+/// The record that an item of several belongs to: its sort key without the number of the item.
+fn record_of(item: &Item) -> &str {
+    item.key.sort.rsplit_once('#').map_or("", |(record, _)| record)
 }
 
 /// A record from its items.
@@ -152,7 +164,11 @@ enum Weight {
 struct Records {
     /// Time of the latest record, in milliseconds since 1970.
     heard: i64,
-    parts: BTreeMap<PartId, String>,
+    /// The parts of the scope, with their cluster and service.
+    parts: BTreeMap<PartId, (String, String)>,
+    /// The clusters that have records of their own, and those whose record was read.
+    clusters: BTreeSet<String>,
+    clusters_seen: BTreeSet<String>,
     /// The items of each part, in order.
     chunks: BTreeMap<String, Vec<Item>>,
     parts_seen: BTreeSet<PartId>,
@@ -166,11 +182,17 @@ impl Records {
         self.parts_seen.is_empty() && self.deliveries.is_empty() && self.failures.is_empty()
     }
 
-    fn own(&mut self, rows: Vec<BroadcastRow>) {
+    fn own(&mut self, record: &BroadcastRecord, rows: Vec<BroadcastRow>) {
+        self.clusters_seen.extend(record.only_cluster().map(str::to_owned));
+        let failure = record.failure.as_deref();
+        self.failures.extend(failure.map(|failure| Delivery::not_discovered(&record.cluster, "", failure)));
         for row in rows {
             match row {
-                BroadcastRow::Part { id, service } => drop(self.parts.insert(id, service)),
+                BroadcastRow::Part { id, service } => {
+                    self.parts.insert(id, (record.cluster.clone(), service));
+                }
                 BroadcastRow::Skip(skip) => drop(self.skips.insert(skip.member.clone(), skip)),
+                BroadcastRow::Cluster(cluster) => drop(self.clusters.insert(cluster)),
             }
         }
     }
@@ -211,7 +233,7 @@ impl Records {
             }
         }
         if let Some(failure) = record.failure {
-            self.failures.push(failed(&record.cluster, &record.service, &failure));
+            self.failures.push(Delivery::not_discovered(&record.cluster, &record.service, &failure));
         }
         self.parts_seen.insert(record.id);
     }
@@ -223,18 +245,19 @@ impl Records {
     }
 
     fn conclude(
-        mut self,
+        self,
         broadcast: &BroadcastId,
         record: Option<BroadcastRecord>,
         cancelled: Option<Cancel>,
     ) -> Recorded {
-        let cluster = record.as_ref().map_or("", |record| &record.cluster);
-        let failure = record.as_ref().and_then(|record| record.failure.as_deref());
-        self.failures.extend(failure.map(|failure| failed(cluster, "", failure)));
         let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
-        let unseen = unseen.map(|(_, service)| {
+        let unseen = unseen.map(|(_, (cluster, service))| {
             Delivery::of_service(cluster, service, "its tasks have not been looked for yet")
         });
+        let clusters = self.clusters.difference(&self.clusters_seen);
+        let clusters = clusters
+            .map(|cluster| Delivery::of_service(cluster, "", "its services have not been looked for yet"));
+        let unseen = unseen.chain(clusters);
         let known = self.deliveries.into_values().map(|(_, entry)| entry);
         let mut entries: Vec<Delivery> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
@@ -246,13 +269,8 @@ impl Records {
         let heard = record.as_ref().map_or(0, |record| record.asked_at).max(self.heard);
         let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
         let is_complete = record.is_some() && entries.iter().all(|entry| entry.outcome.is_some());
-        let report = Report::new(broadcast.clone(), entries);
+        let folded = record.as_ref().map_or(0, |record| record.folded);
+        let report = Report::new(broadcast.clone(), entries).with_folded(folded);
         Recorded { broadcast: record, cancelled, heard, report, is_complete }
     }
-}
-
-/// The entry for a part of the scope that could not be scanned.
-fn failed(cluster: &str, service: &str, reason: &str) -> Delivery {
-    let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
-    Delivery { outcome, cause, ..Delivery::of_service(cluster, service, reason) }
 }

@@ -1,12 +1,14 @@
 //! The contents of a ledger's items, as JSON. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
 use crate::model::Delivery;
-use crate::model::arn::service_name;
+use crate::model::arn::{is_every_cluster, service_name};
 
 /// The most bytes of an event's payload that are recorded. A larger payload is left out.
 const DATA_BYTES_MAX: usize = 64 * 1024;
@@ -24,8 +26,17 @@ pub struct BroadcastRecord {
     /// A digest of the whole event if its payload was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_digest: Option<String>,
-    /// Name or ARN of the cluster.
+    /// The cluster, as the request named it: a name, an ARN, or a pattern for every cluster.
     pub cluster: String,
+    /// The other clusters that the request named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<String>,
+    /// The tags that select among every cluster.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Whether this is the record of one cluster of a broadcast that has several.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub split: bool,
     /// The services of the scope; empty means all services of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
@@ -40,6 +51,9 @@ pub struct BroadcastRecord {
     /// Services that have no opted-in container.
     #[serde(default, rename = "bystanders")]
     pub not_targeted: usize,
+    /// Earlier events whose place this one has taken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub folded: usize,
     /// Why service discovery failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -59,13 +73,44 @@ impl BroadcastRecord {
             data_left_out: None,
             event_digest: None,
             cluster: scope.cluster.clone(),
+            clusters: scope.clusters.clone(),
+            tags: scope.tags.clone(),
+            split: scope.split,
             services: scope.services.clone(),
             standalone: scope.standalone,
             asked_by,
             asked_at: millis(asked_at),
             not_targeted: 0,
+            folded: 0,
             failure: None,
         }
+    }
+
+    /// The scope of the request, without an event.
+    pub fn scope(&self) -> ObserverMessage {
+        let mut scope = ObserverMessage::new(&self.cluster);
+        scope.clusters.clone_from(&self.clusters);
+        scope.tags.clone_from(&self.tags);
+        scope.split = self.split;
+        scope.services.clone_from(&self.services);
+        scope.standalone = self.standalone;
+        scope
+    }
+
+    /// Whether the scope has several clusters.
+    pub fn is_several(&self) -> bool {
+        !self.clusters.is_empty() || is_every_cluster(&self.cluster)
+    }
+
+    /// The record of one cluster, or of one pattern, of several.
+    pub(crate) fn of_cluster(&self, cluster: &str) -> Self {
+        let tags = if is_every_cluster(cluster) { self.tags.clone() } else { BTreeMap::new() };
+        Self { cluster: cluster.to_owned(), clusters: Vec::new(), tags, split: true, ..self.clone() }
+    }
+
+    /// The cluster whose record this is; `None` for the record of the whole broadcast.
+    pub(super) fn only_cluster(&self) -> Option<&str> {
+        self.split.then_some(self.cluster.as_str())
     }
 
     /// Time of the request, to the second, as in RFC 3339.
@@ -119,6 +164,11 @@ pub(super) fn digest(event: &Event) -> Option<String> {
     Some(PartId::derive([&text]).to_string())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 /// Milliseconds since 1970.
 pub(super) fn millis(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
@@ -137,14 +187,17 @@ pub(super) enum BroadcastRow {
     },
     /// A skip that stage 1 has found.
     Skip(Delivery),
+    /// A cluster that has a record of its own, or a pattern for every cluster.
+    Cluster(String),
 }
 
 impl BroadcastRow {
-    /// Its service; empty for standalone tasks.
+    /// Its service; empty for standalone tasks and clusters.
     pub(super) fn service(&self) -> &str {
         match self {
             Self::Part { service, .. } => service,
             Self::Skip(entry) => &entry.member.service,
+            Self::Cluster(_) => "",
         }
     }
 }

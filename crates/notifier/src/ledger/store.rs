@@ -1,4 +1,4 @@
-//! The store of a ledger's items: a trait with four operations.
+//! The store of a ledger's items: a trait with five operations.
 //!
 //! There are two stores: a DynamoDB table and a SQLite file. They do not interpret items.
 
@@ -28,7 +28,7 @@ pub struct Key {
 pub struct Item {
     /// Its key.
     pub key: Key,
-    /// JSON of at most [`BODY_BYTES_MAX`].
+    /// Text of at most [`BODY_BYTES_MAX`].
     pub body: String,
     /// Time of expiry, in seconds since 1970. A store may delete it later.
     pub expires: i64,
@@ -63,6 +63,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Writes an item if its key does not exist; returns `false` if it does, and keeps the existing item.
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Writes an item if its key does not exist or has a smaller body, in the order of bytes; returns whether it was written.
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// The items at these keys, in their order.
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>>;

@@ -117,7 +117,13 @@ impl<'a> ClusterArn<'a> {
 }
 
 /// The name that means every cluster.
-pub const EVERY_CLUSTER: &str = "*";
+pub const EVERY_CLUSTER: &str = wire::ObserverMessage::EVERY_CLUSTER;
+
+/// Whether this names every cluster: `*` for those of the notifier's own account and region, or an ARN that ends in
+/// `:cluster/*`.
+pub fn is_every_cluster(cluster: &str) -> bool {
+    cluster == EVERY_CLUSTER || ClusterArn::parse(cluster).is_some_and(|arn| arn.name == EVERY_CLUSTER)
+}
 
 /// Whether this can be the name of a region, such as `eu-west-1` or `us-gov-east-1`: words in lower case and a number.
 pub fn is_region(text: &str) -> bool {

@@ -50,6 +50,12 @@ impl Delivery {
         Self { member, reason: Some(reason.to_owned()), ..Self::default() }
     }
 
+    /// The entry for a part of the scope that discovery could not look at.
+    pub(crate) fn not_discovered(cluster: &str, service: &str, reason: &str) -> Self {
+        let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
+        Self { outcome, cause, ..Self::of_service(cluster, service, reason) }
+    }
+
     /// Whether it has ended well: the container accepted the event, or its task had stopped.
     pub fn is_notified(&self) -> bool {
         self.outcome.is_some_and(Outcome::is_notified)

@@ -3,21 +3,30 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use tracing::info;
 use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
-use super::{Ctx, StageError, broadcast, endpoint, untrusted};
+use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, untrusted};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::{Delivery, Endpoint, Fleet, Member, NotTargeted, ProgressEvent};
-use crate::queue;
+use crate::queue::{self, Delayed};
 
-/// Finds the services of the scope. Returns a body for each part that stage 2 scans.
-pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
-    let mut message = ObserverMessage::from_body(&received.body)?;
+/// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
+/// clusters, a message for each of them.
+pub(super) async fn services(
+    ctx: &Ctx,
+    mut message: ObserverMessage,
+    folded: usize,
+    received: &queue::Message,
+) -> Result<Output, StageError> {
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
-    let mut record = record(&message, &broadcast, received);
+    let mut record = BroadcastRecord { folded, ..record(&message, &broadcast, received) };
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         ctx.ledger.broadcast(record, &[], &[]).await?;
-        return Ok(Vec::new());
+        return Ok(Output::default());
+    }
+    if let Some(clusters) = clusters::named(ctx, &message).await? {
+        return split(ctx, &message, &broadcast, record, clusters).await;
     }
     let found = ctx.discovery.services(&message, &broadcast).await?;
     let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
@@ -30,16 +39,37 @@ pub(super) async fn services(ctx: &Ctx, received: &queue::Message) -> Result<Vec
         parts: parts.into_iter().map(|(part, _)| part).collect(),
         not_targeted: found.not_targeted,
     });
-    Ok(bodies)
+    Ok(bodies.into())
 }
 
-/// Records that service discovery failed for a message.
+/// Records the clusters of a broadcast, and returns a message for each: one cluster that cannot be reached does not delay
+/// the others.
+async fn split(
+    ctx: &Ctx,
+    message: &ObserverMessage,
+    broadcast: &Broadcast,
+    record: BroadcastRecord,
+    clusters: Vec<String>,
+) -> Result<Output, StageError> {
+    let body = |cluster: &String| {
+        let mut one = clusters::one(message, cluster);
+        one.event = Some(Draft::from(broadcast.event.clone()));
+        one.to_body().map(Delayed::now)
+    };
+    let again = clusters.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+    ctx.ledger.split(record, &clusters).await?;
+    let id = broadcast.id.as_str();
+    info!(broadcast = id, clusters = again.len(), "Split broadcast {id} into one message for each cluster");
+    Ok(Output { again, ..Output::default() })
+}
+
+/// Records that service discovery failed for a message. Records of a source are no broadcast yet.
 pub(super) async fn no_services(
     ctx: &Ctx,
     received: &queue::Message,
     reason: &str,
 ) -> Result<(), StageError> {
-    let mut message = ObserverMessage::from_body(&received.body)?;
+    let Ok(mut message) = ObserverMessage::from_body(&received.body) else { return Ok(()) };
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let failure = Some(reason.to_owned());
     let record = BroadcastRecord { failure, ..record(&message, &broadcast, received) };
@@ -47,7 +77,7 @@ pub(super) async fn no_services(
 }
 
 /// Finds the tasks of one part of the scope. Returns a body for each endpoint that has not been notified.
-pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<String>, StageError> {
+pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
     let part = message.part();
     let record = part_record(&message, &part, None);
@@ -55,7 +85,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<St
         let skipped = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
         emit_skipped(ctx, &broadcast.id, skipped);
         emit_tasks(ctx, &broadcast.id, record, Vec::new(), Vec::new());
-        return Ok(Vec::new());
+        return Ok(Output::default());
     }
     let fleet = ctx.discovery.tasks(&message).await?;
     let endpoints = record_part(ctx, &broadcast, record, fleet, |_| false).await?;
@@ -73,7 +103,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Vec<St
         .filter(|endpoint| !is_queued(&endpoint.member))
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(bodies)
+    Ok(bodies.into())
 }
 
 /// Records the result for one part of a broadcast, and notifies the listeners. Returns the endpoints that still need a

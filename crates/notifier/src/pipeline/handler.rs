@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::{Ctx, Failure, StageError, StageName};
+use super::{Ctx, Failure, Output, StageError, StageName};
 use crate::base::text::chain;
 use crate::queue::Message;
 
@@ -16,8 +16,8 @@ use crate::queue::Message;
 const NOTE_AGAIN_AFTER: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// The result of the work on a message: the bodies for the next queue.
-pub type Handled = Result<Vec<String>, Failure>;
+/// The result of the work on a message: the messages that follow.
+pub type Handled = Result<Output, Failure>;
 
 /// How a message is processed.
 pub enum Handler {

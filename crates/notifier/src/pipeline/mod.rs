@@ -20,25 +20,34 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::model::Outcome;
 use crate::model::Progress;
 use crate::queue::Message;
+use crate::sources::{RouteError, SourceError};
 
+pub(crate) mod clusters;
+mod coalesce;
 mod discovery;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
 mod handler;
 pub mod memory;
 mod notify;
+mod observe;
+mod output;
 mod overdue;
 pub mod redrive;
 pub mod resend;
+mod routing;
 pub mod send;
 mod senders;
 mod stages;
 mod untrusted;
 mod work;
 
+pub use clusters::Plan;
 pub use failure::{Failure, Retry};
 pub use handler::{Handled, Handler, HandlerFunction};
+pub use output::Output;
 pub use overdue::is_overdue;
+pub use routing::Routing;
 pub use senders::Senders;
 pub use stages::{QueueName, STAGES, Stage};
 pub use work::{DEADLINE_SLACK, Disposition, FinalFailure, Work};
@@ -54,6 +63,8 @@ pub struct Ctx {
     pub deliverer: Deliverer,
     /// Records every outcome.
     pub ledger: Ledger,
+    /// The rules that make broadcasts from records of sources.
+    pub routes: Routing,
     /// Receives progress events.
     pub progress: Progress,
     /// The trusted senders of the inner queues.
@@ -64,6 +75,8 @@ pub struct Ctx {
     pub stop: CancellationToken,
     /// Number of messages so far from senders that are not trusted.
     untrusted: AtomicU64,
+    /// The windows of events that coalesce.
+    windows: coalesce::Windows,
 }
 
 impl Ctx {
@@ -82,11 +95,13 @@ impl Ctx {
             discovery,
             deliverer,
             ledger,
+            routes: Routing::default(),
             progress,
             senders: Senders::default(),
             clock,
             stop: CancellationToken::new(),
             untrusted: AtomicU64::new(0),
+            windows: coalesce::Windows::default(),
         }
     }
 }
@@ -97,6 +112,12 @@ impl Ctx {
 pub enum StageError {
     #[error("the message cannot be read")]
     Body(#[from] wire::BodyError),
+    #[error("the message cannot be read")]
+    Source(#[from] SourceError),
+    #[error("no routes are set, so the event of another source is not broadcast: set NOTIFIER_ROUTES")]
+    NoRoutes,
+    #[error("route `{rule}` cannot make an event")]
+    Route { rule: String, source: RouteError },
     #[error("the event is not valid")]
     Event(#[from] wire::EventError),
     #[error("the message id is not valid as a broadcast id")]
@@ -119,9 +140,14 @@ impl StageError {
     /// Whether the same message would fail again: it becomes a dead letter, with the reason.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Body(_) | Self::Event(_) | Self::Id(_) | Self::Endpoint(_) | Self::NotNotified { .. } => {
-                true
-            }
+            Self::Body(_)
+            | Self::Source(_)
+            | Self::NoRoutes
+            | Self::Route { .. }
+            | Self::Event(_)
+            | Self::Id(_)
+            | Self::Endpoint(_)
+            | Self::NotNotified { .. } => true,
             Self::Discover(error) => error.is_final(),
             Self::Unfinished(_) | Self::Ledger(_) => false,
         }
@@ -131,6 +157,9 @@ impl StageError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Body(_) => "body",
+            Self::Source(_) => "source",
+            Self::NoRoutes => "no-routes",
+            Self::Route { .. } => "route",
             Self::Event(_) => "event",
             Self::Id(_) => "id",
             Self::Endpoint(_) => "endpoint",
@@ -142,7 +171,7 @@ impl StageError {
     }
 }
 
-/// Runs one message through one stage, and returns the bodies for the next stage's queue; notify returns none.
+/// Runs one message through one stage, and returns the messages that follow; notify returns none.
 ///
 /// A repeated run of the same message creates the same ids, so every receiver recognises the repeat. Work that would
 /// exceed the `deadline` ends with [`StageError::Unfinished`].
@@ -155,10 +184,11 @@ pub async fn run(
     stage: StageName,
     message: &Message,
     deadline: Option<Instant>,
-) -> Result<Vec<String>, StageError> {
+) -> Result<Output, StageError> {
     if is_keep_warm(&message.body) {
         debug!(stage = stage.as_str(), message.id = message.id, "Keep-warm message");
-        return Ok(stage.stage().next.map(|_| message.body.clone()).into_iter().collect());
+        let next: Vec<_> = stage.stage().next.map(|_| message.body.clone()).into_iter().collect();
+        return Ok(next.into());
     }
     (stage.stage().run)(ctx, message, deadline).await
 }

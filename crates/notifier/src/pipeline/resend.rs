@@ -10,8 +10,10 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use wire::{Broadcast, ObserverMessage, PartId};
 
+use super::clusters::{self, Resolved};
 use super::send::{self, SendError};
 use super::{Ctx, discovery};
+use crate::base::text::chain;
 use crate::deliver::DeliveryJob;
 use crate::fleet::Recheck;
 use crate::ledger::{BroadcastRecord, Ledger, LedgerError, PartRecord, Recorded};
@@ -27,29 +29,33 @@ pub fn is_due(entry: &Delivery) -> bool {
     may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
 }
 
-/// The scope of a broadcast, narrowed to the services with a delivery that is due; `None` when none is due.
+/// The scope of a broadcast, narrowed to the services with a delivery that is due: one for each cluster, none when no
+/// delivery is due.
 ///
-/// For a message to the observer queue, which names services. With a ledger, notified containers are not called again.
-pub fn scope(record: &BroadcastRecord, report: &Report) -> Option<ObserverMessage> {
-    let services: BTreeSet<&str> = report
-        .entries()
-        .iter()
-        .filter(|entry| is_due(entry))
-        .map(|entry| entry.member.service.as_str())
-        .collect();
-    if services.is_empty() {
-        return None;
+/// For messages to the observer queue, which name services. With a ledger, notified containers are not called again.
+pub fn scopes(record: &BroadcastRecord, report: &Report) -> Vec<ObserverMessage> {
+    let mut due = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for entry in report.entries().iter().filter(|entry| is_due(entry)) {
+        let cluster = if record.is_several() { &entry.member.cluster } else { &record.cluster };
+        due.entry(cluster).or_default().insert(&entry.member.service);
     }
-    let mut scope = ObserverMessage::new(&record.cluster);
+    due.into_iter().map(|(cluster, services)| scope(record, cluster, &services)).collect()
+}
+
+fn scope(record: &BroadcastRecord, cluster: &str, services: &BTreeSet<&str>) -> ObserverMessage {
+    let mut scope = ObserverMessage::new(cluster);
+    if record.is_several() {
+        scope = clusters::one(&record.scope(), cluster);
+    }
     // A message cannot name the groups of standalone tasks.
     let is_named = |service: &&str| !service.is_empty() && !service.contains(':');
     if services.iter().all(is_named) {
-        scope.services = services.into_iter().map(str::to_owned).collect();
+        scope.services = services.iter().map(|&service| service.to_owned()).collect();
     } else {
         scope.services.clone_from(&record.services);
         scope.standalone = record.standalone;
     }
-    Some(scope)
+    scope
 }
 
 /// Records the due deliveries as pending, before their message is published: so no outcome of the new round is
@@ -93,15 +99,13 @@ pub async fn send(
     // A list of futures: with a lazy stream, this future would not be `Send`.
     let lookups: Vec<_> =
         tasks.iter().map(|delivery| ctx.discovery.recheck(&delivery.member, None)).collect();
-    let found: Vec<Recheck> =
-        stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).try_collect().await.map_err(SendError::Recheck)?;
-    let unseen = if parts.is_empty() {
-        Fleet::default()
-    } else {
-        let unseen = unseen(ctx, record, &recorded.report, &parts).await?;
-        record_unseen(ctx, record, &recorded.report, &unseen).await?;
-        unseen
-    };
+    let found = stream::iter(lookups).buffered(LOOKUPS_AT_ONCE).map(|found| match found {
+        // One cluster of several that cannot be reached does not stop the others.
+        Err(error) if record.is_several() => Ok(Recheck::Nowhere(chain(&error))),
+        found => found.map_err(SendError::Recheck),
+    });
+    let found: Vec<Recheck> = found.try_collect().await?;
+    let Unseen { fleet: unseen, unreached } = unseen(ctx, record, &recorded.report, &parts).await?;
     let (report, ()) = send::deliver(ctx, broadcast, |transport| async move {
         let mut jobs = Vec::new();
         for (delivery, found) in tasks.into_iter().zip(found) {
@@ -118,7 +122,7 @@ pub async fn send(
             ctx.ledger.settle(&broadcast.id, ended.clone()).await?;
             transport.done(ended);
         }
-        unseen.skips.iter().cloned().for_each(|skipped| transport.done(skipped));
+        unseen.skips.iter().cloned().chain(unreached).for_each(|ended| transport.done(ended));
         discovery::emit_skipped(ctx, &broadcast.id, unseen.skips);
         jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
         announce(ctx, broadcast, &jobs);
@@ -131,39 +135,75 @@ pub async fn send(
     Ok(report)
 }
 
-/// The fleet of the services whose tasks are not recorded, without recorded containers.
+/// What is found of the services whose tasks are not recorded.
+#[derive(Default)]
+struct Unseen {
+    /// Their containers, without recorded ones.
+    fleet: Fleet,
+    /// Clusters that still cannot be reached.
+    unreached: Vec<Delivery>,
+}
+
+/// Discovers and records the services whose tasks are not recorded.
 async fn unseen(
     ctx: &Ctx,
     record: &BroadcastRecord,
     report: &Report,
     parts: &[&Delivery],
-) -> Result<Fleet, SendError> {
+) -> Result<Unseen, SendError> {
     let parts = parts.iter().map(|entry| (*entry).clone()).collect();
-    let Some(scope) = scope(record, &Report::new(record.id.clone(), parts)) else {
-        return Ok(Fleet::default());
-    };
     // An entry for a whole service without known tasks is not a container.
     let is_known =
         |entry: &&Delivery| !entry.member.task.is_empty() || entry.outcome == Some(Outcome::Skipped);
     let recorded = report.entries().iter().filter(is_known).map(|entry| place(&entry.member));
     let recorded: BTreeSet<_> = recorded.collect();
-    let mut fleet = ctx.discovery.fleet(&scope).await?;
-    fleet.endpoints.retain(|endpoint| !recorded.contains(&place(&endpoint.member)));
-    fleet.skips.retain(|skip| !recorded.contains(&place(&skip.member)));
-    Ok(fleet)
+    let mut unseen = Unseen::default();
+    for scope in scopes(record, &Report::new(record.id.clone(), parts)) {
+        let (clusters, mut failed) = match clusters::resolve(ctx, &scope).await? {
+            Resolved::One => (vec![scope], Vec::new()),
+            Resolved::Several { scopes, failed } => {
+                let names: Vec<_> = scopes.iter().map(|scope| scope.cluster.clone()).collect();
+                let pattern = BroadcastRecord { failure: None, ..record.of_cluster(&scope.cluster) };
+                if !names.is_empty() {
+                    ctx.ledger.split(pattern, &names).await?;
+                }
+                (scopes, failed)
+            }
+        };
+        for scope in clusters {
+            let mut fleet = match ctx.discovery.fleet(&scope).await {
+                Err(error) if scope.split => {
+                    failed.push((scope, error));
+                    continue;
+                }
+                fleet => fleet?,
+            };
+            fleet.endpoints.retain(|endpoint| !recorded.contains(&place(&endpoint.member)));
+            fleet.skips.retain(|skip| !recorded.contains(&place(&skip.member)));
+            let of_cluster = if scope.split { record.of_cluster(&scope.cluster) } else { record.clone() };
+            record_unseen(ctx, of_cluster, report, &fleet).await?;
+            unseen.fleet.extend(fleet);
+        }
+        let failed = failed.into_iter();
+        unseen.unreached.extend(
+            failed.map(|(scope, error)| Delivery::not_discovered(&scope.cluster, "", &chain(&error))),
+        );
+    }
+    Ok(unseen)
 }
 
-/// Records the containers that no earlier run found, and that discovery is complete.
+/// Records the containers of a cluster that no earlier run found, and that its discovery is complete.
 async fn record_unseen(
     ctx: &Ctx,
-    record: &BroadcastRecord,
+    record: BroadcastRecord,
     report: &Report,
     unseen: &Fleet,
 ) -> Result<(), LedgerError> {
+    let is_of_cluster = |entry: &&Delivery| !record.split || entry.member.cluster == record.cluster;
     let (tasks, others): (Vec<&Delivery>, Vec<&Delivery>) =
-        report.entries().iter().partition(|delivery| !delivery.member.task.is_empty());
+        report.entries().iter().filter(is_of_cluster).partition(|delivery| !delivery.member.task.is_empty());
     // The number of known tasks makes the id unique for every resend that finds a new container.
-    let id = PartId::derive([record.id.as_str(), "again", &tasks.len().to_string()]);
+    let id = PartId::derive([record.id.as_str(), "again", &tasks.len().to_string(), &record.cluster]);
     let (cluster, service) = (record.cluster.clone(), String::new());
     let part = PartRecord { id: id.clone(), cluster, service: service.clone(), failure: None };
     let expected: Vec<_> = unseen.endpoints.iter().map(Delivery::from).collect();
@@ -171,12 +211,11 @@ async fn record_unseen(
     // Skipped services stay recorded.
     let skips: Vec<_> =
         others.into_iter().filter(|other| other.outcome == Some(Outcome::Skipped)).cloned().collect();
-    let record = BroadcastRecord { failure: None, ..record.clone() };
-    ctx.ledger.broadcast(record, &[(id, service)], &skips).await
+    ctx.ledger.broadcast(BroadcastRecord { failure: None, ..record }, &[(id, service)], &skips).await
 }
 
-fn place(member: &Member) -> (&str, &str, &str) {
-    (&member.service, &member.task, &member.container)
+fn place(member: &Member) -> (&str, &str, &str, &str) {
+    (&member.cluster, &member.service, &member.task, &member.container)
 }
 
 /// Notifies the listeners of the expected deliveries.
@@ -214,13 +253,15 @@ mod tests {
         Report::new("b-1".to_owned().try_into().unwrap(), entries.iter().map(entry).collect())
     }
 
+    /// The services that are named; `None` if no message is sent.
     fn again(entries: &[(&str, Option<Outcome>, Option<Cause>)]) -> Option<Vec<String>> {
         let message = ObserverMessage::new("prod");
         let id = wire::BroadcastId::try_from("b-1".to_owned()).unwrap();
         let event = wire::Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
         let broadcast = Broadcast::new(event);
         let record = BroadcastRecord::new(&message, &broadcast, time::OffsetDateTime::UNIX_EPOCH, None);
-        scope(&record, &report(entries)).map(|message| message.services)
+        let [message] = <[_; 1]>::try_from(scopes(&record, &report(entries))).ok()?;
+        Some(message.services)
     }
 
     #[test]

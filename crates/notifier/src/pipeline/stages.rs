@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Ctx, StageError, discovery, notify};
+use super::{Ctx, Output, StageError, discovery, notify, observe};
 use crate::base::words;
 use crate::model::StageName;
 use crate::queue::Message;
@@ -21,9 +21,8 @@ words! {
     }
 }
 
-/// Processes a message. Returns the bodies for the next queue.
-type Run =
-    for<'a> fn(&'a Ctx, &'a Message, Option<Instant>) -> BoxFuture<'a, Result<Vec<String>, StageError>>;
+/// Processes a message.
+type Run = for<'a> fn(&'a Ctx, &'a Message, Option<Instant>) -> BoxFuture<'a, Result<Output, StageError>>;
 /// Records that some of these bodies are on the next queue.
 type Published = for<'a> fn(&'a Ctx, &'a Message, &'a [&'a str]) -> BoxFuture<'a, Result<(), StageError>>;
 /// Records that a message was given up for this reason.
@@ -56,7 +55,7 @@ pub static STAGES: [Stage; 3] = [
         // Only concurrent broadcasts share the budget of AWS requests: a queued broadcast waits for others to end.
         concurrency: 16,
         calls_tasks: false,
-        run: |ctx, message, _| discovery::services(ctx, message).boxed(),
+        run: |ctx, message, _| observe::observe(ctx, message).boxed(),
         published: None,
         given_up: |ctx, message, reason| discovery::no_services(ctx, message, reason).boxed(),
     },
@@ -77,7 +76,7 @@ pub static STAGES: [Stage; 3] = [
         concurrency: 256,
         calls_tasks: true,
         run: |ctx, message, deadline| {
-            async move { notify::notify(ctx, message, deadline).await.map(|()| Vec::new()) }.boxed()
+            async move { notify::notify(ctx, message, deadline).await.map(|()| Output::default()) }.boxed()
         },
         published: None,
         given_up: |ctx, message, reason| notify::given_up(ctx, message, reason).boxed(),

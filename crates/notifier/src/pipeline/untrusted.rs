@@ -64,7 +64,8 @@ pub(super) async fn with_part(
     message: &ServiceMessage,
 ) -> Result<Option<Broadcast>, StageError> {
     for broadcast in unverified {
-        if ctx.ledger.known(&broadcast).await?.is_some_and(|known| known.has_part(message)) {
+        if ctx.ledger.known(&broadcast, &message.cluster).await?.is_some_and(|known| known.has_part(message))
+        {
             return Ok(Some(broadcast));
         }
     }
@@ -86,7 +87,7 @@ pub(super) async fn with_member(
         return Ok(None);
     }
     for broadcast in unverified {
-        let Some(known) = ctx.ledger.known(&broadcast).await? else { continue };
+        let Some(known) = ctx.ledger.known(&broadcast, &member.cluster).await? else { continue };
         let is_recorded = ctx.ledger.state(&broadcast.id, member).await?.is_some();
         if is_recorded || is_found && known.has_member(member) {
             return Ok(Some(broadcast));

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::{Failure, Handler, Retry, StageName};
+use super::{Failure, Handler, Output, Retry, StageName};
 use crate::base::Rng;
 use crate::base::text::chain;
 use crate::model::DeadLetter;
@@ -27,6 +27,8 @@ const PUBLISHED_AT_ONCE: usize = 500;
 pub struct Work {
     /// The stage.
     pub stage: StageName,
+    /// The queue that it reads.
+    pub source: Queue,
     /// The queue that it writes; the last stage has none.
     pub next: Option<Queue>,
     /// Processes one message.
@@ -67,16 +69,18 @@ impl Work {
         let limit = deadline.saturating_duration_since(Instant::now());
         // No state of the handler is used after a panic: the message is processed again.
         let handled = AssertUnwindSafe(self.handler.run(self.stage, message, deadline)).catch_unwind();
-        let bodies = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
-            Ok(Ok(bodies)) => bodies?,
+        let Output { next, again, failure } = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
+            Ok(Ok(output)) => output?,
             Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
             Err(_elapsed) => return Err(Failure::late(limit)),
         };
         match &self.next {
-            _ if bodies.is_empty() => Ok(()),
-            Some(next) => self.publish(next, message, &bodies).await,
-            None => Err(Failure::no_next_queue(bodies.len())),
+            _ if next.is_empty() => {}
+            Some(queue) => self.publish(queue, message, &next).await?,
+            None => return Err(Failure::no_next_queue(next.len())),
         }
+        self.source.publish_delayed(&again, &message.trace).await?;
+        failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Publishes bodies on the next queue, and records the accepted ones. A refused body does not block the others.

@@ -14,6 +14,8 @@ pub const BATCH_BYTES_MAX: usize = wire::MESSAGE_BYTES_MAX;
 pub const RECEIVE_WAIT_SECONDS: i32 = 20;
 /// SQS: longest total time for which one receive can hide a message, with all extensions.
 pub const VISIBILITY_MAX: Duration = Duration::from_hours(12);
+/// SQS: longest time for which a queue can hold back a new message.
+pub const DELAY_MAX: Duration = Duration::from_mins(15);
 /// SQS: characters of a message group.
 pub(super) const GROUP_CHARS_MAX: usize = 128;
 /// SQS: attributes of one message.

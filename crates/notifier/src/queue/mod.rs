@@ -54,7 +54,7 @@ pub use error::QueueError;
 pub use event_source_mapping::EventSourceMapping;
 pub use message::Message;
 pub use policy::DeadLetterError;
-pub use publish::PublishError;
+pub use publish::{Delayed, PublishError};
 pub use trace::Trace;
 pub use visibility::Receipt;
 

@@ -1,14 +1,32 @@
 //! Messages to send: `SendMessageBatch`.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Deserialize;
 
 use super::attributes::Attributes;
 use super::batch::{self, Answer, Entry, NotAccepted};
-use super::limits::{CALL_TIME_MAX, GROUP_CHARS_MAX, TRIES_MAX};
+use super::limits::{CALL_TIME_MAX, DELAY_MAX, GROUP_CHARS_MAX, TRIES_MAX};
 use super::trace::Trace;
-use super::{Queue, QueueError, in_time};
+use super::{Queue, QueueError, in_time, operations};
+
+/// A message that the queue holds back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delayed {
+    /// The body.
+    pub body: String,
+    /// How long: whole seconds, at most [`DELAY_MAX`].
+    pub delay: Duration,
+}
+
+impl Delayed {
+    /// A message that is not held back.
+    pub fn now(body: String) -> Self {
+        Self { body, delay: Duration::ZERO }
+    }
+}
 
 /// Some messages were not accepted; all others are on the queue.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +68,20 @@ impl Queue {
         let attributes = trace.attributes();
         let entries: Vec<_> = bodies.iter().map(|body| Outgoing::new(body, &attributes, trace)).collect();
         self.send(&entries).await
+    }
+
+    /// The same for bodies that the queue holds back, each for its own time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`publish`](Self::publish).
+    pub async fn publish_delayed(&self, messages: &[Delayed], trace: &Trace) -> Result<(), PublishError> {
+        let attributes = trace.attributes();
+        let entries = messages.iter().map(|message| {
+            let delay_seconds = operations::seconds(message.delay.min(DELAY_MAX));
+            Outgoing { delay_seconds, ..Outgoing::new(&message.body, &attributes, trace) }
+        });
+        self.send(&entries.collect::<Vec<_>>()).await
     }
 
     /// Sends one body, and returns the message id from SQS.
@@ -94,13 +126,15 @@ pub(super) struct Outgoing<'a> {
     /// Its broadcast as the message group. Standard queues serve a group with few messages before one with many ("fair
     /// queues"), and have no order within a group.
     group: Option<String>,
+    /// How long the queue holds it back.
+    delay_seconds: i32,
 }
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(body: &'a str, attributes: &'a Attributes, trace: &'a Trace) -> Self {
         let group = broadcast(body).filter(|id| is_group(id));
         let group = group.map(|id| id.chars().take(GROUP_CHARS_MAX).collect());
-        Self { body, attributes, trace, group }
+        Self { body, attributes, trace, group, delay_seconds: 0 }
     }
 
     fn to_sdk(&self, id: String) -> Result<SendMessageBatchRequestEntry, BuildError> {
@@ -108,6 +142,7 @@ impl<'a> Outgoing<'a> {
             .id(id)
             .message_body(self.body)
             .set_message_group_id(self.group.clone())
+            .set_delay_seconds((self.delay_seconds > 0).then_some(self.delay_seconds))
             .set_message_attributes(self.attributes.to_sdk()?)
             .set_message_system_attributes(self.trace.to_sdk()?)
             .build()

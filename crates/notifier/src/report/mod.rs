@@ -36,6 +36,7 @@ pub use state::BroadcastState;
 pub struct Report {
     broadcast: BroadcastId,
     entries: Vec<Delivery>,
+    folded: usize,
 }
 
 /// What became of the containers of one service.
@@ -56,6 +57,9 @@ pub struct ServiceReport<'a> {
 pub struct Summary<'a> {
     /// The broadcast.
     pub broadcast: &'a str,
+    /// Older events whose place this one has taken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub folded: usize,
     /// All opted-in containers.
     pub total: usize,
     /// How many came to what.
@@ -73,7 +77,18 @@ impl Report {
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         place(&mut entries);
         sort(&mut entries);
-        Self { broadcast, entries }
+        Self { broadcast, entries, folded: 0 }
+    }
+
+    /// The same for a broadcast whose event has taken the place of this number of older ones.
+    #[must_use]
+    pub fn with_folded(self, folded: usize) -> Self {
+        Self { folded, ..self }
+    }
+
+    /// Older events whose place this broadcast's event has taken.
+    pub fn folded(&self) -> usize {
+        self.folded
     }
 
     /// The delivery of each container.
@@ -133,6 +148,7 @@ impl Report {
         let counts = self.counts();
         Summary {
             broadcast: self.broadcast.as_str(),
+            folded: self.folded,
             total: counts.total(),
             counts,
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
@@ -173,6 +189,11 @@ fn sort(entries: &mut [Delivery]) {
 
 fn task_key(entry: &Delivery) -> impl Ord {
     (&entry.member.task, &entry.member.container, &entry.member, entry.address)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// How fast a container answered that was delivered to.

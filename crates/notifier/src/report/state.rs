@@ -86,7 +86,12 @@ impl BroadcastState {
         }
         match event {
             ProgressEvent::Services { parts, not_targeted, .. } => {
-                if self.parts.replace(parts.iter().cloned().collect()).is_none() {
+                // One event for each cluster; a repeated one has the same parts.
+                let is_first = self.parts.is_none();
+                let known = self.parts.get_or_insert_default();
+                let before = known.len();
+                known.extend(parts.iter().cloned());
+                if is_first || known.len() > before {
                     self.not_targeted.extend(not_targeted.iter().cloned());
                 }
             }

@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use notifier::aws::Aws;
 use notifier::base::Rng;
 use notifier::daemon::{Health, Served, Worker};
-use notifier::pipeline::{Failure, Handler, Retry, Work};
+use notifier::pipeline::{Failure, Handler, Output, Retry, Work};
 use notifier::pipeline::{Handled, StageName};
 use notifier::queue::{Message, Queue, QueueError, Trace};
 use simulator::faults::{Fault, When};
@@ -60,11 +60,11 @@ where
     let worker = Worker {
         work: Work {
             stage: StageName::Tasks,
+            source: queue.clone(),
             next: with.next,
             handler: Handler::Function(Box::new(handler)),
             rng: Rng::seeded(1),
         },
-        source: queue.clone(),
         concurrency: with.concurrency,
         grace: with.grace,
         health: health.clone(),
@@ -128,7 +128,7 @@ async fn poison_ends_in_the_dead_letters_with_its_reason_and_its_neighbours_succ
         seeing.add(received);
         async move {
             let json = serde_json::from_str::<serde_json::Value>(&received.body);
-            json.map(|_| Vec::new()).map_err(|error| final_failure(&error.to_string()))
+            json.map(|_| Output::default()).map_err(|error| final_failure(&error.to_string()))
         }
         .boxed()
     });
@@ -148,7 +148,7 @@ async fn a_message_that_panics_is_tried_again_and_then_dead_lettered_and_harms_n
     let running = start(&queue, With::default(), |received, _| {
         async move {
             assert_ne!(received.body, "boom", "this one panics");
-            Ok(Vec::new())
+            Ok(Output::default())
         }
         .boxed()
     });
@@ -169,7 +169,7 @@ async fn a_failure_that_passes_is_tried_again_with_the_same_id(sqs: &Sqs) {
         async move {
             let retry = Retry::Later(Some(Duration::ZERO));
             if received.receives >= 3 {
-                Ok(Vec::new())
+                Ok(Output::default())
             } else {
                 Err(Failure { code: "busy", reason: "throttled".to_owned(), retry, is_recorded: false })
             }
@@ -193,7 +193,7 @@ async fn a_handler_that_outlasts_the_visibility_sees_its_message_once(sqs: &Sqs)
         seeing.add(received);
         async {
             sleep(Duration::from_secs(5)).await;
-            Ok(Vec::new())
+            Ok(Output::default())
         }
         .boxed()
     });
@@ -207,7 +207,8 @@ async fn what_follows_from_a_message_is_on_the_next_queue_when_it_is_deleted(sqs
     queue.publish(&numbered(5), &Trace::default()).await.unwrap();
     let with = With { next: Some(next.clone()), ..With::default() };
     let running = start(&queue, with, |received, _| {
-        async move { Ok((0..25).map(|n| format!("{} {n:02}", received.body)).collect()) }.boxed()
+        async move { Ok((0..25).map(|n| format!("{} {n:02}", received.body)).collect::<Vec<_>>().into()) }
+            .boxed()
     });
     eventually("end", async || sqs.depth(&queue).await == (0, 0)).await;
     assert_eq!(running.stop().await.done, 5);
@@ -224,7 +225,7 @@ async fn shutdown_finishes_what_is_in_work_and_leaves_the_rest(sqs: &Sqs) {
         seeing.add(received);
         async {
             sleep(Duration::from_secs(1)).await;
-            Ok(Vec::new())
+            Ok(Output::default())
         }
         .boxed()
     });
@@ -259,7 +260,7 @@ async fn what_does_not_finish_in_time_is_handed_back_at_once(sqs: &Sqs) {
 
 async fn an_idle_worker_stops_soon(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
-    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
+    let running = start(&queue, With::default(), |_, _| async { Ok(Output::default()) }.boxed());
     running.is_ready(true).await;
     sleep(Duration::from_millis(300)).await;
     let start = Instant::now();
@@ -270,7 +271,7 @@ async fn an_idle_worker_stops_soon(sqs: &Sqs) {
 async fn a_queue_that_does_not_exist_ends_the_worker(sqs: &Sqs) {
     let queue = sqs.queue("q", &[]).await;
     let gone = Queue::at(sqs.client.clone(), format!("{}-gone", queue.url()), Rng::seeded(1));
-    let running = start(&gone, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
+    let running = start(&gone, With::default(), |_, _| async { Ok(Output::default()) }.boxed());
     let error = timeout(SOON, running.worker).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, QueueError::Unknown { .. }), "{error:?}");
 }
@@ -296,7 +297,8 @@ async fn a_message_stays_while_the_next_queue_takes_nothing() {
     queue.publish(&numbered(1), &Trace::default()).await.unwrap();
     sqs.simulator().faults().order("SendMessageBatch", When::Always, Fault::DropEntry);
     let with = With { next: Some(next.clone()), ..With::default() };
-    let running = start(&queue, with, |received, _| async move { Ok(vec![received.body.clone()]) }.boxed());
+    let running =
+        start(&queue, with, |received, _| async move { Ok(vec![received.body.clone()].into()) }.boxed());
     eventually("failed publish", async || sqs.simulator().count("SendMessageBatch") >= 5).await;
     assert_eq!(sqs.simulator().count("DeleteMessageBatch"), 0);
     assert_eq!(sqs.depth(&next).await, (0, 0));
@@ -320,7 +322,7 @@ async fn a_message_that_is_delivered_twice_is_handled_twice_with_one_id() {
         // As long as it takes for the second delivery to be under way.
         async move {
             sleep(Duration::from_millis(500)).await;
-            Ok(vec![format!("{} {}", received.id, received.body)])
+            Ok(vec![format!("{} {}", received.id, received.body)].into())
         }
         .boxed()
     });
@@ -348,7 +350,7 @@ async fn no_more_is_received_than_can_be_worked_on() {
         async move {
             sleep(Duration::from_millis(100)).await;
             in_work.fetch_sub(1, Ordering::SeqCst);
-            Ok(Vec::new())
+            Ok(Output::default())
         }
         .boxed()
     });
@@ -372,7 +374,7 @@ async fn an_outage_of_sqs_is_waited_out_and_shown() {
     let seeing = seen.clone();
     let running = start(&queue, With::default(), move |received, _| {
         seeing.add(received);
-        async { Ok(Vec::new()) }.boxed()
+        async { Ok(Output::default()) }.boxed()
     });
     running.is_ready(true).await;
     // The receive that is under way is not struck: a message ends it.
@@ -401,7 +403,7 @@ fn queue_of_nobody() -> (Queue, SocketAddr) {
 #[tokio::test]
 async fn a_worker_that_starts_before_sqs_waits_for_it() {
     let (queue, address) = queue_of_nobody();
-    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
+    let running = start(&queue, With::default(), |_, _| async { Ok(Output::default()) }.boxed());
     eventually("error", async || running.health.report().stages.iter().any(|stage| stage.error.is_some()))
         .await;
     let report = running.health.report();
@@ -418,7 +420,7 @@ async fn a_worker_that_starts_before_sqs_waits_for_it() {
 #[tokio::test]
 async fn a_worker_can_be_stopped_while_sqs_is_away() {
     let (queue, _) = queue_of_nobody();
-    let running = start(&queue, With::default(), |_, _| async { Ok(Vec::new()) }.boxed());
+    let running = start(&queue, With::default(), |_, _| async { Ok(Output::default()) }.boxed());
     eventually("error", async || running.health.report().stages.iter().any(|stage| stage.error.is_some()))
         .await;
     assert_eq!(running.stop().await, Served::default());

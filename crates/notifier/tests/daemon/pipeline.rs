@@ -8,7 +8,7 @@ use notifier::aws::budget::Budget;
 use notifier::base::{Clock, Rng};
 use notifier::daemon::{self, DaemonError, Served, Worker};
 use notifier::ledger::Ledger;
-use notifier::pipeline::{Ctx, QueueName, StageName};
+use notifier::pipeline::{Ctx, Output, QueueName, StageName};
 use notifier::queue::Trace;
 use serde_json::{Value, json};
 use simulator::{Fleet, Options, Simulator};
@@ -228,7 +228,7 @@ async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
 async fn health_is_answered_over_http() {
     let sqs = Sqs::simulated().await;
     let queue = sqs.queue("q", &[]).await;
-    let running = start(&queue, crate::With::default(), |_, _| Box::pin(async { Ok(Vec::new()) }));
+    let running = start(&queue, crate::With::default(), |_, _| Box::pin(async { Ok(Output::default()) }));
     running.is_ready(true).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -56,7 +56,7 @@ pub(crate) async fn work_off(run: &Run, stage: StageName, from: &str, to: &'stat
         let worked = lane
             .handle
             .spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await.unwrap() });
-        for body in worked.await.unwrap() {
+        for body in worked.await.unwrap().next {
             run.send(to, &body).await;
         }
         let done = json!({ "QueueUrl": run.url(from), "ReceiptHandle": receipt });

@@ -103,8 +103,8 @@ async fn by_hand(mut run: Run) -> Seen {
             // Some panic, like the observer of the progress.
             let ran = ran.await;
             notes.add(&format!("{ran:?}"));
-            if let Ok(Ok(bodies)) = ran {
-                for body in bodies.iter().take(BY_HAND) {
+            if let Ok(Ok(output)) = ran {
+                for body in output.next.iter().take(BY_HAND) {
                     run.send(next, body).await;
                 }
             }

@@ -118,6 +118,16 @@ impl Store for Troubled {
         .boxed()
     }
 
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            self.tried(std::slice::from_ref(&item));
+            let key = item.key.clone();
+            let put = self.inner.put_greater(item);
+            self.meet("LedgerPutGreater", put, |_| self.told(std::iter::once(&key))).await
+        }
+        .boxed()
+    }
+
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move {
             self.tried(std::slice::from_ref(&item));

@@ -65,12 +65,16 @@ impl Broadcast {
             event: draft.complete(&Self::id(), OffsetDateTime::UNIX_EPOCH).unwrap(),
             data_left_out: None,
             cluster: "production".to_owned(),
+            clusters: Vec::new(),
+            tags: BTreeMap::new(),
+            split: false,
             services: Vec::new(),
             standalone: false,
             event_digest: None,
             asked_by: None,
             asked_at: NOW * 1_000,
             not_targeted: 0,
+            folded: 0,
             failure: None,
         }
     }

@@ -37,6 +37,19 @@ pub(crate) async fn what_stands_is_not_written_anew(store: &dyn Store) {
     assert_eq!(find(store, "p", "other").await.unwrap().body, "put");
 }
 
+pub(crate) async fn of_two_bodies_the_greater_stands_whatever_came_first(store: &dyn Store) {
+    let written = |body: &'static str| async move { store.put_greater(item("p", "s", body)).await.unwrap() };
+    let stands = async || find(store, "p", "s").await.unwrap().body;
+    assert!(written("0002#b").await && !written("0001#z").await);
+    assert_eq!(stands().await, "0002#b");
+    assert!(!written("0002#b").await, "the same again is not greater");
+    assert!(written("0002#c").await && written("0010#").await && !written("0009#").await);
+    assert_eq!(stands().await, "0010#");
+    let bodies: Vec<_> = (0..50).map(|n| format!("caller {n:02}")).collect();
+    join_all(bodies.iter().map(|body| store.put_greater(item("p", "race", body)))).await;
+    assert_eq!(find(store, "p", "race").await.unwrap().body, "caller 49");
+}
+
 pub(crate) async fn only_one_of_fifty_callers_writes_anew(store: &dyn Store) {
     let bodies: Vec<_> = (0..50).map(|n| format!("caller {n}")).collect();
     let written = join_all(bodies.iter().map(|body| store.put_new(item("p", "s", body)))).await;

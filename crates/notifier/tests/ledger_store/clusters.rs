@@ -1,5 +1,6 @@
 //! Two clusters of equal names in one broadcast.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notifier::ledger::store::Store;
@@ -21,11 +22,15 @@ fn record() -> BroadcastRecord {
         data_left_out: None,
         event_digest: None,
         cluster: "prod".to_owned(),
+        clusters: Vec::new(),
+        tags: BTreeMap::new(),
+        split: false,
         services: Vec::new(),
         standalone: false,
         asked_by: None,
         asked_at: NOW * 1_000,
         not_targeted: 0,
+        folded: 0,
         failure: None,
     }
 }

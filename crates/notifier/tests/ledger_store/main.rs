@@ -44,6 +44,7 @@ on_each_store! {
     a_write_is_read_and_the_next_one_is_over_it
     of_two_writes_for_one_key_in_one_call_the_later_counts
     what_stands_is_not_written_anew
+    of_two_bodies_the_greater_stands_whatever_came_first
     only_one_of_fifty_callers_writes_anew
     answers_come_in_the_order_of_the_keys_and_a_missing_one_is_none
     a_range_is_read_in_pages_forwards_and_backwards

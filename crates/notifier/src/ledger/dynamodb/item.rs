@@ -12,6 +12,9 @@ pub(super) const WRITES_MAX: usize = 25;
 /// whole if its answer is lost.
 const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The attribute with the body of an item.
+pub(super) const BODY: &str = "body";
+
 /// An item's attributes as a type of the SDK.
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -30,7 +33,7 @@ pub(super) fn keyed(key: Key) -> Attributes {
 
 pub(super) fn attributes(item: Item) -> Attributes {
     let mut attributes = keyed(item.key);
-    attributes.insert("body".to_owned(), text(item.body));
+    attributes.insert(BODY.to_owned(), text(item.body));
     attributes.insert("expires".to_owned(), AttributeValue::N(item.expires.to_string()));
     attributes
 }
@@ -48,9 +51,9 @@ pub(super) fn key(attributes: &Attributes) -> Result<Key, Foreign> {
 pub(super) fn item(mut attributes: Attributes) -> Result<Item, Foreign> {
     let expires = attributes.get("expires").and_then(|value| value.as_n().ok()?.parse().ok());
     let key = key(&attributes)?;
-    match attributes.remove("body") {
+    match attributes.remove(BODY) {
         Some(AttributeValue::S(body)) => Ok(Item { key, body, expires: expires.unwrap_or(i64::MAX) }),
-        _ => Err(Foreign("body")),
+        _ => Err(Foreign(BODY)),
     }
 }
 
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_we_would_not_write_is_another_programs() {
-        for name in ["pk", "sk", "body"] {
+        for name in ["pk", "sk", BODY] {
             let mut missing = attributes(sized("s", 1));
             missing.remove(name);
             assert_eq!(item(missing), Err(Foreign(name)));

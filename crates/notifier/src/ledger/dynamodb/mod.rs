@@ -72,6 +72,47 @@ impl DynamoDb {
         let found = stream::iter(batches).map(|batch| self.read(batch)).buffer_unordered(BATCHES_AT_ONCE);
         Ok(found.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
     }
+
+    /// Writes an item if its key does not exist; with `or_greater`, also if the existing body is smaller.
+    async fn put_if(&self, item: Item, or_greater: bool) -> Result<bool, StoreError> {
+        const OPERATION: &str = "PutItem";
+        limits::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
+        let (key, body) = (item.key.clone(), text(&item.body));
+        let mut ours = item::attributes(item);
+        // The existing item may be from an attempt whose answer was lost, or an equal item of another process.
+        let writer = format!("{:016x}", self.rng.fraction().to_bits());
+        ours.insert(WRITER.to_owned(), text(writer));
+        let ask = async || {
+            let mut request = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(ours.clone()))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            if or_greater {
+                request = request
+                    .condition_expression("attribute_not_exists(pk) OR #body < :body")
+                    .expression_attribute_names("#body", item::BODY)
+                    .expression_attribute_values(":body", body.clone());
+            }
+            match request.send().await {
+                Ok(_) => Ok(None),
+                Err(error) => match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(taken)) => {
+                        Ok(Some(taken.item.clone()))
+                    }
+                    _ => Err(error),
+                },
+            }
+        };
+        match self.call(OPERATION, &mut Rounds::new(Instant::now()), ask).await? {
+            None => Ok(true),
+            Some(Some(there)) => Ok(there == ours),
+            // Not every emulator says what stands there.
+            Some(None) => Ok(self.find(BTreeSet::from([key])).await?.contains(&ours)),
+        }
+    }
 }
 
 impl Store for DynamoDb {
@@ -86,40 +127,11 @@ impl Store for DynamoDb {
     }
 
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
-        const OPERATION: &str = "PutItem";
-        async move {
-            limits::item(&item).map_err(|misfit| self.unfit(OPERATION, misfit))?;
-            let key = item.key.clone();
-            let mut ours = item::attributes(item);
-            // The existing item may be from an attempt whose answer was lost, or an equal item of another process.
-            let writer = format!("{:016x}", self.rng.fraction().to_bits());
-            ours.insert(WRITER.to_owned(), text(writer));
-            let ask = async || {
-                let request = self
-                    .client
-                    .put_item()
-                    .table_name(&self.table)
-                    .set_item(Some(ours.clone()))
-                    .condition_expression("attribute_not_exists(pk)")
-                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-                match request.send().await {
-                    Ok(_) => Ok(None),
-                    Err(error) => match error.as_service_error() {
-                        Some(PutItemError::ConditionalCheckFailedException(taken)) => {
-                            Ok(Some(taken.item.clone()))
-                        }
-                        _ => Err(error),
-                    },
-                }
-            };
-            match self.call(OPERATION, &mut Rounds::new(Instant::now()), ask).await? {
-                None => Ok(true),
-                Some(Some(there)) => Ok(there == ours),
-                // Not every emulator says what stands there.
-                Some(None) => Ok(self.find(BTreeSet::from([key])).await?.contains(&ours)),
-            }
-        }
-        .boxed()
+        self.put_if(item, false).boxed()
+    }
+
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.put_if(item, true).boxed()
     }
 
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {

@@ -6,10 +6,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tracing::warn;
 
-use super::Write;
 use super::error::FileError;
 use super::guard::Guard;
 use super::open::BUSY_WAIT_MAX;
+use super::{Condition, Write};
 use crate::base::Clock;
 use crate::ledger::store::{Item, Key, Page, Range};
 
@@ -31,6 +31,11 @@ const PUT: &str = "
 const PUT_NEW: &str = "
     INSERT INTO items (partition, sort, body, expires) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO NOTHING
+";
+/// Replaces an existing item with a smaller body. Texts have the order of their bytes.
+const PUT_GREATER: &str = "
+    INSERT INTO items (partition, sort, body, expires) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO UPDATE SET body = excluded.body, expires = excluded.expires WHERE items.body < excluded.body
 ";
 const GET: &str = "SELECT body, expires FROM items WHERE partition = ?1 AND sort = ?2";
 const LIST: &str = "
@@ -68,8 +73,13 @@ impl File {
         {
             let mut put = transaction.prepare(PUT)?;
             let mut put_new = transaction.prepare(PUT_NEW)?;
+            let mut put_greater = transaction.prepare(PUT_GREATER)?;
             for write in writes {
-                let statement = if write.new { &mut put_new } else { &mut put };
+                let statement = match write.condition {
+                    Condition::Always => &mut put,
+                    Condition::New => &mut put_new,
+                    Condition::Greater => &mut put_greater,
+                };
                 let mut count = 0;
                 for Item { key, body, expires } in &write.items {
                     count += statement.execute(params![key.partition, key.sort, body, expires])?;

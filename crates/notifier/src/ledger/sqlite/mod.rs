@@ -59,10 +59,19 @@ enum Job {
 /// Items to write.
 struct Write {
     items: Vec<Item>,
-    /// Only if the key does not exist.
-    new: bool,
+    condition: Condition,
     /// Whether all of them were written.
     done: Done<bool>,
+}
+
+/// When items are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Always,
+    /// If the key does not exist.
+    New,
+    /// If the key does not exist, or has a smaller body.
+    Greater,
 }
 
 /// All that failed together have the same error.
@@ -135,6 +144,16 @@ impl Sqlite {
         answered(&self.name, operation, answer.await)
     }
 
+    async fn put_if(
+        &self,
+        operation: &'static str,
+        item: Item,
+        condition: Condition,
+    ) -> Result<bool, StoreError> {
+        limits::item(&item).map_err(|misfit| self.unfit(operation, misfit))?;
+        self.ask(operation, |done| Job::Write(Write { items: vec![item], condition, done })).await
+    }
+
     fn unfit(&self, operation: &'static str, misfit: String) -> StoreError {
         StoreError::new(&self.name, operation, StoreProblem::Unsupported, misfit)
     }
@@ -147,7 +166,8 @@ impl Store for Sqlite {
             while !items.is_empty() {
                 let rest = items.split_off(items.len().min(JOB_ITEMS_MAX));
                 let items = std::mem::replace(&mut items, rest);
-                self.ask("put", |done| Job::Write(Write { items, new: false, done })).await?;
+                self.ask("put", |done| Job::Write(Write { items, condition: Condition::Always, done }))
+                    .await?;
             }
             Ok(())
         }
@@ -155,11 +175,11 @@ impl Store for Sqlite {
     }
 
     fn put_new(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
-        async move {
-            limits::item(&item).map_err(|misfit| self.unfit("put_new", misfit))?;
-            self.ask("put_new", |done| Job::Write(Write { items: vec![item], new: true, done })).await
-        }
-        .boxed()
+        self.put_if("put_new", item, Condition::New).boxed()
+    }
+
+    fn put_greater(&self, item: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.put_if("put_greater", item, Condition::Greater).boxed()
     }
 
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
@@ -213,7 +233,7 @@ fn work(mut file: File, mut jobs: mpsc::Receiver<Job>) {
         let mut reads = Vec::new();
         for job in iter::once(first).chain(more) {
             match job {
-                Job::Write(write) if write.new => match file.guard.check_room() {
+                Job::Write(write) if write.condition != Condition::Always => match file.guard.check_room() {
                     Ok(()) => writes.push(write),
                     Err(full) => drop(write.done.send(Err(Arc::new(full)))),
                 },

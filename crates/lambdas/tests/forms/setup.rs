@@ -1,0 +1,203 @@
+//! A fleet with queues, and a notifier in one of its forms.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageSystemAttributeName as System;
+use lambdas::batch::Worker;
+use lambdas::record::Batch;
+use notifier::aws::Aws;
+use notifier::base::Environment;
+use notifier::daemon::Health;
+use notifier::ledger::{self, Recorded, Use};
+use notifier::pipeline::send::SendError;
+use notifier::pipeline::{Routing, STAGES, Senders, StageName};
+use notifier::queue::{EventSourceMapping, Trace};
+use notifier::secrets::Vault;
+use notifier::settings::{Flags, Settings, Sources};
+use notifier::{Notifier, Parts};
+use simulator::Simulator;
+use tempfile::TempDir;
+use testkit::{fleets, lambda_event};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
+
+/// Longest wait for something that happens within seconds, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// How the notifier runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Send,
+    Daemon,
+    Functions,
+}
+
+/// A fleet with queues, and a notifier with a ledger in a file.
+pub(crate) struct Setup {
+    pub(crate) form: Form,
+    pub(crate) sim: Simulator,
+    pub(crate) notifier: Notifier,
+    pub(crate) stop: CancellationToken,
+    _directory: TempDir,
+}
+
+pub(crate) fn fleet(services: &[(&str, &str, &str)]) -> String {
+    let service = |(name, path, container): &(&str, &str, &str)| fleets::service(name, 2, path, container);
+    let mut services: Vec<String> = services.iter().map(service).collect();
+    services.push(
+        "[[cluster.service]]\nname = 'other'\nlaunch_type = 'FARGATE'\n\
+         [[cluster.service.container]]\nname = 'app'\nports = [8080]\n"
+            .to_owned(),
+    );
+    fleets::fleet(&services)
+}
+
+impl Setup {
+    pub(crate) async fn new(form: Form, services: &[(&str, &str, &str)]) -> Self {
+        Self::of(form, &fleet(services), &[]).await
+    }
+
+    /// The same with this fleet, and with these further settings.
+    pub(crate) async fn of(form: Form, fleet: &str, settings: &[(&str, &str)]) -> Self {
+        let sim = fleets::start(fleet, fleets::stage_queues(5, &[])).await;
+        let (url, directory) = (sim.url(), TempDir::new().unwrap());
+        let queue = |name: &str| format!("{url}/111122223333/{name}");
+        let further = settings.iter().map(|&(name, value)| (name, value.to_owned()));
+        let environment: Environment = [
+            ("NOTIFIER_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
+            ("NOTIFIER_LEDGER", format!("sqlite:{}", directory.path().join("ledger.db").display())),
+            ("NOTIFIER_OBSERVER_QUEUE_URL", queue("observer")),
+            ("NOTIFIER_SERVICES_QUEUE_URL", queue("services")),
+            ("NOTIFIER_TASKS_QUEUE_URL", queue("tasks")),
+            ("NOTIFIER_HORIZON_MINUTES", "0".to_owned()),
+        ]
+        .into_iter()
+        .chain(further)
+        .collect();
+        let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
+        let (settings, _) = Settings::load(sources).unwrap();
+        let aws = Aws::at(&url, "us-east-1");
+        let ledger = ledger::open(&settings.ledger, &aws, Use::Call).await.unwrap();
+        let stop = CancellationToken::new();
+        let senders = Senders::new([simulator::user_id("simulator")]);
+        let vault = Vault::new(environment.clone(), None);
+        let routes = Routing::load(settings.routes.as_ref(), SOON, &vault).await.unwrap();
+        let parts = Parts { ledger, routes, senders, stop: stop.clone(), ..Parts::default() };
+        Self { form, sim, notifier: Notifier::new(settings, aws, parts), stop, _directory: directory }
+    }
+
+    /// Makes the broadcast `b-1` to this scope, and waits until it has ended.
+    pub(crate) async fn broadcast(&self, scope: ObserverMessage) -> Recorded {
+        match self.form {
+            Form::Send => {
+                let report = self.send(&scope).await.unwrap();
+                let recorded = self.recorded().await.unwrap();
+                // As scripts read it: a record keeps times to the microsecond.
+                let [returned, kept] =
+                    [&report, &recorded.report].map(|report| serde_json::to_value(report.lines()).unwrap());
+                assert_eq!(returned, kept);
+            }
+            Form::Daemon | Form::Functions => {
+                self.publish(scope).await;
+                self.work_until(async || self.has_ended().await).await;
+            }
+        }
+        self.recorded().await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, scope: &ObserverMessage) -> Result<notifier::report::Report, SendError> {
+        self.notifier.send(scope, &broadcast()).await
+    }
+
+    /// Publishes the event for this scope.
+    pub(crate) async fn publish(&self, mut scope: ObserverMessage) {
+        scope.event = Some(Draft::from(broadcast().event));
+        self.publish_bodies(&[wire::Message::to_body(&scope).unwrap()]).await;
+    }
+
+    /// Puts these messages on the observer queue.
+    pub(crate) async fn publish_bodies(&self, bodies: &[String]) {
+        let observer = self.notifier.stage(StageName::Services).unwrap().source;
+        observer.publish(bodies, &Trace::default()).await.unwrap();
+    }
+
+    /// Lets the stages work on the queues until `is_done`.
+    pub(crate) async fn work_until(&self, is_done: impl AsyncFn() -> bool) {
+        let shutdown = CancellationToken::new();
+        let running = (self.form == Form::Daemon).then(|| {
+            let (notifier, stop) = (self.notifier.clone(), shutdown.clone());
+            tokio::spawn(async move { notifier.run(Health::default(), stop).await })
+        });
+        let until = Instant::now() + SOON;
+        while !is_done().await {
+            assert!(Instant::now() < until, "{:#?}", self.recorded().await);
+            if self.form == Form::Functions {
+                for stage in &STAGES {
+                    self.invoke(stage.name).await;
+                }
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        shutdown.cancel();
+        if let Some(running) = running {
+            timeout(SOON, running).await.unwrap().unwrap().unwrap();
+        }
+    }
+
+    /// Hands messages to the function of a stage, as Lambda's event source mapping does.
+    async fn invoke(&self, stage: StageName) {
+        let work = self.notifier.stage(stage).unwrap();
+        let source = work.source.clone();
+        let client = Aws::at(&self.sim.url(), "us-east-1").sqs;
+        let call = client.receive_message().queue_url(source.url()).max_number_of_messages(10);
+        let call = call.message_attribute_names("All").message_system_attribute_names(System::All);
+        let Some(messages) = call.send().await.unwrap().messages else { return };
+        let batch: Batch = serde_json::from_value(lambda_event::of(&messages)).unwrap();
+        let worker = Worker { work, source: EventSourceMapping::new(source.clone()) };
+        let answer = worker.run(&batch, Instant::now() + SOON).await.unwrap();
+        let failed: Vec<_> =
+            answer.batch_item_failures.iter().map(|one| one.item_identifier.clone()).collect();
+        for message in messages {
+            let id = message.message_id.unwrap();
+            if failed.contains(&id) {
+                continue;
+            }
+            let receipt = message.receipt_handle.unwrap();
+            let delete = client.delete_message().queue_url(source.url()).receipt_handle(receipt);
+            delete.send().await.unwrap_or_else(|error| panic!("{id}: {error:?}"));
+        }
+    }
+
+    pub(crate) async fn recorded(&self) -> Option<Recorded> {
+        self.notifier.ctx().ledger.read(&id()).await.unwrap()
+    }
+
+    pub(crate) async fn has_ended(&self) -> bool {
+        self.recorded().await.is_some_and(|recorded| recorded.is_complete)
+    }
+
+    /// How many requests the tasks of each service received.
+    pub(crate) fn received(&self) -> BTreeMap<String, usize> {
+        let services: BTreeMap<_, _> =
+            self.sim.tasks().into_iter().map(|task| (task.arn.clone(), task.service.clone())).collect();
+        let mut received = BTreeMap::new();
+        for call in self.sim.received() {
+            *received.entry(services[&call.task].clone().unwrap_or_default()).or_default() += 1;
+        }
+        received
+    }
+}
+
+pub(crate) fn id() -> BroadcastId {
+    BroadcastId::try_from("b-1".to_owned()).unwrap()
+}
+
+pub(crate) fn scope() -> ObserverMessage {
+    ObserverMessage::new("prod")
+}
+
+pub(crate) fn broadcast() -> Broadcast {
+    let event = Draft::default().complete(&id(), std::time::SystemTime::UNIX_EPOCH).unwrap();
+    Broadcast::new(event)
+}

@@ -1,0 +1,194 @@
+//! Discovers one cluster, records it part by part, and hands the endpoints to the workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use tokio::sync::mpsc;
+use wire::{Broadcast, ObserverMessage, PartId};
+
+use super::earlier::Earlier;
+use super::{SendError, Transport};
+use crate::base::text::chain;
+use crate::deliver::DeliveryJob;
+use crate::fleet::DiscoveryError;
+use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
+use crate::model::arn::service_name;
+use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
+use crate::pipeline::{Ctx, discovery, notify};
+
+/// What the discoveries of all clusters of one broadcast share.
+#[derive(Clone, Copy)]
+pub(super) struct Recipients<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) broadcast: &'a Broadcast,
+    pub(super) earlier: &'a Earlier,
+    pub(super) transport: &'a Transport,
+}
+
+/// The discovery of one cluster.
+pub(super) struct Discovery<'a> {
+    to: Recipients<'a>,
+    scope: &'a ObserverMessage,
+    record: BroadcastRecord,
+    /// The parts that were recorded, with their services.
+    parts: Vec<(PartId, String)>,
+}
+
+impl<'a> Discovery<'a> {
+    pub(super) fn new(to: Recipients<'a>, scope: &'a ObserverMessage, record: BroadcastRecord) -> Self {
+        Self { to, scope, record, parts: Vec::new() }
+    }
+
+    /// Discovers the scope, records it part by part, and hands the endpoints to the workers. Returns the error that ended
+    /// discovery after some tasks had been found.
+    pub(super) async fn run(mut self) -> Result<Option<DiscoveryError>, SendError> {
+        let (found, chunks) = mpsc::channel(1);
+        let (Recipients { ctx, broadcast, earlier, transport }, scope) = (self.to, self.scope);
+        let scanning = async {
+            tokio::select! {
+                scanned = ctx.discovery.scan(scope, found) => scanned.map(|()| true),
+                () = ctx.stop.cancelled() => Ok(false),
+            }
+        };
+        let handing = async {
+            let (mut chunks, mut all) = (chunks, Fleet::default());
+            while let Some(chunk) = chunks.recv().await {
+                if earlier.is_empty() {
+                    self.hand_over(chunk).await?;
+                } else {
+                    // An earlier run may have recorded the same tasks in other parts: all are compared at once.
+                    all.extend(chunk);
+                }
+            }
+            Ok::<_, LedgerError>(all)
+        };
+        let (scanned, all) = tokio::join!(scanning, handing);
+        let all = all?;
+        // A task that is missing from a part of the fleet has not stopped.
+        if !earlier.is_empty() && matches!(scanned, Ok(true)) {
+            let stopped = earlier.stopped(scope, &all);
+            self.hand_over(all).await?;
+            try_join_all(stopped.map(|delivery| async {
+                transport.done(delivery.clone());
+                notify::settle(ctx, broadcast, delivery).await
+            }))
+            .await?;
+        }
+        match scanned {
+            Ok(true) => {
+                self.begin(&[]).await?;
+                self.end(None).await?;
+                Ok(None)
+            }
+            Ok(false) => {
+                let missing = self.missing("interrupted before its tasks were found");
+                transport.done(Delivery { cause: Some(Cause::Interrupted), ..missing });
+                Ok(None)
+            }
+            Err(error) if self.parts.is_empty() => Err(error.into()),
+            Err(error) => {
+                let reason = chain(&error);
+                let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
+                transport.done(Delivery { outcome, cause, ..self.missing(&reason) });
+                self.end(Some(reason)).await?;
+                Ok(Some(error))
+            }
+        }
+    }
+
+    /// The entry for the tasks of the scope that were not found.
+    fn missing(&self, reason: &str) -> Delivery {
+        Delivery::of_service(&self.scope.cluster, "", reason)
+    }
+
+    /// Records what was found of each service, and hands the endpoints that still need a call to the workers.
+    async fn hand_over(&mut self, fleet: Fleet) -> Result<(), LedgerError> {
+        let Recipients { ctx, broadcast, earlier, transport } = self.to;
+        let chunk = self.parts.len();
+        let parts: Vec<_> = services(fleet)
+            .into_iter()
+            .map(|((cluster, service), fleet)| {
+                let id = PartId::derive([&cluster, &service, "direct", &chunk.to_string()]);
+                (PartRecord { id, cluster, service, failure: None }, fleet)
+            })
+            .collect();
+        let ids: Vec<_> = parts.iter().map(|(part, _)| (part.id.clone(), part.service.clone())).collect();
+        self.begin(&ids).await?;
+        self.parts.extend(ids);
+        for (part, fleet) in parts {
+            self.record.not_targeted += fleet.not_targeted.len();
+            for skip in &fleet.skips {
+                transport.done(skip.clone());
+            }
+            let expected: Vec<_> = fleet.endpoints.iter().map(|endpoint| endpoint.member.clone()).collect();
+            let is_notified = |member: &Member| earlier.get(member).is_some_and(Delivery::is_notified);
+            let due = discovery::record_part(ctx, broadcast, part, fleet, is_notified).await?;
+            self.report_notified(expected, &due);
+            for endpoint in due {
+                let requests = earlier.get(&endpoint.member).map_or(0, Delivery::requests);
+                transport.send(DeliveryJob::new(endpoint).after_requests(requests)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports the containers that an earlier run has notified.
+    fn report_notified(&self, expected: Vec<Arc<Member>>, due: &[Endpoint]) {
+        if due.len() == expected.len() {
+            return;
+        }
+        let due: BTreeSet<_> = due.iter().map(|endpoint| &endpoint.member).collect();
+        for member in expected.into_iter().filter(|member| !due.contains(&member)) {
+            if let Some(known) = self.to.earlier.get(&member) {
+                self.to.transport.done(known.clone());
+            }
+        }
+    }
+
+    /// Records the broadcast and notifies the listeners, before its first part. Until the end, the record names parts that
+    /// were not looked at, one for each named service: a run that is killed leaves a broadcast that is not complete.
+    async fn begin(&self, parts: &[(PartId, String)]) -> Result<(), LedgerError> {
+        if !self.parts.is_empty() {
+            return Ok(());
+        }
+        let Recipients { ctx, broadcast, .. } = self.to;
+        let cluster = if self.record.split { self.record.cluster.as_str() } else { "" };
+        let open = |service: &str| {
+            (PartId::derive([broadcast.id.as_str(), "direct", service, cluster]), service.to_owned())
+        };
+        let open: Vec<_> = match self.scope.services.as_slice() {
+            [] => vec![open("")],
+            services => services.iter().map(|service| open(service_name(service))).collect(),
+        };
+        ctx.ledger.broadcast(self.record.clone(), &open, &[]).await?;
+        let (broadcast, parts) = (broadcast.id.clone(), parts.iter().map(|(id, _)| id.clone()).collect());
+        ctx.progress.emit(ProgressEvent::Services { broadcast, parts, not_targeted: Vec::new() });
+        Ok(())
+    }
+
+    /// Records what the whole scope has come to.
+    async fn end(&self, failure: Option<String>) -> Result<(), LedgerError> {
+        let record = BroadcastRecord { failure, ..self.record.clone() };
+        self.to.ctx.ledger.broadcast(record, &self.parts, &[]).await
+    }
+}
+
+/// The fleet, by cluster and service.
+fn services(fleet: Fleet) -> BTreeMap<(String, String), Fleet> {
+    let mut services = BTreeMap::<(String, String), Fleet>::new();
+    for endpoint in fleet.endpoints {
+        of_service(&mut services, &endpoint.member).endpoints.push(endpoint);
+    }
+    for skip in fleet.skips {
+        of_service(&mut services, &skip.member).skips.push(skip);
+    }
+    for other in fleet.not_targeted {
+        of_service(&mut services, &other.member).not_targeted.push(other);
+    }
+    services
+}
+
+fn of_service<'a>(services: &'a mut BTreeMap<(String, String), Fleet>, member: &Member) -> &'a mut Fleet {
+    services.entry((member.cluster.clone(), member.service.clone())).or_default()
+}

@@ -1,0 +1,192 @@
+//! A broadcast in one process: the pipeline on the in-memory transport, for a terminal or a CI job.
+//!
+//! The first tasks are called while the others are still being discovered.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `mod` | hands deliveries to the workers, and collects what became of them |
+//! | `discover` | discovers and records one cluster |
+//! | `several` | the clusters of a broadcast, side by side |
+//! | `earlier` | what an earlier run of the same broadcast has recorded |
+
+mod discover;
+mod earlier;
+mod several;
+
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
+use wire::{Broadcast, ObserverMessage};
+
+use super::clusters::{self, Resolved};
+use super::memory::{self, Steps, Workers};
+use super::{Ctx, notify};
+use crate::base::text::printable;
+use crate::deliver::{DeliveryJob, Next, Round};
+use crate::fleet::{DiscoveryError, RecheckError};
+use crate::ledger::{BroadcastRecord, LedgerError};
+use crate::model::Delivery;
+use crate::report::Report;
+use discover::{Discovery, Recipients};
+use earlier::Earlier;
+
+/// The most characters of a reason to cancel that an error repeats.
+const REASON_CHARS_MAX: usize = 200;
+/// Deliveries that wait between discovery and delivery; discovery waits while there are more.
+const JOBS_WAITING_MAX: usize = 1_024;
+
+/// Why a broadcast was not made, or not to every task.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The fleet cannot be found; no task was called. Of several clusters, the first error.
+    #[error(transparent)]
+    Discover(#[from] DiscoveryError),
+    /// The rest of the fleet cannot be found. The tasks that were found before have been called.
+    #[error("only a part of the fleet was found and called")]
+    Incomplete {
+        /// What became of the tasks that were found, and that the others are missing.
+        report: Box<Report>,
+        /// Why the others were not found.
+        source: DiscoveryError,
+    },
+    /// The tasks of an earlier round cannot be looked up; no task was called.
+    #[error("the tasks that were not notified cannot be found")]
+    Recheck(#[source] RecheckError),
+    /// The broadcast was cancelled, so no task was called.
+    #[error("the broadcast was cancelled{}, so no task was called", because(reason))]
+    Cancelled {
+        /// The reason that was given; may be empty.
+        reason: String,
+    },
+    /// The ledger does not answer. Without it no task is called.
+    #[error("the ledger cannot be used")]
+    Ledger(#[from] LedgerError),
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({})", printable(reason, REASON_CHARS_MAX)) }
+}
+
+/// Calls every endpoint of the scope, and waits until each delivery has ended.
+///
+/// A container that was notified of this broadcast before, as far as the ledger knows, is reported and not called again.
+///
+/// # Errors
+///
+/// [`SendError`] when the fleet cannot be found or the ledger not be used.
+pub async fn send(
+    ctx: &Arc<Ctx>,
+    scope: &ObserverMessage,
+    broadcast: &Broadcast,
+    asked_by: Option<String>,
+) -> Result<Report, SendError> {
+    refuse_cancelled(ctx, broadcast).await?;
+    let earlier = Earlier::load(ctx, broadcast).await?;
+    let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
+    let resolved = clusters::resolve(ctx, scope).await?;
+    let (report, failed) = deliver(ctx, broadcast, |transport| async move {
+        let to = Recipients { ctx, broadcast, earlier: &earlier, transport: &transport };
+        // Boxed: the types of nested futures would be too deep for the compiler.
+        match resolved {
+            Resolved::One => Discovery::new(to, scope, record).run().boxed().await,
+            Resolved::Several { scopes, failed } => {
+                several::discover(to, &record, scopes, failed).boxed().await
+            }
+        }
+    })
+    .await?;
+    match failed {
+        None => Ok(report),
+        Some(source) => Err(SendError::Incomplete { report: Box::new(report), source }),
+    }
+}
+
+pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
+    match ctx.ledger.cancelled(&broadcast.id).await? {
+        Some(cancel) => Err(SendError::Cancelled { reason: cancel.reason }),
+        None => Ok(()),
+    }
+}
+
+/// Delivers what `hand_over` gives to the transport, and waits until each delivery has ended. Returns what became of them,
+/// and the result of `hand_over`, which drops the transport when no other delivery can come.
+pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
+    ctx: &Arc<Ctx>,
+    broadcast: &Broadcast,
+    hand_over: impl FnOnce(Transport) -> F,
+) -> Result<(Report, T), SendError> {
+    let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+    let deliveries =
+        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), done: Mutex::default() };
+    let deliveries = Arc::new(deliveries);
+    let options = ctx.deliverer.options();
+    let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: ctx.stop.clone() };
+    // As a task, it runs on the threads of its workers: on the caller's thread, each of their messages would wake another one.
+    let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
+    let delivering = AbortOnDropHandle::new(delivering);
+    let transport = Transport { jobs, deliveries: Arc::clone(&deliveries) };
+    let (handed_over, delivered) = tokio::join!(hand_over(transport), delivering);
+    match delivered.map_err(JoinError::try_into_panic) {
+        Ok(delivered) => delivered?,
+        Err(Ok(panic)) => resume_unwind(panic),
+        // The runtime ends, and this future with it.
+        Err(Err(_)) => {}
+    }
+    let done = std::mem::take(&mut *deliveries.done());
+    Ok((Report::new(broadcast.id.clone(), done), handed_over?))
+}
+
+/// The way from discovery to the workers, and what they have done.
+pub(super) struct Transport {
+    jobs: mpsc::Sender<DeliveryJob>,
+    deliveries: Arc<Deliveries>,
+}
+
+impl Transport {
+    /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
+    /// interrupted, is recorded as such.
+    pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
+        match self.jobs.send(job).await {
+            Err(mpsc::error::SendError(job)) if self.deliveries.ctx.stop.is_cancelled() => {
+                self.deliveries.settle(job.interrupted(false)).await
+            }
+            // The caller gets the error that ended the workers from them.
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a delivery that needs no call.
+    pub(super) fn done(&self, delivery: Delivery) {
+        self.deliveries.done().push(delivery);
+    }
+}
+
+/// The deliveries of one broadcast, as the workers make them.
+struct Deliveries {
+    ctx: Arc<Ctx>,
+    broadcast: Broadcast,
+    done: Mutex<Vec<Delivery>>,
+}
+
+impl Deliveries {
+    fn done(&self) -> MutexGuard<'_, Vec<Delivery>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Steps for Deliveries {
+    type Error = LedgerError;
+
+    async fn advance(&self, job: &mut DeliveryJob) -> Result<Next, LedgerError> {
+        notify::advance(&self.ctx, &self.broadcast, job, Round::default()).await
+    }
+
+    async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
+        self.done().push(delivery.clone());
+        notify::settle(&self.ctx, &self.broadcast, delivery).await
+    }
+}
