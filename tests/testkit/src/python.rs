@@ -24,6 +24,13 @@ pub fn command() -> Command {
     command
 }
 
+/// Returns a command that runs a script of this crate's `python` folder, with its output kept.
+pub fn script_command(name: &str) -> Command {
+    let mut command = command();
+    command.arg(script(name)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Returns the path of a script in this crate's `python` folder.
 pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
