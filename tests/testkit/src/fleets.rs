@@ -51,9 +51,14 @@ pub fn stage_queues(receives_max: u32, attributes: &[(&str, &str)]) -> Vec<Queue
 ///
 /// Its clock is the system's: a stage decides by the age of a message whether it tries again.
 pub async fn start(fleet: &str, queues: Vec<QueueSpec>) -> Simulator {
+    start_with(fleet, Options { queues, ..Options::default() }).await
+}
+
+/// The same with these options.
+pub async fn start_with(fleet: &str, options: Options) -> Simulator {
     let fleet = Fleet::from_toml(fleet).unwrap();
     let epoch = Duration::from_secs(Clock::system().unix_seconds().unsigned_abs());
-    let options = Options { epoch, queues, ..Options::default() };
+    let options = Options { epoch, ..options };
     for _ in 1..START_ATTEMPTS {
         if let Ok(simulator) = Simulator::start(fleet.clone(), options.clone()).await {
             return simulator;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod accounts;
 mod clusters;
 mod setup;
 mod sources;
@@ -118,6 +119,7 @@ async fn a_cancelled_broadcast_calls_no_task(form: Form) {
     assert_eq!(setup.sim.received().len(), 0);
 }
 
+use accounts::*;
 use clusters::*;
 use sources::*;
 
@@ -153,6 +155,8 @@ claims! {
     one_bad_record_does_not_take_the_others_with_it
     without_routes_an_event_of_a_source_is_refused
     of_a_storm_only_the_newest_event_is_broadcast
+    equal_clusters_of_two_accounts_and_regions_are_reached_by_one_rule
+    a_refused_role_leaves_the_other_clusters_served
 }
 }
 

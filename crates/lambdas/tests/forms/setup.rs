@@ -61,6 +61,11 @@ impl Setup {
     /// The same with this fleet, and with these further settings.
     pub(crate) async fn of(form: Form, fleet: &str, settings: &[(&str, &str)]) -> Self {
         let sim = fleets::start(fleet, fleets::stage_queues(5, &[])).await;
+        Self::on(form, sim, settings).await
+    }
+
+    /// The same on this simulator.
+    pub(crate) async fn on(form: Form, sim: Simulator, settings: &[(&str, &str)]) -> Self {
         let (url, directory) = (sim.url(), TempDir::new().unwrap());
         let queue = |name: &str| format!("{url}/111122223333/{name}");
         let further = settings.iter().map(|&(name, value)| (name, value.to_owned()));
@@ -77,7 +82,7 @@ impl Setup {
         .collect();
         let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
         let (settings, _) = Settings::load(sources).unwrap();
-        let aws = Aws::at(&url, "us-east-1");
+        let aws = Aws { roles: settings.roles.clone(), ..Aws::at(&url, "us-east-1") };
         let ledger = ledger::open(&settings.ledger, &aws, Use::Call).await.unwrap();
         let stop = CancellationToken::new();
         let senders = Senders::new([simulator::user_id("simulator")]);

@@ -27,7 +27,7 @@ coalesce = { key = ["/detail/bucket/name"], window = "3s" }
 "#;
 
 /// A notification that an object was created.
-fn created(key: &str, second: usize) -> Value {
+pub(crate) fn created(key: &str, second: usize) -> Value {
     json!({
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -42,7 +42,7 @@ fn created(key: &str, second: usize) -> Value {
     })
 }
 
-fn body(records: &[Value]) -> String {
+pub(crate) fn body(records: &[Value]) -> String {
     json!({ "Records": records }).to_string()
 }
 
