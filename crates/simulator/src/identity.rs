@@ -70,8 +70,8 @@ mod tests {
         assert_eq!(Signer::of(&headers), Signer::default());
         let signed = "AWS4-HMAC-SHA256 Credential=AKIA1/20260101/us-east-1/sqs/aws4_request, Signature=x";
         headers.insert(AUTHORIZATION, signed.parse().expect("a header"));
-        let signer = Signer::of(&headers);
-        assert_eq!((signer.access_key.as_str(), signer.region.as_deref()), ("AKIA1", Some("us-east-1")));
+        let found = Signer::of(&headers);
+        assert_eq!((found.access_key.as_str(), found.region.as_deref()), ("AKIA1", Some("us-east-1")));
         headers.insert(
             AUTHORIZATION,
             "AWS4-HMAC-SHA256 Credential=AKIA1, Signature=x".parse().expect("a header"),

@@ -89,7 +89,8 @@ async fn accounts_regions_and_roles() {
 
 /// Another Region of this account: `prod`, `old`, which was deleted, and `more` clusters.
 fn elsewhere(account: &str, more: usize) -> Fleet {
-    let more: String = (1..=more).map(|n| format!("[[cluster]]\nname = 'more-{n}'\n")).collect();
+    let more: Vec<_> = (1..=more).map(|n| format!("[[cluster]]\nname = 'more-{n}'\n")).collect();
+    let more = more.concat();
     let toml = format!(
         "region = 'us-west-2'\naccount = '{account}'\naddresses = 'private'\n\
          [[cluster]]\nname = 'prod'\ntags = {{ team = 'shop', tier = '' }}\n\

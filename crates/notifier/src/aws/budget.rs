@@ -120,9 +120,12 @@ pub struct Budget {
 struct Shares {
     percent: f64,
     groups: Groups<Share>,
-    /// Each call that waits has a clone of the inner one: of all groups and lanes, and of all separate budgets.
-    waiting: Arc<Arc<()>>,
+    waiting: Arc<Waiting>,
 }
+
+/// The calls that wait, of all groups and lanes, and of all separate budgets. Each has a clone of the value inside.
+#[derive(Debug, Default)]
+struct Waiting(Arc<()>);
 
 #[derive(Debug)]
 struct Share {
@@ -139,7 +142,7 @@ impl Budget {
         Self::of(percent, Arc::default())
     }
 
-    fn of(percent: f64, waiting: Arc<Arc<()>>) -> Self {
+    fn of(percent: f64, waiting: Arc<Waiting>) -> Self {
         let share = |group: Group| Share {
             limiter: RateLimiter::direct_with_clock(group.quota(percent), TokioClock),
             turn: Mutex::default(),
@@ -172,7 +175,7 @@ impl Budget {
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
         let share = shares.groups.get(group);
-        let _waiting = Arc::<()>::clone(&shares.waiting);
+        let _waiting = Arc::clone(&shares.waiting.0);
         let _first_of_lane = self.lane.get(group).lock().await;
         let _turn = share.turn.lock().await;
         // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
@@ -183,7 +186,7 @@ impl Budget {
 
     /// Number of calls that wait for the budget now, of all groups, lanes and separate budgets.
     pub fn waiting(&self) -> usize {
-        self.shares.as_ref().map_or(0, |shares| Arc::<()>::strong_count(&shares.waiting) - 1)
+        self.shares.as_ref().map_or(0, |shares| Arc::strong_count(&shares.waiting.0) - 1)
     }
 }
 

@@ -169,9 +169,9 @@ impl Place {
                     let address = SocketAddr::new(*ip, port);
                     let endpoint = Endpoint { member, address, target, is_starting };
                     if *is_outside {
-                        classifier.resolved_outside(endpoint)
+                        classifier.resolved_outside(endpoint);
                     } else {
-                        classifier.resolved(endpoint)
+                        classifier.resolved(endpoint);
                     }
                 }
                 Some(Err(reason)) => {

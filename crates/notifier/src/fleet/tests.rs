@@ -356,8 +356,8 @@ async fn the_address_of_a_host_outside_aws_is_cached_and_a_lost_connection_is_no
 
 #[tokio::test]
 async fn every_active_cluster_is_found_by_pattern_and_tags() {
-    let many: String =
-        (1..=120).map(|n| format!("[[cluster]]\nname = 'c-{n}'\ntags = {{ n = '{}' }}\n", n % 2)).collect();
+    let cluster = |n| format!("[[cluster]]\nname = 'c-{n}'\ntags = {{ n = '{}' }}\n", n % 2);
+    let many = (1..=120).map(cluster).collect::<Vec<_>>().concat();
     let toml = format!(
         "addresses = 'private'\n{many}[[cluster]]\nname = 'old'\ninactive = true\ntags = {{ n = '1' }}"
     );
