@@ -69,11 +69,14 @@ fn record(record: &Record) -> String {
 /// If the body of the record by itself is read with another result.
 fn bad(bad: &BadRecord) -> String {
     let error = wrong(&bad.error);
+    // An array in an array, or what has too many envelopes, is readable by itself.
+    if bad.body.starts_with('[') || error.contains("wrapped more than") {
+        return error;
+    }
     match read(&bad.body) {
         Err(again) => assert_eq!(chain(&again), chain(&bad.error)),
         Ok(Content::Records(again)) => {
             let again: Vec<_> = again.iter().filter_map(|one| one.as_ref().err()).collect();
-            // An array in an array is readable by itself.
             if let [again] = again.as_slice() {
                 assert_eq!(chain(&again.error), chain(&bad.error));
             }

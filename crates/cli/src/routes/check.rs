@@ -1,5 +1,7 @@
 //! `routes check`: reads rules, and lists them or their mistakes.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the help text, where backticks would show")]
+
 use std::io::Write;
 
 use clap::Args;
@@ -21,7 +23,7 @@ use crate::render::table::{Cell, Table};
 /// Reports every mistake with file, line and rule. Calls AWS only for rules that are stored there.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub(crate) struct CheckArgs {
+pub(crate) struct RoutesCheckArgs {
     /// The rules: a path, or env:NAME, file:PATH, secretsmanager:ID or ssm:NAME [default: NOTIFIER_ROUTES]
     #[arg(value_name = "FILE", conflicts_with = "routes")]
     file: Option<String>,
@@ -37,7 +39,7 @@ Examples:
 
 /// One rule.
 #[derive(Debug, Default, Serialize)]
-struct Line<'a> {
+struct Row<'a> {
     rule: &'a str,
     line: usize,
     /// Separated by spaces.
@@ -54,7 +56,7 @@ struct Line<'a> {
     coalesce_ms: Option<u128>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Row<'a> {
     fn new(rule: &'a Rule) -> Self {
         let scope = rule.scope();
         let tags: Vec<_> = scope.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -90,7 +92,7 @@ pub(super) fn scope(scope: &RuleScope) -> String {
 
 pub(super) async fn run(
     global: &Global,
-    args: CheckArgs,
+    args: RoutesCheckArgs,
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
@@ -116,7 +118,7 @@ pub(super) async fn run(
         console.note(&format!("no mistakes in {}", count(routes.rules().len(), "rule")));
     } else {
         let summary = serde_json::json!({ "rules": routes.rules().len() });
-        let (format, lines) = (console.format, routes.rules().iter().map(Line::new));
+        let (format, lines) = (console.format, routes.rules().iter().map(Row::new));
         records::write(console.out(), format, lines, &summary).map_err(Failure::output)?;
     }
     Ok(Exit::Done)

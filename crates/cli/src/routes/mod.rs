@@ -24,8 +24,8 @@ pub(crate) struct RoutesArgs {
 
 #[derive(Debug, Subcommand)]
 enum RoutesCommand {
-    Check(check::CheckArgs),
-    Test(test::TestArgs),
+    Check(check::RoutesCheckArgs),
+    Test(test::RoutesTestArgs),
 }
 
 pub(crate) async fn run(

@@ -28,7 +28,7 @@ const DATA_CHARS_MAX: usize = 200;
 /// stream, or a CloudEvent. For a rule that does not match, the first field that differs is shown. Sends nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
-pub(crate) struct TestArgs {
+pub(crate) struct RoutesTestArgs {
     /// File of the event; - for stdin
     #[arg(value_name = "EVENT.json")]
     event: PathBuf,
@@ -151,7 +151,7 @@ impl Line {
 
 pub(super) async fn run(
     global: &Global,
-    args: TestArgs,
+    args: RoutesTestArgs,
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {

@@ -9,8 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::SourceError;
 
-/// The longest text of a member that names something: an id, a bucket, a key.
-const NAME_BYTES_MAX: usize = 2_048;
+/// The longest text of a member that names something: an id, a bucket, a key. The longest key of S3 has 1,024 bytes, which are
+/// 3,072 characters in URL encoding.
+const NAME_BYTES_MAX: usize = 4_096;
 
 /// The members of one record.
 #[derive(Clone, Copy, Debug)]

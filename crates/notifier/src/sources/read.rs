@@ -148,11 +148,11 @@ fn list(
         return Err(SourceError::unknown(format!("an array of more than {RECORDS_MAX} records")));
     }
     let mut records = Vec::new();
-    let mut tests = 0;
+    let mut has_tests = false;
     for text in texts {
         match read(text) {
             Ok(Content::Records(more)) => records.extend(more),
-            Ok(Content::Test) => tests += 1,
+            Ok(Content::Test) => has_tests = true,
             Ok(Content::Direct(message)) if texts.len() == 1 => return Ok(Content::Direct(message)),
             Ok(Content::Direct(_)) => {
                 let error =
@@ -165,7 +165,7 @@ fn list(
             return Err(SourceError::unknown(format!("more than {RECORDS_MAX} records")));
         }
     }
-    Ok(if records.is_empty() && tests > 0 { Content::Test } else { Content::Records(records) })
+    Ok(if records.is_empty() && has_tests { Content::Test } else { Content::Records(records) })
 }
 
 fn kind(text: &RawValue) -> &'static str {

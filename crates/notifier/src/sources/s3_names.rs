@@ -69,7 +69,7 @@ pub(super) fn of_event(
     })
 }
 
-/// Whether an event of S3 in EventBridge is about an object, and not, for example, a call that CloudTrail recorded.
+/// Whether an event of S3 in EventBridge is about an object, and not, for example, a call that `CloudTrail` recorded.
 pub(super) fn is_object_event(detail_type: &str) -> bool {
     detail_type.starts_with("Object ")
 }

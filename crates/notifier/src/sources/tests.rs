@@ -350,3 +350,45 @@ fn two_objects_of_one_request_are_two_events() {
     assert_eq!(found("a"), found("a"));
     assert_ne!(found("a"), found("b"));
 }
+
+#[test]
+fn the_longest_key_of_s3_is_read() {
+    let key = "ä".repeat(512);
+    let encoded: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+    assert_eq!(
+        record(&json!({"Records": [s3("ObjectCreated:Put", &encoded)]})).subject(),
+        Some(key.as_str())
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn every_key_is_decoded(key in "\\PC{1,40}") {
+        let encoded: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        let found = record(&json!({"Records": [s3("ObjectCreated:Put", &encoded)]}));
+        proptest::prop_assert_eq!(&found.event()["detail"]["object"]["key"], &json!(key));
+    }
+
+    /// `kinds`: good records, and records that lack something.
+    #[test]
+    fn a_bad_record_never_takes_its_neighbours(kinds in proptest::collection::vec(0_u8..6, 1..12)) {
+        let one = |(number, kind): (usize, &u8)| match kind {
+            0 => s3("ObjectCreated:Put", &format!("k{number}")),
+            1 => dynamodb(&format!("d{number}")),
+            2 => json!({"EventSource": "aws:sns", "Sns": sns("text")}),
+            3 => json!({"eventSource": "aws:s3", "s3": {}, "number": number}),
+            4 => json!({"eventSource": "aws:dynamodb", "eventID": number}),
+            _ => json!(number),
+        };
+        let sent: Vec<Value> = kinds.iter().enumerate().map(one).collect();
+        let read = records(&json!({ "Records": sent }).to_string());
+        proptest::prop_assert_eq!(read.len(), kinds.len());
+        for ((read, kind), sent) in read.iter().zip(&kinds).zip(&sent) {
+            proptest::prop_assert_eq!(read.is_ok(), *kind < 3);
+            if let Err(bad) = read {
+                let expected = json!({ "Records": [sent] });
+                proptest::prop_assert_eq!(serde_json::from_str::<Value>(&bad.body).unwrap(), expected);
+            }
+        }
+    }
+}

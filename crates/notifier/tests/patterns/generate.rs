@@ -162,7 +162,7 @@ impl Generator {
 
     fn texts(&mut self) -> Value {
         let least = usize::from(!self.one_in(120));
-        let count = self.rng.usize(least..4 * least + 1);
+        let count = self.rng.usize(least..=3 * least);
         (0..count).map(|_| self.operand()).collect()
     }
 

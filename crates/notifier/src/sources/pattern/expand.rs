@@ -161,24 +161,12 @@ impl Expansion {
             self.alternatives = if before.is_empty() { vec![Alternative::new()] } else { before.clone() };
             self.object(branch, true, depth + 1)?;
             all.append(&mut self.alternatives);
-            self.limits(&all)?;
+            limits(&all)?;
         }
         if branches.len() < 2 {
             return self.wrong("`$or` must contain at least 2 objects");
         }
         self.alternatives = all;
-        Ok(())
-    }
-
-    fn limits(&self, alternatives: &[Alternative]) -> Result<(), PatternError> {
-        if alternatives.len() > ALTERNATIVES_MAX {
-            return Err(too_many());
-        }
-        if alternatives.iter().map(BTreeMap::len).sum::<usize>() > LEAVES_MAX {
-            return Err(PatternError::limit(format!(
-                "the pattern stands for more than {LEAVES_MAX} conditions"
-            )));
-        }
         Ok(())
     }
 
@@ -195,6 +183,16 @@ impl Expansion {
             alternative.insert(path.clone(), Arc::clone(&leaf));
         }
         // Inside `$or`, a branch may add many conditions to many alternatives before it ends.
-        self.limits(&self.alternatives)
+        limits(&self.alternatives)
     }
+}
+
+fn limits(alternatives: &[Alternative]) -> Result<(), PatternError> {
+    if alternatives.len() > ALTERNATIVES_MAX {
+        return Err(too_many());
+    }
+    if alternatives.iter().map(BTreeMap::len).sum::<usize>() > LEAVES_MAX {
+        return Err(PatternError::limit(format!("the pattern stands for more than {LEAVES_MAX} conditions")));
+    }
+    Ok(())
 }

@@ -149,13 +149,11 @@ impl Routes {
             if let Some(by) = stopped {
                 return Decision::Stopped(by.to_owned());
             }
-            match Rule::explain(rule, record) {
-                Some(mismatch) => Decision::Differs(mismatch),
-                None => {
-                    stopped = rule.stop.then_some(rule.name.as_str());
-                    Decision::Matches(Box::new(rule.apply(record)))
-                }
+            if let Some(mismatch) = Rule::explain(rule, record) {
+                return Decision::Differs(mismatch);
             }
+            stopped = rule.stop.then_some(rule.name.as_str());
+            Decision::Matches(Box::new(rule.apply(record)))
         };
         self.rules.iter().map(decide).collect()
     }

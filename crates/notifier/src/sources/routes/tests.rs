@@ -81,8 +81,8 @@ fn every_matching_rule_makes_a_request_until_one_stops() {
 fn ids_are_the_same_for_a_repeat_and_differ_for_each_rule() {
     let routes = routes(RULES);
     let ids = |record: &Record| -> Vec<_> {
-        let routed = routes.route(record);
-        routed.into_iter().map(|one| one.request.unwrap().event.unwrap().id.unwrap()).collect()
+        let requests = routes.route(record);
+        requests.into_iter().map(|one| one.request.unwrap().event.unwrap().id.unwrap()).collect()
     };
     let first = ids(&upload("prices/a", "e"));
     assert_eq!(first, ids(&upload("prices/a", "e")));
@@ -138,7 +138,7 @@ fn decisions_explain_every_rule() {
         (mismatch.path.as_str(), mismatch.found.as_deref()),
         ("detail.object.key", Some(r#""logs/a""#))
     );
-    assert!(matches!(&decisions[1], Decision::Matches(routed) if routed.rule == "raw"));
+    assert!(matches!(&decisions[1], Decision::Matches(found) if found.rule == "raw"));
     assert!(matches!(&decisions[2], Decision::Stopped(by) if by == "raw"));
     let event = json!({"id": "1", "source": "x", "detail-type": "t", "detail": {}});
     assert!(matches!(routes.decide(&record(&event))[2], Decision::Matches(_)));
