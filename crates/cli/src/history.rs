@@ -60,8 +60,6 @@ struct Line<'a> {
     services: String,
     asked_by: Option<&'a str>,
     failure: Option<&'a str>,
-    /// Older events whose place it has taken.
-    folded: usize,
     /// All opted-in containers. This and the following fields are `null` with --no-outcomes.
     total: Option<usize>,
     delivered: Option<usize>,
@@ -72,6 +70,8 @@ struct Line<'a> {
     pending: Option<usize>,
     /// Whether it was cancelled.
     cancelled: Option<bool>,
+    /// Older events whose place it has taken.
+    folded: usize,
 }
 
 /// How a broadcast ended, as far as the ledger knows.
@@ -116,6 +116,7 @@ impl<'a> Line<'a> {
             skipped: counts.map(|counts| counts.skipped),
             pending: counts.map(|counts| counts.pending),
             cancelled: end.map(|end| end.is_cancelled),
+            folded: recent.folded,
             asked_at: recent.asked(),
             broadcast: recent.id.as_str(),
             r#type: recent.event.kind(),
@@ -125,7 +126,6 @@ impl<'a> Line<'a> {
             services: recent.services.join(" "),
             asked_by: recent.asked_by.as_deref(),
             failure: recent.failure.as_deref(),
-            folded: recent.folded,
         }
     }
 

@@ -10,6 +10,7 @@
 mod aws;
 mod cancel;
 mod check;
+mod clusters;
 mod demo;
 mod guide;
 mod help;

@@ -12,6 +12,7 @@ mod accounts;
 mod clusters;
 mod setup;
 mod sources;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -26,13 +26,13 @@ event = { type = "com.example.prices.changed", data = "/detail/object/key" }
 coalesce = { key = ["/detail/bucket/name"], window = "3s" }
 "#;
 
-/// A notification that an object was created.
+/// A notification that an object was created at this second of a day.
 pub(crate) fn created(key: &str, second: usize) -> Value {
     json!({
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": "us-east-1",
-        "eventTime": format!("2026-11-30T09:{:02}:{:02}.000Z", second / 60, second % 60),
+        "eventTime": format!("2026-11-30T{:02}:{:02}:{:02}.000Z", second / 3_600, second / 60 % 60, second % 60),
         "eventName": "ObjectCreated:Put",
         "responseElements": { "x-amz-request-id": format!("R{second}") },
         "s3": {
