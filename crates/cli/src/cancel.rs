@@ -5,10 +5,10 @@ use notifier::base::Environment;
 use notifier::ledger::Use;
 use wire::BroadcastId;
 
-use crate::args::{ForLedger, Global, SettingFlags};
+use crate::args::{ForLedger, Global, SettingFlags, id};
 use crate::console::Console;
+use crate::context;
 use crate::failure::{Exit, Failure};
-use crate::{context, report};
 
 /// End a broadcast: containers that have not been called are not called any more
 ///
@@ -18,7 +18,7 @@ use crate::{context, report};
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct CancelArgs {
     /// The broadcast's whole id
-    #[arg(value_name = "BROADCAST", value_parser = report::id)]
+    #[arg(value_name = "BROADCAST", value_parser = id)]
     broadcast: BroadcastId,
     /// Reason, for the report
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]

@@ -10,7 +10,7 @@ use notifier::model::Outcome;
 use notifier::report::Counts;
 use wire::BroadcastId;
 
-use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags, describe_clusters};
+use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags, describe_clusters, id};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::watch::{self, Seen, Watch};
@@ -112,11 +112,6 @@ Exit codes:
   1  some were not, or not yet
   2  wrong use or settings, or no such broadcast
   3  AWS, the network or this machine failed";
-
-/// Reads an id from the command line.
-pub(crate) fn id(text: &str) -> Result<BroadcastId, String> {
-    BroadcastId::try_from(text.to_owned()).map_err(|error| error.to_string())
-}
 
 pub(crate) async fn run(
     global: &Global,

@@ -37,37 +37,7 @@ const SOON: Duration = Duration::from_secs(90);
 /// The account of MiniStack.
 const ACCOUNT: &str = "000000000000";
 
-const RULES: &str = r#"
-[[route]]
-name = "prices"
-match = { source = ["aws.s3"], detail = { bucket = { name = ["prices"] } } }
-to = { cluster = "prod" }
-event = { type = "com.example.prices", data = "/detail/object/key" }
-
-[[route]]
-name = "images"
-match = '''{"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": ["images"]}, "object": {"key": [{"suffix": ".png"}]}}}'''
-to = { cluster = "prod" }
-event = { type = "com.example.images", data = "/detail/object/key" }
-
-[[route]]
-name = "orders"
-match = { source = ["com.example.orders"], detail = { total = [{ numeric = [">", 12, "<=", 12.5] }] } }
-to = { cluster = "prod" }
-event = { type = "com.example.orders", data = { order = "/detail/order" } }
-
-[[route]]
-name = "releases"
-match = { source = ["aws.sns"] }
-to = { cluster = "prod" }
-event = { type = "com.example.release", data = "/detail/message" }
-
-[[route]]
-name = "flags"
-match = { eventName = ["INSERT", "MODIFY"], dynamodb = { Keys = { name = { S = [{ prefix = "dark" }] } } } }
-to = { cluster = "prod" }
-event = { type = "com.example.flags", data = "/dynamodb/NewImage/on/BOOL" }
-"#;
+const RULES: &str = include_str!("routes.toml");
 
 /// MiniStack with the queues and the sources, and a notifier for a fleet of the simulator.
 struct World {

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 pub(crate) use allow::AllowArgs;
 pub(crate) use event::EventArgs;
 pub(crate) use progress::{Progress, ProgressArgs};
-pub(crate) use scope::{AudienceArgs, ScopeArgs, clusters, describe, describe_clusters, has_several};
+pub(crate) use scope::{AudienceArgs, ScopeArgs, clusters, describe, describe_clusters, has_several, id};
 pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForRoutes, ForSend, ForServe, SettingFlags};
 
 /// Arguments of every subcommand.

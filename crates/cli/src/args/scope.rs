@@ -76,12 +76,17 @@ pub(crate) struct AudienceArgs {
     #[arg(
         long,
         value_name = "BROADCAST",
-        value_parser = crate::report::id,
+        value_parser = id,
         conflicts_with_all = [
             "clusters", "all_clusters", "tags", "services", "standalone", "kind", "id", "source", "subject", "event"
         ]
     )]
     pub(crate) failed_of: Option<BroadcastId>,
+}
+
+/// Reads the id of a broadcast, or the beginning of one.
+pub(crate) fn id(text: &str) -> Result<BroadcastId, String> {
+    BroadcastId::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Reads a cluster's name or ARN. For the ARN of another resource, ECS would only report a missing cluster.

@@ -16,7 +16,7 @@ use notifier::pipeline::{STAGES, StageName};
 use notifier::queue::{DeadLetterError, Queue};
 use notifier::settings::{QueueUrls, table};
 
-use crate::args::{ForQueues, Global, SettingFlags};
+use crate::args::{ForQueues, Global, SettingFlags, id as broadcast_id};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::format::{count, digits, task};
@@ -257,7 +257,7 @@ async fn run_with(
 async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console) -> Result<Filter, Failure> {
     let mut filter = letters.filter();
     if let (true, Some(named)) = (ledger.is_kept(), &filter.broadcast)
-        && let Ok(named) = report::id(named)
+        && let Ok(named) = broadcast_id(named)
     {
         filter.broadcast = Some(report::resolve(ledger, &named, console).await?.to_string());
     }
@@ -279,7 +279,7 @@ fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
 /// Warns about cancelled broadcasts: their dead letters are sent back, but no container is called.
 async fn warn_of_cancelled(found: &[Match], ledger: &Ledger, console: &mut Console) {
     let broadcasts: BTreeSet<&str> = found.iter().filter_map(|one| one.letter.broadcast.as_deref()).collect();
-    for broadcast in broadcasts.into_iter().filter_map(|id| report::id(id).ok()).take(NAMED_MAX) {
+    for broadcast in broadcasts.into_iter().filter_map(|id| broadcast_id(id).ok()).take(NAMED_MAX) {
         // An unavailable ledger only costs the warning.
         if let Ok(Some(_)) = ledger.cancelled(&broadcast).await {
             console.warn(&format!(
@@ -294,7 +294,7 @@ async fn recorded_services(ledger: &Ledger, filter: &Filter, inventory: &mut Inv
     if filter.service.is_none() {
         return;
     }
-    let broadcasts = inventory.broadcasts.keys().filter_map(|id| report::id(id).ok()).take(NAMED_MAX);
+    let broadcasts = inventory.broadcasts.keys().filter_map(|id| broadcast_id(id).ok()).take(NAMED_MAX);
     for broadcast in broadcasts {
         // An unavailable ledger only makes a correct name look like a typing error.
         if let Ok(Some(recorded)) = ledger.read(&broadcast).await {

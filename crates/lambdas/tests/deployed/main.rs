@@ -26,6 +26,7 @@ use tokio::time::sleep;
 const FLEET: &str = r#"
 [[cluster]]
 name = "prod"
+tags = { team = "shop" }
 [[cluster.hosts]]
 count = 2
 
@@ -126,6 +127,15 @@ async fn a_broadcast_reaches_everyone(stack: &Stack) {
     assert_eq!((recorded.is_complete, recorded.report.counts()), (true, expected));
 }
 
+/// The first stage lists the clusters, splits the message on its own queue, and finds the services of each.
+async fn every_cluster_with_a_tag_is_reached(stack: &Stack) {
+    let before = stack.simulator.received().len();
+    stack.send("services", r#"{"cluster":"*","tags":{"team":"shop"},"services":["search"]}"#).await;
+    stack.received(before + 5).await;
+    sleep(QUIET).await;
+    assert_eq!(stack.simulator.received().len(), before + 5);
+}
+
 async fn poison_ends_in_the_dead_letters_of_its_stage(stack: &Stack) {
     for stage in ["services", "tasks", "notify"] {
         stack.send(stage, "not json").await;
@@ -161,10 +171,51 @@ fn actions_allowed() -> BTreeSet<String> {
 async fn applied_the_module_tells_every_task_once_and_destroyed_it_leaves_nothing() {
     let stack = Stack::apply(FLEET, Twist::default()).await;
     a_broadcast_reaches_everyone(&stack).await;
+    every_cluster_with_a_tag_is_reached(&stack).await;
     poison_ends_in_the_dead_letters_of_its_stage(&stack).await;
     assert_eq!(actions_called(&stack), actions_allowed(), "the roles allow what is called, and no more");
     stack.destroy().await;
     assert_eq!(stack.queues().await, Vec::<String>::new());
+}
+
+/// A fleet of two tasks, for events of sources.
+const TWO_TASKS: &str = r#"
+[[cluster]]
+name = "prod"
+[[cluster.service]]
+name = "web"
+launch_type = "FARGATE"
+tasks = 2
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = { NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }
+"#;
+
+#[tokio::test]
+#[ignore = "needs terraform and the archives: `make test-deployed`"]
+async fn events_of_the_sources_in_the_module_arrive_at_each_task() {
+    let stack = Stack::apply(TWO_TASKS, Twist { sources: true, ..Twist::default() }).await;
+    stack.make_events().await;
+    let expected: BTreeMap<String, usize> = ["prices", "orders", "release", "flags", "direct"]
+        .map(|name| (format!("com.example.{name}"), 2))
+        .into();
+    let received = || {
+        let mut received = BTreeMap::<String, usize>::new();
+        for call in stack.simulator.received() {
+            let event: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+            *received.entry(event["type"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        received
+    };
+    let until = tokio::time::Instant::now() + stack::SOON;
+    while received() != expected {
+        assert!(tokio::time::Instant::now() < until, "{:#?}", received());
+        sleep(Duration::from_millis(200)).await;
+    }
+    sleep(QUIET).await;
+    assert_eq!(received(), expected, "each once");
+    stack.destroy().await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use serde_json::Value;
 use simulator::{Fleet, Simulator};
 use tempfile::TempDir;
 use testkit::emulator::Emulator;
+use testkit::python;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -34,6 +35,8 @@ pub(crate) struct Twist<'a> {
     pub(crate) iam: Option<(&'a str, &'a str)>,
     /// The archives come from a release, not from where they were built.
     pub(crate) release: bool,
+    /// The sources of `sources.py`, with the rules of `routes.toml`.
+    pub(crate) sources: bool,
 }
 
 pub(crate) struct Stack {
@@ -71,6 +74,13 @@ impl Stack {
         stack.terraform(&["apply", "-auto-approve", "-input=false", "-no-color"]).await;
         stack.outputs = serde_json::from_str(&stack.terraform(&["output", "-json"]).await).unwrap();
         stack
+    }
+
+    /// Makes an event of each source.
+    pub(crate) async fn make_events(&self) {
+        let mut command = python::script_command("sources.py");
+        let output = command.args([&self.emulator.url, "events"]).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Takes everything down again.
@@ -157,8 +167,47 @@ impl Stack {
     }
 }
 
+/// The module's variables for sources.
+const SOURCES: &str = r#"
+  routes               = file("${path.root}/routes.toml")
+  bucket_notifications = { prices = { bucket = aws_s3_bucket.this["prices"].id, notifications = [{}] } }
+  event_rules          = { orders = { event_pattern = jsonencode({ source = ["com.example.orders"] }) } }
+  table_streams        = { flags = { stream_arn = aws_dynamodb_table.flags.stream_arn } }
+  topics = {
+    releases = { topic_arn = aws_sns_topic.this["releases"].arn }
+    direct   = { topic_arn = aws_sns_topic.this["direct"].arn, raw_message_delivery = true }
+  }
+"#;
+
+/// The sources themselves, with the names that `sources.py` has for them.
+const RESOURCES: &str = r#"
+resource "aws_s3_bucket" "this" {
+  for_each      = toset(["prices", "images"])
+  bucket        = each.key
+  force_destroy = true
+}
+
+resource "aws_sns_topic" "this" {
+  for_each = toset(["releases", "direct"])
+  name     = each.key
+}
+
+resource "aws_dynamodb_table" "flags" {
+  name             = "flags"
+  billing_mode     = "PAY_PER_REQUEST"
+  hash_key         = "name"
+  stream_enabled   = true
+  stream_view_type = "NEW_AND_OLD_IMAGES"
+
+  attribute {
+    name = "name"
+    type = "S"
+  }
+}
+"#;
+
 /// The configuration that a user would write, beside a copy of the module without its lock file and state.
-fn write(folder: &Path, simulator: &str, Twist { auth, iam, release }: Twist<'_>) {
+fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources }: Twist<'_>) {
     let module = folder.join("module");
     std::fs::create_dir(&module).unwrap();
     for entry in std::fs::read_dir(repository().join("infra/terraform")).unwrap() {
@@ -186,10 +235,17 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release }: Twist<'_>
     } else {
         format!("{{ files = \"{}\" }}", archives().display())
     };
+    let (sources, resources) = if sources { (SOURCES, RESOURCES) } else { ("", "") };
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/routes.toml"),
+        folder.join("routes.toml"),
+    )
+    .unwrap();
     let main = format!(
         r#"
 module "notifier" {{
   source             = "./module"
+  {sources}
   architecture       = "x86_64"
   archives           = {archives}
   subnet_ids         = ["subnet-1", "subnet-2"]
@@ -207,6 +263,8 @@ module "notifier" {{
     NOTIFIER_TRUSTED_SENDERS = "000000000000"
   }}
 }}
+
+{resources}
 
 output "queue_urls" {{
   value = module.notifier.queue_urls

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `services`, `scan` | stages 1 and 2, with their calls to ECS |
 //! | `classify`, `address` | classifies containers, and finds their addresses (pure) |
-//! | `recheck` | looks up the current address of an endpoint |
+//! | `recheck`, `lookup` | looks up the current address of an endpoint, with many others in one call |
 //! | `clusters` | the clusters of an account and region |
 //! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
 //! | `revisions`, `hosts` | caches of immutable data |
@@ -29,6 +29,7 @@ mod address;
 mod classify;
 mod clusters;
 mod hosts;
+mod lookup;
 mod place;
 mod pool;
 mod recheck;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::classify::CallPolicy;
 use super::hosts::{HostCache, Sources};
-use super::recheck::{self, Lookup};
+use super::lookup::{Lookup, lookup};
 use super::revisions::RevisionCache;
 use crate::aws::Aws;
 use crate::aws::ecs::Ecs;
@@ -24,7 +24,7 @@ impl Place {
     pub(super) fn new(aws: &Aws, policy: Arc<CallPolicy>) -> Self {
         let ecs = Ecs::new(aws);
         Self {
-            lookup: recheck::lookup(&ecs),
+            lookup: lookup(&ecs),
             ecs,
             sources: Sources { ec2: aws.ec2.clone(), nodes: policy.anywhere.then(|| aws.nodes.clone()) },
             revisions: RevisionCache::default(),

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`routes`] | the rules file: which record becomes which broadcast |
 //! | [`pattern`] | EventBridge's event patterns |
-//! | `read` | recognises a body by its shape, and divides it into records |
+//! | `read`, `content` | recognises a body by its shape, and divides it into records |
 //! | [`record`] | one record: attributes of a CloudEvent, normalised event, whole record |
 //! | `cloudevents`, `dynamodb`, `eventbridge`, `s3`, `sns` | the records of one source |
 //! | `s3_names` | the names of S3's events, in notifications and in EventBridge |
@@ -30,6 +30,7 @@
 //! S3. `docs/sources.md` has an example of each.
 
 mod cloudevents;
+mod content;
 mod document;
 mod dynamodb;
 mod error;
@@ -46,7 +47,8 @@ mod sns;
 #[cfg(test)]
 mod tests;
 
+pub use content::Content;
 pub use error::{BadRecord, SourceError};
-pub use read::{Content, RECORDS_MAX, read};
+pub use read::{RECORDS_MAX, read};
 pub use record::{Record, SourceKind};
 pub use routes::{Fold, RouteError, Routed, Routes, RoutesError};

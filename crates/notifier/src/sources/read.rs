@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use wire::{Message, ObserverMessage};
 
+use super::content::Content;
 use super::error::{BadRecord, SourceError, shown};
 use super::record::Record;
 use super::{cloudevents, dynamodb, eventbridge, s3, sns};
@@ -16,17 +17,6 @@ pub const RECORDS_MAX: usize = 10_000;
 const WRAPS_MAX: usize = 4;
 /// The most members that an error names.
 const MEMBERS_SHOWN_MAX: usize = 8;
-
-/// What a body is.
-#[derive(Debug)]
-pub enum Content {
-    /// A request for a broadcast.
-    Direct(Box<ObserverMessage>),
-    /// The test message that S3 sends when notifications are set up. Nothing happened.
-    Test,
-    /// Records of a source, of which some may be unreadable.
-    Records(Vec<Result<Record, BadRecord>>),
-}
 
 /// The members of an object.
 pub(super) type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -48,7 +38,7 @@ pub fn read(body: &str) -> Result<Content, SourceError> {
 }
 
 /// Reads a JSON value; `None` if it is of no known source.
-pub(super) fn value(text: &RawValue, wraps: usize) -> Result<Option<Content>, SourceError> {
+fn value(text: &RawValue, wraps: usize) -> Result<Option<Content>, SourceError> {
     if wraps > WRAPS_MAX {
         return Err(SourceError::unknown(format!("wrapped more than {WRAPS_MAX} times")));
     }
@@ -79,7 +69,7 @@ fn object(text: &RawValue, members: &Members<'_>, wraps: usize) -> Result<Option
         return one(eventbridge::record(text));
     }
     if has("TopicArn") && has("Type") {
-        return sns::content(text, text, wraps).map(Some);
+        return sns::content(text, text, |message| value(message, wraps + 1)).map(Some);
     }
     if is("Event", "s3:TestEvent") {
         return Ok(Some(Content::Test));
@@ -115,7 +105,7 @@ fn of_source(text: &RawValue, wraps: usize) -> Result<Content, SourceError> {
         Some("aws:sns") => {
             let envelope = members.get("Sns").copied();
             let envelope = envelope.ok_or_else(|| SourceError::wrong("SNS record", "`Sns` is missing"))?;
-            return sns::content(envelope, text, wraps);
+            return sns::content(envelope, text, |message| value(message, wraps + 1));
         }
         // S3-compatible stores have names of their own, and the same records.
         Some(_) if members.contains_key("s3") => s3::record(text)?,

@@ -11,10 +11,10 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use wire::{BroadcastId, ObserverMessage};
 
+use super::content::Content;
 use super::document::Document;
 use super::error::SourceError;
 use super::fields::{Fields, subject, uri};
-use super::read::{self, Content};
 use super::record::{Attributes, NormalEvent, Record, SourceKind};
 use crate::model::arn::Arn;
 
@@ -30,8 +30,13 @@ struct Detail<'a> {
     attributes: BTreeMap<&'a str, &'a Value>,
 }
 
-/// Reads a notification: the records of its message, or the notification itself. `whole` is the record with the envelope.
-pub(super) fn content(envelope: &RawValue, whole: &RawValue, wraps: usize) -> Result<Content, SourceError> {
+/// Reads a notification: the records of its message, or the notification itself. `whole` is the record with the envelope,
+/// `read` reads the message.
+pub(super) fn content(
+    envelope: &RawValue,
+    whole: &RawValue,
+    read: impl Fn(&RawValue) -> Result<Option<Content>, SourceError>,
+) -> Result<Content, SourceError> {
     let parsed = Document::read(envelope).map_err(|error| SourceError::json(WHAT, &error))?;
     let fields = Fields::new(WHAT, parsed.value());
     let topic = fields.name("/TopicArn")?;
@@ -48,7 +53,7 @@ pub(super) fn content(envelope: &RawValue, whole: &RawValue, wraps: usize) -> Re
     };
     let json = inner(message);
     if let Some(json) = json {
-        match read::value(json, wraps + 1)? {
+        match read(json)? {
             Some(Content::Direct(message)) => {
                 return Ok(Content::Direct(Box::new(direct(*message, topic, id, &fields))));
             }

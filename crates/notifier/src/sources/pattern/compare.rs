@@ -1,72 +1,11 @@
-//! What the values and operators of a field accept.
+//! The values of operators: numbers, texts without regard to case, wildcards, addresses.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use serde_json::{Number, Value};
+use serde_json::Number;
 
-use super::condition::{AnyOf, Condition};
 use super::work;
-
-impl AnyOf {
-    /// Whether a field accepts the value of this name in an event; `None` if there is none.
-    ///
-    /// Each element of an array counts by itself, also in nested arrays. An object is not a value.
-    pub(super) fn accepts_field(&self, value: Option<&Value>) -> bool {
-        let exists = value.is_some_and(|value| any_scalar(value, &mut |_| true));
-        let is_asked =
-            |condition: &Condition| matches!(condition, Condition::Exists(wanted) if *wanted == exists);
-        self.others.iter().any(is_asked)
-            || value.is_some_and(|value| any_scalar(value, &mut |scalar| self.accepts(scalar)))
-    }
-
-    fn accepts(&self, scalar: &Value) -> bool {
-        if let Value::String(text) = scalar
-            && self.texts.contains(text)
-        {
-            return true;
-        }
-        self.others.iter().any(|condition| condition.accepts(scalar))
-    }
-}
-
-/// Whether one of the scalars of a value is accepted. The depth is limited by the reader of JSON.
-fn any_scalar(value: &Value, accept: &mut dyn FnMut(&Value) -> bool) -> bool {
-    match value {
-        Value::Array(values) => values.iter().any(|value| any_scalar(value, accept)),
-        Value::Object(_) => false,
-        scalar => accept(scalar),
-    }
-}
-
-impl Condition {
-    fn accepts(&self, scalar: &Value) -> bool {
-        work::add(1);
-        match (self, scalar) {
-            (Self::AnythingBut(any_of), _) => !any_of.accepts(scalar),
-            (Self::Null, Value::Null) => true,
-            (Self::Bool(wanted), Value::Bool(value)) => wanted == value,
-            (Self::Number(wanted), Value::Number(value)) => is_equal(wanted, value),
-            (Self::Numeric(range), Value::Number(value)) => range.contains(value),
-            (_, Value::String(text)) => self.accepts_text(text),
-            _ => false,
-        }
-    }
-
-    fn accepts_text(&self, text: &str) -> bool {
-        match self {
-            Self::Address(wanted) => address(text).is_some_and(|address| address == *wanted),
-            Self::Cidr(network) => address(text).is_some_and(|address| network.contains(&address)),
-            Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
-            Self::Suffix(suffix) => text.ends_with(suffix.as_str()),
-            Self::PrefixIgnoreCase(prefix) => prefix.rest_after(text).is_some(),
-            Self::SuffixIgnoreCase(suffix) => suffix.is_suffix_of(text),
-            Self::EqualsIgnoreCase(wanted) => wanted.rest_after(text) == Some(""),
-            Self::Wildcard(wildcard) => wildcard.matches(text),
-            _ => false,
-        }
-    }
-}
 
 /// The number as a double, if the double has exactly its value.
 ///
@@ -90,7 +29,7 @@ fn whole_of(double: f64) -> Option<i128> {
     is_whole.then_some(double as i128)
 }
 
-fn is_equal(a: &Number, b: &Number) -> bool {
+pub(super) fn is_equal(a: &Number, b: &Number) -> bool {
     let whole = |number: &Number| integer(number).or_else(|| number.as_f64().and_then(whole_of));
     match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a == b,
@@ -123,7 +62,7 @@ impl Range {
         Self { top: other.top, ..self }
     }
 
-    fn contains(&self, number: &Number) -> bool {
+    pub(super) fn contains(&self, number: &Number) -> bool {
         let Some(value) = exact_double(number) else { return false };
         let above = |(limit, belongs): (f64, bool)| if belongs { value >= limit } else { value > limit };
         let below = |(limit, belongs): (f64, bool)| if belongs { value <= limit } else { value < limit };
@@ -148,14 +87,14 @@ impl IgnoreCase {
     ///
     /// Of the two cases of a character, neither begins or ends with the other unless they are equal, so the first one that
     /// fits is the only one.
-    fn rest_after<'a>(&self, text: &'a str) -> Option<&'a str> {
+    pub(super) fn rest_after<'a>(&self, text: &'a str) -> Option<&'a str> {
         let next = |rest: &'a str, (lower, upper): &(String, String)| {
             rest.strip_prefix(lower.as_str()).or_else(|| rest.strip_prefix(upper.as_str()))
         };
         self.0.iter().try_fold(text, next)
     }
 
-    fn is_suffix_of(&self, text: &str) -> bool {
+    pub(super) fn is_suffix_of(&self, text: &str) -> bool {
         let next = |rest: &'_ str, (lower, upper): &(String, String)| -> Option<usize> {
             rest.strip_suffix(lower.as_str()).or_else(|| rest.strip_suffix(upper.as_str())).map(str::len)
         };
@@ -202,7 +141,7 @@ impl Wildcard {
     }
 
     /// Linear in the length of `text`: each text is searched after the one before, and the first place is as good as any.
-    fn matches(&self, text: &str) -> bool {
+    pub(super) fn matches(&self, text: &str) -> bool {
         let (Some((first, others)), Some(last)) = (self.texts.split_first(), self.texts.last()) else {
             return false;
         };

@@ -8,7 +8,8 @@
 //! | [`json`] | JSON with the order of its members, which decides what `$or` means |
 //! | `expand` | expands `$or` into alternatives, and checks the shape of the pattern |
 //! | `condition` | the values and operators of one field: their grammar |
-//! | `compare` | the values and operators of one field: what they accept |
+//! | `accept` | whether the conditions of a field accept a value |
+//! | `compare` | the values of operators: numbers, texts without regard to case, wildcards, addresses |
 //! | `walk` | compares an alternative with an event |
 //! | `work` | counts steps, in tests |
 //!
@@ -27,6 +28,7 @@
 //! - `$or` with fewer than two objects, or with the name of an operator as a field, is an ordinary field.
 //! - An exact value that is an IP address matches every text of that address.
 
+mod accept;
 mod compare;
 mod condition;
 mod error;
