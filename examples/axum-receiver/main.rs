@@ -38,7 +38,9 @@ async fn changed(
     notification: Notification,
 ) -> Result<(), (StatusCode, String)> {
     let event = notification.event();
-    info!(event.id = event.id().as_str(), "Received {}", event.kind());
+    // With it, the lines of every service that took part in the broadcast are found together.
+    let trace_id = notification.traceparent().and_then(|parent| parent.split('-').nth(1));
+    info!(event.id = event.id().as_str(), trace_id, "Received {}", event.kind());
     if event.kind() != "com.example.prices.changed" {
         return Ok(());
     }

@@ -41,6 +41,19 @@ locals {
       ] : [],
     )
   ])
+
+  outcome_widgets = local.has_metrics && contains(local.dashboard_stages, "notify") && contains(keys(local.functions), "notify") ? [
+    for column, widget in [
+      { title = "Deliveries by outcome", stat = "Sum", metrics = ["Delivered", "Gone", "Skipped", "Rejected", "Failed", "Retried"] },
+      { title = "From the event to the outcome: last task, and still retried (ms)", stat = "Maximum", metrics = ["EventAge", "PendingAge"] },
+      { title = "HTTP request to a task (ms, p99)", stat = "p99", metrics = ["AttemptLatency"] },
+      ] : {
+      x       = column * 8, y = 24
+      title   = widget.title
+      stat    = widget.stat
+      metrics = [for metric in widget.metrics : [local.metrics_namespace, metric, "service", "ecs-task-notifier", "Stage", "notify"]]
+    }
+  ] : []
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -49,7 +62,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name_prefix}ecs-task-notifier-${local.region}${var.name_suffix}"
   dashboard_body = jsonencode({
     widgets = [
-      for widget in local.dashboard_widgets : {
+      for widget in concat(local.dashboard_widgets, local.outcome_widgets) : {
         type   = "metric"
         x      = widget.x
         y      = widget.y

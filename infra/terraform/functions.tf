@@ -22,6 +22,8 @@ locals {
         NOTIFIER_LEDGER_DAYS     = tostring(var.ledger_days)
         NOTIFIER_LOG_LEVEL       = var.log_level
 
+        NOTIFIER_METRICS_NAMESPACE = local.metrics_namespace
+
         NOTIFIER_AWS_BUDGET_PERCENT = tostring(local.budget_percent[stage])
       },
       stage == "notify" ? { NOTIFIER_SIGNING_SECRET = local.signing_secret } : {},

@@ -602,3 +602,26 @@ variable "create_dashboard" {
   type        = bool
   default     = true
 }
+
+variable "metrics_namespace" {
+  description = "CloudWatch namespace of the metrics that the functions write to their log. Default: `EcsTaskNotifier` with the module's prefix and suffix. `none`: no metrics, and no alarms on outcomes"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}$", coalesce(var.metrics_namespace, "none"))) && !startswith(coalesce(var.metrics_namespace, "none"), "AWS/")
+    error_message = "metrics_namespace has at most 255 letters, digits and ._/#:-, and does not begin with AWS/."
+  }
+}
+
+variable "outcome_alarms" {
+  description = "Limits of the alarms on outcomes: the least percentage of called containers that must be notified in five minutes (`notified_percent`), the most deliveries that may fail in them (`failed`), and seconds since the event after which a retry (`pending_s`) or an outcome (`last_task_s`) is late"
+  type = object({
+    notified_percent = optional(number, 95)
+    failed           = optional(number, 0)
+    pending_s        = optional(number, 300)
+    last_task_s      = optional(number, 600)
+  })
+  default  = {}
+  nullable = false
+}

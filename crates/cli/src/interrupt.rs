@@ -134,7 +134,13 @@ mod tests {
 
     fn surveyed() -> ProgressEvent {
         let broadcast = "b-1".to_owned().try_into().unwrap();
-        ProgressEvent::Services { broadcast, parts: Vec::new(), not_targeted: Vec::new() }
+        ProgressEvent::Services {
+            broadcast,
+            trace: None,
+            parts: Vec::new(),
+            not_targeted: Vec::new(),
+            age: None,
+        }
     }
 
     #[tokio::test]

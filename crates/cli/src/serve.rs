@@ -1,13 +1,16 @@
 //! `serve`: runs the three stages as one process on the three queues.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use notifier::base::Environment;
+use notifier::daemon::http::Pages;
 use notifier::daemon::{self, DaemonError, Health, Served};
 use notifier::deliver::Signing;
 use notifier::pipeline::QueueName;
 use notifier::settings::table;
+use notifier::telemetry::{Metrics, Tally};
 use notifier::{Notifier, Parts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +24,8 @@ use crate::{context, log};
 /// Run the three stages as one process on the three queues
 ///
 /// Does the work of the three Lambda functions. SIGTERM or SIGINT stops it cleanly: it finishes the work in flight within
-/// the grace time, and leaves the rest on the queues. `/healthz` and `/readyz` are served at the address of `--listen`.
+/// the grace time, and leaves the rest on the queues. `/healthz`, `/readyz` and `/metrics` are served at the address of
+/// `--listen`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
@@ -67,7 +71,8 @@ pub(crate) async fn run(
     let ledger = context::ledger(&aws, &settings).await?;
     let routes = context::routes(&aws, &settings, environment).await?;
     let senders = notifier::senders(&settings, &aws).await;
-    let progress = notifier::report::logged().map_err(Failure::runtime)?;
+    let metrics = Metrics::new(Tally::new(settings.daemon.metrics_services));
+    let progress = metrics.of(notifier::report::logged().map_err(Failure::runtime)?);
     let listen = settings.daemon.listen;
     let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
     let notifier = Notifier::new(settings, aws, parts);
@@ -85,21 +90,30 @@ pub(crate) async fn run(
         }
     };
     let answering = CancellationToken::new();
-    let answers = listener
-        .map(|listener| tokio::spawn(daemon::http::serve(listener, health.clone(), answering.clone())));
+    let sources = notifier.metrics_sources();
+    let pages = Pages { health: health.clone(), metrics: Some(Arc::new((metrics.clone(), sources))) };
+    let answers =
+        listener.map(|listener| tokio::spawn(daemon::http::serve(listener, pages, answering.clone())));
     tokio::spawn(stop_when_asked(Stop::listen()?, shutdown.clone()));
     tracing::info!("Serving");
     let served = notifier.run(health, shutdown).await;
+    progress.flush(FLUSH_MAX).await;
+    log_outcomes(&metrics);
     answering.cancel();
     if let Some(answers) = answers {
         // It ends only because it was stopped: the result has no information.
         drop(answers.await);
     }
     let Served { done, retried, dead_lettered, returned } = served.map_err(failure)?;
-    progress.flush(FLUSH_MAX).await;
     // The field's name is part of the log's interface.
     tracing::info!(done, retried, buried = dead_lettered, returned, "Stopped");
     Ok(Exit::Done)
+}
+
+/// The last totals: nobody may scrape them any more.
+fn log_outcomes(metrics: &Metrics) {
+    let [delivered, rejected, failed, gone, skipped] = metrics.outcomes().map(|(_, count)| count);
+    tracing::info!(delivered, rejected, failed, gone, skipped, "Deliveries by outcome");
 }
 
 async fn stop_when_asked(stop: Stop, shutdown: CancellationToken) {

@@ -74,13 +74,14 @@ impl Worker {
     /// One record, with the id that the mapping expects. A redriven dead letter has an older id in its attributes.
     async fn record(&self, read: Read, end: Instant) -> (String, Settled) {
         let stage = self.work.stage.as_str();
-        let message = match read {
+        let mut message = match read {
             Read::Whole(message) => *message,
             Read::Strange { id, error } => {
                 error!(stage, message.id = id, error = %error, "Record {id} is not as Lambda documents it and stays on its queue");
                 return (id, Settled::Back(None));
             }
         };
+        message.join_trace(&self.work.rng);
         let id = message.message_id.clone();
         let settled = match self.run_in_time(&message, end).await {
             Ok(()) => Settled::Done,

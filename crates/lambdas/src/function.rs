@@ -1,5 +1,6 @@
 //! One function: sets up settings, clients and log once, then handles invocations.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -13,13 +14,19 @@ use notifier::queue::{EventSourceMapping, Queue};
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, Settings, Sources, table};
+use notifier::telemetry::Metrics;
+use notifier::telemetry::emf::Emf;
 use notifier::{Notifier, Parts, ledger, report};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::batch::Worker;
+use crate::metrics::{self, Before, Reporter};
 use crate::record::Batch;
 use crate::stream;
+
+/// The variable with the function's name. Lambda sets it.
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
 /// Time limit of an invocation's wait for the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
@@ -86,23 +93,46 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let aws = Aws::load(AwsOptions { budget, roles: settings.roles.clone(), ..AwsOptions::default() })
         .await?
         .in_region()?;
-    let vault = &Vault::new(environment, Some(aws.secrets.clone()));
+    let vault = &Vault::new(environment.clone(), Some(aws.secrets.clone()));
     let auth = if spec.calls_tasks { auth(&settings, vault).await? } else { Auth::default() };
     let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
-    let progress = report::logged()?;
+    let metrics = Metrics::new(metrics::tally());
+    let mut progress = report::logged()?;
+    let namespace = settings.daemon.metrics_namespace.clone();
+    if namespace.is_some() {
+        progress = metrics.of(progress);
+    }
+    let clock = &Clock::system();
+    let emf = namespace.map(|namespace| Emf {
+        namespace,
+        stage,
+        function: environment.get(FUNCTION_NAME).unwrap_or_default().to_owned(),
+        level: settings.daemon.log_level,
+    });
+    let reporter = emf.map(|emf| Reporter {
+        emf,
+        metrics,
+        calls: aws.calls.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        before: Before::default(),
+    });
+    let reporter = &Mutex::new(reporter);
     let routes =
         if spec.source == QueueName::Observer { routes(&settings, vault).await? } else { Routing::default() };
     let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
     let work = Notifier::new(settings, aws, parts).stage(stage)?;
     let worker = &Worker { source: EventSourceMapping::new(work.source.clone()), work };
-    let clock = &Clock::system();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
         let left = Duration::try_from(left).unwrap_or_default();
-        let answer = worker.run(&event.payload, Instant::now() + left).await?;
+        let answer = worker.run(&event.payload, Instant::now() + left).await;
+        if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+            reporter.write();
+        }
         // Lambda freezes the process after the answer, so buffered log lines could be lost.
         progress.flush(FLUSH_MAX).await;
-        Ok::<_, Error>(answer)
+        Ok::<_, Error>(answer?)
     }))
     .await
 }

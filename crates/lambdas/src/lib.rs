@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`function`] | one function: sets up settings, clients and log once, then handles invocations |
 //! | [`batch`] | one invocation: processes each record, and returns the failed ones |
+//! | [`metrics`] | the metrics of a function, written to its log |
 //! | [`stream`] | puts the records of a DynamoDB stream on the observer queue |
 //! | [`record`] | parses the records of an event |
 //!
@@ -11,5 +12,6 @@
 
 pub mod batch;
 pub mod function;
+pub mod metrics;
 pub mod record;
 pub mod stream;

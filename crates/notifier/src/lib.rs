@@ -5,6 +5,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`daemon`] | runs the pipeline on SQS queues in one process |
+//! | [`telemetry`] | metrics of the progress events, for Prometheus and CloudWatch |
 //! | [`pipeline`] | the three stages: find services, find tasks, notify; retries, dead letters, redrive |
 //! | [`settings`] | reads every setting from flags, environment and file |
 //! | [`ledger`] | records every broadcast and outcome, in DynamoDB or a SQLite file |
@@ -64,5 +65,6 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 pub mod sources;
+pub mod telemetry;
 
 pub use notifier::{Notifier, Parts, StartError, senders};

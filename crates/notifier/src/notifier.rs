@@ -15,11 +15,14 @@ use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::Progress;
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
-use crate::pipeline::{Ctx, Handler, Plan, Routing, STAGES, Senders, Stage, StageName, Work, clusters};
+use crate::pipeline::{
+    Ctx, Handler, Plan, QueueName, Routing, STAGES, Senders, Stage, StageName, Work, clusters,
+};
 use crate::queue::Queue;
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
 use crate::settings::Settings;
+use crate::telemetry::{MetricsSources, QueueDepths};
 
 /// The parts of a notifier besides its settings and AWS clients. The default does not sign and has no ledger.
 #[derive(Debug, Default)]
@@ -133,6 +136,20 @@ impl Notifier {
         daemon::serve(workers, shutdown).await
     }
 
+    /// The parts of this notifier that count for themselves, for its metrics.
+    pub fn metrics_sources(&self) -> MetricsSources {
+        let queue = |(name, url): (&QueueName, &String)| {
+            (*name, Queue::at(self.aws.sqs.clone(), url, self.rng.clone()))
+        };
+        MetricsSources {
+            calls: self.aws.calls.clone(),
+            budget: self.aws.budget.clone(),
+            ledger: self.ctx.ledger.clone(),
+            progress: self.ctx.progress.clone(),
+            depths: Some(QueueDepths::new(self.settings.queues.iter().map(queue).collect())),
+        }
+    }
+
     /// The work of one stage.
     ///
     /// # Errors
@@ -168,7 +185,6 @@ pub async fn senders(settings: &Settings, aws: &Aws) -> Senders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::QueueName;
     use crate::settings::{Flags, Sources, table};
 
     /// A notifier whose settings have these queues.

@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use notifier::aws::Aws;
-use notifier::aws::calls::Count;
+use notifier::aws::calls::{Count, Results};
 use notifier::aws::minimal::ec2::HostAddress;
 use simulator::faults::{Fault, When};
 use simulator::{Fleet, Options, Simulator};
@@ -123,6 +123,7 @@ async fn calls_of_all_three_services_are_counted_by_name() {
         service: service.to_owned(),
         operation: operation.to_owned(),
         requests: 1,
+        results: Results { ok: 1, ..Results::default() },
     };
     assert_eq!(
         aws.clone().calls.snapshot(),

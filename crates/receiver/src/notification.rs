@@ -2,8 +2,15 @@
 
 use std::sync::Arc;
 
+use ecs_task_notifier_wire::event::Extension;
 use ecs_task_notifier_wire::{Audience, Envelope, Event};
+use http::HeaderMap;
 use serde::de::DeserializeOwned;
+
+/// Header and extension attribute of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
+/// Far more than version 00 has.
+const TRACEPARENT_BYTES_MAX: usize = 512;
 
 /// A verified event: signed by one of the keys, recent, addressed to this task, and not handled before.
 ///
@@ -17,11 +24,23 @@ struct Inner {
     envelope: Envelope,
     id: String,
     attempted_at: i64,
+    traceparent: Option<String>,
 }
 
 impl Notification {
     pub(crate) fn new(envelope: Envelope, id: String, attempted_at: i64) -> Self {
-        Self(Arc::new(Inner { envelope, id, attempted_at }))
+        Self(Arc::new(Inner { envelope, id, attempted_at, traceparent: None }))
+    }
+
+    /// The same, with the span of the request in its headers.
+    pub(crate) fn in_trace(mut self, headers: &HeaderMap) -> Self {
+        let value = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let value = value.filter(|value| value.len() <= TRACEPARENT_BYTES_MAX);
+        // Nobody else has a clone of it yet.
+        if let (Some(inner), Some(value)) = (Arc::get_mut(&mut self.0), value) {
+            inner.traceparent = Some(value.to_owned());
+        }
+        self
     }
 
     /// The id of the delivery, `webhook-id`: the same in all attempts.
@@ -50,6 +69,24 @@ impl Notification {
     #[must_use]
     pub fn audience(&self) -> &Audience {
         &self.0.envelope.audience
+    }
+
+    /// The header `traceparent` of the request: the span of this attempt, so that the spans of the handler follow from it.
+    ///
+    /// It is not signed, so use it for tracing only; its format is not checked. The event's own attribute `traceparent`
+    /// is signed and names the span that started the broadcast: [`event_traceparent`](Self::event_traceparent).
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.0.traceparent.as_deref()
+    }
+
+    /// The extension attribute `traceparent` of the event: the span that started the broadcast, the same for every task.
+    #[must_use]
+    pub fn event_traceparent(&self) -> Option<&str> {
+        match self.event().extensions().get(TRACEPARENT) {
+            Some(Extension::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// The time of this attempt by the clock of the sender, in seconds since 1970-01-01 UTC.

@@ -224,7 +224,8 @@ impl Receiver {
         };
         let now = (inner.clock)();
         if is_get && inner.get_policy == GetPolicy::Unsigned {
-            let (notification, slot) = (unsigned_get(now)?, inner.capacity.reserve(None)?);
+            let notification = unsigned_get(now)?.in_trace(&parts.headers);
+            let slot = inner.capacity.reserve(None)?;
             parts.extensions.insert(notification.clone());
             let request = Request::from_parts(parts, FullBody::default());
             return Ok(Accepted { notification, request, slot, claimed: false });
@@ -253,7 +254,7 @@ impl Receiver {
             (Claim::InProgress, ResponseMode::AfterHandler) => return Err(Refusal::InProgress),
             (Claim::Unknown, _) => return Err(Refusal::Busy),
         }
-        let notification = Notification::new(envelope, id, timestamp);
+        let notification = Notification::new(envelope, id, timestamp).in_trace(&parts.headers);
         parts.extensions.insert(notification.clone());
         let request = Request::from_parts(parts, body.bytes.into());
         Ok(Accepted { notification, request, slot, claimed: true })

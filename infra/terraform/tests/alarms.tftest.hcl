@@ -147,3 +147,72 @@ run "without_alarms_there_is_no_warning" {
     error_message = "An alarm is created despite create_alarms = false."
   }
 }
+
+run "alarms_on_outcomes_come_from_the_functions_metrics" {
+  command = plan
+
+  variables {
+    name_prefix    = "a-"
+    outcome_alarms = { notified_percent = 99, last_task_s = 60 }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["notify"].environment[0].variables.NOTIFIER_METRICS_NAMESPACE == "a-EcsTaskNotifier"
+    error_message = "The function writes no metrics, or those of another installation."
+  }
+
+  assert {
+    condition = toset(flatten([
+      [for query in aws_cloudwatch_metric_alarm.notified_share[0].metric_query : [for metric in query.metric : metric.namespace]],
+      [for alarm in aws_cloudwatch_metric_alarm.outcome_age : alarm.namespace],
+    ])) == toset(["a-EcsTaskNotifier"])
+    error_message = "An alarm reads another namespace than the function writes."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.notified_share[0].threshold == 99 &&
+      one([for query in aws_cloudwatch_metric_alarm.notified_share[0].metric_query : query.expression if query.return_data == true]) ==
+      "IF(FILL(delivered, 0) + FILL(gone, 0) + FILL(rejected, 0) + FILL(failed, 0) > 0, 100 * (FILL(delivered, 0) + FILL(gone, 0)) / (FILL(delivered, 0) + FILL(gone, 0) + FILL(rejected, 0) + FILL(failed, 0)), 100)"
+    )
+    error_message = "The share of notified containers is wrong, or an idle installation alarms."
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.outcome_age : name => "${alarm.metric_name} ${alarm.threshold}"
+    } == { pending = "PendingAge 300000", late = "EventAge 60000" }
+    error_message = "The limits in seconds are not those of the metrics in milliseconds."
+  }
+
+  assert {
+    condition     = length([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget if widget.y == 24]) == 3
+    error_message = "The dashboard does not show the outcomes."
+  }
+}
+
+run "without_metrics_there_are_no_alarms_on_them" {
+  command = plan
+
+  variables {
+    metrics_namespace = "none"
+  }
+
+  assert {
+    condition = (
+      length(aws_cloudwatch_metric_alarm.notified_share) + length(aws_cloudwatch_metric_alarm.failed) + length(aws_cloudwatch_metric_alarm.outcome_age) == 0 &&
+      aws_lambda_function.this["notify"].environment[0].variables.NOTIFIER_METRICS_NAMESPACE == "none"
+    )
+    error_message = "An alarm waits for a metric that nobody writes."
+  }
+}
+
+run "a_wrong_namespace_is_refused" {
+  command = plan
+
+  variables {
+    metrics_namespace = "AWS/Mine"
+  }
+
+  expect_failures = [var.metrics_namespace]
+}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// Returns the path of the interpreter.
@@ -29,6 +30,23 @@ pub fn script_command(name: &str) -> Command {
     let mut command = command();
     command.arg(script(name)).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Runs a script of this crate's `python` folder with these arguments and this input, and returns what it prints.
+///
+/// # Panics
+///
+/// If the script fails.
+pub async fn answer(name: &str, arguments: &[&str], input: &str) -> String {
+    let mut command = script_command(name);
+    let mut process = command.args(arguments).stdin(Stdio::piped()).spawn().expect("the interpreter starts");
+    // Both scripts and their inputs are small: the input is read before anything is printed.
+    let mut stdin = process.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).await.expect("the script reads its input");
+    drop(stdin);
+    let output = process.wait_with_output().await.expect("the script ends");
+    assert!(output.status.success(), "{name}: {}\n{input}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
 }
 
 /// Returns the path of a script in this crate's `python` folder.

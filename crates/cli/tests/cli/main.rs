@@ -22,6 +22,7 @@ mod ledger;
 mod live;
 mod logs;
 mod man;
+mod metrics;
 mod moto;
 mod pipeline;
 mod plan;

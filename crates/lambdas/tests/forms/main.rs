@@ -10,9 +10,11 @@
 
 mod accounts;
 mod clusters;
+mod metrics;
 mod setup;
 mod sources;
 mod storm;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -122,7 +124,9 @@ async fn a_cancelled_broadcast_calls_no_task(form: Form) {
 
 use accounts::*;
 use clusters::*;
+use metrics::*;
 use sources::*;
+use traces::*;
 
 /// A test for each claim and form.
 macro_rules! forms {
@@ -151,6 +155,9 @@ claims! {
     several_clusters_are_one_broadcast
     a_cluster_that_cannot_be_reached_fails_alone
     every_cluster_with_a_tag_is_one_broadcast
+    the_trace_of_an_event_is_followed_into_the_tasks
+    a_broadcast_without_a_trace_gets_one
+    metrics_count_each_container_once
 } {
     an_s3_event_becomes_the_broadcast_of_its_route
     one_bad_record_does_not_take_the_others_with_it
@@ -158,6 +165,7 @@ claims! {
     of_a_storm_only_the_newest_event_is_broadcast
     equal_clusters_of_two_accounts_and_regions_are_reached_by_one_rule
     a_refused_role_leaves_the_other_clusters_served
+    the_trace_of_a_message_is_followed_into_the_tasks
 }
 }
 

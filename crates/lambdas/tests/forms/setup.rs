@@ -10,11 +10,13 @@ use notifier::aws::Aws;
 use notifier::base::Environment;
 use notifier::daemon::Health;
 use notifier::ledger::{self, Recorded, Use};
+use notifier::model::Progress;
 use notifier::pipeline::send::SendError;
 use notifier::pipeline::{Routing, STAGES, Senders, StageName};
 use notifier::queue::{EventSourceMapping, Trace};
 use notifier::secrets::Vault;
 use notifier::settings::{Flags, Settings, Sources};
+use notifier::telemetry::Metrics;
 use notifier::{Notifier, Parts};
 use simulator::Simulator;
 use tempfile::TempDir;
@@ -39,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) sim: Simulator,
     pub(crate) notifier: Notifier,
     pub(crate) stop: CancellationToken,
+    /// Counts what all stages do.
+    pub(crate) metrics: Metrics,
     _directory: TempDir,
 }
 
@@ -88,8 +92,17 @@ impl Setup {
         let senders = Senders::new([simulator::user_id("simulator")]);
         let vault = Vault::new(environment.clone(), None);
         let routes = Routing::load(settings.routes.as_ref(), SOON, &vault).await.unwrap();
-        let parts = Parts { ledger, routes, senders, stop: stop.clone(), ..Parts::default() };
-        Self { form, sim, notifier: Notifier::new(settings, aws, parts), stop, _directory: directory }
+        let metrics = Metrics::new(lambdas::metrics::tally());
+        let progress = metrics.of(Progress::default());
+        let parts = Parts { ledger, routes, senders, progress, stop: stop.clone(), ..Parts::default() };
+        Self {
+            form,
+            sim,
+            notifier: Notifier::new(settings, aws, parts),
+            stop,
+            metrics,
+            _directory: directory,
+        }
     }
 
     /// Makes the broadcast `b-1` to this scope, and waits until it has ended.

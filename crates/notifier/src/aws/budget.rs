@@ -6,6 +6,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -19,6 +20,9 @@ pub const PERCENT_DEFAULT: f64 = 50.0;
 pub const PERCENT_MIN: f64 = 0.01;
 /// The whole bucket, in percent.
 pub const PERCENT_MAX: f64 = 100.0;
+
+/// A shorter wait is that of a lock, and is not counted.
+const WAIT_COUNTED_MIN: Duration = Duration::from_millis(1);
 
 /// APIs with a common bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,9 +127,24 @@ struct Shares {
     waiting: Arc<Waiting>,
 }
 
-/// The calls that wait, of all groups and lanes, and of all separate budgets. Each has a clone of the value inside.
+/// The calls that wait, of all groups and lanes, and of all separate budgets.
 #[derive(Debug, Default)]
-struct Waiting(Arc<()>);
+struct Waiting {
+    /// Each call that waits now has a clone.
+    now: Arc<()>,
+    /// Calls that have waited.
+    calls: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// The waits of calls for the budget so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Calls that had to wait.
+    pub calls: u64,
+    /// How long they waited together.
+    pub time: Duration,
+}
 
 #[derive(Debug)]
 struct Share {
@@ -175,18 +194,33 @@ impl Budget {
     pub async fn wait(&self, group: Group) {
         let Some(shares) = &self.shares else { return };
         let share = shares.groups.get(group);
-        let _waiting = Arc::clone(&shares.waiting.0);
+        let _waiting = Arc::clone(&shares.waiting.now);
+        let begun = TokioClock.now();
         let _first_of_lane = self.lane.get(group).lock().await;
         let _turn = share.turn.lock().await;
         // Terminates: the bucket refills at a constant rate, and no other caller takes tokens while the lock is held.
         while let Err(not_yet) = share.limiter.check() {
             tokio::time::sleep(not_yet.wait_time_from(TokioClock.now())).await;
         }
+        let waited = TokioClock.now().saturating_duration_since(begun);
+        if waited >= WAIT_COUNTED_MIN {
+            shares.waiting.calls.fetch_add(1, Ordering::Relaxed);
+            let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+            shares.waiting.micros.fetch_add(micros, Ordering::Relaxed);
+        }
+    }
+
+    /// The waits so far, of all groups, lanes and separate budgets.
+    pub fn waits(&self) -> Waits {
+        self.shares.as_ref().map_or_else(Waits::default, |shares| Waits {
+            calls: shares.waiting.calls.load(Ordering::Relaxed),
+            time: Duration::from_micros(shares.waiting.micros.load(Ordering::Relaxed)),
+        })
     }
 
     /// Number of calls that wait for the budget now, of all groups, lanes and separate budgets.
     pub fn waiting(&self) -> usize {
-        self.shares.as_ref().map_or(0, |shares| Arc::strong_count(&shares.waiting.0) - 1)
+        self.shares.as_ref().map_or(0, |shares| Arc::strong_count(&shares.waiting.now) - 1)
     }
 }
 

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::error::ConnectionError;
+use super::error::{AwsErrorKind, ConnectionError};
 use super::error::{read_json, read_xml};
 use crate::base::causes::find;
 use crate::base::text::printable;
@@ -26,10 +26,60 @@ pub struct Calls(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    counts: BTreeMap<(String, String), u64>,
+    counts: BTreeMap<(String, String), Counts>,
     /// Where the first request of each service went.
     endpoints: BTreeMap<String, String>,
     last_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    requests: u64,
+    results: Results,
+}
+
+/// Answered requests, by result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Results {
+    /// Successful.
+    pub ok: u64,
+    /// AWS asked to slow down.
+    pub throttled: u64,
+    /// AWS refused the request, also when a condition of a write was not met.
+    pub refused: u64,
+    /// AWS failed, or there was no answer.
+    pub failed: u64,
+}
+
+impl Results {
+    /// Each result with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let Self { ok, throttled, refused, failed } = *self;
+        [("ok", ok), ("throttled", throttled), ("refused", refused), ("failed", failed)].into_iter()
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The results after an earlier moment.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_sub(earlier.ok),
+            throttled: self.throttled.saturating_sub(earlier.throttled),
+            refused: self.refused.saturating_sub(earlier.refused),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.ok += other.ok;
+        self.throttled += other.throttled;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
 }
 
 /// The number of requests of one operation.
@@ -41,17 +91,26 @@ pub struct Count {
     pub operation: String,
     /// Number of requests, including retries.
     pub requests: u64,
+    /// The answered ones by result.
+    pub results: Results,
 }
 
 impl Calls {
     /// The counts so far, sorted by service and operation.
     pub fn snapshot(&self) -> Vec<Count> {
         let seen = self.seen();
-        let count = |(key, requests): (&(String, String), &u64)| {
+        let count = |(key, counts): (&(String, String), &Counts)| {
             let (service, operation) = key.clone();
-            Count { service, operation, requests: *requests }
+            Count { service, operation, requests: counts.requests, results: counts.results }
         };
         seen.counts.iter().map(count).collect()
+    }
+
+    /// The results of all operations together.
+    pub fn results(&self) -> Results {
+        let mut results = Results::default();
+        self.seen().counts.values().for_each(|counts| results.add(counts.results));
+        results
     }
 
     /// The error of the last request, if it failed.
@@ -85,7 +144,7 @@ impl Intercept for Calls {
         if let Some(call) = cfg.load::<Metadata>() {
             let service = call.service().to_owned();
             let mut seen = self.seen();
-            *seen.counts.entry((service.clone(), call.name().to_owned())).or_default() += 1;
+            seen.counts.entry((service.clone(), call.name().to_owned())).or_default().requests += 1;
             seen.endpoints.entry(service).or_insert_with(|| context.request().uri().to_owned());
         }
         Ok(())
@@ -98,6 +157,10 @@ impl Intercept for Calls {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = cfg.load::<Metadata>().map_or("", |call| call.name());
+        if let Some(call) = cfg.load::<Metadata>() {
+            let key = (call.service().to_owned(), call.name().to_owned());
+            self.seen().counts.entry(key).or_default().results.add(result(context));
+        }
         self.seen().last_error = match context.output_or_error() {
             Some(Err(error)) => {
                 let connection = error.as_connector_error().and_then(|e| find::<ConnectionError>(e));
@@ -107,6 +170,25 @@ impl Intercept for Calls {
             _ => None,
         };
         Ok(())
+    }
+}
+
+/// The result of a request that has ended.
+fn result(context: &FinalizerInterceptorContextRef<'_>) -> Results {
+    if matches!(context.output_or_error(), Some(Ok(_))) {
+        return Results { ok: 1, ..Results::default() };
+    }
+    let Some(response) = context.response() else { return Results { failed: 1, ..Results::default() } };
+    let body = response.body().bytes().unwrap_or_default();
+    let (json, xml) = (read_json(body), read_xml(body));
+    let code = json.code().or(xml.code());
+    match response.status().as_u16() {
+        429 => Results { throttled: 1, ..Results::default() },
+        _ if code.is_some_and(|code| AwsErrorKind::of_code(code) == AwsErrorKind::Throttled) => {
+            Results { throttled: 1, ..Results::default() }
+        }
+        400..500 => Results { refused: 1, ..Results::default() },
+        _ => Results { failed: 1, ..Results::default() },
     }
 }
 

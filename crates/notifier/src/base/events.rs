@@ -27,6 +27,7 @@ type Observer<T> = Arc<dyn Fn(&T) + Send + Sync>;
 struct Sender<T> {
     events: mpsc::Sender<Message<T>>,
     missed: Arc<AtomicU64>,
+    missed_ever: AtomicU64,
 }
 
 impl<T> Clone for Events<T> {
@@ -58,7 +59,11 @@ impl<T> Events<T> {
     pub fn listen(&mut self, waiting_max: usize) -> Listener<T> {
         let (events, receiver) = mpsc::channel(waiting_max.max(1));
         let missed = Arc::new(AtomicU64::new(0));
-        self.listeners.push(Arc::new(Sender { events, missed: Arc::clone(&missed) }));
+        self.listeners.push(Arc::new(Sender {
+            events,
+            missed: Arc::clone(&missed),
+            missed_ever: AtomicU64::new(0),
+        }));
         Listener { events: receiver, missed }
     }
 
@@ -74,8 +79,14 @@ impl<T> Events<T> {
         for listener in &self.listeners {
             if listener.events.try_send(Message::Event(Arc::clone(&event))).is_err() {
                 listener.missed.fetch_add(1, Ordering::Relaxed);
+                listener.missed_ever.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Number of events that listeners have missed, of all listeners together.
+    pub fn missed(&self) -> u64 {
+        self.listeners.iter().map(|listener| listener.missed_ever.load(Ordering::Relaxed)).sum()
     }
 
     /// Waits until every listener has handled the events so far, up to `limit`. Call it before a process is frozen or ends.
@@ -170,6 +181,7 @@ mod tests {
         let mut events = Events::default();
         let (slow, fast) = (events.listen(2), events.listen(100));
         (0..5).for_each(|number| events.emit(number));
+        assert_eq!(events.missed(), 3);
         drop(events);
         assert_eq!(heard(fast).iter().collect::<Vec<_>>(), ["0", "1", "2", "3", "4"]);
         assert_eq!(heard(slow).iter().collect::<Vec<_>>(), ["missed 3", "0", "1"]);

@@ -1,4 +1,4 @@
-//! Basics for every other module, independent of ECS: time, random numbers, text, backoff, batches.
+//! Basics for every other module, independent of ECS: time, random numbers, text, backoff, batches, traces.
 
 pub mod backoff;
 pub mod batcher;
@@ -10,6 +10,7 @@ pub mod input;
 mod process;
 mod rng;
 pub mod text;
+pub mod trace;
 pub mod url;
 mod words;
 

@@ -27,6 +27,11 @@ impl Rng {
         // A panic leaves no inconsistent state in a generator.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
+
+    /// The next 64 bits.
+    pub fn bits(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+    }
 }
 
 /// Random bytes from the system's generator, suitable for a key. Overwritten when dropped.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::debug;
+use tracing::field::display;
 
 use super::served::Served;
 use super::worker::Running;
@@ -17,7 +18,8 @@ const MESSAGE_TIME_MAX: Duration = Duration::from_mins(15);
 
 impl Running {
     /// Processes one message and settles it. The permit is released when its end is decided.
-    pub(super) async fn message(self: Arc<Self>, message: Message, permit: OwnedSemaphorePermit) {
+    pub(super) async fn message(self: Arc<Self>, mut message: Message, permit: OwnedSemaphorePermit) {
+        message.join_trace(&self.worker.work.rng);
         let deadline = Instant::now() + MESSAGE_TIME_MAX;
         let worked = tokio::select! {
             biased;
@@ -27,7 +29,8 @@ impl Running {
         match worked {
             None => self.return_now(message).await,
             Some(Ok(())) => {
-                debug!(stage = self.worker.stage(), message.id, "Done with message {}", message.id);
+                let trace_id = message.trace_id().map(display);
+                debug!(stage = self.worker.stage(), message.id, trace_id, "Done with message {}", message.id);
                 self.consumer.delete(message).await;
                 self.count(|served| &mut served.done);
             }
@@ -38,7 +41,11 @@ impl Running {
 
     /// Returns a message to the queue because of the shutdown, visible to others at once.
     pub(super) async fn return_now(&self, message: Message) {
-        debug!(stage = self.worker.stage(), message.id, "Returning message {} to the queue", message.id);
+        let trace_id = message.trace_id().map(display);
+        debug!(
+            stage = self.worker.stage(),
+            message.id, trace_id, "Returning message {} to the queue", message.id
+        );
         self.consumer.return_after(message, Duration::ZERO).await;
         self.count(|served| &mut served.returned);
     }

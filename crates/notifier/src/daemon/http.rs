@@ -1,9 +1,10 @@
-//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its queues answer.
+//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its queues answer. `/metrics`: what it has done.
 //!
 //! For a load balancer, an orchestrator or a person on the same network. It has no secrets and accepts no commands.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::health::Health;
+use crate::telemetry::{Metrics, MetricsSources};
 
 /// Maximum number of connections. A further one closes the oldest, so that idle clients do not block health checks.
 const CONNECTIONS_MAX: usize = 32;
@@ -32,13 +34,29 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Wait after a connection could not be accepted, for example because of the limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// What the pages of a daemon show. Cloning it is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Pages {
+    /// Its health.
+    pub health: Health,
+    /// Its metrics, and the parts of the process that count for themselves; `None` for no metrics.
+    pub metrics: Option<Arc<(Metrics, MetricsSources)>>,
+}
+
+impl From<Health> for Pages {
+    fn from(health: Health) -> Self {
+        Self { health, metrics: None }
+    }
+}
+
 /// Serves health checks on `listener` until `shutdown`.
 ///
 /// `GET /healthz` answers 200 while every worker is alive, `GET /readyz` while every queue answers and no shutdown was
-/// requested; else 503. Both bodies are the whole [`HealthReport`](super::HealthReport).
+/// requested; else 503. Both bodies are the whole [`HealthReport`](super::HealthReport). `GET /metrics` has the metrics in the
+/// text format of Prometheus.
 ///
 /// `shutdown` should be cancelled after the daemon has stopped, so that a load balancer sees that it is stopping.
-pub async fn serve(listener: TcpListener, health: Health, shutdown: CancellationToken) {
+pub async fn serve(listener: TcpListener, pages: Pages, shutdown: CancellationToken) {
     let mut connections = Connections::default();
     loop {
         let accepted = tokio::select! {
@@ -46,7 +64,7 @@ pub async fn serve(listener: TcpListener, health: Health, shutdown: Cancellation
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => connections.add(connection(stream, health.clone())),
+            Ok((stream, _)) => connections.add(connection(stream, pages.clone())),
             Err(error) => {
                 warn!(%error, "A connection to the health endpoint could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -80,9 +98,9 @@ impl Connections {
     }
 }
 
-async fn connection(stream: TcpStream, health: Health) {
+async fn connection(stream: TcpStream, pages: Pages) {
     let service = service_fn(move |request| {
-        let answer = answer(&request, &health);
+        let answer = answer(&request, &pages);
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = http1::Builder::new()
@@ -98,17 +116,21 @@ async fn connection(stream: TcpStream, health: Health) {
     }
 }
 
-fn answer<B>(request: &Request<B>, health: &Health) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, Pages { health, metrics }: &Pages) -> Response<Full<Bytes>> {
     let report = health.report();
     let well = match request.uri().path() {
         "/healthz" => report.live,
         "/readyz" => report.ready,
-        _ => return plain(StatusCode::NOT_FOUND, "try /healthz or /readyz\n"),
+        "/metrics" if metrics.is_some() => true,
+        _ => return plain(StatusCode::NOT_FOUND, "try /healthz or /readyz, or /metrics\n"),
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
+    }
+    if let ("/metrics", Some((metrics, sources))) = (request.uri().path(), metrics.as_deref()) {
+        return response(StatusCode::OK, Metrics::CONTENT_TYPE, metrics.text(sources));
     }
     let mut body = serde_json::to_vec(&report).unwrap_or_default();
     body.push(b'\n');

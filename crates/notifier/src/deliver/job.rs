@@ -10,6 +10,7 @@ use super::error::{AttemptError, Unfinished};
 use super::options::DeliveryOptions;
 use super::response::Then;
 use crate::base::text::panic_text;
+use crate::base::trace::TraceContext;
 use crate::model::{Cause, Delivery, Endpoint, Outcome};
 
 /// Waits before the health of a starting container is looked up again, where no queue waits instead: a minute in all,
@@ -29,10 +30,14 @@ pub struct DeliveryJob {
     pub(super) endpoint: Endpoint,
     /// Whether the task is looked up again before the next attempt; before the first only if the address may be old.
     pub rechecks: bool,
+    /// The trace that it belongs to; without one, the first attempt starts one.
+    pub trace: Option<TraceContext>,
     /// What a lookup before the next attempt came to; `None` when none was made.
     pub(super) looked_up: Option<Result<(), AttemptError>>,
     /// Whether the attempt under way has come to its request.
     pub(super) is_called: bool,
+    /// How long the request of the last attempt took; `None` if it came to none.
+    requested: Option<Duration>,
     /// HTTP requests that were made before this job.
     before: u32,
     /// HTTP requests that this job made.
@@ -79,8 +84,10 @@ impl DeliveryJob {
         Self {
             endpoint,
             rechecks: false,
+            trace: None,
             looked_up: None,
             is_called: false,
+            requested: None,
             before: 0,
             requests: 0,
             attempts: 0,
@@ -94,6 +101,17 @@ impl DeliveryJob {
     #[must_use]
     pub fn after_requests(self, before: u32) -> Self {
         Self { before, ..self }
+    }
+
+    /// The same delivery as a part of this trace.
+    #[must_use]
+    pub fn in_trace(self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self }
+    }
+
+    /// How long the request of the last attempt took; `None` if it came to none.
+    pub fn requested(&self) -> Option<Duration> {
+        self.requested
     }
 
     /// Where the task was found last.
@@ -137,6 +155,7 @@ impl DeliveryJob {
 
     /// That no attempt was made, because the time ran out before.
     pub(super) fn late(&mut self) -> Unfinished {
+        self.requested = None;
         let last = self.last.take();
         self.unfinished(None, last)
     }
@@ -157,6 +176,10 @@ impl DeliveryJob {
     ) -> Next {
         self.rechecks = true;
         self.latency = attempt.latency;
+        self.requested = match &attempt.result {
+            Err(error) if !error.was_attempted() => None,
+            _ => Some(attempt.latency),
+        };
         let error = match attempt.result {
             Ok(status) => {
                 self.requests += 1;

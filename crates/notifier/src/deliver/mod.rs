@@ -18,6 +18,7 @@ use tracing::warn;
 use wire::Broadcast;
 
 use self::job::Attempt;
+use crate::base::trace::TraceContext;
 use crate::base::{self, Clock, Rng};
 use crate::fleet::{Discovery, Recheck};
 use crate::model::network::Networks;
@@ -90,6 +91,11 @@ impl Deliverer {
         self
     }
 
+    /// The random numbers of this process.
+    pub(crate) fn rng(&self) -> &Rng {
+        &self.rng
+    }
+
     /// Its options, with the concurrency that the limit of open files allows.
     pub fn options(&self) -> &DeliveryOptions {
         &self.options
@@ -129,8 +135,14 @@ impl Deliverer {
         };
         let next = job.note(attempt, round, &self.options, self.rng.fraction(), self.discovery.is_some());
         if let Next::Retry(wait) = &next {
-            let (broadcast, delivery) = (broadcast.id.clone(), job.pending());
-            progress.emit(ProgressEvent::Retrying { broadcast, delivery, wait: *wait });
+            progress.emit(ProgressEvent::Retrying {
+                broadcast: broadcast.id.clone(),
+                trace: job.trace.map(|context| context.trace),
+                delivery: job.pending(),
+                wait: *wait,
+                latency: job.requested(),
+                age: None,
+            });
         }
         next
     }
@@ -173,13 +185,19 @@ impl Deliverer {
         // A place among the attempts under way.
         let _slot = before(deadline, self.slots.acquire()).await?.ok()?;
         job.is_called = true;
+        let trace = *job.trace.get_or_insert_with(|| TraceContext::random(&self.rng));
         let started = Instant::now();
-        let result = self.send(broadcast, &job.endpoint, deadline).await;
+        let result = self.send(broadcast, &job.endpoint, trace, deadline).await;
         if let Err(error @ AttemptError::Local(_)) = &result {
             let failures = self.local_failures.fetch_add(1, Ordering::Relaxed) + 1;
             // Thousands of attempts may fail like this within a second: the log gets each doubling, not each failure.
             if failures.is_power_of_two() {
-                warn!(failures, "Cannot open connections; deliveries are retried later: {}", error.reason());
+                warn!(
+                    failures,
+                    trace_id = %trace.trace,
+                    "Cannot open connections; deliveries are retried later: {}",
+                    error.reason()
+                );
             }
         }
         Some(Attempt { latency: started.elapsed(), result })

@@ -8,10 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
+use wire::event::Extension;
 use wire::{Audience, Broadcast, ContentMode, Data, DeliveryId, Envelope, headers};
 
 use super::auth::Proof;
 use super::error::AttemptError;
+use crate::base::trace::TraceContext;
 use crate::model::Endpoint;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("ecs-task-notifier/", env!("CARGO_PKG_VERSION")));
@@ -19,6 +21,9 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(headers::CLOUDEVENTS_JS
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// The media type of data whose event names none.
 const DATA_TYPE: &str = "application/json";
+/// The headers of W3C Trace Context: the span of this request, and what vendors add.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// What is encoded in a header with an attribute, besides all that is not ASCII. Source: HTTP protocol binding for
 /// CloudEvents 1.0.2, section 3.1.3.2.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
@@ -34,6 +39,7 @@ pub(super) fn request(
     endpoint: &Endpoint,
     timestamp: i64,
     proof: &Proof,
+    span: TraceContext,
 ) -> Result<Request<Full<Bytes>>, AttemptError> {
     let Endpoint { member, target, .. } = endpoint;
     let id = DeliveryId::derive(&broadcast.id, &member.task, &member.container);
@@ -63,6 +69,7 @@ pub(super) fn request(
         }
         map.insert(headers::WEBHOOK_SIGNATURE, value(keys.value.sign(id.as_str(), timestamp, &body))?);
     }
+    trace(broadcast, span, &mut map);
     for (name, value) in proof.headers.iter().flat_map(|headers| headers.iter()) {
         map.insert(name, value.clone());
     }
@@ -73,6 +80,17 @@ pub(super) fn request(
     *request.uri_mut() = Uri::try_from(target.path.as_str()).map_err(http::Error::from)?;
     *request.headers_mut() = map;
     Ok(request)
+}
+
+/// The span of this request, beside the event's own `traceparent`, which names the start and stays as it is.
+///
+/// It is not signed: it steers nothing but where a span is shown.
+fn trace(broadcast: &Broadcast, span: TraceContext, headers: &mut HeaderMap) {
+    let parent = span.traceparent().and_then(|text| HeaderValue::from_bytes(&text).ok());
+    headers.extend(parent.map(|parent| (TRACEPARENT, parent)));
+    if let Some(Extension::Text(state)) = broadcast.event.extensions().get(TRACESTATE.as_str()) {
+        headers.extend(HeaderValue::from_str(state).ok().map(|state| (TRACESTATE, state)));
+    }
 }
 
 fn value<T>(text: T) -> Result<HeaderValue, http::Error>

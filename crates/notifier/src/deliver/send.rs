@@ -8,6 +8,7 @@ use super::auth::Proof;
 use super::request::request;
 use super::tls::Secured;
 use super::{AttemptError, Deliverer, http};
+use crate::base::trace::TraceContext;
 use crate::model::Endpoint;
 
 impl Deliverer {
@@ -19,16 +20,17 @@ impl Deliverer {
         &self,
         broadcast: &Broadcast,
         endpoint: &Endpoint,
+        trace: TraceContext,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
         self.networks.check(endpoint.address.ip()).map_err(AttemptError::Refused)?;
         let service = &endpoint.member.service;
         let proof = self.auth.proof(service).await;
-        let result = self.send_with(broadcast, endpoint, &proof, deadline).await;
+        let result = self.send_with(broadcast, endpoint, &proof, trace, deadline).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
                 match self.auth.newer(service, proof).await {
-                    Some(newer) => self.send_with(broadcast, endpoint, &newer, deadline).await,
+                    Some(newer) => self.send_with(broadcast, endpoint, &newer, trace, deadline).await,
                     None => result,
                 }
             }
@@ -41,11 +43,13 @@ impl Deliverer {
         broadcast: &Broadcast,
         endpoint: &Endpoint,
         proof: &Proof,
+        trace: TraceContext,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
         let Endpoint { address, target, .. } = endpoint;
         let now = self.clock.now();
-        let request = request(broadcast, endpoint, now.unix_timestamp(), proof)?;
+        let span = trace.hop(&self.rng);
+        let request = request(broadcast, endpoint, now.unix_timestamp(), proof, span)?;
         let secured = match target.scheme {
             Scheme::Http => None,
             Scheme::Https => {

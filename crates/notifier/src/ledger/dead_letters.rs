@@ -7,19 +7,21 @@ use super::{Ledger, LedgerError, PartRecord};
 use crate::model::Delivery;
 
 impl Ledger {
-    /// Records that the message of a delivery was given up, with the result of the last attempt. Does nothing if the
-    /// container was notified.
+    /// Records that the message of a delivery was given up, with the result of the last attempt, and returns that. Does
+    /// nothing if the container was notified.
     pub(crate) async fn give_up(
         &self,
         broadcast: &BroadcastId,
         expected: Delivery,
         reason: &str,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Option<Delivery>, LedgerError> {
         let state = self.state(broadcast, &expected.member).await?;
         if state.as_ref().is_some_and(Delivery::is_notified) {
-            return Ok(());
+            return Ok(None);
         }
-        self.settle(broadcast, expected.given_up(state, reason)).await
+        let given_up = expected.given_up(state, reason);
+        self.settle(broadcast, given_up.clone()).await?;
+        Ok(Some(given_up))
     }
 
     /// Records that a part of a cancelled broadcast is not scanned. Returns the deliveries that are skipped now: those that

@@ -10,6 +10,7 @@
 //! | `coalesce` | the newest event of a key in a window |
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
+//! | `counted` | counts what is written |
 //! | `store` | the trait of `dynamodb` and `sqlite` |
 //! | `sqlite` | a SQLite file |
 //! | `limits` | limits of keys and bodies, the same in each store (pure) |
@@ -20,6 +21,7 @@
 
 mod chunk;
 mod coalesce;
+mod counted;
 mod dead_letters;
 pub mod dynamodb;
 mod key;
@@ -52,9 +54,11 @@ use crate::base::Clock;
 use crate::base::batcher::{BatchError, BatchLimits, Batcher, Question};
 use crate::base::text::{self, printable};
 use crate::model::{Delivery, Member, Outcome};
+use counted::Counted;
 use record::{BroadcastRow, Stamped, millis};
 use store::{Item, Key, Store, StoreError};
 
+pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, Location, Use, open};
 pub use read::Recorded;
 pub use record::{BroadcastRecord, Cancel, PartRecord};
@@ -137,6 +141,8 @@ pub struct Ledger(Option<Arc<Inner>>);
 
 struct Inner {
     store: Arc<dyn Store>,
+    /// The same store.
+    counted: Arc<Counted>,
     clock: Clock,
     days: u32,
     reads: Batcher<Question<[Key; 2], [Option<Item>; 2], StoreError>>,
@@ -153,6 +159,8 @@ impl Ledger {
 
     /// A ledger in this store, with this retention in days.
     pub fn new(store: Arc<dyn Store>, clock: Clock, days: u32) -> Self {
+        let counted = Arc::new(Counted::new(store));
+        let store: Arc<dyn Store> = Arc::clone(&counted) as _;
         let outcomes = BatchLimits {
             items_max: store.put_items_max(),
             at_once_max: WRITES_AT_ONCE,
@@ -177,6 +185,7 @@ impl Ledger {
         };
         Self(Some(Arc::new(Inner {
             store,
+            counted,
             clock,
             days,
             reads: Batcher::answering(READS, read),
@@ -184,6 +193,11 @@ impl Ledger {
             started: Instant::now(),
             cancelled: Cache::new(CANCELS_MAX),
         })))
+    }
+
+    /// Items written so far, by this process.
+    pub fn writes(&self) -> LedgerWrites {
+        self.0.as_ref().map_or_else(LedgerWrites::default, |inner| inner.counted.writes())
     }
 
     /// Whether it records anything.

@@ -1,14 +1,17 @@
 //! Stages 1 and 2 on one message. The result is recorded before anything is queued.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Deserialize;
+use time::OffsetDateTime;
 use tracing::info;
 use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
 
-use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, untrusted};
+use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, span, untrusted};
+use crate::base::trace::{TraceContext, TraceId};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
-use crate::model::{Delivery, Endpoint, Fleet, Member, NotTargeted, ProgressEvent};
+use crate::model::{Delivery, Endpoint, Fleet, Member, ProgressEvent};
 use crate::queue::{self, Delayed};
 
 /// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
@@ -20,26 +23,35 @@ pub(super) async fn services(
     received: &queue::Message,
 ) -> Result<Output, StageError> {
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
+    let trace = span(ctx, &broadcast.event, received);
     let mut record = BroadcastRecord { folded, ..record(&message, &broadcast, received) };
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         ctx.ledger.broadcast(record, &[], &[]).await?;
         return Ok(Output::default());
     }
     if let Some(clusters) = clusters::named(ctx, &message).await? {
-        return split(ctx, &message, &broadcast, record, clusters).await;
+        let output = split(ctx, &message, &broadcast, trace.trace, record, clusters).await?;
+        return Ok(Output { trace: Some(trace), ..output });
     }
     let found = ctx.discovery.services(&message, &broadcast).await?;
     let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service.clone())).collect();
     record.not_targeted = found.not_targeted.len();
     ctx.ledger.broadcast(record, &parts, &found.skips).await?;
-    emit_skipped(ctx, &broadcast.id, found.skips);
+    emit_skipped(ctx, &broadcast.id, trace.trace, found.skips);
     ctx.progress.emit(ProgressEvent::Services {
         broadcast: broadcast.id,
+        trace: Some(trace.trace),
         parts: parts.into_iter().map(|(part, _)| part).collect(),
         not_targeted: found.not_targeted,
+        age: (!message.split).then(|| age(ctx, received.sent)).flatten(),
     });
-    Ok(bodies.into())
+    Ok(Output { next: bodies, trace: Some(trace), ..Output::default() })
+}
+
+/// Time since a moment; `None` if it is later than now.
+pub(super) fn age(ctx: &Ctx, since: OffsetDateTime) -> Option<Duration> {
+    Duration::try_from(ctx.clock.now() - since).ok()
 }
 
 /// Records the clusters of a broadcast, and returns a message for each: one cluster that cannot be reached does not delay
@@ -48,6 +60,7 @@ async fn split(
     ctx: &Ctx,
     message: &ObserverMessage,
     broadcast: &Broadcast,
+    trace_id: TraceId,
     record: BroadcastRecord,
     clusters: Vec<String>,
 ) -> Result<Output, StageError> {
@@ -59,7 +72,12 @@ async fn split(
     let again = clusters.iter().map(body).collect::<Result<Vec<_>, _>>()?;
     ctx.ledger.split(record, &clusters).await?;
     let id = broadcast.id.as_str();
-    info!(broadcast = id, clusters = again.len(), "Split broadcast {id} into one message for each cluster");
+    info!(
+        broadcast = id,
+        %trace_id,
+        clusters = again.len(),
+        "Split broadcast {id} into one message for each cluster"
+    );
     Ok(Output { again, ..Output::default() })
 }
 
@@ -79,16 +97,17 @@ pub(super) async fn no_services(
 /// Finds the tasks of one part of the scope. Returns a body for each endpoint that has not been notified.
 pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output, StageError> {
     let (message, broadcast) = read(ctx, received).await?;
+    let trace = span(ctx, &broadcast.event, received);
     let part = message.part();
     let record = part_record(&message, &part, None);
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         let skipped = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
-        emit_skipped(ctx, &broadcast.id, skipped);
-        emit_tasks(ctx, &broadcast.id, record, Vec::new(), Vec::new());
+        emit_skipped(ctx, &broadcast.id, trace.trace, skipped);
+        emit_tasks(ctx, &broadcast.id, trace.trace, record, Fleet::default());
         return Ok(Output::default());
     }
     let fleet = ctx.discovery.tasks(&message).await?;
-    let endpoints = record_part(ctx, &broadcast, record, fleet, |_| false).await?;
+    let endpoints = record_part(ctx, (&broadcast, trace), record, fleet, |_| false).await?;
     // Only an earlier run for this message can have queued bodies.
     let queued = match received.receives {
         0 | 1 => BTreeSet::new(),
@@ -103,14 +122,14 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
         .filter(|endpoint| !is_queued(&endpoint.member))
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(bodies.into())
+    Ok(Output { next: bodies, trace: Some(trace), ..Output::default() })
 }
 
 /// Records the result for one part of a broadcast, and notifies the listeners. Returns the endpoints that still need a
 /// call: those that are notified neither in the ledger nor by `is_notified`.
 pub(super) async fn record_part(
     ctx: &Ctx,
-    broadcast: &Broadcast,
+    (broadcast, trace): (&Broadcast, TraceContext),
     part: PartRecord,
     fleet: Fleet,
     is_notified: impl Fn(&Member) -> bool,
@@ -122,8 +141,9 @@ pub(super) async fn record_part(
         let due: BTreeSet<_> = due.into_iter().map(|delivery| delivery.member).collect();
         endpoints.retain(|endpoint| due.contains(&endpoint.member) && !is_notified(&endpoint.member));
     }
-    emit_skipped(ctx, &broadcast.id, skips);
-    emit_tasks(ctx, &broadcast.id, part, endpoints.clone(), not_targeted);
+    emit_skipped(ctx, &broadcast.id, trace.trace, skips);
+    let found = Fleet { endpoints: endpoints.clone(), skips: Vec::new(), not_targeted };
+    emit_tasks(ctx, &broadcast.id, trace.trace, part, found);
     Ok(endpoints)
 }
 
@@ -154,22 +174,23 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
 }
 
 /// Notifies the listeners of the result for a part.
-fn emit_tasks(
-    ctx: &Ctx,
-    broadcast: &BroadcastId,
-    part: PartRecord,
-    endpoints: Vec<Endpoint>,
-    not_targeted: Vec<NotTargeted>,
-) {
+fn emit_tasks(ctx: &Ctx, broadcast: &BroadcastId, trace: TraceId, part: PartRecord, found: Fleet) {
     let PartRecord { id: part, service, .. } = part;
-    let broadcast = broadcast.clone();
-    ctx.progress.emit(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
+    let Fleet { endpoints, not_targeted, .. } = found;
+    let (broadcast, trace) = (broadcast.clone(), Some(trace));
+    ctx.progress.emit(ProgressEvent::Tasks { broadcast, trace, part, service, endpoints, not_targeted });
 }
 
 /// Notifies the listeners of skipped containers.
-pub(super) fn emit_skipped(ctx: &Ctx, broadcast: &BroadcastId, skipped: impl IntoIterator<Item = Delivery>) {
+pub(super) fn emit_skipped(
+    ctx: &Ctx,
+    broadcast: &BroadcastId,
+    trace: TraceId,
+    skipped: impl IntoIterator<Item = Delivery>,
+) {
     for delivery in skipped {
-        ctx.progress.emit(ProgressEvent::Skipped { broadcast: broadcast.clone(), delivery });
+        let (broadcast, trace) = (broadcast.clone(), Some(trace));
+        ctx.progress.emit(ProgressEvent::Skipped { broadcast, trace, delivery });
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
+use tracing::field::display;
 use tracing::warn;
 
 use super::{Ctx, Failure, Output, StageError, StageName};
@@ -45,7 +46,8 @@ impl Handler {
         let Some(published) = stage.stage().published.filter(|_| ctx.ledger.is_kept()) else { return };
         if let Err(error) = published(ctx, message, bodies).await {
             let (stage, id, error) = (stage.as_str(), message.message_id.as_str(), chain(&error));
-            warn!(stage, message.id = id, error, "The ledger did not record what was queued");
+            let trace_id = message.trace_id().map(display);
+            warn!(stage, message.id = id, trace_id, error, "The ledger did not record what was queued");
         }
     }
 
@@ -66,6 +68,7 @@ impl Handler {
                     warn!(
                         stage,
                         message.id = id,
+                        trace_id = message.trace_id().map(display),
                         error,
                         "The ledger did not record that the message was given up"
                     );

@@ -207,6 +207,7 @@ impl<S: Steps> Shared<S> {
                 let address = job.endpoint().address;
                 error!(
                     task.arn = job.endpoint().member.task,
+                    trace_id = job.trace.map(|context| display(context.trace)),
                     "Delivery to {address} panicked: {}",
                     panic_text(&*panic)
                 );

@@ -11,9 +11,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use wire::{Broadcast, BroadcastId, Draft};
+use wire::event::Extension;
+use wire::{Broadcast, BroadcastId, Draft, Event};
 
 use crate::base::Clock;
+use crate::base::trace::TraceContext;
 use crate::deliver::{Deliverer, Unfinished};
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{Ledger, LedgerError};
@@ -186,11 +188,31 @@ pub async fn run(
     deadline: Option<Instant>,
 ) -> Result<Output, StageError> {
     if is_keep_warm(&message.body) {
-        debug!(stage = stage.as_str(), message.id = message.id, "Keep-warm message");
+        debug!(
+            stage = stage.as_str(),
+            message.id = message.id,
+            trace_id = message.trace_id().map(display),
+            "Keep-warm message"
+        );
         let next: Vec<_> = stage.stage().next.map(|_| message.body.clone()).into_iter().collect();
         return Ok(next.into());
     }
     (stage.stage().run)(ctx, message, deadline).await
+}
+
+/// The span of the work that this message asks for, in the trace of its event, else of the message, else in a new one.
+fn span(ctx: &Ctx, event: &Event, received: &Message) -> TraceContext {
+    let known = TraceContext::of_event_or_message(trace_of(event), received.trace_context());
+    let start = || TraceContext::start(received.queued.unix_timestamp(), ctx.deliverer.rng());
+    known.unwrap_or_else(start).hop(ctx.deliverer.rng())
+}
+
+/// The trace that an event started in: its extension attribute `traceparent`.
+fn trace_of(event: &Event) -> Option<TraceContext> {
+    match event.extensions().get("traceparent") {
+        Some(Extension::Text(text)) => TraceContext::from_traceparent(text),
+        _ => None,
+    }
 }
 
 /// The broadcast that a message requests. Missing attributes of the event come from the message, so they are the same

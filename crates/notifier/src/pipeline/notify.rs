@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
-use super::{Ctx, StageError, broadcast, discovery, endpoint, untrusted};
+use super::{Ctx, StageError, broadcast, discovery, endpoint, span, untrusted};
 use crate::base::text::chain;
+use crate::base::trace::TraceId;
 use crate::deliver::{AttemptError, DeliveryJob, Next, Round, Unfinished};
 use crate::ledger::LedgerError;
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
@@ -25,15 +28,17 @@ pub(super) async fn notify(
     let age = Duration::try_from(ctx.clock.now() - received.queued).unwrap_or_default();
     let more = age < ctx.deliverer.options().horizon;
     let Job { endpoint, broadcast, is_found } = read(ctx, received, !more).await?;
+    let trace = span(ctx, &broadcast.event, received);
+    let trace_id = trace.trace;
     let state = ctx.ledger.state(&broadcast.id, &endpoint.member).await?;
     if let Some(outcome) = state.as_ref().filter(|state| state.is_notified()).and_then(|state| state.outcome)
     {
         let (broadcast, task) = (broadcast.id.as_str(), endpoint.member.task.as_str());
-        debug!(broadcast, task, outcome = outcome.as_str(), "Already notified; not called again");
+        debug!(broadcast, %trace_id, task, outcome = outcome.as_str(), "Already notified; not called again");
         return Ok(());
     }
     let requests = state.as_ref().map_or(0, Delivery::requests);
-    let mut job = DeliveryJob::new(endpoint).after_requests(requests);
+    let mut job = DeliveryJob::new(endpoint).after_requests(requests).in_trace(trace);
     job.rechecks = !is_found.unwrap_or_else(|| {
         received.receives <= 1 && received.queued <= received.sent && requests == 0 && age <= ADDRESS_FRESH
     });
@@ -43,7 +48,7 @@ pub(super) async fn notify(
     };
     match delivered {
         Ok(delivery) => {
-            settle(ctx, &broadcast, delivery.clone()).await?;
+            settle(ctx, &broadcast, trace_id, delivery.clone()).await?;
             let Delivery { outcome, reason, .. } = delivery;
             match outcome {
                 // A container that stays without a health status is skipped, as at discovery.
@@ -89,14 +94,20 @@ async fn cancelled(
 }
 
 /// Records a delivery that has ended or was interrupted, and notifies the listeners of its end.
-pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery) -> Result<(), LedgerError> {
+pub(super) async fn settle(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    trace: TraceId,
+    delivery: Delivery,
+) -> Result<(), LedgerError> {
     ctx.ledger.settle(&broadcast.id, delivery.clone()).await?;
-    let broadcast = broadcast.id.clone();
+    let age = event_age(ctx, broadcast);
+    let (broadcast, trace) = (broadcast.id.clone(), Some(trace));
     match delivery.outcome {
         Some(Outcome::Skipped) if delivery.latency.is_none() => {
-            ctx.progress.emit(ProgressEvent::Skipped { broadcast, delivery });
+            ctx.progress.emit(ProgressEvent::Skipped { broadcast, trace, delivery });
         }
-        Some(_) => ctx.progress.emit(ProgressEvent::Settled { broadcast, delivery }),
+        Some(_) => ctx.progress.emit(ProgressEvent::Settled { broadcast, trace, delivery, age }),
         None => {}
     }
     Ok(())
@@ -105,7 +116,18 @@ pub(super) async fn settle(ctx: &Ctx, broadcast: &Broadcast, delivery: Delivery)
 /// Records that a delivery was given up.
 pub(super) async fn given_up(ctx: &Ctx, received: &queue::Message, reason: &str) -> Result<(), StageError> {
     let Job { endpoint, broadcast, .. } = read(ctx, received, true).await?;
-    Ok(ctx.ledger.give_up(&broadcast.id, Delivery::from(&endpoint), reason).await?)
+    let given_up = ctx.ledger.give_up(&broadcast.id, Delivery::from(&endpoint), reason).await?;
+    if let Some(delivery) = given_up {
+        let (trace, age) = (received.trace_id(), event_age(ctx, &broadcast));
+        ctx.progress.emit(ProgressEvent::Settled { broadcast: broadcast.id, trace, delivery, age });
+    }
+    Ok(())
+}
+
+/// Time since the event of a broadcast, by the event's own `time`.
+fn event_age(ctx: &Ctx, broadcast: &Broadcast) -> Option<Duration> {
+    let since = OffsetDateTime::parse(broadcast.event.time(), &Rfc3339).ok()?;
+    discovery::age(ctx, since)
 }
 
 /// The delivery of a message.
@@ -168,11 +190,14 @@ async fn later(ctx: &Ctx, broadcast: &Broadcast, job: &DeliveryJob, unfinished: 
     if unfinished.last.is_none() {
         return;
     }
+    let trace = job.trace.map(|context| context.trace);
     let delivery = Delivery { outcome: None, latency: None, ..job.failed(unfinished) };
     if let Err(error) = ctx.ledger.settle(&broadcast.id, delivery.clone()).await {
         let (broadcast, error) = (broadcast.id.as_str(), chain(&error));
-        warn!(broadcast, error, "The ledger did not record an attempt");
+        warn!(broadcast, trace_id = trace.map(display), error, "The ledger did not record an attempt");
     }
     let wait = unfinished.retry_after.unwrap_or_default();
-    ctx.progress.emit(ProgressEvent::Retrying { broadcast: broadcast.id.clone(), delivery, wait });
+    let (age, latency) = (event_age(ctx, broadcast), job.requested());
+    let broadcast = broadcast.id.clone();
+    ctx.progress.emit(ProgressEvent::Retrying { broadcast, trace, delivery, wait, latency, age });
 }

@@ -1,5 +1,6 @@
 //! Stage 1, first step: what a message of the observer queue asks for.
 
+use tracing::field::display;
 use tracing::{debug, info};
 use wire::{Message as _, ObserverMessage};
 
@@ -16,7 +17,11 @@ pub(super) async fn observe(ctx: &Ctx, received: &queue::Message) -> Result<Outp
     match sources::read(&received.body)? {
         Content::Direct(message) => direct(ctx, *message, received).await,
         Content::Test => {
-            debug!(message.id = received.id, "Test message of S3");
+            debug!(
+                message.id = received.id,
+                trace_id = received.trace_id().map(display),
+                "Test message of S3"
+            );
             Ok(Output::default())
         }
         Content::Records(records) => from_records(ctx, records, received).await,
@@ -32,7 +37,8 @@ async fn direct(
     let mut folded = 0;
     if let Some(event) = message.coalesce.take() {
         let Some(older) = coalesce::end(ctx, &event).await? else {
-            debug!(message.id = received.id, key = event.key, "A newer event takes its place");
+            let trace_id = received.trace_id().map(display);
+            debug!(message.id = received.id, trace_id, key = event.key, "A newer event takes its place");
             return Ok(Output::default());
         };
         folded = older;
@@ -50,7 +56,7 @@ async fn from_records(
         && let Some(only) = records.pop()
     {
         let Requests { now: mut requests, waiting: again, failure } =
-            route(ctx, &rules, &only.map_err(|bad| bad.error)?).await?;
+            route(ctx, &rules, &only.map_err(|bad| bad.error)?, received).await?;
         // The usual case needs no second message.
         if again.is_empty()
             && failure.is_none()
@@ -67,7 +73,7 @@ async fn from_records(
         match record {
             Err(bad) => again.push(Delayed::now(bad.body)),
             Ok(record) => {
-                let requests = route(ctx, &rules, &record).await?;
+                let requests = route(ctx, &rules, &record, received).await?;
                 if requests.failure.is_some() {
                     again.push(Delayed::now(record.raw().get().to_owned()));
                     continue;
@@ -97,12 +103,24 @@ struct Requests {
     failure: Option<StageError>,
 }
 
-async fn route(ctx: &Ctx, rules: &Routes, record: &Record) -> Result<Requests, StageError> {
+async fn route(
+    ctx: &Ctx,
+    rules: &Routes,
+    record: &Record,
+    received: &queue::Message,
+) -> Result<Requests, StageError> {
     let mut requests = Requests::default();
     let matches = rules.route(record);
     let (event, source, kind) = (record.id(), record.event_source(), record.event_type());
     if matches.is_empty() {
-        info!(event.id = event, event.source = source, event.r#type = kind, "No route matches the event");
+        let trace_id = received.trace_id().map(display);
+        info!(
+            event.id = event,
+            event.source = source,
+            event.r#type = kind,
+            trace_id,
+            "No route matches the event"
+        );
     }
     for Routed { rule, request, fold } in matches {
         let mut request = match request {
@@ -112,7 +130,12 @@ async fn route(ctx: &Ctx, rules: &Routes, record: &Record) -> Result<Requests, S
                 continue;
             }
         };
-        debug!(event.id = event, rule, "The event matches a route");
+        debug!(
+            event.id = event,
+            trace_id = received.trace_id().map(display),
+            rule,
+            "The event matches a route"
+        );
         let Some(fold) = fold else {
             requests.now.push(request);
             continue;

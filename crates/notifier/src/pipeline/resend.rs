@@ -14,6 +14,7 @@ use super::clusters::{self, Resolved};
 use super::send::{self, SendError};
 use super::{Ctx, discovery};
 use crate::base::text::chain;
+use crate::base::trace::TraceId;
 use crate::deliver::DeliveryJob;
 use crate::fleet::Recheck;
 use crate::ledger::{BroadcastRecord, Ledger, LedgerError, PartRecord, Recorded};
@@ -106,7 +107,8 @@ pub async fn send(
     });
     let found: Vec<Recheck> = found.try_collect().await?;
     let Unseen { fleet: unseen, unreached } = unseen(ctx, record, &recorded.report, &parts).await?;
-    let (report, ()) = send::deliver(ctx, broadcast, |transport| async move {
+    let trace = send::trace(ctx, broadcast);
+    let (report, ()) = send::deliver(ctx, broadcast, trace, |transport| async move {
         let mut jobs = Vec::new();
         for (delivery, found) in tasks.into_iter().zip(found) {
             let (outcome, reason, cause) = match found {
@@ -123,9 +125,9 @@ pub async fn send(
             transport.done(ended);
         }
         unseen.skips.iter().cloned().chain(unreached).for_each(|ended| transport.done(ended));
-        discovery::emit_skipped(ctx, &broadcast.id, unseen.skips);
+        discovery::emit_skipped(ctx, &broadcast.id, trace.trace, unseen.skips);
         jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
-        announce(ctx, broadcast, &jobs);
+        announce(ctx, broadcast, trace.trace, &jobs);
         for job in jobs {
             transport.send(job).await?;
         }
@@ -219,19 +221,25 @@ fn place(member: &Member) -> (&str, &str, &str, &str) {
 }
 
 /// Notifies the listeners of the expected deliveries.
-fn announce(ctx: &Ctx, broadcast: &Broadcast, jobs: &[DeliveryJob]) {
+fn announce(ctx: &Ctx, broadcast: &Broadcast, trace: TraceId, jobs: &[DeliveryJob]) {
     let mut services = BTreeMap::<&str, Vec<Endpoint>>::new();
     for endpoint in jobs.iter().map(DeliveryJob::endpoint) {
         services.entry(&endpoint.member.service).or_default().push(endpoint.clone());
     }
     let part = |service: &str| PartId::derive([service, "again"]);
     let parts = services.keys().map(|service| part(service)).collect();
-    let broadcast = &broadcast.id;
-    ctx.progress.emit(ProgressEvent::Services { broadcast: broadcast.clone(), parts, not_targeted: vec![] });
+    let (broadcast, trace) = (&broadcast.id, Some(trace));
+    ctx.progress.emit(ProgressEvent::Services {
+        broadcast: broadcast.clone(),
+        trace,
+        parts,
+        not_targeted: vec![],
+        age: None,
+    });
     for (service, endpoints) in services {
         let (part, service) = (part(service), service.to_owned());
         let (broadcast, not_targeted) = (broadcast.clone(), vec![]);
-        ctx.progress.emit(ProgressEvent::Tasks { broadcast, part, service, endpoints, not_targeted });
+        ctx.progress.emit(ProgressEvent::Tasks { broadcast, trace, part, service, endpoints, not_targeted });
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tracing::field::display;
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, ServiceMessage};
 
@@ -22,11 +23,13 @@ pub(super) fn log(ctx: &Ctx, received: &Message) {
     let id = received.message_id.as_str();
     let sender = received.sender.as_deref().unwrap_or("unknown");
     let before = received.senders_before.as_deref();
-    debug!(message.id = id, sender, before, "Message {id} comes from a sender that is not trusted");
+    let trace_id = received.trace_id().map(display);
+    debug!(message.id = id, trace_id, sender, before, "Message {id} comes from a sender that is not trusted");
     if messages.is_power_of_two() {
         warn!(
             messages,
             message.id = id,
+            trace_id,
             sender,
             before,
             "A sender on an inner queue is not in NOTIFIER_TRUSTED_SENDERS; its messages are checked against ECS first"

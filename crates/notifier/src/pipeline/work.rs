@@ -12,8 +12,9 @@ use tracing::{error, warn};
 use super::{Failure, Handler, Output, Retry, StageName};
 use crate::base::Rng;
 use crate::base::text::chain;
+use crate::base::trace::TraceId;
 use crate::model::DeadLetter;
-use crate::queue::{DeadLetterError, Message, Queue};
+use crate::queue::{DeadLetterError, Message, Queue, Trace};
 
 /// Time after the deadline in which a handler can still report that it is late.
 pub const DEADLINE_SLACK: Duration = Duration::from_millis(500);
@@ -54,6 +55,7 @@ pub struct FinalFailure {
     /// The wait until it is delivered again if it cannot be moved.
     pub wait: Duration,
     id: String,
+    trace: Option<TraceId>,
     receives: u32,
 }
 
@@ -69,26 +71,37 @@ impl Work {
         let limit = deadline.saturating_duration_since(Instant::now());
         // No state of the handler is used after a panic: the message is processed again.
         let handled = AssertUnwindSafe(self.handler.run(self.stage, message, deadline)).catch_unwind();
-        let Output { next, again, failure } = match timeout_at(deadline + DEADLINE_SLACK, handled).await {
-            Ok(Ok(output)) => output?,
-            Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
-            Err(_elapsed) => return Err(Failure::late(limit)),
-        };
-        match &self.next {
-            _ if next.is_empty() => {}
-            Some(queue) => self.publish(queue, message, &next).await?,
-            None => return Err(Failure::no_next_queue(next.len())),
+        let Output { next, again, trace, failure } =
+            match timeout_at(deadline + DEADLINE_SLACK, handled).await {
+                Ok(Ok(output)) => output?,
+                Ok(Err(panic)) => return Err(Failure::panicked(&*panic)),
+                Err(_elapsed) => return Err(Failure::late(limit)),
+            };
+        if !(next.is_empty() && again.is_empty()) {
+            let context = trace.or(message.trace_context());
+            let trace = context.map_or_else(|| message.trace.clone(), |context| message.trace.after(context));
+            match &self.next {
+                _ if next.is_empty() => {}
+                Some(queue) => self.publish(queue, message, &next, &trace).await?,
+                None => return Err(Failure::no_next_queue(next.len())),
+            }
+            self.source.publish_delayed(&again, &trace).await?;
         }
-        self.source.publish_delayed(&again, &message.trace).await?;
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Publishes bodies on the next queue, and records the accepted ones. A refused body does not block the others.
-    async fn publish(&self, next: &Queue, message: &Message, bodies: &[String]) -> Result<(), Failure> {
+    async fn publish(
+        &self,
+        next: &Queue,
+        message: &Message,
+        bodies: &[String],
+        trace: &Trace,
+    ) -> Result<(), Failure> {
         let mut refused = None;
         for bodies in bodies.chunks(PUBLISHED_AT_ONCE) {
             let mut published: Vec<&str> = bodies.iter().map(String::as_str).collect();
-            if let Err(error) = next.publish(bodies, &message.trace).await {
+            if let Err(error) = next.publish(bodies, trace).await {
                 let is_refused = |place| error.refused.iter().any(|one| one.index == place);
                 let mut places = 0..;
                 published.retain(|_| !places.next().is_some_and(is_refused));
@@ -110,6 +123,7 @@ impl Work {
             warn!(
                 stage,
                 message.id = id,
+                trace_id = message.trace_id().map(display),
                 receives,
                 code,
                 reason,
@@ -123,14 +137,15 @@ impl Work {
         self.handler.given_up(self.stage, message, failure).await;
         let (code, reason) = (Some((*code).to_owned()), Some(reason.clone()));
         let letter = DeadLetter { code, reason, ..letter };
-        Disposition::DeadLetter(Box::new(FinalFailure { letter, wait, id: id.to_owned(), receives }))
+        let (id, trace) = (id.to_owned(), message.trace_id());
+        Disposition::DeadLetter(Box::new(FinalFailure { letter, wait, id, trace, receives }))
     }
 }
 
 impl FinalFailure {
     /// Logs whether the message could be moved to the dead-letter queue.
     pub fn log(&self, moved: &Result<(), DeadLetterError>) {
-        let Self { letter, id, receives, .. } = self;
+        let Self { letter, id, trace, receives, .. } = self;
         let DeadLetter { stage, code, reason, broadcast, task, .. } = letter;
         let (stage, code, reason) = (stage.as_str(), code.as_deref(), reason.as_deref());
         let (broadcast, task) = (broadcast.as_deref(), task.as_deref());
@@ -140,6 +155,7 @@ impl FinalFailure {
                 $level!(
                     stage,
                     message.id = id,
+                    trace_id = trace.map(display),
                     receives,
                     code,
                     reason,

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 use super::attributes::{MESSAGE_ID, SENDERS, SENT};
-use super::trace::Trace;
+use super::trace::{self, Trace};
 use super::visibility::Receipt;
+use crate::base::Rng;
+use crate::base::trace::{TraceContext, TraceId};
 
 /// One message, as SQS or Lambda delivered it, or as it travels in memory.
 ///
@@ -30,8 +32,10 @@ pub struct Message {
     pub sender: Option<String>,
     /// Its earlier senders, separated by commas, if it is a redriven dead letter.
     pub senders_before: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace context in its attributes.
     pub trace: Trace,
+    /// The trace that it belongs to, once it was looked for.
+    pub context: Option<TraceContext>,
     /// Its receipt handle; empty for a message without a queue.
     pub receipt: Receipt,
 }
@@ -49,6 +53,7 @@ impl Message {
             sender: None,
             senders_before: None,
             trace: Trace::default(),
+            context: None,
             receipt: Receipt::default(),
         }
     }
@@ -73,6 +78,25 @@ impl Message {
             trace: Trace::parse(system, text),
             ..message
         }
+    }
+
+    /// Finds the trace that it belongs to: that of its event, else that of its attributes, else a new one.
+    pub fn join_trace(&mut self, rng: &Rng) {
+        let known = TraceContext::of_event_or_message(trace::of_event(&self.body), self.trace.context());
+        let context = known.unwrap_or_else(|| TraceContext::start(self.queued.unix_timestamp(), rng));
+        // A dead letter and the messages that follow stay in this trace.
+        self.trace.xray.get_or_insert_with(|| context.to_string());
+        self.context = Some(context);
+    }
+
+    /// The trace that it belongs to, and the span before it; `None` if nothing names a trace.
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        self.context.or_else(|| self.trace.context())
+    }
+
+    /// The id of its trace, for the log.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace_context().map(|context| context.trace)
     }
 
     /// All senders so far, for its next copy: each once, in order.

@@ -11,6 +11,7 @@
 //! | `publish` | messages to send |
 //! | `reader`, `message`, `visibility` | received messages, invisible to others while they are processed |
 //! | `settle` | deletes and returns in the background, in batches |
+//! | `depth` | the number of messages on a queue |
 //! | `policy` | visibility timeout and redrive policy of a queue |
 //! | `batch`, `operations`, `pack` | batch operations: at most ten entries and 1 MiB, with retries of `Failed[]` |
 //! | `attributes`, `dead_letter`, `trace` | message attributes (pure) |
@@ -23,6 +24,7 @@ mod batch;
 mod consumer;
 mod dead_letter;
 mod dead_letter_queue;
+mod depth;
 mod error;
 mod event_source_mapping;
 pub mod limits;
@@ -50,6 +52,7 @@ use aws_smithy_types::retry::RetryConfig;
 pub use batch::{EntryError, NotAccepted};
 pub use consumer::Consumer;
 pub(crate) use dead_letter_queue::DeadLetterQueue;
+pub use depth::Depth;
 pub use error::QueueError;
 pub use event_source_mapping::EventSourceMapping;
 pub use message::Message;

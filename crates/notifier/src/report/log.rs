@@ -4,11 +4,13 @@
 
 use std::io;
 
+use tracing::field::display;
 use tracing::{debug, info, warn};
 use wire::BroadcastId;
 
 use crate::base::events::{Heard, WAITING_MAX};
 use crate::base::text::quoted;
+use crate::base::trace::TraceId;
 use crate::model::latency::millis;
 use crate::model::{Cause, Delivery, Member, Outcome, Progress, ProgressEvent};
 
@@ -24,16 +26,18 @@ pub fn logged() -> io::Result<Progress> {
 }
 
 fn write(event: &ProgressEvent) {
+    let trace_id = event.trace().map(display);
     match event {
-        ProgressEvent::Services { broadcast, parts, not_targeted } => {
+        ProgressEvent::Services { broadcast, parts, not_targeted, .. } => {
             let (broadcast, parts, bystanders) = (broadcast.as_str(), parts.len(), not_targeted.len());
-            info!(broadcast, parts, bystanders, "Found {parts} parts of the scope");
+            info!(broadcast, trace_id, parts, bystanders, "Found {parts} parts of the scope");
         }
         ProgressEvent::Tasks { broadcast, service, endpoints, not_targeted, .. } => {
             let (broadcast, endpoints) = (broadcast.as_str(), endpoints.len());
             let bystanders = not_targeted.len();
             info!(
                 broadcast,
+                trace_id,
                 service,
                 endpoints,
                 bystanders,
@@ -41,12 +45,13 @@ fn write(event: &ProgressEvent) {
                 quoted(service)
             );
         }
-        ProgressEvent::Retrying { broadcast, delivery, wait } => {
+        ProgressEvent::Retrying { broadcast, delivery, wait, .. } => {
             let (broadcast, task) = (broadcast.as_str(), delivery.member.task.as_str());
             let (address, attempt) = (address(delivery), delivery.requests());
             let reason = delivery.reason.as_deref().unwrap_or_default();
             debug!(
                 broadcast,
+                trace_id,
                 task,
                 address,
                 attempt,
@@ -55,8 +60,9 @@ fn write(event: &ProgressEvent) {
                 "Attempt {attempt} at {address} failed: {reason}"
             );
         }
-        ProgressEvent::Skipped { broadcast, delivery } | ProgressEvent::Settled { broadcast, delivery } => {
-            ended(broadcast, delivery);
+        ProgressEvent::Skipped { broadcast, trace, delivery }
+        | ProgressEvent::Settled { broadcast, trace, delivery, .. } => {
+            ended(broadcast, *trace, delivery);
         }
     }
 }
@@ -65,7 +71,7 @@ fn address(delivery: &Delivery) -> String {
     delivery.address.map(|address| address.to_string()).unwrap_or_default()
 }
 
-fn ended(broadcast: &BroadcastId, delivery: &Delivery) {
+fn ended(broadcast: &BroadcastId, trace: Option<TraceId>, delivery: &Delivery) {
     let Member { cluster, service, task, container, .. } = &*delivery.member;
     let outcome = delivery.outcome.map_or("pending", Outcome::as_str);
     let text = match &delivery.reason {
@@ -79,11 +85,12 @@ fn ended(broadcast: &BroadcastId, delivery: &Delivery) {
         ($level:ident) => {
             $level!(
                 broadcast = broadcast.as_str(),
+                trace_id = trace.map(display),
                 cluster,
                 service,
                 task,
                 container,
-                address = delivery.address.map(tracing::field::display),
+                address = delivery.address.map(display),
                 outcome,
                 code = delivery.cause.map(Cause::as_str),
                 reason = delivery.reason,

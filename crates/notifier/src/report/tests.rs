@@ -54,7 +54,12 @@ fn delivery(task: &str, outcome: Outcome, millis: u64) -> Delivery {
 }
 
 fn settled(task: &str, outcome: Outcome, millis: u64) -> ProgressEvent {
-    ProgressEvent::Settled { broadcast: id("b"), delivery: delivery(task, outcome, millis) }
+    ProgressEvent::Settled {
+        broadcast: id("b"),
+        trace: None,
+        delivery: delivery(task, outcome, millis),
+        age: None,
+    }
 }
 
 fn skip(task: &str) -> Delivery {
@@ -63,7 +68,7 @@ fn skip(task: &str) -> Delivery {
 }
 
 fn skipped(task: &str) -> ProgressEvent {
-    ProgressEvent::Skipped { broadcast: id("b"), delivery: skip(task) }
+    ProgressEvent::Skipped { broadcast: id("b"), trace: None, delivery: skip(task) }
 }
 
 fn retrying(broadcast: &str, task: &str) -> ProgressEvent {
@@ -72,7 +77,14 @@ fn retrying(broadcast: &str, task: &str) -> ProgressEvent {
         attempts: Some(1),
         ..Delivery::from(&endpoint(task))
     };
-    ProgressEvent::Retrying { broadcast: id(broadcast), delivery, wait: Duration::from_millis(150) }
+    ProgressEvent::Retrying {
+        broadcast: id(broadcast),
+        trace: None,
+        delivery,
+        wait: Duration::from_millis(150),
+        latency: None,
+        age: None,
+    }
 }
 
 fn part(name: &str) -> PartId {
@@ -81,7 +93,7 @@ fn part(name: &str) -> PartId {
 
 fn services(parts: &[&str]) -> ProgressEvent {
     let parts = parts.iter().map(|name| part(name)).collect();
-    ProgressEvent::Services { broadcast: id("b"), parts, not_targeted: Vec::new() }
+    ProgressEvent::Services { broadcast: id("b"), trace: None, parts, not_targeted: Vec::new(), age: None }
 }
 
 /// Part `name` has these tasks.
@@ -90,6 +102,7 @@ fn tasks(name: &str, tasks: &[&str]) -> ProgressEvent {
     let service = name.to_owned();
     ProgressEvent::Tasks {
         broadcast: id("b"),
+        trace: None,
         part: part(name),
         service,
         endpoints,
@@ -180,9 +193,12 @@ fn equal_names_of_two_clusters_never_merge() {
             ..delivery("111122223333", 3, Outcome::Delivered)
         },
     ];
-    let events = entries
-        .iter()
-        .map(|delivery| ProgressEvent::Settled { broadcast: id("b"), delivery: delivery.clone() });
+    let events = entries.iter().map(|delivery| ProgressEvent::Settled {
+        broadcast: id("b"),
+        trace: None,
+        delivery: delivery.clone(),
+        age: None,
+    });
     assert_eq!(
         counted(&Report::new(id("b"), entries.clone()), &state(events)),
         [
@@ -205,9 +221,12 @@ fn a_service_whose_account_is_unknown_is_its_clusters() {
         },
         unseen,
     ];
-    let events = entries
-        .iter()
-        .map(|delivery| ProgressEvent::Settled { broadcast: id("b"), delivery: delivery.clone() });
+    let events = entries.iter().map(|delivery| ProgressEvent::Settled {
+        broadcast: id("b"),
+        trace: None,
+        delivery: delivery.clone(),
+        age: None,
+    });
     let report = Report::new(id("b"), entries.clone());
     assert_eq!(
         counted(&report, &state(events)),
@@ -340,14 +359,16 @@ fn a_container_that_is_not_called_any_more_is_skipped_and_no_longer_waited_for()
 #[test]
 fn other_broadcasts_are_none_of_its_business() {
     let delivery = delivery("web/1", Outcome::Delivered, 1);
-    let other = ProgressEvent::Settled { broadcast: id("other"), delivery };
+    let other = ProgressEvent::Settled { broadcast: id("other"), trace: None, delivery, age: None };
     let not_targeted = NotTargeted { member: member("web/1"), reason: NotTargetedReason::NotOptedIn };
     let state = state([
         other,
         ProgressEvent::Services {
             broadcast: id("other"),
+            trace: None,
             parts: Vec::new(),
             not_targeted: vec![not_targeted],
+            age: None,
         },
     ]);
     assert!(!state.is_complete());

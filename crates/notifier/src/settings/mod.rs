@@ -68,6 +68,10 @@ pub struct Daemon {
     pub listen: Option<SocketAddr>,
     /// Time for work in flight to end after a signal.
     pub grace: Duration,
+    /// Whether the deliveries of each service are counted separately.
+    pub metrics_services: bool,
+    /// Namespace of the functions' metrics; `None` for no metrics.
+    pub metrics_namespace: Option<String>,
     /// Format of the log.
     pub log_format: LogFormat,
     /// Level of the log.
@@ -137,6 +141,10 @@ impl Settings {
             daemon: Daemon {
                 listen: reader.value(&table::LISTEN, parse::listen),
                 grace: reader.millis(&table::GRACE_MS),
+                metrics_services: reader
+                    .word(&table::METRICS_SERVICES, |word| Some(word == "true"))
+                    .unwrap_or_default(),
+                metrics_namespace: reader.value(&table::METRICS_NAMESPACE, parse::namespace),
                 log_format: reader.word(&table::LOG_FORMAT, LogFormat::of).unwrap_or(LogFormat::Text),
                 log_level: reader
                     .word(&table::LOG_LEVEL, |word| word.parse().ok())

@@ -211,6 +211,17 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Invalid> {
     }
 }
 
+/// Source: Amazon CloudWatch User Guide, "Namespaces".
+pub(super) fn namespace(text: &str) -> Result<Option<String>, Invalid> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+    match text {
+        "none" => Ok(None),
+        _ if text.starts_with("AWS/") || text.starts_with(':') || text.len() > 255 => Err(Invalid::Form),
+        _ if !text.is_empty() && text.bytes().all(is_legal) => Ok(Some(text.to_owned())),
+        _ => Err(Invalid::Form),
+    }
+}
+
 pub(super) fn signing(text: &str) -> Result<Signing, Invalid> {
     match text {
         "none" => Ok(Signing::Off),

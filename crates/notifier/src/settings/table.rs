@@ -77,6 +77,8 @@ pub enum Kind {
     SecretsOfServices,
     /// Location of a rules file.
     Routes,
+    /// Namespace of CloudWatch.
+    Namespace,
 }
 
 impl Kind {
@@ -111,6 +113,9 @@ impl fmt::Display for Kind {
             Self::Number { least, most } => write!(f, "a whole number from {least} to {most}"),
             Self::Percent => write!(f, "a number from {PERCENT_MIN} to {PERCENT_MAX}, such as `12.5`"),
             Self::Listen => f.write_str("an address and port such as `127.0.0.1:8080`, or `none`"),
+            Self::Namespace => f.write_str(
+                "a CloudWatch namespace of at most 255 letters, digits and `.-_/#:`, not `AWS/…`, or `none`",
+            ),
             Self::Secret => f.write_str("`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`"),
             Self::Secrets => f.write_str(
                 "`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`, several separated by commas, or `none`",
@@ -229,10 +234,14 @@ settings! {
     pub ROUTES: Sources, "routes", Kind::Routes, "",
         "Rules that turn events of AWS services into broadcasts; without them, only direct messages are accepted";
     pub(super) LISTEN: Daemon, "listen", Kind::Listen, "127.0.0.1:8080",
-        "Address and port of the daemon's /healthz and /readyz";
+        "Address and port of the daemon's /healthz, /readyz and /metrics";
     /// The daemon's grace time.
     pub GRACE_MS: Daemon, "grace_ms", number(0, 600_000), "20000",
         "Time for work in flight to end at shutdown, in milliseconds; returning the rest to the queues takes up to 5 s more";
+    pub(super) METRICS_SERVICES: Daemon, "metrics_services", Kind::Word(&["true", "false"]), "false",
+        "Whether /metrics counts the deliveries of each service separately: of 1,000 services, the rest as `other`";
+    pub(super) METRICS_NAMESPACE: Daemon, "metrics_namespace", Kind::Namespace, "EcsTaskNotifier",
+        "CloudWatch namespace of the functions' metrics, which they write to their log; `none` writes none";
     pub(super) LOG_FORMAT: Daemon, "log_format", Kind::Word(&["text", "json"]), "text",
         "Format of the daemon's log";
     pub(super) LOG_LEVEL: Daemon, "log_level", Kind::Word(&["error", "warn", "info", "debug", "trace"]), "info",

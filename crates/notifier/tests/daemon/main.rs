@@ -8,6 +8,7 @@
 )]
 
 mod pipeline;
+mod scrapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

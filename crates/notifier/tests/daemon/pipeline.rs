@@ -233,7 +233,7 @@ async fn health_is_answered_over_http() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let closing = CancellationToken::new();
-    let server = tokio::spawn(daemon::http::serve(listener, running.health.clone(), closing.clone()));
+    let server = tokio::spawn(daemon::http::serve(listener, running.health.clone().into(), closing.clone()));
 
     let (status, body) = get(address, "/readyz").await;
     let report: Value = serde_json::from_str(&body).unwrap();
@@ -274,7 +274,7 @@ async fn a_thousand_silent_connections_do_not_keep_a_probe_from_its_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let closing = CancellationToken::new();
-    tokio::spawn(daemon::http::serve(listener, daemon::Health::default(), closing.clone()));
+    tokio::spawn(daemon::http::serve(listener, daemon::http::Pages::default(), closing.clone()));
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -300,7 +300,7 @@ async fn a_client_has_a_second_for_its_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let closing = CancellationToken::new();
-    tokio::spawn(daemon::http::serve(listener, daemon::Health::default(), closing.clone()));
+    tokio::spawn(daemon::http::serve(listener, daemon::http::Pages::default(), closing.clone()));
     let started = tokio::time::Instant::now();
     let mut half = TcpStream::connect(address).await.unwrap();
     half.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();

@@ -38,10 +38,12 @@ async fn a_task_gets_the_event_as_the_body_of_a_post() {
     ] {
         assert_eq!(seen.header(name), Some(value.as_str()), "{name}");
     }
+    let parent = seen.header("traceparent").unwrap();
+    assert!(parent.starts_with("00-") && parent.len() == 55, "{parent}");
     assert_eq!(
         seen.head.lines().count(),
-        9,
-        "the request line, seven headers, the empty line: {}",
+        10,
+        "the request line, eight headers, the empty line: {}",
         seen.head
     );
     let envelope: Envelope = serde_json::from_slice(&seen.body).unwrap();
@@ -100,6 +102,10 @@ async fn every_attempt_has_the_same_id_and_body_and_its_own_time() {
     assert_eq!(times, [NOW, NOW + 60, NOW + 120].map(|time| time.to_string()));
     assert!(seen.iter().all(|other| other.header("webhook-id") == seen[0].header("webhook-id")));
     assert!(seen.iter().all(|other| other.body == seen[0].body));
+    // One trace, and a span of its own for each.
+    let parents: Vec<_> = seen.iter().map(|seen| seen.header("traceparent").unwrap()).collect();
+    assert!(parents.iter().all(|parent| parent[..36] == parents[0][..36]), "{parents:?}");
+    assert!(parents[0] != parents[1] && parents[1] != parents[2], "{parents:?}");
 }
 
 #[tokio::test]

@@ -159,7 +159,12 @@ impl Steps for Deliveries {
     async fn settle(&self, delivery: Delivery) -> Result<(), Self::Error> {
         if delivery.outcome.is_some() {
             let broadcast = self.broadcast.id.clone();
-            self.progress.emit(ProgressEvent::Settled { broadcast, delivery: delivery.clone() });
+            self.progress.emit(ProgressEvent::Settled {
+                broadcast,
+                trace: None,
+                delivery: delivery.clone(),
+                age: None,
+            });
         }
         self.ended.lock().unwrap().push(delivery);
         Ok(())

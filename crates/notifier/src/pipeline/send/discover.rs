@@ -10,6 +10,7 @@ use wire::{Broadcast, ObserverMessage, PartId};
 use super::earlier::Earlier;
 use super::{SendError, Transport};
 use crate::base::text::chain;
+use crate::base::trace::TraceContext;
 use crate::deliver::DeliveryJob;
 use crate::fleet::DiscoveryError;
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
@@ -22,6 +23,7 @@ use crate::pipeline::{Ctx, discovery, notify};
 pub(super) struct Recipients<'a> {
     pub(super) ctx: &'a Ctx,
     pub(super) broadcast: &'a Broadcast,
+    pub(super) trace: TraceContext,
     pub(super) earlier: &'a Earlier,
     pub(super) transport: &'a Transport,
 }
@@ -44,7 +46,7 @@ impl<'a> Discovery<'a> {
     /// discovery after some tasks had been found.
     pub(super) async fn run(mut self) -> Result<Option<DiscoveryError>, SendError> {
         let (found, chunks) = mpsc::channel(1);
-        let (Recipients { ctx, broadcast, earlier, transport }, scope) = (self.to, self.scope);
+        let (Recipients { ctx, broadcast, trace, earlier, transport }, scope) = (self.to, self.scope);
         let scanning = async {
             tokio::select! {
                 scanned = ctx.discovery.scan(scope, found) => scanned.map(|()| true),
@@ -71,7 +73,7 @@ impl<'a> Discovery<'a> {
             self.hand_over(all).await?;
             try_join_all(stopped.map(|delivery| async {
                 transport.done(delivery.clone());
-                notify::settle(ctx, broadcast, delivery).await
+                notify::settle(ctx, broadcast, trace.trace, delivery).await
             }))
             .await?;
         }
@@ -104,7 +106,7 @@ impl<'a> Discovery<'a> {
 
     /// Records what was found of each service, and hands the endpoints that still need a call to the workers.
     async fn hand_over(&mut self, fleet: Fleet) -> Result<(), LedgerError> {
-        let Recipients { ctx, broadcast, earlier, transport } = self.to;
+        let Recipients { ctx, broadcast, trace, earlier, transport } = self.to;
         let chunk = self.parts.len();
         let parts: Vec<_> = services(fleet)
             .into_iter()
@@ -123,7 +125,7 @@ impl<'a> Discovery<'a> {
             }
             let expected: Vec<_> = fleet.endpoints.iter().map(|endpoint| endpoint.member.clone()).collect();
             let is_notified = |member: &Member| earlier.get(member).is_some_and(Delivery::is_notified);
-            let due = discovery::record_part(ctx, broadcast, part, fleet, is_notified).await?;
+            let due = discovery::record_part(ctx, (broadcast, trace), part, fleet, is_notified).await?;
             self.report_notified(expected, &due);
             for endpoint in due {
                 let requests = earlier.get(&endpoint.member).map_or(0, Delivery::requests);
@@ -152,7 +154,7 @@ impl<'a> Discovery<'a> {
         if !self.parts.is_empty() {
             return Ok(());
         }
-        let Recipients { ctx, broadcast, .. } = self.to;
+        let Recipients { ctx, broadcast, trace, .. } = self.to;
         let cluster = if self.record.split { self.record.cluster.as_str() } else { "" };
         let open = |service: &str| {
             (PartId::derive([broadcast.id.as_str(), "direct", service, cluster]), service.to_owned())
@@ -163,7 +165,9 @@ impl<'a> Discovery<'a> {
         };
         ctx.ledger.broadcast(self.record.clone(), &open, &[]).await?;
         let (broadcast, parts) = (broadcast.id.clone(), parts.iter().map(|(id, _)| id.clone()).collect());
-        ctx.progress.emit(ProgressEvent::Services { broadcast, parts, not_targeted: Vec::new() });
+        let (trace, not_targeted) = (Some(trace.trace), Vec::new());
+        // The end of several clusters is the end of `send`, which nobody scrapes.
+        ctx.progress.emit(ProgressEvent::Services { broadcast, trace, parts, not_targeted, age: None });
         Ok(())
     }
 

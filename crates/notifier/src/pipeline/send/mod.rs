@@ -24,8 +24,9 @@ use wire::{Broadcast, ObserverMessage};
 
 use super::clusters::{self, Resolved};
 use super::memory::{self, Steps, Workers};
-use super::{Ctx, notify};
+use super::{Ctx, notify, trace_of};
 use crate::base::text::printable;
+use crate::base::trace::TraceContext;
 use crate::deliver::{DeliveryJob, Next, Round};
 use crate::fleet::{DiscoveryError, RecheckError};
 use crate::ledger::{BroadcastRecord, LedgerError};
@@ -88,8 +89,9 @@ pub async fn send(
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let resolved = clusters::resolve(ctx, scope).await?;
-    let (report, failed) = deliver(ctx, broadcast, |transport| async move {
-        let to = Recipients { ctx, broadcast, earlier: &earlier, transport: &transport };
+    let trace = trace(ctx, broadcast);
+    let (report, failed) = deliver(ctx, broadcast, trace, |transport| async move {
+        let to = Recipients { ctx, broadcast, trace, earlier: &earlier, transport: &transport };
         // Boxed: the types of nested futures would be too deep for the compiler.
         match resolved {
             Resolved::One => Discovery::new(to, scope, record).run().boxed().await,
@@ -105,6 +107,13 @@ pub async fn send(
     }
 }
 
+/// The span of a broadcast in this process, in the trace of its event, else in a new one.
+pub(super) fn trace(ctx: &Ctx, broadcast: &Broadcast) -> TraceContext {
+    let rng = ctx.deliverer.rng();
+    let start = || TraceContext::start(ctx.clock.unix_seconds(), rng);
+    trace_of(&broadcast.event).unwrap_or_else(start).hop(rng)
+}
+
 pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
     match ctx.ledger.cancelled(&broadcast.id).await? {
         Some(cancel) => Err(SendError::Cancelled { reason: cancel.reason }),
@@ -117,11 +126,12 @@ pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result
 pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     ctx: &Arc<Ctx>,
     broadcast: &Broadcast,
+    trace: TraceContext,
     hand_over: impl FnOnce(Transport) -> F,
 ) -> Result<(Report, T), SendError> {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
     let deliveries =
-        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), done: Mutex::default() };
+        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), trace, done: Mutex::default() };
     let deliveries = Arc::new(deliveries);
     let options = ctx.deliverer.options();
     let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: ctx.stop.clone() };
@@ -150,7 +160,7 @@ impl Transport {
     /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
     /// interrupted, is recorded as such.
     pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
-        match self.jobs.send(job).await {
+        match self.jobs.send(job.in_trace(self.deliveries.trace)).await {
             Err(mpsc::error::SendError(job)) if self.deliveries.ctx.stop.is_cancelled() => {
                 self.deliveries.settle(job.interrupted(false)).await
             }
@@ -169,6 +179,7 @@ impl Transport {
 struct Deliveries {
     ctx: Arc<Ctx>,
     broadcast: Broadcast,
+    trace: TraceContext,
     done: Mutex<Vec<Delivery>>,
 }
 
@@ -187,6 +198,6 @@ impl Steps for Deliveries {
 
     async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
         self.done().push(delivery.clone());
-        notify::settle(&self.ctx, &self.broadcast, delivery).await
+        notify::settle(&self.ctx, &self.broadcast, self.trace.trace, delivery).await
     }
 }

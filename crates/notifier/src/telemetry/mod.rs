@@ -1,0 +1,28 @@
+//! Metrics of this process, counted from its progress events.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | [`Metrics`] | observes the progress events of a process, and writes its metrics |
+//! | `tally` | what was counted so far (pure) |
+//! | `broadcasts` | how long broadcasts take (pure) |
+//! | `histogram` | durations in buckets (pure) |
+//! | `prometheus` | the text format of Prometheus (pure) |
+//! | `families` | the metrics by name (pure) |
+//! | [`emf`] | CloudWatch's embedded metric format (pure) |
+//! | [`QueueDepths`] | how many messages are on the queues |
+//!
+//! The stages have no counters. [`Metrics`] is an observer of the progress stream: it is called for every event, so it
+//! misses none, and it costs less than waking a listener's thread for each delivery.
+
+mod broadcasts;
+mod depths;
+pub mod emf;
+mod families;
+mod histogram;
+mod metrics;
+mod prometheus;
+mod tally;
+
+pub use depths::{QueueDepth, QueueDepths};
+pub use metrics::{Metrics, MetricsSources};
+pub use tally::Tally;
