@@ -210,6 +210,19 @@ test-picture: ## Whether docs/demo.svg shows what the demo prints
 	$(BUILD_PROGRAM)
 	python3 packaging/picture.py $(PROGRAM) --check
 
+PAGE_TOOLS := .venv-page
+
+$(PAGE_TOOLS)/.installed: tests/page/requirements.txt tests/page/package-lock.json
+	python3 -m venv $(PAGE_TOOLS)
+	$(PAGE_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	npm ci --prefix tests/page --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
+.PHONY: test-page
+test-page: $(PAGE_TOOLS)/.installed ## The page in a browser, screenshots in target/page (needs Debian's chromium)
+	$(BUILD_PROGRAM)
+	$(PAGE_TOOLS)/bin/python tests/page/browser.py $(PROGRAM)
+
 .PHONY: push-image
 push-image: ## The release's image to REPOSITORY, by its version (needs skopeo, REGISTRY_USER and REGISTRY_PASSWORD)
 	sh packaging/push-image.sh "$(REPOSITORY)"

@@ -17,6 +17,7 @@ mod keygen;
 mod live;
 mod log;
 mod man;
+mod page;
 mod place;
 mod plan;
 mod progress;
@@ -36,6 +37,7 @@ mod watch;
 
 use std::process::ExitCode;
 
+use args::Format;
 use clap::CommandFactory as _;
 use command::{Cli, Command};
 use console::Console;
@@ -72,6 +74,11 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::runtime)?;
     let global = &global;
+    if global.format == Format::Html && !matches!(command, Command::Report(_)) {
+        return Err(
+            Failure::usage("only `report` has the format html").hint("use --format text, json or csv")
+        );
+    }
     runtime.block_on(async {
         match command {
             Command::Demo(args) => demo::run(global, args, console).await,
@@ -80,6 +87,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
             Command::Health(args) => health::run(global, args, environment, console).await,
+            Command::Page(args) => page::run(global, args, environment, console).await,
             Command::Report(args) => report::run(global, args, environment, console).await,
             Command::History(args) => history::run(global, args, environment, console).await,
             Command::Redrive(args) => redrive::run(global, args, environment, console).await,

@@ -1,5 +1,6 @@
 //! `report`: the outcomes of a broadcast, from the ledger.
 
+use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -10,11 +11,13 @@ use notifier::model::Outcome;
 use notifier::report::Counts;
 use wire::BroadcastId;
 
-use crate::args::{AllowArgs, ForQueues, Global, ProgressArgs, SettingFlags, describe_clusters, id};
+use crate::args::{AllowArgs, ForQueues, Format, Global, ProgressArgs, SettingFlags, describe_clusters, id};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::page::feed::Snapshot;
+use crate::page::query::Filter;
 use crate::watch::{self, Seen, Watch};
-use crate::{context, log, summary};
+use crate::{context, log, page, summary};
 
 /// How many of the latest broadcasts are searched for `last` or for the beginning of an id.
 const RECENT_MAX: usize = 1_000;
@@ -48,7 +51,7 @@ pub(crate) struct ReportArgs {
 
 /// Which containers of a report are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Only {
+pub(crate) enum Only {
     Delivered,
     Rejected,
     Failed,
@@ -59,7 +62,7 @@ enum Only {
 }
 
 impl Only {
-    fn wants(self, entry: &Delivery) -> bool {
+    pub(crate) fn wants(self, entry: &Delivery) -> bool {
         match self {
             Self::Delivered => entry.outcome == Some(Outcome::Delivered),
             Self::Rejected => entry.outcome == Some(Outcome::Rejected),
@@ -104,6 +107,9 @@ Examples:
   The containers that were not notified and what to do about them, for another program:
     ecs-task-notifier report 0197fb1c-… --format json | jq 'select(.advice) | {task, reason, advice}'
 
+  One HTML file for an incident ticket:
+    ecs-task-notifier report last --format html > broadcast.html
+
   Progress as JSON lines, for another program:
     ecs-task-notifier report 0197fb1c-… --wait --progress json 2> progress.jsonl
 
@@ -131,7 +137,11 @@ pub(crate) async fn run(
         return Err(unknown(&broadcast));
     };
     let only = args.only;
-    show(&seen, |entry| only.is_empty() || only.iter().any(|only| only.wants(entry)), console)?;
+    if console.format == Format::Html {
+        show_file(&seen, only, console)?;
+    } else {
+        show(&seen, |entry| only.is_empty() || only.iter().any(|only| only.wants(entry)), console)?;
+    }
     conclude(&seen, &broadcast, &args.wait, console)
 }
 
@@ -191,6 +201,13 @@ pub(crate) fn show(
     console: &mut Console,
 ) -> Result<(), Failure> {
     summary::show_some(&seen.recorded.report, &seen.recorded.report.clone().only(wanted), console)
+}
+
+/// Writes the page of a broadcast as one file.
+fn show_file(seen: &Seen, outcomes: Vec<Only>, console: &mut Console) -> Result<(), Failure> {
+    let snapshot = Snapshot::new(seen.recorded.clone(), seen.silence.is_some(), Duration::ZERO);
+    let page = page::view::broadcast::as_file(&snapshot, &Filter { outcomes, ..Filter::default() });
+    write!(console.out(), "{page}").map_err(Failure::output)
 }
 
 /// The exit code or the error for the state of a broadcast.

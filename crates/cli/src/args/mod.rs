@@ -22,9 +22,10 @@ pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForRoutes, ForSend, For
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// Format of results: text, json or csv
+    /// Format of results: text, json or csv; of a report also html
     ///
     /// json writes one object per line and a final {"summary": …}; csv has the same columns and no summary.
+    /// html is one file without scripts, for an incident ticket.
     #[arg(
         long,
         global = true,
@@ -83,6 +84,8 @@ pub(crate) enum Format {
     Json,
     /// CSV with a header.
     Csv,
+    /// A page in one file.
+    Html,
 }
 
 /// When to use colours.

@@ -7,6 +7,7 @@ mod staging;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use notifier::base::Clock;
 use notifier::queue::Trace;
 use notifier::report::BroadcastState;
 use simulator::Simulator;
+use tokio::task::JoinSet;
 use wire::{Broadcast, BroadcastId, Data, Draft, ObserverMessage};
 
 use crate::args::{Format, Global, ProgressArgs};
@@ -65,8 +67,17 @@ pub(crate) struct DemoArgs {
     /// Keep everything running until Ctrl-C, and write a file to `source` in another terminal
     #[arg(long)]
     keep: bool,
-    /// With --keep: path of that file [default: in a temporary folder]
-    #[arg(long, value_name = "FILE", requires = "keep")]
+    /// Keep everything running, and show it in a browser: an address, or 127.0.0.1:8787
+    #[arg(
+        long,
+        value_name = "ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8787"
+    )]
+    page: Option<SocketAddr>,
+    /// With --keep or --page: path of that file [default: in a temporary folder]
+    #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(flatten)]
     progress: ProgressArgs,
@@ -77,21 +88,26 @@ Examples:
   ecs-task-notifier demo
   ecs-task-notifier demo --services 20 --tasks 10
   ecs-task-notifier demo --format json | jq 'select(.outcome == \"skipped\")'
-  ecs-task-notifier demo --keep";
+  ecs-task-notifier demo --keep
+  ecs-task-notifier demo --page";
 
 pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
     console.show_progress(args.progress.progress);
     log_quietly(console);
+    let is_kept = args.keep || args.page.is_some();
+    if args.env_file.is_some() && !is_kept {
+        return Err(Failure::usage("--env-file needs --keep or --page"));
+    }
     let cast = staging::cast(usize::from(args.services), usize::from(args.tasks));
     // Before the folder exists, so that a signal does not leave it behind.
-    let stop = args.keep.then(Stop::listen).transpose()?;
+    let stop = is_kept.then(Stop::listen).transpose()?;
     let mut asked = pin!(async {
         match stop {
             Some(stop) => stop.asked().await,
             None => std::future::pending().await,
         }
     });
-    let folder = args.keep.then(trial::Folder::create).transpose()?;
+    let folder = is_kept.then(trial::Folder::create).transpose()?;
     let scene = Scene::set(&cast, folder.as_ref()).await?;
     // Before the broadcast, so that a write error of the file is reported at once.
     let simulated = scene.simulated();
@@ -99,6 +115,13 @@ pub(crate) async fn run(_: &Global, args: DemoArgs, console: &mut Console) -> Re
     let env_file = folder.as_ref().map(write).transpose()?;
     let broadcast = broadcast()?;
     introduce(&cast, &scene.sim, &broadcast, console);
+    // Ends with this function.
+    let mut pages = JoinSet::new();
+    if let Some(listen) = args.page {
+        let page = scene.page(listen).await?;
+        console.note_unwrapped(&format!("in a browser: {}", page.url().as_str()));
+        pages.spawn(page.serve(std::future::pending()));
+    }
     let state: Shared = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
     let progress = progress::follow(&state, console)?;
     let daemon = scene.serve(progress.clone());

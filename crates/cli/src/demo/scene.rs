@@ -1,5 +1,7 @@
 //! The parts of the demo: the simulated AWS, and the daemon of `serve` on its queues.
 
+use std::net::SocketAddr;
+
 use notifier::aws::{Aws, identity};
 use notifier::base::Rng;
 use notifier::daemon::{DaemonError, Health, Served};
@@ -18,6 +20,7 @@ use wire::signature::{KeyPair, VerifyingKeys};
 
 use super::staging::{self, Role};
 use crate::failure::Failure;
+use crate::page;
 use crate::simulate;
 use crate::trial::{self, Folder, Simulated};
 
@@ -79,6 +82,13 @@ impl Scene {
     pub(super) fn simulated(&self) -> Simulated<'_> {
         let Self { url, region, urls, key, .. } = self;
         Simulated { url, region, queues: urls, key: &key.private }
+    }
+
+    /// A page on the ledger.
+    pub(super) async fn page(&self, listen: SocketAddr) -> Result<page::Opened, Failure> {
+        let (token, allowed_hosts) = (page::Token::New, Vec::new());
+        let options = page::Options { listen, token, allowed_hosts, allow_actions: false };
+        page::Opened::new(options, self.ledger.clone(), self.settings.delivery.horizon).await
     }
 
     /// Starts the daemon with this progress.

@@ -7,24 +7,33 @@ use serde::Serialize;
 use super::json;
 use crate::args::Format;
 
-/// Writes one record per line; in JSON, the summary is the last line. Writes nothing for the text format.
+/// Writes one record per line; in JSON, the summary is the last line. Writes nothing for formats without
+/// records.
 pub(crate) fn write<R: Serialize + Default, S: Serialize>(
     out: &mut impl Write,
     format: Format,
     records: impl IntoIterator<Item = R>,
     summary: &S,
 ) -> io::Result<()> {
+    part(out, format, records, true)?;
+    end(out, format, summary)
+}
+
+/// Writes some records of many, after the header if they are the `first`. Writes nothing for formats without records.
+pub(crate) fn part<R: Serialize + Default>(
+    out: &mut impl Write,
+    format: Format,
+    records: impl IntoIterator<Item = R>,
+    first: bool,
+) -> io::Result<()> {
     match format {
-        Format::Text => Ok(()),
-        Format::Json => {
-            for record in records {
-                json::line(out, &record)?;
-            }
-            json::line(out, &Closing { summary })
-        }
+        Format::Text | Format::Html => Ok(()),
+        Format::Json => records.into_iter().try_for_each(|record| json::line(out, &record)),
         Format::Csv => {
-            // The header is written even without records.
-            out.write_all(header::<R>()?.as_bytes())?;
+            if first {
+                // The header is written even without records.
+                out.write_all(header::<R>()?.as_bytes())?;
+            }
             let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(out);
             for record in records {
                 csv.serialize(record)?;
@@ -32,6 +41,11 @@ pub(crate) fn write<R: Serialize + Default, S: Serialize>(
             csv.flush()
         }
     }
+}
+
+/// Writes the end: in JSON, the summary.
+pub(crate) fn end(out: &mut impl Write, format: Format, summary: &impl Serialize) -> io::Result<()> {
+    if format == Format::Json { json::line(out, &Closing { summary }) } else { Ok(()) }
 }
 
 /// The last line of a result.

@@ -5,9 +5,10 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 17] = [
     "report",
     "history",
+    "page",
     "cancel",
     "redrive",
     "drop",
@@ -61,11 +62,13 @@ fn every_example_works_as_it_stands() {
             "simulate --env-file",
             "simulate --fleet",
             "demo --keep",
+            "demo --page",
             "check",
             // Not in the simulator.
             "routes check ssm:",
             "report",
             "history",
+            "page",
             "cancel",
             "redrive",
             "drop",

@@ -24,6 +24,7 @@ mod logs;
 mod man;
 mod metrics;
 mod moto;
+mod page;
 mod pipeline;
 mod plan;
 mod progress;

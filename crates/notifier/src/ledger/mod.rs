@@ -60,7 +60,7 @@ use store::{Item, Key, Store, StoreError};
 
 pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, Location, Use, open};
-pub use read::Recorded;
+pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 
 /// Default retention of records, in days.

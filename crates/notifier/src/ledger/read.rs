@@ -34,6 +34,15 @@ pub struct Recorded {
     pub is_complete: bool,
 }
 
+/// One record of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Time of the record.
+    pub at: OffsetDateTime,
+    /// The delivery as of then; pending without an outcome.
+    pub delivery: Delivery,
+}
+
 impl Ledger {
     /// All records of one broadcast; `None` if there are none.
     ///
@@ -78,6 +87,23 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Ok(None) };
         let found = inner.store.get(vec![key::cancel(broadcast)]).await?;
         found.iter().flatten().next().map(decode).transpose()
+    }
+
+    /// The records of one delivery, oldest first: at most two, its latest state and its final outcome.
+    pub async fn steps(&self, broadcast: &BroadcastId, member: &Member) -> Result<Vec<Step>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        let id = delivery_id(broadcast, member);
+        let keys = [key::STATE, key::NOTIFIED].map(|kind| key::delivery(kind, broadcast, &id));
+        let found = inner.reads.ask(keys).await?;
+        let mut steps = Vec::new();
+        for item in found.iter().flatten() {
+            let Stamped { entry, at } = decode(item)?;
+            let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000);
+            let at = at.map_err(|error| unreadable(&item.key, &serde::de::Error::custom(error)))?;
+            steps.push(Step { at, delivery: entry });
+        }
+        steps.sort_by_key(|step| step.at);
+        Ok(steps)
     }
 
     /// The latest broadcasts, newest first, up to a limit.

@@ -1,0 +1,296 @@
+"""The page in Debian's Chromium: a live broadcast, filter, timeline, action, dark mode, 320 px, keyboard, axe.
+
+    browser.py PROGRAM [--tasks N]
+
+Starts a simulated fleet, sends a broadcast to it, and watches the page. Screenshots are left in target/page.
+"""
+
+import argparse
+import contextlib
+import http.server
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from playwright.sync_api import sync_playwright
+
+HERE = pathlib.Path(__file__).resolve().parent
+PICTURES = HERE.parents[1] / "target" / "page"
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = "/usr/bin/chromium"
+PATIENCE_S = 120
+HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
+SERVICE = """
+[[cluster.service]]
+name = "{name}"
+launch_type = "FARGATE"
+tasks = {tasks}
+[[cluster.service.container]]
+name = "app"
+ports = [8080]
+labels = {{ NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }}
+answers = [{answer}]
+"""
+
+
+def fleet(tasks):
+    services = [SERVICE.format(name=f"web-{number}", tasks=tasks // 6, answer="{ delay_ms = 400 }") for number in range(6)]
+    services.append(SERVICE.format(name="hostile", tasks=2, answer=f'{{ status = 403, body = "{HOSTILE}" }}'))
+    services.append(SERVICE.format(name="missing", tasks=5, answer="{ status = 404 }"))
+    stuck = SERVICE.format(name="stuck", tasks=3, answer="{ hang = true }")
+    return '[[cluster]]\nname = "prod"\n' + "".join(services) + '[[cluster]]\nname = "stuck"\n' + stuck
+
+
+class Programs(contextlib.ExitStack):
+    """Runs of the program, ended at the end."""
+
+    def __init__(self, program, folder):
+        super().__init__()
+        self.program, self.folder = program, folder
+        self.environment = {
+            "PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true", "NOTIFIER_ALLOW_NETWORKS": "127.0.0.0/8", "NOTIFIER_SIGNING_SECRET": "none",
+            "NOTIFIER_LEDGER": f"sqlite:{folder}/ledger.db",
+        }
+
+    def start(self, *arguments):
+        process = subprocess.Popen(
+            [self.program, "--quiet", *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.callback(process.wait)
+        self.callback(process.terminate)
+        return process
+
+    def page(self, *arguments):
+        return self.start("page", "--listen", "127.0.0.1:0", *arguments).stdout.readline().strip()
+
+
+def until(what, condition):
+    limit = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < limit, f"not within {PATIENCE_S} s: {what}"
+        time.sleep(0.05)
+
+
+class Browser:
+    def __init__(self, browser):
+        self.browser, self.errors = browser, []
+
+    def open(self, **options):
+        context = self.browser.new_context(**options)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        # The browser's own line about a refused request is not an error of the page.
+        ours = lambda message: message.type == "error" and "Failed to load resource" not in message.text
+        page.on("console", lambda message: self.errors.append(message.text) if ours(message) else None)
+        return page
+
+
+def axe(page, name):
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    serious = [(one["id"], one["help"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious, f"{name}: {serious}"
+    print(f"axe: {name}: {len(found)} lesser findings {[one['id'] for one in found]}")
+
+
+def picture(page, name):
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def logs_in(browser, url):
+    page = browser.open()
+    page.goto(url)
+    page.wait_for_selector("h1:has-text('Broadcasts')")
+    assert "token" not in page.url, page.url
+    [cookie] = page.context.cookies()
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict", cookie
+    assert page.evaluate("document.cookie") == ""
+    return page
+
+
+def watches(page, tasks, sending):
+    page.click("a[href^='broadcast?']")
+    page.wait_for_selector("#sentence")
+    seen = []
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit:
+        sentence = page.inner_text("#sentence")
+        if not seen or seen[-1] != sentence:
+            seen.append(sentence)
+            if len(seen) == 3:
+                picture(page, "running")
+        if sentence.startswith("Ended"):
+            break
+        time.sleep(0.05)
+    assert seen[-1].startswith(f"Ended: {tasks:,} of {tasks + 7:,} containers notified"), seen
+    assert len(seen) >= 4, f"it was not live: {seen}"
+    until("the figures follow", lambda: f"{tasks:,} delivered" in page.inner_text("#live-figures .legend"))
+    assert sending.wait(PATIENCE_S) == 1
+    print(f"live: {len(seen)} changes: {seen[0]} … {seen[-1]}")
+
+
+def filters(page):
+    # By keyboard alone.
+    page.focus("select[name=outcome]")
+    page.keyboard.type("rejected")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("hostile")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("outcome=rejected.*service=hostile"))
+    assert page.locator("table.rows tbody tr").count() == 2
+    assert HOSTILE in page.inner_text("table.rows"), page.inner_text("table.rows")
+    assert page.evaluate("window.hacked") is None
+    page.focus("table.rows a")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".timeline")
+    timeline = page.inner_text(".timeline")
+    assert "Recorded as rejected after 1 attempt, last answer 403" in timeline and HOSTILE in timeline, timeline
+    axe(page, "task")
+    picture(page, "timeline")
+    page.go_back()
+
+
+def keyboard(page):
+    page.reload()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.name || document.activeElement.getAttribute('aria-label') || document.activeElement.tagName"))
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    assert {"outcome", "cause", "service", "text", "Services", "Containers"} <= reached, reached
+
+
+def looks(browser, page):
+    """Light, dark, narrow."""
+    url, cookies = page.url.split("&")[0], page.context.cookies()
+    home = url.split("broadcast?")[0]
+    for name, options in [
+        ("light", {"viewport": {"width": 1280, "height": 900}}),
+        ("dark", {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}),
+        ("narrow", {"viewport": {"width": 320, "height": 640}}),
+        ("narrow-dark", {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark", "reduced_motion": "reduce"}),
+    ]:
+        other = browser.open(**options)
+        other.context.add_cookies(cookies)
+        for address, kind in [(url, "broadcast"), (home, "list")]:
+            other.goto(address)
+            other.wait_for_selector("table")
+            axe(other, f"{kind}-{name}")
+            picture(other, f"{kind}-{name}")
+            width = other.evaluate("document.documentElement.scrollWidth")
+            assert width <= options["viewport"]["width"], f"{kind}-{name}: {width} px wide"
+        other.context.close()
+
+
+def acts(browser, programs):
+    """The action is there only with the flag, and needs the id."""
+    programs.start("send", "-c", "stuck", "--id", "b-stuck", "--timeout-ms", "600000")
+    reader, actor = logs_in(browser, programs.page()), logs_in(browser, programs.page("--allow-actions"))
+    for page in (reader, actor):
+        link = page.locator("a[href='broadcast?id=b-stuck']")
+        until("the broadcast is listed", lambda: link.count() or page.reload() and False)
+        link.click()
+        page.wait_for_selector("#sentence")
+    assert reader.locator("a[href^='cancel?']").count() == 0
+    actor.click("a[href^='cancel?']")
+    axe(actor, "cancel")
+    for typed, says in [("b-wrong", "nothing was cancelled"), ("b-stuck", "Cancelled:")]:
+        actor.fill("input[name=confirm]", typed)
+        actor.fill("input[name=reason]", "wrong cache")
+        actor.click("button")
+        actor.wait_for_selector(f"text={says}")
+    assert "wrong cache" in actor.inner_text("main")
+    until("the other viewer sees it", lambda: reader.inner_text("#sentence").startswith("Cancelled"))
+
+
+def without_scripts(browser, url):
+    page = browser.open(java_script_enabled=False)
+    address, token = url.split("#token=")
+    page.goto(address)
+    page.fill("input[name=token]", "wrong")
+    page.click("button")
+    assert "This is not the token." in page.inner_text("main")
+    page.fill("input[name=token]", token)
+    page.click("button")
+    page.wait_for_selector("h1:has-text('Broadcasts')")
+    page.click("a[href='broadcast?id=b-live']")
+    page.select_option("select[name=outcome]", "rejected")
+    page.click("button:has-text('Filter')")
+    assert "1 to 7 of 7 containers" in page.inner_text("table.rows caption")
+    picture(page, "without-scripts")
+
+
+def other_sites(browser, page):
+    """A page at another port is the same site, so its requests have the cookie, and are refused all the same."""
+    class Site(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>another site</title>")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Site) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        home = page.url.split("broadcast?")[0]
+        other = page.context.new_page()
+        other.goto(f"http://127.0.0.1:{site.server_port}/")
+        with other.expect_response(lambda answer: answer.url.startswith(home)) as refused:
+            other.evaluate("(url) => fetch(url, {credentials: 'include', mode: 'no-cors'}).catch(() => 0)", f"{home}broadcast.json?id=b-live")
+        assert refused.value.status == 403, refused.value.status
+        readable = other.evaluate("(url) => fetch(url, {credentials: 'include'}).then(() => true, () => false)", home)
+        assert not readable
+        site.shutdown()
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("program")
+    options.add_argument("--tasks", type=int, default=3_000)
+    options = options.parse_args()
+    if not os.path.exists(CHROMIUM):
+        sys.exit(f"there is no {CHROMIUM}: apt-get install chromium")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Programs(os.path.abspath(options.program), folder) as programs:
+        file = pathlib.Path(folder) / "fleet.toml"
+        file.write_text(fleet(options.tasks))
+        programs.environment["AWS_ENDPOINT_URL"] = programs.start("simulate", "--no-queues", "--fleet", str(file)).stdout.readline().strip()
+        sending = programs.start("send", "-c", "prod", "--id", "b-live", "--concurrency", "96", "--format", "csv")
+        threading.Thread(target=sending.stdout.read, daemon=True).start()
+        until("the broadcast is recorded", lambda: subprocess.run(
+            [programs.program, "--quiet", "report", "b-live"], env=programs.environment, capture_output=True).returncode != 2)
+        url = programs.page()
+        with sync_playwright() as playwright:
+            browser = Browser(playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]))
+            page = browser.open()
+            page.goto(url.split("#")[0])
+            axe(page, "login")
+            page.context.close()
+            page = logs_in(browser, url)
+            watches(page, options.tasks, sending)
+            filters(page)
+            keyboard(page)
+            looks(browser, page)
+            without_scripts(browser, url)
+            other_sites(browser, page)
+            acts(browser, programs)
+            assert not browser.errors, browser.errors
+    print(f"the page works; screenshots are in {PICTURES.relative_to(HERE.parents[1])}")
+
+
+if __name__ == "__main__":
+    main()
