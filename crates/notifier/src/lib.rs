@@ -5,7 +5,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`daemon`] | runs the pipeline on SQS queues in one process |
-//! | [`telemetry`] | metrics of the progress events, for Prometheus and CloudWatch |
+//! | [`telemetry`] | metrics of the progress events, for Prometheus and `CloudWatch` |
 //! | [`pipeline`] | the three stages: find services, find tasks, notify; retries, dead letters, redrive |
 //! | [`settings`] | reads every setting from flags, environment and file |
 //! | [`ledger`] | records every broadcast and outcome, in DynamoDB or a SQLite file |

@@ -211,7 +211,7 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Invalid> {
     }
 }
 
-/// Source: Amazon CloudWatch User Guide, "Namespaces".
+/// Source: Amazon `CloudWatch` User Guide, "Namespaces".
 pub(super) fn namespace(text: &str) -> Result<Option<String>, Invalid> {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
     match text {

@@ -77,7 +77,7 @@ pub enum Kind {
     SecretsOfServices,
     /// Location of a rules file.
     Routes,
-    /// Namespace of CloudWatch.
+    /// Namespace of `CloudWatch`.
     Namespace,
 }
 

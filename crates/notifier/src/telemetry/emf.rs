@@ -1,9 +1,9 @@
-//! CloudWatch's embedded metric format: metrics as lines of a function's log. Pure.
+//! `CloudWatch`'s embedded metric format: metrics as lines of a function's log. Pure.
 //!
 //! The conventions are those of Powertools for AWS Lambda: the dimension `service`, names in Pascal case, and `ColdStart`
 //! as an object of its own with `function_name`.
 //!
-//! Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
+//! Source: Amazon `CloudWatch` User Guide, "Specification: Embedded metric format".
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const SERVICE: &str = "ecs-task-notifier";
 /// The namespace and dimensions of a function's metrics.
 #[derive(Clone, Debug)]
 pub struct Emf {
-    /// The namespace in CloudWatch.
+    /// The namespace in `CloudWatch`.
     pub namespace: String,
     /// The stage of the function.
     pub stage: StageName,

@@ -8,7 +8,7 @@
 //! | `histogram` | durations in buckets (pure) |
 //! | `prometheus` | the text format of Prometheus (pure) |
 //! | `families` | the metrics by name (pure) |
-//! | [`emf`] | CloudWatch's embedded metric format (pure) |
+//! | [`emf`] | `CloudWatch`'s embedded metric format (pure) |
 //! | [`QueueDepths`] | how many messages are on the queues |
 //!
 //! The stages have no counters. [`Metrics`] is an observer of the progress stream: it is called for every event, so it

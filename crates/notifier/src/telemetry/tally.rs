@@ -15,7 +15,7 @@ const SERVICES_MAX: usize = 1_000;
 const OTHER: &str = "other";
 /// The result of a successful attempt; others have the word of their [`Cause`].
 const ACCEPTED: &str = "accepted";
-/// Durations that are kept one by one, for CloudWatch. A function works on at most a hundred messages at a time.
+/// Durations that are kept one by one, for `CloudWatch`. A function works on at most a hundred messages at a time.
 const SAMPLES_MAX: usize = 1_000;
 
 /// Counts of one kind for each outcome, in the order of [`Outcome::ALL`].

@@ -175,7 +175,7 @@ fn the_examples_of_the_guide_are_mapped_as_it_says() {
     let rules =
         "[[route]]\nname = 'example'\nmatch = { id = [{ exists = true }] }\nto = { cluster = 'prod' }\n";
     let routes = Routes::parse(rules, "example").unwrap();
-    let examples = blocks(include_str!("../../../../docs/sources.md"), "json");
+    let examples = blocks(guide().0, "json");
     assert!(examples.len() >= 12, "{}", examples.len());
     for pair in examples.chunks(2) {
         let record = records(pair[0]).remove(0);
@@ -187,6 +187,23 @@ fn the_examples_of_the_guide_are_mapped_as_it_says() {
         members.remove("data");
         assert!(members.remove("id").unwrap().as_str().unwrap().starts_with("evt_"));
         assert_eq!(event, theirs::<Value>(pair[1]), "{}", pair[0]);
+    }
+}
+
+/// The guide to sources: its mappings, and its recipes.
+fn guide() -> (&'static str, &'static str) {
+    include_str!("../../../../docs/sources.md").split_once("\n## Recipes\n").unwrap()
+}
+
+#[test]
+fn the_rule_of_each_recipe_matches_the_event_that_arrives() {
+    let (events, rules) = (blocks(guide().1, "json"), blocks(guide().1, "toml"));
+    assert_eq!((events.len(), rules.len()), (4, 4));
+    for (event, rule) in events.into_iter().zip(rules) {
+        let routes = Routes::parse(rule, "docs/sources.md").unwrap();
+        let [matched] = <[_; 1]>::try_from(routes.route(&records(event).remove(0))).unwrap();
+        let request = matched.request.unwrap_or_else(|error| panic!("{rule}: {error}"));
+        assert!(request.event.unwrap().data.is_some(), "{rule}");
     }
 }
 
