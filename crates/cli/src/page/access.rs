@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(access.session(&headers(&[("cookie", &format!("a=b; {pair}"))])), Ok(()));
         let bearer = format!("Bearer {}", "t".repeat(32));
         assert_eq!(access.session(&headers(&[("authorization", &bearer)])), Ok(()));
-        for wrong in ["", "ecs-task-notifier-8787=", "ecs-task-notifier-1=x", &pair[..pair.len() - 1]] {
+        for wrong in ["", "ecs-task-notifier-8787=", "ecs-task-notifier-1=x", &format!("{pair}0")] {
             assert_eq!(access.session(&headers(&[("cookie", wrong)])), Err(Refusal::Token), "{wrong}");
         }
         assert!(!pair.contains("tttt"), "the cookie does not have the token");

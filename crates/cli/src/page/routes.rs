@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, REFRESH, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use notifier::base::text;
@@ -151,7 +151,10 @@ impl IntoResponse for Answer {
             Self::Ledger(error) => {
                 let text = text::chain(&error);
                 tracing::warn!(error = %text, "The ledger cannot be read");
-                (StatusCode::BAD_GATEWAY, "The ledger cannot be read", text)
+                let page = html(StatusCode::BAD_GATEWAY, forms::message("The ledger cannot be read", &text));
+                // The browser tries again by itself.
+                let seconds = if error.is_final() { "60" } else { "5" };
+                return ([(REFRESH, seconds)], page).into_response();
             }
         };
         html(status, forms::message(title, &text))

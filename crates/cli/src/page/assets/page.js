@@ -23,14 +23,27 @@
     return;
   }
 
+  // Nothing is replaced under a finger or a selection.
+  let isPressed = false;
+  addEventListener("pointerdown", () => { isPressed = true; });
+  for (const end of ["pointerup", "pointercancel", "blur"]) {
+    addEventListener(end, () => setTimeout(() => { isPressed = false; }));
+  }
+  const isSelected = (region) => {
+    const selection = getSelection();
+    return selection.type === "Range" && region.contains(selection.anchorNode);
+  };
+
   // Takes the regions of a newly loaded page, and keeps the focus and the scroll position.
   async function refresh() {
     const answer = await fetch(location.pathname + location.search);
     if (!answer.ok) return;
-    const loaded = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    if (isPressed) return refreshSoon();
+    const loaded = new DOMParser().parseFromString(text, "text/html");
     for (const id of REGIONS) {
       const [now, next] = [document.getElementById(id), loaded.getElementById(id)];
-      if (!now || !next) continue;
+      if (!now || !next || isSelected(now) || now.innerHTML === next.innerHTML) continue;
       const focused = now.contains(document.activeElement) ? document.activeElement : null;
       const name = focused && (focused.getAttribute("href") || focused.getAttribute("aria-label"));
       const left = Array.from(now.querySelectorAll(".scroll"), (one) => one.scrollLeft);

@@ -173,7 +173,7 @@ fn services(html: &mut Html, overview: &Overview, link: &impl Fn(&Filter) -> Opt
         let name = if service.key.service.is_empty() { "(no service)" } else { &service.key.service };
         html.raw("<tr><th scope=\"row\">");
         anchor(html, link(&filter).as_deref(), &cut(name));
-        put!(html, "</th><td>" [cut(&service.key.cluster)] "</td><td>" [service.key.account] " " [service.key.region] "</td><td>");
+        put!(html, "</th><td>" [cut(&service.key.cluster)] "</td><td class=\"nowrap\">" [service.key.account] " " [service.key.region] "</td><td>");
         outcome_bar(html, service.counts);
         let time = |part: fn(Percentiles<std::time::Duration>) -> std::time::Duration| {
             service.latency.map_or_else(|| "none".to_owned(), |latency| duration(part(latency)))

@@ -70,10 +70,9 @@ fn row(html: &mut Html, record: &BroadcastRecord, brief: Option<&Brief>) {
     }
     html.raw("</td><td class=\"nowrap\">");
     match brief {
-        None => html.raw("unknown"),
         Some(Brief { is_over: false, .. }) => html.raw("runs"),
         Some(Brief { took: Some(took), .. }) => html.text(span(*took)),
-        Some(Brief { took: None, .. }) => html.raw("unknown"),
+        _ => html.raw("unknown"),
     }
     html.raw("</td></tr>\n");
 }

@@ -88,11 +88,11 @@ fn of<'a>(
 fn row(html: &mut Html, entry: &Delivery, id: Option<&BroadcastId>) {
     let member = &entry.member;
     put!(html, "<tr><td class=\"nowrap\"><span class=\"key " [class(entry.outcome)] "\" aria-hidden=\"true\"></span>" [word(entry.outcome)]);
-    put!(html, "</td><td>" [cut(&member.service)] "</td><th scope=\"row\" class=\"id\">");
+    put!(html, "</td><td>" [cut(&member.service)] "</td><th scope=\"row\" class=\"id nowrap\">");
     let link = id.filter(|_| !member.task.is_empty()).map(|id| link(id, entry));
     // A file is read where nobody can follow a link: the whole id.
     anchor(html, link.as_deref(), &cut(task(&member.task, id.is_none())));
-    put!(html, "</th><td>" [cut(&member.container)] "</td><td class=\"id\">");
+    put!(html, "</th><td>" [cut(&member.container)] "</td><td class=\"id nowrap\">");
     if let Some(address) = entry.address {
         html.text(address);
     }

@@ -37,7 +37,9 @@ pub(crate) fn task(snapshot: &Snapshot, entry: &Delivery, steps: &[Step]) -> Str
     } else {
         html.raw("<li>Discovery found the container as a target. The time is not recorded.</li>\n");
     }
-    steps.iter().for_each(|step| item(&mut html, step));
+    for step in steps {
+        item(&mut html, step);
+    }
     html.raw("</ol>\n<p>The ledger keeps two records of a delivery: its latest state, and its final outcome when the container was \
         notified. Times and answers of earlier attempts are only in the notifier's log.</p>\n");
     facts(&mut html, entry);

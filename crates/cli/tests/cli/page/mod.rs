@@ -10,8 +10,8 @@ use notifier::ledger::BroadcastRecord;
 use notifier::model::{Cause, Delivery, Member, Outcome};
 use serde_json::Value;
 
-use crate::support::until;
-use setup::{Filled, delivery, record};
+use crate::support::{notifier, until};
+use setup::{Filled, Page, delivery, record};
 
 /// Escapes and characters that change the direction of text, and markup.
 const HOSTILE: &str =
@@ -267,6 +267,23 @@ fn a_running_broadcast_is_streamed_to_its_end() {
     while events.read_line(&mut rest).unwrap() > 0 {}
     assert!(!rest.contains("data:"), "the stream has ended: {rest}");
     assert_eq!(page.get("/stream?id=b-9").status, 404);
+}
+
+#[test]
+fn the_demo_shows_its_broadcast_on_a_page() {
+    let mut demo = notifier("demo --page=127.0.0.1:0 --services 0 --progress none").start();
+    let lines = demo.stderr_until("in a browser: ");
+    let address = lines.last().unwrap().split_once("http://").unwrap().1;
+    let (address, token) = address.split_once("/#token=").unwrap();
+    let page = Page { address: address.to_owned(), token: token.to_owned(), process: demo };
+    until("the broadcast has ended", || {
+        let list = page.body("/");
+        list.contains("com.example.cache.clear") && list.contains(" delivered") && !list.contains(">runs<")
+    });
+    let stopped = page.process.stop();
+    assert_eq!(stopped.code, 0, "{stopped}");
+    let refused = notifier("demo --env-file x").run();
+    assert!(refused.code == 2 && refused.stderr.contains("--keep or --page"), "{refused}");
 }
 
 #[test]

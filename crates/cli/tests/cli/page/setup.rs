@@ -145,15 +145,12 @@ pub(super) struct Answer {
 impl Page {
     /// A request without a session; HTTP/1.0, so that the answer has no chunks.
     pub(super) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let has_host = headers.iter().any(|(name, _)| *name == "host");
-        let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
-        if !has_host {
-            request += &format!("host: {}\r\n", self.address);
-        }
-        for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
-        }
-        request += &format!("\r\n{body}");
+        let host = ("host", self.address.as_str());
+        let own = Some(host).filter(|_| headers.iter().all(|(name, _)| *name != "host"));
+        let headers = headers.iter().copied().chain(own);
+        let headers: String = headers.map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+        let length = body.len();
+        let request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
