@@ -60,6 +60,10 @@
       const [sentence, last] = [document, loaded].map((one) => one.getElementById("sentence"));
       if (sentence && last && sentence.textContent !== last.textContent) sentence.textContent = last.textContent;
       stop();
+    } else if (next.dataset.everyS && next.dataset.everyS !== main.dataset.everyS) {
+      main.dataset.everyS = next.dataset.everyS;
+      pause();
+      start();
     }
   }
 

@@ -14,8 +14,9 @@ use crate::render::format::count;
 
 /// Broadcasts on one page of the list.
 pub(crate) const LISTED: usize = 20;
-/// Seconds after which the list is loaded again while a broadcast on it runs.
-const EVERY_S: u64 = 5;
+/// Seconds after which the list is loaded again while a broadcast on it runs, and otherwise.
+const RUNS_EVERY_S: u64 = 5;
+const IDLE_EVERY_S: u64 = 30;
 
 /// One page of the list. `number` is the number of this page, from 1, and `all` are all listed broadcasts.
 pub(crate) fn list(
@@ -34,7 +35,7 @@ pub(crate) fn list(
     pages(&mut html, all.len(), number);
     html.raw("</div>\n");
     let runs = shown.iter().any(|record| briefs.get(&record.id).is_none_or(|brief| !brief.is_over));
-    let updates = if runs { Updates::Every(EVERY_S) } else { Updates::None };
+    let updates = Updates::Every(if runs { RUNS_EVERY_S } else { IDLE_EVERY_S });
     page("Broadcasts", &updates, &html)
 }
 

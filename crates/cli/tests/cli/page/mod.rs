@@ -55,7 +55,7 @@ fn the_list_shows_each_broadcast_with_its_outcomes() {
     ] {
         assert!(list.contains(text), "{text}: {list}");
     }
-    assert!(list.contains("data-every-s"), "a broadcast runs: {list}");
+    assert!(list.contains("data-every-s=\"5\""), "a broadcast runs: {list}");
 }
 
 #[test]
