@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 
 use crate::figures::{mib, quartiles, slope};
+use crate::metrics;
 use crate::receivers::{HUNG_ONE_IN, Receivers};
 use crate::signing;
 use crate::stage::{Client, Fleet, Sample, Stage, Way};
@@ -18,6 +19,8 @@ const RATIO_WITH_LEDGER_MAX: f64 = 2.5;
 const GROWTH_MAX: f64 = 1.3;
 /// Memory of `send` at its peak, for the huge fleet.
 const PEAK_MIB_MAX: f64 = 200.0;
+/// The most of a notification's processor time that counting it for the metrics may cost.
+const METRICS_SHARE_MAX: f64 = 0.03;
 /// How much longer or shorter the requests of the two clients may be.
 const REQUEST_BYTES_DIFFERENCE_MAX: f64 = 0.03;
 
@@ -87,6 +90,12 @@ pub(crate) fn run(compare: &Compare) -> Result<ExitCode> {
         slow_tasks(&program)?;
         hung_tasks(&program)?;
         signing::run()?;
+        let [_, send, _] = &found;
+        let [_, median, _] = spread(&send.slopes);
+        let share = metrics::run(median)?;
+        if share > METRICS_SHARE_MAX {
+            missed.push(format!("metrics cost {:.1} % of a notification, at most 3 %", share * 100.0));
+        }
     }
     for limit in &missed {
         println!("\nMISSED: {limit}");

@@ -108,6 +108,7 @@ impl Template {
         let Self { broadcast, keys, before_delivery, before_task, after_task, body } = self;
         let task = load::task(n);
         let id = DeliveryId::derive(&broadcast.id, &task, load::CONTAINER);
+        let trace = u64::from(n) + 1;
         let now = OffsetDateTime::now_utc().unix_timestamp();
         body.clear();
         write!(body, "{before_delivery}{id}{before_task}{task}{after_task}")?;
@@ -117,7 +118,7 @@ impl Template {
             request,
             "POST {} HTTP/1.1\r\nhost: {}\r\nuser-agent: ecs-task-notifier/0.0.0\r\n\
              content-type: {}\r\nwebhook-id: {id}\r\nwebhook-timestamp: {now}\r\n\
-             webhook-signature: {signature}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+             webhook-signature: {signature}\r\ntraceparent: 00-{trace:032x}-{trace:016x}-01\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             load::PATH,
             load.address(n),
             wire::headers::CLOUDEVENTS_JSON,

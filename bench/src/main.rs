@@ -22,6 +22,8 @@ mod load;
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]
+mod metrics;
+#[cfg(target_os = "linux")]
 mod outcomes;
 #[cfg(target_os = "linux")]
 mod process;

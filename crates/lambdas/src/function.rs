@@ -14,14 +14,13 @@ use notifier::queue::{EventSourceMapping, Queue};
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, Settings, Sources, table};
-use notifier::telemetry::Metrics;
 use notifier::telemetry::emf::Emf;
 use notifier::{Notifier, Parts, ledger, report};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::batch::Worker;
-use crate::metrics::{self, Before, Reporter};
+use crate::metrics::Reporter;
 use crate::record::Batch;
 use crate::stream;
 
@@ -96,27 +95,14 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let vault = &Vault::new(environment.clone(), Some(aws.secrets.clone()));
     let auth = if spec.calls_tasks { auth(&settings, vault).await? } else { Auth::default() };
     let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
-    let metrics = Metrics::new(metrics::tally());
-    let mut progress = report::logged()?;
-    let namespace = settings.daemon.metrics_namespace.clone();
-    if namespace.is_some() {
-        progress = metrics.of(progress);
-    }
+    let reporter = emf(&settings, &environment, stage);
+    let reporter = reporter.map(|emf| Reporter::new(emf, aws.calls.clone(), ledger.clone()));
+    let progress = report::logged()?;
+    let progress = match &reporter {
+        Some(reporter) => reporter.metrics.of(progress),
+        None => progress,
+    };
     let clock = &Clock::system();
-    let emf = namespace.map(|namespace| Emf {
-        namespace,
-        stage,
-        function: environment.get(FUNCTION_NAME).unwrap_or_default().to_owned(),
-        level: settings.daemon.log_level,
-    });
-    let reporter = emf.map(|emf| Reporter {
-        emf,
-        metrics,
-        calls: aws.calls.clone(),
-        ledger: ledger.clone(),
-        clock: clock.clone(),
-        before: Before::default(),
-    });
     let reporter = &Mutex::new(reporter);
     let routes =
         if spec.source == QueueName::Observer { routes(&settings, vault).await? } else { Routing::default() };
@@ -135,6 +121,13 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         Ok::<_, Error>(answer?)
     }))
     .await
+}
+
+/// Namespace and dimensions of the function's metrics; `None` if it writes none.
+fn emf(settings: &Settings, environment: &Environment, stage: StageName) -> Option<Emf> {
+    let function = environment.get(FUNCTION_NAME).unwrap_or_default().to_owned();
+    let namespace = settings.daemon.metrics_namespace.clone()?;
+    Some(Emf { namespace, stage, function, level: settings.daemon.log_level })
 }
 
 /// The signing keys and other secrets; without them the function does not start.

@@ -39,6 +39,12 @@ pub fn tally() -> Tally {
 }
 
 impl Reporter {
+    /// Nothing was counted yet.
+    pub fn new(emf: Emf, calls: Calls, ledger: Ledger) -> Self {
+        let (metrics, clock) = (Metrics::new(tally()), Clock::system());
+        Self { emf, metrics, calls, ledger, clock, before: Before::default() }
+    }
+
     /// The lines for an invocation that has just ended: one, and before it one for the start of the process.
     pub fn lines(&mut self) -> Vec<String> {
         let unix_millis =

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use lambdas::metrics::{Before, Reporter};
-use notifier::base::Clock;
+use lambdas::metrics::Reporter;
 use notifier::model::{Outcome, StageName};
 use notifier::telemetry::emf::Emf;
 use serde_json::{Value, json};
@@ -31,19 +30,14 @@ async fn the_metrics_of_a_function_are_valid_by_awss_schema() {
     let setup = Setup::new(Form::Functions, FLEET).await;
     let report = setup.broadcast(scope()).await.report;
     let sources = setup.notifier.metrics_sources();
-    let mut reporter = Reporter {
-        emf: Emf {
-            namespace: "EcsTaskNotifier".to_owned(),
-            stage: StageName::Notify,
-            function: "ecs_service_task_notify".to_owned(),
-            level: tracing::Level::INFO,
-        },
-        metrics: setup.metrics.clone(),
-        calls: sources.calls,
-        ledger: sources.ledger,
-        clock: Clock::system(),
-        before: Before::default(),
+    let emf = Emf {
+        namespace: "EcsTaskNotifier".to_owned(),
+        stage: StageName::Notify,
+        function: "ecs_service_task_notify".to_owned(),
+        level: tracing::Level::INFO,
     };
+    let new = Reporter::new(emf, sources.calls, sources.ledger);
+    let mut reporter = Reporter { metrics: setup.metrics.clone(), ..new };
     let [cold, first]: [String; 2] = reporter.lines().try_into().unwrap();
     let [second]: [String; 1] = reporter.lines().try_into().unwrap();
     judge(&[&cold, &first, &second].map(String::as_str).join("\n")).await;

@@ -137,3 +137,16 @@ async fn finding_clusters_has_a_share_of_its_own() {
     about(1.0, seconds(&budget, Group::ClustersRead, 70).await);
     about(0.0, seconds(&budget, Group::ClusterRead, 100).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn waits_are_counted_with_their_time_for_all_separate_budgets_together() {
+    let budget = Budget::percent(1.0);
+    seconds(&budget, Group::ClusterRead, 1).await;
+    assert_eq!(budget.waits(), Waits::default(), "nobody waited");
+    seconds(&budget, Group::ClusterRead, 2).await;
+    seconds(&budget.separate(), Group::ClusterRead, 2).await;
+    let waits = budget.waits();
+    assert_eq!(waits.calls, 3);
+    about(15.0, waits.time.as_secs_f64());
+    assert_eq!(Budget::unlimited().waits(), Waits::default());
+}
