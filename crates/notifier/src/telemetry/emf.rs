@@ -47,8 +47,8 @@ pub struct Invocation {
 impl Emf {
     /// The first line of a process.
     pub fn cold_start(&self, unix_millis: i64) -> String {
-        let metrics = vec![json!({"Name": "ColdStart", "Unit": "Count"})];
-        let mut line = self.line(unix_millis, &["service", "function_name"], metrics);
+        let metrics = [json!({"Name": "ColdStart", "Unit": "Count"})];
+        let mut line = self.line(unix_millis, &["service", "function_name"], &metrics);
         line.insert("function_name".to_owned(), json!(self.function));
         line.insert("ColdStart".to_owned(), json!(1));
         Value::Object(line).to_string()
@@ -70,8 +70,9 @@ impl Emf {
                 Some((*name, "Milliseconds", json!(values)))
             });
             let all: Vec<_> = counts.chain(times).collect();
-            let metrics = all.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-            let mut line = self.line(unix_millis, &["service", "Stage"], metrics);
+            let metrics = all.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit}));
+            let metrics: Vec<_> = metrics.collect();
+            let mut line = self.line(unix_millis, &["service", "Stage"], &metrics);
             line.insert("Stage".to_owned(), json!(self.stage.as_str()));
             line.extend(all.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
             Value::Object(line).to_string()
@@ -103,7 +104,7 @@ impl Emf {
         counts
     }
 
-    fn line(&self, unix_millis: i64, dimensions: &[&str], metrics: Vec<Value>) -> Map<String, Value> {
+    fn line(&self, unix_millis: i64, dimensions: &[&str], metrics: &[Value]) -> Map<String, Value> {
         let directive = json!({"Namespace": self.namespace, "Dimensions": [dimensions], "Metrics": metrics});
         let mut line = Map::new();
         line.insert("_aws".to_owned(), json!({"Timestamp": unix_millis, "CloudWatchMetrics": [directive]}));
