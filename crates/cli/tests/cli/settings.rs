@@ -173,7 +173,9 @@ fn wrong_use_is_explained_on_stderr_and_ends_2() {
     --- stdout
     --- stderr
     error: invalid value 'xml' for '--format <FORMAT>'
-      [possible values: text, json, csv]
+      [possible values: text, json, csv, html]
+
+      tip: a similar value exists: 'html'
 
     For more information, try '--help'.
     "#);

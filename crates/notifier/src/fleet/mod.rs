@@ -79,6 +79,10 @@ pub enum DiscoveryError {
         "the scope has {named} clusters, but a message can name at most {CLUSTERS_NAMED_MAX}: send several messages, or notify every cluster"
     )]
     TooManyClusters { named: usize },
+    #[error(
+        "`tags` selects among every cluster, but the message names single clusters: use `*` as the cluster"
+    )]
+    TagsOfOneCluster,
     #[error("no active cluster matches {}", matching(pattern, tags))]
     NoCluster { pattern: String, tags: BTreeMap<String, String> },
     #[error(
@@ -118,6 +122,7 @@ impl DiscoveryError {
             Self::TooManyServices { .. }
             | Self::TooManyClusters { .. }
             | Self::NoCluster { .. }
+            | Self::TagsOfOneCluster
             | Self::ClusterArn(_)
             | Self::NoRole { .. }
             | Self::ClusterPattern(_) => true,
@@ -142,6 +147,7 @@ impl DiscoveryError {
             Self::TooManyServices { .. } => "too-many-services",
             Self::TooManyClusters { .. } => "too-many-clusters",
             Self::NoCluster { .. } => "no-cluster",
+            Self::TagsOfOneCluster => "tags-of-one-cluster",
             Self::ClusterArn(_) | Self::ClusterPattern(_) => "invalid-cluster",
             Self::NoRole { .. } => "no-role",
             Self::TooManyPlaces => "too-many-places",

@@ -7,6 +7,7 @@
 use wire::{BroadcastId, DeliveryId, PartId};
 
 use super::store::{Key, Range};
+use crate::base::fnv1a;
 
 /// Partitions of one broadcast's deliveries and parts. Stored keys depend on it: a change would hide existing records.
 pub(super) const SHARDS: u8 = 16;
@@ -29,10 +30,7 @@ const COALESCED: &str = "event#";
 const RECENT: &str = "recent";
 
 fn shard(id: &str) -> u8 {
-    // FNV-1a: spreads well and never changes, which a standard hasher does not guarantee.
-    let hash =
-        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    u8::try_from((hash >> 16) % u32::from(SHARDS)).unwrap_or_default()
+    u8::try_from((fnv1a(id) >> 16) % u32::from(SHARDS)).unwrap_or_default()
 }
 
 /// One of a broadcast's partitions. The number comes first, so that no broadcast's id can collide with a partition of

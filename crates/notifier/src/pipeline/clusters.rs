@@ -17,6 +17,7 @@ pub(super) const CLUSTERS_AT_ONCE: usize = 8;
 ///
 /// Several names are not resolved yet: each pattern gets a message too, so that an account that cannot be reached fails alone.
 pub(super) async fn named(ctx: &Ctx, scope: &ObserverMessage) -> Result<Option<Vec<String>>, DiscoveryError> {
+    check_tags(scope)?;
     if !scope.clusters.is_empty() {
         return Ok(Some(distinct(scope)?));
     }
@@ -24,6 +25,13 @@ pub(super) async fn named(ctx: &Ctx, scope: &ObserverMessage) -> Result<Option<V
         return Ok(Some(every(ctx, &scope.cluster, &scope.tags).await?));
     }
     Ok(None)
+}
+
+/// Checks that a scope with tags names every cluster: a single cluster is not selected by its tags.
+fn check_tags(scope: &ObserverMessage) -> Result<(), DiscoveryError> {
+    let is_any_pattern =
+        std::iter::once(&scope.cluster).chain(&scope.clusters).any(|name| is_every_cluster(name));
+    if scope.tags.is_empty() || is_any_pattern { Ok(()) } else { Err(DiscoveryError::TagsOfOneCluster) }
 }
 
 /// Every cluster that a pattern and these tags select.
@@ -54,6 +62,7 @@ pub(super) enum Resolved {
 
 /// Looks up every cluster of a scope.
 pub(super) async fn resolve(ctx: &Ctx, scope: &ObserverMessage) -> Result<Resolved, DiscoveryError> {
+    check_tags(scope)?;
     if scope.clusters.is_empty() && !is_every_cluster(&scope.cluster) {
         return Ok(Resolved::One);
     }

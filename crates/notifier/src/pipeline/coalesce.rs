@@ -13,6 +13,7 @@ use quick_cache::sync::Cache;
 use wire::Coalesce;
 
 use super::{Ctx, StageError};
+use crate::base::fnv1a;
 
 /// Windows that a process without a ledger remembers.
 const WINDOWS_MAX: usize = 100_000;
@@ -82,7 +83,7 @@ pub(super) async fn arrive(
     ctx: &Ctx,
     event: &Incoming<'_>,
 ) -> Result<Option<(Coalesce, Duration)>, StageError> {
-    let (window, left) = window(ctx.clock.now(), event.window);
+    let (window, left) = window(ctx.clock.now(), event.window, event.key);
     let event = Coalesce::new(event.key, window, version(event.at, event.id));
     let is_newest =
         if ctx.ledger.is_kept() { ctx.ledger.coalesce(&event).await? } else { ctx.windows.add(&event) };
@@ -101,12 +102,13 @@ pub(super) async fn end(ctx: &Ctx, event: &Coalesce) -> Result<Option<usize>, St
     Ok(events.map(|events| events.saturating_sub(1)))
 }
 
-/// The start of the window at a time, in milliseconds since 1970, and the time until its end in whole seconds, as a queue
-/// holds messages back. Windows of one length follow each other without a gap.
-fn window(now: time::OffsetDateTime, length: Duration) -> (i64, Duration) {
+/// The start of a key's window at a time, in milliseconds since 1970, and the time until its end in whole seconds, as a
+/// queue holds messages back. The windows of a key follow each other without a gap, and those of different keys end at
+/// different times: otherwise all their broadcasts would begin at once.
+fn window(now: time::OffsetDateTime, length: Duration, key: &str) -> (i64, Duration) {
     let length = i128::try_from(length.as_millis()).unwrap_or(i128::MAX).max(1);
     let now = now.unix_timestamp_nanos() / 1_000_000;
-    let start = now - now.rem_euclid(length);
+    let start = now - (now - i128::from(fnv1a(key))).rem_euclid(length);
     let left = u64::try_from(start + length - now).unwrap_or_default();
     (i64::try_from(start).unwrap_or_default(), Duration::from_secs(left.div_ceil(1_000)))
 }
@@ -147,9 +149,9 @@ mod tests {
         fn a_time_is_in_exactly_one_window(now in 0..4_000_000_000_000_i64, seconds in 1..900_u64) {
             let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000).unwrap();
             let length = Duration::from_secs(seconds);
-            let (start, left) = window(at, length);
+            let (start, left) = window(at, length, "k");
             let end = start + i64::try_from(length.as_millis()).unwrap();
-            prop_assert!(start <= now && now < end && start % (end - start) == 0);
+            prop_assert!(start <= now && now < end && (start - i64::from(fnv1a("k"))) % (end - start) == 0);
             let returns = now + i64::try_from(left.as_millis()).unwrap();
             prop_assert!((end..end + 1_000).contains(&returns));
         }

@@ -30,11 +30,13 @@ macro_rules! on_each_store {
             }
         )* }
 
-        /// All claims, each on a table of its own.
-        async fn every_claim(emulator: &Emulator) {
+        /// All claims but these, each on a table of its own.
+        async fn every_claim_but(apart: &[&str], emulator: &Emulator) {
             $(
-                eprintln!("{}", stringify!($claim));
-                claims::$claim(&stores::dynamodb(emulator, stringify!($claim)).await).await;
+                if !apart.contains(&stringify!($claim)) {
+                    eprintln!("{}", stringify!($claim));
+                    claims::$claim(&stores::dynamodb(emulator, stringify!($claim)).await).await;
+                }
             )*
         }
     };
@@ -45,6 +47,7 @@ on_each_store! {
     of_two_writes_for_one_key_in_one_call_the_later_counts
     what_stands_is_not_written_anew
     of_two_bodies_the_greater_stands_whatever_came_first
+    of_fifty_callers_the_greatest_body_stands
     only_one_of_fifty_callers_writes_anew
     answers_come_in_the_order_of_the_keys_and_a_missing_one_is_none
     a_range_is_read_in_pages_forwards_and_backwards
@@ -62,10 +65,14 @@ on_each_store! {
 
 #[tokio::test]
 async fn every_claim_holds_on_dynamodb_as_ministack_has_it() {
-    every_claim(&stores::ministack().await).await;
+    every_claim_but(&[], &stores::ministack().await).await;
 }
+
+/// moto answers requests on threads, and checks a condition in one step and writes in another.
+const NEEDS_ATOMIC_WRITES: [&str; 2] =
+    ["only_one_of_fifty_callers_writes_anew", "of_fifty_callers_the_greatest_body_stands"];
 
 #[tokio::test]
 async fn every_claim_holds_on_dynamodb_as_moto_has_it() {
-    every_claim(&stores::moto().await).await;
+    every_claim_but(&NEEDS_ATOMIC_WRITES, &stores::moto().await).await;
 }
