@@ -2,6 +2,7 @@
 
     sources.py URL create QUEUE_ARN    a bucket, a rule, a topic and a table whose events go to this queue
     sources.py URL events              an event of each kind
+    sources.py URL rules NAME FILE     a parameter with the text of a file, where terraform's stand-in only stores it
     sources.py URL records             the records of the table's stream, as Lambda hands them to a function
 """
 
@@ -47,6 +48,11 @@ def create(url, queue):
     )
 
 
+def put_rules(url, name, path):
+    with open(path, encoding="utf-8") as file:
+        client(url, "ssm").put_parameter(Name=name, Value=file.read(), Type="String", Overwrite=True)
+
+
 def make_events(url):
     s3, events, sns, tables = (client(url, service) for service in ["s3", "events", "sns", "dynamodb"])
     s3.put_object(Bucket="prices", Key="new prices/a+b.json", Body=b"{}")
@@ -79,7 +85,7 @@ def records(url):
 
 def main():
     url, what, *more = sys.argv[1:]
-    {"create": create, "events": make_events, "records": records}[what](url, *more)
+    {"create": create, "rules": put_rules, "events": make_events, "records": records}[what](url, *more)
 
 
 if __name__ == "__main__":

@@ -73,13 +73,27 @@ impl Stack {
         stack.terraform(&["init", "-input=false", "-no-color"]).await;
         stack.terraform(&["apply", "-auto-approve", "-input=false", "-no-color"]).await;
         stack.outputs = serde_json::from_str(&stack.terraform(&["output", "-json"]).await).unwrap();
+        if twist.sources {
+            // The offline provider does not create parameters.
+            stack
+                .script(&[
+                    "rules",
+                    "/ecs-task-notifier/routes",
+                    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/routes.toml"),
+                ])
+                .await;
+        }
         stack
     }
 
     /// Makes an event of each source.
     pub(crate) async fn make_events(&self) {
+        self.script(&["events"]).await;
+    }
+
+    async fn script(&self, arguments: &[&str]) {
         let mut command = python::script_command("sources.py");
-        let output = command.args([&self.emulator.url, "events"]).output().await.unwrap();
+        let output = command.arg(&self.emulator.url).args(arguments).output().await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
