@@ -273,6 +273,8 @@ module "notifier" {{
   environment = {{
     AWS_ENDPOINT_URL_ECS = "{simulator}"
     AWS_ENDPOINT_URL_EC2 = "{simulator}"
+    # The account of the clusters is the simulator's, so it answers for the account of the functions too.
+    AWS_ENDPOINT_URL_STS = "{simulator}"
     # MiniStack names the account as the sender of every message.
     NOTIFIER_TRUSTED_SENDERS = "000000000000"
   }}
