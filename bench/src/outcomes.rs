@@ -12,11 +12,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
-use notifier::ledger::dynamodb::DynamoDb;
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use notifier::model::{Delivery, Member, Outcome};
+use notifier::store::dynamodb::DynamoDb;
+use notifier::store::sqlite::Sqlite;
+use notifier::store::{Item, Key, Page, Range, Store, StoreError};
 use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 

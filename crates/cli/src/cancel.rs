@@ -2,7 +2,7 @@
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::ledger::Use;
+use notifier::store::Use;
 use wire::BroadcastId;
 
 use crate::args::{ForLedger, Global, SettingFlags, id};

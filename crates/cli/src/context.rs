@@ -7,11 +7,12 @@ use notifier::aws::{self, Aws, LoadError, region_of};
 use notifier::base::Environment;
 use notifier::base::text::printable;
 use notifier::deliver::Auth;
-use notifier::ledger::{self, Ledger, Location};
+use notifier::ledger::{self, Ledger};
 use notifier::pipeline::Routing;
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, QueueUrls, Settings, Sources};
+use notifier::store::{self, Location};
 use wire::ObserverMessage;
 
 use crate::args::{self, Global};
@@ -127,20 +128,20 @@ pub(crate) const UNSIGNED: &str = "requests are not signed: tasks cannot verify 
 
 /// The ledger of the settings, for a command that calls tasks.
 pub(crate) async fn ledger(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    open_ledger(aws, settings, ledger::Use::Call).await
+    open_ledger(aws, settings, store::Use::Call).await
 }
 
 /// The ledger of the settings, for a command that repeats a recorded broadcast.
 pub(crate) async fn ledger_to_call_again(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    kept(open_ledger(aws, settings, ledger::Use::CallAgain).await?)
+    kept(open_ledger(aws, settings, store::Use::CallAgain).await?)
 }
 
 /// The ledger of the settings, for a command that reads it if there is one.
 pub(crate) async fn ledger_to_read(aws: &Aws, settings: &Settings) -> Result<Ledger, Failure> {
-    open_ledger(aws, settings, ledger::Use::Read).await
+    open_ledger(aws, settings, store::Use::Read).await
 }
 
-async fn open_ledger(aws: &Aws, settings: &Settings, purpose: ledger::Use) -> Result<Ledger, Failure> {
+async fn open_ledger(aws: &Aws, settings: &Settings, purpose: store::Use) -> Result<Ledger, Failure> {
     Ok(ledger::open(&settings.ledger, aws, purpose).await?)
 }
 
@@ -149,7 +150,7 @@ pub(crate) async fn only_ledger(
     global: &Global,
     flags: &Flags,
     environment: &Environment,
-    purpose: ledger::Use,
+    purpose: store::Use,
     console: &mut Console,
 ) -> Result<Ledger, Failure> {
     let settings = settings(global, flags, &[], environment, console)?;

@@ -6,9 +6,10 @@ use std::io::Write;
 use anstyle::Style;
 use clap::Args;
 use notifier::base::Environment;
-use notifier::ledger::{BroadcastRecord, Ledger, Use};
+use notifier::ledger::{BroadcastRecord, Ledger};
 use notifier::model::Outcome;
 use notifier::report::{Counts, Verdict};
+use notifier::store::Use;
 use serde::Serialize;
 
 use crate::args::{ForLedger, Format, Global, SettingFlags, clusters};

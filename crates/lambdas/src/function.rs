@@ -15,7 +15,7 @@ use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, Settings, Sources, table};
 use notifier::telemetry::emf::Emf;
-use notifier::{Notifier, Parts, ledger, report};
+use notifier::{Notifier, Parts, ledger, report, store};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -94,7 +94,7 @@ async fn serve(stage: StageName) -> Result<(), Error> {
         .in_region()?;
     let vault = &Vault::new(environment.clone(), Some(aws.secrets.clone()));
     let auth = if spec.calls_tasks { auth(&settings, vault).await? } else { Auth::default() };
-    let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
+    let ledger = ledger::open(&settings.ledger, &aws, store::Use::Call).await?;
     let reporter = emf(&settings, &environment, stage);
     let reporter = reporter.map(|emf| Reporter::new(emf, aws.calls.clone(), ledger.clone()));
     let progress = report::logged()?;

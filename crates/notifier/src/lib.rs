@@ -15,6 +15,7 @@
 //! | [`sources`] | reads events of AWS services, and routes them to broadcasts by rules |
 //! | [`fleet`] | finds tasks in ECS, classifies their containers, looks up addresses |
 //! | [`secrets`] | reads signing keys and headers by reference, and reloads them |
+//! | [`store`] | a table of items in DynamoDB or a SQLite file |
 //! | [`aws`] | AWS clients, their budget, retries and errors |
 //! | [`model`] | the project's own types and pure rules |
 //! | [`base`] | time, random numbers, text, backoff, batches, event streams |
@@ -65,6 +66,7 @@ pub mod report;
 pub mod secrets;
 pub mod settings;
 pub mod sources;
+pub mod store;
 pub mod telemetry;
 
 pub use notifier::{Notifier, Parts, StartError, senders};

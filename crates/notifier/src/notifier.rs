@@ -22,6 +22,7 @@ use crate::queue::Queue;
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
 use crate::settings::Settings;
+use crate::store;
 use crate::telemetry::{MetricsSources, QueueDepths};
 
 /// The parts of a notifier besides its settings and AWS clients. The default does not sign and has no ledger.
@@ -76,7 +77,7 @@ impl Notifier {
         .in_region()?;
         let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
         let auth = Auth::load(&settings.auth, &vault).await?;
-        let ledger = ledger::open(&settings.ledger, &aws, ledger::Use::Call).await?;
+        let ledger = ledger::open(&settings.ledger, &aws, store::Use::Call).await?;
         let routes = Routing::load(settings.routes.as_ref(), settings.auth.refresh, &vault).await?;
         let senders = senders(&settings, &aws).await;
         Ok(Self::new(settings, aws, Parts { auth, ledger, routes, senders, ..Parts::default() }))

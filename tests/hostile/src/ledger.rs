@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use notifier::base::Clock;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
+use notifier::store::{Item, Key, Page, Range, Store, StoreError};
 use wire::BroadcastId;
 
 use crate::parsers::wrong;

@@ -9,12 +9,12 @@ use notifier::base::{Clock, Rng};
 use notifier::daemon::{Health, Worker};
 use notifier::deliver::{Auth, Deliverer, DeliveryOptions};
 use notifier::fleet::{Discovery, HealthPolicy};
-use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use notifier::model::Progress;
 use notifier::model::network::Networks;
 use notifier::pipeline::{Ctx, Handler, QueueName, Senders, StageName, Work};
 use notifier::queue::Queue;
+use notifier::store::sqlite::Sqlite;
 use tempfile::TempDir;
 
 /// Settings of the stages. By default they trust the simulator's user and sign nothing.

@@ -2,7 +2,7 @@
 
 use notifier::aws::{AwsErrorKind, AwsService, LoadError};
 use notifier::ledger::LedgerError;
-use notifier::ledger::store::StoreProblem;
+use notifier::store::StoreProblem;
 
 pub(super) const SETTINGS: &str =
     "`ecs-task-notifier serve --help` lists every setting, its range and its default";

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use notifier::aws::{AwsErrorKind as Kind, AwsService, CallError};
 use notifier::fleet::RecheckError;
-use notifier::ledger::store::{StoreError, StoreProblem};
+use notifier::store::{StoreError, StoreProblem};
 
 use super::*;
 

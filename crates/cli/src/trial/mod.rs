@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use notifier::aws::Aws;
 use notifier::base::{self, Environment};
-use notifier::ledger::{self, Ledger, LedgerOptions, Location, Use};
+use notifier::ledger::{self, Ledger, LedgerOptions};
 use notifier::settings::{Flags, QueueUrls, Settings, Sources, table};
+use notifier::store::{Location, Use};
 use tempfile::TempDir;
 use wire::signature::{KeyPair, key_pair};
 

@@ -64,8 +64,8 @@ pub(super) fn read<H: DeserializeOwned, R: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::BODY_BYTES_MAX;
     use super::*;
+    use crate::store::BODY_BYTES_MAX;
 
     fn round_trip(rows: &[String]) -> usize {
         let bodies = write(&"head".to_owned(), rows).unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::store::{Item, Key, Page, Range, Store, StoreError};
+use crate::store::{Item, Key, Page, Range, Store, StoreError};
 
 /// Items written so far. A conditional write that found another item counts as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

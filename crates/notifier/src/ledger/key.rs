@@ -6,8 +6,8 @@
 
 use wire::{BroadcastId, DeliveryId, PartId};
 
-use super::store::{Key, Range};
 use crate::base::fnv1a;
+use crate::store::{Key, Range};
 
 /// Partitions of one broadcast's deliveries and parts. Stored keys depend on it: a change would hide existing records.
 pub(super) const SHARDS: u8 = 16;

@@ -11,9 +11,6 @@
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
 //! | `counted` | counts what is written |
-//! | `store` | the trait of `dynamodb` and `sqlite` |
-//! | `sqlite` | a SQLite file |
-//! | `limits` | limits of keys and bodies, the same in each store (pure) |
 //!
 //! All keys are derived from stable ids and there are no counters, so writes are idempotent: a stage that runs twice
 //! leaves the same records. A delivery has two items. One has the outcome of a notified delivery, and is final. The other
@@ -23,17 +20,12 @@ mod chunk;
 mod coalesce;
 mod counted;
 mod dead_letters;
-pub mod dynamodb;
 mod key;
 mod known;
-mod limits;
 mod open;
 mod queued;
 mod read;
 mod record;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
-pub mod store;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -54,12 +46,12 @@ use crate::base::Clock;
 use crate::base::batcher::{BatchError, BatchLimits, Batcher, Question};
 use crate::base::text::{self, printable};
 use crate::model::{Delivery, Member, Outcome};
+use crate::store::{Item, Key, Store, StoreError};
 use counted::Counted;
 use record::{BroadcastRow, Stamped, millis};
-use store::{Item, Key, Store, StoreError};
 
 pub use counted::LedgerWrites;
-pub use open::{LedgerOptions, Location, Use, open};
+pub use open::{LedgerOptions, open};
 pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 
@@ -193,6 +185,11 @@ impl Ledger {
             started: Instant::now(),
             cancelled: Cache::new(CANCELS_MAX),
         })))
+    }
+
+    /// The table of its items, for other records of the installation.
+    pub fn store(&self) -> Option<Arc<dyn Store>> {
+        self.0.as_ref().map(|inner| Arc::clone(&inner.store))
     }
 
     /// Items written so far, by this process.

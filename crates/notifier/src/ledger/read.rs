@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use wire::{BroadcastId, PartId};
 
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, PartRecord, Stamped};
-use super::store::{Item, Range};
 use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreadable};
 use crate::model::{Cause, Delivery, Member, Outcome};
 use crate::report::Report;
+use crate::store::{Item, Range};
 
 /// The most items of a broadcast's own record: some 10,000 services.
 const CHUNKS_MAX: usize = 100;

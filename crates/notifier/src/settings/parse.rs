@@ -13,9 +13,9 @@ use crate::aws::roles::{Roles, is_external_id};
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
 use crate::deliver::Signing;
-use crate::ledger::Location;
 use crate::pipeline::Senders;
 use crate::secrets::{REFERENCES_MAX, RefError, SecretRef};
+use crate::store::Location;
 
 /// The most services with separate secrets.
 const SERVICES_MAX: usize = 1_000;

@@ -3,8 +3,8 @@
 use super::layers::unknown_variables;
 use super::*;
 use crate::deliver::Signing;
-use crate::ledger::Location;
 use crate::secrets::SecretRef;
+use crate::store::Location;
 
 fn flags(pairs: &[(&'static str, &str)]) -> Flags {
     pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()

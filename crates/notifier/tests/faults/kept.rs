@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
-use notifier::ledger::dynamodb::DynamoDb;
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::Store;
+use notifier::store::Store;
+use notifier::store::dynamodb::DynamoDb;
+use notifier::store::sqlite::Sqlite;
 use simulator::Faults;
 use simulator::faults::Fate as Ordered;
 use testkit::fake_dynamodb::{Call, FakeDynamoDb, Fate};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
+use notifier::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use simulator::Faults;
 use simulator::faults::Fate;
 use tokio::time::{Instant, sleep};

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
-use notifier::ledger::store::Store;
 use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord, Recorded};
 use notifier::model::Delivery;
 use notifier::model::Member;
 use notifier::model::Outcome;
 use notifier::report::Counts;
+use notifier::store::Store;
 use time::OffsetDateTime;
 use wire::{BroadcastId, Data, Draft, PartId};
 

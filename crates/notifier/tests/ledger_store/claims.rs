@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use futures_util::future::join_all;
-use notifier::ledger::store::{BODY_BYTES_MAX, Item, Store};
+use notifier::store::{BODY_BYTES_MAX, Item, Store};
 
 use crate::stores::{all, find, item, key, numbered, pages, range, sorts};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use notifier::ledger::store::Store;
 use notifier::ledger::{BroadcastRecord, DAYS_DEFAULT, Ledger, PartRecord, Recorded};
 use notifier::model::{Delivery, Member, Outcome, ServiceKey};
+use notifier::store::Store;
 use time::OffsetDateTime;
 use wire::{BroadcastId, Draft, PartId};
 

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use notifier::base::Clock;
-use notifier::ledger::Use;
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::{Item, Store as _, StoreError};
+use notifier::store::Use;
+use notifier::store::sqlite::Sqlite;
+use notifier::store::{Item, Store as _, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::time::{Instant, interval};

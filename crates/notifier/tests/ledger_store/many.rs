@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use notifier::aws::Aws;
 use notifier::base::Rng;
-use notifier::ledger::dynamodb::DynamoDb;
+use notifier::store::dynamodb::DynamoDb;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use notifier::ledger::store::Store as _;
+use notifier::store::Store as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::types::{
 };
 use notifier::aws::Aws;
 use notifier::base::{Clock, Rng};
-use notifier::ledger::dynamodb::DynamoDb;
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::{Item, Key, Page, Range, Store};
+use notifier::store::dynamodb::DynamoDb;
+use notifier::store::sqlite::Sqlite;
+use notifier::store::{Item, Key, Page, Range, Store};
 use tempfile::TempDir;
 use testkit::emulator::Emulator;
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
-use notifier::ledger::sqlite::Sqlite;
-use notifier::ledger::store::{Item, Key, Page, Range, Store, StoreError};
 use notifier::ledger::{BroadcastRecord, PartRecord};
 use notifier::model::{Delivery, Outcome};
+use notifier::store::sqlite::Sqlite;
+use notifier::store::{Item, Key, Page, Range, Store, StoreError};
 use wire::{Draft, PartId};
 
 use super::*;

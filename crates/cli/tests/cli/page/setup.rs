@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notifier::base::Clock;
-use notifier::ledger::sqlite::Sqlite;
 use notifier::ledger::{BroadcastRecord, Ledger, PartRecord};
 use notifier::model::{Cause, Delivery, Member, Outcome};
+use notifier::store::sqlite::Sqlite;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use wire::{BroadcastId, Draft, PartId};

@@ -25,9 +25,9 @@ use crate::aws::ecs::Ecs;
 use crate::aws::identity;
 use crate::aws::minimal::secrets::Version;
 use crate::base::Rng;
-use crate::ledger::dynamodb::DynamoDb;
-use crate::ledger::store::{Range, Store as _};
 use crate::queue::Queue;
+use crate::store::dynamodb::DynamoDb;
+use crate::store::{Range, Store as _};
 
 /// The result of every request.
 #[derive(Clone, Debug)]

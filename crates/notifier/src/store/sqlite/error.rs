@@ -4,7 +4,7 @@ use std::io;
 
 use rusqlite::ErrorCode;
 
-use crate::ledger::store::StoreProblem;
+use crate::store::StoreProblem;
 
 /// Free space below which no task is called any more: room for the outcomes of calls in flight.
 ///

@@ -27,7 +27,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::limits;
-use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
+use super::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Rng;
 use item::{Attributes, text};
 use rounds::Rounds;

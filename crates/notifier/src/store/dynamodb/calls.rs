@@ -13,7 +13,7 @@ use super::error::{BoxError, GivenUp, advised};
 use super::item::{self, Attributes, Batch};
 use super::rounds::Rounds;
 use crate::aws::{AwsError, AwsErrorKind as Kind, AwsService};
-use crate::ledger::store::{Item, Key, StoreError, StoreProblem};
+use crate::store::{Item, Key, StoreError, StoreProblem};
 
 impl DynamoDb {
     /// Makes a request and retries it until there is an answer, or an error that a retry would repeat.

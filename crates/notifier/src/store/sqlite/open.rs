@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::FileError;
-use crate::ledger::Use;
+use crate::store::Use;
 
 /// How long to wait for another process that writes. Each of its transactions is over in well under a second.
 pub(super) const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);

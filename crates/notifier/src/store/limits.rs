@@ -1,6 +1,6 @@
 //! Limits of keys and bodies, and why a store does not take one. They are the same in each store, so that a ledger can be moved. Pure.
 
-use super::store::{BODY_BYTES_MAX, Item, Key, Range};
+use super::{BODY_BYTES_MAX, Item, Key, Range};
 
 /// DynamoDB: bytes of a partition key. It must not be empty either.
 ///

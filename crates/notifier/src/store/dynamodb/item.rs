@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::ledger::store::{Item, Key};
+use crate::store::{Item, Key};
 
 /// Items in one `BatchWriteItem`. Source: Amazon DynamoDB API reference.
 pub(super) const WRITES_MAX: usize = 25;

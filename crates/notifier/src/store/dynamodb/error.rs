@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::aws::AwsErrorKind as Kind;
-use crate::ledger::store::StoreProblem;
+use crate::store::StoreProblem;
 
 /// Any error that can be a source.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;

@@ -1,6 +1,17 @@
-//! The store of a ledger's items: a trait with five operations.
+//! A table of items: a trait with six operations, and its two stores, which do not interpret items.
 //!
-//! There are two stores: a DynamoDB table and a SQLite file. They do not interpret items.
+//! | file | job |
+//! | --- | --- |
+//! | `dynamodb` | a DynamoDB table |
+//! | `sqlite` | a SQLite file |
+//! | `limits` | limits of keys and bodies, the same in each store (pure) |
+//! | `open` | opens the store that the settings name |
+
+pub mod dynamodb;
+mod limits;
+mod open;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::error::Error;
 use std::fmt;
@@ -8,6 +19,8 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 
 use crate::aws::AwsErrorKind;
+
+pub use open::{Location, Use, open};
 
 /// The most bytes of an item's body. DynamoDB accepts 400 KB for the whole item, including keys.
 ///

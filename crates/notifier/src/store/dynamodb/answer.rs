@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, WriteRequest};
 
 use super::item::{self, Attributes, Foreign};
-use crate::ledger::store::{Item, Key, Page, Range};
+use crate::store::{Item, Key, Page, Range};
 
 /// Why an answer cannot be one to what was asked.
 #[derive(Debug, thiserror::Error)]

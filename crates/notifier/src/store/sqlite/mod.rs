@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Use;
 use super::limits;
-use super::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
+use super::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use crate::base::Clock;
 use error::FileError;
 use file::File;

@@ -11,7 +11,7 @@ use super::guard::Guard;
 use super::open::BUSY_WAIT_MAX;
 use super::{Condition, Write};
 use crate::base::Clock;
-use crate::ledger::store::{Item, Key, Page, Range};
+use crate::store::{Item, Key, Page, Range};
 
 /// Items of one page.
 const PAGE_ITEMS_MAX: usize = 1_000;
