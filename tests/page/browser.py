@@ -144,7 +144,7 @@ def watches(page, tasks, programs):
     sending = programs.start("send", "-c", "prod", "--id", "b-live", "--concurrency", "96", "--format", "csv")
     threading.Thread(target=sending.stdout.read, daemon=True).start()
     # However slow this machine is: the sender goes on only when the page showed what it had done so far.
-    until("outcomes are recorded", lambda: programs.recorded() > tasks + 100)
+    until("outcomes are recorded", lambda: programs.recorded() > 200)
     sending.send_signal(signal.SIGSTOP)
     opens(page, "b-live")
     seen = [page.inner_text("#sentence")]
