@@ -84,8 +84,9 @@ pub(crate) fn show_some(report: &Report, shown: &Report, console: &mut Console) 
         let text = report::report(shown, columns, in_full);
         let total = console.prose(&report::total(report.counts()));
         let replaced = report::replaced(report.folded());
+        let found = report::found(report.found(), in_full);
         let advice = report::advice(shown, columns);
-        write!(console.out(), "{text}{total}\n{replaced}{advice}").map_err(Failure::output)
+        write!(console.out(), "{text}{total}\n{replaced}{found}{advice}").map_err(Failure::output)
     } else {
         records::write(console.out(), format, shown.lines(), &report.summary()).map_err(Failure::output)
     }

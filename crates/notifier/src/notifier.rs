@@ -88,8 +88,9 @@ impl Notifier {
         let Parts { auth, ledger, routes, senders, progress, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
         let networks = settings.allow_networks.clone();
-        let discovery =
-            Discovery::new(&aws, settings.health, networks.clone()).with_anywhere(settings.anywhere);
+        let discovery = Discovery::new(&aws, settings.health, networks.clone())
+            .with_anywhere(settings.anywhere)
+            .with_method(settings.discovery);
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
         let mut ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
         (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use notifier::aws::Aws;
 use notifier::aws::budget::Budget;
-use notifier::fleet::{Discovery, DiscoveryError, HealthPolicy, SERVICES_NAMED_MAX};
-use notifier::model::Fleet;
+use notifier::fleet::{Discovery, DiscoveryError, DiscoveryPolicy, HealthPolicy, SERVICES_NAMED_MAX};
 use notifier::model::network::Networks;
+use notifier::model::{DiscoveryMethod, Fleet};
 use simulator::faults::{Fault, When};
 use simulator::{Options, Simulator};
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
@@ -36,15 +36,18 @@ impl Setup {
         self.discovery.fleet(scope).await.unwrap()
     }
 
-    /// What the queues' route finds: stage 1, then stage 2 for each of its messages.
+    /// What the stages find: stage 1, then stage 2 for each of its messages. A sweep finds the same.
     async fn by_stages(&self, scope: &ObserverMessage) -> Fleet {
-        let services = self.discovery.services(scope, &broadcast()).await.unwrap();
-        let mut fleet = Fleet { skips: services.skips, ..Fleet::default() };
-        for message in &services.messages {
-            fleet.extend(self.discovery.tasks(message).await.unwrap());
-        }
-        fleet.sort();
+        let fleet = staged(&self.discovery, scope).await;
+        let swept = staged(&self.with(DiscoveryPolicy::Sweep), scope).await;
+        assert_eq!((&swept.endpoints, &swept.skips), (&fleet.endpoints, &fleet.skips));
         fleet
+    }
+
+    /// Discovery that finds the tasks in this way.
+    fn with(&self, method: DiscoveryPolicy) -> Discovery {
+        let aws = Aws::at(&self.sim.url(), "us-east-1");
+        Discovery::new(&aws, HealthPolicy::Detect, Networks::default()).with_method(method)
     }
 
     /// Requests so far, by operation.
@@ -55,6 +58,16 @@ impl Setup {
         }
         counts
     }
+}
+
+async fn staged(discovery: &Discovery, scope: &ObserverMessage) -> Fleet {
+    let services = discovery.services(scope, &broadcast()).await.unwrap();
+    let mut fleet = Fleet { skips: services.skips, ..Fleet::default() };
+    for message in &services.messages {
+        fleet.extend(discovery.tasks(message).await.unwrap());
+    }
+    fleet.sort();
+    fleet
 }
 
 fn broadcast() -> Broadcast {
@@ -234,14 +247,37 @@ async fn a_thousand_and_one_services_take_no_more_calls_than_their_pages() {
     let direct = [("DescribeTaskDefinition", 1_001), ("DescribeTasks", 11), ("ListTasks", 11)];
     assert_eq!(setup.calls(), counts(&direct));
 
+    let stages = |method| {
+        setup.sim.reset_calls();
+        let discovery = setup.with(method);
+        let setup = &setup;
+        async move {
+            let services = discovery.services(&whole(), &broadcast()).await.unwrap();
+            (services.method, services.messages.len(), setup.calls())
+        }
+    };
+    let pages = counts(&[("DescribeClusters", 1), ("ListTasks", 11)]);
+    assert_eq!(stages(DiscoveryPolicy::Auto).await, (DiscoveryMethod::Sweep, 11, pages));
+    let each = counts(&[("DescribeServices", 101), ("DescribeTaskDefinition", 1_001), ("ListServices", 11)]);
+    assert_eq!(stages(DiscoveryPolicy::Services).await, (DiscoveryMethod::Services, 1_001, each));
+}
+
+#[tokio::test]
+async fn many_named_services_of_a_small_cluster_are_swept_and_invented_names_cost_a_tenth_of_a_call() {
+    let setup = prod(&service("s", "FARGATE", 1, 8080).replace("tasks", "copies = 50\ntasks")).await;
+    let mut scope = invented(100);
+    scope.services.extend((1..=40).map(|number| format!("s-{number}")));
+    let found = setup.fleet(&scope).await;
+    assert_eq!((found.endpoints.len(), found.skips.len()), (40, 100));
+    let look = [("DescribeClusters", 1), ("DescribeServices", 14), ("ListServices", 1), ("ListTasks", 1)];
+    let tasks = [("DescribeTaskDefinition", 40), ("DescribeTasks", 1)];
+    assert_eq!(setup.calls(), counts(&[look.as_slice(), &tasks].concat()));
+
     setup.sim.reset_calls();
-    let services = setup.discovery.services(&whole(), &broadcast()).await.unwrap();
-    assert_eq!(services.messages.len(), 1_001);
-    assert_eq!(
-        setup.calls(),
-        counts(&[("DescribeServices", 101), ("ListServices", 11)]),
-        "the revisions are known already"
-    );
+    let services = setup.discovery.services(&scope, &broadcast()).await.unwrap();
+    assert_eq!((services.method, services.skips.len()), (DiscoveryMethod::Sweep, 100));
+    assert_eq!(setup.calls(), counts(&look));
+    assert_eq!(setup.by_stages(&scope).await.endpoints.len(), 40);
 }
 
 #[tokio::test]
@@ -251,7 +287,8 @@ async fn discovery_that_is_cut_off_goes_on_where_it_was() {
     let sim = prod(&toml).await.sim;
     // Fifty revisions at once, then twenty a second.
     let aws = Aws { budget: Budget::percent(100), ..Aws::at(&sim.url(), "us-east-1") };
-    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default());
+    let discovery = Discovery::new(&aws, HealthPolicy::Detect, Networks::default())
+        .with_method(DiscoveryPolicy::Services);
     let read = || sim.calls().iter().filter(|call| call.operation == "DescribeTaskDefinition").count() as u64;
     let (scope, broadcast) = (whole(), broadcast());
     let cut_off = tokio::select! {

@@ -208,6 +208,7 @@ impl Book {
             asked_at: 0,
             not_targeted: 0,
             folded: 0,
+            found: None,
             failure: None,
         };
         let part = PartId::derive(["web"]);

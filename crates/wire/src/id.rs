@@ -135,7 +135,7 @@ impl PartId {
     /// Returns the id of the part that these texts describe: 16 URL-safe characters, so that 5,000 ids fit into one
     /// ledger record.
     #[must_use]
-    pub fn derive<const N: usize>(parts: [&str; N]) -> Self {
+    pub fn derive(parts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         Self(digest::<12>(parts))
     }
 

@@ -13,14 +13,20 @@ use crate::event::{Draft, Event};
 use crate::id::{BroadcastId, PartId};
 use crate::json::{self, BodyError};
 
+mod page;
+
+pub use page::{CoverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::ObserverMessage {}
     impl Sealed for super::ServiceMessage {}
+    impl Sealed for super::PageMessage {}
+    impl Sealed for super::CoverMessage {}
     impl Sealed for super::TaskMessage {}
 }
 
-/// The body of a queue message. Only the three types of this module implement it.
+/// The body of a queue message. Only types of this module implement it.
 pub trait Message: Serialize + serde::de::DeserializeOwned + sealed::Sealed {
     /// Reads a body. Unknown fields are ignored.
     ///
@@ -43,6 +49,8 @@ pub trait Message: Serialize + serde::de::DeserializeOwned + sealed::Sealed {
 
 impl Message for ObserverMessage {}
 impl Message for ServiceMessage {}
+impl Message for PageMessage {}
+impl Message for CoverMessage {}
 impl Message for TaskMessage {}
 
 /// A body of the observer queue: starts a broadcast.
@@ -73,6 +81,33 @@ pub struct ObserverMessage {
     /// The message waits for the end of a window, in which a newer event may take its place. The first stage sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coalesce: Option<Coalesce>,
+    /// Also notify tasks that start within this number of seconds after the message was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<u32>,
+    /// Also notify every task of the scope that starts later, until a newer event has the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain: Option<Retain>,
+}
+
+/// An event that is kept for tasks that start later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Retain {
+    /// Of the events with the same key and scope, only the newest is kept.
+    pub key: String,
+    /// How long it is kept, in seconds.
+    pub ttl: u32,
+}
+
+impl Retain {
+    /// The longest key, in bytes.
+    pub const KEY_BYTES_MAX: usize = 128;
+
+    /// The newest event of this key, for this number of seconds.
+    #[must_use]
+    pub fn new(key: impl Into<String>, ttl: u32) -> Self {
+        Self { key: key.into(), ttl }
+    }
 }
 
 /// A window in which only the newest event of a key is broadcast.
@@ -111,6 +146,8 @@ impl ObserverMessage {
             event: None,
             split: false,
             coalesce: None,
+            cover: None,
+            retain: None,
         }
     }
 }
@@ -277,6 +314,9 @@ pub struct TaskMessage {
     /// The health of the container was unknown at discovery. It is checked again before the call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub starting: bool,
+    /// The task started after the broadcast had found its fleet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 impl TaskMessage {
@@ -299,6 +339,7 @@ impl TaskMessage {
             content_mode: ContentMode::default(),
             server_name: None,
             starting: false,
+            late: false,
         }
     }
 }
@@ -375,79 +416,4 @@ impl ContentMode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_of_the_proof_of_concept_are_read() {
-        let observer = ObserverMessage::from_body(r#"{"cluster":"prod"}"#).unwrap();
-        assert_eq!(observer, ObserverMessage::new("prod"));
-
-        let service = ServiceMessage::from_body(
-            r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n"}"#,
-        )
-        .unwrap();
-        assert_eq!((service.port.as_str(), service.path.as_str()), ("8080", "/n"));
-        assert_eq!((service.share, service.broadcast, service.standalone), (Share::All, None, false));
-
-        let task = TaskMessage::from_body(
-            r#"{"notify_task_arn":"arn","notify_me_host_address":"10.0.0.1","notify_me_host_port":"32768","notify_me_api_uri":"/n"}"#,
-        )
-        .unwrap();
-        assert_eq!((task.method, task.scheme), (Method::Post, Scheme::Http));
-    }
-
-    #[test]
-    fn our_messages_hold_the_fields_of_the_proof_of_concept_as_strings() {
-        let service = ServiceMessage::new("prod", "web", Labels::new("8080", "/n"));
-        assert_eq!(
-            service.to_body().unwrap(),
-            r#"{"cluster":"prod","service":"web","notify_me_container_port":"8080","notify_me_api_uri":"/n"}"#
-        );
-        assert_eq!(ObserverMessage::new("prod").to_body().unwrap(), r#"{"cluster":"prod"}"#);
-        let task = TaskMessage::new("arn", SocketAddr::from(([10, 0, 0, 1], 32768)), "/n").to_body().unwrap();
-        let poc = r#"{"notify_task_arn":"arn","notify_me_host_address":"10.0.0.1","notify_me_host_port":"32768","notify_me_api_uri":"/n","#;
-        assert!(task.starts_with(poc), "{task}");
-    }
-
-    #[test]
-    fn unknown_fields_are_ignored_and_missing_ones_are_named() {
-        assert!(ObserverMessage::from_body(r#"{"cluster":"prod","later":[1]}"#).is_ok());
-        let wrong = ObserverMessage::from_body(r#"{"services":["a"]}"#).unwrap_err();
-        let cause = std::error::Error::source(&wrong).unwrap().to_string();
-        assert!(cause.contains("missing field `cluster`"), "{cause}");
-    }
-
-    #[test]
-    fn each_message_of_a_broadcast_has_its_own_part_id() {
-        let of = |json: &str| ServiceMessage::from_body(json).unwrap().part();
-        let web =
-            r#"{"cluster":"prod","service":"web","notify_me_container_port":"80","notify_me_api_uri":"/n"}"#;
-        let others = [
-            web.replace("prod", "test"),
-            web.replace("web", "api"),
-            web.replace("80", "81"),
-            web.replace("/n", "/m"),
-            web.replace('}', r#","share":"only"}"#),
-            web.replace('}', r#","share":{"except":[]}}"#),
-            web.replace('}', r#","standalone":true}"#),
-        ];
-        assert_eq!(of(web), of(&web.replace('}', r#","later":1}"#)));
-        let all: std::collections::BTreeSet<_> =
-            others.iter().map(String::as_str).chain([web]).map(of).collect();
-        assert_eq!(all.len(), others.len() + 1);
-    }
-
-    #[test]
-    fn a_share_reads_back_unchanged() {
-        let labels = Labels::new("80", "/");
-        for (share, json) in [
-            (Share::All, r#""all""#),
-            (Share::Only, r#""only""#),
-            (Share::Except(vec![labels]), r#"{"except":[{"port":"80","path":"/"}]}"#),
-        ] {
-            assert_eq!(serde_json::to_string(&share).unwrap(), json);
-            assert_eq!(serde_json::from_str::<Share>(json).unwrap(), share);
-        }
-    }
-}
+mod tests;

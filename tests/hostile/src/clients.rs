@@ -8,7 +8,7 @@ use notifier::model::Member;
 use notifier::model::network::Networks;
 use notifier::queue::{Consumer, Queue};
 use notifier::secrets::{Kept, SecretRef, Vault, signing_keys};
-use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
+use wire::{Broadcast, BroadcastId, Draft, ObserverMessage, PartMessage};
 
 use crate::canned;
 use crate::parsers::wrong;
@@ -87,8 +87,11 @@ fn services(responses: &[u8], scope: &ObserverMessage) -> String {
     match wait_for(discovery.services(scope, &broadcast)) {
         Err(error) => wrong(&error),
         Ok(found) => {
-            let messages =
-                found.messages.iter().map(|one| format!("{} {}{}", one.service, one.port, one.path));
+            let messages = found.messages.iter().map(|one| match one {
+                PartMessage::Service(one) => format!("{} {}{}", one.service, one.port, one.path),
+                PartMessage::Page(page) => format!("page {:?}", page.tasks),
+                PartMessage::Cover(cover) => format!("cover {}", cover.covers_until),
+            });
             format!("services {}; leave {}", some(messages), found.not_targeted.len())
         }
     }

@@ -21,7 +21,7 @@ use receiver::Identity;
 use simulator::Fleet;
 use time::OffsetDateTime;
 use wire::signature::{SigningKeys, VerifyingKeys};
-use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, ServiceMessage, TaskMessage};
+use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, PartMessage, TaskMessage};
 
 /// Returns the error with its causes, as users see it.
 ///
@@ -96,7 +96,10 @@ pub(crate) fn observer_message(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn service_message(bytes: &[u8]) -> String {
-    body::<ServiceMessage>(bytes)
+    match PartMessage::from_body(&text(bytes)) {
+        Err(error) => format!("error: {}", notifier::base::text::chain(&error)),
+        Ok(message) => said(message.to_body()),
+    }
 }
 
 pub(crate) fn task_message(bytes: &[u8]) -> String {

@@ -1,9 +1,10 @@
 //! A report as text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anstyle::Style;
-use notifier::model::{Cause, Outcome, ServiceKey};
+use notifier::model::{Cause, DiscoveryMethod, Found, Outcome, ServiceKey};
 use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
 use super::format::{count, digits, duration, task};
@@ -95,6 +96,21 @@ pub(crate) fn replaced(events: usize) -> String {
         return String::new();
     }
     format!("{} {were} replaced by this one\n", count(events, "older event"))
+}
+
+/// `tasks found in the registry, 3 s old`; empty if that is not recorded, or is the usual way and not asked for (`in_full`).
+pub(crate) fn found(found: Option<Found>, in_full: bool) -> String {
+    let Some(Found { method, age_ms }) = found else { return String::new() };
+    match method {
+        DiscoveryMethod::Registry => {
+            let age = age_ms
+                .map_or_else(String::new, |age| format!(", {} old", duration(Duration::from_millis(age))));
+            format!("tasks found in the registry{age}\n")
+        }
+        DiscoveryMethod::Sweep if in_full => "tasks found by a sweep of the cluster\n".to_owned(),
+        DiscoveryMethod::Services if in_full => "tasks found service by service\n".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// What to do about the containers that were not notified: each advice once, with the number of containers and their

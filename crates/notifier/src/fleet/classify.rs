@@ -9,6 +9,7 @@ use wire::{Labels, Share};
 
 use super::HealthPolicy;
 use super::address::{Location, address_of};
+use super::method::DiscoveryPolicy;
 use super::revisions::RevisionResult;
 use crate::base::text::{chain, printable};
 use crate::model::labels::{OptIn, Target};
@@ -30,6 +31,7 @@ pub(super) struct CallPolicy {
     pub(super) networks: Networks,
     /// Whether hosts outside AWS (ECS Anywhere) are looked up.
     pub(super) anywhere: bool,
+    pub(super) method: DiscoveryPolicy,
 }
 
 /// The part of a cluster for one message.

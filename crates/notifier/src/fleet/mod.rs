@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `services`, `scan` | stages 1 and 2, with their calls to ECS |
+//! | `method` | chooses how the tasks of a scope are found, with the fewest calls |
 //! | `classify`, `address` | classifies containers, and finds their addresses (pure) |
 //! | `recheck`, `lookup` | looks up the current address of an endpoint, with many others in one call |
 //! | `clusters` | the clusters of an account and region |
@@ -16,20 +17,21 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
-use wire::{Broadcast, ObserverMessage, ServiceMessage};
+use wire::{Broadcast, ObserverMessage, PartMessage};
 
 use crate::aws::ecs::EcsError;
 use crate::aws::{ASSUME_ROLE, Aws, CallError};
 use crate::base::text::printable;
 use crate::base::words;
 use crate::model::network::Networks;
-use crate::model::{Endpoint, Fleet, Member};
+use crate::model::{DiscoveryMethod, Endpoint, Fleet, Member};
 
 mod address;
 mod classify;
 mod clusters;
 mod hosts;
 mod lookup;
+mod method;
 mod place;
 mod pool;
 mod recheck;
@@ -37,6 +39,7 @@ mod revisions;
 mod scan;
 mod services;
 
+pub use method::DiscoveryPolicy;
 pub(crate) use recheck::Recheck;
 pub use recheck::RecheckError;
 pub use services::{SERVICES_NAMED_MAX, Services};
@@ -169,7 +172,9 @@ impl Discovery {
     /// Discovery with these clients, and others that are derived from them. `health` decides which containers are ready,
     /// `networks` which addresses may be called.
     pub fn new(aws: &Aws, health: HealthPolicy, networks: Networks) -> Self {
-        Self { pool: pool::Pool::new(aws, classify::CallPolicy { health, networks, anywhere: false }) }
+        let policy =
+            classify::CallPolicy { health, networks, anywhere: false, method: DiscoveryPolicy::default() };
+        Self { pool: pool::Pool::new(aws, policy) }
     }
 
     /// The same, which also looks up hosts outside AWS (ECS Anywhere) in Systems Manager if `anywhere`; otherwise their
@@ -177,6 +182,12 @@ impl Discovery {
     #[must_use]
     pub fn with_anywhere(self, anywhere: bool) -> Self {
         Self { pool: self.pool.with_anywhere(anywhere) }
+    }
+
+    /// The same, which finds the tasks of a scope in this way.
+    #[must_use]
+    pub fn with_method(self, method: DiscoveryPolicy) -> Self {
+        Self { pool: self.pool.with_method(method) }
     }
 
     /// The names of a cluster's services.
@@ -218,8 +229,8 @@ impl Discovery {
     /// # Errors
     ///
     /// [`DiscoveryError`] if AWS cannot be reached, or the cluster does not exist. A missing service is a skip.
-    pub async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
-        self.pool.of_cluster(&message.cluster).await?.tasks(message).boxed().await
+    pub async fn tasks(&self, message: &PartMessage) -> Result<Fleet, DiscoveryError> {
+        self.pool.of_cluster(message.cluster()).await?.tasks(message).boxed().await
     }
 
     /// The whole fleet of a scope, in order: [`scan`](Self::scan), collected.
@@ -239,7 +250,7 @@ impl Discovery {
     }
 
     /// Finds the fleet of a scope: stages 1 and 2 without a queue between them. Sends up to 1,000 tasks at a time to
-    /// `found`, each task once and in no order, and stops early if the receiver was dropped.
+    /// `found`, each task once and in no order, and stops early if the receiver was dropped. Returns how they were found.
     ///
     /// A whole cluster is listed at once: that takes two calls per hundred tasks, instead of more than two per service. The
     /// tasks are the same.
@@ -252,7 +263,7 @@ impl Discovery {
         &self,
         scope: &ObserverMessage,
         found: mpsc::Sender<Fleet>,
-    ) -> Result<(), DiscoveryError> {
+    ) -> Result<DiscoveryMethod, DiscoveryError> {
         self.pool.of_cluster(&scope.cluster).await?.scan(scope, found).boxed().await
     }
 

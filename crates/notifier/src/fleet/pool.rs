@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::DiscoveryError;
 use super::classify::CallPolicy;
+use super::method::DiscoveryPolicy;
 use super::place::Place;
 use crate::aws::{Aws, RoleSession, identity};
 use crate::base::text::{chain, printable};
@@ -69,6 +70,11 @@ impl Pool {
     /// The same with this decision about hosts outside AWS.
     pub(super) fn with_anywhere(self, anywhere: bool) -> Self {
         Self::new(&self.aws, CallPolicy { anywhere, ..CallPolicy::clone(&self.policy) })
+    }
+
+    /// The same with this way of finding tasks.
+    pub(super) fn with_method(self, method: DiscoveryPolicy) -> Self {
+        Self::new(&self.aws, CallPolicy { method, ..CallPolicy::clone(&self.policy) })
     }
 
     /// The place of a cluster, by its ARN. A name is in the account and region of this process.

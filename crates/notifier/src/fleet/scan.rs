@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
-use wire::{Labels, ObserverMessage, ServiceMessage, Share};
+use wire::{Labels, ObserverMessage, PageMessage, PartMessage, ServiceMessage, Share};
 
 use super::DiscoveryError;
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
 use super::hosts::HostIp;
+use super::method::is_few;
 use super::place::Place;
-use super::services::{check_count, distinct, no_such_service};
+use super::services::{Named, check_count, distinct, no_such_service};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::model::arn::service_name;
-use crate::model::{Delivery, Endpoint, Fleet, TaskState};
+use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, TaskState};
 
 /// Tasks in memory at a time: the answer for one task has about 3 KB.
 const TASKS_HELD_MAX: usize = 1_000;
@@ -38,6 +39,15 @@ impl TaskFilter {
         }
     }
 
+    /// Those of a scope.
+    fn of_scope(services: &[String], standalone: bool) -> Self {
+        match services {
+            [] if standalone => Self::All,
+            [] => Self::OfServices,
+            services => Self::named(services),
+        }
+    }
+
     /// Those of services by name or ARN.
     fn named<'a>(services: impl IntoIterator<Item = &'a String>) -> Self {
         Self::Named(services.into_iter().map(|service| service_name(service).to_owned()).collect())
@@ -46,7 +56,55 @@ impl TaskFilter {
 
 impl Place {
     /// See [`Discovery::tasks`](super::Discovery::tasks).
-    pub(super) async fn tasks(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
+    pub(super) async fn tasks(&self, message: &PartMessage) -> Result<Fleet, DiscoveryError> {
+        match message {
+            PartMessage::Service(message) => self.tasks_of_service(message).await,
+            PartMessage::Page(message) => self.tasks_of_page(message).await,
+            PartMessage::Cover(message) => {
+                let mut scope = ObserverMessage::new(&message.cluster);
+                scope.services.clone_from(&message.services);
+                scope.standalone = message.standalone;
+                self.other_tasks(&scope, |_| false).await
+            }
+        }
+    }
+
+    async fn tasks_of_page(&self, message: &PageMessage) -> Result<Fleet, DiscoveryError> {
+        let filter = TaskFilter::of_scope(&message.services, message.standalone);
+        self.these_tasks(&message.cluster, &filter, &message.tasks).await
+    }
+
+    /// Every task of a scope, except those that `is_known` knows by their ARNs.
+    pub(super) async fn other_tasks(
+        &self,
+        scope: &ObserverMessage,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Fleet, DiscoveryError> {
+        let mut arns = distinct(self.ecs.lane().list_tasks(&scope.cluster, None).await?);
+        arns.retain(|arn| !is_known(arn));
+        let filter = TaskFilter::of_scope(&scope.services, scope.standalone);
+        self.these_tasks(&scope.cluster, &filter, &arns).await
+    }
+
+    /// Those of these tasks that match.
+    async fn these_tasks(
+        &self,
+        cluster: &str,
+        filter: &TaskFilter,
+        arns: &[String],
+    ) -> Result<Fleet, DiscoveryError> {
+        let ecs = self.ecs.lane();
+        let selection = Selection { cluster, share: &Share::All, labels: None };
+        let mut classifier = Classifier::new(selection, &self.policy);
+        for arns in arns.chunks(TASKS_HELD_MAX) {
+            self.describe(&ecs, &mut classifier, filter, "", arns).await?;
+        }
+        self.resolve_hosts(&ecs, &mut classifier).await?;
+        classifier.fleet.sort();
+        Ok(classifier.fleet)
+    }
+
+    async fn tasks_of_service(&self, message: &ServiceMessage) -> Result<Fleet, DiscoveryError> {
         let labels = Labels::new(&message.port, &message.path);
         let selection = Selection { cluster: &message.cluster, share: &message.share, labels: Some(&labels) };
         let (service, filter) = if message.standalone {
@@ -79,20 +137,23 @@ impl Place {
         &self,
         scope: &ObserverMessage,
         found: mpsc::Sender<Fleet>,
-    ) -> Result<(), DiscoveryError> {
+    ) -> Result<DiscoveryMethod, DiscoveryError> {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
         let selection = Selection { cluster: &scope.cluster, share: &Share::All, labels: None };
-        let (arns, filter) = if scope.services.is_empty() {
-            let filter = if scope.standalone { TaskFilter::All } else { TaskFilter::OfServices };
-            (ecs.list_tasks(&scope.cluster, None).await?, filter)
-        } else {
-            let (arns, skips) = list_of_services(&ecs, scope).await?;
-            if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
-                return Ok(());
+        let filter = TaskFilter::of_scope(&scope.services, scope.standalone);
+        let (method, arns, skips) = match scope.services.as_slice() {
+            [] => (DiscoveryMethod::Sweep, ecs.list_tasks(&scope.cluster, None).await?, Vec::new()),
+            services if is_few(services.len()) => {
+                let names: BTreeSet<_> = services.iter().cloned().collect();
+                let (arns, skips) = list_of_services(&ecs, &scope.cluster, names).await?;
+                (DiscoveryMethod::Services, arns, skips)
             }
-            (arns, TaskFilter::named(&scope.services))
+            _ => self.list_of_many_services(&ecs, scope).await?,
         };
+        if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
+            return Ok(method);
+        }
         for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
             let mut classifier = Classifier::new(selection, &self.policy);
             self.describe(&ecs, &mut classifier, &filter, "", arns).await?;
@@ -101,7 +162,28 @@ impl Place {
                 break;
             }
         }
-        Ok(())
+        Ok(method)
+    }
+
+    /// The same as [`list_of_services`], with the fewest calls for many names.
+    async fn list_of_many_services(
+        &self,
+        ecs: &Ecs,
+        scope: &ObserverMessage,
+    ) -> Result<(DiscoveryMethod, Vec<String>, Vec<Delivery>), EcsError> {
+        let cluster = &scope.cluster;
+        let named = Named::look_up(ecs, scope).await?;
+        let mut skips = named.skips(cluster);
+        let method = self.method(ecs, scope, Some(named.known()), 0).await;
+        let arns = match method {
+            DiscoveryMethod::Sweep => ecs.list_tasks(cluster, None).await?,
+            _ => {
+                let (arns, stopped) = list_of_services(ecs, cluster, named.into_names()).await?;
+                skips.extend(stopped);
+                arns
+            }
+        };
+        Ok((method, arns, skips))
     }
 
     /// Describes some tasks and classifies their containers.
@@ -184,20 +266,21 @@ impl Place {
     }
 }
 
-/// The ARNs of the tasks of the services that a scope names, and a skip for each service that the cluster does not have.
+/// The ARNs of the tasks of these services, and a skip for each service that the cluster does not have.
 async fn list_of_services(
     ecs: &Ecs,
-    scope: &ObserverMessage,
+    cluster: &str,
+    services: impl IntoIterator<Item = String>,
 ) -> Result<(Vec<String>, Vec<Delivery>), EcsError> {
     let (mut arns, mut unknown) = (Vec::new(), Vec::new());
-    for service in scope.services.iter().collect::<BTreeSet<_>>() {
-        match ecs.list_tasks(&scope.cluster, Some(service)).await {
+    for service in services {
+        match ecs.list_tasks(cluster, Some(&service)).await {
             Err(EcsError::ServiceNotFound { service, .. }) => unknown.push(service),
             listed => arns.extend(listed?),
         }
     }
     let neighbour = arns.first().map(String::as_str).unwrap_or_default();
-    let skips = unknown.iter().map(|service| no_such_service(&scope.cluster, service, neighbour)).collect();
+    let skips = unknown.iter().map(|service| no_such_service(cluster, service, neighbour)).collect();
     Ok((arns, skips))
 }
 

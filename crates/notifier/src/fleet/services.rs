@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use wire::{Broadcast, Labels, ObserverMessage, ServiceMessage, Share};
+use wire::{
+    Broadcast, Labels, ObserverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage, ServiceMessage, Share,
+};
 
 use super::DiscoveryError;
 use super::place::Place;
 use super::revisions::RevisionResult;
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::model::arn::service_name;
-use crate::model::{Delivery, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason};
+use crate::model::{
+    Delivery, DiscoveryMethod, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason,
+};
 
 /// The most services that one broadcast can name. For more, notify the whole cluster, or send several broadcasts.
 pub const SERVICES_NAMED_MAX: usize = 1_000;
@@ -18,8 +22,10 @@ pub const SERVICES_NAMED_MAX: usize = 1_000;
 /// The result of stage 1.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    /// One message for each service and target, and one for standalone tasks if requested.
-    pub messages: Vec<ServiceMessage>,
+    /// How the tasks are found.
+    pub method: DiscoveryMethod,
+    /// One message for each service and target, and one for standalone tasks if requested; or one for each page of tasks.
+    pub messages: Vec<PartMessage>,
     /// Named services that do not exist.
     pub skips: Vec<Delivery>,
     /// Services without an opted-in container.
@@ -39,57 +45,142 @@ impl Place {
         scope: &ObserverMessage,
         broadcast: &Broadcast,
     ) -> Result<Services, DiscoveryError> {
+        check_count(&scope.services)?;
         let ecs = self.ecs.lane();
-        let cluster = scope.cluster.as_str();
-        let (names, origin) = if scope.services.is_empty() {
-            (distinct(ecs.list_services(cluster).await?), Origin::Ecs)
-        } else {
-            check_count(&scope.services)?;
-            (distinct(scope.services.iter().cloned()), Origin::Sender)
-        };
-        let mut described = ecs.describe_services(cluster, &names, origin).await?;
-        if origin == Origin::Sender && !described.failed.is_empty() {
-            describe_listed_again(&ecs, cluster, &mut described).await?;
+        let event_bytes = broadcast.event.data().map_or(0, |data| data.as_json().len());
+        if scope.services.is_empty() {
+            return match self.method(&ecs, scope, None, event_bytes).await {
+                DiscoveryMethod::Sweep => self.pages(&ecs, scope, broadcast).await,
+                _ => {
+                    let names = distinct(ecs.list_services(&scope.cluster).await?);
+                    let described = described(&ecs, &scope.cluster, &names, Origin::Ecs).await?;
+                    self.each_service(&ecs, scope, broadcast, described).await
+                }
+            };
         }
-        let Described { found: services, failed } = described;
-        let active: Vec<ServiceState> = services.into_iter().filter(|service| !service.is_inactive).collect();
+        let named = Named::look_up(&ecs, scope).await?;
+        let mut found = match self.method(&ecs, scope, Some(named.known()), event_bytes).await {
+            DiscoveryMethod::Sweep => self.pages(&ecs, scope, broadcast).await?,
+            _ => self.each_service(&ecs, scope, broadcast, named.described.clone()).await?,
+        };
+        found.skips = named.skips(&scope.cluster);
+        Ok(found)
+    }
 
+    /// The tasks of the cluster, page by page, whatever their services.
+    async fn pages(
+        &self,
+        ecs: &Ecs,
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+    ) -> Result<Services, DiscoveryError> {
+        let cluster = scope.cluster.as_str();
+        let tasks = distinct(ecs.list_tasks(cluster, None).await?);
+        let page = |tasks: &[String]| {
+            let mut page = PageMessage::new(cluster, tasks.to_vec(), broadcast.clone());
+            page.services.clone_from(&scope.services);
+            page.standalone = scope.standalone;
+            PartMessage::Page(page)
+        };
+        let messages = tasks.chunks(PAGE_TASKS_MAX).map(page).collect();
+        Ok(Services { method: DiscoveryMethod::Sweep, messages, ..Services::default() })
+    }
+
+    /// A message for each of these services and its labels.
+    async fn each_service(
+        &self,
+        ecs: &Ecs,
+        scope: &ObserverMessage,
+        broadcast: &Broadcast,
+        described: Described<ServiceState>,
+    ) -> Result<Services, DiscoveryError> {
+        let cluster = scope.cluster.as_str();
+        let active = &described.found;
         let revisions = distinct(active.iter().flat_map(ServiceState::revisions).map(str::to_owned));
-        let results = self.revisions.get(&ecs, &revisions).await?;
+        let results = self.revisions.get(ecs, &revisions).await?;
         let results: BTreeMap<&str, RevisionResult> =
             revisions.iter().map(String::as_str).zip(results).collect();
 
         let mut found = Services::default();
-        for service in &active {
+        for service in active {
             let results = service.revisions().into_iter().filter_map(|arn| results.get(arn));
             let labels = distinct_labels(results);
             if labels.is_empty() {
                 let member = Arc::new(Member::of_service(cluster, &service.name, &service.arn));
                 found.not_targeted.push(NotTargeted { member, reason: NotTargetedReason::NotOptedIn });
             }
-            found.messages.extend(messages(cluster, &service.name, labels, broadcast));
+            let messages = messages(cluster, &service.name, labels, broadcast);
+            found.messages.extend(messages.map(PartMessage::Service));
         }
         if scope.standalone && scope.services.is_empty() {
             let mut message = ServiceMessage::standalone(cluster);
             message.broadcast = Some(broadcast.clone());
-            found.messages.push(message);
+            found.messages.push(PartMessage::Service(message));
         }
-        // A name without an active service is reported: always if the sender named it; if ECS listed it, unless the
-        // service no longer exists.
-        let known: HashSet<&str> = active.iter().map(|service| service.name.as_str()).collect();
-        let neighbour = active.first().map_or("", |service| &service.arn);
-        for name in names.iter().filter(|name| !known.contains(service_name(name))) {
-            match failed.get(name) {
-                Some(NotDescribed::Unexplained(why)) => {
-                    let reason = SkipReason::not_described(why);
-                    found.skips.push(skip(cluster, name, neighbour, reason));
-                }
-                _ if origin == Origin::Sender => found.skips.push(no_such_service(cluster, name, neighbour)),
-                _ => {}
+        // ECS has just listed them, so a service that is missing now no longer exists.
+        for (name, failed) in &described.failed {
+            if let NotDescribed::Unexplained(why) = failed {
+                let neighbour = active.first().map_or("", |service| &service.arn);
+                found.skips.push(skip(cluster, name, neighbour, SkipReason::not_described(why)));
             }
         }
         Ok(found)
     }
+}
+
+/// The services that a scope names.
+pub(super) struct Named {
+    names: Vec<String>,
+    described: Described<ServiceState>,
+}
+
+impl Named {
+    /// Looks them up, ten in each call.
+    pub(super) async fn look_up(ecs: &Ecs, scope: &ObserverMessage) -> Result<Self, EcsError> {
+        let names = distinct(scope.services.iter().cloned());
+        let described = described(ecs, &scope.cluster, &names, Origin::Sender).await?;
+        Ok(Self { names, described })
+    }
+
+    /// The number of those that exist.
+    pub(super) fn known(&self) -> usize {
+        self.described.found.len()
+    }
+
+    /// The names of those that exist.
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.described.found.into_iter().map(|service| service.name).collect()
+    }
+
+    /// A skip for each name without an active service.
+    pub(super) fn skips(&self, cluster: &str) -> Vec<Delivery> {
+        let Described { found, failed } = &self.described;
+        let known: HashSet<&str> = found.iter().map(|service| service.name.as_str()).collect();
+        let neighbour = found.first().map_or("", |service| &service.arn);
+        let unknown = self.names.iter().filter(|name| !known.contains(service_name(name)));
+        let skip = |name: &String| match failed.get(name) {
+            Some(NotDescribed::Unexplained(why)) => {
+                skip(cluster, name, neighbour, SkipReason::not_described(why))
+            }
+            _ => no_such_service(cluster, name, neighbour),
+        };
+        unknown.map(skip).collect()
+    }
+}
+
+/// The active ones of these services.
+async fn described(
+    ecs: &Ecs,
+    cluster: &str,
+    names: &[String],
+    origin: Origin,
+) -> Result<Described<ServiceState>, EcsError> {
+    let mut described = ecs.describe_services(cluster, names, origin).await?;
+    if origin == Origin::Sender && !described.failed.is_empty() {
+        describe_listed_again(ecs, cluster, &mut described).await?;
+    }
+    described.found.retain(|service| !service.is_inactive);
+    Ok(described)
 }
 
 /// Describes the services again that ECS lists but did not describe: its answers are eventually consistent. Wrong names

@@ -95,7 +95,7 @@ async fn equal_clusters_of_two_accounts_and_regions_are_never_mixed() {
         let services = discovery.services(&ObserverMessage::new(cluster), &broadcast).await.unwrap();
         let mut fleet = Fleet::default();
         for message in &services.messages {
-            assert_eq!(message.cluster, cluster);
+            assert_eq!(message.cluster(), cluster);
             fleet.extend(discovery.tasks(message).await.unwrap());
         }
         fleet.sort();
@@ -258,8 +258,12 @@ async fn each_place_has_its_own_budget() {
 #[tokio::test]
 async fn the_number_of_places_is_limited() {
     let sim = simulator(role()).await;
-    let policy =
-        classify::CallPolicy { health: HealthPolicy::Detect, networks: Networks::default(), anywhere: false };
+    let policy = classify::CallPolicy {
+        health: HealthPolicy::Detect,
+        networks: Networks::default(),
+        anywhere: false,
+        method: DiscoveryPolicy::default(),
+    };
     let pool = pool::Pool::new(&aws(&sim), policy);
     let at = |region: &str| format!("arn:aws:ecs:xx-{region}-1:{OTHER}:cluster/prod");
     let letter = |n: usize| char::from(b"abcdefghijklmnop"[n]);

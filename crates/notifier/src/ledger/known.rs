@@ -1,16 +1,19 @@
 //! Recorded broadcasts, to check messages from untrusted senders.
 
-use wire::{Broadcast, PartId, ServiceMessage, Share};
+use wire::{Broadcast, PartId, PartMessage, ServiceMessage, Share};
 
-use super::record::{BroadcastRow, digest};
+use super::record::{BroadcastRecord, BroadcastRow, digest};
 use super::{Ledger, LedgerError};
 use crate::model::Member;
-use crate::model::arn::last_part;
+use crate::model::arn::{last_part, service_name};
 
 /// The scope of a recorded broadcast.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     cluster: String,
+    services: Vec<String>,
+    standalone: bool,
+    /// The parts with their services; a page of tasks has none.
     parts: Vec<(PartId, String)>,
 }
 
@@ -35,18 +38,33 @@ impl Ledger {
             BroadcastRow::Part { id, service } => Some((id, service)),
             BroadcastRow::Skip(_) | BroadcastRow::Cluster(_) => None,
         });
-        Ok(is_same.then(|| Known { cluster: record.cluster, parts: parts.collect() }))
+        let BroadcastRecord { cluster, services, standalone, .. } = record;
+        Ok(is_same.then(|| Known { cluster, services, standalone, parts: parts.collect() }))
     }
 }
 
 impl Known {
     /// Whether stage 1 has published exactly this message.
-    ///
+    pub(crate) fn has_part(&self, message: &PartMessage) -> bool {
+        match message {
+            PartMessage::Service(message) => self.has_service(message),
+            PartMessage::Page(page) => {
+                self.has_scope(&page.services, page.standalone) && self.has(&message.part())
+            }
+            PartMessage::Cover(cover) => {
+                self.has_scope(&cover.services, cover.standalone) && self.has(&message.part())
+            }
+        }
+    }
+
+    fn has(&self, id: &PartId) -> bool {
+        self.parts.iter().any(|(known, _)| known == id)
+    }
+
     /// A part's id does not include the labels that a message leaves to other messages. These must be those of all other
     /// messages of the service: otherwise omitted containers would count as stopped.
-    pub(crate) fn has_part(&self, message: &ServiceMessage) -> bool {
-        let has = |id: &PartId| self.parts.iter().any(|(known, _)| known == id);
-        let Share::Except(others) = &message.share else { return has(&message.part()) };
+    fn has_service(&self, message: &ServiceMessage) -> bool {
+        let Share::Except(others) = &message.share else { return self.has(&message.part()) };
         let of_service = self.parts.iter().filter(|(_, service)| *service == message.service).count();
         let mut ids: Vec<_> = others
             .iter()
@@ -59,14 +77,25 @@ impl Known {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        has(&message.part()) && ids.len() + 1 == of_service && ids.iter().all(has)
+        self.has(&message.part()) && ids.len() + 1 == of_service && ids.iter().all(|id| self.has(id))
+    }
+
+    /// The id of a part that is not one service does not include which of its tasks are called.
+    fn has_scope(&self, services: &[String], standalone: bool) -> bool {
+        services == self.services && standalone == self.standalone
     }
 
     /// Whether the container's task belongs to a service of the broadcast.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
-        !member.service.is_empty()
+        let service = &member.service;
+        let is_in_scope = || {
+            let is_named = self.services.iter().any(|named| service_name(named) == service);
+            // The group of a standalone task has a colon, unless somebody chose another.
+            is_named || self.services.is_empty() && (self.standalone || !service.contains(':'))
+        };
+        !service.is_empty()
             && last_part(&self.cluster) == last_part(&member.cluster)
-            && self.parts.iter().any(|(_, service)| *service == member.service)
+            && self.parts.iter().any(|(_, of)| of == service || of.is_empty() && is_in_scope())
     }
 }
 
@@ -95,7 +124,7 @@ mod tests {
         let first = message(r#"{"except":[{"port":"81","path":"/m"}]}"#);
         let second = other();
         let parts = [first, second].map(|part| (part.part(), part.service));
-        Known { cluster: "prod".to_owned(), parts: parts.into() }
+        Known { cluster: "prod".to_owned(), services: Vec::new(), standalone: false, parts: parts.into() }
     }
 
     #[test]
@@ -106,18 +135,44 @@ mod tests {
             first.share = Share::Except(others);
             first
         };
-        assert!(known().has_part(&except(vec![labels("81", "/m")])));
+        assert!(known().has_service(&except(vec![labels("81", "/m")])));
         for wrong in [
             vec![],
             vec![labels("81", "/m"), labels("80", "/n")],
             vec![labels("82", "/m")],
             vec![labels("81", "/m"), labels("82", "/m")],
         ] {
-            assert!(!known().has_part(&except(wrong.clone())), "{wrong:?}");
+            assert!(!known().has_service(&except(wrong.clone())), "{wrong:?}");
         }
-        assert!(!known().has_part(&message("\"all\"")));
-        assert!(!known().has_part(&message("\"only\"")));
-        assert!(known().has_part(&other()));
+        assert!(!known().has_service(&message("\"all\"")));
+        assert!(!known().has_service(&message("\"only\"")));
+        assert!(known().has_service(&other()));
+    }
+
+    #[test]
+    fn a_page_is_known_with_exactly_the_scope_of_the_broadcast() {
+        let body = |more: &str| {
+            let event = r#"{"specversion":"1.0","id":"b","source":"s","type":"t"}"#;
+            let broadcast = format!(r#"{{"id":"b","event":{event}}}"#);
+            let body = format!(r#"{{"cluster":"prod","tasks":["arn:1"],"broadcast":{broadcast}{more}}}"#);
+            PartMessage::from_body(&body).unwrap()
+        };
+        let page = body(r#","services":["web"]"#);
+        let parts = vec![(page.part(), String::new())];
+        let known = Known { services: vec!["web".to_owned()], parts, ..known() };
+        assert!(known.has_part(&page));
+        for more in ["", r#","services":["web","api"]"#, r#","services":["web"],"standalone":true"#] {
+            assert!(!known.has_part(&body(more)), "{more}");
+        }
+        let of = |service: &str| Member {
+            cluster: "prod".to_owned(),
+            service: service.to_owned(),
+            ..Member::default()
+        };
+        assert!(known.has_member(&of("web")) && !known.has_member(&of("api")));
+        let whole = Known { services: Vec::new(), ..known };
+        assert!(whole.has_member(&of("api")) && !whole.has_member(&of("family:migrate")));
+        assert!(Known { standalone: true, ..whole }.has_member(&of("family:migrate")));
     }
 
     #[test]

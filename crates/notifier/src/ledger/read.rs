@@ -296,7 +296,8 @@ impl Records {
         let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
         let is_complete = record.is_some() && entries.iter().all(|entry| entry.outcome.is_some());
         let folded = record.as_ref().map_or(0, |record| record.folded);
-        let report = Report::new(broadcast.clone(), entries).with_folded(folded);
+        let found = record.as_ref().and_then(|record| record.found);
+        let report = Report::new(broadcast.clone(), entries).with_folded(folded).with_found(found);
         Recorded { broadcast: record, cancelled, heard, report, is_complete }
     }
 }

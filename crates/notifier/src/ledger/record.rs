@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
 
-use crate::model::Delivery;
 use crate::model::arn::{is_every_cluster, service_name};
+use crate::model::{Delivery, Found};
 
 /// The most bytes of an event's payload that are recorded. A larger payload is left out.
 const DATA_BYTES_MAX: usize = 64 * 1024;
@@ -54,6 +54,9 @@ pub struct BroadcastRecord {
     /// Earlier events whose place this one has taken.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub folded: usize,
+    /// How its tasks were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// Why service discovery failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -82,6 +85,7 @@ impl BroadcastRecord {
             asked_at: millis(asked_at),
             not_targeted: 0,
             folded: 0,
+            found: None,
             failure: None,
         }
     }

@@ -7,6 +7,7 @@
 //! | `network` | which addresses may be called |
 //! | `task`, `revision` | tasks, services, hosts and task definitions, as ECS describes them |
 //! | `fleet` | the containers of a scope: endpoints, skips, and those that did not opt in |
+//! | `found` | how the tasks of a broadcast were found |
 //! | `service` | identifies a service, in reports of several clusters |
 //! | `delivery`, `outcome` | one delivery: its state, outcome and cause |
 //! | `dead_letter` | the names of the stages, and messages that were given up |
@@ -16,6 +17,7 @@ pub mod arn;
 mod dead_letter;
 mod delivery;
 mod fleet;
+mod found;
 pub mod labels;
 pub(crate) mod latency;
 pub mod network;
@@ -29,6 +31,7 @@ pub use dead_letter::{DeadLetter, StageName};
 pub use delivery::Delivery;
 pub(crate) use fleet::SkipReason;
 pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason};
+pub use found::{DiscoveryMethod, Found};
 pub use outcome::{Cause, Outcome};
 pub use progress::{Progress, ProgressEvent};
 pub use revision::{ContainerSpec, NetworkMode, Revision};

@@ -25,6 +25,10 @@ pub struct ClusterState {
     pub arn: String,
     /// Whether it can have tasks: not for one that was deleted, or is being created or deleted.
     pub is_active: bool,
+    /// Its running and pending tasks.
+    pub tasks: usize,
+    /// Its active services.
+    pub services: usize,
     /// Its tags, if they were asked for.
     pub tags: BTreeMap<String, String>,
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tracing::info;
-use wire::{Broadcast, BroadcastId, DeliveryId, Draft, Message, ObserverMessage, PartId, ServiceMessage};
+use wire::{
+    Broadcast, BroadcastId, DeliveryId, Draft, Message as _, ObserverMessage, PAGE_TASKS_MAX, PartId,
+    PartMessage,
+};
 
 use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, span, untrusted};
 use crate::base::trace::{TraceContext, TraceId};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
-use crate::model::{Delivery, Endpoint, Fleet, Member, ProgressEvent};
+use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Member, ProgressEvent};
 use crate::queue::{self, Delayed};
 
 /// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
@@ -34,9 +37,10 @@ pub(super) async fn services(
         return Ok(Output { trace: Some(trace), ..output });
     }
     let found = ctx.discovery.services(&message, &broadcast).await?;
-    let bodies = found.messages.iter().map(Message::to_body).collect::<Result<Vec<_>, _>>()?;
-    let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service.clone())).collect();
-    record.not_targeted = found.not_targeted.len();
+    let bodies = found.messages.iter().map(PartMessage::to_body).collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service().to_owned())).collect();
+    (record.not_targeted, record.found) = (found.not_targeted.len(), Some(found.method.into()));
+    log_method(&broadcast.id, trace.trace, found.method, parts.len());
     ctx.ledger.broadcast(record, &parts, &found.skips).await?;
     emit_skipped(ctx, &broadcast.id, trace.trace, found.skips);
     ctx.progress.emit(ProgressEvent::Services {
@@ -47,6 +51,11 @@ pub(super) async fn services(
         age: (!message.split).then(|| age(ctx, received.sent)).flatten(),
     });
     Ok(Output { next: bodies, trace: Some(trace), ..Output::default() })
+}
+
+fn log_method(broadcast: &BroadcastId, trace_id: TraceId, method: DiscoveryMethod, parts: usize) {
+    let (broadcast, method) = (broadcast.as_str(), method.as_str());
+    info!(broadcast, %trace_id, method, parts, "Found the parts of broadcast {broadcast}");
 }
 
 /// Time since a moment; `None` if it is later than now.
@@ -167,7 +176,7 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
     // Bodies of this process: all of one broadcast, or the keep-warm message.
     let bodies: Vec<Queued> = bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     let Some(broadcast) = bodies.first().map(|body| body.broadcast.id.clone()) else { return Ok(()) };
-    let part = ServiceMessage::from_body(&received.body)?.part();
+    let part = PartMessage::from_body(&received.body)?.part();
     let ids = bodies.iter().map(|body| DeliveryId::derive(&broadcast, &body.task, &body.container));
     let ids: Vec<_> = ids.collect();
     Ok(ctx.ledger.note_queued(&broadcast, &part, &received.message_id, &ids).await?)
@@ -205,32 +214,57 @@ pub(super) async fn no_tasks(ctx: &Ctx, received: &queue::Message, reason: &str)
 /// itself.
 ///
 /// For an untrusted sender, only a broadcast in the ledger counts. The tasks come from ECS in any case.
-async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(ServiceMessage, Broadcast), StageError> {
-    let mut message = ServiceMessage::from_body(&received.body)?;
-    let carried = message.broadcast.take();
+async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(PartMessage, Broadcast), StageError> {
+    let mut message = PartMessage::from_body(&received.body)?;
+    if let PartMessage::Page(page) = &message
+        && page.tasks.len() > PAGE_TASKS_MAX
+    {
+        return Err(StageError::Page { named: page.tasks.len() });
+    }
     let own = if ctx.senders.is_trusted(received) {
-        if let Some(broadcast) = carried {
+        if let Some(broadcast) = message.broadcast() {
+            let broadcast = broadcast.clone();
             return Ok((message, broadcast));
         }
         broadcast(Draft::default(), received)?
     } else {
         untrusted::log(ctx, received);
-        let unverified = untrusted::unverified(carried.as_ref(), received)?;
+        if let PartMessage::Page(page) = &mut message {
+            (page.registry, page.late) = (false, false);
+        }
+        let unverified = untrusted::unverified(message.broadcast(), received)?;
         if let Some(known) = untrusted::with_part(ctx, unverified, &message).await? {
             return Ok((message, known));
         }
-        untrusted::own(carried.as_ref(), received)?
+        untrusted::own(message.broadcast(), received)?
     };
-    let mut scope = ObserverMessage::new(&message.cluster);
-    scope.services = vec![message.service.clone()];
-    scope.standalone = message.standalone;
-    let parts = [(message.part(), message.service.clone())];
-    ctx.ledger.broadcast_unless_known(record(&scope, &own, received), &parts).await?;
+    let parts = [(message.part(), message.service().to_owned())];
+    ctx.ledger.broadcast_unless_known(record(&scope(&message), &own, received), &parts).await?;
     Ok((message, own))
 }
 
-fn part_record(message: &ServiceMessage, part: &PartId, failure: Option<String>) -> PartRecord {
-    let (cluster, service) = (message.cluster.clone(), message.service.clone());
+/// The scope of a message that is a broadcast of its own.
+fn scope(message: &PartMessage) -> ObserverMessage {
+    let mut scope = ObserverMessage::new(message.cluster());
+    match message {
+        PartMessage::Service(message) => {
+            scope.services = vec![message.service.clone()];
+            scope.standalone = message.standalone;
+        }
+        PartMessage::Page(page) => {
+            scope.services.clone_from(&page.services);
+            scope.standalone = page.standalone;
+        }
+        PartMessage::Cover(cover) => {
+            scope.services.clone_from(&cover.services);
+            scope.standalone = cover.standalone;
+        }
+    }
+    scope
+}
+
+fn part_record(message: &PartMessage, part: &PartId, failure: Option<String>) -> PartRecord {
+    let (cluster, service) = (message.cluster().to_owned(), message.service().to_owned());
     PartRecord { id: part.clone(), cluster, service, failure }
 }
 

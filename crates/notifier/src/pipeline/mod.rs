@@ -124,6 +124,8 @@ pub enum StageError {
     Event(#[from] wire::EventError),
     #[error("the message id is not valid as a broadcast id")]
     Id(#[from] wire::IdError),
+    #[error("the message names {named} tasks, but a page has at most {}", wire::PAGE_TASKS_MAX)]
+    Page { named: usize },
     #[error("the message has no valid endpoint: {0}")]
     Endpoint(String),
     #[error("the fleet cannot be found")]
@@ -148,6 +150,7 @@ impl StageError {
             | Self::Route { .. }
             | Self::Event(_)
             | Self::Id(_)
+            | Self::Page { .. }
             | Self::Endpoint(_)
             | Self::NotNotified { .. } => true,
             Self::Discover(error) => error.is_final(),
@@ -158,7 +161,7 @@ impl StageError {
     /// A stable word for the kind of error, for scripts and alarms.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Body(_) => "body",
+            Self::Body(_) | Self::Page { .. } => "body",
             Self::Source(_) => "source",
             Self::NoRoutes => "no-routes",
             Self::Route { .. } => "route",

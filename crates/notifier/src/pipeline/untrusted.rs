@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::field::display;
 use tracing::{debug, warn};
-use wire::{Broadcast, Draft, ServiceMessage};
+use wire::{Broadcast, Draft, PartMessage};
 
 use super::{Ctx, StageError, broadcast, complete};
 use crate::fleet::{Recheck, RecheckError};
@@ -64,10 +64,10 @@ fn draft(carried: Option<&Broadcast>) -> Draft {
 pub(super) async fn with_part(
     ctx: &Ctx,
     unverified: Vec<Broadcast>,
-    message: &ServiceMessage,
+    message: &PartMessage,
 ) -> Result<Option<Broadcast>, StageError> {
     for broadcast in unverified {
-        if ctx.ledger.known(&broadcast, &message.cluster).await?.is_some_and(|known| known.has_part(message))
+        if ctx.ledger.known(&broadcast, message.cluster()).await?.is_some_and(|known| known.has_part(message))
         {
             return Ok(Some(broadcast));
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Serialize;
 use wire::BroadcastId;
 
-use crate::model::{Delivery, Member, Outcome, Places, ServiceKey, latency};
+use crate::model::{Delivery, Found, Member, Outcome, Places, ServiceKey, latency};
 
 pub use advice::advice;
 pub use counts::{Counts, Verdict};
@@ -37,6 +37,7 @@ pub struct Report {
     broadcast: BroadcastId,
     entries: Vec<Delivery>,
     folded: usize,
+    found: Option<Found>,
 }
 
 /// What became of the containers of one service.
@@ -60,6 +61,9 @@ pub struct Summary<'a> {
     /// Older events whose place this one has taken.
     #[serde(skip_serializing_if = "is_zero")]
     pub folded: usize,
+    /// How its tasks were found, if that is recorded.
+    #[serde(rename = "discovery", skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// All opted-in containers.
     pub total: usize,
     /// How many came to what.
@@ -77,7 +81,7 @@ impl Report {
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         place(&mut entries);
         sort(&mut entries);
-        Self { broadcast, entries, folded: 0 }
+        Self { broadcast, entries, folded: 0, found: None }
     }
 
     /// The same for a broadcast whose event has taken the place of this number of older ones.
@@ -89,6 +93,17 @@ impl Report {
     /// Older events whose place this broadcast's event has taken.
     pub fn folded(&self) -> usize {
         self.folded
+    }
+
+    /// The same for a broadcast whose tasks were found in this way.
+    #[must_use]
+    pub fn with_found(self, found: Option<Found>) -> Self {
+        Self { found, ..self }
+    }
+
+    /// How the tasks of the broadcast were found, if that is recorded.
+    pub fn found(&self) -> Option<Found> {
+        self.found
     }
 
     /// The delivery of each container.
@@ -149,6 +164,7 @@ impl Report {
         Summary {
             broadcast: self.broadcast.as_str(),
             folded: self.folded,
+            found: self.found,
             total: counts.total(),
             counts,
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::aws::roles::Roles;
 use crate::base::{Environment, words};
 use crate::deliver;
-use crate::fleet::HealthPolicy;
+use crate::fleet::{DiscoveryPolicy, HealthPolicy};
 use crate::ledger::LedgerOptions;
 use crate::model::network::Networks;
 use crate::pipeline::{QueueName, Senders};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub allow_networks: Networks,
     /// Whether hosts outside AWS (ECS Anywhere) are looked up.
     pub anywhere: bool,
+    /// How the tasks of a scope are found.
+    pub discovery: DiscoveryPolicy,
     /// Options of deliveries.
     pub delivery: deliver::DeliveryOptions,
     /// Signing keys, headers and certificates.
@@ -135,6 +137,7 @@ impl Settings {
             roles: roles(&mut reader),
             allow_networks: reader.value(&table::ALLOW_NETWORKS, |text| Ok(text.parse()?)),
             anywhere: reader.word(&table::ANYWHERE, |word| Some(word == "true")).unwrap_or_default(),
+            discovery: reader.word(&table::DISCOVERY, DiscoveryPolicy::of).unwrap_or_default(),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
             routes: reader.read(&table::ROUTES, |text| Ok(parse::routes(text)?)),

@@ -198,6 +198,8 @@ settings! {
         "Networks whose addresses may be called; loopback must be named explicitly";
     pub(super) ANYWHERE: Discovery, "anywhere", Kind::Word(&["true", "false"]), "false",
         "Whether tasks on hosts outside AWS (ECS Anywhere) are called; `allow_networks` must name their network, other than its defaults";
+    pub(super) DISCOVERY: Discovery, "discovery", Kind::Word(&["auto", "services", "sweep"]), "auto",
+        "How the tasks of a scope are found: with the fewest calls (`auto`), service by service, or by a sweep of the cluster";
     pub(super) CONCURRENCY: Delivery, "concurrency", number(1, 10_000), "256",
         "Maximum number of calls at the same time";
     pub(super) CONNECT_TIMEOUT_MS: Delivery, "connect_timeout_ms", number(1, 60_000), "1000",

@@ -75,6 +75,7 @@ impl Broadcast {
             asked_at: NOW * 1_000,
             not_targeted: 0,
             folded: 0,
+            found: None,
             failure: None,
         }
     }

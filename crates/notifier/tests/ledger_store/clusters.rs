@@ -31,6 +31,7 @@ fn record() -> BroadcastRecord {
         asked_at: NOW * 1_000,
         not_targeted: 0,
         folded: 0,
+        found: None,
         failure: None,
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn record(name: &str) -> BroadcastRecord {
         asked_at: clock.unix_seconds() * 1_000,
         not_targeted: 0,
         folded: 0,
+        found: None,
         failure: None,
     }
 }

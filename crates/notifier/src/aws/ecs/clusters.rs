@@ -52,6 +52,13 @@ fn cluster(cluster: Cluster) -> Option<ClusterState> {
     Some(ClusterState {
         arn: cluster.cluster_arn?,
         is_active: cluster.status.as_deref() == Some(ACTIVE),
+        tasks: count(cluster.running_tasks_count) + count(cluster.pending_tasks_count),
+        services: count(cluster.active_services_count),
         tags: tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
     })
+}
+
+/// A count of an answer; none is negative.
+fn count(number: i32) -> usize {
+    usize::try_from(number).unwrap_or_default()
 }

@@ -52,7 +52,12 @@ fn classified(
     labels: Option<&Labels>,
     health: HealthPolicy,
 ) -> Vec<String> {
-    let policy = CallPolicy { health, networks: Networks::default(), anywhere: false };
+    let policy = CallPolicy {
+        health,
+        networks: Networks::default(),
+        anywhere: false,
+        method: DiscoveryPolicy::default(),
+    };
     let mut classifier = Classifier::new(Selection { cluster: "prod", share, labels }, &policy);
     classifier.running(task, revision);
     let Fleet { endpoints, skips, not_targeted } = classifier.fleet;
@@ -127,7 +132,12 @@ fn a_container_that_does_not_run_is_skipped_although_its_task_runs() {
 #[test]
 fn tasks_of_one_revision_share_its_targets() {
     let (task, revision) = (task([container("a")]), revision([spec("a", "80")]));
-    let policy = CallPolicy { health: HealthPolicy::Detect, networks: Networks::default(), anywhere: false };
+    let policy = CallPolicy {
+        health: HealthPolicy::Detect,
+        networks: Networks::default(),
+        anywhere: false,
+        method: DiscoveryPolicy::default(),
+    };
     let selection = Selection { cluster: "prod", share: &Share::All, labels: None };
     let mut classifier = Classifier::new(selection, &policy);
     classifier.running(&task, &revision);

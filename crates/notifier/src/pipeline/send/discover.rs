@@ -49,8 +49,8 @@ impl<'a> Discovery<'a> {
         let (Recipients { ctx, broadcast, trace, earlier, transport }, scope) = (self.to, self.scope);
         let scanning = async {
             tokio::select! {
-                scanned = ctx.discovery.scan(scope, found) => scanned.map(|()| true),
-                () = ctx.stop.cancelled() => Ok(false),
+                scanned = ctx.discovery.scan(scope, found) => scanned.map(Some),
+                () = ctx.stop.cancelled() => Ok(None),
             }
         };
         let handing = async {
@@ -68,7 +68,7 @@ impl<'a> Discovery<'a> {
         let (scanned, all) = tokio::join!(scanning, handing);
         let all = all?;
         // A task that is missing from a part of the fleet has not stopped.
-        if !earlier.is_empty() && matches!(scanned, Ok(true)) {
+        if !earlier.is_empty() && matches!(scanned, Ok(Some(_))) {
             let stopped = earlier.stopped(scope, &all);
             self.hand_over(all).await?;
             try_join_all(stopped.map(|delivery| async {
@@ -78,12 +78,13 @@ impl<'a> Discovery<'a> {
             .await?;
         }
         match scanned {
-            Ok(true) => {
+            Ok(Some(method)) => {
+                self.record.found = Some(method.into());
                 self.begin(&[]).await?;
                 self.end(None).await?;
                 Ok(None)
             }
-            Ok(false) => {
+            Ok(None) => {
                 let missing = self.missing("interrupted before its tasks were found");
                 transport.done(Delivery { cause: Some(Cause::Interrupted), ..missing });
                 Ok(None)
