@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The largest request body that is read: SQS's limit for a batch (1 MiB), as JSON escapes it, with room to spare.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
@@ -106,6 +108,39 @@ where
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Who answers at one address of a listener for many.
+pub(crate) struct Route<A> {
+    /// Keeps the answering task from having ended until the connection is its own.
+    pub(crate) arrival: TaskTrackerToken,
+    pub(crate) connections: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) answer: A,
+}
+
+/// Serves many addresses until `stop`. `route` says who answers at one; where it says nobody, the connection is reset.
+pub(crate) async fn serve_routes<R, A, F>(listener: TcpListener, stop: CancellationToken, route: R)
+where
+    R: Fn(SocketAddr) -> Option<Route<A>>,
+    A: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        match stream.local_addr().ok().and_then(&route) {
+            Some(Route { arrival, connections, stop, answer }) => {
+                connections.spawn(connection(stream, stop, Duration::ZERO, answer));
+                drop(arrival);
+            }
+            None => {
+                let _ = stream.set_zero_linger();
+            }
+        }
+    }
 }
 
 /// Why a connection ends without an answer.

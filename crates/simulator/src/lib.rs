@@ -44,6 +44,7 @@
 //! ```
 
 mod calls;
+mod chance;
 mod clock;
 mod ec2;
 mod ecs;
@@ -52,6 +53,7 @@ pub mod faults;
 pub mod fleet;
 mod http;
 mod identity;
+mod latency;
 mod ring;
 mod server;
 mod simulator;
@@ -68,6 +70,7 @@ pub use error::AwsError;
 pub use faults::Faults;
 pub use fleet::{Fleet, FleetError};
 pub use identity::user_id;
+pub use latency::Latency;
 pub use simulator::{Endpoint, Options, QueueSpec, Simulator, StartError, TaskView};
 pub use sts::Role;
 pub use workload::{ListenError, Received};

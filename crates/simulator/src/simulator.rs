@@ -280,6 +280,13 @@ impl Simulator {
         self.core.worlds.all().flat_map(views).collect()
     }
 
+    /// One task, however long ago it stopped.
+    pub fn task(&self, arn: &str) -> Option<TaskView> {
+        let find =
+            |world: &Mutex<World>| lock(world).find_task(arn).map(|(cluster, task)| view(cluster, task));
+        self.core.worlds.all().find_map(find)
+    }
+
     /// Stops a task: its listeners and connections close, ECS says STOPPED. ECS describes it for another hour.
     pub async fn stop_task(&self, arn: &str) -> Result<(), ChangeError> {
         self.core.worlds.change(arn, |world| world.stop(arn))?;
@@ -323,10 +330,8 @@ impl Simulator {
 
     async fn open(&self, arn: &str) -> Result<(), ChangeError> {
         let occupant = self.core.worlds.change(arn, |world| {
-            let listens = world.listens();
-            let mut tasks = world.all_tasks();
-            let found = tasks.find(|(_, task)| listens && task.arn == arn);
-            Ok(found.map(|(cluster, task)| Occupant::of(cluster, task)))
+            let found = world.find_task(arn).filter(|_| world.listens());
+            Ok(found.map(|(cluster, task)| Occupant::of(world, cluster, task)))
         })?;
         match occupant {
             Some(occupant) => Ok(self.core.workload.open(occupant).await?),
@@ -346,7 +351,7 @@ fn occupants(worlds: &Worlds) -> Vec<Occupant> {
     let of = |world: &Mutex<World>| -> Vec<Occupant> {
         let world = lock(world);
         let tasks = world.all_tasks().filter(|_| world.listens());
-        tasks.map(|(cluster, task)| Occupant::of(cluster, task)).collect()
+        tasks.map(|(cluster, task)| Occupant::of(&world, cluster, task)).collect()
     };
     worlds.all().flat_map(of).collect()
 }

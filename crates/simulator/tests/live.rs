@@ -7,7 +7,7 @@ mod client;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use client::{Ended, ecs, post, send};
+use client::{Ended, ecs, free_port, post, send};
 use http::Request;
 use http_body_util::Full;
 use serde_json::json;
@@ -204,6 +204,70 @@ async fn a_host_port_can_move_to_another_service() {
     sim.move_address(&one.arn, &two.arn).await.unwrap();
     post(address(&one), "/", "").await;
     assert_eq!(sim.received()[0].service.as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn containers_that_share_a_listener_answer_each_at_its_own_address() {
+    let service = "[[cluster.service]]\nlaunch_type = 'FARGATE'\ntasks = 2\n";
+    let container = |port: u16| format!("[[cluster.service.container]]\nname = 'a'\nports = [{port}]\n");
+    let port = free_port();
+    let toml = |port: u16| {
+        format!(
+            "listeners = 'shared'\n[[cluster]]\nname = 'c'\nhosts = [{{}}]\n{service}name = 'app'\n{}\
+             {service}name = 'mute'\n{}refuse = true\n[[cluster.service]]\nname = 'bridge'\n{}",
+            container(port),
+            container(port + 1),
+            container(80)
+        )
+    };
+    let sim = start(&toml(port)).await;
+    let [one, two, mute, _, bridge] = sim.tasks().try_into().unwrap();
+    assert!(address(&one).port() == port && address(&bridge).port() >= 61_000);
+    for task in [&one, &two, &bridge] {
+        assert_eq!(post(address(task), "/", "").await.status(), 200);
+        assert_eq!(sim.received().last().unwrap().task, task.arn);
+    }
+    assert!(matches!(post(address(&mute), "/", "").await, Ended::Refused), "nobody listens on its port");
+    let stranger = SocketAddr::from(([127, 0, 0, 1], port));
+    assert!(matches!(post(stranger, "/", "").await, Ended::Broken), "not an address of the fleet");
+
+    let hanging = tokio::net::TcpStream::connect(address(&one)).await.unwrap();
+    sim.stop_task(&one.arn).await.unwrap();
+    let mut hanging = hanging;
+    assert!(hanging.read(&mut [0; 1]).await.is_err(), "open connections are reset");
+    assert!(matches!(post(address(&one), "/", "").await, Ended::Broken));
+    sim.move_address(&one.arn, &two.arn).await.unwrap();
+    assert_eq!(post(address(&one), "/", "").await.status(), 200);
+    assert_eq!(sim.received().last().unwrap().task, two.arn);
+    sim.stop_task(&two.arn).await.unwrap();
+    assert!(
+        matches!(post(address(&one), "/", "").await, Ended::Refused),
+        "the port's last container is gone"
+    );
+    let new = sim.start_task("c", "app").await.unwrap();
+    assert_eq!(post(address(&task(&sim, &new)), "/", "").await.status(), 200);
+
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let error =
+        Simulator::start(Fleet::from_toml(&toml(port)).unwrap(), Options::default()).await.unwrap_err();
+    let (error, place) = (error.to_string(), format!("listen at 0.0.0.0:{port}"));
+    assert!(error.contains(&place) && error.contains("choose another port"), "{error}");
+}
+
+#[tokio::test]
+async fn answers_take_times_of_a_distribution() {
+    let sim = fargate("latency = { median_us = 20_000, p99_us = 60_000, seed = 3 }").await;
+    let asked = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(post(address(&sim.tasks()[0]), "/", "").await.status(), 200);
+    }
+    let delays: Vec<_> = sim.received().iter().map(|received| received.delay).collect();
+    assert!(asked.elapsed() >= delays.iter().sum::<Duration>(), "{delays:?}");
+    assert!(delays[0] != delays[1] && delays.iter().all(|delay| (1..200).contains(&delay.as_millis())));
+    let again = fargate("latency = { median_us = 20_000, p99_us = 60_000, seed = 3 }").await;
+    post(address(&again.tasks()[0]), "/", "").await;
+    assert_eq!(again.received()[0].delay, delays[0], "the same fleet has the same times");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{Request, invalid, without_nulls};
 
 pub(super) fn list(request: &Request<'_>) -> Result<Value, AwsError> {
     let page = Page::of(request, 100)?;
-    let (arns, token) = page.cut(request.world.clusters.iter().map(|cluster| Some(cluster.arn.as_str())));
+    let (arns, token) = page.cut(request.world.clusters.iter(), |cluster| Some(cluster.arn.as_str()));
     Ok(without_nulls(json!({ "clusterArns": arns, "nextToken": token })))
 }
 

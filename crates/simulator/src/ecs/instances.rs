@@ -1,10 +1,12 @@
 //! `ListContainerInstances` and `DescribeContainerInstances`.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use crate::error::AwsError;
 use crate::fleet::HostKind;
-use crate::world::{Cluster, Host, count};
+use crate::world::{Host, Task, count};
 
 use super::page::Page;
 use super::{Request, timestamp, without_nulls};
@@ -14,30 +16,34 @@ pub(super) fn list(request: &Request<'_>) -> Result<Value, AwsError> {
     let known = ["ACTIVE", "DRAINING", "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"];
     let status = request.input.one_of("status", &known)?;
     let page = Page::of(request, 100)?;
-    let (arns, token) = page.cut(cluster.hosts.iter().map(|host| {
+    let (arns, token) = page.cut(cluster.hosts.iter(), |host| {
         // Without a status, the API lists active and draining instances: all that a fleet has.
         status.is_none_or(|wanted| wanted == host.status).then_some(host.arn.as_str())
-    }));
+    });
     Ok(without_nulls(json!({ "containerInstanceArns": arns, "nextToken": token })))
 }
 
 pub(super) fn describe(request: &Request<'_>) -> Result<Value, AwsError> {
     let cluster = request.cluster()?;
     let named = request.input.named("containerInstances", 100)?;
+    let mut tasks: HashMap<usize, Vec<&Task>> = HashMap::new();
+    for task in &cluster.tasks {
+        tasks.entry(task.host.unwrap_or(usize::MAX)).or_default().push(task);
+    }
     let (instances, failures) = request.describe(
         &named,
         |id| request.world.arns.container_instance(&cluster.name, id),
         |named| {
             let Some(id) = request.within(cluster, "container-instance", named)? else { return Ok(None) };
             let found = cluster.hosts.iter().enumerate().find(|(_, host)| host.id == id);
-            Ok(found.map(|(place, host)| shape(cluster, host, place)))
+            Ok(found.map(|(place, host)| shape(host, tasks.get(&place).map_or(&[][..], Vec::as_slice))))
         },
     )?;
     Ok(json!({ "containerInstances": instances, "failures": failures }))
 }
 
-fn shape(cluster: &Cluster, host: &Host, place: usize) -> Value {
-    let (pending, running) = count(cluster.tasks.iter().filter(|task| task.host == Some(place)));
+fn shape(host: &Host, tasks: &[&Task]) -> Value {
+    let (pending, running) = count(tasks.iter().copied());
     let known = [
         ("ecs.availability-zone", host.zone.as_str()),
         ("ecs.os-type", "linux"),

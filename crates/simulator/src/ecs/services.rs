@@ -16,11 +16,11 @@ pub(super) fn list(request: &Request<'_>) -> Result<Value, AwsError> {
     let scheduling = request.input.one_of("schedulingStrategy", &["REPLICA", "DAEMON"])?;
     // ListServices alone has pages of 10 unless asked otherwise.
     let page = Page::of(request, 10)?;
-    let (arns, token) = page.cut(cluster.services.iter().map(|service| {
+    let (arns, token) = page.cut(cluster.services.iter(), |service| {
         let listed = launch_type.is_none_or(|wanted| wanted == service.launch_type.as_str())
             && scheduling.is_none_or(|wanted| wanted == strategy(service.scheduling));
         listed.then_some(service.arn.as_str())
-    }));
+    });
     Ok(without_nulls(json!({ "serviceArns": arns, "nextToken": token })))
 }
 
@@ -32,7 +32,7 @@ pub(super) fn describe(request: &Request<'_>) -> Result<Value, AwsError> {
         |name| request.world.arns.service(&cluster.name, name),
         |name| {
             let name = request.within(cluster, "service", name)?;
-            let found = cluster.services.iter().find(|service| Some(service.name.as_str()) == name);
+            let found = name.and_then(|name| cluster.service(name));
             Ok(found.map(|service| shape(request, cluster, service)))
         },
     )?;
@@ -47,7 +47,7 @@ fn strategy(scheduling: Scheduling) -> &'static str {
 }
 
 fn shape(request: &Request<'_>, cluster: &Cluster, service: &Service) -> Value {
-    let counts: Vec<_> = service.rollouts.iter().map(|rollout| rollout.counts(cluster)).collect();
+    let counts: Vec<_> = service.rollouts.iter().map(|rollout| service.counts(rollout, cluster)).collect();
     let pending: usize = counts.iter().map(|(pending, _)| pending).sum();
     let running: usize = counts.iter().map(|(_, running)| running).sum();
     let desired: u32 = service.rollouts.first().map_or(0, |primary| primary.desired);
@@ -103,7 +103,7 @@ fn status(place: usize) -> &'static str {
 }
 
 fn deployment(cluster: &Cluster, service: &Service, rollout: &Rollout, place: usize) -> Value {
-    let (pending, running) = rollout.counts(cluster);
+    let (pending, running) = service.counts(rollout, cluster);
     let alone = service.rollouts.len() == 1;
     json!({
         "id": rollout.id,
@@ -127,7 +127,7 @@ fn task_set(
     rollout: &Rollout,
     place: usize,
 ) -> Value {
-    let (pending, running) = rollout.counts(cluster);
+    let (pending, running) = service.counts(rollout, cluster);
     without_nulls(json!({
         "id": rollout.id,
         "taskSetArn": request.world.arns.task_set(&cluster.name, &service.name, &rollout.id),

@@ -30,21 +30,6 @@ pub(super) fn fleet(fleet: &Fleet) -> Result<(), FleetError> {
     if check.mistakes.is_empty() { Ok(()) } else { Err(FleetError::Mistakes(check.mistakes)) }
 }
 
-/// The tasks of a fleet, apart from those that a daemon service puts on its hosts.
-pub(super) fn tasks(fleet: &Fleet) -> u128 {
-    // Wide enough that no numbers out of a file overflow.
-    let wide = <u128 as From<u32>>::from;
-    let of_service = |service: &Service| {
-        let older: u128 = service.deployments.iter().map(|older| wide(older.tasks)).sum();
-        (wide(service.tasks) + older) * wide(service.copies)
-    };
-    let of_cluster = |cluster: &Cluster| {
-        let standalone: u128 = cluster.standalones.iter().map(|it| wide(it.tasks)).sum();
-        cluster.services.iter().map(of_service).sum::<u128>() + standalone
-    };
-    fleet.clusters.iter().map(of_cluster).sum()
-}
-
 /// ECS's rule for the names of clusters, services and families.
 fn is_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
@@ -91,7 +76,7 @@ impl Check {
         if hosts > HOSTS_MAX {
             self.wrong("fleet", format!("{hosts} hosts are more than the {HOSTS_MAX} that can be simulated"));
         }
-        let tasks = tasks(fleet);
+        let tasks = fleet.task_count();
         if tasks > TASKS_MAX {
             self.wrong("fleet", format!("{tasks} tasks are more than the {TASKS_MAX} that can be simulated"));
         }

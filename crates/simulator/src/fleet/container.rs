@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::latency::Latency;
+
 use super::{HealthStatus, Labels, Protocol, TaskStatus};
 
 /// One container of a task definition.
@@ -30,6 +32,8 @@ pub struct Container {
     pub last_status: Option<TaskStatus>,
     /// The answers, one for each request in turn; the last repeats. Status 200 when empty.
     pub answers: Vec<Answer>,
+    /// What is added to the delay of each answer, drawn for each request of each task.
+    pub latency: Option<Latency>,
     /// Nothing listens, so connections are refused.
     pub refuse: bool,
     /// The one path that is served, for example `/v1.0/notify`; others answer 404. Any path when absent.

@@ -7,6 +7,7 @@ mod check;
 mod container;
 mod error;
 mod host;
+mod size;
 mod terms;
 mod workload;
 
@@ -14,7 +15,8 @@ pub use container::{Answer, Container, PortMapping};
 pub use error::{FleetError, Mistake};
 pub use host::{HostKind, Hosts};
 pub use terms::{
-    Addresses, Controller, HealthStatus, IpVersion, LaunchType, NetworkMode, Protocol, Scheduling, TaskStatus,
+    Addresses, Controller, HealthStatus, IpVersion, LaunchType, Listeners, NetworkMode, Protocol, Scheduling,
+    TaskStatus,
 };
 pub use workload::{Deployment, Service, Standalone, TaskOverride};
 
@@ -34,6 +36,8 @@ pub struct Fleet {
     pub seed: u64,
     /// Whether endpoints really listen.
     pub addresses: Addresses,
+    /// How they listen.
+    pub listeners: Listeners,
     /// The clusters.
     #[serde(rename = "cluster")]
     pub clusters: Vec<Cluster>,
@@ -46,6 +50,7 @@ impl Default for Fleet {
             account: "111122223333".to_owned(),
             seed: 0,
             addresses: Addresses::default(),
+            listeners: Listeners::default(),
             clusters: Vec::new(),
         }
     }
@@ -70,6 +75,10 @@ pub struct Cluster {
     #[serde(rename = "standalone")]
     pub standalones: Vec<Standalone>,
 }
+
+/// The most endpoints for which each has a socket of its own: with their connections they stay below the 20,000 file
+/// descriptors that containers and services usually get.
+const OWN_LISTENERS_MAX: u128 = 8_000;
 
 /// Docker labels of a container definition.
 pub type Labels = BTreeMap<String, String>;
@@ -96,8 +105,17 @@ impl Fleet {
         check::fleet(self)
     }
 
-    /// How many tasks it describes, apart from those that a daemon service puts on its hosts.
+    /// How many tasks it describes.
     pub(crate) fn task_count(&self) -> u128 {
-        check::tasks(self)
+        size::tasks(self)
+    }
+
+    /// Whether its containers share a listener for each port.
+    pub(crate) fn shares_listeners(&self) -> bool {
+        match self.listeners {
+            Listeners::Auto => size::endpoints(self) > OWN_LISTENERS_MAX,
+            Listeners::Own => false,
+            Listeners::Shared => true,
+        }
     }
 }

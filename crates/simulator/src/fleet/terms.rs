@@ -112,6 +112,23 @@ pub enum Addresses {
     Private,
 }
 
+/// How a fleet's containers listen at loopback addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listeners {
+    /// `own` up to 8,000 endpoints, else `shared`.
+    #[default]
+    Auto,
+    /// One socket for each endpoint, which takes a file descriptor. Where no container listens, connections are
+    /// refused.
+    Own,
+    /// One socket for each port, for all IPv4 addresses of this machine; no other program can have these ports.
+    /// Where no container listens, a connection is reset right after it was accepted; it is refused only on a port on
+    /// which no container of the fleet listens. Connections to addresses that are not the fleet's are reset too. Host
+    /// ports that ECS chooses are at least 61,000, above those that Linux gives to clients.
+    Shared,
+}
+
 /// Transport of a port mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -48,6 +48,9 @@ impl Received {
     }
 }
 
+/// What a header takes beside its text.
+const HEADER_BYTES: usize = size_of::<(String, String)>();
+
 /// The requests received, within bounds.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -99,9 +102,10 @@ impl Log {
     }
 
     pub(crate) fn push(&self, received: Received) {
-        let headers: usize = received.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.count.fetch_add(1, Ordering::Relaxed);
-        let bytes = received.body.len() + headers + received.path.len();
+        let headers = received.headers.iter().map(|(name, value)| HEADER_BYTES + name.len() + value.len());
+        let names = received.task.len() + received.path.len();
+        let bytes = size_of::<Received>() + received.body.len() + headers.sum::<usize>() + names;
         lock(&self.ring).push(received, bytes);
     }
 

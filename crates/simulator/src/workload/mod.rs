@@ -3,6 +3,7 @@
 mod block;
 mod log;
 mod script;
+mod shared;
 
 pub use log::Received;
 
@@ -20,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lock;
-use crate::world::{Cluster, Task};
+use crate::world::{Cluster, Task, World};
 use script::Script;
+use shared::{Place, Shared};
 
 /// A container that cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,7 @@ pub(crate) fn hint(address: SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => {
             "; something else listens there: choose another port, or stop the other simulator".to_owned()
         }
-        _ => "; each listening port takes a file descriptor: raise `ulimit -n`, or start fewer tasks"
+        _ => "; each listening port takes a file descriptor: raise `ulimit -n`, or set `listeners = \"shared\"`"
             .to_owned(),
     }
 }
@@ -60,6 +62,7 @@ pub(crate) fn hint(address: SocketAddr, error: &io::Error) -> String {
 #[derive(Debug)]
 pub(crate) struct Workload {
     tasks: Mutex<HashMap<String, Running>>,
+    shared: Shared,
     log: Arc<Log>,
 }
 
@@ -68,33 +71,36 @@ pub(crate) struct Workload {
 struct Running {
     stop: CancellationToken,
     servers: TaskTracker,
+    /// Where it answers on a shared listener.
+    shared: Vec<SocketAddr>,
 }
 
 /// What a task's containers listen to and how they answer: a snapshot, so that no lock is held while sockets open.
 pub(crate) struct Occupant {
     task: String,
+    /// Whether its IPv4 sockets are shared ones.
+    shares: bool,
     sockets: Vec<(SocketAddr, Arc<Script>)>,
 }
 
 impl Occupant {
     /// The listeners that a task ought to have now; none when it is not running.
-    pub(crate) fn of(cluster: &Cluster, task: &Task) -> Self {
-        let scripts: Vec<_> = task
-            .definitions()
-            .iter()
-            .map(|container| task.listens(container).then(|| Arc::new(Script::of(cluster, task, container))))
-            .collect();
+    pub(crate) fn of(world: &World, cluster: &Cluster, task: &Task) -> Self {
+        let containers = task.definitions().iter().enumerate();
+        let listening = containers.map(|(place, container)| task.listens(container).then_some(place));
+        let scripts: Vec<_> =
+            listening.map(|place| Script::of(cluster, task, place?).map(Arc::new)).collect();
         let sockets = task.sockets().into_iter().filter_map(|socket| {
             let script = scripts.get(socket.container)?.as_ref()?;
             Some((socket.address, Arc::clone(script)))
         });
-        Self { task: task.arn.clone(), sockets: sockets.collect() }
+        Self { task: task.arn.clone(), shares: world.shares_listeners, sockets: sockets.collect() }
     }
 }
 
 impl Workload {
     pub(crate) fn new(log: Log) -> Self {
-        Self { tasks: Mutex::default(), log: Arc::new(log) }
+        Self { tasks: Mutex::default(), shared: Shared::default(), log: Arc::new(log) }
     }
 
     /// Every request received, within the log's bounds, oldest first.
@@ -104,20 +110,32 @@ impl Workload {
 
     /// Opens a task's listeners, all or none.
     pub(crate) async fn open(&self, occupant: Occupant) -> Result<(), ListenError> {
-        if occupant.sockets.is_empty() {
+        let Occupant { task, shares, sockets } = occupant;
+        if sockets.is_empty() {
             return Ok(());
         }
-        let mut listeners = Vec::with_capacity(occupant.sockets.len());
-        for (address, script) in occupant.sockets {
-            let listener = TcpListener::bind(address).await.map_err(|source| ListenError {
-                task: occupant.task.clone(),
-                container: script.container.clone(),
-                address,
-                source,
-            })?;
-            listeners.push((listener, address, script));
+        let (shared, own): (Vec<_>, Vec<_>) =
+            sockets.into_iter().partition(|(address, _)| shares && address.is_ipv4());
+        let error = |script: &Script, address, source| {
+            let (task, container) = (task.clone(), script.name().to_owned());
+            ListenError { task, container, address, source }
+        };
+        let mut listeners = Vec::with_capacity(own.len());
+        for (address, script) in own {
+            let bound = TcpListener::bind(address).await;
+            listeners.push((bound.map_err(|source| error(&script, address, source))?, address, script));
         }
-        let running = Running { stop: CancellationToken::new(), servers: TaskTracker::new() };
+        let mut running =
+            Running { stop: CancellationToken::new(), servers: TaskTracker::new(), shared: Vec::new() };
+        for (address, script) in shared {
+            let (stop, connections) = (running.stop.clone(), running.servers.clone());
+            let place = Place { script: Arc::clone(&script), stop, connections };
+            if let Err(source) = self.shared.open(address, place, &self.log) {
+                self.shared.close(&running.shared).await;
+                return Err(error(&script, shared::everywhere(address.port()), source));
+            }
+            running.shared.push(address);
+        }
         for (listener, address, script) in listeners {
             let log = Arc::clone(&self.log);
             let answer = move |request| {
@@ -127,7 +145,7 @@ impl Workload {
             running.servers.spawn(crate::http::serve(listener, running.stop.clone(), Duration::ZERO, answer));
         }
         running.servers.close();
-        lock(&self.tasks).insert(occupant.task, running);
+        lock(&self.tasks).insert(task, running);
         Ok(())
     }
 
@@ -137,6 +155,7 @@ impl Workload {
         let running = lock(&self.tasks).remove(task);
         if let Some(running) = running {
             running.stop.cancel();
+            self.shared.close(&running.shared).await;
             running.servers.wait().await;
         }
     }
@@ -148,6 +167,7 @@ impl Workload {
             running.stop.cancel();
         }
         for (_, running) in &all {
+            self.shared.close(&running.shared).await;
             running.servers.wait().await;
         }
     }

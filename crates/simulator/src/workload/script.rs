@@ -1,6 +1,7 @@
 //! How one container's HTTP server answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -9,45 +10,53 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Either;
 
 use super::log::{Log, Received};
+use crate::chance::seed_of;
 use crate::fleet::{Answer, Container};
 use crate::http::{Filler, Reply, full};
-use crate::world::{Cluster, Task};
+use crate::world::{Cluster, Recipe, Task};
 
 /// The behaviour of one container of one task; its ports share it, and with it the place in the list of answers.
 #[derive(Debug)]
 pub(super) struct Script {
     task: String,
     cluster: String,
-    service: Option<String>,
-    pub(super) container: String,
-    answers: Vec<Answer>,
-    path: Option<String>,
-    method: Option<String>,
-    own_only: bool,
+    recipe: Arc<Recipe>,
+    /// Place of the container in the task definition.
+    container: usize,
+    /// The task's own answers, if they differ from the container's.
+    answers: Option<Vec<Answer>>,
     requests: AtomicUsize,
 }
 
 impl Script {
-    pub(super) fn of(cluster: &Cluster, task: &Task, container: &Container) -> Self {
-        Self {
+    /// For the container at this place of the task's definition; `None` where there is no such container.
+    pub(super) fn of(cluster: &Cluster, task: &Task, container: usize) -> Option<Self> {
+        task.definitions().get(container)?;
+        Some(Self {
             task: task.arn.clone(),
             cluster: cluster.name.clone(),
-            service: task.recipe.service.clone(),
-            container: container.name.clone(),
-            answers: task.answers.clone().unwrap_or_else(|| container.answers.clone()),
-            path: container.path.clone(),
-            method: container.method.clone(),
-            own_only: container.own_only,
+            recipe: Arc::clone(&task.recipe),
+            container,
+            answers: task.answers.clone(),
             requests: AtomicUsize::new(0),
-        }
+        })
+    }
+
+    fn container(&self) -> Option<&Container> {
+        self.recipe.definition.containers.get(self.container)
+    }
+
+    /// The container's name.
+    pub(super) fn name(&self) -> &str {
+        self.container().map_or("", |container| &container.name)
     }
 
     /// Answers one request and notes it down.
     pub(super) async fn answer(&self, log: &Log, address: SocketAddr, request: Request<Bytes>) -> Reply {
         let _open = log.open();
-        let answer = self.choose(&request);
+        let (answer, latency) = self.choose(&request);
         let status = (!answer.hang && !answer.reset).then_some(answer.status);
-        let delay = Duration::from_millis(answer.delay_ms);
+        let delay = Duration::from_millis(answer.delay_ms).saturating_add(latency);
         log.push(Received { delay, ..self.received(log, address, request, status) });
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -62,22 +71,28 @@ impl Script {
         }
     }
 
-    /// A request that the application does not serve takes no place in the list of answers.
-    fn choose(&self, request: &Request<Bytes>) -> Answer {
-        let refusal = if self.path.as_deref().is_some_and(|path| path != request.uri().path()) {
+    /// The answer, and what the container's distribution adds to its delay. A request that the application does not
+    /// serve takes no place in the list of answers.
+    fn choose(&self, request: &Request<Bytes>) -> (Answer, Duration) {
+        let Some(container) = self.container() else { return Default::default() };
+        let refusal = if container.path.as_deref().is_some_and(|path| path != request.uri().path()) {
             Some(404)
-        } else if self.method.as_deref().is_some_and(|method| method != request.method().as_str()) {
+        } else if container.method.as_deref().is_some_and(|method| method != request.method().as_str()) {
             Some(405)
-        } else if self.own_only && !contains(request.body(), self.task.as_bytes()) {
+        } else if container.own_only && !contains(request.body(), self.task.as_bytes()) {
             Some(421)
         } else {
             None
         };
         if let Some(status) = refusal {
-            return Answer { status, ..Answer::default() };
+            return (Answer { status, ..Answer::default() }, Duration::ZERO);
         }
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
-        self.answers.get(request).or(self.answers.last()).cloned().unwrap_or_default()
+        let answers = self.answers.as_ref().unwrap_or(&container.answers);
+        let answer = answers.get(request).or(answers.last()).cloned().unwrap_or_default();
+        let task = || seed_of(0, &self.task);
+        let latency = container.latency.map(|latency| latency.time(task(), request as u64));
+        (answer, latency.unwrap_or_default())
     }
 
     fn received(
@@ -95,8 +110,8 @@ impl Script {
             at: log.now(),
             task: self.task.clone(),
             cluster: self.cluster.clone(),
-            service: self.service.clone(),
-            container: self.container.clone(),
+            service: self.recipe.service.clone(),
+            container: self.name().to_owned(),
             address,
             method: parts.method.to_string(),
             path: parts.uri.to_string(),

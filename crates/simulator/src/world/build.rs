@@ -8,14 +8,14 @@ use crate::fleet::{
     self, Container, Fleet, FleetError, HostKind, LaunchType, Mistake, NetworkMode, Scheduling, TaskOverride,
 };
 
-use super::addresses::Pool;
+use super::addresses::{Pool, loopback_blocks};
 use super::arn::Arns;
 use super::ids::Ids;
 use super::launch::{Launch, zone};
 use super::{Cluster, Definition, Host, Recipe, Rollout, Service, World};
 
 impl World {
-    /// Everything that a (checked) fleet describes. `block` is the second number of loopback addresses.
+    /// Everything that a (checked) fleet describes. `block` is the second number of its first loopback addresses.
     pub(crate) fn build(fleet: &Fleet, block: u8, clock: Clock) -> Result<Self, FleetError> {
         fleet.check()?;
         let mut world = Self {
@@ -26,7 +26,13 @@ impl World {
             definitions: HashMap::new(),
             newest: BTreeMap::new(),
             tasks: HashMap::new(),
-            pool: Pool::new(fleet.addresses, block),
+            pool: Pool::new(
+                fleet.addresses,
+                fleet.shares_listeners(),
+                block,
+                loopback_blocks(fleet.task_count()),
+            ),
+            shares_listeners: fleet.shares_listeners(),
             ids: Ids::new(fleet.seed),
             clock,
         };
@@ -47,6 +53,7 @@ impl World {
             hosts: Vec::new(),
             services: Vec::new(),
             tasks: Vec::new(),
+            service_places: HashMap::new(),
             next_host: 0,
         };
         for hosts in &description.hosts {
@@ -109,7 +116,19 @@ impl World {
             return Ok(());
         };
         let hosts = self.daemon_hosts(cluster, described);
-        let mut rollouts = Vec::new();
+        let service = Service {
+            arn: self.arns.service(&cluster_name, &name),
+            name: name.clone(),
+            launch_type: described.launch_type,
+            scheduling: described.scheduling,
+            controller: described.controller,
+            created_at: self.clock.now(),
+            rollouts: Vec::new(),
+            tasks: Vec::new(),
+        };
+        if let Some(cluster) = self.clusters.get_mut(cluster) {
+            cluster.add_service(service);
+        }
         let older = described.deployments.iter().map(|older| {
             let containers =
                 if older.containers.is_empty() { &described.containers } else { &older.containers };
@@ -130,19 +149,10 @@ impl World {
                 ip: described.ip,
             });
             self.launch_all(cluster, &recipe, tasks, overrides, hosts.as_deref())?;
-            rollouts.push(Rollout { id, recipe, desired: tasks, next_number: tasks + 1 });
-        }
-        let service = Service {
-            arn: self.arns.service(&cluster_name, &name),
-            name,
-            launch_type: described.launch_type,
-            scheduling: described.scheduling,
-            controller: described.controller,
-            created_at: self.clock.now(),
-            rollouts,
-        };
-        if let Some(cluster) = self.clusters.get_mut(cluster) {
-            cluster.services.push(service);
+            let rollout = Rollout { id, recipe, desired: tasks, next_number: tasks + 1 };
+            if let Some(service) = self.clusters.get_mut(cluster).and_then(|it| it.service_mut(&name)) {
+                service.rollouts.push(rollout);
+            }
         }
         Ok(())
     }

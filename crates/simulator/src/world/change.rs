@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::fleet::{HealthStatus, TaskOverride, TaskStatus};
 
 use super::launch::Launch;
-use super::{Network, World};
+use super::{Network, Task, World};
 
 /// A live change that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,16 @@ impl World {
         for address in self.addresses(arn) {
             self.pool.release(address);
         }
+        if let Some(number) = self.interface_number(arn) {
+            self.pool.free_interface(number);
+        }
+    }
+
+    fn interface_number(&self, arn: &str) -> Option<u32> {
+        match &self.task(arn)?.network {
+            Network::Own(interface) => Some(interface.number),
+            Network::Bridge { .. } | Network::Host { .. } | Network::None => None,
+        }
     }
 
     fn addresses(&self, arn: &str) -> Vec<SocketAddr> {
@@ -89,7 +99,7 @@ impl World {
         let rollout = self
             .clusters
             .get_mut(place)
-            .and_then(|cluster| cluster.services.iter_mut().find(|it| it.name == service))
+            .and_then(|cluster| cluster.service_mut(service))
             .and_then(|service| service.rollouts.first_mut())
             .ok_or_else(missing)?;
         let (recipe, number) = (Arc::clone(&rollout.recipe), rollout.next_number);
@@ -108,6 +118,7 @@ impl World {
         let host = match (&giver.network, &mut network) {
             (Network::Own(theirs), Network::Own(own)) => {
                 own.ips = theirs.ips;
+                own.number = theirs.number;
                 taker.host
             }
             (Network::Host { .. }, Network::Host { .. }) => {
@@ -123,8 +134,16 @@ impl World {
             }
             (theirs, own) => return Err(ChangeError::OtherNetwork { from: theirs.name(), to: own.name() }),
         };
+        let handed_on = |task: &&Task| task.last_status == TaskStatus::Stopped;
+        if let Some(giver) = self.task(from).filter(handed_on)
+            && let Some(taken) = giver.sockets().iter().find(|socket| self.pool.is_taken(socket.address))
+        {
+            return Err(ChangeError::NoPlace(format!("another task has {} already", taken.address)));
+        }
         self.stop(from)?;
-        self.release(to);
+        if self.task(to).is_some_and(|task| task.last_status != TaskStatus::Stopped) {
+            self.release(to);
+        }
         if let Some(task) = self.task_mut(to) {
             task.network = network;
             task.host = host;
@@ -132,6 +151,9 @@ impl World {
         }
         for address in self.addresses(to) {
             self.pool.take_over(address);
+        }
+        if let Some(number) = self.interface_number(to) {
+            self.pool.reclaim_interface(number);
         }
         Ok(())
     }
@@ -176,6 +198,16 @@ mod tests {
         world.stop(&arn(&world, 0)).unwrap();
         let (old, new) = (arn(&world, 0), world.start("c", "s").unwrap());
         assert_eq!(world.addresses(&old), world.addresses(&new));
+    }
+
+    #[tokio::test]
+    async fn the_address_of_a_stopped_task_moves_unless_another_has_it() {
+        let mut world = world("network_mode = 'host'");
+        let (from, to) = (arn(&world, 0), arn(&world, 1));
+        world.stop(&from).unwrap();
+        world.start("c", "s").unwrap();
+        assert!(matches!(world.move_address(&from, &to), Err(ChangeError::NoPlace(_))));
+        assert_eq!(world.task(&to).unwrap().version, 2, "nothing changed");
     }
 
     #[tokio::test]

@@ -67,8 +67,8 @@ impl World {
         let Some(cluster_state) = self.clusters.get_mut(*cluster) else {
             return Err("no such cluster".into());
         };
-        self.tasks.insert(task.id.clone(), (*cluster, cluster_state.tasks.len()));
-        cluster_state.tasks.push(task);
+        let id = task.id.clone();
+        self.tasks.insert(id, (*cluster, cluster_state.add_task(task)));
         Ok(arn)
     }
 
@@ -120,18 +120,19 @@ impl World {
                 Ok(Network::Host { ips })
             }
             (NetworkMode::Awsvpc, _) => {
-                let ips = self.pool.interface(recipe.ip);
+                let (number, ips) = self.pool.interface(recipe.ip).ok_or("there are no addresses left")?;
                 self.take_ports(ips, containers)?;
-                Ok(Network::Own(self.interface(ips, key)))
+                Ok(Network::Own(self.interface(number, ips, key)))
             }
             _ => Ok(Network::None),
         }
     }
 
-    fn interface(&self, ips: Ips, key: &str) -> Interface {
+    fn interface(&self, number: u32, ips: Ips, key: &str) -> Interface {
         let digits = self.ids.short(&format!("mac/{key}"));
         let mac = digits.as_bytes().chunks(2).take(5).map(|pair| String::from_utf8_lossy(pair).into_owned());
         Interface {
+            number,
             attachment: self.ids.uuid(&format!("attachment/{key}")),
             id: format!("eni-{}", self.ids.short(&format!("eni/{key}"))),
             mac: std::iter::once("0a".to_owned()).chain(mac).collect::<Vec<_>>().join(":"),

@@ -51,6 +51,8 @@ pub(crate) struct World {
     /// Cluster and place in it, by task id.
     tasks: HashMap<String, (usize, usize)>,
     pool: Pool,
+    /// Whether the containers share a listener for each port.
+    pub(crate) shares_listeners: bool,
     ids: Ids,
     clock: Clock,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Cluster {
     pub(crate) hosts: Vec<Host>,
     pub(crate) services: Vec<Service>,
     pub(crate) tasks: Vec<Task>,
+    /// Place of each service, by name.
+    service_places: HashMap<String, usize>,
     /// Where the search for the next task's host begins.
     next_host: usize,
 }
@@ -86,6 +90,33 @@ pub(crate) struct Host {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) ping_status: String,
     pub(crate) registered_at: Duration,
+}
+
+impl Cluster {
+    /// The service with this name.
+    pub(crate) fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(*self.service_places.get(name)?)
+    }
+
+    fn service_mut(&mut self, name: &str) -> Option<&mut Service> {
+        self.services.get_mut(*self.service_places.get(name)?)
+    }
+
+    fn add_service(&mut self, service: Service) {
+        self.service_places.insert(service.name.clone(), self.services.len());
+        self.services.push(service);
+    }
+
+    /// Adds a task and returns its place.
+    fn add_task(&mut self, task: Task) -> usize {
+        let place = self.tasks.len();
+        let service = task.recipe.service.clone();
+        self.tasks.push(task);
+        if let Some(service) = service.and_then(|name| self.service_mut(&name)) {
+            service.tasks.push(place);
+        }
+        place
+    }
 }
 
 impl World {
@@ -117,8 +148,14 @@ impl World {
 
     /// The task with this ARN, however long ago it stopped.
     pub(crate) fn task(&self, arn: &str) -> Option<&Task> {
+        self.find_task(arn).map(|(_, task)| task)
+    }
+
+    /// The same, with its cluster.
+    pub(crate) fn find_task(&self, arn: &str) -> Option<(&Cluster, &Task)> {
         let (cluster, task) = self.place_of(arn)?;
-        self.clusters.get(cluster)?.tasks.get(task)
+        let cluster = self.clusters.get(cluster)?;
+        Some((cluster, cluster.tasks.get(task)?))
     }
 
     fn task_mut(&mut self, arn: &str) -> Option<&mut Task> {

@@ -32,6 +32,8 @@ pub(crate) struct Binding {
 /// The network interface of an awsvpc task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Interface {
+    /// Its number among the addresses.
+    pub(super) number: u32,
     pub(crate) attachment: String,
     pub(crate) id: String,
     pub(crate) mac: String,

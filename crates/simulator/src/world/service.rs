@@ -18,6 +18,16 @@ pub(crate) struct Service {
     pub(crate) created_at: Duration,
     /// The primary deployment (or task set) first.
     pub(crate) rollouts: Vec<Rollout>,
+    /// Places of its tasks in the cluster, in the order in which they started.
+    pub(crate) tasks: Vec<usize>,
+}
+
+impl Service {
+    /// How many tasks of one of its deployments are pending and running.
+    pub(crate) fn counts(&self, rollout: &Rollout, cluster: &Cluster) -> (usize, usize) {
+        let tasks = self.tasks.iter().filter_map(|place| cluster.tasks.get(*place));
+        count(tasks.filter(|task| task.recipe.started_by.as_deref() == Some(rollout.id.as_str())))
+    }
 }
 
 /// A deployment, or task set, of a service.
@@ -41,13 +51,6 @@ pub(crate) struct Recipe {
     pub(crate) launch_type: LaunchType,
     /// Of the tasks' own interfaces.
     pub(crate) ip: IpVersion,
-}
-
-impl Rollout {
-    /// How many of its tasks are pending and running.
-    pub(crate) fn counts(&self, cluster: &Cluster) -> (usize, usize) {
-        count(cluster.tasks.iter().filter(|task| task.recipe.started_by.as_deref() == Some(self.id.as_str())))
-    }
 }
 
 /// How many of these tasks are pending and running, as ECS counts them.

@@ -62,6 +62,15 @@ pub(crate) async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> 
     }
 }
 
+/// A port that nobody has on any address, below those that the system gives to clients. Test processes that run at
+/// the same time get different ones.
+pub(crate) fn free_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 800).unwrap();
+    let ports = (20_000 + first * 10..).take(10);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    ports.into_iter().find(is_free).unwrap()
+}
+
 /// Calls an ECS operation and returns its answer.
 pub(crate) async fn ecs(sim: &Simulator, operation: &str, parameters: &Value) -> Value {
     let address = sim.url().trim_start_matches("http://").parse().unwrap();

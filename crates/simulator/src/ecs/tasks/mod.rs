@@ -5,7 +5,7 @@ mod shape;
 use serde_json::{Value, json};
 
 use crate::error::AwsError;
-use crate::world::Task;
+use crate::world::{Service, Task};
 
 use super::page::Page;
 use super::{Request, invalid, without_nulls};
@@ -20,18 +20,18 @@ pub(super) fn list(request: &Request<'_>) -> Result<Value, AwsError> {
     let cluster = request.cluster()?;
     let filter = Filter::of(request)?;
     let page = Page::of(request, 100)?;
-    let (arns, token) = page.cut(
-        cluster
-            .tasks
-            .iter()
-            .map(|task| (request.world.shows(task) && filter.passes(task)).then_some(task.arn.as_str())),
-    );
+    let (arns, token) = match filter.service {
+        Some(service) => {
+            page.cut(service.tasks.iter(), |place| filter.listed(request, cluster.tasks.get(*place)?))
+        }
+        None => page.cut(cluster.tasks.iter(), |task| filter.listed(request, task)),
+    };
     Ok(without_nulls(json!({ "taskArns": arns, "nextToken": token })))
 }
 
 /// Which tasks to list. The status is the *desired* one, so PENDING tasks are among the RUNNING.
 struct Filter<'a> {
-    service: Option<&'a str>,
+    service: Option<&'a Service>,
     family: Option<&'a str>,
     launch_type: Option<&'a str>,
     desired_status: &'a str,
@@ -45,7 +45,7 @@ impl<'a> Filter<'a> {
         let input = request.input;
         let cluster = request.cluster()?;
         let filter = Self {
-            service: input.text("serviceName")?,
+            service: None,
             family: input.text("family")?,
             launch_type: input.one_of("launchType", &LAUNCH_TYPES)?,
             desired_status: input
@@ -55,18 +55,18 @@ impl<'a> Filter<'a> {
             host: None,
             daemon: input.text("daemonName")?,
         };
-        let instance = input.text("containerInstance")?;
-        let others = [filter.service, filter.family, filter.launch_type, instance];
+        let (service, instance) = (input.text("serviceName")?, input.text("containerInstance")?);
+        let others = [service, filter.family, filter.launch_type, instance];
         if filter.started_by.is_some() && others.iter().any(Option::is_some) {
             return Err(invalid("startedBy must be the only filter."));
         }
-        let service = match filter.service {
+        let service = match service {
             None => None,
             Some(named) => {
                 let name = request.within(cluster, "service", named)?;
-                let found = cluster.services.iter().find(|service| Some(service.name.as_str()) == name);
+                let found = name.and_then(|name| cluster.service(name));
                 let missing = || AwsError::client("ServiceNotFoundException", "Service not found.");
-                Some(found.ok_or_else(missing)?.name.as_str())
+                Some(found.ok_or_else(missing)?)
             }
         };
         let host = match instance {
@@ -80,12 +80,17 @@ impl<'a> Filter<'a> {
         Ok(Self { service, host, ..filter })
     }
 
+    /// The task's ARN, unless it is left out.
+    fn listed<'t>(&self, request: &Request<'_>, task: &'t Task) -> Option<&'t str> {
+        (request.world.shows(task) && self.passes(task)).then_some(task.arn.as_str())
+    }
+
     fn passes(&self, task: &Task) -> bool {
         let recipe = &task.recipe;
         task.desired_status.as_str() == self.desired_status
             // Fleets have no managed daemons, so no task belongs to one.
             && self.daemon.is_none()
-            && self.service.is_none_or(|service| recipe.service.as_deref() == Some(service))
+            && self.service.is_none_or(|service| recipe.service.as_ref() == Some(&service.name))
             && self.family.is_none_or(|family| recipe.definition.family == family)
             && self.launch_type.is_none_or(|launch_type| recipe.launch_type.as_str() == launch_type)
             && self.started_by.is_none_or(|starter| recipe.started_by.as_deref() == Some(starter))
