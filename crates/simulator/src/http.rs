@@ -89,8 +89,9 @@ pub(crate) fn full(body: impl Into<Bytes>) -> ReplyBody {
     Either::Left(Full::new(body.into()))
 }
 
-/// Serves until `stop`. Then connections get `grace` to finish their current request, and are dropped.
-pub(crate) async fn serve<A, F>(listener: TcpListener, stop: CancellationToken, grace: Duration, answer: A)
+/// Serves until `stop`. Then connections get `grace` to finish their current request, and are dropped. The listener
+/// comes last, so that it closes before `answer` is dropped even if nobody waits for the end.
+pub(crate) async fn serve<A, F>(stop: CancellationToken, grace: Duration, answer: A, listener: TcpListener)
 where
     A: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
@@ -120,7 +121,7 @@ pub(crate) struct Route<A> {
 }
 
 /// Serves many addresses until `stop`. `route` says who answers at one; where it says nobody, the connection is reset.
-pub(crate) async fn serve_routes<R, A, F>(listener: TcpListener, stop: CancellationToken, route: R)
+pub(crate) async fn serve_routes<R, A, F>(stop: CancellationToken, route: R, listener: TcpListener)
 where
     R: Fn(SocketAddr) -> Option<Route<A>>,
     A: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,

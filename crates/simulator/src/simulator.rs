@@ -160,8 +160,6 @@ pub struct Simulator {
     address: SocketAddr,
     stop: CancellationToken,
     server: TaskTracker,
-    /// Keeps other simulators off this one's addresses.
-    _block: Block,
 }
 
 impl Simulator {
@@ -191,7 +189,7 @@ impl Simulator {
         if options.throttle_like_aws {
             faults.throttle_like_aws();
         }
-        let workload = Workload::new(Log::new(clock, options.received_max, LOG_BYTES_MAX));
+        let workload = Workload::new(Log::new(clock, options.received_max, LOG_BYTES_MAX), block);
         for occupant in occupants(&worlds) {
             workload.open(occupant).await?;
         }
@@ -205,9 +203,9 @@ impl Simulator {
         let (stop, server) = (CancellationToken::new(), TaskTracker::new());
         let answering = Arc::clone(&core);
         let answer = move |request| Arc::clone(&answering).answer(request);
-        server.spawn(crate::http::serve(listener, stop.clone(), STOP_GRACE, answer));
+        server.spawn(crate::http::serve(stop.clone(), STOP_GRACE, answer, listener));
         server.close();
-        Ok(Self { core, address, stop, server, _block: block })
+        Ok(Self { core, address, stop, server })
     }
 
     /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted; see

@@ -64,6 +64,8 @@ pub(crate) struct Workload {
     tasks: Mutex<HashMap<String, Running>>,
     shared: Shared,
     log: Arc<Log>,
+    /// The addresses. Every listener keeps them until it is closed, so that no other simulator takes them too early.
+    block: Arc<Block>,
 }
 
 /// The listeners of one task.
@@ -99,8 +101,9 @@ impl Occupant {
 }
 
 impl Workload {
-    pub(crate) fn new(log: Log) -> Self {
-        Self { tasks: Mutex::default(), shared: Shared::default(), log: Arc::new(log) }
+    pub(crate) fn new(log: Log, block: Block) -> Self {
+        let (log, block) = (Arc::new(log), Arc::new(block));
+        Self { tasks: Mutex::default(), shared: Shared::new(&log, &block), log, block }
     }
 
     /// Every request received, within the log's bounds, oldest first.
@@ -130,19 +133,20 @@ impl Workload {
         for (address, script) in shared {
             let (stop, connections) = (running.stop.clone(), running.servers.clone());
             let place = Place { script: Arc::clone(&script), stop, connections };
-            if let Err(source) = self.shared.open(address, place, &self.log) {
+            if let Err(source) = self.shared.open(address, place) {
                 self.shared.close(&running.shared).await;
                 return Err(error(&script, shared::everywhere(address.port()), source));
             }
             running.shared.push(address);
         }
         for (listener, address, script) in listeners {
-            let log = Arc::clone(&self.log);
+            let (log, block) = (Arc::clone(&self.log), Arc::clone(&self.block));
             let answer = move |request| {
+                let _kept = &block;
                 let (script, log) = (Arc::clone(&script), Arc::clone(&log));
                 async move { script.answer(&log, address, request).await }
             };
-            running.servers.spawn(crate::http::serve(listener, running.stop.clone(), Duration::ZERO, answer));
+            running.servers.spawn(crate::http::serve(running.stop.clone(), Duration::ZERO, answer, listener));
         }
         running.servers.close();
         lock(&self.tasks).insert(task, running);

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Block;
 use super::log::Log;
 use super::script::Script;
 use crate::http::Route;
@@ -21,9 +22,11 @@ use crate::lock;
 const BACKLOG: u32 = 4_096;
 
 /// The shared listeners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     ports: Mutex<HashMap<u16, Port>>,
+    log: Arc<Log>,
+    block: Arc<Block>,
 }
 
 /// One listener.
@@ -45,8 +48,12 @@ pub(super) struct Place {
 }
 
 impl Shared {
+    pub(super) fn new(log: &Arc<Log>, block: &Arc<Block>) -> Self {
+        Self { ports: Mutex::default(), log: Arc::clone(log), block: Arc::clone(block) }
+    }
+
     /// From now on, connections to this address reach `place`. The port's listener opens if it is the first.
-    pub(super) fn open(&self, address: SocketAddr, place: Place, log: &Arc<Log>) -> io::Result<()> {
+    pub(super) fn open(&self, address: SocketAddr, place: Place) -> io::Result<()> {
         let mut ports = lock(&self.ports);
         if let Some(port) = ports.get(&address.port()) {
             lock(&port.places).insert(address.ip(), place);
@@ -55,8 +62,10 @@ impl Shared {
         let listener = listen(address.port())?;
         let places = Arc::new(Mutex::new(HashMap::from([(address.ip(), place)])));
         let port = Port { places, stop: CancellationToken::new(), server: TaskTracker::new() };
-        let (places, log) = (Arc::clone(&port.places), Arc::clone(log));
+        let (places, log) = (Arc::clone(&port.places), Arc::clone(&self.log));
+        let block = Arc::clone(&self.block);
         let route = move |address: SocketAddr| {
+            let _kept = &block;
             let places = lock(&places);
             let Place { script, stop, connections } = places.get(&address.ip())?.clone();
             let (arrival, log) = (connections.token(), Arc::clone(&log));
@@ -66,7 +75,7 @@ impl Shared {
             };
             Some(Route { arrival, connections, stop, answer })
         };
-        port.server.spawn(crate::http::serve_routes(listener, port.stop.clone(), route));
+        port.server.spawn(crate::http::serve_routes(port.stop.clone(), route, listener));
         port.server.close();
         ports.insert(address.port(), port);
         Ok(())
