@@ -34,6 +34,19 @@ impl Draw {
         (self.next() >> 11) as f64 * SCALE
     }
 
+    /// An id in the form of a UUID.
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xffff,
+            low >> 48,
+            low & 0xffff_ffff_ffff
+        )
+    }
+
     /// A place in a list of this length; 0 where it is empty.
     pub(crate) fn below(&mut self, length: usize) -> usize {
         // The remainder's bias is below 2⁻⁴⁰ for every list that fits into memory.

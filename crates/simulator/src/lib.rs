@@ -15,6 +15,7 @@
 //! sts        who the caller is, and the sessions of roles
 //! worlds     the world of each account and Region
 //! faults     injected faults
+//! events     task state change events, sent to a queue
 //! server     which service a request is for, and its protocol
 //! simulator  all of it in one handle
 //! ```
@@ -49,6 +50,7 @@ mod clock;
 mod ec2;
 mod ecs;
 mod error;
+mod events;
 pub mod faults;
 pub mod fleet;
 mod http;

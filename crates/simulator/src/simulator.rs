@@ -14,15 +14,16 @@ use tokio_util::task::TaskTracker;
 use crate::calls::{Call, CallLog};
 use crate::clock::Clock;
 use crate::error::AwsError;
+use crate::events::Events;
 use crate::faults::Faults;
-use crate::fleet::{Fleet, FleetError, HealthStatus, TaskStatus};
+use crate::fleet::{EventTarget, Fleet, FleetError, HealthStatus, TaskStatus};
 use crate::lock;
 use crate::server::Core;
 use crate::sqs::Sqs;
 use crate::sts::{Role, Sts};
 use crate::workload::{Block, ListenError, Log, Occupant, Received, Workload, hint};
 use crate::world::{ChangeError, Cluster, Task, World};
-use crate::worlds::{Worlds, blocks};
+use crate::worlds::{Place, Worlds, blocks};
 
 /// Time for API calls to end when the simulator stops. Long polls are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -44,6 +45,8 @@ pub struct Options {
     pub roles: Vec<Role>,
     /// SQS queues that are there from the start, in the account of the first fleet.
     pub queues: Vec<QueueSpec>,
+    /// Where task state change events go, of fleets that do not say so themselves; nowhere when absent.
+    pub events: Option<EventTarget>,
     /// What the simulator's clock says at the start: time since 1970-01-01 UTC. It is fixed by default, so that
     /// answers are the same each time.
     pub epoch: Duration,
@@ -64,6 +67,7 @@ impl Default for Options {
             elsewhere: Vec::new(),
             roles: Vec::new(),
             queues: Vec::new(),
+            events: None,
             // 2026-01-01 00:00 UTC.
             epoch: Duration::from_hours(490_896),
             tells_time: false,
@@ -137,6 +141,8 @@ pub struct TaskView {
     pub last_status: TaskStatus,
     /// Where it is to be.
     pub desired_status: TaskStatus,
+    /// How often its state has changed.
+    pub version: u64,
     /// Where its mapped TCP ports are on the network, whether or not something listens.
     pub endpoints: Vec<Endpoint>,
 }
@@ -157,6 +163,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub struct Simulator {
     core: Arc<Core>,
+    events: Arc<Events>,
     address: SocketAddr,
     stop: CancellationToken,
     server: TaskTracker,
@@ -180,7 +187,6 @@ impl Simulator {
             }
         };
         let is_alone = options.elsewhere.is_empty() && options.roles.is_empty();
-        let worlds = Worlds::build(&fleets, is_alone, block.number(), clock)?;
         let wanted = options.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let api = |source| StartError::Api { address: wanted, source };
         let listener = TcpListener::bind(wanted).await.map_err(api)?;
@@ -189,23 +195,31 @@ impl Simulator {
         if options.throttle_like_aws {
             faults.throttle_like_aws();
         }
+        let sqs =
+            Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
+        create_queues(&sqs, &options.queues).await?;
+        let targets = fleets.iter().filter_map(|fleet| {
+            Some((Place::of(fleet), fleet.events.clone().or_else(|| options.events.clone())?))
+        });
+        let events = Arc::new(Events::new(sqs.clone(), faults.clone(), clock, targets.collect()));
+        let worlds = Worlds::build(&fleets, is_alone, block.number(), &events, clock)?;
         let workload = Workload::new(Log::new(clock, options.received_max, LOG_BYTES_MAX), block);
         for occupant in occupants(&worlds) {
             workload.open(occupant).await?;
         }
-        let sqs =
-            Sqs::new(&format!("http://{address}"), &fleet.region, &fleet.account, clock, faults.clone());
-        create_queues(&sqs, &options.queues).await?;
         let calls = CallLog::new(clock, options.calls_max, LOG_BYTES_MAX);
         let tells = options.tells_time.then_some(clock);
         let sts = Sts::new(&fleet.account, options.roles);
         let core = Arc::new(Core { worlds, workload, faults, calls, sqs, sts, tells });
         let (stop, server) = (CancellationToken::new(), TaskTracker::new());
+        if events.are_any_wanted() {
+            server.spawn(Arc::clone(&events).run(stop.clone()));
+        }
         let answering = Arc::clone(&core);
         let answer = move |request| Arc::clone(&answering).answer(request);
         server.spawn(crate::http::serve(stop.clone(), STOP_GRACE, answer, listener));
         server.close();
-        Ok(Self { core, address, stop, server })
+        Ok(Self { core, events, address, stop, server })
     }
 
     /// The endpoint of all services: `http://127.0.0.1:PORT`. Any credentials and Region are accepted; see
@@ -264,6 +278,16 @@ impl Simulator {
         &self.core.faults
     }
 
+    /// How many task state change events have arrived at their queues.
+    pub fn events_sent(&self) -> u64 {
+        self.events.sent()
+    }
+
+    /// How many task state change events are kept back by ordered faults, and arrive later.
+    pub fn events_waiting(&self) -> usize {
+        self.events.waiting()
+    }
+
     /// Adds a role that may be assumed, or changes it: for example, from now on it is refused. Sessions that were made
     /// before stay valid, as on AWS.
     pub fn set_role(&self, role: Role) {
@@ -305,7 +329,8 @@ impl Simulator {
     /// Starts one more task of the primary deployment of a service of the first fleet, and returns its ARN.
     pub async fn start_task(&self, cluster: &str, service: &str) -> Result<String, ChangeError> {
         let none = || ChangeError::NoService { cluster: cluster.to_owned(), service: service.to_owned() };
-        let arn = lock(self.core.worlds.home().ok_or_else(none)?).start(cluster, service)?;
+        let started = self.core.worlds.change_home(|world| world.start(cluster, service));
+        let arn = started.ok_or_else(none)??;
         self.open(&arn).await?;
         Ok(arn)
     }
@@ -380,6 +405,7 @@ fn view(cluster: &Cluster, task: &Task) -> TaskView {
         task_definition: task.recipe.definition.arn.clone(),
         last_status: task.last_status,
         desired_status: task.desired_status,
+        version: task.version,
         endpoints: endpoints.collect(),
     }
 }

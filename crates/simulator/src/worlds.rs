@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::clock::Clock;
 use crate::error::AwsError;
+use crate::events::Events;
 use crate::fleet::{Addresses, Fleet, FleetError, Mistake};
 use crate::lock;
 use crate::world::{ChangeError, World, loopback_blocks};
@@ -24,7 +25,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    fn of(fleet: &Fleet) -> Self {
+    pub(crate) fn of(fleet: &Fleet) -> Self {
         Self { account: fleet.account.clone(), region: fleet.region.clone() }
     }
 }
@@ -36,6 +37,8 @@ pub(crate) struct Worlds {
     /// Whether requests of every account and Region reach the one world.
     is_alone: bool,
     all: BTreeMap<Place, Mutex<World>>,
+    /// Where changes of tasks are published.
+    events: Arc<Events>,
     /// What an account and Region has that no fleet describes: nothing.
     clock: Clock,
 }
@@ -58,12 +61,16 @@ impl Worlds {
         fleets: &[&Fleet],
         is_alone: bool,
         block: u8,
+        events: &Arc<Events>,
         clock: Clock,
     ) -> Result<Self, FleetError> {
         let mut all = BTreeMap::new();
         let mut block = block;
         for fleet in fleets {
-            let world = World::build(fleet, block, clock)?;
+            let mut world = World::build(fleet, block, clock)?;
+            if events.are_wanted(&Place::of(fleet)) {
+                world.note_changes();
+            }
             block = block.saturating_add(width(fleet));
             if all.insert(Place::of(fleet), Mutex::new(world)).is_some() {
                 let problem = "two fleets are in one account and Region".to_owned();
@@ -72,7 +79,7 @@ impl Worlds {
             }
         }
         let home = fleets.first().map_or_else(|| Place::of(&Fleet::default()), |fleet| Place::of(fleet));
-        Ok(Self { home, is_alone, all, clock })
+        Ok(Self { home, is_alone, all, events: Arc::clone(events), clock })
     }
 
     /// Where a request with the credentials of this account, signed for this Region, arrives.
@@ -107,19 +114,37 @@ impl Worlds {
         home.into_iter().chain(others)
     }
 
-    /// Changes the world that has this task.
+    /// Changes the world that has this task, and publishes what changed.
     pub(crate) fn change<T>(
         &self,
         task: &str,
         change: impl FnOnce(&mut World) -> Result<T, ChangeError>,
     ) -> Result<T, ChangeError> {
-        let has_task = |world: &&Mutex<World>| lock(world).task(task).is_some();
-        let world = self.all().find(has_task).ok_or_else(|| ChangeError::NoTask(task.to_owned()))?;
-        change(&mut lock(world))
+        let has_task = |(_, world): &(&Place, &Mutex<World>)| lock(world).task(task).is_some();
+        let found = self.all.iter().find(has_task);
+        let (place, world) = found.ok_or_else(|| ChangeError::NoTask(task.to_owned()))?;
+        self.change_and_publish(place, world, change)
     }
 
-    /// The home's world.
-    pub(crate) fn home(&self) -> Option<&Mutex<World>> {
-        self.all.get(&self.home)
+    /// Changes the home's world, and publishes what changed.
+    pub(crate) fn change_home<T>(
+        &self,
+        change: impl FnOnce(&mut World) -> Result<T, ChangeError>,
+    ) -> Option<Result<T, ChangeError>> {
+        let world = self.all.get(&self.home)?;
+        Some(self.change_and_publish(&self.home, world, change))
+    }
+
+    fn change_and_publish<T>(
+        &self,
+        place: &Place,
+        world: &Mutex<World>,
+        change: impl FnOnce(&mut World) -> Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        let mut world = lock(world);
+        let result = change(&mut world);
+        // Under the lock, so that events are published in the order of the changes.
+        self.events.publish(place, world.take_changes());
+        result
     }
 }

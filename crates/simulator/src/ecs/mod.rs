@@ -10,6 +10,8 @@ mod page;
 mod services;
 mod tasks;
 
+pub(crate) use tasks::{attachment_details, attachment_status, interfaces, port_bindings};
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -107,7 +109,7 @@ fn timestamp(time: Duration) -> Value {
 }
 
 /// An object without the members that are null, as AWS leaves out what is not set.
-fn without_nulls(mut value: Value) -> Value {
+pub(crate) fn without_nulls(mut value: Value) -> Value {
     if let Value::Object(members) = &mut value {
         members.retain(|_, member| !member.is_null());
     }

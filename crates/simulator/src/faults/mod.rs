@@ -17,7 +17,10 @@ use tokio::time::Instant;
 use crate::error::AwsError;
 use crate::lock;
 use buckets::Buckets;
-use rule::Rule;
+use rule::{Kind, Rule};
+
+/// The operation of faults that happen to task state change events.
+pub const TASK_EVENT: &str = "TaskStateChange";
 
 /// The orders in force. Clones share them, so the server, SQS and a test hold one set.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +45,19 @@ pub struct Verdict {
     pub fate: Option<Fate>,
     /// Whether a list's page comes back empty.
     pub empty_page: bool,
+}
+
+/// What is to happen to one event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventVerdict {
+    pub(crate) is_lost: bool,
+    pub(crate) is_doubled: bool,
+    pub(crate) is_swapped: bool,
+    pub(crate) is_float: bool,
+    /// Whether the event that the task runs arrives again.
+    pub(crate) runs_again: bool,
+    pub(crate) late: Duration,
+    pub(crate) gap: Duration,
 }
 
 /// How a call fails.
@@ -113,6 +129,24 @@ impl Faults {
         struck
     }
 
+    /// Counts one task state change event, and says what happens to it. `is_end`: the task was running and has stopped.
+    pub(crate) fn meet_event(&self, is_end: bool) -> EventVerdict {
+        let mut state = lock(&self.state);
+        let mut verdict = EventVerdict::default();
+        let mut dealt = Vec::new();
+        for rule in state.rules.iter_mut().filter(|rule| rule.meets(Kind::Event, TASK_EVENT)) {
+            let counts = is_end || rule.fault() != Fault::LateRunning;
+            if counts && rule.strikes() {
+                verdict.suffer(rule);
+                dealt.push(rule.fault());
+            }
+        }
+        for fault in dealt {
+            state.count(TASK_EVENT, fault);
+        }
+        verdict
+    }
+
     /// Counts one call and says what happens to it. `whole`: the call asks for everything, with neither a filter nor
     /// pages, which EC2 limits more.
     pub fn meet(&self, operation: &str, whole: bool, now: Instant) -> Verdict {
@@ -124,9 +158,9 @@ impl Faults {
         let mut state = lock(&self.state);
         let mut verdict = Verdict::default();
         let mut dealt = Vec::new();
-        for rule in state.rules.iter_mut().filter(|rule| rule.meets(operation)) {
+        for rule in state.rules.iter_mut().filter(|rule| rule.meets(Kind::Call, operation)) {
             if rule.strikes() {
-                verdict.suffer(rule.fault());
+                verdict.suffer(rule);
                 dealt.push(rule.fault());
             }
         }
@@ -148,11 +182,30 @@ impl State {
     }
 }
 
+impl EventVerdict {
+    fn suffer(&mut self, rule: &Rule) {
+        match rule.fault() {
+            Fault::LoseEvent => self.is_lost = true,
+            Fault::DoubleEvent => self.is_doubled = true,
+            Fault::SwapEvent => self.is_swapped = true,
+            Fault::FloatVersion => self.is_float = true,
+            Fault::LateRunning => self.runs_again = true,
+            Fault::LateEvent(latency) => self.late += rule.time(latency),
+            Fault::EventGap(gap) => self.gap = self.gap.max(gap),
+            _ => {}
+        }
+    }
+}
+
 impl Verdict {
-    fn suffer(&mut self, fault: Fault) {
-        let fate = match fault {
+    fn suffer(&mut self, rule: &Rule) {
+        let fate = match rule.fault() {
             Fault::Delay(delay) => {
                 self.delay += delay;
+                return;
+            }
+            Fault::Latency(latency) => {
+                self.delay += rule.time(latency);
                 return;
             }
             Fault::EmptyPage => {
@@ -163,7 +216,7 @@ impl Verdict {
             Fault::Fail => Fate::Failed,
             Fault::Reset => Fate::Reset,
             Fault::LoseAnswer => Fate::AnswerLost,
-            Fault::DropEntry | Fault::DeliverTwice => return,
+            _ => return,
         };
         self.fate.get_or_insert(fate);
     }
@@ -188,6 +241,9 @@ mod tests {
         assert_eq!(struck(When::Every(3), 9), [3, 6, 9]);
         assert!(struck(When::Every(0), 9).is_empty());
         assert_eq!(struck(When::Always, 3), [1, 2, 3]);
+        let chance = |seed| struck(When::Chance { per_mille: 100, seed }, 2_000);
+        assert!((150..250).contains(&chance(1).len()), "a tenth of them");
+        assert!(chance(1) == chance(1) && chance(1) != chance(2));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod check;
 mod container;
 mod error;
+mod events;
 mod host;
 mod size;
 mod terms;
@@ -13,6 +14,7 @@ mod workload;
 
 pub use container::{Answer, Container, PortMapping};
 pub use error::{FleetError, Mistake};
+pub use events::EventTarget;
 pub use host::{HostKind, Hosts};
 pub use terms::{
     Addresses, Controller, HealthStatus, IpVersion, LaunchType, Listeners, NetworkMode, Protocol, Scheduling,
@@ -38,6 +40,8 @@ pub struct Fleet {
     pub addresses: Addresses,
     /// How they listen.
     pub listeners: Listeners,
+    /// Where task state change events go; [`Options::events`](crate::Options::events) when absent.
+    pub events: Option<EventTarget>,
     /// The clusters.
     #[serde(rename = "cluster")]
     pub clusters: Vec<Cluster>,
@@ -51,6 +55,7 @@ impl Default for Fleet {
             seed: 0,
             addresses: Addresses::default(),
             listeners: Listeners::default(),
+            events: None,
             clusters: Vec::new(),
         }
     }

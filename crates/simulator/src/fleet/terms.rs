@@ -219,6 +219,42 @@ impl TaskStatus {
         }
     }
 
+    /// What a task goes through until it runs. Only a network interface has to be provided first, and registered with
+    /// load balancers.
+    pub(crate) fn of_start(mode: NetworkMode) -> &'static [Self] {
+        match mode {
+            NetworkMode::Awsvpc => &[Self::Provisioning, Self::Pending, Self::Activating, Self::Running],
+            NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None => &[Self::Pending, Self::Running],
+        }
+    }
+
+    /// What a task goes through from the wish to stop it to its end. It still runs at first.
+    pub(crate) fn of_end(mode: NetworkMode) -> &'static [Self] {
+        match mode {
+            NetworkMode::Awsvpc => {
+                &[Self::Running, Self::Deactivating, Self::Stopping, Self::Deprovisioning, Self::Stopped]
+            }
+            NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None => {
+                &[Self::Running, Self::Stopping, Self::Stopped]
+            }
+        }
+    }
+
+    /// The version of a task that a fleet has in this place of its life: how often its state has changed. A task that
+    /// runs on Fargate is at 4 and a stopped one at 9, as in AWS's examples of events.
+    pub(crate) fn version(self, desired: Self, mode: NetworkMode) -> u64 {
+        let (start, end) = (Self::of_start(mode), Self::of_end(mode));
+        let place = |list: &[Self], status| list.iter().position(|it| *it == status);
+        let is_ending = desired == Self::Stopped || self.usual_desire() == Self::Stopped;
+        let changes = match (place(start, self), place(end, self)) {
+            (Some(place), _) if !is_ending => place + 1,
+            (_, Some(place)) => start.len() + place + 1,
+            (Some(place), None) => place + 2,
+            (None, None) => start.len() + usize::from(is_ending),
+        };
+        changes as u64
+    }
+
     /// As the API spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -42,7 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::error::AwsError;
@@ -52,8 +52,8 @@ use crate::lock;
 use account::Account;
 use names::Home;
 
-/// The queues of one account and Region.
-#[derive(Debug)]
+/// The queues of one account and Region. Clones share them.
+#[derive(Clone, Debug)]
 pub struct Sqs {
     inner: Arc<Inner>,
 }
@@ -104,6 +104,11 @@ impl Sqs {
             "StartMessageMoveTask" => moves::start(&self.inner, request::read(body)?),
             _ => self.call_at_once(caller, operation, body),
         }
+    }
+
+    /// Sends a message to the queue with this URL or name, from a caller with this unique id.
+    pub(crate) fn send(&self, caller: &str, queue: &str, body: String) -> Result<(), AwsError> {
+        self.call_at_once(caller, "SendMessage", json!({ "QueueUrl": queue, "MessageBody": body })).map(drop)
     }
 
     /// The operations that neither wait nor go on afterwards.

@@ -32,6 +32,7 @@ impl World {
                 block,
                 loopback_blocks(fleet.task_count()),
             ),
+            changes: None,
             shares_listeners: fleet.shares_listeners(),
             ids: Ids::new(fleet.seed),
             clock,

@@ -40,18 +40,29 @@ pub enum ChangeError {
 }
 
 impl World {
-    /// Stops a task as a service's scheduler does. Stopping it again changes nothing.
+    /// Stops a task as a service's scheduler does, all steps at once. Stopping it again changes nothing.
     pub(crate) fn stop(&mut self, arn: &str) -> Result<(), ChangeError> {
         let now = self.clock.now();
         let task = self.task_mut(arn).ok_or_else(|| ChangeError::NoTask(arn.to_owned()))?;
         if task.last_status == TaskStatus::Stopped {
             return Ok(());
         }
-        task.last_status = TaskStatus::Stopped;
-        task.desired_status = TaskStatus::Stopped;
-        task.stopped_at = Some(now);
-        task.stopped_reason = Some("Scaling activity initiated by deployment");
-        task.version += 1;
+        let steps = TaskStatus::of_end(task.recipe.definition.mode);
+        // A task that never ran is not stopped as one that does.
+        let done = match (task.last_status, task.desired_status) {
+            (TaskStatus::Running, desired) => usize::from(desired == TaskStatus::Stopped),
+            (status, _) => steps.iter().position(|step| *step == status).map_or(steps.len() - 1, |it| it + 1),
+        };
+        let ran = (task.last_status == TaskStatus::Running).then(|| self.detail(arn)).flatten();
+        for step in steps.iter().skip(done) {
+            let Some(task) = self.task_mut(arn) else { break };
+            task.last_status = *step;
+            task.desired_status = TaskStatus::Stopped;
+            task.stopped_reason = Some("Scaling activity initiated by deployment");
+            task.stopped_at = (*step == TaskStatus::Stopped).then_some(now);
+            task.version += 1;
+            self.note(arn, ran.clone().filter(|_| *step == TaskStatus::Stopped));
+        }
         self.release(arn);
         Ok(())
     }
@@ -106,7 +117,15 @@ impl World {
         rollout.next_number += 1;
         let launch =
             Launch { cluster: place, recipe: &recipe, number, host: None, differs: TaskOverride::default() };
-        self.launch(&launch).map_err(ChangeError::NoPlace)
+        let arn = self.launch(&launch).map_err(ChangeError::NoPlace)?;
+        for (step, version) in TaskStatus::of_start(recipe.definition.mode).iter().zip(1..) {
+            if let Some(task) = self.task_mut(&arn) {
+                task.last_status = *step;
+                task.version = version;
+            }
+            self.note(&arn, None);
+        }
+        Ok(arn)
     }
 
     /// Stops `from` and gives its address to `to`, as if `to` had started there after `from` ended. The previous address of
@@ -149,6 +168,7 @@ impl World {
             task.host = host;
             task.version += 1;
         }
+        self.note(to, None);
         for address in self.addresses(to) {
             self.pool.take_over(address);
         }

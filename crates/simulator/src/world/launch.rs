@@ -42,6 +42,7 @@ impl World {
             runtime: format!("{id}-{}", ids.short(&format!("runtime/{key}/{}", container.name))),
         });
         let last_status = differs.last_status.unwrap_or(TaskStatus::Running);
+        let desired_status = differs.desired_status.unwrap_or(last_status.usual_desire());
         let task = Task {
             arn: arns.task(&cluster_name, &id),
             recipe: Arc::clone(recipe),
@@ -50,14 +51,14 @@ impl World {
             network,
             containers: containers.collect(),
             last_status,
-            desired_status: differs.desired_status.unwrap_or(last_status.usual_desire()),
+            desired_status,
             health: differs.health,
             connected: !differs.disconnected,
             created_at: now,
             stopped_at: (last_status == TaskStatus::Stopped).then_some(now),
             stopped_reason: (last_status == TaskStatus::Stopped)
                 .then_some("Scaling activity initiated by deployment"),
-            version: 2,
+            version: last_status.version(desired_status, recipe.definition.mode),
             stop_after_listing: differs.stop_after_listing,
             answers: differs.answers.clone(),
             refuse: differs.refuse,

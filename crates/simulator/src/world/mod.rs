@@ -27,11 +27,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use addresses::Pool;
 use arn::Arns;
 use ids::Ids;
 
 use crate::clock::Clock;
+use crate::events::{Change, detail};
 use crate::fleet::HostKind;
 
 /// How long a stopped task is still described. AWS promises at least an hour.
@@ -51,6 +54,8 @@ pub(crate) struct World {
     /// Cluster and place in it, by task id.
     tasks: HashMap<String, (usize, usize)>,
     pool: Pool,
+    /// The changes of tasks that are not published yet; `None` where nobody wants events.
+    changes: Option<Vec<Change>>,
     /// Whether the containers share a listener for each port.
     pub(crate) shares_listeners: bool,
     ids: Ids,
@@ -124,6 +129,31 @@ impl World {
     pub(crate) fn cluster(&self, named: Option<&str>) -> Option<&Cluster> {
         let Named::Bare(name) = self.arns.read("cluster", named.unwrap_or("default")) else { return None };
         self.clusters.iter().find(|cluster| cluster.name == name)
+    }
+
+    /// From now on, changes of tasks are noted down.
+    pub(crate) fn note_changes(&mut self) {
+        self.changes = Some(Vec::new());
+    }
+
+    /// The changes since they were last taken.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Notes down a task as it is now, and `ran`, what was noted of it when it ran.
+    fn note(&mut self, arn: &str, ran: Option<Value>) {
+        let now = self.clock.now();
+        if let Some(detail) = self.changes.is_some().then(|| self.detail(arn)).flatten()
+            && let Some(changes) = &mut self.changes
+        {
+            changes.push(Change { detail, at: now, ran });
+        }
+    }
+
+    /// What an event says of a task as it is now.
+    fn detail(&self, arn: &str) -> Option<Value> {
+        self.find_task(arn).map(|(cluster, task)| detail(cluster, task, self.clock.now()))
     }
 
     /// Whether endpoints really listen.

@@ -2,6 +2,8 @@
 
 mod shape;
 
+pub(crate) use shape::{attachment_details, attachment_status, interfaces, port_bindings};
+
 use serde_json::{Value, json};
 
 use crate::error::AwsError;

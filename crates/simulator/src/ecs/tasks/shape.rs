@@ -63,7 +63,7 @@ fn container(task: &Task, place: usize, container: &Container) -> Value {
         "runtimeId": ids.filter(|_| status != TaskStatus::Pending).map(|ids| &ids.runtime),
         "lastStatus": status,
         "exitCode": stopped.then_some(0),
-        "networkBindings": bindings(task, place, status),
+        "networkBindings": port_bindings(task, place, status),
         "networkInterfaces": interfaces(task),
         "healthStatus": task.container_health(container),
         "cpu": "0",
@@ -71,7 +71,7 @@ fn container(task: &Task, place: usize, container: &Container) -> Value {
 }
 
 /// Bridge mode alone has bindings, and only while the container runs. Host mode has none although ports are mapped.
-fn bindings(task: &Task, place: usize, status: TaskStatus) -> Vec<Value> {
+pub(crate) fn port_bindings(task: &Task, place: usize, status: TaskStatus) -> Vec<Value> {
     let Network::Bridge { ips, bindings } = &task.network else { return Vec::new() };
     if !status.has_processes() {
         return Vec::new();
@@ -100,7 +100,7 @@ fn bindings(task: &Task, place: usize, status: TaskStatus) -> Vec<Value> {
 }
 
 /// An awsvpc task's interface, as each container repeats it, once it is there. It stays after the task has stopped.
-fn interfaces(task: &Task) -> Vec<Value> {
+pub(crate) fn interfaces(task: &Task) -> Vec<Value> {
     match &task.network {
         Network::Own(interface) if task.last_status != TaskStatus::Provisioning => {
             vec![without_nulls(json!({
@@ -115,21 +115,25 @@ fn interfaces(task: &Task) -> Vec<Value> {
 
 fn attachments(task: &Task) -> Vec<Value> {
     let Network::Own(interface) = &task.network else { return Vec::new() };
-    let status = match task.last_status {
+    vec![json!({
+        "id": interface.attachment,
+        "type": "ElasticNetworkInterface",
+        "status": attachment_status(task.last_status),
+        "details": attachment_details(interface, task.last_status),
+    })]
+}
+
+/// The status of a task's attachments.
+pub(crate) fn attachment_status(status: TaskStatus) -> &'static str {
+    match status {
         TaskStatus::Provisioning => "PRECREATED",
         TaskStatus::Deprovisioning => "DETACHING",
         TaskStatus::Stopped => "DELETED",
         _ => "ATTACHED",
-    };
-    vec![json!({
-        "id": interface.attachment,
-        "type": "ElasticNetworkInterface",
-        "status": status,
-        "details": details(interface, task.last_status),
-    })]
+    }
 }
 
-fn details(interface: &Interface, status: TaskStatus) -> Vec<Value> {
+pub(crate) fn attachment_details(interface: &Interface, status: TaskStatus) -> Vec<Value> {
     let subnet = ("subnetId", interface.subnet.clone());
     if status == TaskStatus::Provisioning {
         return vec![detail(&subnet)];
