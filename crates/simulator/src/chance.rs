@@ -29,9 +29,8 @@ impl Draw {
 
     /// From 0 to 1, without 1.
     pub(crate) fn unit(&mut self) -> f64 {
-        // The 53 bits that a float holds exactly.
-        const SCALE: f64 = 1.0 / (1_u64 << 53) as f64;
-        (self.next() >> 11) as f64 * SCALE
+        let high = u32::try_from(self.next() >> 32).unwrap_or_default();
+        f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }
 
     /// An id in the form of a UUID.

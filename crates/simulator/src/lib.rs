@@ -15,6 +15,7 @@
 //! sts        who the caller is, and the sessions of roles
 //! worlds     the world of each account and Region
 //! faults     injected faults
+//! churn      a fleet that changes: rolling deployments, tasks that come and go by chance
 //! events     task state change events, sent to a queue
 //! server     which service a request is for, and its protocol
 //! simulator  all of it in one handle
@@ -44,8 +45,43 @@
 //! # }
 //! ```
 
+//! # Large accounts
+//!
+//! Up to 100,000 tasks listen, each at a loopback address of its own: above 8,000 endpoints one socket for each port
+//! serves all of them ([`fleet::Listeners`]). 5,000 services with 100,000 tasks start in two seconds and take 220 MiB in
+//! a build for tests. Logs of calls and of received requests have limits ([`Options::calls_max`],
+//! [`Options::received_max`]); a task that has stopped is never forgotten, and takes 1.3 KB.
+//!
+//! # Events
+//!
+//! [`Fleet::events`] and [`Options::events`] name a queue for task state change events. Faults for
+//! [`faults::TASK_EVENT`] lose them, double them or let them come late; with [`faults::When::Chance`] the seed says
+//! which. [`Simulator::change`], [`Simulator::churn`] and [`Simulator::deploy`] make changes that have events.
+//!
+//! ```
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use simulator::faults::{Fault, TASK_EVENT, When};
+//! use simulator::fleet::EventTarget;
+//! use simulator::{Churn, Fleet, Options, QueueSpec, Simulator};
+//!
+//! # let fleet = Fleet::default();
+//! let options = Options {
+//!     queues: vec![QueueSpec { name: "registry".to_owned(), ..QueueSpec::default() }],
+//!     events: Some(EventTarget { queue: "registry".to_owned(), all: false }),
+//!     ..Options::default()
+//! };
+//! let sim = Simulator::start(fleet, options).await?;
+//! sim.faults().order(TASK_EVENT, When::Chance { per_mille: 20, seed: 7 }, Fault::LoseEvent);
+//! sim.churn(&Churn::new(7), 500, Duration::from_mins(5)).await?;
+//! # Ok(())
+//! # }
+//! ```
+
 mod calls;
 mod chance;
+mod churn;
 mod clock;
 mod ec2;
 mod ecs;
@@ -67,6 +103,7 @@ mod world;
 mod worlds;
 
 pub use calls::{Call, Outcome, Service};
+pub use churn::{Changed, Churn, Rolling};
 pub use clock::Clock;
 pub use error::AwsError;
 pub use faults::Faults;

@@ -328,9 +328,7 @@ impl Simulator {
 
     /// Starts one more task of the primary deployment of a service of the first fleet, and returns its ARN.
     pub async fn start_task(&self, cluster: &str, service: &str) -> Result<String, ChangeError> {
-        let none = || ChangeError::NoService { cluster: cluster.to_owned(), service: service.to_owned() };
-        let started = self.core.worlds.change_home(|world| world.start(cluster, service));
-        let arn = started.ok_or_else(none)??;
+        let arn = self.change_home(|world| world.start(cluster, service))?;
         self.open(&arn).await?;
         Ok(arn)
     }
@@ -349,6 +347,14 @@ impl Simulator {
         self.stop.cancel();
         self.server.wait().await;
         self.core.workload.close_all().await;
+    }
+
+    /// Changes the first fleet's world.
+    pub(crate) fn change_home<T>(
+        &self,
+        change: impl FnOnce(&mut World) -> Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        self.core.worlds.change_home(change)
     }
 
     async fn open(&self, arn: &str) -> Result<(), ChangeError> {

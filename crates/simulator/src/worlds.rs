@@ -130,9 +130,10 @@ impl Worlds {
     pub(crate) fn change_home<T>(
         &self,
         change: impl FnOnce(&mut World) -> Result<T, ChangeError>,
-    ) -> Option<Result<T, ChangeError>> {
-        let world = self.all.get(&self.home)?;
-        Some(self.change_and_publish(&self.home, world, change))
+    ) -> Result<T, ChangeError> {
+        // There is one for each fleet, and the home is the first fleet's.
+        let world = self.all.get(&self.home).ok_or_else(|| ChangeError::NoTask(String::new()))?;
+        self.change_and_publish(&self.home, world, change)
     }
 
     fn change_and_publish<T>(

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use client::{Ended, ecs, free_port, post};
 use serde_json::{Value, json};
-use simulator::{Fleet, Options, Simulator};
+use simulator::fleet::EventTarget;
+use simulator::{Changed, Churn, Fleet, Options, QueueSpec, Simulator};
 
 /// Memory of the process that the fleet may take. 217 MiB were measured in a build for tests.
 const MIB_MAX: u64 = 300;
@@ -48,7 +49,10 @@ async fn a_hundred_thousand_tasks_listen_within_bounded_memory() {
                 labels = {{ NOTIFY_ME_CONTAINER_PORT = '{port}', NOTIFY_ME_API_URI = '/v1.0/notify' }}"
     );
     let (before, started) = (resident_mib(), Instant::now());
-    let sim = Simulator::start(Fleet::from_toml(&toml).unwrap(), Options::default()).await.unwrap();
+    let queues = vec![QueueSpec { name: "events".to_owned(), ..QueueSpec::default() }];
+    let events = Some(EventTarget { queue: "events".to_owned(), all: false });
+    let options = Options { queues, events, ..Options::default() };
+    let sim = Simulator::start(Fleet::from_toml(&toml).unwrap(), options).await.unwrap();
     let took = started.elapsed();
     let after = resident_mib();
     println!("started in {took:?}, {before:?} MiB before and {after:?} MiB after");
@@ -81,6 +85,12 @@ async fn a_hundred_thousand_tasks_listen_within_bounded_memory() {
     }
     let answered: Vec<_> = sim.received().into_iter().map(|received| received.task).collect();
     assert_eq!(answered, tasks.iter().step_by(499).map(|task| task.arn.clone()).collect::<Vec<_>>());
+
+    let started = Instant::now();
+    let changed = sim.churn(&Churn::new(1), 1_000, Duration::ZERO).await.unwrap();
+    assert!(!changed.contains(&Changed::Nothing));
+    assert!(sim.events_sent() > 1_000);
+    println!("{} events of 1,000 changes in {:?}", sim.events_sent(), started.elapsed());
 
     sim.stop_task(&tasks[7].arn).await.unwrap();
     let ended = post(tasks[7].endpoints[0].address, "/", "").await;

@@ -142,7 +142,7 @@ impl Events {
         {
             let Some((_, message)) = state.waiting.pop_first() else { return };
             // A queue that is not there gets nothing, as a rule whose target was deleted.
-            if self.sqs.send(SENDER, &message.queue, message.body).is_ok() {
+            if self.sqs.send(SENDER, &message.queue, &message.body).is_ok() {
                 state.sent += 1;
             }
         }

@@ -49,6 +49,7 @@ pub struct Verdict {
 
 /// What is to happen to one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each fault happens or not, whatever the others do")]
 pub(crate) struct EventVerdict {
     pub(crate) is_lost: bool,
     pub(crate) is_doubled: bool,
@@ -225,6 +226,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Latency;
 
     /// Which of `calls` calls of `ListTasks` are throttled.
     fn struck(when: When, calls: u64) -> Vec<u64> {
@@ -260,6 +262,31 @@ mod tests {
         assert_eq!((other.delay, other.fate), (second, None));
         faults.clear();
         assert_eq!(faults.meet("ListTasks", false, Instant::now()), Verdict::default());
+    }
+
+    #[test]
+    fn the_buckets_of_accounts_and_regions_are_apart() {
+        let (faults, now) = (Faults::default(), Instant::now());
+        faults.throttle_like_aws();
+        let granted = |place: &str| {
+            let calls = (0..300).filter(|_| faults.meet_at(place, "ListTasks", false, now).fate.is_none());
+            calls.count()
+        };
+        assert_eq!(
+            ["1 us-east-1", "1 eu-west-1", "2 us-east-1", "1 us-east-1"].map(granted),
+            [100, 100, 100, 0]
+        );
+    }
+
+    #[test]
+    fn times_of_calls_are_drawn_from_the_seed() {
+        let latency = |seed| {
+            let faults = Faults::default();
+            let latency = Latency { median_us: 1_000, p99_us: 9_000, seed };
+            faults.order("ListTasks", When::Always, Fault::Latency(latency));
+            [(); 3].map(|()| faults.meet("ListTasks", false, Instant::now()).delay)
+        };
+        assert!(latency(1) == latency(1) && latency(1) != latency(2) && latency(1)[0] != latency(1)[1]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Sqs {
     }
 
     /// Sends a message to the queue with this URL or name, from a caller with this unique id.
-    pub(crate) fn send(&self, caller: &str, queue: &str, body: String) -> Result<(), AwsError> {
+    pub(crate) fn send(&self, caller: &str, queue: &str, body: &str) -> Result<(), AwsError> {
         self.call_at_once(caller, "SendMessage", json!({ "QueueUrl": queue, "MessageBody": body })).map(drop)
     }
 

@@ -193,7 +193,7 @@ impl World {
         self.launch_all(cluster, &recipe, described.tasks, &described.overrides, None)
     }
 
-    fn define(
+    pub(super) fn define(
         &mut self,
         family: &str,
         revision: u32,

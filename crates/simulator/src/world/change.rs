@@ -31,6 +31,14 @@ pub enum ChangeError {
         /// Network mode of the taking task.
         to: &'static str,
     },
+    /// The family has this revision already.
+    #[error("revision {revision} of {family} is there already")]
+    OldRevision {
+        /// Family of the task definition.
+        family: String,
+        /// The revision.
+        revision: u32,
+    },
     /// No host has room for the task.
     #[error("{0}")]
     NoPlace(String),

@@ -8,6 +8,7 @@ mod arn;
 mod build;
 mod change;
 mod definition;
+mod deploy;
 mod ids;
 mod launch;
 mod network;
