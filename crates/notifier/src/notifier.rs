@@ -90,7 +90,8 @@ impl Notifier {
         let networks = settings.allow_networks.clone();
         let discovery = Discovery::new(&aws, settings.health, networks.clone())
             .with_anywhere(settings.anywhere)
-            .with_method(settings.discovery);
+            .with_method(settings.discovery)
+            .with_store(ledger.store(), clock.clone(), settings.ledger.days);
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
         let mut ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
         (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);

@@ -1,7 +1,9 @@
-//! Addresses of the hosts of tasks in bridge and host mode. Each host is looked up once.
+//! Addresses of the hosts of tasks in bridge and host mode. Each host is looked up once for the installation, if it has a
+//! table for facts; else once for each process.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -9,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::DiscoveryError;
+use super::facts::{Facts, HostIp};
 use crate::aws::ecs::Ecs;
 use crate::aws::minimal::ec2::Ec2;
 use crate::aws::minimal::nodes::{Node, Nodes};
@@ -28,14 +31,6 @@ const VALUE_CHARS_MAX: usize = 80;
 /// The address of a host, or why it is unknown.
 pub(super) type HostResult = Result<HostIp, SkipReason>;
 
-/// The address of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HostIp {
-    pub(super) ip: IpAddr,
-    /// Whether the host is outside AWS: then its own agent or an attribute reports the address.
-    pub(super) is_outside: bool,
-}
-
 /// The sources of addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Sources {
@@ -44,7 +39,7 @@ pub(super) struct Sources {
     pub(super) nodes: Option<Nodes>,
 }
 
-/// A cache of hosts, by the ARN of the container instance.
+/// A cache of hosts, by the ARN of the container instance, in front of the facts of the installation.
 ///
 /// An instance never changes its private address, so an address is cached without expiry; one outside AWS, for some
 /// minutes. A failure is not cached: the instance may be too new for EC2's eventually consistent answers.
@@ -53,15 +48,14 @@ pub(super) struct HostCache {
     known: Cache<String, (HostIp, Option<Instant>)>,
     /// Locked during a lookup, so that two messages never look up the same host.
     lookup: Mutex<()>,
-}
-
-impl Default for HostCache {
-    fn default() -> Self {
-        Self { known: Cache::new(HOSTS_MAX), lookup: Mutex::default() }
-    }
+    facts: Arc<Facts>,
 }
 
 impl HostCache {
+    pub(super) fn new(facts: Arc<Facts>) -> Self {
+        Self { known: Cache::new(HOSTS_MAX), lookup: Mutex::default(), facts }
+    }
+
     /// The addresses of the hosts of these container instances.
     ///
     /// # Errors
@@ -85,8 +79,23 @@ impl HostCache {
         };
         let known = instances.iter().filter_map(known);
         let mut found: HashMap<String, HostResult> = known.collect();
-        let unknown = instances.iter().filter(|arn| !found.contains_key(*arn)).cloned().collect();
-        for (arn, address) in look_up(ecs, sources, cluster, unknown).await? {
+        let unknown = |found: &HashMap<String, HostResult>| -> Vec<String> {
+            instances.iter().filter(|arn| !found.contains_key(*arn)).cloned().collect()
+        };
+        for (arn, known) in self.facts.hosts(&unknown(&found)).await {
+            let host = known.fact;
+            // Another process may look up hosts outside AWS where this one must skip them.
+            if !host.is_outside || sources.nodes.is_some() {
+                self.known.insert(arn.clone(), (host, host.is_outside.then(|| now + known.life)));
+                found.insert(arn, Ok(host));
+            }
+        }
+        let looked_up = look_up(ecs, sources, cluster, unknown(&found)).await?;
+        let addresses =
+            looked_up.iter().filter_map(|(arn, address)| Some((arn.clone(), *address.as_ref().ok()?)));
+        let addresses: Vec<_> = addresses.collect();
+        self.facts.keep_hosts(&addresses, ANYWHERE_CACHED).await;
+        for (arn, address) in looked_up {
             if let Ok(address) = address {
                 let expiry = address.is_outside.then(|| now + ANYWHERE_CACHED);
                 self.known.insert(arn.clone(), (address, expiry));
@@ -103,6 +112,9 @@ async fn look_up(
     cluster: &str,
     instances: Vec<String>,
 ) -> Result<HashMap<String, HostResult>, DiscoveryError> {
+    if instances.is_empty() {
+        return Ok(HashMap::new());
+    }
     let described = ecs.describe_container_instances(cluster, &instances).await?;
     let hosts = described.found.into_iter().filter(|host| host.instance.is_some());
     let hosts: BTreeMap<String, Host> = hosts.map(|host| (host.arn.clone(), host)).collect();

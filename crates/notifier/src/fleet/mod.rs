@@ -9,10 +9,12 @@
 //! | `clusters` | the clusters of an account and region |
 //! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
 //! | `revisions`, `hosts` | caches of immutable data |
+//! | `facts` | the same data in the ledger's table, shared by all processes of the installation |
 //!
 //! Calls to AWS use the largest pages and batches.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,13 +24,15 @@ use wire::{Broadcast, ObserverMessage, PartMessage};
 use crate::aws::ecs::EcsError;
 use crate::aws::{ASSUME_ROLE, Aws, CallError};
 use crate::base::text::printable;
-use crate::base::words;
+use crate::base::{Clock, words};
 use crate::model::network::Networks;
 use crate::model::{DiscoveryMethod, Endpoint, Fleet, Member};
+use crate::store::Store;
 
 mod address;
 mod classify;
 mod clusters;
+mod facts;
 mod hosts;
 mod lookup;
 mod method;
@@ -188,6 +192,13 @@ impl Discovery {
     #[must_use]
     pub fn with_method(self, method: DiscoveryPolicy) -> Self {
         Self { pool: self.pool.with_method(method) }
+    }
+
+    /// The same, which shares with all processes that use this store what AWS says of task definitions and hosts. It is kept
+    /// for `days`.
+    #[must_use]
+    pub fn with_store(self, store: Option<Arc<dyn Store>>, clock: Clock, days: u32) -> Self {
+        Self { pool: self.pool.with_facts(facts::Facts::new(store, clock, days)) }
     }
 
     /// The names of a cluster's services.

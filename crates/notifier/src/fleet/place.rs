@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::classify::CallPolicy;
+use super::facts::Facts;
 use super::hosts::{HostCache, Sources};
 use super::lookup::{Lookup, lookup};
 use super::revisions::RevisionCache;
@@ -21,14 +22,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(aws: &Aws, policy: Arc<CallPolicy>) -> Self {
+    pub(super) fn new(aws: &Aws, policy: Arc<CallPolicy>, facts: &Arc<Facts>) -> Self {
         let ecs = Ecs::new(aws);
         Self {
             lookup: lookup(&ecs),
             ecs,
             sources: Sources { ec2: aws.ec2.clone(), nodes: policy.anywhere.then(|| aws.nodes.clone()) },
-            revisions: RevisionCache::default(),
-            hosts: HostCache::default(),
+            revisions: RevisionCache::new(Arc::clone(facts)),
+            hosts: HostCache::new(Arc::clone(facts)),
             policy,
         }
     }

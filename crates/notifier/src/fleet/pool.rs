@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::DiscoveryError;
 use super::classify::CallPolicy;
+use super::facts::Facts;
 use super::method::DiscoveryPolicy;
 use super::place::Place;
 use crate::aws::{Aws, RoleSession, identity};
@@ -34,6 +35,7 @@ type Others = BTreeMap<(Option<String>, String), Arc<Place>>;
 pub(super) struct Pool {
     aws: Aws,
     policy: Arc<CallPolicy>,
+    facts: Arc<Facts>,
     home: Arc<Place>,
     made: Mutex<Made>,
     /// The account of this process; locked while STS is asked.
@@ -57,11 +59,16 @@ struct Account {
 
 impl Pool {
     pub(super) fn new(aws: &Aws, policy: CallPolicy) -> Self {
+        Self::with(aws, policy, Arc::default())
+    }
+
+    fn with(aws: &Aws, policy: CallPolicy, facts: Arc<Facts>) -> Self {
         let policy = Arc::new(policy);
         Self {
-            home: Arc::new(Place::new(aws, Arc::clone(&policy))),
+            home: Arc::new(Place::new(aws, Arc::clone(&policy), &facts)),
             aws: aws.clone(),
             policy,
+            facts,
             made: Mutex::default(),
             account: tokio::sync::Mutex::default(),
         }
@@ -69,12 +76,17 @@ impl Pool {
 
     /// The same with this decision about hosts outside AWS.
     pub(super) fn with_anywhere(self, anywhere: bool) -> Self {
-        Self::new(&self.aws, CallPolicy { anywhere, ..CallPolicy::clone(&self.policy) })
+        Self::with(&self.aws, CallPolicy { anywhere, ..CallPolicy::clone(&self.policy) }, self.facts)
+    }
+
+    /// The same with these facts.
+    pub(super) fn with_facts(self, facts: Facts) -> Self {
+        Self::with(&self.aws, CallPolicy::clone(&self.policy), Arc::new(facts))
     }
 
     /// The same with this way of finding tasks.
     pub(super) fn with_method(self, method: DiscoveryPolicy) -> Self {
-        Self::new(&self.aws, CallPolicy { method, ..CallPolicy::clone(&self.policy) })
+        Self::with(&self.aws, CallPolicy { method, ..CallPolicy::clone(&self.policy) }, self.facts)
     }
 
     /// The place of a cluster, by its ARN. A name is in the account and region of this process.
@@ -139,7 +151,7 @@ impl Pool {
             sessions.entry(role.to_owned()).or_insert_with(|| RoleSession::new(&self.aws, role)).clone()
         });
         let aws = self.aws.elsewhere(region, session.as_ref());
-        let place = Arc::new(Place::new(&aws, Arc::clone(&self.policy)));
+        let place = Arc::new(Place::new(&aws, Arc::clone(&self.policy), &self.facts));
         places.insert(key, Arc::clone(&place));
         Ok(place)
     }

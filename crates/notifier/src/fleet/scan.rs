@@ -8,7 +8,7 @@ use wire::{Labels, ObserverMessage, PageMessage, PartMessage, ServiceMessage, Sh
 
 use super::DiscoveryError;
 use super::classify::{Classifier, Selection, UnresolvedEndpoint};
-use super::hosts::HostIp;
+use super::facts::HostIp;
 use super::method::is_few;
 use super::place::Place;
 use super::services::{Named, check_count, distinct, no_such_service};

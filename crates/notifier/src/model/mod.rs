@@ -34,7 +34,7 @@ pub use fleet::{Endpoint, Fleet, Member, NotTargeted, NotTargetedReason};
 pub use found::{DiscoveryMethod, Found};
 pub use outcome::{Cause, Outcome};
 pub use progress::{Progress, ProgressEvent};
-pub use revision::{ContainerSpec, NetworkMode, Revision};
+pub use revision::{ContainerDefinition, ContainerSpec, NetworkMode, Revision, TaskDefinition};
 pub(crate) use service::Places;
 pub use service::ServiceKey;
 pub use task::{

@@ -1,9 +1,34 @@
 //! The part of a task-definition revision that discovery needs. Pure: no AWS types.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 
+use serde::{Deserialize, Serialize};
+
 use super::labels::{self, OptIn};
+
+/// A task-definition revision as ECS describes it, with the text of its labels.
+///
+/// It is stored in this form, so that whoever reads it later checks the labels by its own rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDefinition {
+    /// How its tasks are connected.
+    pub network: NetworkMode,
+    /// Its containers.
+    pub containers: Vec<ContainerDefinition>,
+}
+
+/// One container of a [`TaskDefinition`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerDefinition {
+    /// Name of the container.
+    pub name: String,
+    /// Its Docker labels; others than [those of the notifier](labels::is_label) may be missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether it has a health check.
+    pub has_health_check: bool,
+}
 
 /// A task-definition revision. It never changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +39,8 @@ pub struct Revision {
 }
 
 /// How the containers of a task are connected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
     /// Each task has its own interface.
     Awsvpc,
@@ -36,6 +62,17 @@ pub struct ContainerSpec {
     pub opt_in: Option<OptIn>,
     /// Whether it has a health check.
     pub has_health_check: bool,
+}
+
+impl TaskDefinition {
+    /// What it means: the targets of its containers, or why their labels are not valid.
+    pub fn revision(&self) -> Revision {
+        let container = |container: &ContainerDefinition| {
+            let labels: HashMap<_, _> = container.labels.clone().into_iter().collect();
+            ContainerSpec::new(&container.name, &labels, container.has_health_check)
+        };
+        Revision::new(self.network, self.containers.iter().map(container))
+    }
 }
 
 impl Revision {

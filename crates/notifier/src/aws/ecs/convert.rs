@@ -3,7 +3,8 @@
 
 use aws_sdk_ecs::types;
 
-use crate::model::{ContainerSpec, Deployment, Host, NetworkMode, Revision, ServiceState};
+use crate::model::labels::is_label;
+use crate::model::{ContainerDefinition, Deployment, Host, NetworkMode, ServiceState, TaskDefinition};
 
 /// A service; `None` without a name.
 pub(super) fn service(service: types::Service) -> Option<ServiceState> {
@@ -31,7 +32,7 @@ fn deployment(deployment: types::Deployment) -> Deployment {
 }
 
 /// A task-definition revision.
-pub(super) fn revision(definition: &types::TaskDefinition) -> Revision {
+pub(super) fn task_definition(definition: &types::TaskDefinition) -> TaskDefinition {
     let network = match definition.network_mode {
         Some(types::NetworkMode::Awsvpc) => NetworkMode::Awsvpc,
         Some(types::NetworkMode::Host) => NetworkMode::Host,
@@ -40,12 +41,16 @@ pub(super) fn revision(definition: &types::TaskDefinition) -> Revision {
         // like bridge.
         _ => NetworkMode::Bridge,
     };
-    let none = std::collections::HashMap::new();
     let containers = definition.container_definitions().iter().map(|container| {
-        let labels = container.docker_labels().unwrap_or(&none);
-        ContainerSpec::new(container.name().unwrap_or_default(), labels, container.health_check().is_some())
+        let all = container.docker_labels().into_iter().flatten();
+        let labels = all.filter(|(name, _)| is_label(name));
+        ContainerDefinition {
+            name: container.name().unwrap_or_default().to_owned(),
+            labels: labels.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            has_health_check: container.health_check().is_some(),
+        }
     });
-    Revision::new(network, containers)
+    TaskDefinition { network, containers: containers.collect() }
 }
 
 /// The custom attribute of a host outside AWS with the address to call, for hosts behind NAT.

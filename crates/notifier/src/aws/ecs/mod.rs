@@ -15,7 +15,7 @@ use super::pages::pages;
 use super::{AGAIN_AFTER, Aws, AwsError, AwsErrorKind, AwsService};
 use crate::base::text::printable;
 use crate::model::arn::last_part;
-use crate::model::{Host, Revision, ServiceState, TaskState};
+use crate::model::{Host, ServiceState, TaskDefinition, TaskState};
 
 mod clusters;
 mod convert;
@@ -196,13 +196,13 @@ impl Ecs {
     }
 
     /// One revision of a task definition.
-    pub async fn describe_task_definition(&self, arn: &str) -> Result<Revision, EcsError> {
+    pub async fn describe_task_definition(&self, arn: &str) -> Result<TaskDefinition, EcsError> {
         const OPERATION: &str = "DescribeTaskDefinition";
         self.budget.wait(Group::TaskDefinitionRead).await;
         let call = self.client.describe_task_definition().task_definition(arn);
         let answer = call.send().await.map_err(|e| failure(OPERATION, "", "", e))?;
         let definition = self.required(OPERATION, "taskDefinition", answer.task_definition)?;
-        Ok(convert::revision(&definition))
+        Ok(convert::task_definition(&definition))
     }
 
     /// The container instances of these ARNs that exist.

@@ -117,7 +117,7 @@ fn cut(text: &str, bytes_max: usize) -> &str {
 /// A container that opted in *wrongly* is an error, not a silent `None`: its owner expects calls.
 pub fn target<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Result<Option<Target>, LabelError> {
     // The first by name, so that the reason is always the same.
-    let unknown = labels.keys().filter(|name| is_ours(name) && !ALL.contains(&name.as_str())).min();
+    let unknown = labels.keys().filter(|name| is_label(name) && !ALL.contains(&name.as_str())).min();
     if let Some(name) = unknown {
         return Err(LabelError::Unknown { name: quoted(name), near: near(name) });
     }
@@ -153,8 +153,8 @@ fn word<T, S: BuildHasher>(
     }
 }
 
-/// Whether the name is one of these labels, correct or misspelt.
-fn is_ours(name: &str) -> bool {
+/// Whether the name is one of these labels, correct or misspelt. All other labels mean nothing here.
+pub fn is_label(name: &str) -> bool {
     let name = normal(name);
     name.starts_with(PREFIX)
         || ALL.iter().any(|known| {

@@ -44,7 +44,7 @@ fn a_service_is_known_by_its_name() {
 #[test]
 fn a_revision_has_a_network_mode_and_what_its_containers_ask_for() {
     let network = |mode: Option<types::NetworkMode>| {
-        revision(&TaskDefinition::builder().set_network_mode(mode).build()).network
+        task_definition(&TaskDefinition::builder().set_network_mode(mode).build()).network
     };
     assert_eq!(network(None), NetworkMode::Bridge);
     assert_eq!(network(Some(types::NetworkMode::Bridge)), NetworkMode::Bridge);
@@ -61,7 +61,7 @@ fn a_revision_has_a_network_mode_and_what_its_containers_ask_for() {
     let answer = TaskDefinition::builder()
         .container_definitions(labelled.build())
         .container_definitions(ContainerDefinition::builder().build());
-    let found = revision(&answer.build());
+    let found = task_definition(&answer.build()).revision();
     let [app, unnamed] = found.containers() else { panic!("two containers") };
     let opt_in = app.opt_in.as_ref().unwrap();
     assert_eq!((opt_in.labels.port.as_str(), opt_in.target.as_ref().unwrap().path.as_str()), ("80", "/n"));
