@@ -213,6 +213,7 @@ fn memory(compare: &Compare, stage: &mut Stage, found: &[Found; 3], missed: &mut
             Client::Floor => "floor",
             Client::Send => "send",
             Client::SendWithLedger => "send with a SQLite ledger",
+            Client::Direct { .. } => "the library",
         };
         let [small, large] = found.peaks;
         let Some(huge) = &huge else {

@@ -10,6 +10,8 @@
 #[cfg(target_os = "linux")]
 mod broadcast;
 #[cfg(target_os = "linux")]
+mod direct;
+#[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
 mod fleet;
@@ -23,6 +25,8 @@ mod load;
 mod measure;
 #[cfg(target_os = "linux")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod observed;
 #[cfg(target_os = "linux")]
 mod outcomes;
 #[cfg(target_os = "linux")]
@@ -53,6 +57,10 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         Compare(broadcast::Compare),
         /// Compare the ledger in a file with the smallest program that keeps the same rows, and count calls of DynamoDB
         Ledger(ledger::Compare),
+        /// Compare a broadcast with metrics and traces with one without
+        Observed(observed::Compare),
+        /// A broadcast by the library alone
+        Direct(direct::Direct),
         /// The receivers alone, until their input ends
         Receivers(receivers::Receivers),
         /// A simulated fleet alone, until its input ends
@@ -75,6 +83,8 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         None => broadcast::run(&broadcast::Compare::default()),
         Some(Role::Compare(compare)) => broadcast::run(&compare),
         Some(Role::Ledger(compare)) => ledger::run(&compare),
+        Some(Role::Observed(compare)) => observed::run(&compare),
+        Some(Role::Direct(direct)) => direct::run(&direct),
         Some(Role::Outcomes(of)) => outcomes::product(&of),
         Some(Role::OutcomesFloor(of)) => outcomes::floor(&of),
         Some(Role::OutcomesTable(of)) => outcomes::table(&of),

@@ -21,6 +21,8 @@ pub(crate) enum Client {
     Send,
     /// The same with a ledger in a file.
     SendWithLedger,
+    /// The library alone, with or without metrics and spans.
+    Direct { metrics: bool, spans: bool },
 }
 
 /// One run of one client.
@@ -119,6 +121,7 @@ impl Stage {
         let folder = TempDir::new()?;
         let command = match client {
             Client::Floor => self.floor(fleet, way),
+            Client::Direct { metrics, spans } => direct(fleet, way, metrics, spans),
             Client::Send => self.send(fleet, way, "none"),
             Client::SendWithLedger => {
                 let path = folder.path().join("ledger.sqlite3");
@@ -203,6 +206,14 @@ struct Seen {
     called: u32,
     bytes: u32,
     cpu: Duration,
+}
+
+fn direct(fleet: &Fleet, way: &Way, metrics: bool, spans: bool) -> Result<Command> {
+    let mut command = measured(0)?;
+    command.arg(std::env::current_exe()?).args(["direct", "--url", &fleet.url]);
+    command.args(["--tasks", &fleet.tasks.to_string(), "--concurrency", &way.concurrency.to_string()]);
+    command.args(metrics.then_some("--metrics")).args(spans.then_some("--spans"));
+    Ok(command)
 }
 
 /// Runs what is added to it, and prints its cost; it must end with this exit code.

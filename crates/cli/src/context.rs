@@ -13,6 +13,7 @@ use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, QueueUrls, Settings, Sources};
 use notifier::store::{self, Location};
+use notifier::telemetry::Traces;
 use wire::ObserverMessage;
 
 use crate::args::{self, Global};
@@ -104,6 +105,23 @@ pub(crate) async fn auth(aws: &Aws, settings: &Settings, environment: &Environme
             "NOTIFIER_SIGNING_SECRET and the other settings of secrets are references: env:NAME, file:PATH, \
                  secretsmanager:ID or ssm:NAME",
         )
+    })
+}
+
+/// The export of traces.
+pub(crate) async fn traces(
+    aws: &Aws,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Traces, Failure> {
+    let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
+    let traces = Traces::start(&settings.traces, settings.auth.refresh, &vault, None).await;
+    traces.map_err(|error| {
+        let what = "the headers for the collector cannot be read";
+        let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
+        failure
+            .because(&error)
+            .hint("NOTIFIER_OTLP_HEADERS is a reference to a secret, as env:NAME or file:PATH")
     })
 }
 

@@ -1,6 +1,7 @@
 //! `send`: runs the three stages in one process, with live progress, a report and an exit code.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clap::Args;
 use notifier::base::Clock;
@@ -69,6 +70,9 @@ Exit codes:
   2  wrong use or settings
   3  AWS, the network or this machine failed";
 
+/// Time limit at the end for the collector of traces.
+const TRACES_FLUSH_MAX: Duration = Duration::from_secs(5);
+
 pub(crate) async fn run(
     global: &Global,
     args: SendArgs,
@@ -108,7 +112,9 @@ pub(crate) async fn run(
     let state = Arc::new(Mutex::new(BroadcastState::new(broadcast.id.clone())));
     let stop = CancellationToken::new();
     let progress = progress::follow(&state, console)?;
-    let parts = Parts { auth, ledger, progress: progress.clone(), stop: stop.clone(), ..Parts::default() };
+    let traces = context::traces(&aws, &settings, environment).await?;
+    let (spans, following) = (traces.spans(), progress.clone());
+    let parts = Parts { auth, ledger, progress: following, spans, stop: stop.clone(), ..Parts::default() };
     let notifier = Notifier::new(settings, aws.clone(), parts);
     let ctx = notifier.ctx();
     let described = match again {
@@ -128,7 +134,7 @@ pub(crate) async fn run(
     let ended = interrupt::or_ended(Box::pin(sending), signals, &stop, &state);
     let ended = context::patiently(ended, &aws, console).await;
     live.finish().await;
-    progress::finish(&progress).await;
+    tokio::join!(progress::finish(&progress), traces.flush(TRACES_FLUSH_MAX));
     let (report, is_cut) = ended.report(&state, console)?;
     summary::show(&report, console)?;
     if is_cut {

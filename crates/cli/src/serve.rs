@@ -48,7 +48,7 @@ Examples:
   Its state:
     curl --fail http://127.0.0.1:8080/readyz";
 
-/// Time limit at the end for the rest of the log.
+/// Time limit at the end for the rest of the log and of the traces.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(
@@ -70,11 +70,13 @@ pub(crate) async fn run(
     }
     let ledger = context::ledger(&aws, &settings).await?;
     let routes = context::routes(&aws, &settings, environment).await?;
+    let traces = context::traces(&aws, &settings, environment).await?;
     let senders = notifier::senders(&settings, &aws).await;
     let metrics = Metrics::new(Tally::new(settings.daemon.metrics_services));
     let progress = metrics.of(notifier::report::logged().map_err(Failure::runtime)?);
     let listen = settings.daemon.listen;
-    let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
+    let (progress_of, spans) = (progress.clone(), traces.spans());
+    let parts = Parts { auth, ledger, routes, senders, progress: progress_of, spans, ..Parts::default() };
     let notifier = Notifier::new(settings, aws, parts);
     let health = Health::default();
     let shutdown = CancellationToken::new();
@@ -97,7 +99,7 @@ pub(crate) async fn run(
     tokio::spawn(stop_when_asked(Stop::listen()?, shutdown.clone()));
     tracing::info!("Serving");
     let served = notifier.run(health, shutdown).await;
-    progress.flush(FLUSH_MAX).await;
+    tokio::join!(progress.flush(FLUSH_MAX), traces.flush(FLUSH_MAX));
     log_outcomes(&metrics);
     answering.cancel();
     if let Some(answers) = answers {

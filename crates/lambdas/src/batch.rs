@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::stream::{self, StreamExt as _};
+use notifier::base::spans::{Span, SpanKind, SpanValue};
+use notifier::base::trace::TraceContext;
+use notifier::pipeline::spans::about;
 use notifier::pipeline::{DEADLINE_SLACK, Disposition, Failure, Work};
 use notifier::queue::{EventSourceMapping, Message};
+use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
@@ -21,7 +25,7 @@ const RECORDS_AT_ONCE: usize = 100;
 pub const RESERVE: Duration = Duration::from_secs(6);
 
 /// Reserved for the answer.
-const ANSWER: Duration = Duration::from_secs(1);
+pub const ANSWER: Duration = Duration::from_secs(1);
 
 /// A stage on its queue.
 #[derive(Debug)]
@@ -49,13 +53,31 @@ impl Worker {
     ///
     /// A record without a message id; then no record is processed, and the whole batch is delivered again.
     pub async fn run(&self, batch: &Batch, end: Instant) -> Result<SqsBatchResponse, Nameless> {
+        self.run_in(batch, end, None).await
+    }
+
+    /// The same as a part of Lambda's trace of the invocation. A batch of several messages has a span there, with links
+    /// to theirs: each is processed in the trace of its event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub async fn run_in(
+        &self,
+        batch: &Batch,
+        end: Instant,
+        invocation: Option<TraceContext>,
+    ) -> Result<SqsBatchResponse, Nameless> {
+        let (began, spans) = (OffsetDateTime::now_utc(), self.work.spans());
+        let started = Instant::now();
         let records = batch.records.iter().enumerate();
         let records = records.map(|(index, raw)| record::read(index, raw)).collect::<Result<Vec<_>, _>>()?;
         let works = records.into_iter().map(|read| self.record(read, end));
         // In the order of the batch, so that the answer is predictable.
         let ends: Vec<_> = stream::iter(works).buffered(RECORDS_AT_ONCE).collect().await;
-        let (mut back, mut sooner) = (Vec::new(), Vec::new());
-        for (id, end) in ends {
+        let (mut back, mut sooner, mut links) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, link, end) in ends {
+            links.extend(link);
             if let Settled::Back(message) = end {
                 back.push(id);
                 sooner.extend(message.map(|message| *message));
@@ -68,21 +90,54 @@ impl Worker {
                 "No time was left to return messages to the queue; they come back when their visibility timeout ends"
             );
         }
+        if let Some(above) = invocation.filter(|_| links.len() > 1) {
+            let context = above.hop(&self.work.rng);
+            let failed = back.len();
+            let make = || self.span((above, context), links, failed, (began, started.elapsed()));
+            spans.end(context, None, failed > 0, make);
+        }
         Ok(answer(back))
     }
 
-    /// One record, with the id that the mapping expects. A redriven dead letter has an older id in its attributes.
-    async fn record(&self, read: Read, end: Instant) -> (String, Settled) {
+    /// The span of a batch. Source: OpenTelemetry semantic conventions, "AWS Lambda", "SQS Event".
+    fn span(
+        &self,
+        (above, context): (TraceContext, TraceContext),
+        links: Vec<TraceContext>,
+        failed: usize,
+        (started, took): (OffsetDateTime, Duration),
+    ) -> Span {
+        let queue = &self.work.source;
+        let mut attributes = about(queue, "process");
+        let messages = i64::try_from(links.len()).unwrap_or(i64::MAX);
+        attributes.push(("messaging.batch.message_count", SpanValue::Number(messages)));
+        Span {
+            context,
+            parent: above.span,
+            is_parent_remote: true,
+            links,
+            name: format!("process {}", queue.name()),
+            kind: SpanKind::Consumer,
+            started,
+            took,
+            attributes,
+            failure: (failed > 0).then(|| format!("{failed} of {messages} messages failed")),
+        }
+    }
+
+    /// One record, with the id that the mapping expects and the span of its processing. A redriven dead letter has an older id in its attributes.
+    async fn record(&self, read: Read, end: Instant) -> (String, Option<TraceContext>, Settled) {
         let stage = self.work.stage.as_str();
         let mut message = match read {
             Read::Whole(message) => *message,
             Read::Strange { id, error } => {
                 error!(stage, message.id = id, error = %error, "Record {id} is not as Lambda documents it and stays on its queue");
-                return (id, Settled::Back(None));
+                return (id, None, Settled::Back(None));
             }
         };
         message.join_trace(&self.work.rng);
         let id = message.message_id.clone();
+        let link = message.context.and_then(|context| message.processing(context));
         let settled = match self.run_in_time(&message, end).await {
             Ok(()) => Settled::Done,
             Err(failure) => match timeout_at(last_moment(end), self.fail(&message, &failure)).await {
@@ -91,7 +146,7 @@ impl Worker {
                 Err(_elapsed) => Settled::Back(None),
             },
         };
-        (id, settled)
+        (id, link, settled)
     }
 
     /// Processes the record within the remaining time.

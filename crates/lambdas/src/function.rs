@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notifier::aws::budget::Budget;
 use notifier::aws::{Aws, AwsOptions};
 use notifier::base::text::chain;
+use notifier::base::trace::TraceContext;
 use notifier::base::{Clock, Environment, Rng};
 use notifier::deliver::{Auth, Signing};
 use notifier::pipeline::{QueueName, Routing, StageName};
@@ -14,12 +15,13 @@ use notifier::queue::{EventSourceMapping, Queue};
 use notifier::secrets::Vault;
 use notifier::settings::table::Setting;
 use notifier::settings::{Flags, Settings, Sources, table};
+use notifier::telemetry::Traces;
 use notifier::telemetry::emf::Emf;
 use notifier::{Notifier, Parts, ledger, report, store};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-use crate::batch::Worker;
+use crate::batch::{ANSWER, Worker};
 use crate::metrics::Reporter;
 use crate::record::Batch;
 use crate::stream;
@@ -29,6 +31,9 @@ const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
 /// Time limit of an invocation's wait for the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// Time limit of an invocation's wait for the collector of traces: an outage costs each invocation this long.
+const TRACES_FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// Runs one stage as a Lambda function, until Lambda ends the process.
 ///
@@ -106,18 +111,24 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let reporter = &Mutex::new(reporter);
     let routes =
         if spec.source == QueueName::Observer { routes(&settings, vault).await? } else { Routing::default() };
-    let parts = Parts { auth, ledger, routes, senders, progress: progress.clone(), ..Parts::default() };
+    let function = environment.get(FUNCTION_NAME);
+    let traces = &Traces::start(&settings.traces, settings.auth.refresh, vault, function).await?;
+    let (following, spans) = (progress.clone(), traces.spans());
+    let parts = Parts { auth, ledger, routes, senders, progress: following, spans, ..Parts::default() };
     let work = Notifier::new(settings, aws, parts).stage(stage)?;
     let worker = &Worker { source: EventSourceMapping::new(work.source.clone()), work };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         let left = event.context.deadline() - clock.now();
         let left = Duration::try_from(left).unwrap_or_default();
-        let answer = worker.run(&event.payload, Instant::now() + left).await;
+        let invocation = event.context.xray_trace_id.as_deref().and_then(TraceContext::from_aws);
+        let end = Instant::now() + left;
+        let answer = worker.run_in(&event.payload, end, invocation).await;
         if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
             reporter.write();
         }
-        // Lambda freezes the process after the answer, so buffered log lines could be lost.
-        progress.flush(FLUSH_MAX).await;
+        // Lambda freezes the process after the answer, so buffered log lines and spans could be lost.
+        let rest = end.saturating_duration_since(Instant::now()).saturating_sub(ANSWER);
+        tokio::join!(progress.flush(FLUSH_MAX), traces.flush(TRACES_FLUSH_MAX.min(rest)));
         Ok::<_, Error>(answer?)
     }))
     .await

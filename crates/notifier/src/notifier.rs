@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, ObserverMessage};
 
 use crate::aws::{self, Aws, LoadError, budget::Budget, identity};
+use crate::base::spans::Spans;
 use crate::base::text::chain;
 use crate::base::{Environment, Rng};
 use crate::daemon::{self, DaemonError, Health, Served, Worker};
@@ -38,6 +39,8 @@ pub struct Parts {
     pub senders: Senders,
     /// Receives progress events.
     pub progress: Progress,
+    /// Receives finished spans.
+    pub spans: Spans,
     /// When cancelled, [`Notifier::send`] begins no attempt.
     pub stop: CancellationToken,
 }
@@ -85,7 +88,7 @@ impl Notifier {
 
     /// A notifier of these parts.
     pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
-        let Parts { auth, ledger, routes, senders, progress, stop } = parts;
+        let Parts { auth, ledger, routes, senders, progress, spans, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
         let networks = settings.allow_networks.clone();
         let discovery = Discovery::new(&aws, settings.health, networks.clone())
@@ -93,7 +96,8 @@ impl Notifier {
             .with_method(settings.discovery)
             .with_store(ledger.store(), clock.clone(), settings.ledger.days);
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
-        let mut ctx = Ctx::new(discovery, deliverer.with_auth(auth), ledger, progress, clock);
+        let mut ctx =
+            Ctx::new(discovery, deliverer.with_auth(auth).with_spans(spans), ledger, progress, clock);
         (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);
         Self { ctx: Arc::new(ctx), aws, settings, rng }
     }
@@ -149,6 +153,7 @@ impl Notifier {
             budget: self.aws.budget.clone(),
             ledger: self.ctx.ledger.clone(),
             progress: self.ctx.progress.clone(),
+            spans: self.ctx.deliverer.spans().clone(),
             depths: Some(QueueDepths::new(self.settings.queues.iter().map(queue).collect())),
         }
     }

@@ -14,12 +14,14 @@ use ecs_task_notifier_wire::headers::{WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use http::Method;
 use support::{EventRequest, OTHER_SECRET, SECRET, Sent, TASK, sign, unix_now};
 use testkit::ports;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// Starting an interpreter on a busy machine.
 const START_TRIES: u32 = 600;
+/// How long a line of the log may take on a busy machine.
+const LOG_MAX: Duration = Duration::from_secs(90);
 
 fn repository(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
@@ -46,24 +48,26 @@ async fn metadata() -> String {
 /// A receiver that runs until this is dropped.
 struct Running {
     port: u16,
+    stdout: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
 async fn start(mut command: Command) -> Running {
     let port = ports::free();
-    let process = command
+    let mut process = command
         .env("NOTIFIER_VERIFYING_KEYS", format!("{OTHER_SECRET} {SECRET}"))
         .env("ECS_CONTAINER_METADATA_URI_V4", metadata().await)
         .env("PORT", port.to_string())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
+    let stdout = BufReader::new(process.stdout.take().unwrap()).lines();
     for _ in 0..START_TRIES {
         if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            return Running { port, _process: process };
+            return Running { port, stdout, _process: process };
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -131,11 +135,50 @@ impl Running {
     }
 }
 
+/// The id of the trace in a header `traceparent`.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+impl Running {
+    /// The line that the receiver logs about an event with this header `traceparent`.
+    async fn logged(&mut self, broadcast: &str, traceparent: Option<&str>) -> String {
+        let event = EventRequest { at: unix_now(), ..EventRequest::of(broadcast) }.sign();
+        let event = match traceparent {
+            Some(value) => event.with("traceparent", value),
+            None => event,
+        };
+        assert_eq!(self.send(&event).await, 202);
+        loop {
+            let line = tokio::time::timeout(LOG_MAX, self.stdout.next_line()).await.expect("a line in time");
+            let line = line.unwrap().expect("the receiver runs");
+            if line.starts_with("trace_id=") {
+                return line;
+            }
+        }
+    }
+
+    /// The log of an example names the trace of each request, and nothing that is no trace.
+    async fn continues_the_trace(&mut self) {
+        let line = self.logged("t-1", Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+        assert!(line.starts_with(&format!("trace_id={TRACE} com.")), "{line}");
+        for (broadcast, wrong) in [("t-2", Some("00-forged line-00f067aa0ba902b7-01")), ("t-3", None)] {
+            let line = self.logged(broadcast, wrong).await;
+            assert!(line.starts_with("trace_id=- com."), "{line}");
+        }
+    }
+}
+
+/// An example, before it has seen any event.
+async fn example(command: Command) {
+    let mut running = start(command).await;
+    running.continues_the_trace().await;
+    running.judge().await;
+}
+
 #[tokio::test]
 async fn the_python_example_answers_as_the_layer_does() {
     let mut python = Command::new(repository(".venv/bin/python"));
     python.arg(repository("examples/receivers/python/receiver.py"));
-    start(python).await.judge().await;
+    example(python).await;
 }
 
 #[tokio::test]
@@ -143,14 +186,14 @@ async fn the_javascript_example_answers_as_the_layer_does() {
     repository("examples/receivers/node/node_modules");
     let mut node = Command::new("node");
     node.arg(repository("examples/receivers/node/receiver.mjs"));
-    start(node).await.judge().await;
+    example(node).await;
 }
 
 #[tokio::test]
 async fn the_receiver_of_the_guide_answers_as_the_layer_does() {
     let mut python = Command::new("python3");
     python.arg(repository("examples/receivers/python/plain.py"));
-    start(python).await.judge().await;
+    example(python).await;
 }
 
 /// For a receiver that cannot be built here: started by hand-written means, judged by the same requests.

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 type event struct {
 	Type, ECSTask string // Go matches the names of JSON members without regard to case.
 	Data          json.RawMessage
+	traceID       string
 }
 
 var (
@@ -27,6 +29,8 @@ var (
 	waiting = make(chan event, 100)
 	mutex   sync.Mutex
 	seen    = map[string]bool{} // Ids accepted in the last hour.
+	// The header is not signed, so its form is checked.
+	traceparent = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
 
 // accept queues a new event, and returns the status to answer.
@@ -57,6 +61,9 @@ func judge(body []byte, header http.Header) int {
 		return http.StatusBadRequest
 	case task.TaskARN != "" && e.ECSTask != task.TaskARN:
 		return http.StatusMisdirectedRequest
+	}
+	if parts := traceparent.FindStringSubmatch(header.Get("traceparent")); parts != nil {
+		e.traceID = parts[1]
 	}
 	return accept(header.Get("webhook-id"), e)
 }
@@ -92,7 +99,7 @@ func main() {
 	}
 	go func() {
 		for e := range waiting {
-			log.Printf("%s: %s", e.Type, e.Data)
+			log.Printf("trace_id=%s %s: %s", cmp.Or(e.traceID, "-"), e.Type, e.Data)
 		}
 	}()
 	http.HandleFunc("POST /v1.0/notify", notify) // The server answers 405 to any other method.

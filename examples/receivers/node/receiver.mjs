@@ -39,8 +39,14 @@ function first(delivery) {
   return !seen.has(delivery) && seen.set(delivery, Date.now());
 }
 
-async function handle(event) {
-  console.log(`${event.type}: ${JSON.stringify(event.data)}`);
+/** Returns the id of the request's trace: the notifier's log has the same. The header is not signed, so its form is checked. */
+function traceId(request) {
+  const parts = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(request.headers.traceparent ?? "");
+  return parts === null ? "-" : parts[1];
+}
+
+async function handle(event, trace) {
+  console.log(`trace_id=${trace} ${event.type}: ${JSON.stringify(event.data)}`);
 }
 
 const task = await ownTask();
@@ -60,7 +66,8 @@ app.post("/v1.0/notify", (request, response) => {
   if (waiting >= waitingMost) return response.status(503).set("Retry-After", "1").send("busy\n");
   if (!first(request.headers["webhook-id"])) return response.status(200).send("handled before\n");
   waiting += 1;
-  setImmediate(() => handle(event).catch(console.error).finally(() => (waiting -= 1)));
+  const trace = traceId(request);
+  setImmediate(() => handle(event, trace).catch(console.error).finally(() => (waiting -= 1)));
   response.status(202).send("accepted\n");
 });
 app.all("/v1.0/notify", (_, response) => response.status(405).set("Allow", "POST").send("only POST is accepted here\n"));

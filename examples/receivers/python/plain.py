@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import queue
+import re
 import threading
 import time
 import urllib.request
@@ -32,7 +33,13 @@ def is_signed(delivery, timestamp, signatures, body):
     return any(hmac.compare_digest(ours, theirs) for ours in made for theirs in sent)
 
 
-def accept(delivery, event):
+def trace_id(header):
+    """Returns the id of the request's trace, for the log. The header is not signed, so its form is checked."""
+    parts = re.fullmatch(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", header)
+    return parts[1] if parts else "-"
+
+
+def accept(delivery, event, trace):
     """Queues a new event; returns the status to answer."""
     now = time.monotonic()
     with lock:
@@ -41,7 +48,7 @@ def accept(delivery, event):
         if delivery in seen:
             return 200
         try:
-            events.put_nowait(event)
+            events.put_nowait((event, trace))
         except queue.Full:
             return 503
         seen[delivery] = now
@@ -82,7 +89,7 @@ class Notify(BaseHTTPRequestHandler):
             return 400
         if task is not None and event.get("ecstask") != task:
             return 421
-        return accept(delivery, event)
+        return accept(delivery, event, trace_id(self.headers.get("traceparent", "")))
 
     def read(self, length):
         """Returns the body; raises TimeoutError when it is not complete after five seconds."""
@@ -111,8 +118,8 @@ class Notify(BaseHTTPRequestHandler):
 
 def work():
     while True:
-        event = events.get()
-        print(f"{event['type']}: {event.get('data')}", flush=True)
+        event, trace = events.get()
+        print(f"trace_id={trace} {event['type']}: {event.get('data')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 import urllib.request
@@ -43,9 +44,15 @@ def first(delivery: str) -> bool:
         return seen.setdefault(delivery, now) is now
 
 
-def handle(event: dict) -> None:
+def trace_id() -> str:
+    """Returns the id of the request's trace: the notifier's log has the same. The header is not signed, so its form is checked."""
+    parts = re.fullmatch(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", request.headers.get("traceparent", ""))
+    return parts[1] if parts else "-"
+
+
+def handle(event: dict, trace: str) -> None:
     try:
-        print(f"{event['type']}: {event.get('data')}", flush=True)
+        print(f"trace_id={trace} {event['type']}: {event.get('data')}", flush=True)
     finally:
         waiting.release()
 
@@ -62,7 +69,7 @@ def notify():
     if not first(request.headers["webhook-id"]):
         waiting.release()
         return "handled before\n", 200
-    workers.submit(handle, event)
+    workers.submit(handle, event, trace_id())
     return "accepted\n", 202
 
 

@@ -133,6 +133,92 @@ run "the_daemon_has_the_rules_and_the_roles" {
   }
 }
 
+run "the_page_is_private_and_only_reads" {
+  command = apply
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    image       = "registry.example/ecs-task-notifier@sha256:0"
+    page = {
+      token_secret_arn          = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:page-AbCdEf"
+      client_security_group_ids = ["sg-balancer"]
+      target_group_arn          = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/page/1"
+      allowed_hosts             = ["notifier.example.com"]
+    }
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.page[0].container_definitions)[0].command == [
+      "page", "--listen", "0.0.0.0:8787", "--token-secret",
+      "secretsmanager:arn:aws:secretsmanager:eu-west-1:111122223333:secret:page-AbCdEf",
+      "--allowed-host", "notifier.example.com",
+    ]
+    error_message = "The page does not start as the variables say."
+  }
+
+  assert {
+    condition = (
+      one(aws_ecs_service.page[0].network_configuration).assign_public_ip != true &&
+      [for rule in aws_vpc_security_group_ingress_rule.page : "${rule.referenced_security_group_id} ${rule.from_port}-${rule.to_port}"] == ["sg-balancer 8787-8787"] &&
+      one(aws_ecs_service.page[0].load_balancer).container_port == 8787
+    )
+    error_message = "The page can be reached by others than the load balancer."
+  }
+
+  assert {
+    condition = (
+      keys(aws_iam_role_policy.page) == ["report"] &&
+      [for it in jsondecode(aws_ecs_task_definition.page[0].container_definitions)[0].environment : it.name] == ["NOTIFIER_LEDGER"]
+    )
+    error_message = "The page may do more than read."
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.page_token[0].statement[0].resources == toset(["arn:aws:secretsmanager:eu-west-1:111122223333:secret:page-AbCdEf"])
+    error_message = "The page may read more than its token."
+  }
+}
+
+run "the_page_acts_only_if_allowed" {
+  command = apply
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    image       = "registry.example/ecs-task-notifier@sha256:0"
+    page = {
+      token_secret_arn          = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:page-AbCdEf"
+      client_security_group_ids = ["sg-bastion"]
+      allow_actions             = true
+    }
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition = (
+      contains(jsondecode(aws_ecs_task_definition.page[0].container_definitions)[0].command, "--allow-actions") &&
+      keys(aws_iam_role_policy.page) == ["cancel", "redrive", "report"] &&
+      length(jsondecode(aws_ecs_task_definition.page[0].container_definitions)[0].environment) == 4
+    )
+    error_message = "The page cannot send dead letters back."
+  }
+
+  assert {
+    condition     = length(aws_ecs_service.page[0].load_balancer) == 0
+    error_message = "A load balancer is needed."
+  }
+}
+
 run "the_examples_support_the_other_processor" {
   command = plan
 

@@ -25,7 +25,7 @@ impl Scope for ForPlan {
 pub(crate) struct ForSend;
 
 impl Scope for ForSend {
-    const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery];
+    const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery, Group::Traces];
 }
 
 /// Settings of commands that only use the ledger.
@@ -49,8 +49,15 @@ impl Scope for ForQueues {
 pub(crate) struct ForServe;
 
 impl Scope for ForServe {
-    const GROUPS: &[Group] =
-        &[Group::Queues, Group::Ledger, Group::Discovery, Group::Delivery, Group::Sources, Group::Daemon];
+    const GROUPS: &[Group] = &[
+        Group::Queues,
+        Group::Ledger,
+        Group::Discovery,
+        Group::Delivery,
+        Group::Sources,
+        Group::Daemon,
+        Group::Traces,
+    ];
 }
 
 /// Settings of `routes`.

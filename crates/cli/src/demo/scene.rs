@@ -87,7 +87,7 @@ impl Scene {
     /// A page on the ledger.
     pub(super) async fn page(&self, listen: SocketAddr) -> Result<page::Opened, Failure> {
         let (token, allowed_hosts) = (page::Token::New, Vec::new());
-        let options = page::Options { listen, token, allowed_hosts, allow_actions: false };
+        let options = page::Options { listen, token, allowed_hosts, allow_actions: false, redriver: None };
         page::Opened::new(options, self.ledger.clone(), self.settings.delivery.horizon).await
     }
 

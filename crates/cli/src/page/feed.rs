@@ -257,9 +257,14 @@ impl Feed {
     /// Cancels a broadcast; `false` if it was cancelled before.
     pub(super) async fn cancel(&self, id: &BroadcastId, reason: String) -> Result<bool, LedgerError> {
         let is_new = self.ledger.cancel(id, reason).await?;
+        self.forget(id);
+        Ok(is_new)
+    }
+
+    /// Reads a broadcast again before it is shown: an action has changed it.
+    pub(super) fn forget(&self, id: &BroadcastId) {
         lock(&self.slots).retain(|(known, _)| known != id);
         lock(&self.briefs).remove(id);
-        Ok(is_new)
     }
 
     /// Follows a broadcast. Its poller is shared by all viewers, and stops with the last one or with the broadcast.

@@ -9,6 +9,7 @@
 //! | `live` | the stream of changes |
 //! | `download` | CSV and JSON |
 //! | `feed` | reads the ledger, and keeps what it read |
+//! | `redrive` | sends dead letters back in the background |
 //! | `overview` | the figures of a broadcast (pure) |
 //! | `query` | filters (pure) |
 //! | `view` | HTML and SVG (pure) |
@@ -19,6 +20,7 @@ pub(crate) mod feed;
 mod live;
 mod overview;
 pub(crate) mod query;
+pub(crate) mod redrive;
 mod routes;
 mod server;
 pub(crate) mod view;
@@ -26,21 +28,26 @@ pub(crate) mod view;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use notifier::base::{Clock, Environment, input};
+use notifier::base::{Clock, Environment, Rng, input};
 use notifier::ledger::Ledger;
+use notifier::pipeline::{STAGES, Stage};
+use notifier::queue::Queue;
+use notifier::secrets::{SecretRef, Vault};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::args::{ForLedger, Global, SettingFlags};
+use crate::args::{ForQueues, Global, SettingFlags};
 use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
 use crate::stop::Stop;
 use access::{Access, TOKEN_CHARS_MIN};
 use feed::Feed;
+use redrive::Redriver;
 use routes::Page;
 
 /// The most bytes of a file with a token.
@@ -60,6 +67,9 @@ pub(crate) struct PageArgs {
     /// File with the token, 32 characters or more [default: a new token, printed with the address]
     #[arg(long, value_name = "FILE", conflicts_with = "no_token")]
     token_file: Option<PathBuf>,
+    /// Secret with the token: `env:NAME`, `secretsmanager:ID` or `ssm:NAME`. It is read once
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["no_token", "token_file"])]
+    token_secret: Option<SecretRef>,
     /// No token: everybody who can connect sees the page. Only on a loopback address
     #[arg(long)]
     no_token: bool,
@@ -68,18 +78,18 @@ pub(crate) struct PageArgs {
     /// A request with any other host is refused, because a foreign site's name may lead to this machine.
     #[arg(long = "allowed-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
-    /// Allow to cancel broadcasts. Otherwise the page only reads
+    /// Allow to cancel broadcasts and, if the settings name the queues, to send dead letters back. Otherwise the page only reads
     #[arg(long)]
     allow_actions: bool,
     #[command(flatten)]
-    settings: SettingFlags<ForLedger>,
+    settings: SettingFlags<ForQueues>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   ecs-task-notifier page --ledger dynamodb:ecs-task-notifier
 
-  At another port, with an action to cancel broadcasts:
+  At another port, with actions to cancel broadcasts and to send back the dead letters of the queues in the environment:
     ecs-task-notifier page --listen 127.0.0.1:9000 --allow-actions
 
   Behind a proxy that authenticates people, in the same ECS task:
@@ -96,6 +106,8 @@ pub(crate) struct Options {
     pub(crate) token: Token,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allow_actions: bool,
+    /// Sends dead letters back, if actions are allowed.
+    pub(crate) redriver: Option<Arc<Redriver>>,
 }
 
 /// What a request must have.
@@ -103,6 +115,8 @@ pub(crate) enum Token {
     /// A new token, printed with the address.
     New,
     File(PathBuf),
+    /// That of a secret.
+    Of(SecretRef, Vault),
     None,
 }
 
@@ -115,22 +129,36 @@ pub(crate) async fn run(
     let PageArgs {
         listen,
         token_file,
+        token_secret,
         no_token,
         allowed_hosts,
         allow_actions,
         settings: SettingFlags { flags, .. },
     } = args;
-    let token = match token_file {
-        Some(path) => Token::File(path),
-        None if no_token => Token::None,
-        None => Token::New,
-    };
     let settings = context::settings(global, &flags, &[], environment, console)?;
     crate::log::for_people(console);
-    let aws = context::aws_of_ledger(global, &settings).await?;
+    let has_queues = allow_actions && !settings.queues.is_empty();
+    let aws = if has_queues {
+        let aws = context::aws(global, &settings).await?;
+        context::queues_in_region(&aws, &settings.queues)?;
+        aws
+    } else {
+        context::aws_of_ledger(global, &settings).await?
+    };
     let ledger = context::kept_ledger(&aws, &settings).await?;
+    let queue = |stage: &Stage| {
+        let url = settings.queues.get(&stage.source).filter(|_| has_queues)?;
+        Some((stage.name, Queue::at(aws.sqs.clone(), url, Rng::from_entropy())))
+    };
+    let redriver = Redriver::new(STAGES.iter().filter_map(queue).collect(), ledger.clone());
+    let token = match (token_file, token_secret) {
+        (Some(path), _) => Token::File(path),
+        (None, Some(secret)) => Token::Of(secret, Vault::new(environment.clone(), Some(aws.secrets.clone()))),
+        (None, None) if no_token => Token::None,
+        (None, None) => Token::New,
+    };
     let stop = Stop::listen()?;
-    let options = Options { listen, token, allowed_hosts, allow_actions };
+    let options = Options { listen, token, allowed_hosts, allow_actions, redriver };
     let opened = Opened::new(options, ledger, settings.delivery.horizon).await?;
     writeln!(console.out(), "{}", opened.url().as_str()).map_err(Failure::output)?;
     console.finish().map_err(Failure::output)?;
@@ -155,9 +183,9 @@ pub(crate) struct Opened {
 impl Opened {
     /// Listens for requests. `horizon` is the time for which deliveries are retried.
     pub(crate) async fn new(options: Options, ledger: Ledger, horizon: Duration) -> Result<Self, Failure> {
-        let Options { listen, token, allowed_hosts, allow_actions } = options;
+        let Options { listen, token, allowed_hosts, allow_actions, redriver } = options;
         let is_new = matches!(token, Token::New);
-        let token = read(token, listen)?;
+        let token = read(token, listen).await?;
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             Failure::failed(format!("cannot listen at {listen}"))
                 .because(&error)
@@ -166,7 +194,7 @@ impl Opened {
         let address = listener.local_addr().map_err(Failure::runtime)?;
         let printed = token.clone().filter(|_| is_new);
         let access = Access::new(address, &allowed_hosts, token).map_err(random)?;
-        let page = Page::new(Feed::new(ledger, Clock::system(), horizon), access, allow_actions);
+        let page = Page::new(Feed::new(ledger, Clock::system(), horizon), access, allow_actions, redriver);
         Ok(Self { listener, page, address, printed })
     }
 
@@ -189,10 +217,18 @@ impl Opened {
 }
 
 /// The token; `None` if none is needed.
-fn read(token: Token, listen: SocketAddr) -> Result<Option<Zeroizing<String>>, Failure> {
+async fn read(token: Token, listen: SocketAddr) -> Result<Option<Zeroizing<String>>, Failure> {
     match token {
         Token::New => access::secret().map(Some).map_err(random),
         Token::File(path) => token_of(&path).map(Some),
+        Token::Of(secret, vault) => {
+            let text = vault.read(&secret).await.map_err(|error| {
+                let what = "the secret with the token cannot be read";
+                let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };
+                failure.because(&error)
+            })?;
+            valid(text.newest(), &secret.to_string()).map(Some)
+        }
         Token::None if listen.ip().is_loopback() => Ok(None),
         Token::None => {
             Err(Failure::usage(format!("{listen} is not a loopback address, so the page needs a token"))
@@ -207,10 +243,14 @@ fn token_of(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let read = std::fs::File::open(path).and_then(|file| input::text(file, TOKEN_BYTES_MAX));
     let text =
         read.map_err(|error| Failure::usage(format!("{} cannot be read", path.display())).because(&error))?;
-    let text = Zeroizing::new(text);
+    valid(&Zeroizing::new(text), &path.display().to_string())
+}
+
+/// The token in the text of this place.
+fn valid(text: &str, place: &str) -> Result<Zeroizing<String>, Failure> {
     let token = text.trim();
     if token.len() < TOKEN_CHARS_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::usage(format!("{} has no token", path.display())).hint(format!(
+        return Err(Failure::usage(format!("{place} has no token")).hint(format!(
             "a token has {TOKEN_CHARS_MIN} printable ASCII characters or more: `openssl rand -hex 32` makes one"
         )));
     }

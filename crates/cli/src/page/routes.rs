@@ -21,9 +21,10 @@ use wire::BroadcastId;
 use super::access::{Access, Refusal};
 use super::feed::{Feed, Snapshot};
 use super::query::{Fields, Filter};
+use super::redrive::Redriver;
 use super::server::Weight;
 use super::view::{self, forms, list};
-use super::{download, live};
+use super::{download, live, redrive};
 use crate::args::Format;
 
 /// The most bytes of a form.
@@ -45,6 +46,8 @@ pub(super) struct Page {
     pub(super) feed: Arc<Feed>,
     access: Access,
     allow_actions: bool,
+    /// `None` without actions, or without queues.
+    pub(super) redriver: Option<Arc<Redriver>>,
     downloads: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
 }
@@ -52,9 +55,22 @@ pub(super) struct Page {
 type Shared = State<Arc<Page>>;
 
 impl Page {
-    pub(super) fn new(feed: Arc<Feed>, access: Access, allow_actions: bool) -> Self {
+    pub(super) fn new(
+        feed: Arc<Feed>,
+        access: Access,
+        allow_actions: bool,
+        redriver: Option<Arc<Redriver>>,
+    ) -> Self {
+        let redriver = redriver.filter(|_| allow_actions);
         let downloads = Arc::new(Semaphore::new(DOWNLOADS_MAX));
-        Self { feed, access, allow_actions, downloads, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        Self {
+            feed,
+            access,
+            allow_actions,
+            redriver,
+            downloads,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        }
     }
 
     pub(super) fn routes(self) -> Router {
@@ -72,6 +88,9 @@ impl Page {
             .route("/healthz", get(|| async { asset("text/plain; charset=utf-8", "ok\n") }));
         if page.allow_actions {
             router = router.route("/cancel", get(ask_cancel).post(cancel));
+        }
+        if page.redriver.is_some() {
+            router = router.route("/redrive", get(redrive::ask).post(redrive::begin));
         }
         let guard = from_fn_with_state(Arc::clone(&page), guard);
         router.fallback(|| async { Answer::NotFound("There is no such page.") }).layer(guard).with_state(page)
@@ -161,7 +180,7 @@ impl IntoResponse for Answer {
     }
 }
 
-fn html(status: StatusCode, page: String) -> Response {
+pub(super) fn html(status: StatusCode, page: String) -> Response {
     (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
@@ -169,7 +188,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn see_other(to: &str) -> Response {
+pub(super) fn see_other(to: &str) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response()
 }
 
@@ -188,7 +207,9 @@ async fn broadcast(State(page): Shared, RawQuery(query): RawQuery) -> Result<Res
     let filter = Filter::parse(&fields).map_err(Answer::Bad)?;
     let snapshot = snapshot(&page, &fields).await?;
     let (number, has_actions) = (fields.page(), page.allow_actions);
-    let view = view::broadcast::View { snapshot: &snapshot, filter: &filter, number, has_actions };
+    let has_redrive = page.redriver.is_some();
+    let view =
+        view::broadcast::View { snapshot: &snapshot, filter: &filter, number, has_actions, has_redrive };
     Ok(html(StatusCode::OK, view::broadcast::broadcast(&view)))
 }
 
@@ -274,7 +295,7 @@ pub(super) fn fields(query: Option<String>) -> Fields {
     Fields::parse(query.unwrap_or_default().as_bytes())
 }
 
-async fn form(body: Body) -> Result<Fields, Answer> {
+pub(super) async fn form(body: Body) -> Result<Fields, Answer> {
     let bytes = to_bytes(body, FORM_BYTES_MAX).await;
     let bytes = bytes
         .map_err(|_| Answer::Bad(format!("The form is larger than {FORM_BYTES_MAX} bytes, or broke off.")))?;

@@ -39,4 +39,5 @@ mod settings;
 mod simulate;
 mod support;
 mod terminal;
+mod traces;
 mod trial;

@@ -87,7 +87,7 @@ fn the_metrics_of_a_daemon_count_a_broadcast_and_pass_prometheuss_own_checks() {
     until("the broadcast and the queues are counted", || {
         text = metrics(&listen);
         text.contains("ecs_task_notifier_broadcast_duration_seconds_count 1")
-            && text.contains("state=\"in_flight\"")
+            && text.contains("state=\"dead_letter\"")
     });
     let families = parsed(&text);
     assert_eq!(count(&families, "accepts", "delivered"), Some(3.0));
@@ -103,7 +103,15 @@ fn the_metrics_of_a_daemon_count_a_broadcast_and_pass_prometheuss_own_checks() {
     assert!(calls > Some(0.0), "{calls:?}");
     assert!(of("ecs_task_notifier_ledger_writes_total", &[("result", "ok")]) > Some(5.0));
     assert_eq!(of("ecs_task_notifier_ledger_writes_total", &[("result", "failed")]), Some(0.0));
-    assert_eq!(of("ecs_task_notifier_events_missed_total", &[]), Some(0.0));
+    for listener in ["log", "collector"] {
+        let missed = of("ecs_task_notifier_events_missed_total", &[("listener", listener)]);
+        assert_eq!(missed, Some(0.0), "{listener}");
+    }
+    let dead =
+        |queue: &str| of("ecs_task_notifier_queue_messages", &[("queue", queue), ("state", "dead_letter")]);
+    // The rejected delivery, if SQS was asked after it.
+    assert_eq!((dead("observer"), dead("services")), (Some(0.0), Some(0.0)));
+    assert!(dead("tasks") <= Some(1.0) && dead("tasks").is_some(), "{text}");
     for queue in ["observer", "services", "tasks"] {
         assert!(of("ecs_task_notifier_queue_messages", &[("queue", queue), ("state", "visible")]).is_some());
     }

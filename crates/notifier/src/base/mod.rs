@@ -10,6 +10,7 @@ mod fnv;
 pub mod input;
 mod process;
 mod rng;
+pub mod spans;
 pub mod text;
 pub mod trace;
 pub mod url;

@@ -58,7 +58,13 @@ impl TraceContext {
     /// The same trace after a new span.
     #[must_use]
     pub fn hop(self, rng: &Rng) -> Self {
-        Self { span: Some(SpanId(rng.bits().max(1).to_be_bytes())), ..self }
+        self.at(SpanId::random(rng))
+    }
+
+    /// The same trace at this span.
+    #[must_use]
+    pub fn at(self, span: SpanId) -> Self {
+        Self { span: Some(span), ..self }
     }
 
     /// The context of the event that started the work, or of the message that carried it: the message's if both are of
@@ -88,14 +94,14 @@ impl TraceContext {
 
     /// Writes the `traceparent`; `None` without a span, which it must have.
     ///
-    /// The format has no way to say that nobody has decided about sampling. Then it says "sampled", so that a receiver
-    /// that records its own spans keeps doing so.
+    /// The format has no way to say that nobody has decided about sampling. Then it says "not sampled": "0 as the default
+    /// option when the trace is initiated by this component", W3C Trace Context, section 3.2.2.3.1.
     pub fn traceparent(&self) -> Option<[u8; TRACEPARENT_BYTES]> {
-        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         write_hex(&self.trace.0, text.get_mut(3..35)?);
         write_hex(&self.span?.0, text.get_mut(36..52)?);
-        if self.sampled == Some(false) {
-            *text.last_mut()? = b'0';
+        if self.sampled == Some(true) {
+            *text.last_mut()? = b'1';
         }
         Some(text)
     }
@@ -144,12 +150,35 @@ impl fmt::Display for TraceContext {
 }
 
 impl TraceId {
+    /// Its bytes.
+    pub fn bytes(&self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Whether it is one of about `1 in count` traces. The same in every process, so that a trace is kept as a whole.
+    ///
+    /// Its last 7 bytes are random: W3C Trace Context Level 2, section 3.2.2.3.2.
+    pub fn is_one_in(&self, count: u32) -> bool {
+        let random = u128::from_be_bytes(self.0) & ((1 << 56) - 1);
+        random * u128::from(count) < 1 << 56
+    }
+
     fn read(text: &[u8]) -> Option<Self> {
         hex(text).filter(|id| *id != [0; 16]).map(Self)
     }
 }
 
 impl SpanId {
+    /// A new id.
+    pub fn random(rng: &Rng) -> Self {
+        Self(rng.bits().max(1).to_be_bytes())
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> [u8; 8] {
+        self.0
+    }
+
     fn read(text: &[u8]) -> Option<Self> {
         hex(text).filter(|id| *id != [0; 8]).map(Self)
     }

@@ -41,7 +41,7 @@ enum HeadersError {
 /// # Errors
 ///
 /// A line that is no header, or sets one that is not a user's to set.
-pub(super) fn headers(secrets: &[Material]) -> Result<HeaderMap, Unusable> {
+pub(crate) fn headers(secrets: &[Material]) -> Result<HeaderMap, Unusable> {
     let text = secrets.first().map(Material::newest).unwrap_or_default();
     Ok(parse(text)?)
 }

@@ -114,6 +114,11 @@ impl DeliveryJob {
         self.requested
     }
 
+    /// HTTP requests so far, in earlier rounds too.
+    pub(super) fn requests(&self) -> u32 {
+        self.before + self.requests
+    }
+
     /// Where the task was found last.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

@@ -5,6 +5,7 @@
 //! | `mod` | one attempt, with the task looked up before a retry |
 //! | `job` | one delivery between attempts, and what follows from each (pure) |
 //! | `send`, `http`, `tls` | one request: signature, connection, response |
+//! | `spans` | the span of one request (pure) |
 //! | `auth`, `headers` | keys, headers and certificates, read from secrets |
 //! | `options`, `request`, `response`, `error` | limits and retry policy, what is sent, what a response means (pure) |
 
@@ -18,6 +19,7 @@ use tracing::warn;
 use wire::Broadcast;
 
 use self::job::Attempt;
+use crate::base::spans::Spans;
 use crate::base::trace::TraceContext;
 use crate::base::{self, Clock, Rng};
 use crate::fleet::{Discovery, Recheck};
@@ -33,13 +35,18 @@ mod options;
 mod request;
 mod response;
 mod send;
+mod spans;
 mod tls;
 
 pub use self::auth::{Auth, AuthSettings, Signing};
 pub use self::error::{AttemptError, Unfinished};
+#[cfg(feature = "otel")]
+pub(crate) use self::headers::headers;
 pub use self::job::{DeliveryJob, Next, Round};
 pub use self::options::{DeliveryOptions, GRACE_DEFAULT};
 pub use self::response::{Then, meaning, shown};
+#[cfg(feature = "otel")]
+pub(crate) use self::tls::config as tls_config;
 
 /// Files that are left for everything that is not a delivery: the AWS clients, logs, a health server.
 const OTHER_FILES: usize = 64;
@@ -56,6 +63,8 @@ pub struct Deliverer {
     local_failures: Arc<AtomicU64>,
     /// Signs requests.
     auth: Auth,
+    /// Records a span of each request.
+    spans: Spans,
     /// Looks every task up before it is called again: then a task that has stopped is gone, and one that has moved is
     /// called at its current address, never another task at its old one. Without it, every attempt goes where the first went.
     pub(crate) discovery: Option<Arc<Discovery>>,
@@ -80,6 +89,7 @@ impl Deliverer {
             slots: Arc::new(Semaphore::new(concurrency)),
             local_failures: Arc::default(),
             auth: Auth::default(),
+            spans: Spans::default(),
             discovery: None,
         }
     }
@@ -89,6 +99,18 @@ impl Deliverer {
     pub fn with_auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
+    }
+
+    /// Records a span of each request. Without it, none is made.
+    #[must_use]
+    pub fn with_spans(mut self, spans: Spans) -> Self {
+        self.spans = spans;
+        self
+    }
+
+    /// Where finished spans go.
+    pub(crate) fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// The random numbers of this process.
@@ -187,7 +209,7 @@ impl Deliverer {
         job.is_called = true;
         let trace = *job.trace.get_or_insert_with(|| TraceContext::random(&self.rng));
         let started = Instant::now();
-        let result = self.send(broadcast, &job.endpoint, trace, deadline).await;
+        let result = self.send(broadcast, job, trace, deadline).await;
         if let Err(error @ AttemptError::Local(_)) = &result {
             let failures = self.local_failures.fetch_add(1, Ordering::Relaxed) + 1;
             // Thousands of attempts may fail like this within a second: the log gets each doubling, not each failure.

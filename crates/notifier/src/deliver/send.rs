@@ -1,13 +1,15 @@
 //! One attempt with its proof: signed at the time it is made, by the keys of that time.
 
 use ::http::StatusCode;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::{Broadcast, Scheme};
 
 use super::auth::Proof;
 use super::request::request;
+use super::spans::{Sent, span};
 use super::tls::Secured;
-use super::{AttemptError, Deliverer, http};
+use super::{AttemptError, Deliverer, DeliveryJob, http};
 use crate::base::trace::TraceContext;
 use crate::model::Endpoint;
 
@@ -19,18 +21,22 @@ impl Deliverer {
     pub(super) async fn send(
         &self,
         broadcast: &Broadcast,
-        endpoint: &Endpoint,
+        job: &DeliveryJob,
         trace: TraceContext,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
+        let endpoint = &job.endpoint;
         self.networks.check(endpoint.address.ip()).map_err(AttemptError::Refused)?;
         let service = &endpoint.member.service;
         let proof = self.auth.proof(service).await;
-        let result = self.send_with(broadcast, endpoint, &proof, trace, deadline).await;
+        let resend = job.requests();
+        let result = self.send_with((broadcast, endpoint), &proof, trace, resend, deadline).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
                 match self.auth.newer(service, proof).await {
-                    Some(newer) => self.send_with(broadcast, endpoint, &newer, trace, deadline).await,
+                    Some(newer) => {
+                        self.send_with((broadcast, endpoint), &newer, trace, resend + 1, deadline).await
+                    }
                     None => result,
                 }
             }
@@ -38,18 +44,37 @@ impl Deliverer {
         }
     }
 
+    /// One request, and its span. `resend`: requests of the delivery before it.
     async fn send_with(
         &self,
-        broadcast: &Broadcast,
-        endpoint: &Endpoint,
+        (broadcast, endpoint): (&Broadcast, &Endpoint),
         proof: &Proof,
         trace: TraceContext,
+        resend: u32,
+        deadline: Option<Instant>,
+    ) -> Result<StatusCode, AttemptError> {
+        let now = self.clock.now();
+        let context = self.spans.decide(trace.hop(&self.rng));
+        let started = self.spans.is_on().then(Instant::now);
+        let result = self.exchange((broadcast, endpoint), proof, context, now, deadline).await;
+        if let Some(started) = started {
+            let sent =
+                Sent { broadcast, endpoint, parent: trace.span, context, resend, now, result: &result };
+            self.spans.end(context, trace.span, result.is_err(), || span(&sent, started.elapsed()));
+        }
+        result
+    }
+
+    async fn exchange(
+        &self,
+        (broadcast, endpoint): (&Broadcast, &Endpoint),
+        proof: &Proof,
+        context: TraceContext,
+        now: OffsetDateTime,
         deadline: Option<Instant>,
     ) -> Result<StatusCode, AttemptError> {
         let Endpoint { address, target, .. } = endpoint;
-        let now = self.clock.now();
-        let span = trace.hop(&self.rng);
-        let request = request(broadcast, endpoint, now.unix_timestamp(), proof, span)?;
+        let request = request(broadcast, endpoint, now.unix_timestamp(), proof, context)?;
         let secured = match target.scheme {
             Scheme::Http => None,
             Scheme::Https => {

@@ -37,7 +37,7 @@ fn because(problem: &'static str) -> impl Fn(rustls::Error) -> TlsError {
 ///
 /// Trusts only these CAs, else those of the system. A system without CAs trusts no task. With a certificate, the notifier
 /// shows it to tasks.
-pub(super) fn config(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
+pub(crate) fn config(secrets: &[Material]) -> Result<Arc<ClientConfig>, Unusable> {
     let (roots, client) = match secrets {
         [] => (system(), None),
         [ca] => (authorities(ca.newest())?, None),

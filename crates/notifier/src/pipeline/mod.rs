@@ -40,6 +40,7 @@ pub mod resend;
 mod routing;
 pub mod send;
 mod senders;
+pub mod spans;
 mod stages;
 mod untrusted;
 mod work;
@@ -207,7 +208,8 @@ pub async fn run(
 fn span(ctx: &Ctx, event: &Event, received: &Message) -> TraceContext {
     let known = TraceContext::of_event_or_message(trace_of(event), received.trace_context());
     let start = || TraceContext::start(received.queued.unix_timestamp(), ctx.deliverer.rng());
-    known.unwrap_or_else(start).hop(ctx.deliverer.rng())
+    let known = known.unwrap_or_else(start);
+    received.processing(known).unwrap_or_else(|| known.hop(ctx.deliverer.rng()))
 }
 
 /// The trace that an event started in: its extension attribute `traceparent`.

@@ -68,6 +68,15 @@ impl Work {
     ///
     /// The message failed: [`after`](Self::after) decides what happens to it.
     pub async fn run(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
+        let began = self.begin();
+        let result = self.process(message, deadline).await;
+        if let Some(began) = began {
+            self.processed(message, began, result.as_ref().err());
+        }
+        result
+    }
+
+    async fn process(&self, message: &Message, deadline: Instant) -> Result<(), Failure> {
         let limit = deadline.saturating_duration_since(Instant::now());
         // No state of the handler is used after a panic: the message is processed again.
         let handled = AssertUnwindSafe(self.handler.run(self.stage, message, deadline)).catch_unwind();
@@ -82,7 +91,14 @@ impl Work {
             let trace = context.map_or_else(|| message.trace.clone(), |context| message.trace.after(context));
             match &self.next {
                 _ if next.is_empty() => {}
-                Some(queue) => self.publish(queue, message, &next, &trace).await?,
+                Some(queue) => {
+                    let began = self.begin();
+                    let published = self.publish(queue, message, &next, &trace).await;
+                    if let Some((began, context)) = began.zip(context) {
+                        self.sent(queue, next.len(), context, began, published.as_ref().err());
+                    }
+                    published?;
+                }
                 None => return Err(Failure::no_next_queue(next.len())),
             }
             self.source.publish_delayed(&again, &trace).await?;

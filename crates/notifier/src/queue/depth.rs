@@ -3,6 +3,7 @@
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 
 use super::limits::CALL_TIME_MAX;
+use super::policy::Policy;
 use super::{Queue, QueueError, in_time};
 
 /// The messages of a queue, as SQS counts them: approximately, and up to a minute late.
@@ -17,6 +18,15 @@ pub struct Depth {
 }
 
 impl Queue {
+    /// The dead-letter queue of its redrive policy; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`], after the client's retries.
+    pub async fn dead_letters(&self) -> Result<Option<Self>, QueueError> {
+        Ok(Policy::of(self).await?.dead_letters.map(|target| target.queue))
+    }
+
     /// Asks SQS how many messages are on the queue.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::attributes::{MESSAGE_ID, SENDERS, SENT};
 use super::trace::{self, Trace};
 use super::visibility::Receipt;
 use crate::base::Rng;
-use crate::base::trace::{TraceContext, TraceId};
+use crate::base::trace::{SpanId, TraceContext, TraceId};
 
 /// One message, as SQS or Lambda delivered it, or as it travels in memory.
 ///
@@ -36,6 +36,8 @@ pub struct Message {
     pub trace: Trace,
     /// The trace that it belongs to, once it was looked for.
     pub context: Option<TraceContext>,
+    /// The span of its processing, once its trace was looked for.
+    pub span: Option<SpanId>,
     /// Its receipt handle; empty for a message without a queue.
     pub receipt: Receipt,
 }
@@ -54,6 +56,7 @@ impl Message {
             senders_before: None,
             trace: Trace::default(),
             context: None,
+            span: None,
             receipt: Receipt::default(),
         }
     }
@@ -87,6 +90,13 @@ impl Message {
         // A dead letter and the messages that follow stay in this trace.
         self.trace.xray.get_or_insert_with(|| context.to_string());
         self.context = Some(context);
+        self.span = Some(SpanId::random(rng));
+    }
+
+    /// The context of its processing in this trace; `None` if the message belongs to another trace.
+    pub fn processing(&self, trace: TraceContext) -> Option<TraceContext> {
+        self.context.filter(|own| own.trace == trace.trace)?;
+        Some(trace.at(self.span?))
     }
 
     /// The trace that it belongs to, and the span before it; `None` if nothing names a trace.

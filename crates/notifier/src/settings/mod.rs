@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::aws::roles::Roles;
+use crate::base::url::Url;
 use crate::base::{Environment, words};
 use crate::deliver;
 use crate::fleet::{DiscoveryPolicy, HealthPolicy};
@@ -58,6 +59,19 @@ pub struct Settings {
     pub routes: Option<SecretRef>,
     /// Options of the daemon.
     pub daemon: Daemon,
+    /// Export of traces.
+    pub traces: TraceSettings,
+}
+
+/// Export of traces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceSettings {
+    /// Where spans are posted, with the path; `None`: nowhere.
+    pub endpoint: Option<Url>,
+    /// Extra request headers.
+    pub headers: Option<SecretRef>,
+    /// Of the traces without a failure, one in this many is exported.
+    pub one_in: u32,
 }
 
 /// The URLs of the queues that are set.
@@ -153,6 +167,7 @@ impl Settings {
                     .word(&table::LOG_LEVEL, |word| word.parse().ok())
                     .unwrap_or(tracing::Level::INFO),
             },
+            traces: traces(&mut reader),
         };
         if reader.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(reader.errors)) }
     }
@@ -195,6 +210,16 @@ fn auth(reader: &mut Reader<'_>) -> deliver::AuthSettings {
         tls_client: certificate.zip(key),
         refresh: reader.millis(&table::SECRET_REFRESH_MS),
     }
+}
+
+fn traces(reader: &mut Reader<'_>) -> TraceSettings {
+    let endpoint = reader.read(&table::OTLP_ENDPOINT, parse::collector);
+    let headers = reader.read(&table::OTLP_HEADERS, |text| Ok(text.parse()?));
+    if headers.is_some() && endpoint.as_ref().is_some_and(parse::is_clear_text) {
+        reader
+            .wrong(&table::OTLP_HEADERS, "the secret would be sent in clear text; the collector needs https");
+    }
+    TraceSettings { endpoint, headers, one_in: reader.number(&table::OTLP_SAMPLE_ONE_IN) }
 }
 
 #[cfg(test)]

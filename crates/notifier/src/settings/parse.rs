@@ -85,6 +85,13 @@ impl Reader<'_> {
         self.read(setting, parse).unwrap_or_default()
     }
 
+    /// Adds an error about the value of a setting.
+    pub(super) fn wrong(&mut self, setting: &'static Setting, problem: &str) {
+        let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
+        let wrong = |origin| SettingError::Wrong { origin, problem: problem.to_owned() };
+        self.errors.extend(origin.map(wrong));
+    }
+
     /// Adds an error if two settings have the same queue: each stage would reject the other's messages.
     pub(super) fn distinct(&mut self, urls: &QueueUrls) {
         let mut seen = BTreeMap::new();
@@ -155,6 +162,38 @@ pub(super) fn queue_url(text: &str) -> Result<String, Invalid> {
         ))),
         _ => Err(Invalid::Form),
     }
+}
+
+/// The URL for traces of a collector, whose own URL may have a path before it.
+///
+/// Source: OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
+pub(super) fn collector(text: &str) -> Result<Url, Invalid> {
+    const PATH: &str = "/v1/traces";
+    if cfg!(not(feature = "otel")) {
+        return Err(Invalid::Unusable(
+            "this build cannot export traces: it lacks the feature `otel`".to_owned(),
+        ));
+    }
+    let mut url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(UrlError::Unreadable(_) | UrlError::Scheme(_)) => return Err(Invalid::Form),
+        Err(error) => return Err(error.into()),
+    };
+    if url.path_and_query.contains('?') || text.contains('#') {
+        return Err(Invalid::Unusable(
+            "the URL of a collector must not have a query or a fragment".to_owned(),
+        ));
+    }
+    let base = url.path_and_query.trim_end_matches('/');
+    url.path_and_query = if base.ends_with(PATH) { base.to_owned() } else { format!("{base}{PATH}") };
+    Ok(url)
+}
+
+/// Whether requests to this URL leave the machine without TLS.
+pub(super) fn is_clear_text(url: &Url) -> bool {
+    let is_loopback =
+        url.host.parse().map_or(url.host == "localhost", |ip: std::net::IpAddr| ip.is_loopback());
+    !url.tls && !is_loopback
 }
 
 pub(super) fn principals(text: &str) -> Result<Senders, Invalid> {

@@ -52,6 +52,8 @@ pub enum Group {
     Sources,
     /// The daemon, its trusted senders and its log.
     Daemon,
+    /// Export of traces.
+    Traces,
 }
 
 /// Form of a value.
@@ -79,6 +81,8 @@ pub enum Kind {
     Routes,
     /// Namespace of `CloudWatch`.
     Namespace,
+    /// URL of a collector.
+    Collector,
 }
 
 impl Kind {
@@ -115,6 +119,9 @@ impl fmt::Display for Kind {
             Self::Listen => f.write_str("an address and port such as `127.0.0.1:8080`, or `none`"),
             Self::Namespace => f.write_str(
                 "a CloudWatch namespace of at most 255 letters, digits and `.-_/#:`, not `AWS/…`, or `none`",
+            ),
+            Self::Collector => f.write_str(
+                "the URL of an OTLP collector, such as `http://127.0.0.1:4318` or `https://collector.example.com`",
             ),
             Self::Secret => f.write_str("`env:NAME`, `file:PATH`, `secretsmanager:ID` or `ssm:NAME`"),
             Self::Secrets => f.write_str(
@@ -248,4 +255,10 @@ settings! {
         "Format of the daemon's log";
     pub(super) LOG_LEVEL: Daemon, "log_level", Kind::Word(&["error", "warn", "info", "debug", "trace"]), "info",
         "Level of the daemon's log";
+    pub(super) OTLP_ENDPOINT: Traces, "otlp_endpoint", Kind::Collector, "",
+        "Collector that receives traces, by OTLP over HTTP at its path /v1/traces; not set: no traces are exported";
+    pub(super) OTLP_HEADERS: Traces, "otlp_headers", Kind::Secret, "",
+        "Secret with extra headers of requests to the collector, one `name: value` per line; needs https, except on loopback";
+    pub(super) OTLP_SAMPLE_ONE_IN: Traces, "otlp_sample_one_in", number(1, 1_000_000), "100",
+        "Of the traces without a failure, one in this many is exported; every failure is exported";
 }

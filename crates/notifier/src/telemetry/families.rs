@@ -16,8 +16,8 @@ pub(super) struct Others {
     /// Calls that wait for the budget now.
     pub(super) waiting: usize,
     pub(super) writes: LedgerWrites,
-    /// Events that the log missed.
-    pub(super) missed: u64,
+    /// Events that a listener missed.
+    pub(super) missed: [(&'static str, u64); 2],
     pub(super) depths: Vec<QueueDepth>,
 }
 
@@ -58,8 +58,14 @@ pub(super) fn text(tally: &Tally, others: &Others) -> String {
     text.sample(writes, &[("result", "ok")], others.writes.ok);
     text.sample(writes, &[("result", "failed")], others.writes.failed);
     let missed = "ecs_task_notifier_events_missed_total";
-    text.metric(missed, Kind::Counter, "Progress events that a listener was too slow for.");
-    text.sample(missed, &[("listener", "log")], others.missed);
+    text.metric(
+        missed,
+        Kind::Counter,
+        "Progress events that the log missed, and spans that the collector missed.",
+    );
+    for (listener, count) in others.missed {
+        text.sample(missed, &[("listener", listener)], count);
+    }
     depths(&mut text, &others.depths);
     text.into_string()
 }

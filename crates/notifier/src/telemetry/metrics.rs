@@ -12,6 +12,7 @@ use super::prometheus;
 use super::tally::Tally;
 use crate::aws::budget::Budget;
 use crate::aws::calls::Calls;
+use crate::base::spans::Spans;
 use crate::ledger::Ledger;
 use crate::model::{Outcome, Progress};
 
@@ -29,6 +30,8 @@ pub struct MetricsSources {
     pub ledger: Ledger,
     /// The progress events, of which slow listeners miss some.
     pub progress: Progress,
+    /// The spans, of which a slow collector misses some.
+    pub spans: Spans,
     /// The queues.
     pub depths: Option<QueueDepths>,
 }
@@ -71,13 +74,13 @@ impl Metrics {
     }
 
     fn new_text(&self, sources: &MetricsSources) -> String {
-        let MetricsSources { calls, budget, ledger, progress, depths } = sources;
+        let MetricsSources { calls, budget, ledger, progress, spans, depths } = sources;
         let others = Others {
             calls: calls.snapshot(),
             waits: budget.waits(),
             waiting: budget.waiting(),
             writes: ledger.writes(),
-            missed: progress.missed(),
+            missed: [("log", progress.missed()), ("collector", spans.dropped())],
             depths: depths.as_ref().map(QueueDepths::known).unwrap_or_default(),
         };
         families::text(&self.tally(), &others)

@@ -1,4 +1,4 @@
-//! Metrics of this process, counted from its progress events.
+//! Metrics of this process, counted from its progress events, and the export of its traces.
 //!
 //! | file | job |
 //! | --- | --- |
@@ -10,6 +10,8 @@
 //! | `families` | the metrics by name (pure) |
 //! | [`emf`] | `CloudWatch`'s embedded metric format (pure) |
 //! | [`QueueDepths`] | how many messages are on the queues |
+//! | [`Traces`] | the export of spans to a collector, if the settings name one |
+//! | `otlp` | spans in OTLP (pure), and the requests to the collector |
 //!
 //! The stages have no counters. [`Metrics`] is an observer of the progress stream: it is called for every event, so it
 //! misses none, and it costs less than waking a listener's thread for each delivery.
@@ -20,9 +22,13 @@ pub mod emf;
 mod families;
 mod histogram;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otlp;
 mod prometheus;
 mod tally;
+mod traces;
 
 pub use depths::{QueueDepth, QueueDepths};
 pub use metrics::{Metrics, MetricsSources};
 pub use tally::Tally;
+pub use traces::Traces;

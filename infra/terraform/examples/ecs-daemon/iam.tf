@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "daemon" {
 
   statement {
     sid       = "SendDeadLetters"
-    actions   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+    actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
     resources = [for stage in local.stages : module.notifier.dead_letter_queue_arns[stage]]
   }
 }

@@ -23,6 +23,8 @@ module "notifier" {
   create_functions = false
   # The inner queues accept messages only from the daemon.
   worker_role_arns = [aws_iam_role.daemon.arn]
+  # Only named principals may send dead letters back.
+  redriver_arns    = try(var.page.allow_actions, false) ? [aws_iam_role.page[0].arn] : []
   alarm_topic_arns = var.alarm_topic_arns
   routes           = var.routes
 }

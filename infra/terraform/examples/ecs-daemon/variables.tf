@@ -75,3 +75,15 @@ variable "alarm_topic_arns" {
   type        = list(string)
   default     = []
 }
+
+variable "page" {
+  description = "Runs the page for a browser, in the same subnets without a public address: `token_secret_arn`, a secret with 32 characters or more; `client_security_group_ids`, which may connect to port 8787; `target_group_arn` (type `ip`, HTTP, port 8787, health check `/healthz`) of an internal load balancer, and `allowed_hosts`, its names; `allow_actions` to cancel broadcasts and send dead letters back. Default: no page"
+  type = object({
+    token_secret_arn          = string
+    client_security_group_ids = list(string)
+    target_group_arn          = optional(string)
+    allowed_hosts             = optional(list(string), [])
+    allow_actions             = optional(bool, false)
+  })
+  default = null
+}

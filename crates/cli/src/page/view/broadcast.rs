@@ -28,6 +28,7 @@ pub(crate) struct View<'a> {
     /// From 1.
     pub(crate) number: usize,
     pub(crate) has_actions: bool,
+    pub(crate) has_redrive: bool,
 }
 
 /// The state of a broadcast in one sentence.
@@ -68,6 +69,9 @@ pub(crate) fn broadcast(view: &View<'_>) -> String {
     }
     if view.has_actions && !view.snapshot.is_over {
         put!(html, "<li><a href=\"" [Filter::default().link("cancel", id, 1)] "\">Cancel this broadcast…</a></li>");
+    }
+    if view.has_redrive {
+        put!(html, "<li><a href=\"" [Filter::default().link("redrive", id, 1)] "\">Send its dead letters back…</a></li>");
     }
     html.raw("</ul>\n");
     let updates = if view.snapshot.is_over { Updates::None } else { Updates::Stream(stream) };

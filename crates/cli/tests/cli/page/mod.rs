@@ -1,6 +1,7 @@
 //! `page`, as a browser without JavaScript sees it.
 
 mod limits;
+mod redrive;
 mod refused;
 mod setup;
 

@@ -211,6 +211,21 @@ fn a_token_from_a_file_is_long_and_is_not_printed() {
     assert_eq!(page.token, "");
     let bearer = format!("Bearer {token}");
     assert_eq!(page.raw("GET", "/", &[("authorization", &bearer)], "").status, 200);
+    let page = Page::of(
+        filled
+            .run("page --listen 127.0.0.1:0 --quiet --token-secret env:PAGE_TOKEN")
+            .env("PAGE_TOKEN", token)
+            .start(),
+    );
+    assert_eq!(
+        (page.token.as_str(), page.raw("GET", "/", &[("authorization", &bearer)], "").status),
+        ("", 200)
+    );
+    let missing = filled.run("page --token-secret env:PAGE_TOKEN").run();
+    assert!(
+        missing.code == 2 && missing.stderr.contains("the secret with the token cannot be read"),
+        "{missing}"
+    );
     std::fs::write(&file, "short").unwrap();
     let short = filled.run(&format!("page --token-file {}", file.display())).run();
     assert!(short.code == 2 && short.stderr.contains("32 printable ASCII characters"), "{short}");

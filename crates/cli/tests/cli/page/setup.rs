@@ -71,12 +71,17 @@ impl Filled {
     }
 
     pub(super) fn page(&self, arguments: &str) -> Page {
-        let run = self.run(&format!("page --listen 127.0.0.1:0 --quiet {arguments}"));
-        let mut process = run.start();
+        Page::of(self.run(&format!("page --listen 127.0.0.1:0 --quiet {arguments}")).start())
+    }
+}
+
+impl Page {
+    /// The page of a process that has just been started.
+    pub(super) fn of(mut process: Running) -> Self {
         let line = process.line();
         let (address, token) = line.split_once("/#token=").unwrap_or((line.trim_end_matches('/'), ""));
         let address = address.strip_prefix("http://").unwrap().to_owned();
-        Page { address, token: token.to_owned(), process }
+        Self { address, token: token.to_owned(), process }
     }
 }
 

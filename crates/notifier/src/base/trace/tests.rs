@@ -63,7 +63,7 @@ fn an_aws_header_may_lack_parent_and_decision_and_have_more_fields() {
     assert_eq!((bare.span, bare.sampled, bare.traceparent()), (None, None, None));
     assert_eq!(bare.to_string(), "Root=1-67891233-abcdef012345678912345678");
     let hop = bare.hop(&Rng::seeded(1));
-    assert!(traceparent(&hop).ends_with("-01"), "nobody has decided: a receiver may record its spans");
+    assert!(traceparent(&hop).ends_with("-00"), "nobody has decided: the default of the specification");
 
     for text in [
         "",
@@ -90,6 +90,19 @@ fn a_new_trace_has_its_time_in_front_and_every_hop_a_new_span() {
     assert_eq!((one.trace, two.trace), (start.trace, start.trace));
     assert_ne!(one.span, two.span);
     assert!(TraceContext::from_aws(&one.to_string()).is_some_and(|read| read == one));
+}
+
+#[test]
+fn about_one_in_a_hundred_traces_is_kept_and_always_the_same() {
+    let rng = Rng::seeded(11);
+    let traces: Vec<_> = (0..20_000).map(|_| TraceContext::start(1, &rng).trace).collect();
+    let kept = |count| traces.iter().filter(|trace| trace.is_one_in(count)).count();
+    assert_eq!(kept(1), 20_000);
+    assert!((150..250).contains(&kept(100)), "{}", kept(100));
+    assert!(
+        traces.iter().all(|trace| !trace.is_one_in(100) || trace.is_one_in(10)),
+        "each larger share has it too"
+    );
 }
 
 #[test]

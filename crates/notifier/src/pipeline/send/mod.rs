@@ -15,8 +15,10 @@ mod several;
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,6 +27,7 @@ use wire::{Broadcast, ObserverMessage};
 use super::clusters::{self, Resolved};
 use super::memory::{self, Steps, Workers};
 use super::{Ctx, notify, trace_of};
+use crate::base::spans::{Span, SpanKind};
 use crate::base::text::printable;
 use crate::base::trace::TraceContext;
 use crate::deliver::{DeliveryJob, Next, Round};
@@ -135,6 +138,7 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     let deliveries = Arc::new(deliveries);
     let options = ctx.deliverer.options();
     let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: ctx.stop.clone() };
+    let (began, asked) = (ctx.clock.now(), tokio::time::Instant::now());
     // As a task, it runs on the threads of its workers: on the caller's thread, each of their messages would wake another one.
     let delivering = tokio::spawn(memory::run(workers, waiting, Arc::clone(&deliveries)));
     let delivering = AbortOnDropHandle::new(delivering);
@@ -147,7 +151,35 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
         Err(Err(_)) => {}
     }
     let done = std::mem::take(&mut *deliveries.done());
-    Ok((Report::new(broadcast.id.clone(), done), handed_over?))
+    let (report, handed_over) = (Report::new(broadcast.id.clone(), done), handed_over?);
+    record(ctx, broadcast, trace, &report, (began, asked.elapsed()));
+    Ok((report, handed_over))
+}
+
+/// Records the span of a broadcast.
+fn record(
+    ctx: &Ctx,
+    broadcast: &Broadcast,
+    context: TraceContext,
+    report: &Report,
+    (started, took): (OffsetDateTime, Duration),
+) {
+    let counts = report.counts();
+    let is_failed = counts.notified() < counts.total();
+    let make = || Span {
+        context,
+        parent: trace_of(&broadcast.event).and_then(|event| event.span),
+        is_parent_remote: true,
+        links: Vec::new(),
+        name: "broadcast".to_owned(),
+        kind: SpanKind::Internal,
+        started,
+        took,
+        attributes: vec![("ecs_task_notifier.broadcast", broadcast.id.as_str().into())],
+        failure: is_failed
+            .then(|| format!("{} of {} containers were notified", counts.notified(), counts.total())),
+    };
+    ctx.deliverer.spans().end(context, None, is_failed, make);
 }
 
 /// The way from discovery to the workers, and what they have done.

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.regex.*;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.http.ResponseEntity;
@@ -20,6 +21,7 @@ import org.springframework.web.bind.annotation.*;
 @RestController
 public class Receiver {
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final Pattern TRACEPARENT = Pattern.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}");
     private final List<Webhook> keys = new ArrayList<>();
     private final Map<String, Instant> seen = new ConcurrentHashMap<>();
     private final ExecutorService workers =
@@ -58,7 +60,11 @@ public class Receiver {
         String id = headers.getFirst("webhook-id");
         if (seen.putIfAbsent(id, now) != null) return ResponseEntity.ok("handled before\n");
         try {
-            workers.execute(() -> System.out.println(event.get("type") + ": " + event.get("data")));
+            // The header is not signed, so its form is checked. The notifier's log has the same id.
+            Matcher parts = TRACEPARENT.matcher(Objects.requireNonNullElse(headers.getFirst("traceparent"), ""));
+            String trace = parts.matches() ? parts.group(1) : "-";
+            workers.execute(() ->
+                System.out.println("trace_id=" + trace + " " + event.get("type") + ": " + event.get("data")));
         } catch (RejectedExecutionException full) {
             seen.remove(id);
             return ResponseEntity.status(503).header("Retry-After", "1").body("busy\n");
