@@ -66,6 +66,7 @@ targets! {
     secret_answers: clients::secret_answers, sdk;
     ledger_items: ledger::ledger_items;
     records: parsers::records;
+    registry_messages: parsers::registry_message;
     settings: parsers::settings;
     sources: sources::bodies;
     patterns: sources::patterns;

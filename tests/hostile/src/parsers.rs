@@ -11,8 +11,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use lambdas::record::{self, Batch, Read};
 use notifier::aws::minimal::ec2::{self, HostAddress};
 use notifier::base::Environment;
-use notifier::base::text::chain;
+use notifier::base::text::{chain, printable};
 use notifier::deliver;
+use notifier::fleet::registry::{self, Applied, RegistryMessage, Row};
 use notifier::model::labels;
 use notifier::model::network::Networks;
 use notifier::secrets::SecretRef;
@@ -22,6 +23,9 @@ use simulator::Fleet;
 use time::OffsetDateTime;
 use wire::signature::{SigningKeys, VerifyingKeys};
 use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, PartMessage, TaskMessage};
+
+/// The most characters of a request in a verdict.
+const REQUEST_CHARS_MAX: usize = 400;
 
 /// Returns the error with its causes, as users see it.
 ///
@@ -183,6 +187,36 @@ pub(crate) fn records(bytes: &[u8]) -> String {
         Err(nameless) => wrong(&nameless),
     };
     batch.records.iter().enumerate().take(8).map(read).collect::<Vec<_>>().join("; ")
+}
+
+/// A body of the registry queue.
+///
+/// # Panics
+///
+/// If a task would be registered twice, or a stopped one with an address.
+pub(crate) fn registry_message(bytes: &[u8]) -> String {
+    // 2026-11-24 09:30:00 UTC.
+    let seen = match registry::read(&String::from_utf8_lossy(bytes), 1_795_512_600_000) {
+        Err(error) => return wrong(&error),
+        Ok(RegistryMessage::Request(request)) => {
+            return printable(&request.to_body(), REQUEST_CHARS_MAX);
+        }
+        Ok(RegistryMessage::Seen(seen)) => seen,
+    };
+    let row = Row::of(&seen);
+    assert_eq!(registry::apply(Some(&row), &seen), Applied::Same);
+    let state = row.state();
+    assert!(!state.is_stopped() || state.containers.is_empty() && state.attachments.is_empty());
+    let addresses = state.containers.iter().flat_map(|one| &one.interfaces).filter_map(|one| one.v4);
+    let status = if row.is_running() { "runs" } else { "does not run" };
+    format!(
+        "{} version {} at {} {status}, {} containers, at {}",
+        short(state.arn.rsplit('/').next().unwrap_or_default()),
+        state.version,
+        row.at(),
+        state.containers.len(),
+        addresses.take(4).map(|ip| ip.to_string()).collect::<Vec<_>>().join(" "),
+    )
 }
 
 /// A response of a task: its status, the value of `Retry-After` and its text, one a line.

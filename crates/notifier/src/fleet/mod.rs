@@ -10,6 +10,7 @@
 //! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
 //! | `revisions`, `hosts` | caches of immutable data |
 //! | `facts` | the same data in the ledger's table, shared by all processes of the installation |
+//! | [`registry`] | the tasks of some clusters, kept up to date by the events of ECS |
 //!
 //! Calls to AWS use the largest pages and batches.
 
@@ -39,6 +40,7 @@ mod method;
 mod place;
 mod pool;
 mod recheck;
+pub mod registry;
 mod revisions;
 mod scan;
 mod services;

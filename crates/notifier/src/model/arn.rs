@@ -154,7 +154,7 @@ pub fn last_part(name_or_arn: &str) -> &str {
 }
 
 /// What ECS allows in the name of a cluster.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 

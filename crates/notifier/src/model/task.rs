@@ -4,6 +4,7 @@
 //! its task state change events share. What ECS leaves out is `None` or empty.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The prefix in the group of a task that a service started. Source: ECS API reference, `Task.group`.
@@ -48,6 +49,8 @@ pub struct TaskState {
     pub desired_status: Option<String>,
     /// ARN of its task-definition revision.
     pub revision: Option<String>,
+    /// Goes up with every change of the task that ECS reports as an event; 0 if ECS does not say it.
+    pub version: u64,
     /// ARN of the container instance that it runs on; `None` on Fargate.
     pub host: Option<String>,
     /// Its containers.
@@ -160,6 +163,11 @@ impl TaskState {
         self.last_status.as_deref() == Some(RUNNING) && self.desired_status.as_deref() != Some(STOPPED)
     }
 
+    /// Whether the task has stopped. It never runs again: ECS starts another one.
+    pub fn is_stopped(&self) -> bool {
+        self.last_status.as_deref() == Some(STOPPED)
+    }
+
     /// Name of the service that started the task; `None` for a standalone task.
     pub fn service(&self) -> Option<&str> {
         self.group.as_deref()?.strip_prefix(SERVICE_GROUP)
@@ -209,6 +217,14 @@ impl PortRange {
 
     fn new(first: u16, last: u16) -> Option<Self> {
         (0 < first && first <= last).then_some(Self { first, last })
+    }
+}
+
+impl fmt::Display for PortRange {
+    /// As [`parse`](Self::parse) reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, last } = self;
+        if first == last { write!(f, "{first}") } else { write!(f, "{first}-{last}") }
     }
 }
 
@@ -280,6 +296,9 @@ mod tests {
         check("8000-8079", "49152-49231", None);
         check("8000-8100", "49152-49160", None);
         check("8000-8100", "65500-65535", None);
+        for text in ["8080", "8000-8100"] {
+            assert_eq!(PortRange::parse(text).unwrap().to_string(), text);
+        }
         for wrong in ["8100-8000", "x-8100", "", "0", "0-10", "8080-", "70000", "1-2-3"] {
             assert_eq!(PortRange::parse(wrong), None, "{wrong}");
         }

@@ -22,6 +22,7 @@ mod convert;
 mod tasks;
 
 use tasks::TaskReader;
+pub(crate) use tasks::task_of_event;
 
 /// The most services that one `DescribeServices` names. Source: ECS API reference.
 const SERVICES_DESCRIBED_MAX: usize = 10;

@@ -29,6 +29,7 @@ fn every_field_of_a_task_is_read() {
         "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1",
         "containerInstanceArn": "arn:aws:ecs:eu-west-1:111122223333:container-instance/prod/h",
         "startedAt": 1_795_512_600.25,
+        "version": 14,
         "overrides": { "containerOverrides": [{ "name": "app" }] },
         "containers": [{
             "name": "app",
@@ -58,6 +59,7 @@ fn every_field_of_a_task_is_read() {
         group: Some("service:web".to_owned()),
         last_status: Some(RUNNING.to_owned()),
         desired_status: Some(STOPPED.to_owned()),
+        version: 14,
         revision: Some("arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1".to_owned()),
         host: Some("arn:aws:ecs:eu-west-1:111122223333:container-instance/prod/h".to_owned()),
         containers: vec![ContainerState {
@@ -149,4 +151,23 @@ fn an_attachment_of_an_event_is_read_like_one_of_an_answer() {
         let found = states(&task).remove(0).attachments.remove(0);
         assert_eq!((found.is_interface, found.is_attached), expected, "{kind} {status}");
     }
+}
+
+#[test]
+fn a_version_is_a_whole_number_however_it_is_written() {
+    for (text, expected) in [
+        ("9", Some(9)),
+        ("9.0", Some(9)),
+        ("0", Some(0)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("9.5", None),
+        ("-1", None),
+        ("9e0", None),
+        ("\"9\"", None),
+        ("null", None),
+        ("18446744073709551616", None),
+    ] {
+        assert_eq!(version(text), expected, "{text}");
+    }
+    assert_eq!(states(&json!([{ "taskArn": TASK, "version": { "n": 1 } }]))[0].version, 0);
 }
