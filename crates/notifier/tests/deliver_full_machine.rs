@@ -32,6 +32,7 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
             server_name: None,
         }),
         is_starting: false,
+        is_late: false,
     };
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(0);

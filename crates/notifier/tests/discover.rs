@@ -253,7 +253,7 @@ async fn a_thousand_and_one_services_take_no_more_calls_than_their_pages() {
         let setup = &setup;
         async move {
             let services = discovery.services(&whole(), &broadcast()).await.unwrap();
-            (services.method, services.messages.len(), setup.calls())
+            (services.found.method, services.messages.len(), setup.calls())
         }
     };
     let pages = counts(&[("DescribeClusters", 1), ("ListTasks", 11)]);
@@ -275,7 +275,7 @@ async fn many_named_services_of_a_small_cluster_are_swept_and_invented_names_cos
 
     setup.sim.reset_calls();
     let services = setup.discovery.services(&scope, &broadcast()).await.unwrap();
-    assert_eq!((services.method, services.skips.len()), (DiscoveryMethod::Sweep, 100));
+    assert_eq!((services.found.method, services.skips.len()), (DiscoveryMethod::Sweep, 100));
     assert_eq!(setup.calls(), counts(&look));
     assert_eq!(setup.by_stages(&scope).await.endpoints.len(), 40);
 }

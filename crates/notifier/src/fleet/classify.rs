@@ -169,7 +169,7 @@ impl<'a> Classifier<'a> {
             }
             Location::At(ip, port) => {
                 let address = SocketAddr::new(ip, port);
-                self.resolved(Endpoint { member, address, target, is_starting });
+                self.resolved(Endpoint { member, address, target, is_starting, is_late: false });
             }
         }
         Ok(())
@@ -216,6 +216,15 @@ impl<'a> Classifier<'a> {
     }
 }
 
+/// Whether the health of this container counts.
+pub(super) fn health_is_required(spec: &ContainerSpec, policy: HealthPolicy) -> bool {
+    match policy {
+        HealthPolicy::Detect => spec.has_health_check,
+        HealthPolicy::Require => true,
+        HealthPolicy::Ignore => false,
+    }
+}
+
 /// Whether the container's health check has no result yet, or why the container is not ready.
 ///
 /// The health of the labelled container counts, not of the task: a task can be healthy while a container is not.
@@ -224,13 +233,8 @@ fn check_health(
     spec: &ContainerSpec,
     policy: HealthPolicy,
 ) -> Result<bool, SkipReason> {
-    let is_required = match policy {
-        HealthPolicy::Detect => spec.has_health_check,
-        HealthPolicy::Require => true,
-        HealthPolicy::Ignore => false,
-    };
     match container.health.as_deref() {
-        _ if !is_required => Ok(false),
+        _ if !health_is_required(spec, policy) => Ok(false),
         Some(HEALTHY) => Ok(false),
         _ if !spec.has_health_check => {
             Err(SkipReason::health("required, but the container has no health check"))

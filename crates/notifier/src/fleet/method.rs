@@ -42,7 +42,7 @@ impl Place {
         event_bytes: usize,
     ) -> DiscoveryMethod {
         match self.policy.method {
-            _ if event_bytes + PAGE_BYTES_MAX > MESSAGE_BYTES_MAX => DiscoveryMethod::Services,
+            _ if !fits_pages(event_bytes) => DiscoveryMethod::Services,
             DiscoveryPolicy::Services => DiscoveryMethod::Services,
             DiscoveryPolicy::Sweep => DiscoveryMethod::Sweep,
             DiscoveryPolicy::Auto if named.is_some_and(is_few) => DiscoveryMethod::Services,
@@ -55,6 +55,11 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether an event of this size leaves room for a page of tasks in each message.
+pub(super) fn fits_pages(event_bytes: usize) -> bool {
+    event_bytes + PAGE_BYTES_MAX <= MESSAGE_BYTES_MAX
 }
 
 /// Whether so few services never make a sweep worth while, whatever the size of the cluster.

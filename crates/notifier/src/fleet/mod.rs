@@ -10,6 +10,7 @@
 //! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
 //! | `revisions`, `hosts` | caches of immutable data |
 //! | `facts` | the same data in the ledger's table, shared by all processes of the installation |
+//! | `registered` | finds the tasks of a scope in the registry |
 //! | [`registry`] | the tasks of some clusters, kept up to date by the events of ECS |
 //!
 //! Calls to AWS use the largest pages and batches.
@@ -27,7 +28,7 @@ use crate::aws::{ASSUME_ROLE, Aws, CallError};
 use crate::base::text::printable;
 use crate::base::{Clock, words};
 use crate::model::network::Networks;
-use crate::model::{DiscoveryMethod, Endpoint, Fleet, Member};
+use crate::model::{Endpoint, Fleet, Found, Member, TaskState};
 use crate::store::Store;
 
 mod address;
@@ -40,6 +41,7 @@ mod method;
 mod place;
 mod pool;
 mod recheck;
+mod registered;
 pub mod registry;
 mod revisions;
 mod scan;
@@ -203,6 +205,45 @@ impl Discovery {
         Self { pool: self.pool.with_facts(facts::Facts::new(store, clock, days)) }
     }
 
+    /// The same, which finds tasks in this registry where it is live.
+    #[must_use]
+    pub fn with_registry(self, registry: Option<registry::Registry>) -> Self {
+        Self { pool: self.pool.with_registry(registry) }
+    }
+
+    /// The registry, if there is one.
+    pub fn registry(&self) -> Option<&registry::Registry> {
+        self.pool.registry()
+    }
+
+    /// The ARN of a cluster. A name is looked up once.
+    pub(crate) async fn cluster_arn(&self, cluster: &str) -> Result<String, DiscoveryError> {
+        if crate::model::arn::ClusterArn::parse(cluster).is_some() {
+            return Ok(cluster.to_owned());
+        }
+        self.pool.of_cluster(cluster).await?.cluster_arn(cluster).boxed().await
+    }
+
+    /// Whether a container of this task has opted in, or tries to. An unreadable task definition counts: stage 2 reports it.
+    pub(crate) async fn is_opted_in(&self, cluster: &str, task: &TaskState) -> Result<bool, DiscoveryError> {
+        let place = self.pool.of_cluster(cluster).await?;
+        let revision: Vec<String> = task.revision.iter().cloned().collect();
+        let found = place.revisions.get(&place.ecs.lane(), &revision).boxed().await?;
+        let opted_in = |revision: &Arc<crate::model::Revision>| {
+            revision.containers().iter().any(|container| container.opt_in.is_some())
+        };
+        Ok(found.iter().any(|revision| revision.as_ref().map_or(true, opted_in)))
+    }
+
+    /// The fleet of a scope, without the tasks that `is_known` knows by their ARNs.
+    pub(crate) async fn other_tasks(
+        &self,
+        scope: &ObserverMessage,
+        is_known: impl Fn(&str) -> bool + Send + Sync,
+    ) -> Result<Fleet, DiscoveryError> {
+        self.pool.of_cluster(&scope.cluster).await?.other_tasks(scope, is_known).boxed().await
+    }
+
     /// The names of a cluster's services.
     pub async fn service_names(&self, cluster: &str) -> Result<Vec<String>, DiscoveryError> {
         self.pool.of_cluster(cluster).await?.service_names(cluster).boxed().await
@@ -276,7 +317,7 @@ impl Discovery {
         &self,
         scope: &ObserverMessage,
         found: mpsc::Sender<Fleet>,
-    ) -> Result<DiscoveryMethod, DiscoveryError> {
+    ) -> Result<Found, DiscoveryError> {
         self.pool.of_cluster(&scope.cluster).await?.scan(scope, found).boxed().await
     }
 

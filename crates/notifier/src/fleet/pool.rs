@@ -11,7 +11,8 @@ use super::DiscoveryError;
 use super::classify::CallPolicy;
 use super::facts::Facts;
 use super::method::DiscoveryPolicy;
-use super::place::Place;
+use super::place::{Place, Shared};
+use super::registry::Registry;
 use crate::aws::{Aws, RoleSession, identity};
 use crate::base::text::{chain, printable};
 use crate::model::arn::{ClusterArn, TaskArn, is_account, is_region};
@@ -34,8 +35,7 @@ type Others = BTreeMap<(Option<String>, String), Arc<Place>>;
 #[derive(Debug)]
 pub(super) struct Pool {
     aws: Aws,
-    policy: Arc<CallPolicy>,
-    facts: Arc<Facts>,
+    shared: Shared,
     home: Arc<Place>,
     made: Mutex<Made>,
     /// The account of this process; locked while STS is asked.
@@ -59,16 +59,14 @@ struct Account {
 
 impl Pool {
     pub(super) fn new(aws: &Aws, policy: CallPolicy) -> Self {
-        Self::with(aws, policy, Arc::default())
+        Self::with(aws.clone(), Shared { policy, facts: Arc::default(), registry: None })
     }
 
-    fn with(aws: &Aws, policy: CallPolicy, facts: Arc<Facts>) -> Self {
-        let policy = Arc::new(policy);
+    fn with(aws: Aws, shared: Shared) -> Self {
         Self {
-            home: Arc::new(Place::new(aws, Arc::clone(&policy), &facts)),
-            aws: aws.clone(),
-            policy,
-            facts,
+            home: Arc::new(Place::new(&aws, &shared)),
+            aws,
+            shared,
             made: Mutex::default(),
             account: tokio::sync::Mutex::default(),
         }
@@ -76,17 +74,29 @@ impl Pool {
 
     /// The same with this decision about hosts outside AWS.
     pub(super) fn with_anywhere(self, anywhere: bool) -> Self {
-        Self::with(&self.aws, CallPolicy { anywhere, ..CallPolicy::clone(&self.policy) }, self.facts)
+        let policy = CallPolicy { anywhere, ..self.shared.policy };
+        Self::with(self.aws, Shared { policy, ..self.shared })
     }
 
     /// The same with these facts.
     pub(super) fn with_facts(self, facts: Facts) -> Self {
-        Self::with(&self.aws, CallPolicy::clone(&self.policy), Arc::new(facts))
+        Self::with(self.aws, Shared { facts: Arc::new(facts), ..self.shared })
+    }
+
+    /// The same with this registry.
+    pub(super) fn with_registry(self, registry: Option<Registry>) -> Self {
+        Self::with(self.aws, Shared { registry, ..self.shared })
     }
 
     /// The same with this way of finding tasks.
     pub(super) fn with_method(self, method: DiscoveryPolicy) -> Self {
-        Self::with(&self.aws, CallPolicy { method, ..CallPolicy::clone(&self.policy) }, self.facts)
+        let policy = CallPolicy { method, ..self.shared.policy };
+        Self::with(self.aws, Shared { policy, ..self.shared })
+    }
+
+    /// The registry, if there is one.
+    pub(super) fn registry(&self) -> Option<&Registry> {
+        self.shared.registry.as_ref()
     }
 
     /// The place of a cluster, by its ARN. A name is in the account and region of this process.
@@ -151,7 +161,7 @@ impl Pool {
             sessions.entry(role.to_owned()).or_insert_with(|| RoleSession::new(&self.aws, role)).clone()
         });
         let aws = self.aws.elsewhere(region, session.as_ref());
-        let place = Arc::new(Place::new(&aws, Arc::clone(&self.policy), &self.facts));
+        let place = Arc::new(Place::new(&aws, &self.shared));
         places.insert(key, Arc::clone(&place));
         Ok(place)
     }

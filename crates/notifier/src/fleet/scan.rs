@@ -14,14 +14,14 @@ use super::place::Place;
 use super::services::{Named, check_count, distinct, no_such_service};
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed};
 use crate::model::arn::service_name;
-use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, TaskState};
+use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Found, TaskState};
 
 /// Tasks in memory at a time: the answer for one task has about 3 KB.
-const TASKS_HELD_MAX: usize = 1_000;
+pub(super) const TASKS_HELD_MAX: usize = 1_000;
 
 /// Which of the listed tasks are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum TaskFilter {
+pub(super) enum TaskFilter {
     All,
     OfServices,
     Standalone,
@@ -30,7 +30,7 @@ enum TaskFilter {
 }
 
 impl TaskFilter {
-    fn matches(&self, task: &TaskState) -> bool {
+    pub(super) fn matches(&self, task: &TaskState) -> bool {
         match self {
             Self::All => true,
             Self::OfServices => task.service().is_some(),
@@ -40,7 +40,7 @@ impl TaskFilter {
     }
 
     /// Those of a scope.
-    fn of_scope(services: &[String], standalone: bool) -> Self {
+    pub(super) fn of_scope(services: &[String], standalone: bool) -> Self {
         match services {
             [] if standalone => Self::All,
             [] => Self::OfServices,
@@ -71,6 +71,10 @@ impl Place {
 
     async fn tasks_of_page(&self, message: &PageMessage) -> Result<Fleet, DiscoveryError> {
         let filter = TaskFilter::of_scope(&message.services, message.standalone);
+        if let Some(arn) = &message.registry {
+            let ecs = self.ecs.lane();
+            return self.registered_tasks(&ecs, &message.cluster, arn, &filter, &message.tasks).await;
+        }
         self.these_tasks(&message.cluster, &filter, &message.tasks).await
     }
 
@@ -137,11 +141,16 @@ impl Place {
         &self,
         scope: &ObserverMessage,
         found: mpsc::Sender<Fleet>,
-    ) -> Result<DiscoveryMethod, DiscoveryError> {
+    ) -> Result<Found, DiscoveryError> {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
         let selection = Selection { cluster: &scope.cluster, share: &Share::All, labels: None };
         let filter = TaskFilter::of_scope(&scope.services, scope.standalone);
+        if let Some(live) = self.live(&scope.cluster).await
+            && let Some(by) = self.registered_scan(&ecs, &live, scope, &filter, &found).await?
+        {
+            return Ok(by);
+        }
         let (method, arns, skips) = match scope.services.as_slice() {
             [] => (DiscoveryMethod::Sweep, ecs.list_tasks(&scope.cluster, None).await?, Vec::new()),
             services if is_few(services.len()) => {
@@ -152,7 +161,7 @@ impl Place {
             _ => self.list_of_many_services(&ecs, scope).await?,
         };
         if !skips.is_empty() && found.send(Fleet { skips, ..Fleet::default() }).await.is_err() {
-            return Ok(method);
+            return Ok(method.into());
         }
         for arns in distinct(arns).chunks(TASKS_HELD_MAX) {
             let mut classifier = Classifier::new(selection, &self.policy);
@@ -162,7 +171,7 @@ impl Place {
                 break;
             }
         }
-        Ok(method)
+        Ok(method.into())
     }
 
     /// The same as [`list_of_services`], with the fewest calls for many names.
@@ -187,7 +196,7 @@ impl Place {
     }
 
     /// Describes some tasks and classifies their containers.
-    async fn describe(
+    pub(super) async fn describe(
         &self,
         ecs: &Ecs,
         classifier: &mut Classifier<'_>,
@@ -249,7 +258,7 @@ impl Place {
             match addresses.get(&host) {
                 Some(Ok(HostIp { ip, is_outside })) => {
                     let address = SocketAddr::new(*ip, port);
-                    let endpoint = Endpoint { member, address, target, is_starting };
+                    let endpoint = Endpoint { member, address, target, is_starting, is_late: false };
                     if *is_outside {
                         classifier.resolved_outside(endpoint);
                     } else {

@@ -8,12 +8,13 @@ use wire::{
 };
 
 use super::DiscoveryError;
+use super::method::fits_pages;
 use super::place::Place;
 use super::revisions::RevisionResult;
 use crate::aws::ecs::{Described, Ecs, EcsError, NotDescribed, Origin};
 use crate::model::arn::service_name;
 use crate::model::{
-    Delivery, DiscoveryMethod, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason,
+    Delivery, DiscoveryMethod, Found, Member, NotTargeted, NotTargetedReason, ServiceState, SkipReason,
 };
 
 /// The most services that one broadcast can name. For more, notify the whole cluster, or send several broadcasts.
@@ -23,7 +24,7 @@ pub const SERVICES_NAMED_MAX: usize = 1_000;
 #[derive(Clone, Debug, Default)]
 pub struct Services {
     /// How the tasks are found.
-    pub method: DiscoveryMethod,
+    pub found: Found,
     /// One message for each service and target, and one for standalone tasks if requested; or one for each page of tasks.
     pub messages: Vec<PartMessage>,
     /// Named services that do not exist.
@@ -48,6 +49,12 @@ impl Place {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
         let event_bytes = broadcast.event.data().map_or(0, |data| data.as_json().len());
+        if fits_pages(event_bytes)
+            && let Some(live) = self.live(&scope.cluster).await
+            && let Some(found) = self.registered_pages(&ecs, &live, scope, broadcast).await?
+        {
+            return Ok(found);
+        }
         if scope.services.is_empty() {
             return match self.method(&ecs, scope, None, event_bytes).await {
                 DiscoveryMethod::Sweep => self.pages(&ecs, scope, broadcast).await,
@@ -83,7 +90,7 @@ impl Place {
             PartMessage::Page(page)
         };
         let messages = tasks.chunks(PAGE_TASKS_MAX).map(page).collect();
-        Ok(Services { method: DiscoveryMethod::Sweep, messages, ..Services::default() })
+        Ok(Services { found: DiscoveryMethod::Sweep.into(), messages, ..Services::default() })
     }
 
     /// A message for each of these services and its labels.

@@ -26,6 +26,9 @@ pub(super) const STATE: &str = "state#";
 /// Events of a key in a window.
 const COALESCED: &str = "event#";
 
+/// The partition of the broadcasts that tasks which start later hear too.
+const STANDING: &str = "standing";
+
 /// The partition of the history, in the order of time.
 const RECENT: &str = "recent";
 
@@ -98,6 +101,17 @@ fn coalescing(key: &str, window: i64) -> String {
 pub(super) fn part(broadcast: &BroadcastId, part: &PartId, chunk: usize) -> Key {
     let sort = format!("{PART}{part}#{chunk:04}");
     Key { partition: partition(shard(part.as_str()), broadcast), sort }
+}
+
+/// A broadcast to this cluster that is open, or a retained event.
+pub(super) fn standing(cluster: &str, is_retained: bool, id: &str) -> Key {
+    let kind = if is_retained { "retained" } else { "open" };
+    Key { partition: STANDING.to_owned(), sort: format!("{cluster}#{kind}#{id}") }
+}
+
+/// All of them for one cluster, or for every cluster.
+pub(super) fn standing_range(cluster: Option<&str>) -> Range {
+    range(STANDING.to_owned(), cluster.map_or_else(String::new, |cluster| format!("{cluster}#")))
 }
 
 /// All items of a part's record.

@@ -8,6 +8,7 @@
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | the deliveries that are already on the tasks queue |
 //! | `coalesce` | the newest event of a key in a window |
+//! | `standing` | broadcasts that tasks which start later hear too |
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
 //! | `counted` | counts what is written |
@@ -26,6 +27,7 @@ mod open;
 mod queued;
 mod read;
 mod record;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -54,6 +56,7 @@ pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, open};
 pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
+pub use standing::Standing;
 
 /// Default retention of records, in days.
 pub const DAYS_DEFAULT: u32 = 30;

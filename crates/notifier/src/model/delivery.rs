@@ -35,6 +35,9 @@ pub struct Delivery {
     /// From the start of the last attempt to the end of its answer.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "latency::optional_millis")]
     pub latency: Option<Duration>,
+    /// Its task started after the broadcast had found its fleet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 impl Delivery {
@@ -134,8 +137,8 @@ impl Delivery {
 }
 
 impl From<&Endpoint> for Delivery {
-    fn from(Endpoint { member, address, .. }: &Endpoint) -> Self {
-        Self { member: member.clone(), address: Some(*address), ..Self::default() }
+    fn from(Endpoint { member, address, is_late, .. }: &Endpoint) -> Self {
+        Self { member: member.clone(), address: Some(*address), late: *is_late, ..Self::default() }
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Endpoint {
     pub target: Arc<Target>,
     /// Its health check has no result yet: the task is looked up again before it is called.
     pub is_starting: bool,
+    /// Its task started after the broadcast had found its fleet.
+    pub is_late: bool,
 }
 
 /// A container that did not opt in, or a task that does not run.
@@ -128,6 +130,14 @@ impl Fleet {
         self.endpoints.extend(other.endpoints);
         self.skips.extend(other.skips);
         self.not_targeted.extend(other.not_targeted);
+    }
+
+    /// The same of tasks that started after the broadcast had found its fleet.
+    #[must_use]
+    pub fn late(mut self) -> Self {
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.is_late = true);
+        self.skips.iter_mut().for_each(|skip| skip.late = true);
+        self
     }
 
     /// Puts everything into the order of account, region, cluster, service, task, container.

@@ -20,7 +20,7 @@ words! {
 }
 
 /// How the tasks of a broadcast were found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Where they come from.
     pub method: DiscoveryMethod,

@@ -119,6 +119,7 @@ pub(super) fn one(scope: &ObserverMessage, cluster: &str) -> ObserverMessage {
     let mut one = ObserverMessage::new(cluster);
     one.services.clone_from(&scope.services);
     (one.standalone, one.split) = (scope.standalone, true);
+    (one.cover, one.retain) = (scope.cover, scope.retain.clone());
     if is_every_cluster(cluster) {
         one.tags.clone_from(&scope.tags);
     }

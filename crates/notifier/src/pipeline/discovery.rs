@@ -11,7 +11,7 @@ use wire::{
     PartMessage,
 };
 
-use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, span, untrusted};
+use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, late, span, untrusted};
 use crate::base::trace::{TraceContext, TraceId};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Member, ProgressEvent};
@@ -25,6 +25,8 @@ pub(super) async fn services(
     folded: usize,
     received: &queue::Message,
 ) -> Result<Output, StageError> {
+    late::check(ctx, &message)?;
+    late::expire(&mut message, received.sent);
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let trace = span(ctx, &broadcast.event, received);
     let mut record = BroadcastRecord { folded, ..record(&message, &broadcast, received) };
@@ -36,11 +38,13 @@ pub(super) async fn services(
         let output = split(ctx, &message, &broadcast, trace.trace, record, clusters).await?;
         return Ok(Output { trace: Some(trace), ..output });
     }
-    let found = ctx.discovery.services(&message, &broadcast).await?;
+    let cover = late::keep(ctx, &message, &broadcast, received.sent).await?;
+    let mut found = ctx.discovery.services(&message, &broadcast).await?;
+    found.messages.extend(cover.map(PartMessage::Cover));
     let bodies = found.messages.iter().map(PartMessage::to_body).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service().to_owned())).collect();
-    (record.not_targeted, record.found) = (found.not_targeted.len(), Some(found.method.into()));
-    log_method(&broadcast.id, trace.trace, found.method, parts.len());
+    (record.not_targeted, record.found) = (found.not_targeted.len(), Some(found.found));
+    log_method(&broadcast.id, trace.trace, found.found.method, parts.len());
     ctx.ledger.broadcast(record, &parts, &found.skips).await?;
     emit_skipped(ctx, &broadcast.id, trace.trace, found.skips);
     ctx.progress.emit(ProgressEvent::Services {
@@ -115,7 +119,13 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
         emit_tasks(ctx, &broadcast.id, trace.trace, record, Fleet::default());
         return Ok(Output::default());
     }
-    let fleet = ctx.discovery.tasks(&message).await?;
+    let fleet = match &message {
+        PartMessage::Cover(cover) => {
+            return late::end(ctx, cover, (&broadcast, trace), record, received).await;
+        }
+        PartMessage::Page(page) if page.late => ctx.discovery.tasks(&message).await?.late(),
+        _ => ctx.discovery.tasks(&message).await?,
+    };
     let endpoints = record_part(ctx, (&broadcast, trace), record, fleet, |_| false).await?;
     // Only an earlier run for this message can have queued bodies.
     let queued = match received.receives {
@@ -230,7 +240,7 @@ async fn read(ctx: &Ctx, received: &queue::Message) -> Result<(PartMessage, Broa
     } else {
         untrusted::log(ctx, received);
         if let PartMessage::Page(page) = &mut message {
-            (page.registry, page.late) = (false, false);
+            (page.registry, page.late) = (None, false);
         }
         let unverified = untrusted::unverified(message.broadcast(), received)?;
         if let Some(known) = untrusted::with_part(ctx, unverified, &message).await? {

@@ -11,7 +11,7 @@ use crate::model::{Endpoint, Member};
 
 /// The message for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
-    let Endpoint { member, address, target, is_starting } = endpoint;
+    let Endpoint { member, address, target, is_starting, is_late } = endpoint;
     let mut message = TaskMessage::new(&member.task, *address, &target.path);
     message.broadcast = Some(broadcast.clone());
     message.cluster.clone_from(&member.cluster);
@@ -23,7 +23,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
     message.method = target.method;
     message.content_mode = target.content_mode;
     message.server_name.clone_from(&target.server_name);
-    message.starting = *is_starting;
+    (message.starting, message.late) = (*is_starting, *is_late);
     message
 }
 
@@ -61,6 +61,7 @@ pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
             server_name: message.server_name,
         }),
         is_starting: message.starting,
+        is_late: message.late,
     })
 }
 
@@ -84,6 +85,7 @@ mod tests {
                 ..Member::of_task("prod", "arn:aws:ecs:eu-west-1:111122223333:task/prod/01")
             }),
             is_starting: true,
+            is_late: true,
             ..endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap()
         };
         assert_eq!(sent.member.account, "111122223333");

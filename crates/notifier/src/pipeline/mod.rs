@@ -30,6 +30,7 @@ mod discovery;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
 mod handler;
+pub mod late;
 pub mod memory;
 mod notify;
 mod observe;
@@ -127,6 +128,8 @@ pub enum StageError {
     Id(#[from] wire::IdError),
     #[error("the message names {named} tasks, but a page has at most {}", wire::PAGE_TASKS_MAX)]
     Page { named: usize },
+    #[error(transparent)]
+    Late(#[from] late::LateError),
     #[error("the message has no valid endpoint: {0}")]
     Endpoint(String),
     #[error("the fleet cannot be found")]
@@ -152,6 +155,7 @@ impl StageError {
             | Self::Event(_)
             | Self::Id(_)
             | Self::Page { .. }
+            | Self::Late(_)
             | Self::Endpoint(_)
             | Self::NotNotified { .. } => true,
             Self::Discover(error) => error.is_final(),
@@ -170,6 +174,7 @@ impl StageError {
             Self::Id(_) => "id",
             Self::Endpoint(_) => "endpoint",
             Self::Discover(error) => error.code(),
+            Self::Late(_) => "late",
             Self::NotNotified { outcome, .. } => outcome.as_str(),
             Self::Unfinished(_) => "unfinished",
             Self::Ledger(_) => "ledger",

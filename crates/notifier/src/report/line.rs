@@ -35,6 +35,9 @@ pub struct Line<'a> {
     pub cause: Option<Cause>,
     /// What to do about it.
     pub advice: Option<&'static str>,
+    /// Whether its task started after the broadcast had found its fleet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 impl<'a> Line<'a> {
@@ -50,6 +53,7 @@ impl<'a> Line<'a> {
             latency_ms: delivery.latency.map(millis),
             cause: delivery.cause,
             advice: advice(delivery),
+            late: delivery.late,
             ..Self::of_member(&delivery.member)
         }
     }

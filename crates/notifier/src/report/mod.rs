@@ -69,6 +69,9 @@ pub struct Summary<'a> {
     /// How many came to what.
     #[serde(flatten)]
     pub counts: Counts,
+    /// Those whose tasks started after the broadcast had found its fleet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late: usize,
     /// How fast those answered that were delivered to.
     pub latency_ms: Option<Percentiles<f64>>,
     /// How many requests each took that was called.
@@ -125,6 +128,11 @@ impl Report {
         counts
     }
 
+    /// Containers whose tasks started after the broadcast had found its fleet.
+    pub fn late(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.late).count()
+    }
+
     /// The same for each service, in order.
     pub fn services(&self) -> Vec<ServiceReport<'_>> {
         let mut services = BTreeMap::<ServiceKey<'_>, (Counts, Vec<Duration>, Vec<u32>)>::new();
@@ -167,6 +175,7 @@ impl Report {
             found: self.found,
             total: counts.total(),
             counts,
+            late: self.late(),
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
             attempts: self.attempts(),
         }

@@ -36,7 +36,13 @@ fn endpoint(task: &str) -> Endpoint {
         content_mode: ContentMode::Structured,
         server_name: None,
     });
-    Endpoint { member: member(task), address: "10.0.0.1:32768".parse().unwrap(), target, is_starting: false }
+    Endpoint {
+        member: member(task),
+        address: "10.0.0.1:32768".parse().unwrap(),
+        target,
+        is_starting: false,
+        is_late: false,
+    }
 }
 
 /// The delivery of broadcast `b` to this task, which has ended.

@@ -29,9 +29,9 @@ pub struct PageMessage {
     /// Also those that no service started. Ignored if `services` is not empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standalone: bool,
-    /// The tasks are described by the registry, as far as it knows them, and not by ECS.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub registry: bool,
+    /// ARN of the cluster, if the registry describes its tasks, as far as it knows them, and not ECS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
     /// The tasks started after the broadcast had found its fleet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
@@ -48,7 +48,7 @@ impl PageMessage {
             broadcast,
             services: Vec::new(),
             standalone: false,
-            registry: false,
+            registry: None,
             late: false,
         }
     }

@@ -130,6 +130,7 @@ pub(super) fn delivery(service: &str, number: u32, outcome: Option<Outcome>) -> 
         attempts: is_called.then_some(1),
         status,
         latency: is_called.then(|| Duration::from_micros(1_500 + u64::from(number) % 90_000)),
+        late: false,
     }
 }
 

@@ -78,8 +78,8 @@ impl<'a> Discovery<'a> {
             .await?;
         }
         match scanned {
-            Ok(Some(method)) => {
-                self.record.found = Some(method.into());
+            Ok(Some(found)) => {
+                self.record.found = Some(found);
                 self.begin(&[]).await?;
                 self.end(None).await?;
                 Ok(None)

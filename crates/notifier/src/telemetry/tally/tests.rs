@@ -154,6 +154,7 @@ fn tasks(part: &str, count: usize) -> ProgressEvent {
             server_name: None,
         }),
         is_starting: false,
+        is_late: false,
     };
     let (broadcast, endpoints) = (id("b"), (0..count).map(endpoint).collect());
     let (part, service) = (PartId::derive([part]), part.to_owned());

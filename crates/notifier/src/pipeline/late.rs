@@ -1,0 +1,155 @@
+//! Tasks that start while a broadcast is open, or while its event is retained.
+//!
+//! A broadcast is kept before its fleet is found. So a task that discovery does not find hears it in one of two ways: the
+//! registry reports its start, or the sweep at the end of the time finds it. A task that is found twice has one delivery.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use wire::event::Extension;
+use wire::{Broadcast, CoverMessage, Message as _, ObserverMessage, PageMessage, Retain};
+
+use super::{Ctx, Output, StageError, discovery, endpoint};
+use crate::base::trace::TraceContext;
+use crate::ledger::{PartRecord, Standing};
+use crate::model::TaskState;
+use crate::queue::limits::DELAY_MAX;
+use crate::queue::{self, Delayed};
+
+/// The longest time that a broadcast may be open.
+pub const COVER_MAX: Duration = Duration::from_hours(24);
+/// The longest time that an event may be retained.
+pub const RETAIN_MAX: Duration = Duration::from_hours(30 * 24);
+/// The extension attribute after which an event has no effect. Source: CloudEvents, "Expiry Time".
+const EXPIRY_TIME: &str = "expirytime";
+
+/// Why a broadcast cannot be kept for tasks that start later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
+pub enum LateError {
+    #[error("`cover` and `retain` need a ledger: set NOTIFIER_LEDGER")]
+    NoLedger,
+    #[error("`retain` needs the registry, which reports the start of tasks: set NOTIFIER_REGISTRY_CLUSTERS")]
+    NoRegistry,
+    #[error("`cover` is from 1 to {} seconds", COVER_MAX.as_secs())]
+    Cover,
+    #[error("`retain` needs a key of 1 to {} bytes and a time of 1 to {} seconds", Retain::KEY_BYTES_MAX, RETAIN_MAX.as_secs())]
+    Retain,
+    #[error(
+        "the event is too large to be kept for tasks that start later: at most {} bytes",
+        crate::store::BODY_BYTES_MAX
+    )]
+    TooLarge,
+}
+
+/// Checks what a message asks for tasks that start later.
+pub(super) fn check(ctx: &Ctx, message: &ObserverMessage) -> Result<(), LateError> {
+    if message.cover.is_none() && message.retain.is_none() {
+        return Ok(());
+    }
+    if !ctx.ledger.is_kept() {
+        return Err(LateError::NoLedger);
+    }
+    let within = |seconds: u32, most: Duration| seconds > 0 && u64::from(seconds) <= most.as_secs();
+    if message.cover.is_some_and(|seconds| !within(seconds, COVER_MAX)) {
+        return Err(LateError::Cover);
+    }
+    let Some(retain) = &message.retain else { return Ok(()) };
+    if !within(retain.ttl, RETAIN_MAX) || !(1..=Retain::KEY_BYTES_MAX).contains(&retain.key.len()) {
+        return Err(LateError::Retain);
+    }
+    if ctx.discovery.registry().is_none() { Err(LateError::NoRegistry) } else { Ok(()) }
+}
+
+/// Sets the time after which a retained event has no effect, unless its publisher has set it.
+pub(super) fn expire(message: &mut ObserverMessage, sent: OffsetDateTime) {
+    let Some(retain) = &message.retain else { return };
+    let Ok(until) = (sent + Duration::from_secs(retain.ttl.into())).format(&Rfc3339) else { return };
+    let draft = message.event.get_or_insert_default();
+    draft.extensions.entry(EXPIRY_TIME.to_owned()).or_insert(Extension::Text(until));
+}
+
+/// Keeps a broadcast to one cluster for tasks that start later, before its fleet is found. Returns the message that ends
+/// the time for which it is open.
+pub(super) async fn keep(
+    ctx: &Ctx,
+    message: &ObserverMessage,
+    broadcast: &Broadcast,
+    sent: OffsetDateTime,
+) -> Result<Option<CoverMessage>, StageError> {
+    if message.cover.is_none() && message.retain.is_none() {
+        return Ok(None);
+    }
+    let cluster = ctx.discovery.cluster_arn(&message.cluster).await?;
+    let after = |seconds: u32| sent + Duration::from_secs(seconds.into());
+    let stand = async |key: Option<String>, until: OffsetDateTime| {
+        let standing = Standing::new(message, &cluster, key, broadcast.clone(), (sent, until));
+        match ctx.ledger.keep(&standing).await? {
+            true => Ok(()),
+            false => Err(StageError::Late(LateError::TooLarge)),
+        }
+    };
+    if let Some(Retain { key, ttl, .. }) = &message.retain {
+        stand(Some(key.clone()), after(*ttl)).await?;
+    }
+    let Some(cover) = message.cover else { return Ok(None) };
+    let until = after(cover);
+    stand(None, until).await?;
+    let mut end = CoverMessage::new(&message.cluster, millis(until), broadcast.clone());
+    end.services.clone_from(&message.services);
+    end.standalone = message.standalone;
+    Ok(Some(end))
+}
+
+/// The messages for a task that has just started: one for each broadcast that it hears, oldest first.
+pub(crate) async fn pages(ctx: &Ctx, cluster: &str, task: &TaskState) -> Result<Vec<String>, StageError> {
+    if !task.is_running() {
+        return Ok(Vec::new());
+    }
+    let mut standing = ctx.ledger.standing(Some(cluster)).await?;
+    standing.retain(|one| one.includes(task.service()));
+    if standing.is_empty() || !ctx.discovery.is_opted_in(cluster, task).await? {
+        return Ok(Vec::new());
+    }
+    let page = |one: Standing| {
+        let mut page = PageMessage::new(one.named, vec![task.arn.clone()], one.broadcast?);
+        (page.services, page.standalone) = (one.services, one.standalone);
+        (page.registry, page.late) = (Some(cluster.to_owned()), true);
+        Some(page.to_body().map_err(StageError::from))
+    };
+    standing.into_iter().filter_map(page).collect()
+}
+
+/// Ends the time for which a broadcast is open: finds the tasks that have started since, and were not found before.
+pub(super) async fn end(
+    ctx: &Ctx,
+    cover: &CoverMessage,
+    (broadcast, trace): (&Broadcast, TraceContext),
+    record: PartRecord,
+    received: &queue::Message,
+) -> Result<Output, StageError> {
+    let left = u64::try_from(cover.covers_until - millis(ctx.clock.now())).unwrap_or_default();
+    if left > 0 {
+        let delay = Duration::from_millis(left).min(DELAY_MAX).max(Duration::from_secs(1));
+        let again = vec![Delayed { body: received.body.clone(), delay }];
+        return Ok(Output { again, trace: Some(trace), ..Output::default() });
+    }
+    let recorded = ctx.ledger.read(&broadcast.id).await?;
+    // A late task without an outcome may be one of an earlier run for this message: it is found again.
+    let entries = recorded.iter().flat_map(|recorded| recorded.report.entries());
+    let found = entries.filter(|entry| !entry.late || entry.outcome.is_some());
+    let known: BTreeSet<&str> = found.map(|entry| entry.member.task.as_str()).collect();
+    let mut scope = ObserverMessage::new(&cover.cluster);
+    scope.services.clone_from(&cover.services);
+    scope.standalone = cover.standalone;
+    let fleet = ctx.discovery.other_tasks(&scope, |task| known.contains(task)).await?.late();
+    let endpoints = discovery::record_part(ctx, (broadcast, trace), record, fleet, |_| false).await?;
+    let bodies = endpoints.iter().map(|endpoint| endpoint::message(endpoint, broadcast).to_body());
+    Ok(Output { next: bodies.collect::<Result<_, _>>()?, trace: Some(trace), ..Output::default() })
+}
+
+fn millis(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+}
