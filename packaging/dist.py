@@ -37,7 +37,8 @@ def functions():
     module = ROOT / "infra" / "terraform"
     stages = json.loads((module / "stages.json").read_text())
     stream = json.loads((module / "stream.json").read_text())
-    return [stage["function"] for stage in stages.values()] + [stream["function"]]
+    registry = json.loads((module / "registry.json").read_text())
+    return [stage["function"] for stage in stages.values()] + [registry["function"], stream["function"]]
 
 
 def program_archive(target):

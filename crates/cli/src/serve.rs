@@ -59,7 +59,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     // The daemon requires a decision about signing: the keys, or `none`.
     let needed: Vec<_> =
-        QueueName::ALL.map(table::queue).into_iter().chain([&table::SIGNING_SECRET]).collect();
+        QueueName::BROADCAST.map(table::queue).into_iter().chain([&table::SIGNING_SECRET]).collect();
     let settings = context::settings(global, &args.settings.flags, &needed, environment, console)?;
     log::start(console, settings.daemon.log_format, settings.daemon.log_level);
     let aws = context::unattended_aws(global, &settings).await?;

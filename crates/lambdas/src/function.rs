@@ -84,10 +84,13 @@ async fn serve(stage: StageName) -> Result<(), Error> {
     let queues = [Some(spec.source), spec.next].into_iter().flatten().map(table::queue);
     // A function requires a decision about signing: the keys, or `none`.
     let signing = spec.calls_tasks.then_some(&table::SIGNING_SECRET);
-    let needed: Vec<_> = queues.chain(signing).collect();
+    let clusters = (stage == StageName::Registry).then_some(&table::REGISTRY_CLUSTERS);
+    let needed: Vec<_> = queues.chain(signing).chain(clusters).collect();
     let settings = load(&environment, &needed)?;
     let senders = settings.trusted_senders.clone();
-    if senders.is_empty() && spec.source != QueueName::Observer {
+    // Observers and EventBridge are no senders of this program.
+    let is_inner = !matches!(spec.source, QueueName::Observer | QueueName::Registry);
+    if senders.is_empty() && is_inner {
         // A function's own identity would not help: the previous stage has another role.
         tracing::warn!(
             "NOTIFIER_TRUSTED_SENDERS is empty, so no message is trusted: the task is checked in ECS before every call"

@@ -1,4 +1,4 @@
-//! The three stages as AWS Lambda functions on SQS event source mappings, and a function on a DynamoDB stream.
+//! The stages as AWS Lambda functions on SQS event source mappings, and a function on a DynamoDB stream.
 //!
 //! | module | job |
 //! | --- | --- |

@@ -60,7 +60,7 @@ impl World {
             ("NOTIFIER_ROUTES".to_owned(), "env:RULES".to_owned()),
             ("RULES".to_owned(), RULES.to_owned()),
         ];
-        for queue in QueueName::ALL {
+        for queue in QueueName::BROADCAST {
             settings.push((table::queue(queue).variable(), create_queue(&aws, queue.as_str()).await));
         }
         let directory = TempDir::new().unwrap();
@@ -181,7 +181,7 @@ async fn events_of_every_source_arrive_at_each_task_through_the_functions() {
     let until = Instant::now() + SOON;
     while world.received() != expected() {
         assert!(Instant::now() < until, "{:#?}", world.received());
-        for stage in &STAGES {
+        for stage in STAGES.iter().filter(|stage| !stage.is_optional) {
             world.invoke(stage.name).await;
         }
     }

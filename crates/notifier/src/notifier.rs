@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, ObserverMessage};
 
@@ -11,6 +12,7 @@ use crate::base::text::chain;
 use crate::base::{Environment, Rng};
 use crate::daemon::{self, DaemonError, Health, Served, Worker};
 use crate::deliver::{Auth, Deliverer};
+use crate::fleet::registry::Registry;
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::Progress;
@@ -19,12 +21,12 @@ use crate::pipeline::send::{self, SendError};
 use crate::pipeline::{
     Ctx, Handler, Plan, QueueName, Routing, STAGES, Senders, Stage, StageName, Work, clusters,
 };
-use crate::queue::Queue;
+use crate::queue::{Depth, Queue};
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
 use crate::settings::Settings;
 use crate::store;
-use crate::telemetry::{MetricsSources, QueueDepths};
+use crate::telemetry::{MetricsSources, QueueDepths, RegistryGauges};
 
 /// The parts of a notifier besides its settings and AWS clients. The default does not sign and has no ledger.
 #[derive(Debug, Default)]
@@ -91,13 +93,16 @@ impl Notifier {
         let Parts { auth, ledger, routes, senders, progress, spans, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
         let networks = settings.allow_networks.clone();
+        let registry = registry(&settings, &aws, &ledger, &rng);
         let discovery = Discovery::new(&aws, settings.health, networks.clone())
             .with_anywhere(settings.anywhere)
             .with_method(settings.discovery)
-            .with_store(ledger.store(), clock.clone(), settings.ledger.days);
+            .with_store(ledger.store(), clock.clone(), settings.ledger.days)
+            .with_registry(registry.clone());
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
         let mut ctx =
             Ctx::new(discovery, deliverer.with_auth(auth).with_spans(spans), ledger, progress, clock);
+        ctx.registry = registry;
         (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);
         Self { ctx: Arc::new(ctx), aws, settings, rng }
     }
@@ -139,8 +144,17 @@ impl Notifier {
             let concurrency = if stage.calls_tasks { delivery.concurrency } else { stage.concurrency };
             Ok(Worker { work, concurrency, grace: daemon.grace, health: health.clone() })
         };
-        let workers = STAGES.iter().map(worker).collect::<Result<_, DaemonError>>()?;
-        daemon::serve(workers, shutdown).await
+        let registry_queue = self.settings.queues.get(&QueueName::Registry);
+        let stages = STAGES.iter().filter(|stage| !stage.is_optional || registry_queue.is_some());
+        let workers = stages.map(worker).collect::<Result<_, DaemonError>>()?;
+        let served = daemon::serve(workers, shutdown);
+        let (Some(registry), Some(url)) = (&self.ctx.registry, registry_queue) else { return served.await };
+        let queue = Queue::at(self.aws.sqs.clone(), url, self.rng.clone());
+        tokio::select! {
+            served = served => served,
+            // It does not end by itself.
+            () = daemon::request_sweeps(registry, &queue) => Ok(Served::default()),
+        }
     }
 
     /// The parts of this notifier that count for themselves, for its metrics.
@@ -152,6 +166,7 @@ impl Notifier {
             calls: self.aws.calls.clone(),
             budget: self.aws.budget.clone(),
             ledger: self.ctx.ledger.clone(),
+            registry: self.ctx.registry.clone().map(RegistryGauges::new),
             progress: self.ctx.progress.clone(),
             spans: self.ctx.deliverer.spans().clone(),
             depths: Some(QueueDepths::new(self.settings.queues.iter().map(queue).collect())),
@@ -174,6 +189,32 @@ impl Notifier {
         let handler = Handler::Stage(Arc::clone(&self.ctx));
         Ok(Work { stage, source, next, handler, rng: self.rng.clone() })
     }
+}
+
+/// The registry of the settings, in the ledger's table.
+fn registry(settings: &Settings, aws: &Aws, ledger: &Ledger, rng: &Rng) -> Option<Registry> {
+    if settings.registry.clusters.is_empty() {
+        return None;
+    }
+    let registry = Registry::new(ledger.store()?, aws.clock(), settings.registry.clone());
+    let Some(url) = settings.queues.get(&QueueName::Registry) else { return Some(registry) };
+    let queue = Queue::at(aws.sqs.clone(), url, rng.clone());
+    let waiting = move || {
+        let queue = queue.clone();
+        async move {
+            let depth = queue.depth().await;
+            let depth = depth.inspect_err(|error| {
+                tracing::debug!(
+                    queue = queue.name(),
+                    error = chain(error),
+                    "The number of events is not known"
+                );
+            });
+            depth.ok().map(|Depth { visible, in_flight, delayed }| visible + in_flight + delayed)
+        }
+        .boxed()
+    };
+    Some(registry.with_waiting(Arc::new(waiting)))
 }
 
 /// The trusted senders of the inner queues: those of the settings, and this process itself.
@@ -199,7 +240,9 @@ mod tests {
     fn with(queues: &[QueueName]) -> Notifier {
         let variable =
             |name: &QueueName| (table::queue(*name).variable(), format!("http://127.0.0.1/1/{name}"));
-        let environment = queues.iter().map(variable).collect();
+        let registry = [("NOTIFIER_REGISTRY_CLUSTERS", "*"), ("NOTIFIER_LEDGER", "dynamodb:table")];
+        let registry = registry.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = queues.iter().map(variable).chain(registry).collect();
         let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
         let (settings, _) = Settings::load(sources).unwrap();
         Notifier::new(settings, Aws::at("http://127.0.0.1:1", "us-east-1"), Parts::default())
@@ -214,7 +257,13 @@ mod tests {
     async fn each_stage_reads_its_queue_and_writes_the_next() {
         let notifier = with(&QueueName::ALL);
         let queues = StageName::ALL.map(|stage| queues_of(stage, &notifier).unwrap());
-        assert_eq!(queues, ["services observer services", "tasks services tasks", "notify tasks -"]);
+        let expected = [
+            "services observer services",
+            "tasks services tasks",
+            "notify tasks -",
+            "registry registry services",
+        ];
+        assert_eq!(queues, expected);
     }
 
     #[tokio::test]

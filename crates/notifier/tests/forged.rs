@@ -122,7 +122,7 @@ impl Setup {
 
     async fn run(&self) {
         let shutdown = CancellationToken::new();
-        let workers = workers(&self.ctx, &self.queues, &StageName::ALL);
+        let workers = workers(&self.ctx, &self.queues, &StageName::BROADCAST);
         let served = tokio::spawn(daemon::serve(workers, shutdown.clone()));
         let until = Instant::now() + SOON;
         while !self.is_drained().await {
@@ -251,7 +251,7 @@ async fn whom_ecs_does_not_know_nobody_calls() {
         setup.sim().sqs("SendMessage", message).await.unwrap();
     }
     let shutdown = CancellationToken::new();
-    let workers = workers(&setup.ctx, &setup.queues, &StageName::ALL);
+    let workers = workers(&setup.ctx, &setup.queues, &StageName::BROADCAST);
     let served = tokio::spawn(daemon::serve(workers, shutdown.clone()));
     // One is no container of its task, which may still come: it is tried again for ten minutes.
     let (until, tasks) = (Instant::now() + SOON, setup.queue(StageName::Notify));

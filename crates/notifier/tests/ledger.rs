@@ -106,7 +106,7 @@ impl Setup {
     /// Lets the daemon run until the broadcast has ended and no message is left, and answers with the record.
     async fn run_to_the_end(&self) -> Recorded {
         let has_ended = async || self.is_complete().await && self.is_drained().await;
-        self.run_until(&StageName::ALL, has_ended).await;
+        self.run_until(&StageName::BROADCAST, has_ended).await;
         self.recorded().await.unwrap()
     }
 
@@ -131,7 +131,7 @@ async fn a_message_that_keeps_the_stages_warm_passes_through_all_of_them_and_lea
     setup.publish(r#"{"keep_warm":true}"#).await;
     let calls = |operation: &str| setup.sim().count(operation);
     let passed = async || calls("DeleteMessageBatch") == 3 && setup.is_drained().await;
-    setup.run_until(&StageName::ALL, passed).await;
+    setup.run_until(&StageName::BROADCAST, passed).await;
     assert_eq!(calls("SendMessageBatch"), 3, "published, and passed on twice: nothing in the dead letters");
     assert_eq!((calls("ListServices"), calls("ListTasks"), setup.sim().received().len()), (0, 0, 0));
     let history = setup.ledger.recent(10).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_container_that_was_starting_at_discovery_is_called_once_it_is_healthy
         let recorded = setup.recorded().await;
         recorded.is_some_and(|recorded| recorded.report.counts().delivered == 1)
     };
-    setup.run_until(&StageName::ALL, ended).await;
+    setup.run_until(&StageName::BROADCAST, ended).await;
     let recorded = setup.recorded().await.unwrap();
     assert_eq!(recorded.report.counts().total(), 2, "one outcome or none yet for each: {recorded:#?}");
     let received = setup.sim().received();
@@ -313,7 +313,7 @@ async fn nobody_is_called_at_the_address_of_a_task_that_stopped() {
         }
         setup.is_complete().await
     };
-    setup.run_until(&StageName::ALL, gone).await;
+    setup.run_until(&StageName::BROADCAST, gone).await;
     let recorded = setup.recorded().await.unwrap();
     let entry = recorded.report.entries().iter().find(|entry| entry.member.service == "old").unwrap();
     assert_eq!(entry.outcome, Some(Outcome::Gone), "{entry:?}");

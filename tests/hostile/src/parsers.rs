@@ -27,9 +27,6 @@ use wire::{BroadcastId, Draft, Envelope, Message, ObserverMessage, PartMessage, 
 /// The most characters of a request in a verdict.
 const REQUEST_CHARS_MAX: usize = 400;
 
-/// The most characters of a request in a verdict.
-const REQUEST_CHARS_MAX: usize = 400;
-
 /// Returns the error with its causes, as users see it.
 ///
 /// # Panics

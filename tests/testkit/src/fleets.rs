@@ -31,7 +31,7 @@ pub fn fleet(services: &[String]) -> String {
 
 /// Returns the queues of the three stages, each with a dead-letter queue `NAME-dead` and these further attributes.
 pub fn stage_queues(receives_max: u32, attributes: &[(&str, &str)]) -> Vec<QueueSpec> {
-    let queues = QueueName::ALL.map(|name| {
+    let queues = QueueName::BROADCAST.map(|name| {
         let dead = format!("{}-dead", name.as_str());
         let policy = serde_json::json!({
             "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:111122223333:{dead}"),

@@ -122,6 +122,8 @@ enum Stage {
     Tasks,
     /// Notify.
     Notify,
+    /// The registry of tasks.
+    Registry,
     /// Every stage whose queue is set.
     #[default]
     All,
@@ -133,6 +135,7 @@ impl Stage {
             Self::Services => stage == StageName::Services,
             Self::Tasks => stage == StageName::Tasks,
             Self::Notify => stage == StageName::Notify,
+            Self::Registry => stage == StageName::Registry,
             Self::All => true,
         }
     }
@@ -207,14 +210,15 @@ async fn run_with(
         redrive::run(stage, queue, &filter, action, &ledger).await.map(|redrive| Some((stage, redrive)))
     };
     // At the same time: each mostly waits, to be sure that its queue has no more messages.
-    let (services, tasks, notify) = tokio::join!(
+    let (services, tasks, notify, registry) = tokio::join!(
         Box::pin(run(StageName::Services)),
         Box::pin(run(StageName::Tasks)),
         Box::pin(run(StageName::Notify)),
+        Box::pin(run(StageName::Registry)),
     );
     let (mut found, mut inventory, mut seen, mut failure) =
         (Vec::new(), Inventory::default(), 0, None::<Failure>);
-    for redrive in [services, tasks, notify] {
+    for redrive in [services, tasks, notify, registry] {
         match redrive {
             Ok(None) => {}
             Ok(Some((stage, redrive))) => {
@@ -267,7 +271,8 @@ async fn filter(letters: &DeadLetterArgs, ledger: &Ledger, console: &mut Console
 /// Warns about stages whose dead letters are not read, so that an empty list is not misleading.
 fn warn_of_unnamed(wanted: Stage, queues: &QueueUrls, console: &mut Console) {
     for stage in &STAGES {
-        if wanted.includes(stage.name) && !queues.contains_key(&stage.source) {
+        let is_named = wanted != Stage::All || !stage.is_optional;
+        if is_named && wanted.includes(stage.name) && !queues.contains_key(&stage.source) {
             let (name, setting) = (stage.name, table::queue(stage.source).variable());
             console.warn(&format!(
                 "the dead letters of stage {name} are not read, because {setting} is not set"

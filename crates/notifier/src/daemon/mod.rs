@@ -5,6 +5,7 @@
 //! | [`Worker`] | one queue and its stage: starts both, stops gracefully |
 //! | `intake` | receives messages, as many as there are permits |
 //! | `handle` | one message: processes it, then settles it on the queue |
+//! | `sweeps` | requests the sweeps of the registry |
 //! | `served` | the number of messages by their end |
 //! | `health` | whether the workers are alive and their queues answer |
 //! | [`http`] | serves the health for a load balancer or an orchestrator |
@@ -17,6 +18,7 @@ mod health;
 pub mod http;
 mod intake;
 mod served;
+mod sweeps;
 mod worker;
 
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::queue::QueueError;
 
 pub use health::{ALIVE_WITHIN, Health, HealthReport, StageHealth};
 pub use served::Served;
+pub(crate) use sweeps::request_sweeps;
 pub use worker::Worker;
 
 /// Time limit at shutdown to settle the last messages, and again for the last calls.

@@ -14,7 +14,14 @@ words! {
         Tasks = "tasks",
         /// Stage 3, notify.
         Notify = "notify",
+        /// The stage that keeps the registry of tasks. It is no part of a broadcast.
+        Registry = "registry",
     }
+}
+
+impl StageName {
+    /// The stages of a broadcast, in order.
+    pub const BROADCAST: [Self; 3] = [Self::Services, Self::Tasks, Self::Notify];
 }
 
 /// A message in a dead-letter queue, or on its way there. Values that the message does not have are `None`.
@@ -50,13 +57,15 @@ impl DeadLetter {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |pointer| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let many = body.get("services").and_then(Value::as_array).into_iter().flatten();
+        // An event of ECS.
+        let detail = |pointer| text(pointer).filter(|_| stage == StageName::Registry);
         let services = body.get("service").into_iter().chain(many).filter_map(Value::as_str);
         Self {
             stage,
             broadcast: text("/broadcast/id").or_else(|| text("/event/id")),
-            cluster: text("/cluster"),
+            cluster: text("/cluster").or_else(|| detail("/detail/clusterArn")),
             services: services.filter(|service| !service.is_empty()).map(str::to_owned).collect(),
-            task: text("/notify_task_arn"),
+            task: text("/notify_task_arn").or_else(|| detail("/detail/taskArn")),
             container: text("/container"),
             code: None,
             reason: None,
@@ -88,6 +97,14 @@ mod tests {
         assert_eq!(letter.services, ["web", "api"]);
         assert_eq!(about(r#"{"cluster":"prod","event":{"id":"e-1"}}"#).broadcast.as_deref(), Some("e-1"));
         assert_eq!(about(r#"{"cluster":"prod"}"#).broadcast, None);
+    }
+
+    #[test]
+    fn a_dead_letter_of_the_registry_names_the_task_of_its_event() {
+        let body = r#"{"source":"aws.ecs","detail":{"taskArn":"arn:t","clusterArn":"arn:c"}}"#;
+        let letter = DeadLetter::about(StageName::Registry, body, OffsetDateTime::UNIX_EPOCH);
+        assert_eq!((letter.task.as_deref(), letter.cluster.as_deref()), (Some("arn:t"), Some("arn:c")));
+        assert_eq!((about(body).task, about(body).cluster), (None, None));
     }
 
     #[test]

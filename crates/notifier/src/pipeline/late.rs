@@ -13,8 +13,8 @@ use wire::{Broadcast, CoverMessage, Message as _, ObserverMessage, PageMessage, 
 
 use super::{Ctx, Output, StageError, discovery, endpoint};
 use crate::base::trace::TraceContext;
+use crate::fleet::registry::Seen;
 use crate::ledger::{PartRecord, Standing};
-use crate::model::TaskState;
 use crate::queue::limits::DELAY_MAX;
 use crate::queue::{self, Delayed};
 
@@ -103,11 +103,13 @@ pub(super) async fn keep(
     Ok(Some(end))
 }
 
-/// The messages for a task that has just started: one for each broadcast that it hears, oldest first.
-pub(crate) async fn pages(ctx: &Ctx, cluster: &str, task: &TaskState) -> Result<Vec<String>, StageError> {
-    if !task.is_running() {
-        return Ok(Vec::new());
-    }
+/// The messages for a running task that may have just started: one for each broadcast that it hears, oldest first.
+///
+/// They come before the registry's row of the task is written, and again if the same statement arrives again: a repeat has
+/// the same deliveries.
+pub(super) async fn pages(ctx: &Ctx, seen: &Seen) -> Result<Vec<String>, StageError> {
+    let task = &seen.task;
+    let cluster = task.cluster.as_deref().unwrap_or_default();
     let mut standing = ctx.ledger.standing(Some(cluster)).await?;
     standing.retain(|one| one.includes(task.service()));
     if standing.is_empty() || !ctx.discovery.is_opted_in(cluster, task).await? {

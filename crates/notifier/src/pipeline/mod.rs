@@ -1,4 +1,4 @@
-//! The three stages as functions of one message, for the daemon and the Lambda functions.
+//! The stages as functions of one message, for the daemon and the Lambda functions.
 //!
 //! A stage reads a body, does its work, and returns the bodies for the next queue. It does not receive, publish or
 //! delete messages.
@@ -17,6 +17,7 @@ use wire::{Broadcast, BroadcastId, Draft, Event};
 use crate::base::Clock;
 use crate::base::trace::TraceContext;
 use crate::deliver::{Deliverer, Unfinished};
+use crate::fleet::registry::{Registry, RegistryError, SweepError, TaskEventError};
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::Outcome;
@@ -37,6 +38,7 @@ mod observe;
 mod output;
 mod overdue;
 pub mod redrive;
+mod register;
 pub mod resend;
 mod routing;
 pub mod send;
@@ -67,6 +69,8 @@ pub struct Ctx {
     pub deliverer: Deliverer,
     /// Records every outcome.
     pub ledger: Ledger,
+    /// The registry of tasks, if there is one.
+    pub registry: Option<Registry>,
     /// The rules that make broadcasts from records of sources.
     pub routes: Routing,
     /// Receives progress events.
@@ -99,6 +103,7 @@ impl Ctx {
             discovery,
             deliverer,
             ledger,
+            registry: None,
             routes: Routing::default(),
             progress,
             senders: Senders::default(),
@@ -142,6 +147,16 @@ pub enum StageError {
     /// The ledger is not available. Some results may not be recorded, so the message stays on its queue.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),
+    #[error("the message cannot be read")]
+    TaskEvent(#[from] TaskEventError),
+    #[error(
+        "no registry is set, so events of tasks are not kept: set NOTIFIER_REGISTRY_CLUSTERS and NOTIFIER_LEDGER"
+    )]
+    NoRegistry,
+    #[error("the registry cannot be used")]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
 }
 
 impl StageError {
@@ -157,9 +172,12 @@ impl StageError {
             | Self::Page { .. }
             | Self::Late(_)
             | Self::Endpoint(_)
-            | Self::NotNotified { .. } => true,
-            Self::Discover(error) => error.is_final(),
-            Self::Unfinished(_) | Self::Ledger(_) => false,
+            | Self::NotNotified { .. }
+            | Self::TaskEvent(_)
+            | Self::NoRegistry
+            | Self::Sweep(SweepError::NotRegistered(_)) => true,
+            Self::Discover(error) | Self::Sweep(SweepError::Discovery(error)) => error.is_final(),
+            Self::Unfinished(_) | Self::Ledger(_) | Self::Registry(_) | Self::Sweep(_) => false,
         }
     }
 
@@ -173,11 +191,15 @@ impl StageError {
             Self::Event(_) => "event",
             Self::Id(_) => "id",
             Self::Endpoint(_) => "endpoint",
-            Self::Discover(error) => error.code(),
+            Self::Discover(error) | Self::Sweep(SweepError::Discovery(error)) => error.code(),
+            Self::TaskEvent(_) => "task-event",
+            Self::NoRegistry => "no-registry",
+            Self::Sweep(SweepError::NotRegistered(_)) => "not-registered",
+            Self::Sweep(SweepError::NotDescribed { .. }) => "not-described",
             Self::Late(_) => "late",
             Self::NotNotified { outcome, .. } => outcome.as_str(),
             Self::Unfinished(_) => "unfinished",
-            Self::Ledger(_) => "ledger",
+            Self::Ledger(_) | Self::Registry(_) | Self::Sweep(_) => "ledger",
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The table of stages: the queues that each reads and writes, and its functions. A new stage is a new entry.
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
-use super::{Ctx, Output, StageError, discovery, notify, observe};
+use super::{Ctx, Output, StageError, discovery, notify, observe, register};
 use crate::base::words;
 use crate::model::StageName;
 use crate::queue::Message;
@@ -18,7 +18,14 @@ words! {
         Services = "services",
         /// Written by stage 2, read by stage 3.
         Tasks = "tasks",
+        /// Read by the stage that keeps the registry; written by a rule of EventBridge.
+        Registry = "registry",
     }
+}
+
+impl QueueName {
+    /// The queues of a broadcast, in the order of the stages that read them.
+    pub const BROADCAST: [Self; 3] = [Self::Observer, Self::Services, Self::Tasks];
 }
 
 /// Processes a message.
@@ -41,13 +48,15 @@ pub struct Stage {
     pub concurrency: usize,
     /// Whether it calls tasks, and so needs the signing keys.
     pub calls_tasks: bool,
+    /// Whether an installation may do without it: it runs if its queue is set.
+    pub is_optional: bool,
     pub(super) run: Run,
     pub(super) published: Option<Published>,
     pub(super) given_up: GivenUp,
 }
 
-/// The stages, in order.
-pub static STAGES: [Stage; 3] = [
+/// The stages: those of a broadcast in order, then the one that keeps the registry.
+pub static STAGES: [Stage; 4] = [
     Stage {
         name: StageName::Services,
         source: QueueName::Observer,
@@ -55,6 +64,7 @@ pub static STAGES: [Stage; 3] = [
         // Only concurrent broadcasts share the budget of AWS requests: a queued broadcast waits for others to end.
         concurrency: 16,
         calls_tasks: false,
+        is_optional: false,
         run: |ctx, message, _| observe::observe(ctx, message).boxed(),
         published: None,
         given_up: |ctx, message, reason| discovery::no_services(ctx, message, reason).boxed(),
@@ -65,6 +75,7 @@ pub static STAGES: [Stage; 3] = [
         next: Some(QueueName::Tasks),
         concurrency: 8,
         calls_tasks: false,
+        is_optional: false,
         run: |ctx, message, _| discovery::tasks(ctx, message).boxed(),
         published: Some(|ctx, message, bodies| discovery::queued(ctx, message, bodies).boxed()),
         given_up: |ctx, message, reason| discovery::no_tasks(ctx, message, reason).boxed(),
@@ -75,22 +86,37 @@ pub static STAGES: [Stage; 3] = [
         next: None,
         concurrency: 256,
         calls_tasks: true,
+        is_optional: false,
         run: |ctx, message, deadline| {
             async move { notify::notify(ctx, message, deadline).await.map(|()| Output::default()) }.boxed()
         },
         published: None,
         given_up: |ctx, message, reason| notify::given_up(ctx, message, reason).boxed(),
     },
+    Stage {
+        name: StageName::Registry,
+        source: QueueName::Registry,
+        next: Some(QueueName::Services),
+        // Each event is a read and a write of the table.
+        concurrency: 32,
+        calls_tasks: false,
+        is_optional: true,
+        run: |ctx, message, _| register::register(ctx, message).boxed(),
+        published: None,
+        // A sweep finds what the event would have said.
+        given_up: |_, _, _| ready(Ok(())).boxed(),
+    },
 ];
 
 impl StageName {
     /// The stage's entry.
     pub fn stage(self) -> &'static Stage {
-        let [services, tasks, notify] = &STAGES;
+        let [services, tasks, notify, registry] = &STAGES;
         match self {
             Self::Services => services,
             Self::Tasks => tasks,
             Self::Notify => notify,
+            Self::Registry => registry,
         }
     }
 }
@@ -102,10 +128,14 @@ mod tests {
     #[test]
     fn each_stage_reads_what_the_one_before_writes_and_is_found_by_its_name() {
         assert_eq!(STAGES[0].source, QueueName::Observer);
-        for (one, next) in STAGES.iter().zip(&STAGES[1..]) {
+        for (one, next) in STAGES[..3].iter().zip(&STAGES[1..3]) {
             assert_eq!(one.next, Some(next.source));
         }
         assert_eq!(STAGES[2].next, None);
+        assert_eq!((STAGES[3].source, STAGES[3].next), (QueueName::Registry, Some(QueueName::Services)));
+        assert_eq!(STAGES.each_ref().map(|stage| stage.is_optional), [false, false, false, true]);
+        assert_eq!(STAGES[..3].iter().map(|stage| stage.name).collect::<Vec<_>>(), StageName::BROADCAST);
+        assert_eq!(STAGES[..3].iter().map(|stage| stage.source).collect::<Vec<_>>(), QueueName::BROADCAST);
         assert!(STAGES.iter().all(|stage| std::ptr::eq(stage.name.stage(), stage)));
     }
 }

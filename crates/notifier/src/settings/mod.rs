@@ -17,6 +17,7 @@ use crate::aws::roles::Roles;
 use crate::base::url::Url;
 use crate::base::{Environment, words};
 use crate::deliver;
+use crate::fleet::registry::{RegisteredClusters, RegistryOptions};
 use crate::fleet::{DiscoveryPolicy, HealthPolicy};
 use crate::ledger::LedgerOptions;
 use crate::model::network::Networks;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub trusted_senders: Senders,
     /// The ledger of broadcasts and outcomes.
     pub ledger: LedgerOptions,
+    /// The registry of tasks.
+    pub registry: RegistryOptions,
     /// Which containers are ready to be called.
     pub health: HealthPolicy,
     /// Share of the account's AWS request rate that this process may use, in percent, from 0.01 to 100.
@@ -140,12 +143,12 @@ impl Settings {
         let queues: QueueUrls = QueueName::ALL.into_iter().filter_map(url).collect();
         reader.distinct(&queues);
         let settings = Self {
-            queues,
             trusted_senders: reader.value(&table::TRUSTED_SENDERS, parse::principals),
             ledger: LedgerOptions {
                 location: reader.value(&table::LEDGER, parse::ledger),
                 days: reader.number(&table::LEDGER_DAYS),
             },
+            registry: registry(&mut reader, &queues),
             health: reader.word(&table::HEALTH, HealthPolicy::of).unwrap_or_default(),
             aws_budget_percent: reader.value(&table::AWS_BUDGET_PERCENT, parse::percent),
             roles: roles(&mut reader),
@@ -154,6 +157,7 @@ impl Settings {
             discovery: reader.word(&table::DISCOVERY, DiscoveryPolicy::of).unwrap_or_default(),
             delivery: delivery(&mut reader),
             auth: auth(&mut reader),
+            queues,
             routes: reader.read(&table::ROUTES, |text| Ok(parse::routes(text)?)),
             daemon: Daemon {
                 listen: reader.value(&table::LISTEN, parse::listen),
@@ -171,6 +175,18 @@ impl Settings {
         };
         if reader.errors.is_empty() { Ok(settings) } else { Err(SettingErrors(reader.errors)) }
     }
+}
+
+/// The registry needs clusters, and a ledger whose table it is kept in.
+fn registry(reader: &mut Reader<'_>, queues: &QueueUrls) -> RegistryOptions {
+    if queues.contains_key(&QueueName::Registry) {
+        reader.need(&table::REGISTRY_CLUSTERS);
+    }
+    let clusters: RegisteredClusters = reader.value(&table::REGISTRY_CLUSTERS, |text| Ok(text.parse()?));
+    if !clusters.is_empty() {
+        reader.need_ledger(&table::REGISTRY_CLUSTERS);
+    }
+    RegistryOptions { clusters, sweep: reader.time(&table::REGISTRY_SWEEP) }
 }
 
 fn roles(reader: &mut Reader<'_>) -> Roles {

@@ -107,6 +107,17 @@ impl Reader<'_> {
         }
     }
 
+    /// Adds an error to a setting that needs a ledger if there is none. A wrong ledger is an error already.
+    pub(super) fn need_ledger(&mut self, setting: &'static Setting) {
+        let is_none = |(text, _): &(&str, String)| text.trim() == "none";
+        if self.layers.all(&table::LEDGER).first().is_none_or(is_none) {
+            let problem =
+                format!("it needs a ledger, whose table it uses, but {} is `none`", table::LEDGER.variable());
+            let origin = self.layers.all(setting).into_iter().next().map(|(_, origin)| origin);
+            self.errors.extend(origin.map(|origin| SettingError::Wrong { origin, problem }));
+        }
+    }
+
     /// Checks the endpoint variables of AWS. The SDK reads them itself; here each error has the name of its variable.
     pub(super) fn endpoints(&mut self) {
         for (name, value) in self.layers.environment.iter() {
@@ -140,6 +151,24 @@ impl Reader<'_> {
                 Ok(number)
             }
             _ => Err(Invalid::Form),
+        })
+    }
+
+    /// A time such as `90s`, `10m` or `1h`.
+    pub(super) fn time(&mut self, setting: &'static Setting) -> Duration {
+        self.value(setting, |text| {
+            let units = [('s', 1), ('m', 60), ('h', 3_600)];
+            let split =
+                units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+            let (number, unit) = split.ok_or(Invalid::Form)?;
+            let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+            let number = number.parse::<u64>().ok().filter(|_| is_number);
+            match (setting.kind, number.and_then(|number| number.checked_mul(unit))) {
+                (Kind::Time { least, most }, Some(seconds)) if (least..=most).contains(&seconds) => {
+                    Ok(Duration::from_secs(seconds))
+                }
+                _ => Err(Invalid::Form),
+            }
         })
     }
 

@@ -63,6 +63,13 @@ pub enum Kind {
     QueueUrl,
     Networks,
     Principals,
+    /// Names, ARNs and patterns of clusters.
+    Clusters,
+    /// A time in seconds, minutes or hours, in seconds.
+    Time {
+        least: u64,
+        most: u64,
+    },
     Roles,
     ExternalId,
     Ledger,
@@ -103,6 +110,10 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::QueueUrl => f.write_str("the URL of an SQS queue"),
+            Self::Clusters => f.write_str("names or ARNs of clusters separated by commas, or `*`"),
+            Self::Time { least, most } => {
+                write!(f, "a time from `{}` to `{}`, such as `90s`, `10m` or `1h`", time(*least), time(*most))
+            }
             Self::Networks => f.write_str("networks such as `10.0.0.0/8`, separated by commas"),
             Self::Principals => f.write_str("unique ids such as `AROA…` or `AIDA…`, separated by commas"),
             Self::Roles => {
@@ -146,6 +157,7 @@ pub fn queue(name: QueueName) -> &'static Setting {
         QueueName::Observer => &OBSERVER_QUEUE_URL,
         QueueName::Services => &SERVICES_QUEUE_URL,
         QueueName::Tasks => &TASKS_QUEUE_URL,
+        QueueName::Registry => &REGISTRY_QUEUE_URL,
     }
 }
 
@@ -159,6 +171,16 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 pub(super) fn likely<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let is_beginning = |name: &&str| wrong.len() >= BEGINNING_MIN && name.starts_with(wrong);
     near(wrong, names.clone()).or_else(|| names.filter(is_beginning).min_by_key(|name| name.len()))
+}
+
+/// A number of seconds as a user would write it.
+fn time(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        whole if whole % 3_600 == 0 => format!("{}h", whole / 3_600),
+        whole if whole % 60 == 0 => format!("{}m", whole / 60),
+        other => format!("{other}s"),
+    }
 }
 
 const fn number(least: u32, most: u32) -> Kind {
@@ -185,6 +207,13 @@ settings! {
         "URL of the services queue, input of task discovery";
     pub(super) TASKS_QUEUE_URL: Queues, "tasks_queue_url", Kind::QueueUrl, "",
         "URL of the tasks queue, input of the notify stage";
+    pub(super) REGISTRY_QUEUE_URL: Queues, "registry_queue_url", Kind::QueueUrl, "",
+        "URL of the registry queue, which receives the task state change events of ECS; without it, no process keeps the registry";
+    /// Required if the registry queue is set.
+    pub REGISTRY_CLUSTERS: Discovery, "registry_clusters", Kind::Clusters, "",
+        "Clusters whose tasks the registry keeps in the ledger's table, so that broadcasts to them need no discovery";
+    pub(super) REGISTRY_SWEEP: Discovery, "registry_sweep", Kind::Time { least: 60, most: 86_400 }, "10m",
+        "Time between two sweeps, which compare the registry with ECS; after two without one, it is not used";
     /// Required if separate processes run the stages.
     pub TRUSTED_SENDERS: Daemon, "trusted_senders", Kind::Principals, "",
         "Unique ids of the roles and users that are trusted senders on the services and tasks queues; the daemon adds its own";

@@ -86,6 +86,7 @@ impl Emf {
         let mut counts = match self.stage {
             StageName::Services => vec![("PartsFound", tally.parts)],
             StageName::Tasks => vec![("EndpointsFound", tally.endpoints)],
+            StageName::Registry => Vec::new(),
             StageName::Notify => vec![
                 ("Delivered", of(Outcome::Delivered)),
                 ("Rejected", of(Outcome::Rejected)),

@@ -2,6 +2,7 @@
 
 use super::depths::QueueDepth;
 use super::prometheus::{Kind, Text};
+use super::registry::{self, RegisteredCluster};
 use super::tally::Tally;
 use crate::aws::budget::Waits;
 use crate::aws::calls::Count;
@@ -16,6 +17,7 @@ pub(super) struct Others {
     /// Calls that wait for the budget now.
     pub(super) waiting: usize,
     pub(super) writes: LedgerWrites,
+    pub(super) registry: Vec<RegisteredCluster>,
     /// Events that a listener missed.
     pub(super) missed: [(&'static str, u64); 2],
     pub(super) depths: Vec<QueueDepth>,
@@ -67,6 +69,9 @@ pub(super) fn text(tally: &Tally, others: &Others) -> String {
         text.sample(missed, &[("listener", listener)], count);
     }
     depths(&mut text, &others.depths);
+    if !others.registry.is_empty() {
+        registry::text(&mut text, &others.registry);
+    }
     text.into_string()
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::depths::QueueDepths;
 use super::families::{self, Others};
 use super::prometheus;
+use super::registry::RegistryGauges;
 use super::tally::Tally;
 use crate::aws::budget::Budget;
 use crate::aws::calls::Calls;
@@ -28,6 +29,8 @@ pub struct MetricsSources {
     pub budget: Budget,
     /// The ledger.
     pub ledger: Ledger,
+    /// The registry of tasks.
+    pub registry: Option<RegistryGauges>,
     /// The progress events, of which slow listeners miss some.
     pub progress: Progress,
     /// The spans, of which a slow collector misses some.
@@ -74,12 +77,13 @@ impl Metrics {
     }
 
     fn new_text(&self, sources: &MetricsSources) -> String {
-        let MetricsSources { calls, budget, ledger, progress, spans, depths } = sources;
+        let MetricsSources { calls, budget, ledger, registry, progress, spans, depths } = sources;
         let others = Others {
             calls: calls.snapshot(),
             waits: budget.waits(),
             waiting: budget.waiting(),
             writes: ledger.writes(),
+            registry: registry.as_ref().map(RegistryGauges::known).unwrap_or_default(),
             missed: [("log", progress.missed()), ("collector", spans.dropped())],
             depths: depths.as_ref().map(QueueDepths::known).unwrap_or_default(),
         };

@@ -9,6 +9,7 @@
 //! | `prometheus` | the text format of Prometheus (pure) |
 //! | `families` | the metrics by name (pure) |
 //! | [`emf`] | `CloudWatch`'s embedded metric format (pure) |
+//! | [`RegistryGauges`] | how many tasks the registry has, and how old it is |
 //! | [`QueueDepths`] | how many messages are on the queues |
 //! | [`Traces`] | the export of spans to a collector, if the settings name one |
 //! | `otlp` | spans in OTLP (pure), and the requests to the collector |
@@ -25,10 +26,12 @@ mod metrics;
 #[cfg(feature = "otel")]
 mod otlp;
 mod prometheus;
+mod registry;
 mod tally;
 mod traces;
 
 pub use depths::{QueueDepth, QueueDepths};
 pub use metrics::{Metrics, MetricsSources};
+pub use registry::RegistryGauges;
 pub use tally::Tally;
 pub use traces::Traces;

@@ -65,7 +65,7 @@ impl Setup {
 
     /// Publishes one body and lets the daemon run until the fleet has been called so often.
     async fn calls(&self, queue: &notifier::queue::Queue, body: &Value, calls: usize) -> Served {
-        let (served, shutdown) = serve(self.workers(&StageName::ALL));
+        let (served, shutdown) = serve(self.workers(&StageName::BROADCAST));
         queue.publish(&[body.to_string()], &Trace::default()).await.unwrap();
         eventually("call", async || self.sqs.simulator().received().len() >= calls).await;
         shutdown.cancel();
@@ -115,7 +115,7 @@ async fn a_broadcast_does_not_wait_until_those_before_it_have_looked_up_all_thei
     let body = json!({"cluster": "prod", "services": names}).to_string();
     let bodies: Vec<_> = std::iter::repeat_n(body, BEFORE).collect();
     observer.publish(&bodies, &Trace::default()).await.unwrap();
-    let mut workers = setup.workers(&StageName::ALL);
+    let mut workers = setup.workers(&StageName::BROADCAST);
     for worker in &mut workers {
         worker.grace = Duration::ZERO;
     }
@@ -158,7 +158,7 @@ async fn messages_of_the_proof_of_concept_are_understood_on_the_inner_queues() {
 #[tokio::test]
 async fn the_proof_of_concept_understands_our_messages_on_the_inner_queues() {
     let setup = Setup::new().await;
-    let [observer, services, tasks] = QueueName::ALL.map(|name| &setup.queues[&name]);
+    let [observer, services, tasks] = QueueName::BROADCAST.map(|name| &setup.queues[&name]);
     observer.publish(&[r#"{"cluster":"prod"}"#.to_owned()], &Trace::default()).await.unwrap();
 
     let (served, shutdown) = serve(setup.workers(&[StageName::Services]));
@@ -203,7 +203,7 @@ async fn one_wrong_queue_stops_the_daemon_and_is_named() {
         QueueName::Services,
         notifier::queue::Queue::at(setup.sqs.client.clone(), url.clone(), Rng::seeded(1)),
     );
-    let (served, _shutdown) = serve(setup.workers(&StageName::ALL));
+    let (served, _shutdown) = serve(setup.workers(&StageName::BROADCAST));
     let error = timeout(SOON, served).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "stage tasks cannot process its queue");
     assert!(notifier::base::text::chain(&error).contains(&url), "{error:?}");

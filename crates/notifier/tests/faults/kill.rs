@@ -72,6 +72,7 @@ async fn killed(mut run: Run, stage: StageName, n: usize) -> (Seen, bool) {
         StageName::Services => "observer",
         StageName::Tasks => "services",
         StageName::Notify => "tasks",
+        StageName::Registry => "registry",
     };
     if stage >= StageName::Tasks {
         work_off(&run, StageName::Services, "observer", "services").await;

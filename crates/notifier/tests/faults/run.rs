@@ -337,8 +337,8 @@ impl Run {
         let served = lane.handle.spawn(async move {
             let aws = aws();
             let queues = urls.map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
-            let queues = QueueName::ALL.into_iter().zip(queues).collect();
-            let mut workers = workers(&Arc::new(ctx(&aws)), &queues, &StageName::ALL);
+            let queues = QueueName::BROADCAST.into_iter().zip(queues).collect();
+            let mut workers = workers(&Arc::new(ctx(&aws)), &queues, &StageName::BROADCAST);
             for worker in &mut workers {
                 worker.work.rng = rng.clone();
             }

@@ -49,6 +49,11 @@ pub(super) fn progress() -> Key {
     state("progress".to_owned())
 }
 
+/// The claim of one process to sweep a cluster.
+pub(super) fn lease(cluster: &str, slot: u64, attempt: u32) -> Key {
+    state(format!("lease#{cluster}#{slot}#{attempt}"))
+}
+
 fn state(sort: String) -> Key {
     Key { partition: STATE.to_owned(), sort }
 }

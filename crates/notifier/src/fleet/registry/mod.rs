@@ -7,6 +7,7 @@
 //! | `message` | reads events of ECS and requests (pure) |
 //! | `row` | the row of a task, and how a newer state replaces it (pure) |
 //! | `state` | the last sweep of a cluster, and how far the events are processed (pure) |
+//! | `sweep` | compares a cluster with ECS |
 //! | `freshness` | whether the registry may be used (pure) |
 //! | `key` | keys of the items (pure) |
 //!
@@ -19,6 +20,7 @@ mod key;
 mod message;
 mod row;
 mod state;
+mod sweep;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +39,7 @@ pub use freshness::{Events, Freshness, LAG_MAX, NotLive, freshness};
 pub use message::{LOOKS_MAX, RegistryMessage, RegistryRequest, SWEEPS_MAX, TaskEventError, read};
 pub use row::{Applied, Row, Seen, apply};
 pub use state::ClusterSweep;
+pub use sweep::{SweepError, Swept};
 
 /// Default time between two sweeps of a cluster.
 pub const SWEEP_DEFAULT: Duration = Duration::from_mins(10);
@@ -51,6 +54,8 @@ const STOPPED_KEPT: Duration = Duration::from_hours(25);
 pub const EVENT_AGE_MAX: Duration = Duration::from_hours(24);
 /// How long the state of a cluster is kept.
 const STATE_KEPT: Duration = Duration::from_hours(7 * 24);
+/// What was said this short before a sweep, in milliseconds, the sweep may not know: ECS's lists are eventually consistent.
+const SETTLING: u64 = 60_000;
 /// Concurrent conditional writes.
 const WRITES_AT_ONCE: usize = 16;
 /// Partitions of a cluster that are read concurrently.
@@ -191,11 +196,26 @@ impl Registry {
         Ok(applied)
     }
 
+    /// Whether an event is so old that the row of its task, which may have stopped since, may be gone.
+    pub fn is_too_old(&self, event: &Seen) -> bool {
+        u128::from(self.now().saturating_sub(event.at)) > EVENT_AGE_MAX.as_millis()
+    }
+
     /// What would follow from a statement about a task.
+    ///
+    /// A later sweep knows better: had the statement still been true, the sweep would have found the task.
     pub async fn applied(&self, seen: &Seen) -> Result<Applied, RegistryError> {
         let cluster = seen.task.cluster.as_deref().unwrap_or_default();
-        let known = self.rows_of(cluster, std::slice::from_ref(&seen.task.arn)).await?;
-        Ok(apply(known.into_iter().next().flatten().as_ref(), seen))
+        let keys = vec![key::row(cluster, &seen.task.arn), key::cluster(cluster)];
+        let mut found = self.store.get(keys).await?.into_iter();
+        let known = found.next().flatten().map(|item| row(cluster, item)).transpose()?;
+        let sweep: Option<ClusterSweep> = found.next().flatten().map(json).transpose()?;
+        match apply(known.as_ref(), seen) {
+            Applied::Write(_) if sweep.is_some_and(|sweep| seen.at + SETTLING < sweep.began) => {
+                Ok(Applied::Older)
+            }
+            applied => Ok(applied),
+        }
     }
 
     /// Writes rows, each if it is newer than the one in the table. Returns the number of those that were.
@@ -221,6 +241,11 @@ impl Registry {
             self.store.put_greater(item).await?;
         }
         Ok(())
+    }
+
+    /// Takes note that the events are processed if the queue is empty. Without the length of the queue, it does nothing.
+    pub async fn watch(&self) -> Result<(), RegistryError> {
+        if self.waiting().await == Some(0) { self.note_progress(self.now()).await } else { Ok(()) }
     }
 
     fn item(&self, row: &Row) -> Item {
@@ -319,3 +344,5 @@ impl fmt::Debug for Registry {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worlds;
