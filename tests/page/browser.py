@@ -26,6 +26,7 @@ PICTURES = HERE.parents[1] / "target" / "page"
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE_S = 90
+QUEUES = {"OBSERVER": "ecs_service_notification", "SERVICES": "ecs_service", "TASKS": "ecs_service_task"}
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
 SERVICE = """
 [[cluster.service]]
@@ -45,7 +46,9 @@ def fleet(tasks):
     services.append(SERVICE.format(name="hostile", tasks=2, answer=f'{{ status = 403, body = "{HOSTILE}" }}'))
     services.append(SERVICE.format(name="missing", tasks=5, answer="{ status = 404 }"))
     stuck = SERVICE.format(name="stuck", tasks=3, answer="{ hang = true }")
-    return '[[cluster]]\nname = "prod"\n' + "".join(services) + '[[cluster]]\nname = "stuck"\n' + stuck
+    refusing = SERVICE.format(name="refusing", tasks=2, answer="{ status = 403 }, { status = 200 }")
+    clusters = {"prod": "".join(services), "stuck": stuck, "refusing": refusing}
+    return "".join(f'[[cluster]]\nname = "{name}"\n{services}' for name, services in clusters.items())
 
 
 class Programs(contextlib.ExitStack):
@@ -245,6 +248,32 @@ def acts(browser, programs):
     until("the other viewer sees it", lambda: reader.inner_text("#sentence").startswith("Cancelled"))
 
 
+def redrives(browser, programs):
+    """Dead letters go back, by keyboard, and the result is shown. The link is there only if the page knows the queues."""
+    queues = f"{programs.environment['AWS_ENDPOINT_URL']}/111122223333"
+    programs.environment |= {f"NOTIFIER_{name}_QUEUE_URL": f"{queues}/{queue}_us-east-1" for name, queue in QUEUES.items()}
+    daemon = programs.start("serve", "--listen", "none", "--log-level", "error")
+    publish = programs.start("publish", "-c", "refusing", "--id", "b-refused", "--wait", str(PATIENCE_S))
+    publish.stdout.read()
+    assert publish.wait(PATIENCE_S) == 1
+    page = logs_in(browser, programs.page("--allow-actions"))
+    opens(page, "b-refused")
+    page.click("a[href^='redrive?']")
+    axe(page, "redrive")
+    page.fill("input[name=confirm]", "b-wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=nothing was sent back")
+    page.fill("input[name=confirm]", "b-refused")
+    page.keyboard.press("Enter")
+    # It loads again by itself until the redrive has ended.
+    page.wait_for_selector("text=2 dead letters are back on the queues.")
+    axe(page, "redriven")
+    picture(page, "redriven")
+    page.click("text=Back to the broadcast")
+    until("the tasks accept the second call", lambda: "2 of 2 containers notified" in page.inner_text("#sentence") or page.reload() and False)
+    daemon.terminate()
+
+
 def without_scripts(browser, url):
     page = browser.open(java_script_enabled=False)
     address, token = url.split("#token=")
@@ -300,6 +329,7 @@ def scenes(browser, programs, url, tasks):
     without_scripts(browser, url)
     other_sites(browser, page)
     acts(browser, programs)
+    redrives(browser, programs)
 
 
 def main():
@@ -313,7 +343,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Programs(os.path.abspath(options.program), folder) as programs:
         file = pathlib.Path(folder) / "fleet.toml"
         file.write_text(fleet(options.tasks))
-        programs.environment["AWS_ENDPOINT_URL"] = programs.start("simulate", "--no-queues", "--fleet", str(file)).stdout.readline().strip()
+        programs.environment["AWS_ENDPOINT_URL"] = programs.start("simulate", "--fleet", str(file)).stdout.readline().strip()
         # An empty ledger: only what calls tasks makes a file.
         (pathlib.Path(folder) / "ledger.db").touch()
         url = programs.page()

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::python;
 
 use crate::pipeline::{Pipeline, fleet, service};
-use crate::support::{Running, Sim, answering, notifier};
+use crate::support::{Running, Sim, answering, notifier, until};
 
 const EVENT: &str =
     r#"{"id": "b-1", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}"#;
@@ -75,6 +75,8 @@ fn a_published_broadcast_is_one_trace_from_its_event_to_each_request() {
     let run = pipeline.notifier("publish -c prod --wait=90 --format json --event -").stdin(EVENT).run();
     assert_eq!(run.code, 1, "{run}");
     daemon.stop();
+    // One of stage 1 with its send, two of each service in stage 2, one of each task in stage 3, and four requests.
+    until("every span has come", || collector.spans().len() == 2 + 6 + 3 + 4);
     let spans = collector.spans();
     assert!(spans.iter().all(|span| span["trace"] == TRACE), "{spans:#?}");
 
@@ -155,8 +157,8 @@ fn failures_are_exported_with_the_span_above_them_and_no_other_span() {
     );
     let run = sim.notifier(&send).stdin(EVENT).env("KEY", "authorization: Bearer key-1").run();
     assert_eq!(run.code, 1, "{run}");
+    until("both requests have come", || collector.requests().len() == 2);
     let requests = collector.requests();
-    assert_eq!(requests.len(), 2, "{requests:#?}");
     assert_eq!(requests[0]["spans"], requests[1]["spans"], "the same request again");
     let request = &requests[1];
     assert_eq!(
@@ -203,7 +205,7 @@ fn an_unreachable_collector_delays_no_delivery_and_changes_no_result() {
     // Port 9 of loopback, where nothing listens.
     let run = sim.notifier("send -c prod --otlp-endpoint http://127.0.0.1:9 --otlp-sample-one-in 1").run();
     assert_eq!(run.code, 0, "{run}");
-    assert!(run.stdout.contains("2 of 2 containers notified"), "{run}");
+    assert!(run.stdout.contains("2 of 2 notified"), "{run}");
     assert!(run.stderr.contains("The collector"), "{run}");
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod queues;
+mod spans;
 
 use std::time::Duration;
 

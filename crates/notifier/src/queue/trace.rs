@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(sent.state, None, "the state of another trace");
         assert_eq!(
             sent.parent.as_deref().and_then(TraceContext::from_traceparent),
-            Some(TraceContext { sampled: Some(true), ..other })
+            Some(TraceContext { sampled: Some(false), ..other })
         );
     }
 }

@@ -78,7 +78,7 @@ fn span(span: &Span) -> Fields {
         status.text(2, text).number(3, STATUS_ERROR);
         fields.message(15, &status);
     }
-    let remote = if span.is_parent_remote { IS_REMOTE } else { 0 };
+    let remote = if span.is_parent_remote && span.parent.is_some() { IS_REMOTE } else { 0 };
     fields.fixed32(16, flags(&span.context) | IS_REMOTE_KNOWN | remote);
     fields
 }
