@@ -4,7 +4,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    cancel, check, completions, demo, health, history, keygen, man, page, plan, publish, redrive, report,
+    cancel, check, completions, demo, health, history, keygen, man, page, plan, publish, redrive, report, retained,
     routes, send, serve, simulate,
 };
 
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     History(history::HistoryArgs),
     Page(page::PageArgs),
     Cancel(cancel::CancelArgs),
+    Retained(retained::RetainedArgs),
     Redrive(redrive::RedriveArgs),
     Drop(redrive::DropArgs),
     Simulate(simulate::SimulateArgs),

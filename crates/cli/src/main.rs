@@ -25,6 +25,7 @@ mod publish;
 mod redrive;
 mod render;
 mod report;
+mod retained;
 mod routes;
 mod send;
 mod serve;
@@ -93,6 +94,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Redrive(args) => redrive::run(global, args, environment, console).await,
             Command::Drop(args) => redrive::drop(global, args, environment, console).await,
             Command::Cancel(args) => cancel::run(global, args, environment, console).await,
+            Command::Retained(args) => retained::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,
             Command::Routes(args) => routes::run(global, args, environment, console).await,

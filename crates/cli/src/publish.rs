@@ -14,7 +14,7 @@ use notifier::queue::{Queue, Trace};
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
-use crate::args::{AudienceArgs, EventArgs, ForLedger, Format, Global, ProgressArgs, SettingFlags};
+use crate::args::{AudienceArgs, EventArgs, ForLedger, Format, Global, LateArgs, ProgressArgs, SettingFlags};
 use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
@@ -34,6 +34,8 @@ pub(crate) struct PublishArgs {
     audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
+    #[command(flatten)]
+    late: LateArgs,
     /// URL or name of the observer queue [default: NOTIFIER_OBSERVER_QUEUE_URL]
     #[arg(long, visible_alias = "queue-url", value_name = "URL|NAME")]
     queue: Option<String>,
@@ -49,6 +51,9 @@ const EXAMPLES: &str = "\
 Examples:
   To the queue of NOTIFIER_OBSERVER_QUEUE_URL:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
+
+  The newest log level, also for every task that starts in the next week:
+    ecs-task-notifier publish --cluster prod --type com.example.log-level --data '\"debug\"' --retain log-level --ttl 7d
 
   The latest broadcast again, only to services with containers that were not notified:
     ecs-task-notifier publish --failed-of last --ledger dynamodb:ecs-task-notifier
@@ -79,7 +84,9 @@ pub(crate) async fn run(
                 .hint("pass one with --queue, or set NOTIFIER_OBSERVER_QUEUE_URL")
         })?;
     let mut broadcast = args.event.broadcast(&Clock::system())?;
-    let mut scopes = vec![args.audience.scope()?];
+    let mut scope = args.audience.scope()?;
+    args.late.apply(&mut scope);
+    let mut scopes = vec![scope];
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::queue_in_region(&aws, &place)?;

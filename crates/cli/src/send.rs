@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wire::ObserverMessage;
 
 use crate::args::{
-    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, ProgressArgs, SettingFlags, describe,
+    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, LateArgs, ProgressArgs, SettingFlags, describe,
 };
 use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
@@ -34,6 +34,8 @@ pub(crate) struct SendArgs {
     audience: AudienceArgs,
     #[command(flatten)]
     event: EventArgs,
+    #[command(flatten)]
+    late: LateArgs,
     #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
@@ -58,6 +60,9 @@ Examples:
     jq -n '{type: \"com.example.ping\"}' |
       ecs-task-notifier send --cluster prod --event - --format csv
 
+  During a deployment: also the tasks that start in the next ten minutes:
+    ecs-task-notifier send --cluster prod --cover 10m --ledger dynamodb:ecs-task-notifier
+
   Progress of each task as JSON lines for another program, the report on stdout:
     ecs-task-notifier send --cluster prod --progress json 2> progress.jsonl
 
@@ -79,8 +84,9 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { audience, event, allow, progress: shown, settings: flags } = args;
-    let scope = audience.scope()?;
+    let SendArgs { audience, event, late, allow, progress: shown, settings: flags } = args;
+    let mut scope = audience.scope()?;
+    late.apply(&mut scope);
     console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let mut broadcast = event.broadcast(&Clock::system())?;

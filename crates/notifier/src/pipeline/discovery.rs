@@ -26,8 +26,8 @@ pub(super) async fn services(
     received: &queue::Message,
 ) -> Result<Output, StageError> {
     late::check(ctx, &message)?;
-    late::expire(&mut message, received.sent);
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
+    let broadcast = late::expiring(broadcast, message.retain.as_ref(), received.sent)?;
     let trace = span(ctx, &broadcast.event, received);
     let mut record = BroadcastRecord { folded, ..record(&message, &broadcast, received) };
     if ctx.ledger.is_cancelled(&broadcast.id).await? {

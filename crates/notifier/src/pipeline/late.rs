@@ -9,12 +9,13 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::event::Extension;
-use wire::{Broadcast, CoverMessage, Message as _, ObserverMessage, PageMessage, Retain};
+use wire::{Broadcast, CoverMessage, Draft, Message as _, ObserverMessage, PageMessage, Retain};
 
 use super::{Ctx, Output, StageError, discovery, endpoint};
 use crate::base::trace::TraceContext;
+use crate::fleet::DiscoveryError;
 use crate::fleet::registry::Seen;
-use crate::ledger::{PartRecord, Standing};
+use crate::ledger::{LedgerError, PartRecord, Standing};
 use crate::queue::limits::DELAY_MAX;
 use crate::queue::{self, Delayed};
 
@@ -44,6 +45,18 @@ pub enum LateError {
     TooLarge,
 }
 
+/// Why a broadcast was not kept.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what happened")]
+pub enum KeepError {
+    #[error(transparent)]
+    Late(#[from] LateError),
+    #[error(transparent)]
+    Discover(#[from] DiscoveryError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
 /// Checks what a message asks for tasks that start later.
 pub(super) fn check(ctx: &Ctx, message: &ObserverMessage) -> Result<(), LateError> {
     if message.cover.is_none() && message.retain.is_none() {
@@ -63,12 +76,17 @@ pub(super) fn check(ctx: &Ctx, message: &ObserverMessage) -> Result<(), LateErro
     if ctx.discovery.registry().is_none() { Err(LateError::NoRegistry) } else { Ok(()) }
 }
 
-/// Sets the time after which a retained event has no effect, unless its publisher has set it.
-pub(super) fn expire(message: &mut ObserverMessage, sent: OffsetDateTime) {
-    let Some(retain) = &message.retain else { return };
-    let Ok(until) = (sent + Duration::from_secs(retain.ttl.into())).format(&Rfc3339) else { return };
-    let draft = message.event.get_or_insert_default();
+/// The broadcast with the time after which its event has no effect, if it is retained. A time of its publisher stays.
+pub(super) fn expiring(
+    broadcast: Broadcast,
+    retain: Option<&Retain>,
+    sent: OffsetDateTime,
+) -> Result<Broadcast, wire::EventError> {
+    let until = retain.map(|retain| sent + Duration::from_secs(retain.ttl.into()));
+    let Some(until) = until.and_then(|until| until.format(&Rfc3339).ok()) else { return Ok(broadcast) };
+    let mut draft = Draft::from(broadcast.event);
     draft.extensions.entry(EXPIRY_TIME.to_owned()).or_insert(Extension::Text(until));
+    Ok(Broadcast::new(draft.complete(&broadcast.id, sent)?))
 }
 
 /// Keeps a broadcast to one cluster for tasks that start later, before its fleet is found. Returns the message that ends
@@ -78,7 +96,7 @@ pub(super) async fn keep(
     message: &ObserverMessage,
     broadcast: &Broadcast,
     sent: OffsetDateTime,
-) -> Result<Option<CoverMessage>, StageError> {
+) -> Result<Option<CoverMessage>, KeepError> {
     if message.cover.is_none() && message.retain.is_none() {
         return Ok(None);
     }
@@ -86,10 +104,8 @@ pub(super) async fn keep(
     let after = |seconds: u32| sent + Duration::from_secs(seconds.into());
     let stand = async |key: Option<String>, until: OffsetDateTime| {
         let standing = Standing::new(message, &cluster, key, broadcast.clone(), (sent, until));
-        match ctx.ledger.keep(&standing).await? {
-            true => Ok(()),
-            false => Err(StageError::Late(LateError::TooLarge)),
-        }
+        let is_kept = ctx.ledger.keep(&standing).await?;
+        if is_kept { Ok(()) } else { Err(KeepError::Late(LateError::TooLarge)) }
     };
     if let Some(Retain { key, ttl, .. }) = &message.retain {
         stand(Some(key.clone()), after(*ttl)).await?;

@@ -204,6 +204,16 @@ impl StageError {
     }
 }
 
+impl From<late::KeepError> for StageError {
+    fn from(error: late::KeepError) -> Self {
+        match error {
+            late::KeepError::Late(error) => Self::Late(error),
+            late::KeepError::Discover(error) => Self::Discover(error),
+            late::KeepError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
 /// Runs one message through one stage, and returns the messages that follow; notify returns none.
 ///
 /// A repeated run of the same message creates the same ids, so every receiver recognises the repeat. Work that would

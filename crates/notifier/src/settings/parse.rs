@@ -10,6 +10,7 @@ use super::layers::Layers;
 use super::table::{self, Kind, Setting};
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::aws::roles::{Roles, is_external_id};
+use crate::base::parse_time;
 use crate::base::text::quoted;
 use crate::base::url::{Url, UrlError};
 use crate::deliver::Signing;
@@ -157,18 +158,9 @@ impl Reader<'_> {
     /// A time such as `90s`, `10m` or `1h`.
     pub(super) fn time(&mut self, setting: &'static Setting) -> Duration {
         self.value(setting, |text| {
-            let units = [('s', 1), ('m', 60), ('h', 3_600)];
-            let split =
-                units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
-            let (number, unit) = split.ok_or(Invalid::Form)?;
-            let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-            let number = number.parse::<u64>().ok().filter(|_| is_number);
-            match (setting.kind, number.and_then(|number| number.checked_mul(unit))) {
-                (Kind::Time { least, most }, Some(seconds)) if (least..=most).contains(&seconds) => {
-                    Ok(Duration::from_secs(seconds))
-                }
-                _ => Err(Invalid::Form),
-            }
+            let Kind::Time { least, most } = setting.kind else { return Err(Invalid::Form) };
+            let time = parse_time(text).filter(|time| (least..=most).contains(&time.as_secs()));
+            time.ok_or(Invalid::Form)
         })
     }
 

@@ -3,9 +3,11 @@
 //! It is the source of flags, environment variables, keys of the file, error messages and the table in `docs/cli.md`.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::aws::budget::{PERCENT_MAX, PERCENT_MIN};
 use crate::base::text::{near, quoted};
+use crate::base::time;
 use crate::model::network;
 use crate::pipeline::QueueName;
 
@@ -112,7 +114,7 @@ impl fmt::Display for Kind {
             Self::QueueUrl => f.write_str("the URL of an SQS queue"),
             Self::Clusters => f.write_str("names or ARNs of clusters separated by commas, or `*`"),
             Self::Time { least, most } => {
-                write!(f, "a time from `{}` to `{}`, such as `90s`, `10m` or `1h`", time(*least), time(*most))
+                write!(f, "a time from `{}` to `{}`, such as `90s`, `10m` or `1h`", time(Duration::from_secs(*least)), time(Duration::from_secs(*most)))
             }
             Self::Networks => f.write_str("networks such as `10.0.0.0/8`, separated by commas"),
             Self::Principals => f.write_str("unique ids such as `AROA…` or `AIDA…`, separated by commas"),
@@ -171,16 +173,6 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 pub(super) fn likely<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let is_beginning = |name: &&str| wrong.len() >= BEGINNING_MIN && name.starts_with(wrong);
     near(wrong, names.clone()).or_else(|| names.filter(is_beginning).min_by_key(|name| name.len()))
-}
-
-/// A number of seconds as a user would write it.
-fn time(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        whole if whole % 3_600 == 0 => format!("{}h", whole / 3_600),
-        whole if whole % 60 == 0 => format!("{}m", whole / 60),
-        other => format!("{other}s"),
-    }
 }
 
 const fn number(least: u32, most: u32) -> Kind {

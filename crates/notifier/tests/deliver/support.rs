@@ -74,6 +74,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
             server_name: None,
         }),
         is_starting: false,
+        is_late: false,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Discovers one cluster, records it part by part, and hands the endpoints to the workers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use wire::{Broadcast, ObserverMessage, PartId};
 
 use super::earlier::Earlier;
@@ -16,7 +18,7 @@ use crate::fleet::DiscoveryError;
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::arn::service_name;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
-use crate::pipeline::{Ctx, discovery, notify};
+use crate::pipeline::{Ctx, discovery, late, notify};
 
 /// What the discoveries of all clusters of one broadcast share.
 #[derive(Clone, Copy)]
@@ -35,11 +37,14 @@ pub(super) struct Discovery<'a> {
     record: BroadcastRecord,
     /// The parts that were recorded, with their services.
     parts: Vec<(PartId, String)>,
+    /// The tasks that were found, if others are looked for later.
+    known: Option<HashSet<String>>,
 }
 
 impl<'a> Discovery<'a> {
     pub(super) fn new(to: Recipients<'a>, scope: &'a ObserverMessage, record: BroadcastRecord) -> Self {
-        Self { to, scope, record, parts: Vec::new() }
+        let known = scope.cover.map(|_| HashSet::new());
+        Self { to, scope, record, parts: Vec::new(), known }
     }
 
     /// Discovers the scope, records it part by part, and hands the endpoints to the workers. Returns the error that ended
@@ -47,6 +52,8 @@ impl<'a> Discovery<'a> {
     pub(super) async fn run(mut self) -> Result<Option<DiscoveryError>, SendError> {
         let (found, chunks) = mpsc::channel(1);
         let (Recipients { ctx, broadcast, trace, earlier, transport }, scope) = (self.to, self.scope);
+        let begun = Instant::now();
+        late::keep(ctx, scope, broadcast, ctx.clock.now()).await?;
         let scanning = async {
             tokio::select! {
                 scanned = ctx.discovery.scan(scope, found) => scanned.map(Some),
@@ -81,8 +88,9 @@ impl<'a> Discovery<'a> {
             Ok(Some(found)) => {
                 self.record.found = Some(found);
                 self.begin(&[]).await?;
-                self.end(None).await?;
-                Ok(None)
+                let covered = self.cover(begun).await?;
+                self.end(covered.as_ref().map(|error| chain(error))).await?;
+                Ok(covered)
             }
             Ok(None) => {
                 let missing = self.missing("interrupted before its tasks were found");
@@ -100,6 +108,25 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// Waits until the end of the time for which the broadcast is open, and hands over the tasks that have started since.
+    /// Returns the error of their discovery.
+    async fn cover(&mut self, begun: Instant) -> Result<Option<DiscoveryError>, LedgerError> {
+        let (Some(seconds), Some(known)) = (self.scope.cover, self.known.take()) else { return Ok(None) };
+        let Recipients { ctx, transport, .. } = self.to;
+        tokio::select! {
+            () = sleep_until(begun + Duration::from_secs(seconds.into())) => {}
+            () = ctx.stop.cancelled() => return Ok(None),
+        }
+        match ctx.discovery.other_tasks(self.scope, |task| known.contains(task)).await {
+            Ok(fleet) => self.hand_over(fleet.late()).await.map(|()| None),
+            Err(error) => {
+                let (outcome, cause) = (Some(Outcome::Failed), Some(Cause::Discovery));
+                transport.done(Delivery { outcome, cause, ..self.missing(&chain(&error)) });
+                Ok(Some(error))
+            }
+        }
+    }
+
     /// The entry for the tasks of the scope that were not found.
     fn missing(&self, reason: &str) -> Delivery {
         Delivery::of_service(&self.scope.cluster, "", reason)
@@ -108,6 +135,10 @@ impl<'a> Discovery<'a> {
     /// Records what was found of each service, and hands the endpoints that still need a call to the workers.
     async fn hand_over(&mut self, fleet: Fleet) -> Result<(), LedgerError> {
         let Recipients { ctx, broadcast, trace, earlier, transport } = self.to;
+        if let Some(known) = &mut self.known {
+            known.extend(fleet.endpoints.iter().map(|endpoint| endpoint.member.task.clone()));
+            known.extend(fleet.skips.iter().map(|skip| skip.member.task.clone()));
+        }
         let chunk = self.parts.len();
         let parts: Vec<_> = services(fleet)
             .into_iter()

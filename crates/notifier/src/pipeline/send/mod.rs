@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use wire::{Broadcast, ObserverMessage};
 
 use super::clusters::{self, Resolved};
+use super::late::{self, KeepError, LateError};
 use super::memory::{self, Steps, Workers};
 use super::{Ctx, notify, trace_of};
 use crate::base::spans::{Span, SpanKind};
@@ -66,9 +67,25 @@ pub enum SendError {
         /// The reason that was given; may be empty.
         reason: String,
     },
+    /// The broadcast cannot be kept for tasks that start later; no task was called.
+    #[error(transparent)]
+    Late(#[from] LateError),
+    /// The event cannot be completed; no task was called.
+    #[error("the event is not valid")]
+    Event(#[from] wire::EventError),
     /// The ledger does not answer. Without it no task is called.
     #[error("the ledger cannot be used")]
     Ledger(#[from] LedgerError),
+}
+
+impl From<KeepError> for SendError {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Late(error) => Self::Late(error),
+            KeepError::Discover(error) => Self::Discover(error),
+            KeepError::Ledger(error) => Self::Ledger(error),
+        }
+    }
 }
 
 fn because(reason: &str) -> String {
@@ -82,6 +99,9 @@ fn because(reason: &str) -> String {
 /// # Errors
 ///
 /// [`SendError`] when the fleet cannot be found or the ledger not be used.
+///
+/// With [`cover`](ObserverMessage::cover) it stays open, and at the end of that time calls the tasks that have started
+/// meanwhile.
 pub async fn send(
     ctx: &Arc<Ctx>,
     scope: &ObserverMessage,
@@ -89,6 +109,8 @@ pub async fn send(
     asked_by: Option<String>,
 ) -> Result<Report, SendError> {
     refuse_cancelled(ctx, broadcast).await?;
+    late::check(ctx, scope)?;
+    let broadcast = &late::expiring(broadcast.clone(), scope.retain.as_ref(), ctx.clock.now())?;
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let resolved = clusters::resolve(ctx, scope).await?;

@@ -10,6 +10,7 @@ use super::error::{RoutesError, RuleError};
 use super::reader::{Reader, Value, article};
 use super::template::{DataTemplate, Subject, Template};
 use super::{Coalesce, FILE_BYTES_MAX, RULES_MAX, Rule, RuleScope, WINDOW_MAX, WINDOW_MIN};
+use crate::base::parse_time;
 use crate::base::text::quoted;
 use crate::model::arn::Arn;
 use crate::sources::pattern::{PATTERN_BYTES_MAX, Pattern};
@@ -332,13 +333,7 @@ fn keys(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<String> {
 /// A time such as `30s` or `5m`.
 fn window(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Duration> {
     let text = reader.text("coalesce.window", value, TEXT_BYTES_MAX)?;
-    let seconds = |number: &str, unit: u64| number.parse::<u16>().ok().map(|number| u64::from(number) * unit);
-    let seconds = match (text.strip_suffix('s'), text.strip_suffix('m')) {
-        (Some(number), _) => seconds(number, 1),
-        (_, Some(number)) => seconds(number, 60),
-        _ => None,
-    };
-    let window = seconds.map(Duration::from_secs).filter(|window| (WINDOW_MIN..=WINDOW_MAX).contains(window));
+    let window = parse_time(&text).filter(|window| (WINDOW_MIN..=WINDOW_MAX).contains(window));
     if window.is_none() {
         let problem = format!("`{}` of `coalesce.window` is not a time from `1s` to `15m`", quoted(&text));
         reader.wrong(&value.span(), problem);
