@@ -39,10 +39,11 @@ locals {
     )
   }
 
-  # AWS counts the calls of an account and region, but each process knows only its own calls. So the share of the installation
-  # is divided among the processes that Lambda may run at once. In hundredths, rounded down; the setting's minimum is 0.01.
+  # AWS counts the calls of an account and region. With a ledger, all processes share one budget in its table. Without it, each
+  # process knows only its own calls, so the share of the installation is divided among the processes that Lambda may run at
+  # once. In hundredths, rounded down; the setting's minimum is 0.01.
   budget_percent = {
-    for stage, it in local.functions : stage => max(
+    for stage, it in local.functions : stage => local.ledger_count > 0 ? var.aws_budget_percent : max(
       0.01,
       floor(var.aws_budget_percent * it.budget_share_percent / it.concurrency_max) / 100,
     )

@@ -364,7 +364,7 @@ variable "ledger_deletion_protection" {
 }
 
 variable "aws_budget_percent" {
-  description = "Share of the account's ECS and EC2 request rate that all functions together may use, in percent. It is divided among the stages by `budget_share_percent`, and among the `concurrency_max` functions of each stage"
+  description = "Share of the account's ECS and EC2 request rate that all functions together may use, in percent. With a ledger, they share it; without, it is divided among the stages by `budget_share_percent`, and among the `concurrency_max` functions of each stage"
   type        = number
   default     = 50
 

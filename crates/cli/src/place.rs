@@ -20,7 +20,7 @@ pub(crate) async fn describe(aws: &Aws, named: &str, console: &Console) -> Strin
     let account = match account_of(named) {
         Some(account) => Some(account.to_owned()),
         None if console.quiet => None,
-        None => identity::account(aws, ACCOUNT_TIME_MAX).await.ok(),
+        None => identity::account(&aws.sts, ACCOUNT_TIME_MAX).await.ok(),
     };
     let region = region_of(named).or(aws.region.as_deref());
     let part = |what: &str, name: &str| format!("{what} {}", printable(name, NAME_CHARS_MAX));

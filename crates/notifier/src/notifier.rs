@@ -25,7 +25,7 @@ use crate::queue::{Depth, Queue};
 use crate::report::Report;
 use crate::secrets::{SecretError, Vault};
 use crate::settings::Settings;
-use crate::store;
+use crate::store::{self, budget::InstallationBudget};
 use crate::telemetry::{MetricsSources, QueueDepths, RegistryGauges};
 
 /// The parts of a notifier besides its settings and AWS clients. The default does not sign and has no ledger.
@@ -92,6 +92,9 @@ impl Notifier {
     pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
         let Parts { auth, ledger, routes, senders, progress, spans, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
+        if let Some(store) = ledger.store().filter(|_| settings.aws_budget_shared) {
+            aws.budget.share(Arc::new(InstallationBudget::new(store, &aws, rng.clone())));
+        }
         let networks = settings.allow_networks.clone();
         let registry = registry(&settings, &aws, &ledger, &rng);
         let discovery = Discovery::new(&aws, settings.health, networks.clone())

@@ -78,7 +78,8 @@ run "the_budget_can_be_divided_differently" {
   command = plan
 
   variables {
-    stages = { services = { budget_share_percent = 20 }, tasks = { budget_share_percent = 60 } }
+    create_ledger = false
+    stages        = { services = { budget_share_percent = 20 }, tasks = { budget_share_percent = 60 } }
   }
 
   assert {

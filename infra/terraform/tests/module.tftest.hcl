@@ -165,8 +165,24 @@ run "the_ledger_can_be_protected_from_deletion" {
   }
 }
 
-run "all_functions_together_stay_within_the_budget" {
+run "with_a_ledger_all_functions_share_the_budget" {
   command = plan
+
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.this :
+      function.environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"] == "50"
+    ])
+    error_message = "The functions do not share one budget: each percentage is a budget of its own."
+  }
+}
+
+run "without_a_ledger_all_functions_together_stay_within_the_budget" {
+  command = plan
+
+  variables {
+    create_ledger = false
+  }
 
   assert {
     condition = {
@@ -190,6 +206,7 @@ run "more_functions_get_smaller_shares" {
   command = plan
 
   variables {
+    create_ledger      = false
     aws_budget_percent = 20
     stages             = { tasks = { concurrency_max = 3 }, notify = { concurrency_max = 1000 } }
   }

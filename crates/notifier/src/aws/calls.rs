@@ -174,7 +174,7 @@ impl Intercept for Calls {
 }
 
 /// The result of a request that has ended.
-fn result(context: &FinalizerInterceptorContextRef<'_>) -> Results {
+pub(super) fn result(context: &FinalizerInterceptorContextRef<'_>) -> Results {
     if matches!(context.output_or_error(), Some(Ok(_))) {
         return Results { ok: 1, ..Results::default() };
     }

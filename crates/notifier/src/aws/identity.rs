@@ -24,23 +24,23 @@ const NO_CALLER: CallError = CallError::Answer("the answer of STS to GetCallerId
 ///
 /// [`CallError`], after ten seconds at the latest.
 pub async fn unique_id(aws: &Aws) -> Result<String, CallError> {
-    let id = ask(aws, ANSWER_TIME_MAX).await?.user_id;
+    let id = ask(&aws.sts, ANSWER_TIME_MAX).await?.user_id;
     let id = id.filter(|id| !id.is_empty()).ok_or(NO_CALLER)?;
     Ok(without_session(&id).to_owned())
 }
 
-/// The number of the account whose credentials these clients use.
+/// The number of the account whose credentials this client uses.
 ///
 /// # Errors
 ///
 /// [`CallError`], after `wait_max` at the latest.
-pub async fn account(aws: &Aws, wait_max: Duration) -> Result<String, CallError> {
-    let account = ask(aws, wait_max).await?.account;
+pub async fn account(sts: &aws_sdk_sts::Client, wait_max: Duration) -> Result<String, CallError> {
+    let account = ask(sts, wait_max).await?.account;
     account.filter(|account| !account.is_empty()).ok_or(NO_CALLER)
 }
 
-async fn ask(aws: &Aws, wait_max: Duration) -> Result<GetCallerIdentityOutput, CallError> {
-    let asked = timeout(wait_max, aws.sts.get_caller_identity().send()).await;
+async fn ask(sts: &aws_sdk_sts::Client, wait_max: Duration) -> Result<GetCallerIdentityOutput, CallError> {
+    let asked = timeout(wait_max, sts.get_caller_identity().send()).await;
     let answer = asked.map_err(|_| AwsError::timed_out(AwsService::Sts, OPERATION, wait_max))?;
     Ok(answer.map_err(|error| AwsError::of(AwsService::Sts, OPERATION, &error))?)
 }

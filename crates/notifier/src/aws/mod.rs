@@ -22,7 +22,7 @@ mod role_session;
 pub mod roles;
 mod skew;
 
-use budget::Budget;
+use budget::{AccountRegion, Budget, Throttles};
 use calls::Calls;
 use fail_fast::FailFast;
 use load::{Endpoints, Profiles};
@@ -177,8 +177,9 @@ impl Aws {
         if let Some(session) = session {
             session.apply(&mut config);
         }
-        let place =
-            Self::build(config.build(), self.budget.separate(), self.calls.clone(), self.skew.clone());
+        let account = session.and_then(RoleSession::account).map(str::to_owned);
+        let budget = self.budget.separate(AccountRegion { account, region: Some(region.to_owned()) });
+        let place = Self::build(config.build(), budget, self.calls.clone(), self.skew.clone());
         Self { roles: self.roles.clone(), ..place }
     }
 
@@ -191,6 +192,7 @@ impl Aws {
                     .retry_classifier(FailFast)
                     .interceptor(calls.clone())
                     .interceptor(skew.clone())
+                    .interceptor(Throttles(budget.clone()))
                     .interceptor(AnswerLimit);
                 $sdk::Client::from_conf(builder.build())
             }};

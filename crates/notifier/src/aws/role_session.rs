@@ -33,6 +33,7 @@ const ROLE_CHARS_MAX: usize = 200;
 /// The session of a role: its credentials, renewed before they expire. Clones share them, and so do all regions.
 #[derive(Clone, Debug)]
 pub(crate) struct RoleSession {
+    account: Option<String>,
     credentials: SharedCredentialsProvider,
     /// A separate cache: the SDK's caches hold a limited number of identities.
     cache: SharedIdentityCache,
@@ -48,15 +49,22 @@ impl RoleSession {
             .interceptor(home.calls.clone())
             .interceptor(home.skew.clone())
             .interceptor(AnswerLimit);
+        let account = Arn::parse(role).and_then(|role| role.account()).map(str::to_owned);
         let role = Role {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             arn: role.to_owned(),
             external_id: home.roles.external_id().map(str::to_owned),
         };
         Self {
+            account,
             credentials: SharedCredentialsProvider::new(role),
             cache: IdentityCache::lazy().buffer_time(RENEWED_BEFORE).build(),
         }
+    }
+
+    /// The account of the role.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// Makes the clients of a configuration use these credentials.

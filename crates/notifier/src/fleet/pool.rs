@@ -174,7 +174,7 @@ impl Pool {
         {
             return number.clone();
         }
-        let number = identity::account(&self.aws, ACCOUNT_WAIT_MAX).await;
+        let number = identity::account(&self.aws.sts, ACCOUNT_WAIT_MAX).await;
         let number = number.inspect_err(|error| {
             tracing::warn!(
                 error = chain(error),

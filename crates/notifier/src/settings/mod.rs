@@ -46,6 +46,8 @@ pub struct Settings {
     pub health: HealthPolicy,
     /// Share of the account's AWS request rate that this process may use, in percent, from 0.01 to 100.
     pub aws_budget_percent: f64,
+    /// Whether all processes with the same ledger share that budget.
+    pub aws_budget_shared: bool,
     /// The roles that may be assumed in other accounts.
     pub roles: Roles,
     /// The only networks that may be called.
@@ -151,6 +153,9 @@ impl Settings {
             registry: registry(&mut reader, &queues),
             health: reader.word(&table::HEALTH, HealthPolicy::of).unwrap_or_default(),
             aws_budget_percent: reader.value(&table::AWS_BUDGET_PERCENT, parse::percent),
+            aws_budget_shared: reader
+                .word(&table::AWS_BUDGET_SHARED, |word| Some(word == "true"))
+                .unwrap_or(true),
             roles: roles(&mut reader),
             allow_networks: reader.value(&table::ALLOW_NETWORKS, |text| Ok(text.parse()?)),
             anywhere: reader.word(&table::ANYWHERE, |word| Some(word == "true")).unwrap_or_default(),

@@ -216,7 +216,9 @@ settings! {
     pub(super) HEALTH: Discovery, "health", Kind::Word(&["detect", "require", "ignore"]), "detect",
         "Whether a container must be healthy to be called: only with a health check (`detect`), always, or never";
     pub(super) AWS_BUDGET_PERCENT: Discovery, "aws_budget_percent", Kind::Percent, "50",
-        "Share of the account's ECS and EC2 request rate that this process may use, in percent";
+        "Share of the account's ECS and EC2 request rate that this process may use, in percent; with a shared budget, all processes together";
+    pub(super) AWS_BUDGET_SHARED: Discovery, "aws_budget_shared", Kind::Word(&["true", "false"]), "true",
+        "Whether all processes with the same ledger and percentage share one budget of AWS requests; without a ledger, each has its own";
     pub(super) ROLES: Discovery, "roles", Kind::Roles, "",
         "Roles to assume for clusters of other accounts, one for each account; other accounts are refused";
     pub(super) ROLE_EXTERNAL_ID: Discovery, "role_external_id", Kind::ExternalId, "",

@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | `dynamodb` | a DynamoDB table |
 //! | `sqlite` | a SQLite file |
+//! | `budget` | the budget of AWS requests that all processes share, as claims in the table |
 //! | `limits` | limits of keys and bodies, the same in each store (pure) |
 //! | `open` | opens the store that the settings name |
 
+pub mod budget;
 pub mod dynamodb;
 mod limits;
 mod open;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod budget;
 mod facts;
 #[path = "../ledger_store/stores.rs"]
 #[allow(dead_code, reason = "the tests of the store use more of it")]

@@ -22,7 +22,6 @@ module "daemon" {
   vpc_id             = var.vpc_id
   subnet_ids         = var.subnet_ids
   ipv6               = var.ipv6
-  tasks_max          = var.tasks_max
   aws_budget_percent = var.aws_budget_percent
   alarm_topic_arns   = var.alarm_topic_arns
 }

@@ -76,8 +76,8 @@ resource "aws_ecs_task_definition" "daemon" {
           NOTIFIER_LEDGER             = module.notifier.ledger
           NOTIFIER_LOG_FORMAT         = "json"
           NOTIFIER_SIGNING_SECRET     = "secretsmanager:${var.signing_secret_arn}"
-          # Each task counts only its own calls, so the tasks divide the budget of all.
-          NOTIFIER_AWS_BUDGET_PERCENT = floor(var.aws_budget_percent * 100 / var.tasks_max) / 100
+          # All tasks share this budget in the ledger's table.
+          NOTIFIER_AWS_BUDGET_PERCENT = var.aws_budget_percent
         },
         var.routes == null ? {} : { NOTIFIER_ROUTES = module.notifier.routes },
         length(var.cluster_roles) == 0 ? {} : { NOTIFIER_ROLES = join(",", var.cluster_roles) },

@@ -58,12 +58,6 @@ variable "ipv6" {
   default     = false
 }
 
-variable "tasks_max" {
-  description = "Maximum number of the daemon's tasks. All of them share `aws_budget_percent`"
-  type        = number
-  default     = 1
-}
-
 variable "aws_budget_percent" {
   description = "Share of the account's ECS and EC2 request rate that all tasks of the daemon together may use, in percent"
   type        = number

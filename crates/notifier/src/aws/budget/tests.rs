@@ -116,7 +116,7 @@ async fn without_a_limit_nothing_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_separate_budget_has_the_same_share_and_is_not_delayed() {
     let budget = Budget::percent(1.0);
-    let separate = budget.separate();
+    let separate = budget.separate(AccountRegion::default());
     about(5.0, seconds(&budget, Group::ClusterRead, 2).await);
     about(0.0, seconds(&separate, Group::ClusterRead, 1).await);
     about(5.0, seconds(&separate, Group::ClusterRead, 1).await);
@@ -128,7 +128,10 @@ async fn a_separate_budget_has_the_same_share_and_is_not_delayed() {
     assert_eq!((budget.waiting(), separate.waiting()), (1, 1), "the display shows all that wait");
     call.await.unwrap();
     assert_eq!((budget.waiting(), separate.waiting()), (0, 0));
-    about(0.0, seconds(&Budget::unlimited().separate(), Group::ClusterRead, 1_000).await);
+    about(
+        0.0,
+        seconds(&Budget::unlimited().separate(AccountRegion::default()), Group::ClusterRead, 1_000).await,
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +147,7 @@ async fn waits_are_counted_with_their_time_for_all_separate_budgets_together() {
     seconds(&budget, Group::ClusterRead, 1).await;
     assert_eq!(budget.waits(), Waits::default(), "nobody waited");
     seconds(&budget, Group::ClusterRead, 2).await;
-    seconds(&budget.separate(), Group::ClusterRead, 2).await;
+    seconds(&budget.separate(AccountRegion::default()), Group::ClusterRead, 2).await;
     let waits = budget.waits();
     assert_eq!(waits.calls, 3);
     about(15.0, waits.time.as_secs_f64());

@@ -65,7 +65,7 @@ impl Nodes {
             read: |body| Ok(serde_json::from_slice(body)?),
             read_error: read_json,
         };
-        Self { describe: operation(SSM, &protocol, config, calls), budget }
+        Self { describe: operation(SSM, &protocol, config, calls, Some(budget.clone())), budget }
     }
 
     /// The nodes of these ids (`mi-…`), by id. An unknown id is missing from the result, and so are terminated nodes.

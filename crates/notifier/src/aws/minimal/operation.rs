@@ -30,6 +30,7 @@ use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 
 use super::endpoint::{Service, Settings};
+use crate::aws::budget::{Budget, Throttles};
 use crate::aws::calls::Calls;
 use crate::aws::client_config;
 use crate::aws::fail_fast::FailFast;
@@ -44,17 +45,18 @@ pub(super) struct Protocol<O> {
     pub(super) read_error: fn(&[u8]) -> ErrorMetadata,
 }
 
-/// An operation of this service, whose input is the body of a request.
+/// An operation of this service, whose input is the body of a request. If its calls need a budget, that learns of throttles.
 pub(super) fn operation<O: fmt::Debug + Send + Sync + 'static>(
     service: Service,
     protocol: &Protocol<O>,
     config: &SdkConfig,
     calls: Calls,
+    budget: Option<Budget>,
 ) -> Operation<String, O, ErrorMetadata> {
     let &Protocol { name, headers, read, read_error } = protocol;
     let plugin = StaticRuntimePlugin::new()
         .with_config(settings(service, config).freeze())
-        .with_runtime_components(components(service, config, calls));
+        .with_runtime_components(components(service, config, calls, budget));
     let operation = Operation::builder()
         .service_name(service.id)
         .operation_name(name)
@@ -104,7 +106,12 @@ fn settings(service: Service, config: &SdkConfig) -> Layer {
 }
 
 /// The parts of a generated client, in the same order.
-fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComponentsBuilder {
+fn components(
+    service: Service,
+    config: &SdkConfig,
+    calls: Calls,
+    budget: Option<Budget>,
+) -> RuntimeComponentsBuilder {
     let mut components = RuntimeComponentsBuilder::new(service.id)
         .with_http_client(config.http_client())
         .with_identity_cache(config.identity_cache())
@@ -125,6 +132,9 @@ fn components(service: Service, config: &SdkConfig, calls: Calls) -> RuntimeComp
         .with_retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
         .with_retry_classifier(ServiceClockSkewClassifier::<ErrorMetadata>::new())
         .with_retry_classifier(FailFast);
+    if let Some(budget) = budget {
+        components = components.with_interceptor(Throttles(budget));
+    }
     if let Some(credentials) = config.credentials_provider() {
         components.set_identity_resolver(SCHEME_ID, credentials);
     }

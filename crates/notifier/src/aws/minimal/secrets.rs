@@ -50,8 +50,8 @@ impl Secrets {
         let secret = protocol(GET_SECRET, &[TYPE, ("x-amz-target", "secretsmanager.GetSecretValue")]);
         let parameter = protocol(GET_PARAMETER, &[TYPE, ("x-amz-target", "AmazonSSM.GetParameter")]);
         Self {
-            secret: operation(SECRETS_MANAGER, &secret, config, calls.clone()),
-            parameter: operation(SSM, &parameter, config, calls.clone()),
+            secret: operation(SECRETS_MANAGER, &secret, config, calls.clone(), None),
+            parameter: operation(SSM, &parameter, config, calls.clone(), None),
         }
     }
 

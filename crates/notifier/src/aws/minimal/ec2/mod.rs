@@ -61,7 +61,7 @@ impl Ec2 {
             read: |body| Ok(response::page(body)?),
             read_error: read_xml,
         };
-        Self { describe: operation(EC2, &protocol, config, calls), budget }
+        Self { describe: operation(EC2, &protocol, config, calls, Some(budget.clone())), budget }
     }
 
     /// The private addresses of these instances, by instance id.
