@@ -57,7 +57,7 @@ pub(crate) async fn run(
     context::scope_in_region(&aws, &scope)?;
     let notifier = Notifier::new(settings, aws.clone(), Parts::default());
     let Plan { fleet, unreached } = context::patiently(notifier.plan(&scope), &aws, console).await?;
-    let summary = plan::Summary::new(&fleet, &aws.calls.snapshot());
+    let summary = plan::Summary::new(&fleet, &scope, &aws);
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
         let text = plan::text(&fleet, columns, in_full);

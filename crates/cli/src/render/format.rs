@@ -32,6 +32,11 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// `0 s`, `0.3 s`, `190 s`.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds > 0.0 && seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
+}
+
 /// The start of a task's id, enough to distinguish it from others of its service; without an ARN, the start of the
 /// text.
 pub(crate) fn task(arn: &str, in_full: bool) -> &str {

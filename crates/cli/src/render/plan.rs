@@ -1,15 +1,18 @@
 //! A plan: the targets of a broadcast, and why other containers are not called.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use notifier::aws::calls::Count;
+use notifier::aws::Aws;
+use notifier::aws::budget::{PERCENT_MAX, Waits};
+use notifier::fleet::Estimate;
 use notifier::model::{Endpoint, Fleet, NotTargeted, ServiceKey};
 use notifier::report::Line;
 use serde::Serialize;
+use wire::ObserverMessage;
 
-use super::format::{count, digits};
+use super::format::{count, digits, seconds};
 use super::names::ServiceNames;
 use super::report::{folded, place, who_and_why};
 use super::style::{BOLD, DIM, GOOD, PLAIN, UNSURE};
@@ -82,22 +85,42 @@ pub(crate) struct Summary {
     ignore: usize,
     /// Requests to AWS, by service and operation.
     aws_calls: BTreeMap<String, u64>,
+    /// Requests of a broadcast through the queues, by AWS's buckets.
+    calls: BTreeMap<&'static str, u64>,
+    /// The time that they take at least, in seconds.
+    seconds: f64,
+    #[serde(skip)]
+    made: Estimate,
+    #[serde(skip)]
+    waits: Waits,
+    #[serde(skip)]
+    percent: f64,
 }
 
 impl Summary {
-    pub(crate) fn new(fleet: &Fleet, calls: &[Count]) -> Self {
-        let name = |call: &Count| format!("{} {}", call.service, call.operation);
+    pub(crate) fn new(fleet: &Fleet, scope: &ObserverMessage, aws: &Aws) -> Self {
+        let counts = aws.calls.snapshot();
+        let percent = aws.budget.percentage().unwrap_or(PERCENT_MAX);
+        let broadcast = Estimate::by_services(fleet, scope.services.len(), &counts, percent);
         Self {
             call: fleet.endpoints.len(),
             skip: fleet.skips.len(),
             ignore: fleet.not_targeted.len(),
-            aws_calls: calls.iter().map(|call| (name(call), call.requests)).collect(),
+            aws_calls: counts
+                .iter()
+                .map(|call| (format!("{} {}", call.service, call.operation), call.requests))
+                .collect(),
+            seconds: (broadcast.time.as_secs_f64() * 10.0).round() / 10.0,
+            calls: broadcast.calls,
+            made: Estimate::of_calls(&counts, percent),
+            waits: aws.budget.waits(),
+            percent,
         }
     }
 
-    /// The same for people, in two lines.
+    /// The same for people: two lines, then one for each of AWS's buckets and one for the time.
     pub(crate) fn text(&self) -> String {
-        let Self { call, skip, ignore, aws_calls } = self;
+        let Self { call, skip, ignore, aws_calls, .. } = self;
         let requests: u64 = aws_calls.values().sum();
         let each: Vec<String> = aws_calls.iter().map(|(name, number)| format!("{name} {number}")).collect();
         let each = if each.is_empty() { String::new() } else { format!(": {}", each.join(", ")) };
@@ -107,6 +130,35 @@ impl Summary {
             digits(*skip),
             digits(*ignore),
             count(usize::try_from(requests).unwrap_or(usize::MAX), "call"),
+        ) + &self.buckets()
+    }
+
+    /// What this plan cost, and what a broadcast through the queues costs.
+    fn buckets(&self) -> String {
+        let names: BTreeSet<&str> = self.made.calls.keys().chain(self.calls.keys()).copied().collect();
+        if names.is_empty() {
+            return String::new();
+        }
+        let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
+        let number = |calls: &BTreeMap<&str, u64>, name: &str| {
+            digits(usize::try_from(calls.get(name).copied().unwrap_or_default()).unwrap_or(usize::MAX))
+        };
+        let line = |name: &str, made: &str, broadcast: &str| {
+            format!("\n{DIM}{name:width$}  {made:>9}  {broadcast:>9}{DIM:#}")
+        };
+        let mut text = line("calls by bucket", "this plan", "broadcast");
+        for name in names {
+            text += &line(name, &number(&self.made.calls, name), &number(&self.calls, name));
+        }
+        let waited = usize::try_from(self.waits.calls).unwrap_or(usize::MAX);
+        let waited = match waited {
+            0 => "no call of this plan waited".to_owned(),
+            _ => format!("{} of this plan waited", count(waited, "call")),
+        };
+        let time = seconds(self.seconds);
+        let percent = self.percent;
+        text + &format!(
+            "\n{DIM}at {percent} % of AWS's rate {waited}; a broadcast through the queues takes at least {time} for its calls{DIM:#}"
         )
     }
 }

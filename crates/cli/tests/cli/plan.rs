@@ -21,6 +21,12 @@ fn a_plan_shows_the_targets_and_why_other_containers_are_not_called() {
       ignore  1             did not opt in
     3 containers would be called, 2 skipped, 3 ignored
     8 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 4, ECS DescribeTasks 1, ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ec2-read                           1          1
+    ecs-cluster-resource-read          3          7
+    ecs-service-read                   0          2
+    ecs-task-definition-read           4          4
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     "#);
 }
@@ -47,6 +53,12 @@ fn verbose_names_everyone_in_full_and_standalone_tasks_when_asked_for() {
       ignore  79fb6484d1999e2dd82b9ab781271808/app         did not opt in
     4 containers would be called, 2 skipped, 3 ignored
     9 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 5, ECS DescribeTasks 1, ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ec2-read                           1          1
+    ecs-cluster-resource-read          3          9
+    ecs-service-read                   0          2
+    ecs-task-definition-read           5          5
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     "#);
 }
@@ -65,6 +77,12 @@ fn a_plan_of_some_services_names_those_that_the_cluster_does_not_have() {
       skip    -             the cluster has no service of this name
     2 containers would be called, 1 skipped, 2 ignored
     6 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 2
+    calls by bucket            this plan  broadcast
+    ec2-read                           1          1
+    ecs-cluster-resource-read          4          3
+    ecs-service-read                   0          1
+    ecs-task-definition-read           1          1
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     error: cluster prod has no service serach
     hint: did you mean search?
@@ -82,6 +100,11 @@ fn health_can_be_ignored() {
       call  deb3222f/app  GET http://10.1.0.4:9000/reload
     2 containers would be called, 0 skipped, 0 ignored
     3 calls to AWS: ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ecs-cluster-resource-read          2          2
+    ecs-service-read                   0          1
+    ecs-task-definition-read           1          1
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     "#);
 }
@@ -100,7 +123,7 @@ fn json_has_a_line_for_everyone_and_a_summary() {
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"10.1.0.4:9000","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"GET","url":"http://10.1.0.4:9000/reload"}
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"web","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/79fb6484d1999e2dd82b9ab781271808","container":"app","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
-    {"summary":{"call":3,"skip":2,"ignore":3,"aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1}}}
+    {"summary":{"call":3,"skip":2,"ignore":3,"aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1},"calls":{"ec2-read":1,"ecs-cluster-resource-read":7,"ecs-service-read":2,"ecs-task-definition-read":4},"seconds":0.0}}
     --- stderr
     "#);
 }
@@ -153,6 +176,14 @@ fn a_narrow_terminal_gets_shorter_lines_and_loses_no_reason() {
     8 calls to AWS: EC2 DescribeInstances 1, ECS
       DescribeContainerInstances 1, ECS DescribeTaskDefinition
       4, ECS DescribeTasks 1, ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ec2-read                           1          1
+    ecs-cluster-resource-read          3          7
+    ecs-service-read                   0          2
+    ecs-task-definition-read           4          4
+    at 50 % of AWS's rate no call of this plan waited; a
+      broadcast through the queues takes at least 0 s for its
+      calls
     --- stderr
     "#);
 }
@@ -194,6 +225,10 @@ fn a_cluster_without_an_opted_in_container_is_planned_with_a_warning() {
     --- stdout
     0 containers would be called, 0 skipped, 0 ignored
     1 call to AWS: ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ecs-cluster-resource-read          1          0
+    ecs-service-read                   0          1
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     warning: no target: no running container in cluster empty has the labels
     "#);
@@ -242,4 +277,15 @@ fn a_reader_that_goes_away_is_no_error() {
     --- stderr
     exit 0
     "#);
+}
+
+#[test]
+fn a_plan_shows_what_it_waited_for_and_what_a_broadcast_would() {
+    let sim = Sim::start(&private_fleet());
+    let run = sim.notifier("plan -c prod --aws-budget-percent 10").run();
+    assert!(run.stdout.contains("\nat 10 % of AWS's rate no call of this plan waited; "), "{run}");
+    // One task definition at once, then 0.6 a second.
+    let run = sim.notifier("plan -c prod --aws-budget-percent 3").run();
+    let calls = "\nat 3 % of AWS's rate 3 calls of this plan waited; a broadcast through the queues takes at least 6.7 s for its calls\n";
+    assert!(run.stdout.contains(calls), "{run}");
 }

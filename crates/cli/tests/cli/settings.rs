@@ -51,6 +51,11 @@ fn an_unknown_variable_is_a_warning() {
       ignore  1  did not opt in
     0 containers would be called, 0 skipped, 1 ignored
     3 calls to AWS: ECS DescribeTaskDefinition 1, ECS DescribeTasks 1, ECS ListTasks 1
+    calls by bucket            this plan  broadcast
+    ecs-cluster-resource-read          2          0
+    ecs-service-read                   0          1
+    ecs-task-definition-read           1          1
+    at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls
     --- stderr
     warning: NOTIFIER_HELTH: unknown setting; did you mean NOTIFIER_HEALTH?
     warning: no target: no running container in service web in cluster prod has the labels

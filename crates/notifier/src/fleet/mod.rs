@@ -8,6 +8,7 @@
 //! | `recheck`, `lookup` | looks up the current address of an endpoint, with many others in one call |
 //! | `clusters` | the clusters of an account and region |
 //! | `place`, `pool` | clients, budget and caches of each account and region, by a cluster's ARN |
+//! | `estimate` | what a broadcast costs in requests to AWS (pure) |
 //! | `revisions`, `hosts` | caches of immutable data |
 //! | `facts` | the same data in the ledger's table, shared by all processes of the installation |
 //! | `registered` | finds the tasks of a scope in the registry |
@@ -34,6 +35,7 @@ use crate::store::Store;
 mod address;
 mod classify;
 mod clusters;
+mod estimate;
 mod facts;
 mod hosts;
 mod lookup;
@@ -47,6 +49,7 @@ mod revisions;
 mod scan;
 mod services;
 
+pub use estimate::Estimate;
 pub use method::DiscoveryPolicy;
 pub(crate) use recheck::Recheck;
 pub use recheck::RecheckError;
