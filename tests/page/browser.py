@@ -253,7 +253,7 @@ def redrives(browser, programs):
     queues = f"{programs.environment['AWS_ENDPOINT_URL']}/111122223333"
     programs.environment |= {f"NOTIFIER_{name}_QUEUE_URL": f"{queues}/{queue}_us-east-1" for name, queue in QUEUES.items()}
     daemon = programs.start("serve", "--listen", "none", "--log-level", "error")
-    publish = programs.start("publish", "-c", "refusing", "--id", "b-refused", "--wait", str(PATIENCE_S))
+    publish = programs.start("publish", "-c", "refusing", "--id", "b-refused", f"--wait={PATIENCE_S}")
     publish.stdout.read()
     assert publish.wait(PATIENCE_S) == 1
     page = logs_in(browser, programs.page("--allow-actions"))
