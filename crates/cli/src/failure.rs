@@ -159,9 +159,9 @@ impl From<SendError> for Failure {
         match error {
             SendError::Discover(error) => error.into(),
             SendError::Ledger(error) => error.into(),
-            SendError::Late(_) | SendError::Event(_) => {
-                Self::usage(error.to_string()).because(&error).hint("`--cover` and `--retain` need a ledger: --ledger")
-            }
+            SendError::Late(_) | SendError::Event(_) => Self::usage(error.to_string())
+                .because(&error)
+                .hint("`--cover` and `--retain` need a ledger: --ledger"),
             SendError::Recheck(ref cause) => {
                 Self::failed(error.to_string()).because(cause).hint_about_aws(cause)
             }

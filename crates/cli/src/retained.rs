@@ -135,7 +135,8 @@ pub(crate) async fn run(
 async fn find(ledger: &Ledger, cluster: Option<&str>) -> Result<Vec<Standing>, Failure> {
     let mut found = ledger.standing(cluster.filter(|cluster| cluster.starts_with("arn:"))).await?;
     found.retain(|one| {
-        cluster.is_none_or(|cluster| one.cluster == cluster || one.cluster.rsplit('/').next() == Some(cluster))
+        cluster
+            .is_none_or(|cluster| one.cluster == cluster || one.cluster.rsplit('/').next() == Some(cluster))
     });
     Ok(found)
 }
@@ -153,7 +154,8 @@ fn list(found: &[Standing], console: &mut Console) -> Result<Exit, Failure> {
     if console.format != Format::Text {
         let summary = serde_json::json!({ "retained": found.len() });
         let format = console.format;
-        records::write(console.out(), format, found.iter().map(Line::of), &summary).map_err(Failure::output)?;
+        records::write(console.out(), format, found.iter().map(Line::of), &summary)
+            .map_err(Failure::output)?;
         return Ok(Exit::Done);
     }
     if found.is_empty() {

@@ -10,6 +10,7 @@ use notifier::aws::Aws;
 use notifier::base::Clock;
 use notifier::base::input;
 use notifier::settings::QueueUrls;
+use simulator::fleet::EventTarget;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
 
 use crate::args::Global;
@@ -54,6 +55,9 @@ pub(crate) struct SimulateArgs {
     /// Throttle requests as AWS does
     #[arg(long)]
     throttle: bool,
+    /// Create the registry queue too, and send the tasks' state change events to it
+    #[arg(long, conflicts_with = "no_queues")]
+    registry: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -89,8 +93,11 @@ pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -
     // Before the folder exists, so that a signal does not leave it behind.
     let stop = Stop::listen()?;
     let sim = start(fleet, &args).await?;
-    let queues =
-        if args.no_queues { QueueUrls::default() } else { trial::queues::create(&sim, &region).await? };
+    let queues = if args.no_queues {
+        QueueUrls::default()
+    } else {
+        trial::queues::create(&sim, &region, args.registry).await?
+    };
     let folder = trial::Folder::create()?;
     let url = sim.url();
     // Created now, so that `history` finds an empty ledger before the first broadcast.
@@ -121,6 +128,9 @@ async fn start(fleet: Fleet, args: &SimulateArgs) -> Result<Simulator, Failure> 
         listen: args.listen,
         queues: queues.map(|name| QueueSpec { name: name.clone(), ..QueueSpec::default() }).collect(),
         throttle_like_aws: args.throttle,
+        events: args
+            .registry
+            .then(|| EventTarget { queue: trial::queues::registry(&fleet.region), all: false }),
         epoch: now(),
         ..Options::default()
     };

@@ -57,7 +57,7 @@ impl Scene {
         let sim = start(fleet, cast).await?;
         let url = sim.url();
         let aws = Aws::at(&url, &region);
-        let urls = trial::queues::create(&sim, &region).await?;
+        let urls = trial::queues::create(&sim, &region, false).await?;
         let observer = queue(&aws, urls.get(&QueueName::Observer))
             .ok_or_else(|| Failure::failed("the demo has no observer queue"))?;
         let key = trial::key()?;

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use notifier::pipeline::QueueName;
 use notifier::settings::{CONFIG_VARIABLE, table};
 use zeroize::Zeroizing;
 
@@ -70,6 +71,9 @@ impl Variables<'_> {
         sh.export("NOTIFIER_ALLOW_NETWORKS", NETWORKS);
         for (name, url) in queues {
             sh.export(&table::queue(*name).variable(), url);
+        }
+        if queues.contains_key(&QueueName::Registry) {
+            sh.export(&table::REGISTRY_CLUSTERS.variable(), "*");
         }
         sh.export("NOTIFIER_LEDGER", &format!("sqlite:{ledger}"));
         sh.comment("A delivery ends after its quick attempts. Unset it to see ten minutes of retries through the queue.");
@@ -196,7 +200,6 @@ fn is_of_a_trial(path: &Path) -> bool {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use notifier::pipeline::QueueName;
     use notifier::settings::QueueUrls;
 
     use super::*;

@@ -10,6 +10,8 @@ use crate::failure::Failure;
 /// The queues in the order of the stages: the name before the region, and the receives before a message is a dead letter.
 const QUEUES: [(&str, u32); 3] =
     [("ecs_service_notification", 15), ("ecs_service", 15), ("ecs_service_task", 20)];
+/// The registry queue, in the same way.
+const REGISTRY: (&str, u32) = ("ecs_registry", 15);
 /// Visibility timeout, in seconds. `serve` extends it while it works; with the longer timeout of the functions, a
 /// restart of `serve` would wait for minutes.
 const VISIBILITY_S: u32 = 30;
@@ -22,10 +24,16 @@ pub(crate) fn names(region: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Creates all queues.
-pub(crate) async fn create(sim: &Simulator, region: &str) -> Result<QueueUrls, Failure> {
+/// The name of the registry queue in this region.
+pub(crate) fn registry(region: &str) -> String {
+    name_in(REGISTRY.0, region)
+}
+
+/// Creates the queues of the stages, with the registry's if `registry`.
+pub(crate) async fn create(sim: &Simulator, region: &str, registry: bool) -> Result<QueueUrls, Failure> {
     let mut urls = QueueUrls::new();
-    for (queue, (name, receives_max)) in QueueName::ALL.into_iter().zip(QUEUES) {
+    let registry = registry.then_some((QueueName::Registry, REGISTRY));
+    for (queue, (name, receives_max)) in QueueName::BROADCAST.into_iter().zip(QUEUES).chain(registry) {
         let name = name_in(name, region);
         let url = create_one(sim, &name, receives_max)
             .await

@@ -5,7 +5,8 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 18] = [
+    "retained",
     "report",
     "history",
     "page",
@@ -72,6 +73,9 @@ fn every_example_works_as_it_stands() {
             "cancel",
             "redrive",
             "drop",
+            // It waits until the end.
+            "send --cluster prod --cover",
+            "retained",
             "send --failed-of",
             "publish --failed-of",
         ];

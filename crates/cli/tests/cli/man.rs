@@ -11,11 +11,11 @@ fn every_visible_subcommand_has_a_manual_page() {
 
     let help = notifier("--help").run().stdout;
     let commands = help.split_once("Commands:\n").unwrap().1.split("\n\n").next().unwrap();
-    // `routes check` and `routes test` are below `routes`.
-    for name in ["routes-check", "routes-test"] {
+    let below = ["routes-check", "routes-test", "retained-list", "retained-show", "retained-clear"];
+    for name in below {
         assert!(directory.path().join(format!("ecs-task-notifier-{name}.1")).exists(), "{name}");
     }
-    let mut named = 2;
+    let mut named = below.len();
     for name in commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()) {
         if name.is_empty() {
             continue;

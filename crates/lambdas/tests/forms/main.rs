@@ -10,6 +10,7 @@
 
 mod accounts;
 mod clusters;
+mod late;
 mod metrics;
 mod setup;
 mod sources;
@@ -124,6 +125,7 @@ async fn a_cancelled_broadcast_calls_no_task(form: Form) {
 
 use accounts::*;
 use clusters::*;
+use late::*;
 use metrics::*;
 use sources::*;
 use traces::*;
@@ -158,6 +160,7 @@ claims! {
     the_trace_of_an_event_is_followed_into_the_tasks
     a_broadcast_without_a_trace_gets_one
     metrics_count_each_container_once
+    a_task_that_starts_while_a_broadcast_is_open_hears_it
 } {
     an_s3_event_becomes_the_broadcast_of_its_route
     one_bad_record_does_not_take_the_others_with_it
@@ -166,6 +169,10 @@ claims! {
     equal_clusters_of_two_accounts_and_regions_are_reached_by_one_rule
     a_refused_role_leaves_the_other_clusters_served
     the_trace_of_a_message_is_followed_into_the_tasks
+    a_live_registry_needs_no_call_to_ecs
+    the_health_of_a_registered_task_is_looked_up
+    a_registry_that_is_not_live_is_not_used
+    a_retained_event_is_heard_by_each_task_that_starts_later_until_it_is_cleared
 }
 }
 

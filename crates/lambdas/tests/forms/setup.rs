@@ -12,7 +12,7 @@ use notifier::daemon::Health;
 use notifier::ledger::{self, Recorded};
 use notifier::model::Progress;
 use notifier::pipeline::send::SendError;
-use notifier::pipeline::{Routing, STAGES, Senders, StageName};
+use notifier::pipeline::{Routing, STAGES, Senders, Stage, StageName};
 use notifier::queue::{EventSourceMapping, Trace};
 use notifier::secrets::Vault;
 use notifier::settings::{Flags, Settings, Sources};
@@ -152,7 +152,8 @@ impl Setup {
         while !is_done().await {
             assert!(Instant::now() < until, "{:#?}", self.recorded().await);
             if self.form == Form::Functions {
-                for stage in STAGES.iter().filter(|stage| !stage.is_optional) {
+                let is_set = |stage: &&Stage| !stage.is_optional || self.notifier.stage(stage.name).is_ok();
+                for stage in STAGES.iter().filter(is_set) {
                     self.invoke(stage.name).await;
                 }
             }

@@ -25,9 +25,9 @@ words! {
     }
 }
 
-/// Calls that a sweep must save. Below this, each service has its own message, which every version of the second stage
-/// reads.
-const SWEEP_SAVES_MIN: usize = 20;
+/// Calls that a sweep must save: the burst of ECS's bucket at the default share. Fewer calls take no time, and each service
+/// has its own message, which every version of the second stage reads.
+const SWEEP_SAVES_MIN: usize = 50;
 /// The most bytes of the task ARNs in a page's message, with some room: an ARN has up to 200 characters.
 const PAGE_BYTES_MAX: usize = PAGE_TASKS_MAX * 256;
 
@@ -91,21 +91,21 @@ mod tests {
         assert_eq!(method(3, 1, 0, false), DiscoveryMethod::Services);
         assert_eq!(method(50_000, 10, 0, false), DiscoveryMethod::Services, "most tasks may be standalone");
         assert_eq!(method(10_000, 100, 0, false), DiscoveryMethod::Services, "each service fills a page");
-        assert_eq!(method(10_000, 110, 0, false), DiscoveryMethod::Sweep);
+        assert_eq!(method(10_000, 125, 0, false), DiscoveryMethod::Sweep);
     }
 
     #[test]
     fn a_scope_that_names_services_is_swept_if_they_are_many_for_the_size_of_the_cluster() {
         assert_eq!(method(5_000, 1_000, 1, false), DiscoveryMethod::Services);
-        assert_eq!(method(5_000, 1_000, 59, false), DiscoveryMethod::Services);
-        assert_eq!(method(5_000, 1_000, 60, false), DiscoveryMethod::Sweep);
+        assert_eq!(method(5_000, 1_000, 74, false), DiscoveryMethod::Services);
+        assert_eq!(method(5_000, 1_000, 75, false), DiscoveryMethod::Sweep);
         assert_eq!(method(100_000, 1_000, 1_000, false), DiscoveryMethod::Services);
     }
 
     #[test]
     fn standalone_tasks_need_the_whole_list_anyway() {
-        assert_eq!(method(5_000, 10, 0, true), DiscoveryMethod::Sweep);
-        assert_eq!(method(5_000, 10, 0, false), DiscoveryMethod::Services);
+        assert_eq!(method(5_000, 25, 0, true), DiscoveryMethod::Sweep);
+        assert_eq!(method(5_000, 25, 0, false), DiscoveryMethod::Services);
         assert_eq!(
             method(5_000, 1_000, 5, true),
             DiscoveryMethod::Services,

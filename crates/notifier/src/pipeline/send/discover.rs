@@ -87,6 +87,9 @@ impl<'a> Discovery<'a> {
         match scanned {
             Ok(Some(found)) => {
                 self.record.found = Some(found);
+                if !self.record.split {
+                    transport.found(found);
+                }
                 self.begin(&[]).await?;
                 let covered = self.cover(begun).await?;
                 self.end(covered.as_ref().map(|error| chain(error))).await?;

@@ -14,7 +14,7 @@ mod earlier;
 mod several;
 
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -34,7 +34,7 @@ use crate::base::trace::TraceContext;
 use crate::deliver::{DeliveryJob, Next, Round};
 use crate::fleet::{DiscoveryError, RecheckError};
 use crate::ledger::{BroadcastRecord, LedgerError};
-use crate::model::Delivery;
+use crate::model::{Delivery, Found};
 use crate::report::Report;
 use discover::{Discovery, Recipients};
 use earlier::Earlier;
@@ -155,8 +155,13 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     hand_over: impl FnOnce(Transport) -> F,
 ) -> Result<(Report, T), SendError> {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
-    let deliveries =
-        Deliveries { ctx: Arc::clone(ctx), broadcast: broadcast.clone(), trace, done: Mutex::default() };
+    let deliveries = Deliveries {
+        ctx: Arc::clone(ctx),
+        broadcast: broadcast.clone(),
+        trace,
+        done: Mutex::default(),
+        found: OnceLock::new(),
+    };
     let deliveries = Arc::new(deliveries);
     let options = ctx.deliverer.options();
     let workers = Workers { concurrency: options.concurrency, grace: options.grace, stop: ctx.stop.clone() };
@@ -173,7 +178,8 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
         Err(Err(_)) => {}
     }
     let done = std::mem::take(&mut *deliveries.done());
-    let (report, handed_over) = (Report::new(broadcast.id.clone(), done), handed_over?);
+    let report = Report::new(broadcast.id.clone(), done).with_found(deliveries.found.get().copied());
+    let handed_over = handed_over?;
     record(ctx, broadcast, trace, &report, (began, asked.elapsed()));
     Ok((report, handed_over))
 }
@@ -223,6 +229,12 @@ impl Transport {
         }
     }
 
+    /// Takes note of how the tasks of the only cluster were found.
+    pub(super) fn found(&self, found: Found) {
+        // Nothing sets it twice.
+        let _ = self.deliveries.found.set(found);
+    }
+
     /// Adds a delivery that needs no call.
     pub(super) fn done(&self, delivery: Delivery) {
         self.deliveries.done().push(delivery);
@@ -235,6 +247,8 @@ struct Deliveries {
     broadcast: Broadcast,
     trace: TraceContext,
     done: Mutex<Vec<Delivery>>,
+    /// How the tasks of the only cluster were found.
+    found: OnceLock<Found>,
 }
 
 impl Deliveries {
