@@ -2,7 +2,11 @@
 //!
 //! Alone in its file, so that the process's memory is this fleet's.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[allow(dead_code, reason = "the other live tests look at more of an answer")]
 mod client;

@@ -40,10 +40,10 @@ fn members(rest: &mut &str) -> Shape {
         if end == 0 {
             return Shape::Object(members);
         }
-        let name = rest[..end].to_owned();
-        *rest = &rest[end..];
+        let (name, after) = rest.split_at(end);
+        *rest = after;
         let is_required = takes(rest, "!");
-        members.insert(name, (is_required, shape(rest)));
+        members.insert(name.to_owned(), (is_required, shape(rest)));
     }
 }
 
