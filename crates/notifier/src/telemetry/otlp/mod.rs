@@ -58,7 +58,8 @@ impl Exporter {
     ) -> Result<Option<Self>, SecretError> {
         let TraceSettings { endpoint, headers, one_in } = settings;
         let Some(url) = endpoint else { return Ok(None) };
-        let collector = Collector::open(url.clone(), headers.as_ref(), refresh, vault).await?;
+        // Boxed: a read of a secret in AWS is a large future.
+        let collector = Box::pin(Collector::open(url.clone(), headers.as_ref(), refresh, vault)).await?;
         let (queue, commands) = mpsc::channel(WAITING_MAX);
         let sender = queue.clone();
         let spans = Spans::to(*one_in, move |span| sender.try_send(Command::Export(Box::new(span))).is_ok());
@@ -165,18 +166,17 @@ impl Batcher {
                 }
                 Err(error) => error,
             };
-            match again.next().filter(|_| error.is_passing()) {
-                Some(wait) => sleep(wait).await,
-                None => {
-                    self.failed += 1;
-                    // An outage may last for hours: each doubling is logged, not each failure.
-                    if self.failed.is_power_of_two() {
-                        let (error, failures) = (chain(&error), self.failed);
-                        warn!(spans, failures, error, "The collector did not take {spans} spans");
-                    }
-                    return;
-                }
+            if let Some(wait) = again.next().filter(|_| error.is_passing()) {
+                sleep(wait).await;
+                continue;
             }
+            self.failed += 1;
+            // An outage may last for hours: each doubling is logged, not each failure.
+            if self.failed.is_power_of_two() {
+                let (error, failures) = (chain(&error), self.failed);
+                warn!(spans, failures, error, "The collector did not take {spans} spans");
+            }
+            return;
         }
     }
 }
