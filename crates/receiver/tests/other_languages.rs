@@ -148,8 +148,8 @@ impl Running {
         };
         assert_eq!(self.send(&event).await, 202);
         loop {
-            let line = tokio::time::timeout(LOG_MAX, self.stdout.next_line()).await.expect("a line in time");
-            let line = line.unwrap().expect("the receiver runs");
+            let line = tokio::time::timeout(LOG_MAX, self.stdout.next_line()).await.unwrap();
+            let line = line.unwrap().unwrap();
             if line.starts_with("trace_id=") {
                 return line;
             }

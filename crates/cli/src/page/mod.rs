@@ -116,7 +116,7 @@ pub(crate) enum Token {
     New,
     File(PathBuf),
     /// That of a secret.
-    Of(SecretRef, Vault),
+    Of(Box<(SecretRef, Vault)>),
     None,
 }
 
@@ -153,7 +153,10 @@ pub(crate) async fn run(
     let redriver = Redriver::new(STAGES.iter().filter_map(queue).collect(), ledger.clone());
     let token = match (token_file, token_secret) {
         (Some(path), _) => Token::File(path),
-        (None, Some(secret)) => Token::Of(secret, Vault::new(environment.clone(), Some(aws.secrets.clone()))),
+        (None, Some(secret)) => {
+            let vault = Vault::new(environment.clone(), Some(aws.secrets.clone()));
+            Token::Of(Box::new((secret, vault)))
+        }
         (None, None) if no_token => Token::None,
         (None, None) => Token::New,
     };
@@ -221,7 +224,8 @@ async fn read(token: Token, listen: SocketAddr) -> Result<Option<Zeroizing<Strin
     match token {
         Token::New => access::secret().map(Some).map_err(random),
         Token::File(path) => token_of(&path).map(Some),
-        Token::Of(secret, vault) => {
+        Token::Of(secret) => {
+            let (secret, vault) = *secret;
             let text = vault.read(&secret).await.map_err(|error| {
                 let what = "the secret with the token cannot be read";
                 let failure = if error.is_passing() { Failure::failed(what) } else { Failure::usage(what) };

@@ -84,18 +84,19 @@ pub(crate) fn redrive(snapshot: &Snapshot, wrong: Option<&str>, latest: Option<&
 fn moved_text(moved: &Moved) -> String {
     let Moved { redriven, notified, stayed, .. } = moved;
     let be = |number: usize| if number == 1 { "is" } else { "are" };
-    let mut text = format!("{} {} back on the queues.", count(*redriven, "dead letter"), be(*redriven));
+    let mut sentences =
+        vec![format!("{} {} back on the queues.", count(*redriven, "dead letter"), be(*redriven))];
     if *notified > 0 {
-        text += &format!(
-            " {} {} deleted, because the container was notified in the meantime.",
+        sentences.push(format!(
+            "{} {} deleted, because the container was notified in the meantime.",
             count(*notified, "dead letter"),
             if *notified == 1 { "was" } else { "were" }
-        );
+        ));
     }
     if *stayed > 0 {
-        text += &format!(" {} could not be moved.", count(*stayed, "dead letter"));
+        sentences.push(format!("{} could not be moved.", count(*stayed, "dead letter")));
     }
-    text
+    sentences.join(" ")
 }
 
 /// A page with one message.
