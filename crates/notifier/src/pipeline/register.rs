@@ -120,6 +120,3 @@ async fn single(ctx: &Ctx, registry: &Registry, clusters: &[String]) -> Result<B
 fn milliseconds(time: OffsetDateTime) -> u64 {
     u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests;

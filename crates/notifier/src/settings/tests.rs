@@ -233,3 +233,50 @@ fn a_certificate_needs_its_key() {
         "NOTIFIER_TLS_CERTIFICATE is not set, and neither is --tls-certificate"
     );
 }
+
+#[test]
+fn a_registry_needs_clusters_and_a_ledger() {
+    const QUEUE: (&str, &str) = ("NOTIFIER_REGISTRY_QUEUE_URL", "http://127.0.0.1/1/registry");
+    const LEDGER: (&str, &str) = ("NOTIFIER_LEDGER", "dynamodb:table");
+    let of = |variables: &[(&str, &str)]| load(&flags(&[]), variables, "");
+    let none = of(&[]).unwrap().registry;
+    assert!(none.clusters.is_empty());
+    assert_eq!(none.sweep, crate::fleet::registry::SWEEP_DEFAULT);
+    let variables =
+        [QUEUE, LEDGER, ("NOTIFIER_REGISTRY_CLUSTERS", "prod, *"), ("NOTIFIER_REGISTRY_SWEEP", "90s")];
+    let registry = of(&variables).unwrap().registry;
+    assert_eq!((registry.clusters.to_string().as_str(), registry.sweep.as_secs()), ("prod,*", 90));
+    let file = load(&flags(&[]), &[LEDGER], "registry_clusters = ['a', 'b']\nregistry_sweep = '1h'")
+        .unwrap()
+        .registry;
+    assert_eq!(
+        (file.clusters.entries(), file.sweep.as_secs()),
+        (&["a".to_owned(), "b".to_owned()][..], 3_600)
+    );
+    assert_eq!(
+        of(&[QUEUE, LEDGER]).unwrap_err(),
+        ["NOTIFIER_REGISTRY_CLUSTERS is not set, and neither is --registry-clusters"]
+    );
+    assert_eq!(
+        complaint("NOTIFIER_REGISTRY_CLUSTERS", "prod"),
+        "NOTIFIER_REGISTRY_CLUSTERS: it needs a ledger, whose table it uses, but NOTIFIER_LEDGER is `none`"
+    );
+    for (value, problem) in [
+        ("10", "`10` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
+        ("59s", "`59s` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
+        ("25h", "`25h` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
+        ("+5m", "`+5m` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
+        (
+            "5124095576030432h",
+            "`5124095576030432h` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`",
+        ),
+    ] {
+        assert_eq!(
+            complaint("NOTIFIER_REGISTRY_SWEEP", value),
+            format!("NOTIFIER_REGISTRY_SWEEP: {problem}")
+        );
+    }
+    let says = of(&[LEDGER, ("NOTIFIER_REGISTRY_CLUSTERS", "a b")]).unwrap_err();
+    let expected = "NOTIFIER_REGISTRY_CLUSTERS: `a b` is neither the name nor the ARN of a cluster, nor `*`";
+    assert_eq!(says, [expected]);
+}

@@ -35,6 +35,14 @@ impl RegisteredClusters {
         &self.0
     }
 
+    /// Whether a cluster of this name may be one of them.
+    pub fn may_have(&self, name: &str) -> bool {
+        self.0.iter().any(|entry| {
+            let entry = ClusterArn::parse(entry).map_or(entry.as_str(), |arn| arn.name);
+            entry == EVERY_CLUSTER || entry == name
+        })
+    }
+
     /// Whether the cluster with this ARN is one of them. A name means a cluster of any account and region; the events of
     /// others do not arrive without a rule there.
     pub fn has(&self, arn: &str) -> bool {
@@ -97,6 +105,10 @@ mod tests {
             assert!(!has(setting, PROD), "{setting}");
         }
         assert!(!has("*", "prod") && !has("*", ""));
+        let may_have = |setting: &str, name| setting.parse::<RegisteredClusters>().unwrap().may_have(name);
+        assert!(
+            may_have("*", "a") && may_have(PROD, "prod") && may_have("a,b", "b") && !may_have("a,b", "c")
+        );
         assert!(!RegisteredClusters::default().has(PROD));
     }
 

@@ -124,6 +124,12 @@ impl Discovery {
         cluster: &str,
         attempt: u32,
     ) -> Result<Option<(String, Swept)>, SweepError> {
+        let not_registered = || SweepError::NotRegistered(printable(cluster, SHOWN_CHARS_MAX));
+        let clusters = &registry.options().clusters;
+        // Names that a sender invents cost no call.
+        if ClusterArn::parse(cluster).is_none() && !clusters.may_have(cluster) {
+            return Err(not_registered());
+        }
         let place = self.pool.of_cluster(cluster).await?;
         let home = self.pool.of_cluster("").await?;
         let ecs = place.ecs.lane();
@@ -131,8 +137,8 @@ impl Discovery {
             Some(_) => cluster.to_owned(),
             None => arn_of(&ecs, cluster).await?,
         };
-        if !registry.options().clusters.has(&arn) {
-            return Err(SweepError::NotRegistered(printable(cluster, SHOWN_CHARS_MAX)));
+        if !clusters.has(&arn) {
+            return Err(not_registered());
         }
         if !registry.claim(&arn, attempt).await? {
             return Ok(None);

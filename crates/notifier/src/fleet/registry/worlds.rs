@@ -41,9 +41,10 @@ impl History {
 
     /// When it began to run, and when it no longer counted as running.
     fn span(&self) -> (u64, Option<u64>) {
-        let runs = |(_, state): &&(u64, TaskState)| state.is_running();
-        let begin = self.0.iter().find(runs).map_or(u64::MAX, |(time, _)| *time);
-        let end = self.0.iter().find(|(time, state)| *time >= begin && !state.is_running());
+        let states = self.0.iter();
+        let mut running = states.skip_while(|(_, state)| !state.is_running());
+        let begin = running.next().map_or(u64::MAX, |(time, _)| *time);
+        let end = running.find(|(_, state)| !state.is_running());
         (begin, end.map(|(time, _)| *time))
     }
 }
