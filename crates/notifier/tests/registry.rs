@@ -1,5 +1,11 @@
 //! The registry over the wire: events of the simulator's ECS on a queue, the daemon, and rows in a ledger's table.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

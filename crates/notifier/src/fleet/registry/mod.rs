@@ -338,7 +338,10 @@ fn json<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, RegistryError> 
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("store", &self.store).field("options", &self.options).finish()
+        f.debug_struct("Registry")
+            .field("store", &self.store)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

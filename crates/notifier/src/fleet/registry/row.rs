@@ -39,6 +39,7 @@ pub struct Row {
 
 /// What follows from a statement about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most statements are news, and none is kept")]
 pub enum Applied {
     /// The registry knew less: the row to write.
     Write(Row),

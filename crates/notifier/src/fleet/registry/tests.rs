@@ -133,11 +133,11 @@ pub(super) fn registry(table: &Arc<Table>, now: &Now) -> Registry {
 /// A history of one task: its states by version, each stated at least once, as events and by later answers. Some
 /// statements of versions other than the last are lost, some arrive twice, and all in any order.
 fn history() -> impl Strategy<Value = (Vec<Seen>, Seen)> {
-    let states = [("PROVISIONING", 1), ("PENDING", 1), (RUNNING, 2), ("DEPROVISIONING", 2), (STOPPED, 3)];
+    let life = [("PROVISIONING", 1), ("PENDING", 1), (RUNNING, 2), ("DEPROVISIONING", 2), (STOPPED, 3)];
     let statement = (0_u64..1_000, 1_usize..3, any::<bool>());
-    let statements = prop::collection::vec(prop::collection::vec(statement, 1..4), 1..=states.len());
+    let statements = prop::collection::vec(prop::collection::vec(statement, 1..4), 1..=life.len());
     let seen = move |(index, of_version): (usize, Vec<(u64, usize, bool)>)| {
-        let (status, address) = states[index];
+        let (status, address) = life[index];
         let version = index as u64 + 1;
         let of = move |(after, times, is_lost)| {
             let at = 1_795_600_000_000 + version * 10_000 + after;
