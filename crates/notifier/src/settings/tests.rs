@@ -262,13 +262,13 @@ fn a_registry_needs_clusters_and_a_ledger() {
         "NOTIFIER_REGISTRY_CLUSTERS: it needs a ledger, whose table it uses, but NOTIFIER_LEDGER is `none`"
     );
     for (value, problem) in [
-        ("10", "`10` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
-        ("59s", "`59s` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
-        ("25h", "`25h` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
-        ("+5m", "`+5m` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`"),
+        ("10", "`10` is not a time from `1m` to `1d`, such as `90s`, `10m` or `1h`"),
+        ("59s", "`59s` is not a time from `1m` to `1d`, such as `90s`, `10m` or `1h`"),
+        ("25h", "`25h` is not a time from `1m` to `1d`, such as `90s`, `10m` or `1h`"),
+        ("+5m", "`+5m` is not a time from `1m` to `1d`, such as `90s`, `10m` or `1h`"),
         (
             "5124095576030432h",
-            "`5124095576030432h` is not a time from `1m` to `24h`, such as `90s`, `10m` or `1h`",
+            "`5124095576030432h` is not a time from `1m` to `1d`, such as `90s`, `10m` or `1h`",
         ),
     ] {
         assert_eq!(
