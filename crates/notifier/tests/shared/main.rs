@@ -2,10 +2,11 @@
 //! budget of AWS requests. On a SQLite file, and on DynamoDB in independent emulators.
 
 #![allow(
+    clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
+    reason = "a test fails by panicking, in its helpers too; numbers of calls are small"
 )]
 
 mod budget;

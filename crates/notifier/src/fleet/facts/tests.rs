@@ -49,11 +49,11 @@ impl Store for Memory {
     }
 
     fn put_new(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
-        unimplemented!("facts are not conditional")
+        unreachable!("facts are not conditional")
     }
 
     fn put_greater(&self, _: Item) -> BoxFuture<'_, Result<bool, StoreError>> {
-        unimplemented!("facts are not conditional")
+        unreachable!("facts are not conditional")
     }
 
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Item>>, StoreError>> {
@@ -67,7 +67,7 @@ impl Store for Memory {
     }
 
     fn list(&self, _: Range, _: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
-        unimplemented!("facts are read by key")
+        unreachable!("facts are read by key")
     }
 
     fn put_items_max(&self) -> usize {
@@ -171,7 +171,7 @@ async fn the_address_of_a_host_is_kept_for_its_lifetime() {
     setup.process().keep_hosts(&hosts, outside_life).await;
     setup.pass(60);
     let process = setup.process();
-    let left = |life: Duration| life - Duration::from_mins(1);
+    let left = |life: Duration| life.saturating_sub(Duration::from_mins(1));
     assert_eq!(host(&process, ARN).await, Some(Known { fact: fact(false), life: left(HOST_LIFE) }));
     assert_eq!(host(&process, OTHER).await, Some(Known { fact: fact(true), life: left(outside_life) }));
     setup.pass(4 * 60);

@@ -1,5 +1,12 @@
 //! Seeded worlds in virtual time: whatever processes, clocks and the table do, all of them together stay inside the share.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of calls and microseconds are small enough"
+)]
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
