@@ -126,9 +126,11 @@ pub(super) async fn keep(
 pub(super) async fn pages(ctx: &Ctx, seen: &Seen) -> Result<Vec<String>, StageError> {
     let task = &seen.task;
     let cluster = task.cluster.as_deref().unwrap_or_default();
+    // Also without a broadcast: a new task definition is read now, and no broadcast has to wait for it.
+    let is_opted_in = ctx.discovery.is_opted_in(cluster, task).await;
     let mut standing = ctx.ledger.standing(Some(cluster)).await?;
     standing.retain(|one| one.includes(task.service()));
-    if standing.is_empty() || !ctx.discovery.is_opted_in(cluster, task).await? {
+    if standing.is_empty() || !is_opted_in? {
         return Ok(Vec::new());
     }
     let page = |one: Standing| {
