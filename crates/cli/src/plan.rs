@@ -55,9 +55,10 @@ pub(crate) async fn run(
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;
     context::scope_in_region(&aws, &scope)?;
+    let policy = settings.discovery;
     let notifier = Notifier::new(settings, aws.clone(), Parts::default());
     let Plan { fleet, unreached } = context::patiently(notifier.plan(&scope), &aws, console).await?;
-    let summary = plan::Summary::new(&fleet, &scope, &aws);
+    let summary = plan::Summary::new(&fleet, &scope, policy, &aws);
     let (format, columns, in_full) = (console.format, console.columns(), console.verbose > 0);
     if format == Format::Text {
         let text = plan::text(&fleet, columns, in_full);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use notifier::aws::Aws;
 use notifier::aws::budget::{PERCENT_MAX, Waits};
-use notifier::fleet::Estimate;
+use notifier::fleet::{DiscoveryPolicy, Estimate};
 use notifier::model::{Endpoint, Fleet, NotTargeted, ServiceKey};
 use notifier::report::Line;
 use serde::Serialize;
@@ -98,10 +98,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn new(fleet: &Fleet, scope: &ObserverMessage, aws: &Aws) -> Self {
+    pub(crate) fn new(fleet: &Fleet, scope: &ObserverMessage, policy: DiscoveryPolicy, aws: &Aws) -> Self {
         let counts = aws.calls.snapshot();
         let percent = aws.budget.percentage().unwrap_or(PERCENT_MAX);
-        let broadcast = Estimate::by_services(fleet, scope.services.len(), &counts, percent);
+        let broadcast = Estimate::of_broadcast(fleet, scope, policy, &counts, percent);
         Self {
             call: fleet.endpoints.len(),
             skip: fleet.skips.len(),

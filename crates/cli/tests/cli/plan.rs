@@ -23,6 +23,7 @@ fn a_plan_shows_the_targets_and_why_other_containers_are_not_called() {
     8 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 4, ECS DescribeTasks 1, ECS ListTasks 1
     calls by bucket            this plan  broadcast
     ec2-read                           1          1
+    ecs-cluster-read                   0          1
     ecs-cluster-resource-read          3          7
     ecs-service-read                   0          2
     ecs-task-definition-read           4          4
@@ -55,6 +56,7 @@ fn verbose_names_everyone_in_full_and_standalone_tasks_when_asked_for() {
     9 calls to AWS: EC2 DescribeInstances 1, ECS DescribeContainerInstances 1, ECS DescribeTaskDefinition 5, ECS DescribeTasks 1, ECS ListTasks 1
     calls by bucket            this plan  broadcast
     ec2-read                           1          1
+    ecs-cluster-read                   0          1
     ecs-cluster-resource-read          3          9
     ecs-service-read                   0          2
     ecs-task-definition-read           5          5
@@ -123,7 +125,7 @@ fn json_has_a_line_for_everyone_and_a_summary() {
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"decision":"skip","method":null,"url":null}
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"10.1.0.4:9000","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"decision":"call","method":"GET","url":"http://10.1.0.4:9000/reload"}
     {"broadcast":null,"account":"111122223333","region":"us-east-1","cluster":"prod","service":"web","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/79fb6484d1999e2dd82b9ab781271808","container":"app","address":null,"outcome":null,"reason":"did not opt in","attempts":null,"status":null,"latency_ms":null,"decision":"ignore","method":null,"url":null}
-    {"summary":{"call":3,"skip":2,"ignore":3,"aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1},"calls":{"ec2-read":1,"ecs-cluster-resource-read":7,"ecs-service-read":2,"ecs-task-definition-read":4},"seconds":0.0}}
+    {"summary":{"call":3,"skip":2,"ignore":3,"aws_calls":{"EC2 DescribeInstances":1,"ECS DescribeContainerInstances":1,"ECS DescribeTaskDefinition":4,"ECS DescribeTasks":1,"ECS ListTasks":1},"calls":{"ec2-read":1,"ecs-cluster-read":1,"ecs-cluster-resource-read":7,"ecs-service-read":2,"ecs-task-definition-read":4},"seconds":0.0}}
     --- stderr
     "#);
 }
@@ -178,6 +180,7 @@ fn a_narrow_terminal_gets_shorter_lines_and_loses_no_reason() {
       4, ECS DescribeTasks 1, ECS ListTasks 1
     calls by bucket            this plan  broadcast
     ec2-read                           1          1
+    ecs-cluster-read                   0          1
     ecs-cluster-resource-read          3          7
     ecs-service-read                   0          2
     ecs-task-definition-read           4          4
@@ -226,6 +229,7 @@ fn a_cluster_without_an_opted_in_container_is_planned_with_a_warning() {
     0 containers would be called, 0 skipped, 0 ignored
     1 call to AWS: ECS ListTasks 1
     calls by bucket            this plan  broadcast
+    ecs-cluster-read                   0          1
     ecs-cluster-resource-read          1          0
     ecs-service-read                   0          1
     at 50 % of AWS's rate no call of this plan waited; a broadcast through the queues takes at least 0 s for its calls

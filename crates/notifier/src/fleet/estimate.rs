@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use wire::ObserverMessage;
+
+use super::method::{DiscoveryPolicy, cheapest, is_few};
 use crate::aws::budget::Group;
 use crate::aws::calls::Count;
-use crate::model::{Fleet, Member};
+use crate::model::{ClusterState, DiscoveryMethod, Fleet, Member};
 
 /// Names in one page of `ListServices`, and tasks in one call of `ListTasks` and `DescribeTasks`. Source: ECS API
 /// reference.
@@ -22,11 +25,65 @@ pub struct Estimate {
     pub time: Duration,
 }
 
-/// A service as a plan found it.
+/// The tasks of a cluster as a plan found them.
+#[derive(Debug, Default)]
+struct Cluster<'a> {
+    tasks: HashSet<&'a str>,
+    services: BTreeMap<&'a str, Service<'a>>,
+}
+
+/// The tasks of a service as a plan found them.
 #[derive(Debug, Default)]
 struct Service<'a> {
     tasks: HashSet<&'a str>,
     opted_in: bool,
+}
+
+impl<'a> Cluster<'a> {
+    fn add(&mut self, member: &'a Member, opted_in: bool) {
+        // A service that the cluster does not have.
+        if member.task.is_empty() {
+            return;
+        }
+        self.tasks.insert(&member.task);
+        // The group of a standalone task is `family:NAME`.
+        if !member.service.contains(':') {
+            let service = self.services.entry(&member.service).or_default();
+            service.tasks.insert(&member.task);
+            service.opted_in |= opted_in;
+        }
+    }
+
+    /// The requests to find its tasks.
+    fn calls(&self, scope: &ObserverMessage, policy: DiscoveryPolicy) -> [(Group, u64); 3] {
+        let (found, named) = (self.services.len(), scope.services.len());
+        let known = (named > 0).then(|| named.min(found));
+        let state = ClusterState { tasks: self.tasks.len(), services: found, ..ClusterState::default() };
+        let (asks, method) = match policy {
+            DiscoveryPolicy::Services => (0, DiscoveryMethod::Services),
+            DiscoveryPolicy::Sweep => (0, DiscoveryMethod::Sweep),
+            DiscoveryPolicy::Auto if known.is_some_and(is_few) => (0, DiscoveryMethod::Services),
+            DiscoveryPolicy::Auto => (1, cheapest(known, scope.standalone, &state)),
+        };
+        let pages = |tasks: &HashSet<&str>| (tasks.len() as u64).div_ceil(PAGE);
+        let all = pages(&self.tasks).max(1) + pages(&self.tasks);
+        let by_name = (named as u64).div_ceil(SERVICES_DESCRIBED);
+        if method == DiscoveryMethod::Sweep {
+            return [(Group::ClustersRead, asks), (Group::ServiceRead, by_name), (Group::ClusterRead, all)];
+        }
+        let found = found as u64;
+        let whole = found.div_ceil(PAGE).max(1) + found.div_ceil(SERVICES_DESCRIBED);
+        // A service with an opted-in container gets a message, which lists and describes the tasks of the service. Another
+        // message does so for standalone tasks, with all tasks of the cluster.
+        let messages = self.services.values().filter(|service| service.opted_in);
+        let of_services: u64 = messages.map(|service| 2 * pages(&service.tasks)).sum();
+        let standalone = if scope.standalone && named == 0 { all } else { 0 };
+        [
+            (Group::ClustersRead, asks),
+            (Group::ServiceRead, if named == 0 { whole } else { by_name }),
+            (Group::ClusterRead, of_services + standalone),
+        ]
+    }
 }
 
 impl Estimate {
@@ -36,42 +93,39 @@ impl Estimate {
         Self::of(groups, percent)
     }
 
-    /// A broadcast through the queues to this fleet, as a plan found it with these requests: a message for each service. The
-    /// scope names `named` services; 0 means the whole cluster.
+    /// A broadcast through the queues to this fleet, as a plan found it with these requests. A live registry saves most of them.
     ///
     /// Task definitions and hosts count as often as for the plan: with a ledger, known ones cost nothing. Services without
-    /// tasks are not known to a plan, and cost up to two calls each.
-    pub fn by_services(fleet: &Fleet, named: usize, counts: &[Count], percent: f64) -> Self {
+    /// tasks are not known to a plan, and cost up to two calls each; of a cluster, only the tasks of the scope are known.
+    pub fn of_broadcast(
+        fleet: &Fleet,
+        scope: &ObserverMessage,
+        policy: DiscoveryPolicy,
+        counts: &[Count],
+        percent: f64,
+    ) -> Self {
         let endpoints = fleet.endpoints.iter().map(|endpoint| (&*endpoint.member, true));
         let skips = fleet.skips.iter().map(|skip| (&*skip.member, true));
         let ignored = fleet.not_targeted.iter().map(|one| (&*one.member, false));
-        let mut services = BTreeMap::<_, Service<'_>>::new();
-        for (member, opted_in) in
-            endpoints.chain(skips).chain(ignored).filter(|(member, _)| !member.task.is_empty())
-        {
-            let Member { account, region, cluster, service, task, .. } = member;
-            let service = services.entry((account, region, cluster, service)).or_default();
-            service.tasks.insert(task);
-            service.opted_in |= opted_in;
+        let mut clusters = BTreeMap::<_, Cluster<'_>>::new();
+        for (member, opted_in) in endpoints.chain(skips).chain(ignored) {
+            let cluster = clusters.entry((&member.account, &member.region, &member.cluster)).or_default();
+            cluster.add(member, opted_in);
         }
-        let found = u64::try_from(services.len()).unwrap_or(u64::MAX);
-        let named = u64::try_from(named).unwrap_or(u64::MAX);
-        let listed = if named == 0 { found.div_ceil(PAGE).max(1) } else { 0 };
-        let asked = if named == 0 { found } else { named };
-        // A service with an opted-in container gets a message, which lists and describes the tasks of the service.
-        let messages = services.values().filter(|service| service.opted_in);
-        let pages: u64 = messages.map(|service| (service.tasks.len() as u64).div_ceil(PAGE)).sum();
-        let again = |operation: &str| {
-            counts.iter().filter(|call| call.operation == operation).map(|call| call.requests).sum::<u64>()
-        };
-        let calls = [
-            (Group::ServiceRead, listed + asked.div_ceil(SERVICES_DESCRIBED)),
-            (Group::ClusterRead, 2 * pages + again("DescribeContainerInstances")),
-            (Group::TaskDefinitionRead, again("DescribeTaskDefinition")),
-            (Group::Ec2Read, again("DescribeInstances")),
-            (Group::NodesRead, again("DescribeInstanceInformation")),
+        let nothing = Cluster::default();
+        let clusters: Vec<&Cluster<'_>> =
+            if clusters.is_empty() { vec![&nothing] } else { clusters.values().collect() };
+        let again = [
+            (Group::ClusterRead, "DescribeContainerInstances"),
+            (Group::TaskDefinitionRead, "DescribeTaskDefinition"),
+            (Group::Ec2Read, "DescribeInstances"),
+            (Group::NodesRead, "DescribeInstanceInformation"),
         ];
-        Self::of(calls.into_iter(), percent)
+        let again = again.into_iter().map(|(group, operation)| {
+            let calls = counts.iter().filter(|call| call.operation == operation);
+            (group, calls.map(|call| call.requests).sum())
+        });
+        Self::of(clusters.into_iter().flat_map(|cluster| cluster.calls(scope, policy)).chain(again), percent)
     }
 
     fn of(groups: impl Iterator<Item = (Group, u64)>, percent: f64) -> Self {
@@ -124,24 +178,37 @@ mod tests {
         assert!((estimate.time.as_secs_f64() - seconds).abs() < 0.01, "{:?}", estimate.time);
     }
 
+    fn whole() -> ObserverMessage {
+        ObserverMessage::new("prod")
+    }
+
     #[test]
     fn a_thousand_services_through_the_queues() {
         let counts = [count("DescribeTaskDefinition", 1_000), count("DescribeContainerInstances", 3)];
+        let estimate =
+            |policy, percent| Estimate::of_broadcast(&fleet(1_000, 5), &whole(), policy, &counts, percent);
         let calls = [
             ("ecs-cluster-resource-read", 2_003),
             ("ecs-service-read", 110),
             ("ecs-task-definition-read", 1_000),
         ];
-        let estimate = Estimate::by_services(&fleet(1_000, 5), 0, &counts, 100.0);
-        check(&estimate, &calls, (2_003.0 - 100.0) / 20.0);
-        let estimate = Estimate::by_services(&fleet(1_000, 5), 0, &counts, 50.0);
-        check(&estimate, &calls, (2_003.0 - 50.0) / 10.0);
+        check(&estimate(DiscoveryPolicy::Services, 100.0), &calls, (2_003.0 - 100.0) / 20.0);
+        check(&estimate(DiscoveryPolicy::Services, 50.0), &calls, (2_003.0 - 50.0) / 10.0);
+        // 5,000 tasks are 50 pages.
+        let calls = [
+            ("ecs-cluster-read", 1),
+            ("ecs-cluster-resource-read", 103),
+            ("ecs-task-definition-read", 1_000),
+        ];
+        check(&estimate(DiscoveryPolicy::Auto, 50.0), &calls, (1_000.0 - 25.0) / 10.0);
     }
 
     #[test]
     fn a_large_service_by_name_takes_pages() {
-        let calls = [("ecs-cluster-resource-read", 22), ("ecs-service-read", 1)];
-        check(&Estimate::by_services(&fleet(1, 1_001), 1, &[], 50.0), &calls, 0.0);
+        let mut scope = whole();
+        scope.services = vec!["s-0".to_owned()];
+        let estimate = Estimate::of_broadcast(&fleet(1, 1_001), &scope, DiscoveryPolicy::Auto, &[], 50.0);
+        check(&estimate, &[("ecs-cluster-resource-read", 22), ("ecs-service-read", 1)], 0.0);
     }
 
     #[test]
@@ -154,7 +221,12 @@ mod tests {
             .map(|skip| NotTargeted { member: skip.member, reason: NotTargetedReason::TaskVanished });
         all.not_targeted.extend(ignored);
         let calls = [("ecs-cluster-resource-read", 2), ("ecs-service-read", 2)];
-        check(&Estimate::by_services(&all, 0, &[], 50.0), &calls, 0.0);
+        check(&Estimate::of_broadcast(&all, &whole(), DiscoveryPolicy::Services, &[], 50.0), &calls, 0.0);
+        // The message of standalone tasks lists all tasks.
+        let mut scope = whole();
+        scope.standalone = true;
+        let calls = [("ecs-cluster-resource-read", 4), ("ecs-service-read", 2)];
+        check(&Estimate::of_broadcast(&all, &scope, DiscoveryPolicy::Services, &[], 50.0), &calls, 0.0);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) fn is_few(named: usize) -> bool {
 }
 
 /// The method with the fewest calls for a scope in a cluster of this size.
-fn cheapest(named: Option<usize>, standalone: bool, cluster: &ClusterState) -> DiscoveryMethod {
+pub(super) fn cheapest(named: Option<usize>, standalone: bool, cluster: &ClusterState) -> DiscoveryMethod {
     let sweep = 2 * cluster.tasks.div_ceil(PAGE_TASKS_MAX).max(1);
     // The tasks that no service started are found only by a list of all tasks.
     let rest = if standalone && named.is_none() { sweep } else { 0 };

@@ -398,18 +398,19 @@ async fn the_estimate_of_a_plan_is_what_the_stages_call() {
     for cluster in [CLUSTERS[HERE], CLUSTERS[OTHER_REGION]] {
         let plan = aws(&sim);
         let found = fleet(&discovery(&plan), cluster).await.unwrap();
-        let estimate = Estimate::by_services(&found, 0, &plan.calls.snapshot(), 50.0);
+        let scope = ObserverMessage::new(cluster);
+        let counts = plan.calls.snapshot();
+        let estimate = Estimate::of_broadcast(&found, &scope, DiscoveryPolicy::Auto, &counts, 50.0);
 
         let broadcast = aws(&sim);
         let discovery = discovery(&broadcast);
         let id = BroadcastId::try_from("b-1".to_owned()).unwrap();
         let event = Draft::default().complete(&id, time::OffsetDateTime::UNIX_EPOCH).unwrap();
-        let services =
-            discovery.services(&ObserverMessage::new(cluster), &Broadcast::new(event)).await.unwrap();
+        let services = discovery.services(&scope, &Broadcast::new(event)).await.unwrap();
         for message in &services.messages {
             discovery.tasks(message).await.unwrap();
         }
         assert_eq!(Estimate::of_calls(&broadcast.calls.snapshot(), 50.0), estimate, "{cluster}");
-        assert_eq!(estimate.calls.values().sum::<u64>(), 1 + 1 + 2 + 2 + 2 + 1 + 1, "{estimate:?}");
+        assert_eq!(estimate.calls.values().sum::<u64>(), 1 + 1 + 1 + 2 + 2 + 2 + 1 + 1, "{estimate:?}");
     }
 }
