@@ -117,6 +117,8 @@ struct Memory {
     waiting: Option<(Instant, Option<u64>)>,
     /// When this process last wrote how far the events are processed.
     noted: Option<Instant>,
+    /// Sweeps that this process makes now. The message of each is in flight, and is no event.
+    sweeps: u64,
 }
 
 impl Registry {
@@ -286,7 +288,8 @@ impl Registry {
         if let Some((_, waiting)) = known {
             return waiting;
         }
-        let waiting = ask().await;
+        let sweeps = self.memory().sweeps;
+        let waiting = ask().await.map(|messages| messages.saturating_sub(sweeps));
         self.memory().waiting = Some((Instant::now(), waiting));
         waiting
     }

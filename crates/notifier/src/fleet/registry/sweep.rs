@@ -174,6 +174,23 @@ async fn arn_of(ecs: &Ecs, name: &str) -> Result<String, EcsError> {
     found.map(|cluster| cluster.arn).ok_or_else(|| EcsError::ClusterNotFound(name.to_owned()))
 }
 
+/// A sweep that runs until this is dropped.
+struct SweepRunning<'a>(&'a Registry);
+
+impl<'a> SweepRunning<'a> {
+    fn new(registry: &'a Registry) -> Self {
+        registry.memory().sweeps += 1;
+        Self(registry)
+    }
+}
+
+impl Drop for SweepRunning<'_> {
+    fn drop(&mut self) {
+        let mut memory = self.0.memory();
+        memory.sweeps = memory.sweeps.saturating_sub(1);
+    }
+}
+
 /// What a sweep remembers of a row: of 100,000 rows, some megabytes.
 struct Known {
     version: u64,
@@ -229,6 +246,7 @@ impl Registry {
 
     /// Sweeps a cluster, and takes note of the end of the sweep.
     pub(super) async fn sweep(&self, source: &impl Source, target: &Target) -> Result<Swept, SweepError> {
+        let _running = SweepRunning::new(self);
         let (began, start) = (self.now(), Instant::now());
         let is_first = self.sweep_of(&target.arn).await?.is_none();
         let known = self.known(&target.arn).await?;
@@ -266,6 +284,8 @@ impl Registry {
                 }
             }
             swept.written += self.write(due).await?;
+            // A sweep may take minutes, in which its own message is on the queue.
+            self.watch().await?;
         }
         let listed: HashSet<String> = listed.into_iter().collect();
         let is_missing = |(task, known): &(&String, &Known)| {

@@ -10,6 +10,7 @@ use futures_util::future::ready;
 use proptest::prelude::*;
 
 use super::*;
+use crate::aws::ecs::{Described, EcsError};
 use crate::model::{ContainerState, NetworkInterface, RUNNING, STOPPED, TaskState};
 use crate::store::Page;
 
@@ -295,6 +296,56 @@ async fn freshness_follows_the_sweeps_the_queue_and_the_processed_events() {
     step(1_140).await;
     let long_ago = NotLive::SweptLongAgo { ago: Duration::from_secs(1_206) };
     assert_eq!(registry.freshness(CLUSTER).await, Freshness::NotLive { reason: long_ago });
+}
+
+/// A sweep whose answers take minutes.
+struct Slow;
+
+impl super::sweep::Source for Slow {
+    async fn list(&self, _: &str) -> Result<Vec<String>, EcsError> {
+        Ok((0..2_500).map(arn).collect())
+    }
+
+    async fn describe(&self, _: &str, tasks: &[String]) -> Result<Described<TaskState>, EcsError> {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let found = tasks.iter().map(|arn| TaskState { arn: arn.clone(), ..task(0, 4, RUNNING, 1) });
+        Ok(Described { found: found.collect(), failed: std::collections::HashMap::new() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_sweep_whose_own_message_is_on_the_queue_does_not_make_the_registry_look_behind() {
+    let (table, now, start) = (Arc::new(Table::default()), Now::at(1_795_600_000_000), Instant::now());
+    let of = || {
+        let clock = Clock::from_fn(move || {
+            SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_600_000_000) + start.elapsed()
+        });
+        let options = registry(&table, &now).options().clone();
+        // The message of the sweep is in flight.
+        let waiting = || ready(Some(1)).boxed();
+        Registry::new(Arc::clone(&table) as _, clock, options).with_waiting(Arc::new(waiting))
+    };
+    let (sweeping, other) = (of(), of());
+    let before = ClusterSweep { began: now.get(), ..ClusterSweep::default() };
+    table.put(vec![other.state_item(key::cluster(CLUSTER), &before).unwrap()]).await.unwrap();
+    other.note_progress(other.now()).await.unwrap();
+    let target = super::sweep::Target { arn: CLUSTER.to_owned(), name: None };
+    let sweep = sweeping.sweep(&Slow, &target);
+    let watch = async {
+        while start.elapsed() < Duration::from_secs(149) {
+            let freshness = other.freshness(CLUSTER).await;
+            assert!(matches!(freshness, Freshness::Live { .. }), "{freshness:?} after {:?}", start.elapsed());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (swept, ()) = tokio::join!(sweep, watch);
+    assert_eq!(swept.unwrap().tasks, 2_500);
+    // The sweep is over, so a message that is on the queue now is an event.
+    tokio::time::advance(LAG_MAX).await;
+    assert!(matches!(
+        sweeping.freshness(CLUSTER).await,
+        Freshness::NotLive { reason: NotLive::Behind { .. } }
+    ));
 }
 
 #[tokio::test(start_paused = true)]

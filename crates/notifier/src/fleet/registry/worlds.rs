@@ -57,6 +57,8 @@ struct World {
     on_their_way: Vec<(u64, Seen)>,
     queue: Vec<Seen>,
     waiting: Arc<AtomicU64>,
+    /// Whether the message of a sweep is in flight.
+    is_sweeping: bool,
     now: Now,
     /// The share of events that are lost, in percent.
     lost: u32,
@@ -73,6 +75,7 @@ impl World {
             on_their_way: Vec::new(),
             queue: Vec::new(),
             waiting: Arc::default(),
+            is_sweeping: false,
             now: Now::at(START),
             calls_left: None,
             rng,
@@ -137,7 +140,8 @@ impl World {
     }
 
     fn count(&self) {
-        self.waiting.store(self.queue.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        let messages = self.queue.len() + usize::from(self.is_sweeping);
+        self.waiting.store(messages as u64, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn running(&self) -> BTreeSet<String> {
@@ -262,7 +266,11 @@ impl Run {
     }
 
     async fn sweep_now(&mut self, calls: Option<u32>) {
-        self.world().calls_left = calls;
+        {
+            let mut world = self.world();
+            (world.calls_left, world.is_sweeping) = (calls, true);
+            world.count();
+        }
         let target = Target { arn: CLUSTER.to_owned(), name: Some("prod".to_owned()) };
         let began = self.registry.now();
         // Messages for looks are sent before the sweep counts as done: a failed sweep sends none, and finds the tasks again.
@@ -270,6 +278,9 @@ impl Run {
             self.late = swept.late;
             self.swept = Some(began);
         }
+        let mut world = self.world();
+        world.is_sweeping = false;
+        world.count();
     }
 
     async fn rows(&self) -> BTreeMap<String, Row> {
