@@ -53,7 +53,8 @@ Examples:
     ecs-task-notifier publish --cluster prod --type com.example.cache.clear
 
   The newest log level, also for every task that starts in the next week:
-    ecs-task-notifier publish --cluster prod --type com.example.log-level --data '\"debug\"' --retain log-level --ttl 7d
+    ecs-task-notifier publish --cluster prod --type com.example.log-level \\
+      --data '\"debug\"' --retain log-level --ttl 7d
 
   The latest broadcast again, only to services with containers that were not notified:
     ecs-task-notifier publish --failed-of last --ledger dynamodb:ecs-task-notifier
