@@ -123,7 +123,7 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     --- stdout
     {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too"}
     {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null}
-    {"summary":{"broadcast":"cache-7","total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
+    {"summary":{"broadcast":"cache-7","discovery":{"method":"services"},"total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
     error: 1 of 2 containers was not notified
     hint: --allow-skips accepts skipped containers
