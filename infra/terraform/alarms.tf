@@ -93,9 +93,10 @@ resource "aws_cloudwatch_metric_alarm" "age" {
 
 # The age of the oldest message excludes messages that were received three times. If a queue is not empty for twice as long,
 # messages are retried again and again. SQS publishes the number in work only while it is not 0, and has no value for the
-# newest minute: both count as 0, so two minutes may be empty. An alarm looks back for a day at most.
+# newest minute: both count as 0, so two minutes may be empty. An alarm looks back for a day at most. While many tasks start and
+# stop, the registry queue is never empty, and no event is retried.
 resource "aws_cloudwatch_metric_alarm" "retries" {
-  for_each = local.alarms
+  for_each = { for stage, it in local.alarms : stage => it if stage != "registry" }
 
   alarm_name          = "${each.value.queue}_retries"
   alarm_description   = "Stage ${each.key}: the queue has not been empty for a long time, so messages are retried again and again. See docs/operate.md, \"Old messages\""

@@ -2,44 +2,47 @@ locals {
   # From left to right, in the order of a broadcast.
   dashboard_stages = [for name in ["services", "tasks", "notify"] : name if contains(keys(local.queues), name)]
 
-  dashboard_widgets = flatten([
-    for column, stage in local.dashboard_stages : concat(
+  stage_widgets = {
+    for stage, it in local.queues : stage => concat(
       [
         {
-          x     = column * 8, y = 0
           title = "${stage}: waiting, in flight, dead"
           metrics = [
-            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.queues[stage].queue],
-            ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", local.queues[stage].queue],
-            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${local.queues[stage].queue}_dead_letters", { color = "#d62728" }],
+            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", it.queue],
+            ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", it.queue],
+            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${it.queue}_dead_letters", { color = "#d62728" }],
           ]
           stat = "Maximum"
         },
         {
-          x       = column * 8, y = 6
           title   = "${stage}: age of the oldest message (s)"
-          metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", local.queues[stage].queue]]
+          metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", it.queue]]
           stat    = "Maximum"
         },
       ],
       contains(keys(local.functions), stage) ? [
         {
-          x     = column * 8, y = 12
           title = "${stage}: invocations, errors, throttles"
           metrics = [
             for metric in ["Invocations", "Errors", "Throttles"] :
-            ["AWS/Lambda", metric, "FunctionName", local.functions[stage].function]
+            ["AWS/Lambda", metric, "FunctionName", it.function]
           ]
           stat = "Sum"
         },
         {
-          x       = column * 8, y = 18
           title   = "${stage}: duration (ms)"
-          metrics = [["AWS/Lambda", "Duration", "FunctionName", local.functions[stage].function]]
+          metrics = [["AWS/Lambda", "Duration", "FunctionName", it.function]]
           stat    = "p99"
         },
       ] : [],
     )
+  }
+
+  # One column for each stage of a broadcast.
+  dashboard_widgets = flatten([
+    for column, stage in local.dashboard_stages : [
+      for row, widget in local.stage_widgets[stage] : merge(widget, { x = column * 8, y = row * 6 })
+    ]
   ])
 
   outcome_widgets = local.has_metrics && contains(local.dashboard_stages, "notify") && contains(keys(local.functions), "notify") ? [
@@ -54,6 +57,11 @@ locals {
       metrics = [for metric in widget.metrics : [local.metrics_namespace, metric, "service", "ecs-task-notifier", "Stage", "notify"]]
     }
   ] : []
+
+  # Below them, in lines.
+  registry_widgets = [
+    for place, widget in lookup(local.stage_widgets, "registry", []) : merge(widget, { x = place % 3 * 8, y = 30 + floor(place / 3) * 6 })
+  ]
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -62,7 +70,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name_prefix}ecs-task-notifier-${local.region}${var.name_suffix}"
   dashboard_body = jsonencode({
     widgets = [
-      for widget in concat(local.dashboard_widgets, local.outcome_widgets) : {
+      for widget in concat(local.dashboard_widgets, local.outcome_widgets, local.registry_widgets) : {
         type   = "metric"
         x      = widget.x
         y      = widget.y

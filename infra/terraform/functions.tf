@@ -4,6 +4,7 @@ locals {
     services = "NOTIFIER_OBSERVER_QUEUE_URL"
     tasks    = "NOTIFIER_SERVICES_QUEUE_URL"
     notify   = "NOTIFIER_TASKS_QUEUE_URL"
+    registry = "NOTIFIER_REGISTRY_QUEUE_URL"
   }
 
   environment = {
@@ -34,16 +35,18 @@ locals {
       } : {},
       var.anywhere ? { NOTIFIER_ANYWHERE = "true" } : {},
       # The first stage trusts no sender, because any publisher may write to its queue.
-      contains(keys(local.previous), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
+      contains(keys(local.trusted_senders), stage) ? { NOTIFIER_TRUSTED_SENDERS = local.trusted_senders[stage] } : {},
+      { for name, value in local.registry_settings : name => value if contains(local.registry_users[name], stage) },
       var.environment,
     )
   }
 
-  # AWS counts the calls of an account and region. With a ledger, all processes share one budget in its table. Without it, each
+  # AWS counts the calls of an account and region. With a ledger, all processes share one budget in its table. Otherwise each
   # process knows only its own calls, so the share of the installation is divided among the processes that Lambda may run at
   # once. In hundredths, rounded down; the setting's minimum is 0.01.
+  budget_is_shared = local.ledger_count > 0 && lookup(var.environment, "NOTIFIER_AWS_BUDGET_SHARED", "true") == "true"
   budget_percent = {
-    for stage, it in local.functions : stage => local.ledger_count > 0 ? var.aws_budget_percent : max(
+    for stage, it in local.functions : stage => local.budget_is_shared ? var.aws_budget_percent : max(
       0.01,
       floor(var.aws_budget_percent * it.budget_share_percent / it.concurrency_max) / 100,
     )

@@ -18,6 +18,13 @@ locals {
     }
   }
 
+  # The clusters that a stage may read; none means every cluster.
+  readable = {
+    for stage in keys(local.all_stages) : stage => (
+      stage == "registry" && !contains(local.registry_clusters, "*") ? local.registry_cluster_arns : var.cluster_arns
+    )
+  }
+
   dns_suffix = data.aws_partition.current.dns_suffix
 
   # Values of `kms:ViaService`. AWS documents them with the first suffix, and does not document them for China.
@@ -50,14 +57,19 @@ locals {
     ReadParameters = { action = "ssm:GetParameter", arns = [for arn in var.secret_arns : arn if can(regex("^arn:[^:]+:ssm:", arn))] }
   }
 
-  # The stage that publishes to a stage's queue.
-  previous = { for stage, next in local.next : next => stage }
+  # The stages that send to the queue of a stage. Everybody whom IAM allows may send to the queue of the first stage.
+  senders = {
+    for queue in setsubtract(keys(local.all_stages), ["services"]) : queue => [
+      for stage in keys(local.all_stages) : stage
+      if lookup(local.next, stage, null) == queue || (stage == queue && contains(local.to_itself, stage))
+    ]
+  }
 
   # The trusted senders of each stage, by the unique ids that SQS reports as `SenderId`. They include the stage itself,
-  # because it is a sender of a dead letter that is sent back. It can send only to its own dead-letter queue.
+  # because it is a sender of a dead letter that is sent back. The registry trusts no sender: EventBridge has no such id.
   trusted_senders = {
-    for stage, previous in local.previous : stage => join(",", concat(
-      [for key, role in aws_iam_role.function : role.unique_id if key == previous || key == stage],
+    for stage in ["tasks", "notify"] : stage => join(",", concat(
+      [for key, role in aws_iam_role.function : role.unique_id if contains(local.senders[stage], key) || key == stage],
       var.worker_role_ids,
       var.redriver_ids,
     ))
@@ -134,14 +146,24 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
-  # The first stage splits a message with several clusters or records into one message each.
   dynamic "statement" {
-    for_each = each.key == "services" ? [true] : []
+    for_each = contains(local.to_itself, each.key) ? [true] : []
 
     content {
       sid       = "PublishToOwnQueue"
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.this[each.key].arn]
+    }
+  }
+
+  # The first stage uses the registry only while it is live: it asks whether events wait.
+  dynamic "statement" {
+    for_each = each.key == "services" && local.has_registry ? [true] : []
+
+    content {
+      sid       = "SeeRegistryQueue"
+      actions   = ["sqs:GetQueueAttributes"]
+      resources = [aws_sqs_queue.this["registry"].arn]
     }
   }
 
@@ -157,15 +179,15 @@ data "aws_iam_policy_document" "function" {
     content {
       sid       = join("", [for word in split(":", statement.value) : title(word)])
       actions   = [statement.value]
-      resources = local.scopes[statement.value].resources
+      resources = each.key == "registry" && statement.value == "ecs:DescribeClusters" && length(local.readable[each.key]) > 0 ? local.readable[each.key] : local.scopes[statement.value].resources
 
       dynamic "condition" {
-        for_each = local.scopes[statement.value].cluster && length(var.cluster_arns) > 0 ? [true] : []
+        for_each = local.scopes[statement.value].cluster && length(local.readable[each.key]) > 0 ? [true] : []
 
         content {
           test     = "ArnLike"
           variable = "ecs:cluster"
-          values   = var.cluster_arns
+          values   = local.readable[each.key]
         }
       }
     }

@@ -8,9 +8,12 @@ locals {
   region    = data.aws_region.current.region
 
   # The values that the code was written for, with the user's changes. A test compares the file with the code of the functions.
-  defaults = jsondecode(file("${path.module}/stages.json"))
+  defaults = merge(jsondecode(file("${path.module}/stages.json")), {
+    # It has no share of a budget that is divided: it needs the shared one.
+    registry = merge({ budget_share_percent = 0 }, jsondecode(file("${path.module}/registry.json")))
+  })
   all_stages = {
-    for name, stage in local.defaults : name => merge(
+    for name, stage in { for name, stage in local.defaults : name => stage if name != "registry" || local.has_registry } : name => merge(
       stage,
       # The daemon extends the visibility timeout of a message while it works on it, so a short one suffices.
       var.create_functions ? {} : { visibility_s = 60 },
@@ -47,10 +50,14 @@ locals {
     local.stream_count > 0 ? { stream = { binary = local.stream.binary } } : {},
   )
 
-  # The queue that a stage publishes to.
-  next = { services = "tasks", tasks = "notify" }
+  # The queue that a stage publishes to. The registry publishes messages for tasks that start late.
+  next = { services = "tasks", tasks = "notify", registry = "tasks" }
 
-  in_vpc = toset(var.discovery_in_vpc ? ["services", "tasks", "notify"] : ["notify"])
+  # Stages that also send to their own queue. The first splits a message with several clusters or records into one message
+  # each, the second returns a message that waits for its time, and the registry splits a request for several clusters.
+  to_itself = ["services", "tasks", "registry"]
+
+  in_vpc = toset(var.discovery_in_vpc ? keys(local.all_stages) : ["notify"])
 
   tags = merge({ Application = "ecs-task-notifier" }, var.tags)
 }

@@ -1,12 +1,12 @@
 locals {
   # Settings for a person's shell. The values come from AWS, and none contains a quotation mark.
-  shell_settings = !var.create ? {} : {
+  shell_settings = merge(local.registry_settings, !var.create ? {} : {
     AWS_REGION                  = local.region
     NOTIFIER_LEDGER             = local.ledger
     NOTIFIER_OBSERVER_QUEUE_URL = aws_sqs_queue.this["services"].url
     NOTIFIER_SERVICES_QUEUE_URL = aws_sqs_queue.this["tasks"].url
     NOTIFIER_TASKS_QUEUE_URL    = aws_sqs_queue.this["notify"].url
-  }
+  })
 }
 
 output "queue_urls" {
@@ -37,6 +37,21 @@ output "services_queue_url" {
 output "tasks_queue_url" {
   description = "URL of the queue of tasks, which the stage `notify` processes, for `NOTIFIER_TASKS_QUEUE_URL`"
   value       = try(aws_sqs_queue.this["notify"].url, null)
+}
+
+output "registry_queue_url" {
+  description = "URL of the queue of task state change events, for `NOTIFIER_REGISTRY_QUEUE_URL`; null without `registry`"
+  value       = try(aws_sqs_queue.this["registry"].url, null)
+}
+
+output "registry_settings" {
+  description = "Environment variables of the registry, for a daemon; empty without `registry`"
+  value       = local.registry_settings
+}
+
+output "registry_rule_arn" {
+  description = "ARN of the rule that sends task state change events; null without `registry`"
+  value       = one(aws_cloudwatch_event_rule.registry[*].arn)
 }
 
 output "environment_file" {
@@ -150,11 +165,11 @@ output "dashboard_name" {
 }
 
 output "discovery_actions" {
-  description = "ECS, EC2 and Systems Manager actions of the three stages together, for the role of a daemon"
+  description = "ECS, EC2 and Systems Manager actions of all stages together, for the role of a daemon"
   value       = local.discovery_actions
 }
 
 output "ledger_actions" {
-  description = "DynamoDB actions of the three stages together, for the role of a daemon"
+  description = "DynamoDB actions of all stages together, for the role of a daemon"
   value       = sort(distinct(flatten([for stage in local.all_stages : stage.ledger_actions])))
 }

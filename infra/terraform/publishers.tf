@@ -44,7 +44,7 @@ data "aws_iam_policy_document" "key" {
 
   # SQS encrypts the messages of a service with the permissions of that service.
   dynamic "statement" {
-    for_each = local.publishers
+    for_each = merge(local.publishers, local.registry_publishers)
 
     content {
       sid       = statement.key

@@ -3,9 +3,10 @@ resource "aws_sqs_queue" "this" {
 
   name                       = each.value.queue
   visibility_timeout_seconds = each.value.visibility_s
-  message_retention_seconds  = var.message_retention_s
-  receive_wait_time_seconds  = 20
-  max_message_size           = 1048576
+  # An event of a task that is older than a day is ignored: a sweep knows better.
+  message_retention_seconds = each.key == "registry" ? min(var.message_retention_s, 86400) : var.message_retention_s
+  receive_wait_time_seconds = 20
+  max_message_size          = 1048576
 
   sqs_managed_sse_enabled           = var.kms_key_arn == null ? true : null
   kms_master_key_id                 = var.kms_key_arn
@@ -24,7 +25,7 @@ resource "aws_sqs_queue" "this" {
       error_message = "Stage ${each.key}: visibility_s must be at least six times timeout_s, plus batching_window_s. Source: AWS Lambda Developer Guide, \"Using Lambda with Amazon SQS\"."
     }
     precondition {
-      condition     = each.key != "services" || !var.create_functions || sum([for stage in local.queues : stage.budget_share_percent]) <= 100
+      condition     = each.key != "services" || !var.create_functions || sum([for name, stage in local.queues : stage.budget_share_percent if name != "registry"]) <= 100
       error_message = "The sum of budget_share_percent of the three stages exceeds 100: the functions would use more than aws_budget_percent of AWS's request rate."
     }
   }
@@ -82,7 +83,7 @@ data "aws_iam_policy_document" "queue" {
     for_each = contains(keys(local.inner_senders), each.key) ? [local.inner_senders[each.key]] : []
 
     content {
-      sid       = "OnlyFromPreviousStage"
+      sid       = each.key == "registry" ? "OnlyFromRuleAndOwnRoles" : "OnlyFromPreviousStage"
       effect    = "Deny"
       actions   = ["sqs:SendMessage"]
       resources = [aws_sqs_queue.this[each.key].arn]
@@ -98,7 +99,8 @@ data "aws_iam_policy_document" "queue" {
         values   = statement.value
       }
 
-      # Excludes calls by SQS itself. This allows nothing more, because no statement allows an AWS service.
+      # Excludes calls by SQS itself, and by EventBridge. Services need a statement that allows them, and only the registry
+      # queue has one, for its rule.
       condition {
         test     = "Bool"
         variable = "aws:PrincipalIsAWSService"
@@ -123,7 +125,7 @@ data "aws_iam_policy_document" "queue" {
   }
 
   dynamic "statement" {
-    for_each = each.key == "services" ? local.publishers : {}
+    for_each = each.key == "services" ? local.publishers : each.key == "registry" ? local.registry_publishers : {}
 
     content {
       sid       = statement.key
@@ -200,9 +202,9 @@ data "aws_iam_policy_document" "dead_letters" {
     }
   }
 
-  # Events that a rule or a topic could not deliver to the observer queue. They are whole, so they can be redriven.
+  # Events that a rule or a topic could not deliver to the queue. They are whole, so they can be redriven.
   dynamic "statement" {
-    for_each = each.key == "services" ? local.undelivered : {}
+    for_each = each.key == "services" ? local.undelivered : each.key == "registry" ? local.registry_publishers : {}
 
     content {
       sid       = statement.key

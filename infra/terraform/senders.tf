@@ -1,12 +1,14 @@
 # The allowed senders of each queue. The policies of the queues apply in addition to the permissions in IAM.
 
 locals {
-  # Messages of the inner queues set the task, the address and the method of a call. So only the previous stage may send to
-  # them, even if IAM allows others. A queue without an entry accepts every sender that IAM allows.
+  # Messages of the inner queues set the task, the address and the method of a call, and those of the registry queue the
+  # address of a task. So only their stages may send to them, and to the registry queue the schedule and the rule, even if IAM
+  # allows others. A queue without an entry accepts every sender that IAM allows.
   inner_senders = {
     for stage, senders in {
-      for stage, previous in local.previous : stage => concat(
-        [for key, role in aws_iam_role.function : role.arn if key == previous],
+      for stage, senders in local.senders : stage => concat(
+        [for key, role in aws_iam_role.function : role.arn if contains(senders, key)],
+        stage == "registry" ? aws_iam_role.sweep[*].arn : [],
         var.worker_role_arns,
       ) if contains(keys(local.queues), stage)
     } : stage => concat(senders, var.redriver_arns) if length(senders) > 0

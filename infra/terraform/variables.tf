@@ -5,7 +5,7 @@ variable "create" {
 }
 
 variable "create_functions" {
-  description = "Whether to create the three functions with their roles, archives and alarms. Without them a daemon processes the queues: see `examples/ecs-daemon`"
+  description = "Whether to create the functions of the stages with their roles, archives and alarms. Without them a daemon processes the queues: see `examples/ecs-daemon`"
   type        = bool
   default     = true
 }
@@ -154,7 +154,7 @@ variable "ipv6" {
 }
 
 variable "discovery_in_vpc" {
-  description = "Whether the two discovery functions, and the stream function if there is one, are in the VPC too. They call only AWS, so they do not need the VPC. In the VPC they need the same access to ECS, EC2, SQS and DynamoDB as the notify function"
+  description = "Whether the two discovery functions, and those of the registry and of streams if they exist, are in the VPC too. They call only AWS, so they do not need the VPC. In the VPC they need the same access to ECS, EC2, SQS and DynamoDB as the notify function"
   type        = bool
   default     = false
 }
@@ -403,7 +403,7 @@ variable "environment" {
 }
 
 variable "stages" {
-  description = "Values that override those of `stages.json`, by stage (`services`, `tasks`, `notify`)"
+  description = "Values that override those of `stages.json` and `registry.json`, by stage (`services`, `tasks`, `notify`, `registry`)"
   type = map(object({
     timeout_s         = optional(number)
     visibility_s      = optional(number)
@@ -419,8 +419,8 @@ variable "stages" {
   default = {}
 
   validation {
-    condition     = alltrue([for stage in keys(var.stages) : contains(["services", "tasks", "notify"], stage)])
-    error_message = "Every key of stages must be `services`, `tasks` or `notify`."
+    condition     = alltrue([for stage in keys(var.stages) : contains(["services", "tasks", "notify", "registry"], stage)])
+    error_message = "Every key of stages must be `services`, `tasks`, `notify` or `registry`."
   }
 
   # AWS would refuse values outside these ranges, or they would disable an alarm or the budget. With fewer than five

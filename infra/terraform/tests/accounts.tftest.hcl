@@ -32,7 +32,7 @@ variables {
   unsigned           = true
 }
 
-run "the_first_stage_may_divide_a_message_and_no_other_stage_may" {
+run "each_stage_may_send_to_the_next_and_the_first_two_to_their_own_queues" {
   command = apply
 
   assert {
@@ -42,10 +42,10 @@ run "the_first_stage_may_divide_a_message_and_no_other_stage_may" {
       ]))
       }) == jsonencode({
       services = ["arn:aws:sqs:eu-west-1:111122223333:observer", "arn:aws:sqs:eu-west-1:111122223333:services"]
-      tasks    = ["arn:aws:sqs:eu-west-1:111122223333:tasks"]
+      tasks    = ["arn:aws:sqs:eu-west-1:111122223333:services", "arn:aws:sqs:eu-west-1:111122223333:tasks"]
       notify   = []
     })
-    error_message = "The first stage cannot publish the parts of a message, or a stage may send to another queue."
+    error_message = "The first stage cannot publish the parts of a message, the second cannot return one that waits for its time, or a stage may send to another queue."
   }
 
   assert {

@@ -290,3 +290,66 @@ run "another_account_is_served_by_its_own_role" {
     error_message = "Somebody else than EventBridge may use the role of the rule."
   }
 }
+
+run "the_daemon_keeps_the_registry" {
+  command = apply
+
+  module {
+    source = "./examples/ecs-daemon"
+  }
+
+  variables {
+    cluster_arn       = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+    registry_clusters = ["arn:aws:ecs:eu-west-1:111122223333:cluster/prod"]
+    image             = "registry.example/ecs-task-notifier@sha256:0"
+
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:alarms"]
+  }
+
+  assert {
+    condition = {
+      for it in jsondecode(aws_ecs_task_definition.daemon.container_definitions)[0].environment : it.name => it.value
+      if startswith(it.name, "NOTIFIER_REGISTRY_")
+      } == {
+      NOTIFIER_REGISTRY_CLUSTERS  = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod"
+      NOTIFIER_REGISTRY_QUEUE_URL = module.notifier.registry_queue_url
+      NOTIFIER_REGISTRY_SWEEP     = "10m"
+    }
+    error_message = "The daemon does not know the registry."
+  }
+
+  assert {
+    condition = alltrue([
+      for sid in ["ProcessQueues", "Publish", "SendDeadLetters"] : length(module.notifier.queue_arns) == 4 && anytrue([
+        for statement in data.aws_iam_policy_document.daemon.statement :
+        statement.sid == sid && contains(statement.resources, sid == "SendDeadLetters" ? module.notifier.dead_letter_queue_arns["registry"] : module.notifier.queue_arns["registry"])
+      ])
+    ])
+    error_message = "The daemon cannot process the queue of events."
+  }
+
+  assert {
+    condition     = length(output.queue_names) == 3
+    error_message = "Events of tasks count as messages of broadcasts."
+  }
+}
+
+run "the_complete_example_can_have_the_registry" {
+  command = plan
+
+  module {
+    source = "./examples/complete"
+  }
+
+  variables {
+    route_table_ids   = ["rtb-1"]
+    mail              = "oncall@example.com"
+    archives          = { files = "./tests/archives" }
+    registry_clusters = ["prod"]
+  }
+
+  assert {
+    condition     = toset(keys(module.notifier.function_names)) == toset(["notify", "registry", "services", "tasks"])
+    error_message = "The registry has no function."
+  }
+}

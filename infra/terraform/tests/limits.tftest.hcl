@@ -44,6 +44,16 @@ run "a_single_function_at_once_is_refused" {
   expect_failures = [var.stages]
 }
 
+run "a_stage_that_does_not_exist_is_refused" {
+  command = plan
+
+  variables {
+    stages = { registrar = { concurrency_max = 5 } }
+  }
+
+  expect_failures = [var.stages]
+}
+
 run "too_few_receives_are_refused" {
   command = plan
 

@@ -28,7 +28,7 @@ variables {
   unsigned           = true
 }
 
-run "only_the_previous_stage_writes_to_an_inner_queue" {
+run "only_its_stages_write_to_an_inner_queue" {
   command = apply
 
   assert {
@@ -43,7 +43,7 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       ]
       }) == jsonencode({
       services = []
-      tasks    = [{ effect = "Deny", actions = ["sqs:SendMessage"], who = "*", unless = ["arn:aws:iam::111122223333:role/services"] }]
+      tasks    = [{ effect = "Deny", actions = ["sqs:SendMessage"], who = "*", unless = ["arn:aws:iam::111122223333:role/services", "arn:aws:iam::111122223333:role/tasks"] }]
       notify   = [{ effect = "Deny", actions = ["sqs:SendMessage"], who = "*", unless = ["arn:aws:iam::111122223333:role/tasks"] }]
     })
     error_message = "Another sender may write to an inner queue, or the observer queue refuses senders."
@@ -70,7 +70,7 @@ run "only_the_previous_stage_writes_to_an_inner_queue" {
       for document in merge(data.aws_iam_policy_document.queue, { for stage, document in data.aws_iam_policy_document.dead_letters : "${stage}_dead_letters" => document }) : [
         for statement in document.statement : anytrue([
           for condition in statement.condition :
-          condition.test == "Bool" && condition.variable == "aws:PrincipalIsAWSService" && one(condition.values) == "false"
+          condition.test == "Bool" && condition.variable == "aws:PrincipalIsAWSService" && contains(condition.values, "false")
         ])
         if contains(["OnlyFromPreviousStage", "OnlyFromItsStage"], statement.sid)
       ]

@@ -87,6 +87,7 @@ module "notifier" {
   architecture       = var.architecture
   archives           = var.archives
   keep_warm_schedule = "rate(1 day)"
+  registry           = length(var.registry_clusters) == 0 ? null : { clusters = var.registry_clusters }
 
   create_vpc_endpoints = true
   vpc_id               = var.vpc_id

@@ -40,3 +40,9 @@ variable "archives" {
   type        = any
   default     = {}
 }
+
+variable "registry_clusters" {
+  description = "Clusters whose running tasks are registered: names, ARNs or `*`. Default: none, because events of tasks cost something without a broadcast too"
+  type        = list(string)
+  default     = []
+}

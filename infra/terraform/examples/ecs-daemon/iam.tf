@@ -84,20 +84,20 @@ data "aws_iam_policy_document" "daemon" {
       "sqs:GetQueueAttributes",
       "sqs:ReceiveMessage",
     ]
-    resources = [for stage in local.stages : module.notifier.queue_arns[stage]]
+    resources = [for stage in local.processed : module.notifier.queue_arns[stage]]
   }
 
-  # To the observer queue too: the first stage divides a message with several clusters or records.
+  # To the observer and the registry queue too: their stages divide a message with several clusters or records.
   statement {
     sid       = "Publish"
     actions   = ["sqs:SendMessage"]
-    resources = [for stage in local.stages : module.notifier.queue_arns[stage]]
+    resources = [for stage in local.processed : module.notifier.queue_arns[stage]]
   }
 
   statement {
     sid       = "SendDeadLetters"
     actions   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
-    resources = [for stage in local.stages : module.notifier.dead_letter_queue_arns[stage]]
+    resources = [for stage in local.processed : module.notifier.dead_letter_queue_arns[stage]]
   }
 }
 

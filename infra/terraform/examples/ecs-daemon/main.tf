@@ -15,6 +15,9 @@ data "aws_region" "current" {}
 
 locals {
   stages = ["services", "tasks", "notify"]
+
+  # The stages whose queues the daemon processes.
+  processed = concat(local.stages, length(var.registry_clusters) > 0 ? ["registry"] : [])
 }
 
 module "notifier" {
@@ -27,6 +30,8 @@ module "notifier" {
   redriver_arns    = try(var.page.allow_actions, false) ? [aws_iam_role.page[0].arn] : []
   alarm_topic_arns = var.alarm_topic_arns
   routes           = var.routes
+  # The daemon itself requests the sweeps.
+  registry = length(var.registry_clusters) == 0 ? null : { clusters = var.registry_clusters }
 }
 
 resource "aws_cloudwatch_log_group" "daemon" {
@@ -79,6 +84,7 @@ resource "aws_ecs_task_definition" "daemon" {
           # All tasks share this budget in the ledger's table.
           NOTIFIER_AWS_BUDGET_PERCENT = var.aws_budget_percent
         },
+        module.notifier.registry_settings,
         var.routes == null ? {} : { NOTIFIER_ROUTES = module.notifier.routes },
         length(var.cluster_roles) == 0 ? {} : { NOTIFIER_ROLES = join(",", var.cluster_roles) },
       ) : { name = name, value = tostring(value) }

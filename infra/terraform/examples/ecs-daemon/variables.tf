@@ -9,6 +9,12 @@ variable "cluster_arns" {
   default     = []
 }
 
+variable "registry_clusters" {
+  description = "Those of these clusters whose running tasks are registered. Default: none, because events of tasks cost something without a broadcast too"
+  type        = list(string)
+  default     = []
+}
+
 variable "cluster_roles" {
   description = "Roles of other accounts that the daemon assumes to read the clusters there. `modules/cluster-role` creates them; their `principal_arns` are the daemon's role"
   type        = list(string)

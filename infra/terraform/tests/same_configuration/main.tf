@@ -82,6 +82,7 @@ module "notifier" {
   table_pipes          = { items = { stream_arn = aws_dynamodb_table.items.stream_arn } }
   table_streams        = { items = { stream_arn = aws_dynamodb_table.items.stream_arn, table_kms_key_arn = aws_kms_key.this.arn } }
   cluster_roles        = [terraform_data.role.output]
+  registry             = { clusters = [aws_ecs_cluster.prod.arn] }
   routes               = <<-TOML
     [[route]]
     name  = "prices"
