@@ -202,6 +202,19 @@ run "without_a_ledger_all_functions_together_stay_within_the_budget" {
   }
 }
 
+run "functions_with_budgets_of_their_own_divide_the_budget" {
+  command = plan
+
+  variables {
+    environment = { NOTIFIER_AWS_BUDGET_SHARED = "false" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["notify"].environment[0].variables["NOTIFIER_AWS_BUDGET_PERCENT"] == "1"
+    error_message = "Each function uses the share of all."
+  }
+}
+
 run "more_functions_get_smaller_shares" {
   command = plan
 
