@@ -25,7 +25,6 @@ use simulator::{Options, QueueSpec, Simulator};
 use tempfile::TempDir;
 use testkit::fleets::{fleet, service, stage_queues, start_with};
 use testkit::sqs::{SOON, Sqs};
-use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -137,7 +136,7 @@ fn registry(notifier: &Notifier) -> Registry {
 }
 
 fn message(body: String) -> Message {
-    Message::new("m".to_owned(), body, OffsetDateTime::from(Clock::system().now()))
+    Message::new("m".to_owned(), body, Clock::system().now())
 }
 
 #[tokio::test]
