@@ -375,7 +375,7 @@ async fn a_task_that_ecs_forgets_between_listing_and_describing_is_named() {
     let setup = prod(&service("web", "FARGATE", 3, 8080)).await;
     // Asked for four times: all three are missing, and then one of them.
     setup.sim.faults().order("DescribeTasks", When::First(10), Fault::DropEntry);
-    let fleet = setup.by_stages(&whole()).await;
+    let fleet = staged(&setup.discovery, &whole()).await;
     assert_eq!(summary(&fleet), ["web/app /notify x2", "web: the task stopped after it was listed"]);
 }
 
