@@ -1,6 +1,6 @@
 //! Tasks that start while a broadcast is open, or while its event is retained; and broadcasts by the registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use notifier::model::{DiscoveryMethod, Outcome};
 use notifier::queue::{Queue, Trace};
@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use wire::Retain;
 
 use super::setup::{Form, Setup, fleet, scope};
+use super::storm::{daemon, until};
 
 /// How long the broadcasts are open, in seconds.
 const COVER_S: u32 = 3;
@@ -69,8 +70,11 @@ pub(crate) async fn a_task_that_starts_while_a_broadcast_is_open_hears_it(form: 
 
 /// A setup whose tasks report their starts and ends to the registry.
 async fn registered(form: Form, services: &[(&str, &str, &str)]) -> Setup {
-    let mut queues = fleets::stage_queues(5, &[]);
-    queues.push(QueueSpec { name: "registry".to_owned(), ..QueueSpec::default() });
+    // A message of a daemon that has ended comes back soon.
+    let visibility = [("VisibilityTimeout", "5")];
+    let mut queues = fleets::stage_queues(15, &visibility);
+    let attributes = visibility.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    queues.push(QueueSpec { name: "registry".to_owned(), attributes });
     let events = Some(EventTarget { queue: "registry".to_owned(), all: false });
     let sim = fleets::start_with(&fleet(services), Options { queues, events, ..Options::default() }).await;
     let url = format!("{}/111122223333/registry", sim.url());
@@ -196,4 +200,54 @@ pub(crate) async fn a_retained_event_is_heard_by_each_task_that_starts_later_unt
     let arn = registry.cluster_arn("prod").await.unwrap().unwrap();
     setup.work_until(async || registry.rows_of(&arn, &[later.clone()]).await.unwrap()[0].is_some()).await;
     assert!(!received(&setup).contains_key(&later));
+}
+
+/// Tasks that start in each of three phases: during the broadcast, while no daemon runs, and after the broadcast has ended.
+const LATE_IN_PHASE: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_hundreds_of_late_tasks_hears_once_also_with_a_crash_in_between() {
+    let setup = registered(Form::Daemon, &[("accepts", "/n", "")]).await;
+    setup.sim.faults().order(TASK_EVENT, When::Chance { per_mille: 100, seed: 7 }, Fault::DoubleEvent);
+    setup.sim.faults().order(TASK_EVENT, When::Chance { per_mille: 100, seed: 8 }, Fault::SwapEvent);
+    let mut scope = scope();
+    (scope.cover, scope.retain) = (Some(10), Some(Retain::new("config", 600)));
+    setup.publish(scope).await;
+    let first = daemon(&setup);
+    until("the broadcast has not begun", || setup.sim.received().len() >= 2).await;
+    for _ in 0..LATE_IN_PHASE {
+        start(&setup, "accepts").await;
+    }
+    first.abort();
+    for _ in 0..LATE_IN_PHASE {
+        start(&setup, "accepts").await;
+    }
+    let second = daemon(&setup);
+    until("tasks of the first two phases are missed", || received(&setup).len() == 2 + 2 * LATE_IN_PHASE)
+        .await;
+    while !setup.has_ended().await {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    for _ in 0..LATE_IN_PHASE {
+        start(&setup, "accepts").await;
+    }
+    let all = 2 + 3 * LATE_IN_PHASE;
+    until("tasks of the last phase are missed", || received(&setup).len() == all).await;
+    while setup.recorded().await.unwrap().report.counts().delivered < all {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    second.abort();
+    // Whoever was called twice recognises the repeat.
+    let mut deliveries = BTreeMap::<String, BTreeSet<String>>::new();
+    for call in setup.sim.received() {
+        deliveries
+            .entry(call.task.clone())
+            .or_default()
+            .insert(call.header("webhook-id").unwrap().to_owned());
+    }
+    assert!(deliveries.len() == all && deliveries.values().all(|ids| ids.len() == 1));
+    let repeats = setup.sim.received().len() - all;
+    assert!(repeats * 20 < all, "{repeats} tasks were called twice: more than a crash explains");
+    let recorded = setup.recorded().await.unwrap();
+    assert_eq!((recorded.report.counts().total(), recorded.report.late()), (all, 3 * LATE_IN_PHASE));
 }

@@ -38,7 +38,7 @@ async fn setup(rules: &str) -> Setup {
     Setup::on(Form::Daemon, sim, &[("NOTIFIER_ROUTES", "env:RULES"), ("RULES", rules)]).await
 }
 
-fn daemon(setup: &Setup) -> JoinHandle<()> {
+pub(crate) fn daemon(setup: &Setup) -> JoinHandle<()> {
     let notifier = setup.notifier.clone();
     tokio::spawn(
         async move { notifier.run(Health::default(), CancellationToken::new()).await.map(drop).unwrap() },
@@ -62,7 +62,7 @@ async fn left(setup: &Setup) -> u64 {
     names.map(|name| count(&format!("ApproximateNumberOfMessages{name}"))).iter().sum()
 }
 
-async fn until(what: &str, mut is_done: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut is_done: impl FnMut() -> bool) {
     let end = Instant::now() + STORM_MAX;
     while !is_done() {
         assert!(Instant::now() < end, "{what}");

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use wire::{Labels, Share};
 
+use super::DiscoveryPolicy;
 use super::HealthPolicy;
 use super::address::{Location, address_of};
-use super::method::DiscoveryPolicy;
 use super::revisions::RevisionResult;
 use crate::base::text::{chain, printable};
 use crate::model::labels::{OptIn, Target};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use wire::ObserverMessage;
 
-use super::method::{DiscoveryPolicy, cheapest, is_few};
+use super::DiscoveryPolicy;
+use super::method::{cheapest, is_few};
 use crate::aws::budget::Group;
 use crate::aws::calls::Count;
 use crate::model::{ClusterState, DiscoveryMethod, Fleet, Member};

@@ -6,24 +6,10 @@
 
 use wire::{MESSAGE_BYTES_MAX, ObserverMessage, PAGE_TASKS_MAX};
 
+use super::DiscoveryPolicy;
 use super::place::Place;
 use crate::aws::ecs::Ecs;
-use crate::base::words;
 use crate::model::{ClusterState, DiscoveryMethod};
-
-words! {
-    /// How the tasks of a scope are found.
-    #[derive(Default)]
-    pub enum DiscoveryPolicy {
-        /// With the fewest calls. The default.
-        #[default]
-        Auto = "auto",
-        /// Always service by service.
-        Services = "services",
-        /// Always by a sweep of the cluster.
-        Sweep = "sweep",
-    }
-}
 
 /// Calls that a sweep must save: the burst of ECS's bucket at the default share. Fewer calls take no time, and each service
 /// has its own message, which every version of the second stage reads.

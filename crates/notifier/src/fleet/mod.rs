@@ -50,7 +50,6 @@ mod scan;
 mod services;
 
 pub use estimate::Estimate;
-pub use method::DiscoveryPolicy;
 pub(crate) use recheck::Recheck;
 pub use recheck::RecheckError;
 pub use services::{SERVICES_NAMED_MAX, Services};
@@ -71,6 +70,20 @@ words! {
         Require = "require",
         /// Health is ignored.
         Ignore = "ignore",
+    }
+}
+
+words! {
+    /// How the tasks of a scope are found.
+    #[derive(Default)]
+    pub enum DiscoveryPolicy {
+        /// With the fewest calls. The default.
+        #[default]
+        Auto = "auto",
+        /// Always service by service.
+        Services = "services",
+        /// Always by a sweep of the cluster.
+        Sweep = "sweep",
     }
 }
 

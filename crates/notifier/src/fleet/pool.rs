@@ -8,9 +8,9 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::DiscoveryError;
+use super::DiscoveryPolicy;
 use super::classify::CallPolicy;
 use super::facts::Facts;
-use super::method::DiscoveryPolicy;
 use super::place::{Place, Shared};
 use super::registry::Registry;
 use crate::aws::{Aws, RoleSession, identity};

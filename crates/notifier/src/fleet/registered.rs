@@ -9,8 +9,8 @@ use tracing::{debug, warn};
 use wire::{Broadcast, ObserverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
 
 use super::DiscoveryError;
+use super::DiscoveryPolicy;
 use super::classify::{Classifier, Selection, health_is_required};
-use super::method::DiscoveryPolicy;
 use super::place::Place;
 use super::registry::{Freshness, Registry, RegistryError, Row};
 use super::scan::TaskFilter;

@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn a_page_is_known_with_exactly_the_scope_of_the_broadcast() {
         let body = |more: &str| {
-            let event = r#"{"specversion":"1.0","id":"b","source":"s","type":"t","time":"2026-01-01T00:00:00Z"}"#;
+            let event =
+                r#"{"specversion":"1.0","id":"b","source":"s","type":"t","time":"2026-01-01T00:00:00Z"}"#;
             let broadcast = format!(r#"{{"id":"b","event":{event}}}"#);
             let body = format!(r#"{{"cluster":"prod","tasks":["arn:1"],"broadcast":{broadcast}{more}}}"#);
             PartMessage::from_body(&body).unwrap()
