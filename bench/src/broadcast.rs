@@ -213,6 +213,7 @@ fn memory(compare: &Compare, stage: &mut Stage, found: &[Found; 3], missed: &mut
             Client::Floor => "floor",
             Client::Send => "send",
             Client::SendWithLedger => "send with a SQLite ledger",
+            Client::Ask => "ask",
             Client::Direct { .. } => "the library",
         };
         let [small, large] = found.peaks;
@@ -249,7 +250,7 @@ fn memory(compare: &Compare, stage: &mut Stage, found: &[Found; 3], missed: &mut
 /// For information: how near the calls come to what concurrency and latency allow.
 fn slow_tasks(program: &std::path::Path) -> Result<()> {
     let (tasks, concurrency, delay_ms) = (3_200, 64, 20);
-    let mut stage = Stage::start(program, &Receivers { delay_ms, some_hang: false })?;
+    let mut stage = Stage::start(program, &Receivers { delay_ms, ..Receivers::default() })?;
     let fleet = stage.fleet(tasks)?;
     let way = Way { concurrency, timeout_ms: 10_000, attempts: 1, hung: 0 };
     let wall = stage.sample(Client::Send, &fleet, &way)?.cost.wall.as_secs_f64();
@@ -264,7 +265,7 @@ fn slow_tasks(program: &std::path::Path) -> Result<()> {
 /// whole time limit, and the last of them begin when everybody else is done.
 fn hung_tasks(program: &std::path::Path) -> Result<()> {
     let (tasks, concurrency, timeout_ms) = (4_000, 64, 1_000);
-    let mut stage = Stage::start(program, &Receivers { delay_ms: 0, some_hang: true })?;
+    let mut stage = Stage::start(program, &Receivers { some_hang: true, ..Receivers::default() })?;
     let fleet = stage.fleet(tasks)?;
     // 250 addresses of each 256 are used, from 1 on.
     let hung = tasks / 250 * (250 / u32::from(HUNG_ONE_IN));

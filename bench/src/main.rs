@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
 #[cfg(target_os = "linux")]
+mod ask;
+#[cfg(target_os = "linux")]
 mod broadcast;
 #[cfg(target_os = "linux")]
 mod direct;
@@ -55,6 +57,8 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     enum Role {
         /// Compare `send` with the smallest client, and judge the result (without a subcommand: this, with its defaults)
         Compare(broadcast::Compare),
+        /// Compare `ask` with `send`, on the same fleet and with the same responses
+        Ask(ask::Compare),
         /// Compare the ledger in a file with the smallest program that keeps the same rows, and count calls of DynamoDB
         Ledger(ledger::Compare),
         /// Compare a broadcast with metrics and traces with one without
@@ -82,6 +86,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     match Args::parse().role {
         None => broadcast::run(&broadcast::Compare::default()),
         Some(Role::Compare(compare)) => broadcast::run(&compare),
+        Some(Role::Ask(compare)) => ask::run(&compare),
         Some(Role::Ledger(compare)) => ledger::run(&compare),
         Some(Role::Observed(compare)) => observed::run(&compare),
         Some(Role::Direct(direct)) => direct::run(&direct),

@@ -43,7 +43,7 @@ pub(crate) struct Compare {
 /// Runs everything; the exit code is 1 when metrics cost too much.
 pub(crate) fn run(compare: &Compare) -> Result<ExitCode> {
     let Compare { turns, tasks, concurrency } = *compare;
-    let mut stage = Stage::start(&program()?, &Receivers { delay_ms: 0, some_hang: false })?;
+    let mut stage = Stage::start(&program()?, &Receivers::default())?;
     let fleet = stage.fleet(tasks)?;
     let way = Way { concurrency, timeout_ms: 10_000, attempts: 1, hung: 0 };
     println!(

@@ -16,6 +16,12 @@ use rustix::time::Timespec;
 
 use crate::process;
 
+/// The answers to a question, by address.
+const VERSIONS: [&[u8]; 3] = [
+    b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\nconnection: close\r\n\r\n{\"version\":\"v40\"}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\nconnection: close\r\n\r\n{\"version\":\"v41\"}",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\nconnection: close\r\n\r\n{\"version\":\"v42\"}",
+];
 const ANSWER: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
@@ -34,6 +40,9 @@ pub(crate) struct Receivers {
     /// One container in twenty accepts connections and never answers
     #[arg(long)]
     pub(crate) some_hang: bool,
+    /// Answer with one of three versions instead of nothing
+    #[arg(long)]
+    pub(crate) versions: bool,
 }
 
 struct Connection {
@@ -51,6 +60,7 @@ struct Server {
     /// The next connection's number. Numbers are not used again.
     next: u64,
     some_hang: bool,
+    versions: bool,
     delay: Duration,
     waiting: VecDeque<(Instant, u64)>,
     seen: Seen,
@@ -110,6 +120,7 @@ impl Server {
             connections: HashMap::new(),
             next: LISTENER + 1,
             some_hang: receivers.some_hang,
+            versions: receivers.versions,
             delay: Duration::from_millis(receivers.delay_ms),
             waiting: VecDeque::new(),
             seen: Seen::default(),
@@ -171,7 +182,11 @@ impl Server {
 
     fn answer(&mut self, id: u64) -> Result<()> {
         let Some(mut connection) = self.connections.remove(&id) else { return Ok(()) };
-        connection.stream.write_all(ANSWER)?;
+        let version = match connection.to {
+            IpAddr::V4(ip) if self.versions => VERSIONS.get(usize::from(ip.octets()[3]) % VERSIONS.len()),
+            _ => None,
+        };
+        connection.stream.write_all(version.copied().unwrap_or(ANSWER))?;
         let is_signed = connection.request.windows(SIGNATURE.len()).any(|bytes| bytes == SIGNATURE);
         self.seen.answered += u64::from(is_signed);
         self.seen.bytes += connection.request.len();

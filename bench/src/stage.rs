@@ -21,6 +21,8 @@ pub(crate) enum Client {
     Send,
     /// The same with a ledger in a file.
     SendWithLedger,
+    /// `ecs-task-notifier ask`.
+    Ask,
     /// The library alone, with or without metrics and spans.
     Direct { metrics: bool, spans: bool },
 }
@@ -104,6 +106,7 @@ impl Stage {
         let delay = receivers.delay_ms.to_string();
         let mut args = vec!["receivers", "--delay-ms", &delay];
         args.extend(receivers.some_hang.then_some("--some-hang"));
+        args.extend(receivers.versions.then_some("--versions"));
         let mut receivers = Role::start(&args)?;
         let port = receivers.line()?.parse()?;
         Ok(Self { program: program.to_owned(), receivers, port, spent: Duration::ZERO })
@@ -123,6 +126,7 @@ impl Stage {
             Client::Floor => self.floor(fleet, way),
             Client::Direct { metrics, spans } => direct(fleet, way, metrics, spans),
             Client::Send => self.send(fleet, way, "none"),
+            Client::Ask => self.ask(fleet, way),
             Client::SendWithLedger => {
                 let path = folder.path().join("ledger.sqlite3");
                 self.send(fleet, way, &format!("sqlite:{}", path.display()))
@@ -159,13 +163,26 @@ impl Stage {
     }
 
     fn send(&self, fleet: &Fleet, way: &Way, ledger: &str) -> Result<Command> {
+        let mut command = self.product("send", fleet, way)?;
+        command.args(["--ledger", ledger, "--timeout-ms", &way.timeout_ms.to_string()]);
+        Ok(command)
+    }
+
+    fn ask(&self, fleet: &Fleet, way: &Way) -> Result<Command> {
+        let mut command = self.product("ask", fleet, way)?;
+        command.args(["--pick", "/version", "--timeout", &format!("{}s", way.timeout_ms.div_ceil(1_000))]);
+        Ok(command)
+    }
+
+    /// A subcommand that calls the fleet with the same event.
+    fn product(&self, subcommand: &str, fleet: &Fleet, way: &Way) -> Result<Command> {
         // Some tasks not notified, or all.
         let mut command = measured(i32::from(way.hung > 0))?;
-        command.arg(&self.program).args(["send", "--cluster", CLUSTER, "--type", KIND, "--subject", SUBJECT]);
-        command.args(["--data", &load::data(), "--ledger", ledger]);
+        command.arg(&self.program);
+        command.args([subcommand, "--cluster", CLUSTER, "--type", KIND, "--subject", SUBJECT]);
+        command.args(["--data", &load::data()]);
         for (flag, value) in [
             ("--concurrency", way.concurrency.into()),
-            ("--timeout-ms", way.timeout_ms),
             ("--attempts", way.attempts),
             // A whole bucket of AWS's throttles: what is measured is not how long it is waited for.
             ("--aws-budget-percent", 100),

@@ -16,6 +16,7 @@ use crate::fleet::registry::Registry;
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::Progress;
+use crate::pipeline::ask::{self, Asking};
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
 use crate::pipeline::{
@@ -35,6 +36,8 @@ pub struct Parts {
     pub auth: Auth,
     /// Records every outcome.
     pub ledger: Ledger,
+    /// Whether the ledger's table is only used for what the installation shares: budget, facts, registry.
+    pub unrecorded: bool,
     /// The rules that make broadcasts from records of sources.
     pub routes: Routing,
     /// The trusted senders of the inner queues.
@@ -90,7 +93,7 @@ impl Notifier {
 
     /// A notifier of these parts.
     pub fn new(settings: Settings, aws: Aws, parts: Parts) -> Self {
-        let Parts { auth, ledger, routes, senders, progress, spans, stop } = parts;
+        let Parts { auth, ledger, unrecorded, routes, senders, progress, spans, stop } = parts;
         let (clock, rng) = (aws.clock(), Rng::from_entropy());
         if let Some(store) = ledger.store().filter(|_| settings.aws_budget_shared) {
             aws.budget.share(Arc::new(InstallationBudget::new(store, &aws, rng.clone())));
@@ -103,6 +106,7 @@ impl Notifier {
             .with_store(ledger.store(), clock.clone(), settings.ledger.days)
             .with_registry(registry.clone());
         let deliverer = Deliverer::new(&settings.delivery, networks, clock.clone(), rng.clone());
+        let ledger = if unrecorded { Ledger::none() } else { ledger };
         let mut ctx =
             Ctx::new(discovery, deliverer.with_auth(auth).with_spans(spans), ledger, progress, clock);
         ctx.registry = registry;
@@ -127,6 +131,11 @@ impl Notifier {
     /// Calls every opted-in container of the scope, and waits until each delivery has ended.
     pub async fn send(&self, scope: &ObserverMessage, broadcast: &Broadcast) -> Result<Report, SendError> {
         send::send(&self.ctx, scope, broadcast, None).await
+    }
+
+    /// Asks every opted-in container of the scope, and waits until each has answered or its time has ended.
+    pub async fn ask(&self, scope: &ObserverMessage, asking: &Arc<Asking>) -> Result<(), SendError> {
+        ask::ask(&self.ctx, scope, asking).await
     }
 
     /// Calls the containers of an earlier broadcast that were not notified.

@@ -23,6 +23,10 @@ pub const SOURCE_DEFAULT: &str = "ecs-task-notifier";
 pub const ATTRIBUTE_BYTES_MAX: usize = 2048;
 /// The maximum size of an event as JSON in bytes: an SQS message, less room for the fields of one task.
 pub const EVENT_BYTES_MAX: usize = crate::MESSAGE_BYTES_MAX - 64 * 1024;
+/// The extension attribute that marks an event as a question, whose 2xx response is the answer: `true`.
+pub const QUESTION: &str = "question";
+/// The extension attribute with the time after which an event need not be handled. Source: CloudEvents, "Expiry Time".
+pub const EXPIRY_TIME: &str = "expirytime";
 /// How many characters of a name an error repeats.
 const SHOWN_CHARS_MAX: usize = 80;
 /// The attributes of the recipient, which only the notifier may set.
@@ -241,6 +245,21 @@ impl Event {
     #[must_use]
     pub fn extensions(&self) -> &BTreeMap<String, Extension> {
         &self.rest.extensions
+    }
+
+    /// Whether it is a question: its sender waits for an answer in the body of the response.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        self.extensions().get(QUESTION) == Some(&Extension::Boolean(true))
+    }
+
+    /// The time after which it need not be handled, to the second; `None` without a valid one.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        match self.extensions().get(EXPIRY_TIME) {
+            Some(Extension::Text(text)) => rfc3339::time(text),
+            _ => None,
+        }
     }
 
     /// Writes the members of the event into a JSON object. The caller may add more members.

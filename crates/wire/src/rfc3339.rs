@@ -3,7 +3,7 @@
 //! Written here because a date library would decide which Rust version and how many crates every receiver needs, and
 //! its types would be part of this crate's interface.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 const DAY_MINUTES: i64 = 24 * 60;
@@ -16,7 +16,14 @@ pub(crate) fn is_timestamp(text: &str) -> bool {
     parse(text.as_bytes()).is_some()
 }
 
-fn parse(text: &[u8]) -> Option<()> {
+/// The time of a timestamp, to the second: its fraction is left out. `None` if the text is none, or before 1970.
+pub(crate) fn time(text: &str) -> Option<SystemTime> {
+    let seconds = u64::try_from(parse(text.as_bytes())?).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Seconds since 1970.
+fn parse(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let (clock, rest) = rest.split_at_checked(9)?;
     let [year @ .., b'-', m1, m0, b'-', d1, d0] = date else { return None };
@@ -28,10 +35,11 @@ fn parse(text: &[u8]) -> Option<()> {
         return None;
     }
     let offset = offset_minutes(after_fraction(rest)?)?;
-    if second < 60 {
-        return Some(());
-    }
     let utc = hour * 60 + minute - offset;
+    let seconds = days_since_1970(year, month, day) * DAY_SECONDS + utc * 60 + second;
+    if second < 60 {
+        return Some(seconds);
+    }
     let is_last_day = match utc.div_euclid(DAY_MINUTES) {
         0 => day == days,
         // The next day in UTC.
@@ -39,7 +47,7 @@ fn parse(text: &[u8]) -> Option<()> {
         // The day before in UTC.
         _ => day == 1,
     };
-    (is_last_day && utc.rem_euclid(DAY_MINUTES) == DAY_MINUTES - 1).then_some(())
+    (is_last_day && utc.rem_euclid(DAY_MINUTES) == DAY_MINUTES - 1).then_some(seconds)
 }
 
 /// Skips a fraction of a second: a full stop and at least one digit.
@@ -73,6 +81,18 @@ fn days_in_month(year: i64, month: i64) -> Option<i64> {
         1..=12 => Some(31),
         _ => None,
     }
+}
+
+/// The inverse of [`date`].
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// The time in UTC, with as many digits of a second as it has; `None` outside the years 0 to 9999.

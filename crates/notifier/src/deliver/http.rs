@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::either::Either;
 
 use super::DeliveryOptions;
+use super::answer::AnswerReader;
 use super::error::AttemptError;
 use super::response::{self, Then};
 use super::tls::Secured;
@@ -36,7 +37,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// "delivered".
 ///
 /// With a `cut_off`, the attempt ends there at the latest. The status alone decides: a body that never ends, breaks or
-/// comes too late takes nothing back from it.
+/// comes too late takes nothing back from it. For a question, the body is the answer: it has to be whole.
 pub(super) async fn exchange(
     address: SocketAddr,
     secured: Option<Secured>,
@@ -44,6 +45,7 @@ pub(super) async fn exchange(
     options: &DeliveryOptions,
     cut_off: Option<Instant>,
     now: SystemTime,
+    answer: Option<&mut AnswerReader>,
 ) -> Result<StatusCode, AttemptError> {
     let started = Instant::now();
     let in_time = |limit: Duration, late: AttemptError| {
@@ -65,7 +67,8 @@ pub(super) async fn exchange(
         })
     };
     let stream = timeout_at(end, connecting).await.map_err(|_| late)??;
-    let (end, late) = in_time(options.timeout, AttemptError::TimedOut(options.timeout));
+    let in_time = || in_time(options.timeout, AttemptError::TimedOut(options.timeout));
+    let (end, late) = in_time();
     let (mut sender, mut connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
@@ -85,11 +88,18 @@ pub(super) async fn exchange(
         )?;
 
     let (head, body) = response.into_parts();
+    let meaning = response::meaning(head.status, &head.headers, now);
+    if let (Then::Settle(Outcome::Delivered), Some(answer)) = (meaning, answer) {
+        let reading = timeout_at(end, drive(connection, answer.read(body))).await;
+        reading.map_err(|_| in_time().1)?.map_err(AttemptError::Broken)?;
+        answer.finish(&secrets);
+        return Ok(head.status);
+    }
     let mut text = Vec::new();
     let reading = drive(connection, read(body, options.answer_bytes_max, &mut text));
     // Whatever was read until then is what there is to show.
     let _ = timeout_at(end, reading).await;
-    match response::meaning(head.status, &head.headers, now) {
+    match meaning {
         Then::Settle(Outcome::Delivered) => Ok(head.status),
         then => {
             let text = response::shown(response::without(&text, &secrets).as_bytes());
@@ -133,13 +143,14 @@ async fn drive<T>(
 }
 
 /// Reads a body into `text` until it ends, breaks, or has had this many bytes.
-async fn read(mut body: Incoming, bytes_max: usize, text: &mut Vec<u8>) {
-    while let Some(Ok(frame)) = body.frame().await {
-        let Ok(data) = frame.into_data() else { continue };
+pub(super) async fn read(mut body: Incoming, bytes_max: usize, text: &mut Vec<u8>) -> hyper::Result<()> {
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
         let room = bytes_max - text.len();
         text.extend(data.iter().take(room));
         if data.len() >= room {
-            return;
+            break;
         }
     }
+    Ok(())
 }

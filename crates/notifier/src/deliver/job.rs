@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 use tokio::time::Instant;
 
+use super::answer::Asked;
 use super::error::{AttemptError, Unfinished};
 use super::options::DeliveryOptions;
 use super::response::Then;
@@ -32,6 +33,8 @@ pub struct DeliveryJob {
     pub rechecks: bool,
     /// The trace that it belongs to; without one, the first attempt starts one.
     pub trace: Option<TraceContext>,
+    /// Set if the event is a question.
+    pub(crate) asked: Option<Asked>,
     /// What a lookup before the next attempt came to; `None` when none was made.
     pub(super) looked_up: Option<Result<(), AttemptError>>,
     /// Whether the attempt under way has come to its request.
@@ -85,6 +88,7 @@ impl DeliveryJob {
             endpoint,
             rechecks: false,
             trace: None,
+            asked: None,
             looked_up: None,
             is_called: false,
             requested: None,
@@ -107,6 +111,12 @@ impl DeliveryJob {
     #[must_use]
     pub fn in_trace(self, trace: TraceContext) -> Self {
         Self { trace: Some(trace), ..self }
+    }
+
+    /// The same delivery as a question, whose answer may have this many bytes.
+    #[must_use]
+    pub fn asking(self, answer_bytes_max: usize) -> Self {
+        Self { asked: Some(Asked::new(answer_bytes_max)), ..self }
     }
 
     /// How long the request of the last attempt took; `None` if it came to none.

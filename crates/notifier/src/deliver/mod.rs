@@ -6,6 +6,7 @@
 //! | `job` | one delivery between attempts, and what follows from each (pure) |
 //! | `send`, `http`, `tls` | one request: signature, connection, response |
 //! | `spans` | the span of one request (pure) |
+//! | `answer` | the body of a response to a question |
 //! | `auth`, `headers` | keys, headers and certificates, read from secrets |
 //! | `options`, `request`, `response`, `error` | limits and retry policy, what is sent, what a response means (pure) |
 
@@ -26,6 +27,7 @@ use crate::fleet::{Discovery, Recheck};
 use crate::model::network::Networks;
 use crate::model::{Delivery, Progress, ProgressEvent};
 
+mod answer;
 mod auth;
 mod error;
 mod headers;
@@ -38,6 +40,7 @@ mod send;
 mod spans;
 mod tls;
 
+pub use self::answer::Answer;
 pub use self::auth::{Auth, AuthSettings, Signing};
 pub use self::error::{AttemptError, Unfinished};
 #[cfg(feature = "otel")]
@@ -209,7 +212,15 @@ impl Deliverer {
         job.is_called = true;
         let trace = *job.trace.get_or_insert_with(|| TraceContext::random(&self.rng));
         let started = Instant::now();
-        let result = self.send(broadcast, job, trace, deadline).await;
+        let mut answer = job.asked.as_ref().map(answer::Asked::reader);
+        let mut result = self.send(broadcast, job, trace, deadline, answer.as_mut()).await;
+        if let (Some(asked), Some(reader)) = (&mut job.asked, answer) {
+            asked.answer = result.is_ok().then_some(reader.answer);
+            if matches!(result, Err(AttemptError::CutOff)) {
+                // Its time is the time-out that was asked for, not a limit of this process.
+                result = Err(AttemptError::TimedOut(self.options.timeout));
+            }
+        }
         if let Err(error @ AttemptError::Local(_)) = &result {
             let failures = self.local_failures.fetch_add(1, Ordering::Relaxed) + 1;
             // Thousands of attempts may fail like this within a second: the log gets each doubling, not each failure.

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::{Broadcast, Scheme};
 
+use super::answer::AnswerReader;
 use super::auth::Proof;
 use super::request::request;
 use super::spans::{Sent, span};
@@ -24,19 +25,19 @@ impl Deliverer {
         job: &DeliveryJob,
         trace: TraceContext,
         deadline: Option<Instant>,
+        mut answer: Option<&mut AnswerReader>,
     ) -> Result<StatusCode, AttemptError> {
         let endpoint = &job.endpoint;
         self.networks.check(endpoint.address.ip()).map_err(AttemptError::Refused)?;
         let service = &endpoint.member.service;
         let proof = self.auth.proof(service).await;
         let resend = job.requests();
-        let result = self.send_with((broadcast, endpoint), &proof, trace, resend, deadline).await;
+        let to = (broadcast, endpoint);
+        let result = self.send_with(to, &proof, trace, resend, deadline, answer.as_deref_mut()).await;
         match &result {
             Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => {
                 match self.auth.newer(service, proof).await {
-                    Some(newer) => {
-                        self.send_with((broadcast, endpoint), &newer, trace, resend + 1, deadline).await
-                    }
+                    Some(newer) => self.send_with(to, &newer, trace, resend + 1, deadline, answer).await,
                     None => result,
                 }
             }
@@ -52,11 +53,12 @@ impl Deliverer {
         trace: TraceContext,
         resend: u32,
         deadline: Option<Instant>,
+        answer: Option<&mut AnswerReader>,
     ) -> Result<StatusCode, AttemptError> {
         let now = self.clock.now();
         let context = self.spans.decide(trace.hop(&self.rng));
         let started = self.spans.is_on().then(Instant::now);
-        let result = self.exchange((broadcast, endpoint), proof, context, now, deadline).await;
+        let result = self.exchange((broadcast, endpoint), proof, context, now, deadline, answer).await;
         if let Some(started) = started {
             let sent =
                 Sent { broadcast, endpoint, parent: trace.span, context, resend, now, result: &result };
@@ -72,6 +74,7 @@ impl Deliverer {
         context: TraceContext,
         now: OffsetDateTime,
         deadline: Option<Instant>,
+        answer: Option<&mut AnswerReader>,
     ) -> Result<StatusCode, AttemptError> {
         let Endpoint { address, target, .. } = endpoint;
         let request = request(broadcast, endpoint, now.unix_timestamp(), proof, context)?;
@@ -82,6 +85,6 @@ impl Deliverer {
                 Some(Secured::new(config, target.server_name.as_deref(), address.ip())?)
             }
         };
-        http::exchange(*address, secured, request, &self.options, deadline, now.into()).await
+        http::exchange(*address, secured, request, &self.options, deadline, now.into(), answer).await
     }
 }

@@ -38,6 +38,9 @@ pub struct Delivery {
     /// Its task started after the broadcast had found its fleet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// The container's answer to a question, if it was to be kept: short JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 impl Delivery {

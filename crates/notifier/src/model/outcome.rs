@@ -76,6 +76,8 @@ words! {
         Tls = "tls",
         /// Its labels require a request that cannot be signed.
         Unsignable = "unsignable",
+        /// Its labels require a request without a body, which cannot ask a question.
+        Method = "method",
         /// Its task stopped first.
         Stopped = "stopped",
         /// It cannot be called at the moment, although its task runs.

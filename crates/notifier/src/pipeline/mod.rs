@@ -25,6 +25,7 @@ use crate::model::Progress;
 use crate::queue::Message;
 use crate::sources::{RouteError, SourceError};
 
+pub mod ask;
 pub(crate) mod clusters;
 mod coalesce;
 mod discovery;

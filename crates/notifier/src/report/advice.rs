@@ -99,6 +99,7 @@ fn because(cause: Cause) -> &'static str {
             "check that the task serves TLS, and that a CA of NOTIFIER_TLS_CA issued a certificate for the name in the labels"
         }
         Cause::Unsignable => "remove the label NOTIFY_ME_CONTENT_MODE=binary: such requests cannot be signed",
+        Cause::Method => "remove the label NOTIFY_ME_METHOD=GET: a question needs a request with a body",
         Cause::Nowhere => {
             "the task runs but cannot be called: check its health and ports, then send the event again"
         }

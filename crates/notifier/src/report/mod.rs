@@ -2,9 +2,10 @@
 //!
 //! [`Report`] is made from what is known at one moment; [`BroadcastState`] follows a broadcast while it happens and makes reports;
 //! the dead letters add whom SQS gave up; [`Delivery`] is what is known of one container, [`Line`] the same as scripts read it, [`advice`] what to do about it, and
-//! [`Event`] what happens to it. All pure; only [`logged`] writes, to the log.
+//! [`Event`] what happens to it. [`answers`] groups what a fleet answers to a question. All pure; only [`logged`] writes, to the log.
 
 mod advice;
+pub mod answers;
 mod counts;
 mod dead_letters;
 mod event;

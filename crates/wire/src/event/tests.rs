@@ -81,3 +81,17 @@ proptest::proptest! {
         proptest::prop_assert_eq!(serde_json::to_string(&again).unwrap(), once);
     }
 }
+
+#[test]
+fn a_question_is_marked_and_expires() {
+    let event = |extensions: &str| {
+        let draft: Draft = serde_json::from_str(&format!("{{{extensions}}}")).unwrap();
+        draft.complete(&"q-1".parse().unwrap(), SystemTime::UNIX_EPOCH).unwrap()
+    };
+    let question = event(r#""question":true,"expirytime":"1970-01-01T00:01:00Z""#);
+    let minute = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(60);
+    assert!(question.is_question());
+    assert_eq!(question.expires_at(), Some(minute));
+    let other = event(r#""question":"true","expirytime":"soon""#);
+    assert!(!other.is_question() && other.expires_at().is_none());
+}

@@ -108,3 +108,19 @@ proptest! {
         prop_assert_eq!(is_timestamp(&text), reference(&text), "{:?}", text);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_time_reads_back_to_the_second(seconds in 0_u64..253_402_300_800, nanos in 0_u32..1_000_000_000) {
+        let text = format(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap();
+        prop_assert_eq!(time(&text), Some(UNIX_EPOCH + Duration::from_secs(seconds)));
+    }
+}
+
+#[test]
+fn a_time_with_a_zone_is_read_in_utc() {
+    let seconds = |text| time(text).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs());
+    assert_eq!(seconds("2026-11-30T13:00:06.9+01:00"), Some(1_796_040_006));
+    assert_eq!(seconds("2026-11-30T07:00:06-05:00"), Some(1_796_040_006));
+    assert_eq!((seconds("1969-12-31T23:59:59Z"), seconds("soon")), (None, None));
+}

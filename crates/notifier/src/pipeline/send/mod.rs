@@ -24,6 +24,7 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use wire::{Broadcast, ObserverMessage};
 
+use super::ask::Asking;
 use super::clusters::{self, Resolved};
 use super::late::{self, KeepError, LateError};
 use super::memory::{self, Steps, Workers};
@@ -35,7 +36,7 @@ use crate::deliver::{DeliveryJob, Next, Round};
 use crate::fleet::{DiscoveryError, RecheckError};
 use crate::ledger::{BroadcastRecord, LedgerError};
 use crate::model::{Delivery, Found};
-use crate::report::Report;
+use crate::report::{Counts, Report};
 use discover::{Discovery, Recipients};
 use earlier::Earlier;
 
@@ -108,6 +109,17 @@ pub async fn send(
     broadcast: &Broadcast,
     asked_by: Option<String>,
 ) -> Result<Report, SendError> {
+    send_as(ctx, scope, broadcast, asked_by, None).await
+}
+
+/// The same as a question, if so `asking`: the outcomes are there, and the report is empty.
+pub(super) async fn send_as(
+    ctx: &Arc<Ctx>,
+    scope: &ObserverMessage,
+    broadcast: &Broadcast,
+    asked_by: Option<String>,
+    asking: Option<Arc<Asking>>,
+) -> Result<Report, SendError> {
     refuse_cancelled(ctx, broadcast).await?;
     late::check(ctx, scope)?;
     let broadcast = &late::expiring(broadcast.clone(), scope.retain.as_ref(), ctx.clock.now())?;
@@ -115,7 +127,7 @@ pub async fn send(
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let resolved = clusters::resolve(ctx, scope).await?;
     let trace = trace(ctx, broadcast);
-    let (report, failed) = deliver(ctx, broadcast, trace, |transport| async move {
+    let (report, failed) = deliver_as(ctx, broadcast, trace, asking, |transport| async move {
         let to = Recipients { ctx, broadcast, trace, earlier: &earlier, transport: &transport };
         // Boxed: the types of nested futures would be too deep for the compiler.
         match resolved {
@@ -154,6 +166,16 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     trace: TraceContext,
     hand_over: impl FnOnce(Transport) -> F,
 ) -> Result<(Report, T), SendError> {
+    deliver_as(ctx, broadcast, trace, None, hand_over).await
+}
+
+async fn deliver_as<F: Future<Output = Result<T, SendError>>, T>(
+    ctx: &Arc<Ctx>,
+    broadcast: &Broadcast,
+    trace: TraceContext,
+    asking: Option<Arc<Asking>>,
+    hand_over: impl FnOnce(Transport) -> F,
+) -> Result<(Report, T), SendError> {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
     let deliveries = Deliveries {
         ctx: Arc::clone(ctx),
@@ -161,6 +183,7 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
         trace,
         done: Mutex::default(),
         found: OnceLock::new(),
+        asking,
     };
     let deliveries = Arc::new(deliveries);
     let options = ctx.deliverer.options();
@@ -180,7 +203,8 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     let done = std::mem::take(&mut *deliveries.done());
     let report = Report::new(broadcast.id.clone(), done).with_found(deliveries.found.get().copied());
     let handed_over = handed_over?;
-    record(ctx, broadcast, trace, &report, (began, asked.elapsed()));
+    let counts = deliveries.asking.as_ref().map_or_else(|| report.counts(), |asking| asking.counts());
+    record(ctx, broadcast, trace, counts, (began, asked.elapsed()));
     Ok((report, handed_over))
 }
 
@@ -189,10 +213,9 @@ fn record(
     ctx: &Ctx,
     broadcast: &Broadcast,
     context: TraceContext,
-    report: &Report,
+    counts: Counts,
     (started, took): (OffsetDateTime, Duration),
 ) {
-    let counts = report.counts();
     let is_failed = counts.notified() < counts.total();
     let make = || Span {
         context,
@@ -219,7 +242,13 @@ pub(super) struct Transport {
 impl Transport {
     /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
     /// interrupted, is recorded as such.
-    pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
+    pub(super) async fn send(&self, mut job: DeliveryJob) -> Result<(), LedgerError> {
+        if let Some(asking) = &self.deliveries.asking {
+            job = match asking.prepare(job) {
+                Ok(job) => job,
+                Err(skipped) => return self.deliveries.settle(skipped).await,
+            };
+        }
         match self.jobs.send(job.in_trace(self.deliveries.trace)).await {
             Err(mpsc::error::SendError(job)) if self.deliveries.ctx.stop.is_cancelled() => {
                 self.deliveries.settle(job.interrupted(false)).await
@@ -237,7 +266,7 @@ impl Transport {
 
     /// Adds a delivery that needs no call.
     pub(super) fn done(&self, delivery: Delivery) {
-        self.deliveries.done().push(delivery);
+        self.deliveries.ended(delivery);
     }
 }
 
@@ -249,11 +278,20 @@ struct Deliveries {
     done: Mutex<Vec<Delivery>>,
     /// How the tasks of the only cluster were found.
     found: OnceLock<Found>,
+    /// Takes the outcomes instead, if the broadcast is a question.
+    asking: Option<Arc<Asking>>,
 }
 
 impl Deliveries {
     fn done(&self) -> MutexGuard<'_, Vec<Delivery>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self, delivery: Delivery) {
+        match &self.asking {
+            Some(asking) => asking.settled(delivery),
+            None => self.done().push(delivery),
+        }
     }
 }
 
@@ -261,11 +299,14 @@ impl Steps for Deliveries {
     type Error = LedgerError;
 
     async fn advance(&self, job: &mut DeliveryJob) -> Result<Next, LedgerError> {
+        if let Some(asking) = &self.asking {
+            return Ok(asking.advance(&self.ctx, job).await);
+        }
         notify::advance(&self.ctx, &self.broadcast, job, Round::default()).await
     }
 
     async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
-        self.done().push(delivery.clone());
+        self.ended(delivery.clone());
         notify::settle(&self.ctx, &self.broadcast, self.trace.trace, delivery).await
     }
 }
