@@ -1,5 +1,5 @@
 //! A complete service that accepts the events of ecs-task-notifier. It keeps prices in a cache, and drops the prices
-//! of the articles in an event.
+//! of the articles in an event. It answers questions with its version and the size of the cache.
 //!
 //! | variable | content |
 //! | --- | --- |
@@ -32,17 +32,30 @@ struct Changed {
     articles: Vec<String>,
 }
 
+/// The answer to a question.
+#[derive(serde::Serialize)]
+struct Status {
+    version: &'static str,
+    prices: usize,
+}
+
 /// The Notify API. After an error, the notifier's next attempt calls this function again.
 async fn changed(
     State(prices): State<Prices>,
     notification: Notification,
-) -> Result<(), (StatusCode, String)> {
+) -> Result<String, (StatusCode, String)> {
     let event = notification.event();
+    if notification.is_question() {
+        let prices = prices.read().map_or(0, |prices| prices.len());
+        let status = Status { version: env!("CARGO_PKG_VERSION"), prices };
+        return serde_json::to_string(&status)
+            .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
+    }
     // With it, the lines of every service that took part in the broadcast are found together.
     let trace_id = notification.traceparent().and_then(|parent| parent.split('-').nth(1));
     info!(event.id = event.id().as_str(), trace_id, "Received {}", event.kind());
     if event.kind() != "com.example.prices.changed" {
-        return Ok(());
+        return Ok(String::new());
     }
     let wrong = |error: serde_json::Error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
     let changed: Changed = notification.data().map_err(wrong)?;
@@ -51,7 +64,7 @@ async fn changed(
             prices.remove(&article);
         }
     }
-    Ok(())
+    Ok(String::new())
 }
 
 /// The service's own API: returns the price of an article.

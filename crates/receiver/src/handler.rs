@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
+use crate::answer::Answer;
 use crate::notification::Notification;
 use crate::payload::FullBody;
 use crate::refusal::respond;
 
-/// Turns a function into a service that handles notifications. An error of the function becomes a 500 with its text.
+/// Turns a function into a service that handles notifications. It returns nothing, or the [`Answer`] to a question. An error
+/// of the function becomes a 500 with its text.
 ///
 /// ```
 /// use ecs_task_notifier_receiver::{Identity, Receiver, on_event};
@@ -27,10 +29,11 @@ use crate::refusal::respond;
 /// # let _ = service;
 /// # Ok::<_, ecs_task_notifier_receiver::KeyError>(())
 /// ```
-pub fn on_event<F, Fut, E>(handle: F) -> OnEvent<F>
+pub fn on_event<F, Fut, T, E>(handle: F) -> OnEvent<F>
 where
     F: Fn(Notification) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
+    Fut: Future<Output = Result<T, E>>,
+    T: Answer,
 {
     OnEvent(handle)
 }
@@ -39,10 +42,11 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct OnEvent<F>(F);
 
-impl<B, F, Fut, E> Service<Request<B>> for OnEvent<F>
+impl<B, F, Fut, T, E> Service<Request<B>> for OnEvent<F>
 where
     F: Fn(Notification) -> Fut,
-    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Answer,
     E: Display,
 {
     type Response = Response<FullBody>;
@@ -61,7 +65,7 @@ where
                     respond(StatusCode::INTERNAL_SERVER_ERROR, "no notification in the request\n".to_owned())
                 }
                 Some(handled) => match handled.await {
-                    Ok(()) => Response::new(FullBody::default()),
+                    Ok(answer) => answer.into_response(),
                     Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
                 },
             })

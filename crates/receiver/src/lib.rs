@@ -25,6 +25,21 @@
 //! handler fails or panics, the next attempt of the delivery calls it again. A handler therefore receives each event at
 //! least once, and almost always exactly once.
 //!
+//! # Questions
+//!
+//! If the event is a [question](Notification::is_question), the response of the handler is the answer: the receiver waits for
+//! it in any case. Repeats of a question are handled too, because the sender needs an answer to each attempt. A question whose
+//! `expirytime` passed more than 30 seconds ago is refused with 400.
+//!
+//! ```
+//! use ecs_task_notifier_receiver::{Notification, on_event};
+//!
+//! let service = on_event(|notification: Notification| async move {
+//!     Ok::<_, std::io::Error>(notification.is_question().then(|| serde_json::json!({ "version": "v42" })))
+//! });
+//! # let _ = service;
+//! ```
+//!
 //! # Testing a handler
 //!
 //! A test signs a request with the crate `ecs-task-notifier-wire` and calls the service directly:
@@ -68,6 +83,7 @@
 //! # }
 //! ```
 
+mod answer;
 mod body;
 mod capacity;
 mod dedup;
@@ -81,6 +97,7 @@ mod receiver;
 mod refusal;
 mod service;
 
+pub use answer::Answer;
 pub use dedup::{Claim, DedupStore, MemoryStore, StoreFuture};
 pub use ecs_task_notifier_wire::signature::{KeyError, VerifyingKeys};
 pub use ecs_task_notifier_wire::{Audience, BroadcastId, Data, Event};

@@ -71,6 +71,14 @@ impl Notification {
         &self.0.envelope.audience
     }
 
+    /// Whether the event is a question: the receiver then waits for the handler, and sends its response as the answer.
+    ///
+    /// A question may come again, and its repeats are handled too. So a handler must change nothing for it.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        self.event().is_question()
+    }
+
     /// The header `traceparent` of the request: the span of this attempt, so that the spans of the handler follow from it.
     ///
     /// It is not signed, so use it for tracing only; its format is not checked. The event's own attribute `traceparent`

@@ -163,13 +163,17 @@ impl ReceiverBuilder {
     }
 }
 
+/// How far the clocks of sender and task may differ at the expiry of a question.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(30);
+
 /// A request that passed every check, and its slot.
 pub(crate) struct Accepted {
     pub notification: Notification,
     pub request: Request<FullBody>,
     pub slot: Slot,
-    /// Whether the delivery was claimed. An unsigned `GET` has no delivery id to claim.
+    /// Whether the delivery was claimed. An unsigned `GET` has no delivery id to claim, and a question may come again.
     pub claimed: bool,
+    pub response_mode: ResponseMode,
 }
 
 impl Receiver {
@@ -228,7 +232,8 @@ impl Receiver {
             let slot = inner.capacity.reserve(None)?;
             parts.extensions.insert(notification.clone());
             let request = Request::from_parts(parts, FullBody::default());
-            return Ok(Accepted { notification, request, slot, claimed: false });
+            let response_mode = inner.response_mode;
+            return Ok(Accepted { notification, request, slot, claimed: false, response_mode });
         }
         let headers = signature_headers(&parts, now, inner.tolerance)?;
         let (id, timestamp) = (headers.id().to_owned(), headers.timestamp());
@@ -246,19 +251,39 @@ impl Receiver {
             inner.identity.check(&envelope.audience.task)?;
             envelope
         };
+        let is_question = envelope.event.is_question();
+        if is_question && is_expired(&envelope, now) {
+            return Err(Refusal::Expired);
+        }
         // Before the claim, so that every claimed delivery is handled.
         let slot = inner.capacity.reserve(body.memory)?;
-        match (inner.dedup_store.claim(&id).await, inner.response_mode) {
-            (Claim::First, _) => {}
-            (Claim::Done, _) | (Claim::InProgress, ResponseMode::Immediate) => return Err(Refusal::Repeat),
-            (Claim::InProgress, ResponseMode::AfterHandler) => return Err(Refusal::InProgress),
-            (Claim::Unknown, _) => return Err(Refusal::Busy),
-        }
+        let response_mode = if is_question {
+            ResponseMode::AfterHandler
+        } else {
+            self.claim(&id).await?;
+            inner.response_mode
+        };
         let notification = Notification::new(envelope, id, timestamp).in_trace(&parts.headers);
         parts.extensions.insert(notification.clone());
         let request = Request::from_parts(parts, body.bytes.into());
-        Ok(Accepted { notification, request, slot, claimed: true })
+        Ok(Accepted { notification, request, slot, claimed: !is_question, response_mode })
     }
+
+    /// Claims a delivery, unless it was claimed before.
+    async fn claim(&self, id: &str) -> Result<(), Refusal> {
+        match (self.0.dedup_store.claim(id).await, self.0.response_mode) {
+            (Claim::First, _) => Ok(()),
+            (Claim::Done, _) | (Claim::InProgress, ResponseMode::Immediate) => Err(Refusal::Repeat),
+            (Claim::InProgress, ResponseMode::AfterHandler) => Err(Refusal::InProgress),
+            (Claim::Unknown, _) => Err(Refusal::Busy),
+        }
+    }
+}
+
+/// Whether nobody waits for the answer any more. Without an expiry, the age of the signature is the limit.
+fn is_expired(envelope: &Envelope, now: SystemTime) -> bool {
+    let expiry = envelope.event.expires_at().and_then(|expiry| expiry.checked_add(CLOCKS_DIFFER_MAX));
+    expiry.is_some_and(|expiry| now > expiry)
 }
 
 fn signature_headers(

@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     TooSlow(Duration),
     #[error("the body ended early")]
     Interrupted,
+    #[error("the question has expired")]
+    Expired,
     #[error("already handled")]
     Repeat,
     #[error("this delivery is being handled")]
@@ -47,7 +49,9 @@ impl Refusal {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Malformed(_) | Self::Unauthentic(SignatureError::Header { .. }) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Expired | Self::Unauthentic(SignatureError::Header { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthentic(_) => StatusCode::UNAUTHORIZED,
             Self::OtherTask => StatusCode::MISDIRECTED_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

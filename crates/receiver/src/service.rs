@@ -61,7 +61,7 @@ where
                     return Ok(own(refusal.response()));
                 }
             };
-            let mode = receiver.0.response_mode;
+            let mode = accepted.response_mode;
             let handling = tokio::spawn(handle(receiver, handler, accepted));
             match mode {
                 ResponseMode::Immediate => Ok(own(respond(StatusCode::ACCEPTED, "accepted\n".to_owned()))),
@@ -92,7 +92,7 @@ where
     S::Error: Display + Send + 'static,
     R: Send + 'static,
 {
-    let Accepted { notification, request, slot, claimed } = accepted;
+    let Accepted { notification, request, slot, claimed, .. } = accepted;
     // Only a closed semaphore returns an error, and this one is never closed.
     let _permit = slot.run_permit().await;
     // In a separate task, to catch a panic.

@@ -59,6 +59,7 @@ async fn start(mut command: Command) -> Running {
         .env("ECS_CONTAINER_METADATA_URI_V4", metadata().await)
         .env("PORT", port.to_string())
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("VERSION", "v42")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -74,14 +75,22 @@ async fn start(mut command: Command) -> Running {
     panic!("{command:?} does not listen");
 }
 
-impl Running {
-    async fn send(&self, sent: &Sent) -> u16 {
+impl Sent {
+    /// The head of the request.
+    fn head(&self) -> String {
         let mut head =
-            format!("{} /v1.0/notify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", sent.method);
-        for (name, value) in &sent.headers {
+            format!("{} /v1.0/notify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method);
+        for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }
-        write!(head, "content-length: {}\r\n\r\n", sent.body.len()).unwrap();
+        write!(head, "content-length: {}\r\n\r\n", self.body.len()).unwrap();
+        head
+    }
+}
+
+impl Running {
+    async fn send(&self, sent: &Sent) -> u16 {
+        let head = sent.head();
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let (mut reader, mut writer) = stream.into_split();
         let body = sent.body.clone();
@@ -132,6 +141,32 @@ impl Running {
         let huge = sign(SECRET, "dlv_huge", now, Method::POST, vec![b' '; 1024 * 1024 + 1]);
         assert_eq!(self.send(&huge).await, 413);
         assert_eq!(self.send(&ours("3").sign()).await, 202, "and still ours");
+        let expired = format!(
+            r#"{{"specversion":"1.0","id":"q-0","source":"s","type":"t","question":true,"expirytime":"2026-01-01T00:00:00Z","ecstask":"{TASK}"}}"#
+        );
+        assert_eq!(
+            self.send(&sign(SECRET, "dlv_expired", now, Method::POST, expired)).await,
+            400,
+            "an expired question"
+        );
+        for _attempt in 0..2 {
+            let question = format!(
+                r#"{{"specversion":"1.0","id":"q-1","source":"s","type":"t","question":true,"ecstask":"{TASK}"}}"#
+            );
+            let answer = self.ask(&sign(SECRET, "dlv_question", now, Method::POST, question)).await;
+            assert!(answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.0 200 "), "{answer}");
+            assert!(answer.contains("\"version\"") && answer.contains("v42"), "{answer}");
+        }
+    }
+
+    /// The whole answer to a question.
+    async fn ask(&self, sent: &Sent) -> String {
+        let (mut stream, head) = (TcpStream::connect(("127.0.0.1", self.port)).await.unwrap(), sent.head());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&sent.body).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 }
 

@@ -20,6 +20,8 @@ import (
 type event struct {
 	Type, ECSTask string // Go matches the names of JSON members without regard to case.
 	Data          json.RawMessage
+	Question      bool
+	ExpiryTime    time.Time
 	traceID       string
 }
 
@@ -50,31 +52,45 @@ func accept(id string, e event) int {
 	}
 }
 
-// judge returns the status to answer to a request with this body.
-func judge(body []byte, header http.Header) int {
+// status returns the answer to a question. It changes nothing: a question may come again.
+func status() []byte {
+	return must(json.Marshal(map[string]any{"version": cmp.Or(os.Getenv("VERSION"), "unknown"), "waiting": len(waiting)}))
+}
+
+// judge returns the status to answer to a request with this body, and the answer if it is a question.
+func judge(body []byte, header http.Header) (int, []byte) {
 	var e event
 	signed := func(key *standardwebhooks.Webhook) bool { return key.Verify(body, header) == nil }
 	switch {
 	case !slices.ContainsFunc(keys, signed): // Signed by none of the keys within the last five minutes.
-		return http.StatusUnauthorized
+		return http.StatusUnauthorized, nil
 	case json.Unmarshal(body, &e) != nil:
-		return http.StatusBadRequest
+		return http.StatusBadRequest, nil
 	case task.TaskARN != "" && e.ECSTask != task.TaskARN:
-		return http.StatusMisdirectedRequest
+		return http.StatusMisdirectedRequest, nil
+	case e.Question && !e.ExpiryTime.IsZero() && time.Since(e.ExpiryTime) > 30*time.Second: // Clocks may differ.
+		return http.StatusBadRequest, nil
+	case e.Question:
+		return http.StatusOK, status()
 	}
 	if parts := traceparent.FindStringSubmatch(header.Get("traceparent")); parts != nil {
 		e.traceID = parts[1]
 	}
-	return accept(header.Get("webhook-id"), e)
+	return accept(header.Get("webhook-id"), e), nil
 }
 
 func notify(w http.ResponseWriter, r *http.Request) {
-	status := http.StatusUnsupportedMediaType
+	status, answer := http.StatusUnsupportedMediaType, []byte(nil)
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/cloudevents+json") {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 		if status = http.StatusRequestEntityTooLarge; err == nil {
-			status = judge(body, r.Header)
+			status, answer = judge(body, r.Header)
 		}
+	}
+	if answer != nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(answer)
+		return
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

@@ -49,6 +49,11 @@ async function handle(event, trace) {
   console.log(`trace_id=${trace} ${event.type}: ${JSON.stringify(event.data)}`);
 }
 
+/** Returns the answer to a question. It changes nothing: a question may come again. */
+function status() {
+  return { version: process.env.VERSION ?? "unknown", waiting };
+}
+
 const task = await ownTask();
 const app = express();
 app.disable("x-powered-by");
@@ -63,6 +68,11 @@ app.post("/v1.0/notify", (request, response) => {
   }
   if (event === undefined) return response.status(401).send("no signature matches\n");
   if (task !== undefined && event.ecstask !== task) return response.status(421).send("the event is for another task\n");
+  if (event.question === true) {
+    // Clocks may differ by half a minute.
+    if (Date.parse(event.expirytime) + 30_000 < Date.now()) return response.status(400).send("the question has expired\n");
+    return response.json(status());
+  }
   if (waiting >= waitingMost) return response.status(503).set("Retry-After", "1").send("busy\n");
   if (!first(request.headers["webhook-id"])) return response.status(200).send("handled before\n");
   waiting += 1;

@@ -39,6 +39,11 @@ def trace_id(header):
     return parts[1] if parts else "-"
 
 
+def status():
+    """Returns the answer to a question. It changes nothing: a question may come again."""
+    return {"version": os.environ.get("VERSION", "unknown"), "waiting": events.qsize()}
+
+
 def accept(delivery, event, trace):
     """Queues a new event; returns the status to answer."""
     now = time.monotonic()
@@ -59,12 +64,14 @@ class Notify(BaseHTTPRequestHandler):
     timeout = BODY_SECONDS_MAX  # For each read, also of the head.
 
     def answer(self):
-        self.reply(self.judge())
+        judged = self.judge()
+        status, body = (200, judged) if isinstance(judged, bytes) else (judged, b"")
+        self.reply(status, body)
 
     do_POST = do_GET = do_PUT = do_PATCH = do_DELETE = answer
 
     def judge(self):
-        """Returns the status to answer. Reads the body first: closing a connection before that may lose the answer."""
+        """Returns the status to answer, or the answer to a question. Reads the body first: closing a connection before that may lose the answer."""
         length = self.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             return 413
@@ -89,6 +96,10 @@ class Notify(BaseHTTPRequestHandler):
             return 400
         if task is not None and event.get("ecstask") != task:
             return 421
+        if event.get("question") is True:
+            # Times in this form are in the order of their texts. Clocks may differ by half a minute.
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 30))
+            return json.dumps(status()).encode() if str(event.get("expirytime", "9")) >= now else 400
         return accept(delivery, event, trace_id(self.headers.get("traceparent", "")))
 
     def read(self, length):
@@ -105,15 +116,18 @@ class Notify(BaseHTTPRequestHandler):
             body += part
         return body
 
-    def reply(self, status):
+    def reply(self, status, body=b""):
         self.close_connection = True
         self.send_response(status)
         if status == 405:
             self.send_header("Allow", "POST")
         if status == 503:
             self.send_header("Retry-After", "1")
-        self.send_header("Content-Length", "0")
+        if body:
+            self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
 
 def work():

@@ -57,6 +57,11 @@ def handle(event: dict, trace: str) -> None:
         waiting.release()
 
 
+def status() -> dict:
+    """Returns the answer to a question. It changes nothing: a question may come again."""
+    return {"version": os.environ.get("VERSION", "unknown")}
+
+
 @app.post("/v1.0/notify")
 def notify():
     if request.mimetype != "application/cloudevents+json":
@@ -64,6 +69,11 @@ def notify():
     event = verified(request.get_data())
     if task is not None and event.get("ecstask") != task:
         abort(421, "the event is for another task")
+    if event.get("question") is True:
+        # Times in this form are in the order of their texts. Clocks may differ by half a minute.
+        if str(event.get("expirytime", "9")) < time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 30)):
+            abort(400, "the question has expired")
+        return status()
     if not waiting.acquire(blocking=False):
         return "busy\n", 503, {"Retry-After": "1"}
     if not first(request.headers["webhook-id"]):

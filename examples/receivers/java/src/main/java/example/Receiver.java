@@ -55,6 +55,14 @@ public class Receiver {
         JsonNode event = JSON.readTree(body);
         if (task != null && !task.equals(event.path("ecstask").asText()))
             return ResponseEntity.status(421).body("the event is for another task\n");
+        // The answer to a question changes nothing: a question may come again.
+        if (event.path("question").asBoolean(false)) {
+            // Clocks may differ by half a minute.
+            if (event.has("expirytime") && Instant.parse(event.get("expirytime").asText()).isBefore(Instant.now().minusSeconds(30)))
+                return ResponseEntity.badRequest().body("the question has expired\n");
+            String version = System.getenv().getOrDefault("VERSION", "unknown");
+            return ResponseEntity.ok(JSON.writeValueAsString(Map.of("version", version)));
+        }
         Instant now = Instant.now();
         seen.values().removeIf(at -> at.isBefore(now.minus(Duration.ofHours(1))));
         String id = headers.getFirst("webhook-id");
