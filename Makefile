@@ -61,6 +61,11 @@ bench: ## Compare `send` with the smallest client that could make the same calls
 	cargo build --release --package ecs-task-notifier --package bench
 	target/release/bench
 
+.PHONY: bench-ask
+bench-ask: ## Compare the cost of `ask` with that of `send` (Linux, two processors, 5 minutes)
+	cargo build --release --package ecs-task-notifier --package bench
+	target/release/bench ask
+
 .PHONY: test-tools
 test-tools: $(TOOLS)/.installed examples/receivers/node/node_modules/.package-lock.json ## Install what the tests need
 

@@ -4,8 +4,8 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    cancel, check, completions, demo, health, history, keygen, man, page, plan, publish, redrive, report,
-    retained, routes, send, serve, simulate,
+    ask, cancel, check, completions, demo, health, history, keygen, man, page, plan, publish, redrive,
+    report, retained, routes, send, serve, simulate,
 };
 
 /// Notifies every running task of an Amazon ECS fleet, and reports the outcome for each one.
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Plan(plan::PlanArgs),
     Send(send::SendArgs),
+    Ask(ask::AskArgs),
     Publish(publish::PublishArgs),
     Serve(serve::ServeArgs),
     Health(health::HealthArgs),

@@ -1,6 +1,7 @@
 //! The command line of ecs-task-notifier: thin subcommands over the library. Only this crate prints.
 
 mod args;
+mod ask;
 mod cancel;
 mod check;
 mod command;
@@ -85,6 +86,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Demo(args) => demo::run(global, args, console).await,
             Command::Plan(args) => plan::run(global, args, environment, console).await,
             Command::Send(args) => Box::pin(send::run(global, args, environment, console)).await,
+            Command::Ask(args) => Box::pin(ask::run(global, args, environment, console)).await,
             Command::Publish(args) => publish::run(global, args, environment, console).await,
             Command::Serve(args) => serve::run(global, args, environment, console).await,
             Command::Health(args) => health::run(global, args, environment, console).await,

@@ -59,6 +59,11 @@ impl EventArgs {
         Ok(Broadcast::new(event))
     }
 
+    /// Whether the type of the event is given, by a flag or in a file.
+    pub(crate) fn names_type(&self) -> bool {
+        self.kind.is_some() || self.event.is_some()
+    }
+
     /// Only the data, for a broadcast whose other attributes are known.
     pub(crate) fn data(&self) -> Result<Option<Data>, Failure> {
         let data = self.data.as_ref().map(|text| Data::from_json(text.trim().to_owned())).transpose();

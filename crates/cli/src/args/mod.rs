@@ -18,7 +18,9 @@ pub(crate) use event::EventArgs;
 pub(crate) use late::{LateArgs, key};
 pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::{AudienceArgs, ScopeArgs, clusters, describe, describe_clusters, has_several, id};
-pub(crate) use settings::{ForLedger, ForPlan, ForQueues, ForRoutes, ForSend, ForServe, SettingFlags};
+pub(crate) use settings::{
+    ForAsk, ForLedger, ForPlan, ForQueues, ForRoutes, ForSend, ForServe, SettingFlags,
+};
 
 /// Arguments of every subcommand.
 #[derive(Debug, Args)]

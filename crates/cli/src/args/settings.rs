@@ -10,6 +10,8 @@ use notifier::settings::table::{self, Group, Setting};
 pub(crate) trait Scope {
     /// The groups of settings that it uses.
     const GROUPS: &[Group];
+    /// Names of settings in these groups that it does not use.
+    const UNUSED: &[&str] = &[];
 }
 
 /// Settings of `plan`.
@@ -26,6 +28,16 @@ pub(crate) struct ForSend;
 
 impl Scope for ForSend {
     const GROUPS: &[Group] = &[Group::Ledger, Group::Discovery, Group::Delivery, Group::Traces];
+}
+
+/// Settings of `ask`.
+#[derive(Clone, Debug)]
+pub(crate) struct ForAsk;
+
+impl Scope for ForAsk {
+    const GROUPS: &[Group] = ForSend::GROUPS;
+    // The time-out of a question takes the place of the one of an attempt, and there is no queue.
+    const UNUSED: &[&str] = &["timeout_ms", "horizon_minutes"];
 }
 
 /// Settings of commands that only use the ledger.
@@ -76,7 +88,9 @@ pub(crate) struct SettingFlags<S> {
 }
 
 fn settings<S: Scope>() -> impl Iterator<Item = &'static Setting> {
-    table::ALL.into_iter().filter(|setting| S::GROUPS.contains(&setting.group))
+    let is_used =
+        |setting: &&Setting| S::GROUPS.contains(&setting.group) && !S::UNUSED.contains(&setting.name);
+    table::ALL.into_iter().filter(is_used)
 }
 
 impl<S: Scope> Args for SettingFlags<S> {

@@ -1,5 +1,6 @@
 //! Results as text and as records. Nothing here prints.
 
+pub(crate) mod answers;
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod names;

@@ -196,7 +196,7 @@ pub(super) fn who_and_why(lines: &[Line<'_>], in_full: bool) -> (String, String)
     }
 }
 
-fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
+pub(super) fn detail(lines: &[Line<'_>], in_full: bool) -> Vec<Cell> {
     let Some(first) = lines.first() else { return Vec::new() };
     let attempts = match first.attempts {
         Some(attempts) if attempts > 1 => format!(", {attempts} attempts"),

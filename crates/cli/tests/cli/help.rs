@@ -5,8 +5,9 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 19] = [
     "retained",
+    "ask",
     "report",
     "history",
     "page",
@@ -41,7 +42,8 @@ fn every_example_works_as_it_stands() {
     let fleet = |name: &str| {
         format!(
             "[[cluster.service]]\nname = '{name}'\nlaunch_type = 'FARGATE'\n[[cluster.service.container]]\nname = 'app'\n\
-         ports = [8080]\nlabels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/n' }}\n"
+         ports = [8080]\nlabels = {{ NOTIFY_ME_CONTAINER_PORT = '8080', NOTIFY_ME_API_URI = '/n' }}\n\
+         answers = [{{ body = '{{\"version\":\"v42\",\"queue\":7}}' }}]\n"
         )
     };
     let fleet = format!("[[cluster]]\nname = 'prod'\n{}{}", fleet("checkout"), fleet("search"));

@@ -7,7 +7,7 @@ use crate::support::{Run, until};
 const COMMANDS: &str = r"\u001b[2J\u001b]0;x\u0007\u202e\u009b";
 
 /// Whether it has control characters other than colours.
-fn commands(run: &Run) -> bool {
+pub(crate) fn commands(run: &Run) -> bool {
     let written = format!("{}{}", run.stdout, run.stderr);
     let mut parts = written.split("\u{1b}[");
     let first = parts.next().unwrap_or_default();

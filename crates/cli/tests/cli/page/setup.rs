@@ -131,6 +131,7 @@ pub(super) fn delivery(service: &str, number: u32, outcome: Option<Outcome>) -> 
         status,
         latency: is_called.then(|| Duration::from_micros(1_500 + u64::from(number) % 90_000)),
         late: false,
+        answer: None,
     }
 }
 
