@@ -4,7 +4,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::args::Global;
 use crate::{
-    ask, cancel, check, completions, demo, health, history, keygen, man, page, plan, publish, redrive,
+    ask, cancel, check, completions, demo, go_on, health, history, keygen, man, page, plan, publish, redrive,
     report, retained, routes, send, serve, simulate,
 };
 
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     History(history::HistoryArgs),
     Page(page::PageArgs),
     Cancel(cancel::CancelArgs),
+    Continue(go_on::ContinueArgs),
     Retained(retained::RetainedArgs),
     Redrive(redrive::RedriveArgs),
     Drop(redrive::DropArgs),

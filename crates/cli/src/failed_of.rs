@@ -52,6 +52,9 @@ impl FailedOf {
             let reason = cancel.reason.clone();
             return Err(notifier::pipeline::send::SendError::Cancelled { reason }.into());
         }
+        if let Some(stopped) = &recorded.stopped {
+            return Err(notifier::pipeline::send::SendError::Stopped(stopped.clone()).into());
+        }
         let due = recorded.report.entries().iter().filter(|entry| resend::is_due(entry)).count();
         if due == 0 {
             console.note(&format!("broadcast {id} has no failed, rejected or pending container"));

@@ -12,6 +12,7 @@ use notifier::fleet::DiscoveryError;
 use notifier::ledger::LedgerError;
 use notifier::pipeline::send::SendError;
 use notifier::queue::QueueError;
+use notifier::rollout::PaceError;
 use notifier::settings::{SettingError, SettingErrors};
 
 mod hints;
@@ -168,7 +169,12 @@ impl From<SendError> for Failure {
             SendError::Incomplete { ref source, .. } => {
                 Self::failed(error.to_string()).because(source).hint_about_aws(source)
             }
-            SendError::Cancelled { .. } => {
+            SendError::Pace(PaceError::NoLedgerForManual) => {
+                Self::usage("`--pause manual` needs a ledger, which `continue` writes to")
+                    .hint("set one with --ledger")
+            }
+            SendError::Pace(_) => Self::usage(error.to_string()),
+            SendError::Cancelled { .. } | SendError::Stopped(_) => {
                 Self::unsuccessful(error.to_string()).hint("to send the event all the same, use another --id")
             }
         }

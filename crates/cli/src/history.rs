@@ -16,6 +16,7 @@ use crate::args::{ForLedger, Format, Global, SettingFlags, clusters};
 use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
+use crate::live;
 use crate::render::format::{count, digits};
 use crate::render::records;
 use crate::render::style::{BOLD, DIM, GOOD, UNSURE};
@@ -73,6 +74,9 @@ struct Line<'a> {
     cancelled: Option<bool>,
     /// Older events whose place it has taken.
     folded: usize,
+    /// The wave at which it was stopped, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_at_wave: Option<u16>,
 }
 
 /// How a broadcast ended, as far as the ledger knows.
@@ -81,6 +85,10 @@ struct End {
     counts: Counts,
     is_cancelled: bool,
     is_complete: bool,
+    /// The wave at which it was stopped.
+    stopped_at: Option<u16>,
+    /// The latest wave that has begun and the number of waves, if it has not ended.
+    wave: Option<(u16, u16)>,
 }
 
 impl End {
@@ -101,6 +109,11 @@ impl End {
         if is_cancelled {
             text.push_str(", cancelled");
         }
+        if let Some(wave) = self.stopped_at {
+            let _ = write!(text, ", stopped at wave {wave}");
+        } else if let Some((wave, waves)) = self.wave {
+            let _ = write!(text, ", in wave {wave} of {waves}");
+        }
         (if self.is_failed() { UNSURE } else { GOOD }, text)
     }
 }
@@ -118,6 +131,7 @@ impl<'a> Line<'a> {
             pending: counts.map(|counts| counts.pending),
             cancelled: end.map(|end| end.is_cancelled),
             folded: recent.folded,
+            stopped_at_wave: end.and_then(|end| end.stopped_at),
             asked_at: recent.asked(),
             broadcast: recent.id.as_str(),
             r#type: recent.event.kind(),
@@ -203,5 +217,7 @@ async fn end(ledger: &Ledger, record: &BroadcastRecord) -> Result<Option<End>, F
         counts: recorded.report.counts(),
         is_cancelled: recorded.cancelled.is_some(),
         is_complete: recorded.is_complete,
+        stopped_at: recorded.stopped.as_ref().map(|stopped| stopped.wave),
+        wave: if recorded.is_complete { None } else { live::wave(&recorded.report) },
     }))
 }

@@ -11,6 +11,7 @@ mod context;
 mod demo;
 mod failed_of;
 mod failure;
+mod go_on;
 mod health;
 mod history;
 mod interrupt;
@@ -96,6 +97,7 @@ fn run(cli: Cli, environment: &Environment, console: &mut Console) -> Result<Exi
             Command::Redrive(args) => redrive::run(global, args, environment, console).await,
             Command::Drop(args) => redrive::drop(global, args, environment, console).await,
             Command::Cancel(args) => cancel::run(global, args, environment, console).await,
+            Command::Continue(args) => go_on::run(global, args, environment, console).await,
             Command::Retained(args) => retained::run(global, args, environment, console).await,
             Command::Simulate(args) => simulate::run(global, args, console).await,
             Command::Check(args) => check::run(global, args, environment, console).await,

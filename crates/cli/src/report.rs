@@ -222,6 +222,9 @@ pub(crate) fn conclude(
         console.warn(&format!("the broadcast was cancelled{why}"));
     }
     let counts = seen.recorded.report.counts();
+    if let Some(stopped) = seen.recorded.stopped.as_ref().filter(|_| seen.recorded.is_complete) {
+        return Err(summary::stopped(stopped, counts));
+    }
     if !seen.recorded.is_complete {
         if seen.recorded.report.is_interrupted() {
             // The process that sent it has ended, so no more outcomes will follow.

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use wire::ObserverMessage;
 
 use crate::args::{
-    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, LateArgs, ProgressArgs, SettingFlags, describe,
+    AllowArgs, AudienceArgs, EventArgs, ForSend, Global, LateArgs, PaceArgs, ProgressArgs, SettingFlags,
+    describe,
 };
 use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
@@ -36,6 +37,8 @@ pub(crate) struct SendArgs {
     event: EventArgs,
     #[command(flatten)]
     late: LateArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
     #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
@@ -63,6 +66,9 @@ Examples:
   During a deployment: also the tasks that start in the next ten minutes:
     ecs-task-notifier send --cluster prod --cover 10m --ledger dynamodb:ecs-task-notifier
 
+  Carefully: one task of each service, then a tenth, then all; the first error stops it:
+    ecs-task-notifier send --cluster prod --type com.example.config.reload --waves 1,10%,100% --pause 5m
+
   Progress of each task as JSON lines for another program, the report on stdout:
     ecs-task-notifier send --cluster prod --progress json 2> progress.jsonl
 
@@ -84,9 +90,10 @@ pub(crate) async fn run(
     environment: &Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let SendArgs { audience, event, late, allow, progress: shown, settings: flags } = args;
+    let SendArgs { audience, event, late, pace, allow, progress: shown, settings: flags } = args;
     let mut scope = audience.scope()?;
     late.apply(&mut scope);
+    pace.apply(&mut scope)?;
     console.show_progress(shown.progress);
     let settings = context::settings(global, &flags.flags, &[], environment, console)?;
     let mut broadcast = event.broadcast(&Clock::system())?;
@@ -143,6 +150,9 @@ pub(crate) async fn run(
     tokio::join!(progress::finish(&progress), traces.flush(TRACES_FLUSH_MAX));
     let (report, is_cut) = ended.report(&state, console)?;
     summary::show(&report, console)?;
+    if let Some(stopped) = report.stopped() {
+        return Err(summary::stopped(stopped, report.counts()));
+    }
     if is_cut {
         return Err(interrupt::failure(&report, ctx.ledger.is_kept()));
     }

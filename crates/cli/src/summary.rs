@@ -2,13 +2,26 @@
 
 use std::io::Write;
 
-use notifier::report::{Counts, Report, Verdict};
+use notifier::base::text::printable;
+use notifier::report::{Counts, Line, Report, Verdict};
+use notifier::rollout::Stopped;
 use wire::BroadcastId;
 
 use crate::args::{AllowArgs, Format};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::render::{format, records, report};
+
+/// The error of a broadcast that was stopped between or in its waves.
+pub(crate) fn stopped(stopped: &Stopped, counts: Counts) -> Failure {
+    let reason = printable(&stopped.reason, REASON_CHARS_MAX);
+    Failure::unsuccessful(format!("stopped at wave {}: {}", stopped.wave, not_notified(counts)))
+        .because_of(reason)
+        .hint("find out why the containers of the wave failed; then send the event with another id")
+}
+
+/// The most characters of the reason of a stop.
+const REASON_CHARS_MAX: usize = 400;
 
 /// What to do if all containers but the skipped ones were notified.
 pub(crate) const ONLY_SKIPS: &str = "--allow-skips accepts skipped containers";
@@ -72,6 +85,14 @@ pub(crate) fn go_on(broadcast: &BroadcastId) -> String {
     )
 }
 
+/// Lines with the fields of a format.
+pub(crate) fn in_format<'a>(
+    lines: impl Iterator<Item = Line<'a>>,
+    format: Format,
+) -> impl Iterator<Item = Line<'a>> {
+    lines.map(move |line| if format == Format::Csv { line.columns() } else { line })
+}
+
 /// Writes a report in the chosen format.
 pub(crate) fn show(report: &Report, console: &mut Console) -> Result<(), Failure> {
     show_some(report, report, console)
@@ -85,9 +106,11 @@ pub(crate) fn show_some(report: &Report, shown: &Report, console: &mut Console) 
         let total = console.prose(&report::total(report.counts()));
         let replaced = report::replaced(report.folded());
         let found = report::found(report.found(), in_full);
+        let waves = console.prose(&report::waves(report));
         let advice = report::advice(shown, columns);
-        write!(console.out(), "{text}{total}\n{replaced}{found}{advice}").map_err(Failure::output)
+        write!(console.out(), "{text}{total}\n{replaced}{found}{waves}{advice}").map_err(Failure::output)
     } else {
-        records::write(console.out(), format, shown.lines(), &report.summary()).map_err(Failure::output)
+        let lines = in_format(shown.lines().into_iter(), format);
+        records::write(console.out(), format, lines, &report.summary()).map_err(Failure::output)
     }
 }

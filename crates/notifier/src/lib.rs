@@ -14,6 +14,7 @@
 //! | [`report`] | counts, percentiles and JSON lines of a broadcast |
 //! | [`sources`] | reads events of AWS services, and routes them to broadcasts by rules |
 //! | [`fleet`] | finds tasks in ECS, classifies their containers, looks up addresses |
+//! | [`rollout`] | calls a fleet in waves: which task in which wave, and what follows after each (pure) |
 //! | [`secrets`] | reads signing keys and headers by reference, and reloads them |
 //! | [`store`] | a table of items in DynamoDB or a SQLite file |
 //! | [`aws`] | AWS clients, their budget, retries and errors |
@@ -63,6 +64,7 @@ mod notifier;
 pub mod pipeline;
 pub mod queue;
 pub mod report;
+pub mod rollout;
 pub mod secrets;
 pub mod settings;
 pub mod sources;

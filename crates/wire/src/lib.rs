@@ -27,5 +27,5 @@ pub use id::{BroadcastId, DeliveryId, IdError, PartId};
 pub use json::{BodyError, MESSAGE_BYTES_MAX};
 pub use message::{
     Broadcast, Coalesce, ContentMode, CoverMessage, Labels, Message, Method, ObserverMessage, PAGE_TASKS_MAX,
-    PageMessage, PartMessage, Retain, Scheme, ServiceMessage, Share, TaskMessage,
+    Pace, PageMessage, PartMessage, Retain, Scheme, ServiceMessage, Share, TaskMessage,
 };

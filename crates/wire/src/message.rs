@@ -13,8 +13,10 @@ use crate::event::{Draft, Event};
 use crate::id::{BroadcastId, PartId};
 use crate::json::{self, BodyError};
 
+mod pace;
 mod page;
 
+pub use pace::Pace;
 pub use page::{CoverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
 
 mod sealed {
@@ -87,6 +89,9 @@ pub struct ObserverMessage {
     /// Also notify every task of the scope that starts later, until a newer event has the same key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain: Option<Retain>,
+    /// Calls the tasks of the scope in waves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 /// An event that is kept for tasks that start later.
@@ -148,6 +153,7 @@ impl ObserverMessage {
             coalesce: None,
             cover: None,
             retain: None,
+            pace: None,
         }
     }
 }
@@ -317,6 +323,9 @@ pub struct TaskMessage {
     /// The task started after the broadcast had found its fleet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// The wave of a broadcast in which the task is called, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
 }
 
 impl TaskMessage {
@@ -340,6 +349,7 @@ impl TaskMessage {
             server_name: None,
             starting: false,
             late: false,
+            wave: None,
         }
     }
 }

@@ -73,8 +73,10 @@ fn clock(elapsed: Duration) -> String {
 fn total(view: &View, all: Counts) -> String {
     let retrying: usize = view.services.iter().map(|service| service.retrying).sum();
     let retrying = (retrying > 0).then(|| format!(", {} retrying", digits(retrying)));
+    let wave = view.wave.map(|(wave, waves)| format!("wave {wave} of {waves}: "));
     format!(
-        "{} of {} notified{}{}",
+        "{}{} of {} notified{}{}",
+        wave.unwrap_or_default(),
         digits(all.notified()),
         count(all.total(), "container"),
         troubles(all),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use notifier::base::text::printable;
 use notifier::ledger::Recorded;
 use notifier::model::{Member, ServiceKey};
-use notifier::report::{BroadcastState, Counts};
+use notifier::report::{BroadcastState, Counts, Report};
 
 use crate::render::format::task;
 use crate::render::names::ServiceNames;
@@ -26,6 +26,8 @@ pub(crate) struct View {
     pub(crate) retry_in: Option<Duration>,
     /// Requests to AWS that wait for the budget.
     pub(crate) budget_waits: usize,
+    /// The latest wave and the number of waves.
+    pub(crate) wave: Option<(u16, u16)>,
 }
 
 /// The stage of a broadcast.
@@ -73,6 +75,7 @@ impl View {
             last: if known.pending_count() > PENDING_NAMED_MAX { Vec::new() } else { last(known.pending()) },
             retry_in: due.map(|due| due - now),
             budget_waits: 0,
+            wave: known.wave(),
         }
     }
 
@@ -90,8 +93,17 @@ impl View {
             last: last(pending().map(|entry| &*entry.member)),
             retry_in: None,
             budget_waits: 0,
+            wave: wave(report),
         }
     }
+}
+
+/// The latest wave with a container that has an outcome, and the number of waves.
+pub(crate) fn wave(report: &Report) -> Option<(u16, u16)> {
+    let waves = report.waves();
+    let last = waves.last()?.wave;
+    let begun = waves.iter().rev().find(|wave| wave.counts.pending < wave.total);
+    Some((begun.map_or(1, |wave| wave.wave), last))
 }
 
 fn services<'a>(
@@ -150,7 +162,14 @@ mod tests {
 
     fn ledger(entries: Vec<Delivery>) -> View {
         let report = Report::new("b-1".to_owned().try_into().unwrap(), entries);
-        let recorded = Recorded { broadcast: None, cancelled: None, heard: None, report, is_complete: false };
+        let recorded = Recorded {
+            broadcast: None,
+            cancelled: None,
+            stopped: None,
+            heard: None,
+            report,
+            is_complete: false,
+        };
         View::of_ledger(Some(&recorded))
     }
 

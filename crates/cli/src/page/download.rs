@@ -14,6 +14,7 @@ use super::feed::Snapshot;
 use super::query::Filter;
 use crate::args::Format;
 use crate::render::records;
+use crate::summary;
 
 /// Containers in one piece.
 const PIECE_ROWS: usize = 500;
@@ -59,7 +60,7 @@ impl Download {
         let wanted = filter.matcher(&snapshot.overview);
         let lines = rows.iter().take(end).filter(|entry| wanted(entry));
         let lines = lines.map(|entry| Line::of_delivery(entry, Some(report.broadcast())));
-        records::part(out, *format, lines, from == 0)?;
+        records::part(out, *format, summary::in_format(lines, *format), from == 0)?;
         *next = (end < rows.len()).then_some(from + end);
         if next.is_none() {
             records::end(out, *format, &report.summary())?;

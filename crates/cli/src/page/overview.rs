@@ -177,7 +177,14 @@ mod tests {
 
     fn overview(entries: Vec<Delivery>) -> Overview {
         let report = Report::new(BroadcastId::try_from("b-1".to_owned()).unwrap(), entries);
-        Overview::of(&Recorded { broadcast: None, cancelled: None, heard: None, report, is_complete: true })
+        Overview::of(&Recorded {
+            broadcast: None,
+            cancelled: None,
+            stopped: None,
+            heard: None,
+            report,
+            is_complete: true,
+        })
     }
 
     fn entry(service: &str, outcome: Option<Outcome>, cause: Option<Cause>, latency_ms: u64) -> Delivery {

@@ -1,9 +1,11 @@
 //! A report as text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::Style;
+use notifier::base::text::printable;
 use notifier::model::{Cause, DiscoveryMethod, Found, Outcome, ServiceKey};
 use notifier::report::{Counts, Line, Percentiles, Report, ServiceReport};
 
@@ -27,6 +29,8 @@ const ATTEMPTS: Figure = ("attempts", |service| {
 const FIGURES: [&[Figure]; 5] = [&[P50, P99, MAX, ATTEMPTS], &[P50, P99, MAX], &[P50, MAX], &[MAX], &[]];
 /// Up to this number of skips with one cause, or of interrupted calls, of a service have a line each; more of them share one line.
 const SKIPS_NAMED_MAX: usize = 5;
+/// The most characters of the reason of a stop.
+const REASON_CHARS_MAX: usize = 400;
 /// Statuses or causes that are listed for one advice.
 const NAMED_MAX: usize = 3;
 
@@ -111,6 +115,20 @@ pub(crate) fn found(found: Option<Found>, in_full: bool) -> String {
         DiscoveryMethod::Services if in_full => "tasks found service by service\n".to_owned(),
         _ => String::new(),
     }
+}
+
+/// `wave 1: 3 containers: 3 delivered` for each wave, and where and why the broadcast was stopped; empty without waves.
+pub(crate) fn waves(report: &Report) -> String {
+    let mut out = String::new();
+    for wave in report.waves() {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(out, "wave {}: {}", wave.wave, total(wave.counts));
+    }
+    if let Some(stopped) = report.stopped() {
+        let reason = printable(&stopped.reason, REASON_CHARS_MAX);
+        let _ = writeln!(out, "stopped at wave {}: {reason}", stopped.wave);
+    }
+    out
 }
 
 /// What to do about the containers that were not notified: each advice once, with the number of containers and their

@@ -12,6 +12,7 @@ const SUBCOMMANDS: [&str; 19] = [
     "history",
     "page",
     "cancel",
+    "continue",
     "redrive",
     "drop",
     "demo",
@@ -73,6 +74,7 @@ fn every_example_works_as_it_stands() {
             "history",
             "page",
             "cancel",
+            "continue",
             "redrive",
             "drop",
             // It waits until the end.

@@ -12,6 +12,7 @@ mod accounts;
 mod clusters;
 mod late;
 mod metrics;
+mod rollout;
 mod setup;
 mod sources;
 mod storm;
@@ -127,6 +128,7 @@ use accounts::*;
 use clusters::*;
 use late::*;
 use metrics::*;
+use rollout::*;
 use sources::*;
 use traces::*;
 
@@ -146,6 +148,17 @@ macro_rules! claims {
             functions is Functions { $($claim)* $($of_queues)* }
         }
     };
+}
+
+forms! {
+    send_in_waves is Send {
+        waves_follow_one_another
+        a_failing_canary_stops_the_fleet
+        a_stop_is_not_undone_by_a_repeat
+        errors_within_the_limit_do_not_stop_it
+        a_manual_pause_ends_with_continue
+        a_pause_ends_with_cancel
+    }
 }
 
 claims! {

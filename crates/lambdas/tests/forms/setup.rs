@@ -197,6 +197,16 @@ impl Setup {
         self.recorded().await.is_some_and(|recorded| recorded.is_complete)
     }
 
+    /// Messages on the queues of the stages.
+    pub(crate) async fn depth(&self) -> u64 {
+        let mut messages = 0;
+        for stage in STAGES.iter().filter(|stage| !stage.is_optional) {
+            let depth = self.notifier.stage(stage.name).unwrap().source.depth().await.unwrap();
+            messages += depth.visible + depth.in_flight + depth.delayed;
+        }
+        messages
+    }
+
     /// How many requests the tasks of each service received.
     pub(crate) fn received(&self) -> BTreeMap<String, usize> {
         let services: BTreeMap<_, _> =

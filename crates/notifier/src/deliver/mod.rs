@@ -25,7 +25,7 @@ use crate::base::trace::TraceContext;
 use crate::base::{self, Clock, Rng};
 use crate::fleet::{Discovery, Recheck};
 use crate::model::network::Networks;
-use crate::model::{Delivery, Progress, ProgressEvent};
+use crate::model::{Delivery, Endpoint, Progress, ProgressEvent};
 
 mod answer;
 mod auth;
@@ -136,7 +136,8 @@ impl Deliverer {
         job.looked_up = Some(match found {
             Ok(Recheck::At(found)) if found.is_starting => Err(AttemptError::Starting),
             Ok(Recheck::At(found)) => {
-                job.endpoint = found;
+                let (is_late, wave) = (job.endpoint.is_late, job.endpoint.wave);
+                job.endpoint = Endpoint { is_late, wave, ..found };
                 Ok(())
             }
             Ok(Recheck::Stopped(why)) => Err(AttemptError::Stopped(why)),

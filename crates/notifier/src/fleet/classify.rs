@@ -169,7 +169,7 @@ impl<'a> Classifier<'a> {
             }
             Location::At(ip, port) => {
                 let address = SocketAddr::new(ip, port);
-                self.resolved(Endpoint { member, address, target, is_starting, is_late: false });
+                self.resolved(Endpoint { member, address, target, is_starting, is_late: false, wave: None });
             }
         }
         Ok(())

@@ -258,7 +258,8 @@ impl Place {
             match addresses.get(&host) {
                 Some(Ok(HostIp { ip, is_outside })) => {
                     let address = SocketAddr::new(*ip, port);
-                    let endpoint = Endpoint { member, address, target, is_starting, is_late: false };
+                    let endpoint =
+                        Endpoint { member, address, target, is_starting, is_late: false, wave: None };
                     if *is_outside {
                         classifier.resolved_outside(endpoint);
                     } else {

@@ -66,6 +66,16 @@ pub(super) fn cancel(broadcast: &BroadcastId) -> Key {
     Key { partition: head(broadcast), sort: "cancel".to_owned() }
 }
 
+/// That a broadcast was stopped.
+pub(super) fn stop(broadcast: &BroadcastId) -> Key {
+    Key { partition: head(broadcast), sort: "stop".to_owned() }
+}
+
+/// That the pause of a broadcast after this wave was ended.
+pub(super) fn continued(broadcast: &BroadcastId, wave: u16) -> Key {
+    Key { partition: head(broadcast), sort: format!("continue#{wave:04}") }
+}
+
 /// A broadcast's entry in the history; `at` is a time that sorts as text.
 pub(super) fn recent(at: &str, broadcast: &BroadcastId) -> Key {
     Key { partition: RECENT.to_owned(), sort: format!("{at}#{broadcast}") }

@@ -8,6 +8,7 @@
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | the deliveries that are already on the tasks queue |
 //! | `coalesce` | the newest event of a key in a window |
+//! | `rollout` | stops, and pauses that were ended, of a broadcast in waves |
 //! | `standing` | broadcasts that tasks which start later hear too |
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
@@ -27,6 +28,7 @@ mod open;
 mod queued;
 mod read;
 mod record;
+mod rollout;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -56,12 +58,13 @@ pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, open};
 pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
+pub(crate) use rollout::Withheld;
 pub use standing::Standing;
 
 /// Default retention of records, in days.
 pub const DAYS_DEFAULT: u32 = 30;
 
-/// How long the cached answer whether a broadcast was cancelled is valid.
+/// How long the cached answer whether a broadcast was cancelled or stopped is valid.
 const CANCEL_BELIEVED: Duration = Duration::from_secs(1);
 /// Broadcasts in that cache.
 const CANCELS_MAX: usize = 1_000;
@@ -143,7 +146,7 @@ struct Inner {
     reads: Batcher<Question<[Key; 2], [Option<Item>; 2], StoreError>>,
     writes: Batcher<Question<Item, (), StoreError>>,
     started: Instant,
-    cancelled: Cache<(BroadcastId, u64), bool>,
+    withheld: Cache<(BroadcastId, u64), Option<Withheld>>,
 }
 
 impl Ledger {
@@ -186,7 +189,7 @@ impl Ledger {
             reads: Batcher::answering(READS, read),
             writes: Batcher::answering(outcomes, write),
             started: Instant::now(),
-            cancelled: Cache::new(CANCELS_MAX),
+            withheld: Cache::new(CANCELS_MAX),
         })))
     }
 
@@ -333,20 +336,6 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Ok(false) };
         let cancel = Cancel { at: millis(inner.clock.now()), reason };
         Ok(inner.store.put_new(inner.item(key::cancel(broadcast), &cancel)?).await?)
-    }
-
-    /// Whether a broadcast was cancelled, from a cache that is at most a second old.
-    pub async fn is_cancelled(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(false) };
-        let second = inner.started.elapsed().as_secs() / CANCEL_BELIEVED.as_secs();
-        // Concurrent callers share one read.
-        inner
-            .cancelled
-            .get_or_insert_async(&(broadcast.clone(), second), async {
-                let found = inner.store.get(vec![key::cancel(broadcast)]).await?;
-                Ok(found.iter().any(Option::is_some))
-            })
-            .await
     }
 }
 

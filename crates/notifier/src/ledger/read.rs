@@ -12,6 +12,7 @@ use super::record::{BroadcastRecord, BroadcastRow, Cancel, PartRecord, Stamped};
 use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreadable};
 use crate::model::{Cause, Delivery, Member, Outcome};
 use crate::report::Report;
+use crate::rollout::Stopped;
 use crate::store::{Item, Range};
 
 /// The most items of a broadcast's own record: some 10,000 services.
@@ -26,6 +27,8 @@ pub struct Recorded {
     pub broadcast: Option<BroadcastRecord>,
     /// The cancellation, if any.
     pub cancelled: Option<Cancel>,
+    /// The stop, if it goes through its fleet in waves and had too many errors.
+    pub stopped: Option<Stopped>,
     /// Time of its latest record.
     pub heard: Option<OffsetDateTime>,
     /// Every container, in order.
@@ -50,7 +53,7 @@ impl Ledger {
     pub async fn read(&self, broadcast: &BroadcastId) -> Result<Option<Recorded>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
         let own: Vec<Item> = inner.items(key::broadcast_range(broadcast)).try_collect().await?;
-        let cancelled = self.cancelled(broadcast).await?;
+        let (cancelled, stopped) = (self.cancelled(broadcast).await?, self.stopped(broadcast).await?);
         let mut found = Records::default();
         // The record of the whole broadcast comes first.
         let mut record = None;
@@ -73,7 +76,7 @@ impl Ledger {
         if record.is_none() && cancelled.is_none() && found.is_empty() {
             return Ok(None);
         }
-        Ok(Some(found.conclude(broadcast, record, cancelled)))
+        Ok(Some(found.conclude(broadcast, record, cancelled, stopped)))
     }
 
     /// The request of a broadcast; `None` if stage 1 has not recorded it.
@@ -264,9 +267,15 @@ impl Records {
         self.parts_seen.insert(record.id);
     }
 
-    fn note(&mut self, delivery: String, weight: Weight, entry: Delivery) {
-        if self.deliveries.get(&delivery).is_none_or(|(known, _)| *known < weight) {
-            self.deliveries.insert(delivery, (weight, entry));
+    fn note(&mut self, delivery: String, weight: Weight, mut entry: Delivery) {
+        let known = self.deliveries.get_mut(&delivery);
+        let wave = entry.wave.or(known.as_ref().and_then(|(_, known)| known.wave));
+        match known {
+            Some((known, kept)) if *known >= weight => kept.wave = wave,
+            _ => {
+                entry.wave = wave;
+                self.deliveries.insert(delivery, (weight, entry));
+            }
         }
     }
 
@@ -275,6 +284,7 @@ impl Records {
         broadcast: &BroadcastId,
         record: Option<BroadcastRecord>,
         cancelled: Option<Cancel>,
+        stopped: Option<Stopped>,
     ) -> Recorded {
         let unseen = self.parts.iter().filter(|(id, _)| !self.parts_seen.contains(id));
         let unseen = unseen.map(|(_, (cluster, service))| {
@@ -291,6 +301,9 @@ impl Records {
             // Deliveries on a queue will be skipped.
             let pending = entries.iter_mut().filter(|entry| entry.outcome.is_none());
             pending.for_each(|entry| entry.cause = Some(Cause::Cancelled));
+        } else if stopped.is_some() {
+            let pending = entries.iter_mut().filter(|entry| entry.outcome.is_none() && entry.requests() == 0);
+            pending.for_each(|entry| entry.cause = Some(Cause::Stopped));
         }
         let heard = record.as_ref().map_or(0, |record| record.asked_at).max(self.heard);
         let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
@@ -298,6 +311,7 @@ impl Records {
         let folded = record.as_ref().map_or(0, |record| record.folded);
         let found = record.as_ref().and_then(|record| record.found);
         let report = Report::new(broadcast.clone(), entries).with_folded(folded).with_found(found);
-        Recorded { broadcast: record, cancelled, heard, report, is_complete }
+        let report = report.with_stop(stopped.clone());
+        Recorded { broadcast: record, cancelled, stopped, heard, report, is_complete }
     }
 }

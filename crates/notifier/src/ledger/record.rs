@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, PartId};
+use wire::{Broadcast, BroadcastId, Draft, Event, ObserverMessage, Pace, PartId};
 
 use crate::model::arn::{is_every_cluster, service_name};
 use crate::model::{Delivery, Found};
@@ -43,6 +43,9 @@ pub struct BroadcastRecord {
     /// Whether the scope includes standalone tasks.
     #[serde(default)]
     pub standalone: bool,
+    /// How it goes through its fleet in waves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// The requester's AWS principal id, if SQS reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<String>,
@@ -81,6 +84,7 @@ impl BroadcastRecord {
             split: scope.split,
             services: scope.services.clone(),
             standalone: scope.standalone,
+            pace: scope.pace.clone(),
             asked_by,
             asked_at: millis(asked_at),
             not_targeted: 0,
@@ -98,6 +102,7 @@ impl BroadcastRecord {
         scope.split = self.split;
         scope.services.clone_from(&self.services);
         scope.standalone = self.standalone;
+        scope.pace.clone_from(&self.pace);
         scope
     }
 

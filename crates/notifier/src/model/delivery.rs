@@ -41,6 +41,9 @@ pub struct Delivery {
     /// The container's answer to a question, if it was to be kept: short JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// The wave in which it is called, from 1; `None` if all are called at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
 }
 
 impl Delivery {
@@ -85,6 +88,19 @@ impl Delivery {
             reason: Some("the broadcast was cancelled".to_owned()),
             cause: Some(Cause::Cancelled),
             attempts: Some(requests).filter(|requests| *requests > 0),
+            status: None,
+            latency: None,
+            ..self
+        }
+    }
+
+    /// This expected delivery as skipped, because its broadcast was stopped before its call.
+    pub(crate) fn withheld(self) -> Self {
+        Self {
+            outcome: Some(Outcome::Skipped),
+            reason: Some("the broadcast was stopped before this container was called".to_owned()),
+            cause: Some(Cause::Stopped),
+            attempts: None,
             status: None,
             latency: None,
             ..self
@@ -140,8 +156,14 @@ impl Delivery {
 }
 
 impl From<&Endpoint> for Delivery {
-    fn from(Endpoint { member, address, is_late, .. }: &Endpoint) -> Self {
-        Self { member: member.clone(), address: Some(*address), late: *is_late, ..Self::default() }
+    fn from(Endpoint { member, address, is_late, wave, .. }: &Endpoint) -> Self {
+        Self {
+            member: member.clone(),
+            address: Some(*address),
+            late: *is_late,
+            wave: *wave,
+            ..Self::default()
+        }
     }
 }
 

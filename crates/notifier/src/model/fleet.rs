@@ -1,5 +1,6 @@
 //! The fleet of a scope: endpoints, skips, and containers and tasks that are not targeted. Pure.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -102,6 +103,8 @@ pub struct Endpoint {
     pub is_starting: bool,
     /// Its task started after the broadcast had found its fleet.
     pub is_late: bool,
+    /// The wave in which it is called, from 1; `None` if all are called at once.
+    pub wave: Option<u16>,
 }
 
 /// A container that did not opt in, or a task that does not run.
@@ -138,6 +141,13 @@ impl Fleet {
         self.endpoints.iter_mut().for_each(|endpoint| endpoint.is_late = true);
         self.skips.iter_mut().for_each(|skip| skip.late = true);
         self
+    }
+
+    /// Gives each endpoint the wave of its task.
+    pub(crate) fn in_waves(&mut self, waves: &HashMap<String, u16>) {
+        for endpoint in &mut self.endpoints {
+            endpoint.wave = waves.get(&endpoint.member.task).copied();
+        }
     }
 
     /// Puts everything into the order of account, region, cluster, service, task, container.

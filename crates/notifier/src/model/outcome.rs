@@ -78,7 +78,7 @@ words! {
         Unsignable = "unsignable",
         /// Its labels require a request without a body, which cannot ask a question.
         Method = "method",
-        /// Its task stopped first.
+        /// Its task stopped first; of a skipped container: its broadcast was stopped first.
         Stopped = "stopped",
         /// It cannot be called at the moment, although its task runs.
         Nowhere = "nowhere",

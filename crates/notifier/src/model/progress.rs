@@ -39,6 +39,18 @@ pub enum ProgressEvent {
         /// Containers and tasks that are not targeted.
         not_targeted: Vec<NotTargeted>,
     },
+    /// A wave of the fleet begins.
+    Wave {
+        broadcast: BroadcastId,
+        /// The trace that the work belongs to.
+        trace: Option<TraceId>,
+        /// Its number, from 1.
+        wave: u16,
+        /// The number of waves.
+        waves: u16,
+        /// Containers that it calls.
+        containers: usize,
+    },
     /// An opted-in container is not called.
     Skipped {
         broadcast: BroadcastId,
@@ -79,6 +91,7 @@ impl ProgressEvent {
         match self {
             Self::Services { broadcast, .. }
             | Self::Tasks { broadcast, .. }
+            | Self::Wave { broadcast, .. }
             | Self::Skipped { broadcast, .. }
             | Self::Retrying { broadcast, .. }
             | Self::Settled { broadcast, .. } => broadcast,
@@ -90,6 +103,7 @@ impl ProgressEvent {
         match self {
             Self::Services { trace, .. }
             | Self::Tasks { trace, .. }
+            | Self::Wave { trace, .. }
             | Self::Skipped { trace, .. }
             | Self::Retrying { trace, .. }
             | Self::Settled { trace, .. } => *trace,

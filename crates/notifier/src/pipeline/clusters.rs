@@ -120,6 +120,7 @@ pub(super) fn one(scope: &ObserverMessage, cluster: &str) -> ObserverMessage {
     one.services.clone_from(&scope.services);
     (one.standalone, one.split) = (scope.standalone, true);
     (one.cover, one.retain) = (scope.cover, scope.retain.clone());
+    one.pace.clone_from(&scope.pace);
     if is_every_cluster(cluster) {
         one.tags.clone_from(&scope.tags);
     }

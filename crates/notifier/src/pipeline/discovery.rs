@@ -16,6 +16,7 @@ use crate::base::trace::{TraceContext, TraceId};
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Member, ProgressEvent};
 use crate::queue::{self, Delayed};
+use crate::rollout::PaceError;
 
 /// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
 /// clusters, a message for each of them.
@@ -26,6 +27,9 @@ pub(super) async fn services(
     received: &queue::Message,
 ) -> Result<Output, StageError> {
     late::check(ctx, &message)?;
+    if message.pace.is_some() {
+        return Err(PaceError::OneProcess("pace").into());
+    }
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let broadcast = late::expiring(broadcast, message.retain.as_ref(), received.sent)?;
     let trace = span(ctx, &broadcast.event, received);

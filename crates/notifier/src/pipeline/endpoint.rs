@@ -11,7 +11,7 @@ use crate::model::{Endpoint, Member};
 
 /// The message for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
-    let Endpoint { member, address, target, is_starting, is_late } = endpoint;
+    let Endpoint { member, address, target, is_starting, is_late, wave } = endpoint;
     let mut message = TaskMessage::new(&member.task, *address, &target.path);
     message.broadcast = Some(broadcast.clone());
     message.cluster.clone_from(&member.cluster);
@@ -23,7 +23,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
     message.method = target.method;
     message.content_mode = target.content_mode;
     message.server_name.clone_from(&target.server_name);
-    (message.starting, message.late) = (*is_starting, *is_late);
+    (message.starting, message.late, message.wave) = (*is_starting, *is_late, *wave);
     message
 }
 
@@ -62,6 +62,7 @@ pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
         }),
         is_starting: message.starting,
         is_late: message.late,
+        wave: message.wave,
     })
 }
 
@@ -86,6 +87,7 @@ mod tests {
             }),
             is_starting: true,
             is_late: true,
+            wave: Some(2),
             ..endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap()
         };
         assert_eq!(sent.member.account, "111122223333");

@@ -23,6 +23,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::model::Outcome;
 use crate::model::Progress;
 use crate::queue::Message;
+use crate::rollout::PaceError;
 use crate::sources::{RouteError, SourceError};
 
 pub mod ask;
@@ -136,6 +137,8 @@ pub enum StageError {
     Page { named: usize },
     #[error(transparent)]
     Late(#[from] late::LateError),
+    #[error(transparent)]
+    Pace(#[from] PaceError),
     #[error("the message has no valid endpoint: {0}")]
     Endpoint(String),
     #[error("the fleet cannot be found")]
@@ -172,6 +175,7 @@ impl StageError {
             | Self::Id(_)
             | Self::Page { .. }
             | Self::Late(_)
+            | Self::Pace(_)
             | Self::Endpoint(_)
             | Self::NotNotified { .. }
             | Self::TaskEvent(_)
@@ -198,6 +202,7 @@ impl StageError {
             Self::Sweep(SweepError::NotRegistered(_)) => "not-registered",
             Self::Sweep(SweepError::NotDescribed { .. }) => "not-described",
             Self::Late(_) => "late",
+            Self::Pace(_) => "pace",
             Self::NotNotified { outcome, .. } => outcome.as_str(),
             Self::Unfinished(_) => "unfinished",
             Self::Ledger(_) | Self::Registry(_) | Self::Sweep(_) => "ledger",

@@ -12,7 +12,7 @@ use super::{Ctx, StageError, broadcast, discovery, endpoint, span, untrusted};
 use crate::base::text::chain;
 use crate::base::trace::TraceId;
 use crate::deliver::{AttemptError, DeliveryJob, Next, Round, Unfinished};
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, Withheld};
 use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
 
@@ -42,7 +42,7 @@ pub(super) async fn notify(
     job.rechecks = !is_found.unwrap_or_else(|| {
         received.receives <= 1 && received.queued <= received.sent && requests == 0 && age <= ADDRESS_FRESH
     });
-    let delivered = match cancelled(ctx, &broadcast, &job).await? {
+    let delivered = match withheld(ctx, &broadcast, &job).await? {
         Some(skipped) => Ok(skipped),
         None => ctx.deliverer.deliver(&broadcast, &mut job, &ctx.progress, Round { more, deadline }).await,
     };
@@ -65,7 +65,7 @@ pub(super) async fn notify(
     }
 }
 
-/// Makes the next attempt of a delivery, unless its broadcast was cancelled. A lookup may take longer than the cache of
+/// Makes the next attempt of a delivery, unless its broadcast was cancelled or stopped. A lookup may take longer than the cache of
 /// the ledger is valid, so the ledger is checked again after a lookup.
 pub(super) async fn advance(
     ctx: &Ctx,
@@ -73,9 +73,9 @@ pub(super) async fn advance(
     job: &mut DeliveryJob,
     round: Round,
 ) -> Result<Next, LedgerError> {
-    let mut skipped = cancelled(ctx, broadcast, job).await?;
+    let mut skipped = withheld(ctx, broadcast, job).await?;
     if skipped.is_none() && ctx.deliverer.look_up(job).await {
-        skipped = cancelled(ctx, broadcast, job).await?;
+        skipped = withheld(ctx, broadcast, job).await?;
     }
     match skipped {
         Some(skipped) => Ok(Next::Settle(skipped)),
@@ -83,14 +83,20 @@ pub(super) async fn advance(
     }
 }
 
-/// The delivery as skipped, if its broadcast was cancelled.
-async fn cancelled(
+/// The delivery as skipped, if its broadcast was cancelled, or stopped before the first call.
+async fn withheld(
     ctx: &Ctx,
     broadcast: &Broadcast,
     job: &DeliveryJob,
 ) -> Result<Option<Delivery>, LedgerError> {
-    let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
-    Ok(is_cancelled.then(|| Delivery::from(job.endpoint()).cancelled(job.pending().requests())))
+    let delivery = || Delivery::from(job.endpoint());
+    let requests = || job.pending().requests();
+    Ok(match ctx.ledger.withheld(&broadcast.id).await? {
+        Some(Withheld::Cancelled) => Some(delivery().cancelled(requests())),
+        // What has begun ends.
+        Some(Withheld::Stopped) if requests() == 0 => Some(delivery().withheld()),
+        Some(Withheld::Stopped) | None => None,
+    })
 }
 
 /// Records a delivery that has ended or was interrupted, and notifies the listeners of its end.

@@ -24,10 +24,10 @@ use crate::report::Report;
 /// Concurrent lookups of tasks.
 const LOOKUPS_AT_ONCE: usize = 400;
 
-/// Whether a delivery is repeated: it failed, was rejected, or has no outcome. Dropped and cancelled deliveries are not.
+/// Whether a delivery is repeated: it failed, was rejected, or has no outcome. Dropped, cancelled and stopped deliveries are not.
 pub fn is_due(entry: &Delivery) -> bool {
     let may_be = matches!(entry.outcome, None | Some(Outcome::Failed | Outcome::Rejected));
-    may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled))
+    may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled | Cause::Stopped))
 }
 
 /// The scope of a broadcast, narrowed to the services with a delivery that is due: one for each cluster, none when no
@@ -90,7 +90,7 @@ pub async fn send(
     recorded: &Recorded,
     broadcast: &Broadcast,
 ) -> Result<Report, SendError> {
-    send::refuse_cancelled(ctx, broadcast).await?;
+    send::refuse_ended(ctx, broadcast).await?;
     let (tasks, parts): (Vec<&Delivery>, Vec<&Delivery>) = recorded
         .report
         .entries()

@@ -17,15 +17,21 @@ pub fn advice(entry: &Delivery) -> Option<&'static str> {
             (Some(cause), _) => Some(because(cause)),
             (None, None) => Some(because(Cause::Other)),
         },
+        Some(Outcome::Skipped) if entry.cause == Some(Cause::Stopped) => Some(STOPPED),
         Some(Outcome::Skipped) => Some(because(entry.cause.unwrap_or(Cause::Other))),
     }
 }
+
+/// Its broadcast was stopped before the call.
+const STOPPED: &str =
+    "not called: find out why the containers before it failed, then send the event with another id";
 
 fn pending(entry: &Delivery) -> &'static str {
     match entry.cause {
         Some(Cause::Cancelled) => {
             "nothing: the broadcast was cancelled, so the container is not called any more"
         }
+        Some(Cause::Stopped) => STOPPED,
         Some(Cause::Interrupted) => because(Cause::Interrupted),
         Some(Cause::GivenUp) => {
             "the message is in the dead letters or lost: `redrive --dry-run` lists the dead letters"
@@ -188,6 +194,7 @@ mod tests {
         check(Some(Outcome::Failed), Cause::TimedOut, "202 at once");
         check(Some(Outcome::Rejected), Cause::Dropped, "another id");
         check(Some(Outcome::Skipped), Cause::Health, "NOTIFIER_HEALTH=ignore");
+        check(Some(Outcome::Skipped), Cause::Stopped, "why the containers before it failed");
     }
 
     #[test]

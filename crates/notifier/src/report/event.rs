@@ -49,6 +49,14 @@ pub enum What<'a> {
     },
     /// An endpoint will be called. A `settled` event follows, or `skipped` if the broadcast is cancelled.
     Expected(Line<'a>),
+    /// A wave of the fleet begins.
+    Wave {
+        broadcast: &'a str,
+        wave: u16,
+        waves: u16,
+        /// Containers that it calls.
+        containers: usize,
+    },
     /// An opted-in container is not called.
     Skipped(Line<'a>),
     /// An attempt failed, and another follows.
@@ -107,6 +115,9 @@ pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<
         ProgressEvent::Tasks { service, endpoints, not_targeted, .. } => {
             let (endpoints, not_targeted) = (endpoints.len(), not_targeted.len());
             What::Tasks { broadcast, service, endpoints, not_targeted }
+        }
+        ProgressEvent::Wave { wave, waves, containers, .. } => {
+            What::Wave { broadcast, wave: *wave, waves: *waves, containers: *containers }
         }
         ProgressEvent::Skipped { delivery, .. } => What::Skipped(of(delivery)),
         ProgressEvent::Retrying { delivery, wait, .. } => {

@@ -38,6 +38,9 @@ pub struct Line<'a> {
     /// Whether its task started after the broadcast had found its fleet.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// The wave in which it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
 }
 
 impl<'a> Line<'a> {
@@ -54,6 +57,7 @@ impl<'a> Line<'a> {
             cause: delivery.cause,
             advice: advice(delivery),
             late: delivery.late,
+            wave: delivery.wave,
             ..Self::of_member(&delivery.member)
         }
     }
@@ -67,6 +71,12 @@ impl<'a> Line<'a> {
     pub fn of_not_targeted(not_targeted: &'a NotTargeted) -> Self {
         let reason = Some(Cow::Owned(not_targeted.reason.to_string()));
         Self { reason, ..Self::of_member(&not_targeted.member) }
+    }
+
+    /// The same without what only JSON has: every row of a CSV file has the same columns.
+    #[must_use]
+    pub fn columns(self) -> Self {
+        Self { late: false, wave: None, ..self }
     }
 
     fn of_member(member: &'a Member) -> Self {

@@ -45,6 +45,8 @@ fn write(event: &ProgressEvent) {
                 quoted(service)
             );
         }
+        // The transport that begins it has logged it.
+        ProgressEvent::Wave { .. } => {}
         ProgressEvent::Retrying { broadcast, delivery, wait, .. } => {
             let (broadcast, task) = (broadcast.as_str(), delivery.member.task.as_str());
             let (address, attempt) = (address(delivery), delivery.requests());

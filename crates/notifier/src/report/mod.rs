@@ -22,6 +22,7 @@ use serde::Serialize;
 use wire::BroadcastId;
 
 use crate::model::{Delivery, Found, Member, Outcome, Places, ServiceKey, latency};
+use crate::rollout::Stopped;
 
 pub use advice::advice;
 pub use counts::{Counts, Verdict};
@@ -39,6 +40,19 @@ pub struct Report {
     entries: Vec<Delivery>,
     folded: usize,
     found: Option<Found>,
+    stopped: Option<Stopped>,
+}
+
+/// What became of the containers of one wave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WaveReport {
+    /// Its number, from 1.
+    pub wave: u16,
+    /// All its containers.
+    pub total: usize,
+    /// How many came to what.
+    #[serde(flatten)]
+    pub counts: Counts,
 }
 
 /// What became of the containers of one service.
@@ -73,6 +87,12 @@ pub struct Summary<'a> {
     /// Those whose tasks started after the broadcast had found its fleet.
     #[serde(skip_serializing_if = "is_zero")]
     pub late: usize,
+    /// The waves of a broadcast that has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<WaveReport>,
+    /// Where and why it was stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<&'a Stopped>,
     /// How fast those answered that were delivered to.
     pub latency_ms: Option<Percentiles<f64>>,
     /// How many requests each took that was called.
@@ -85,7 +105,7 @@ impl Report {
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         place(&mut entries);
         sort(&mut entries);
-        Self { broadcast, entries, folded: 0, found: None }
+        Self { broadcast, entries, folded: 0, found: None, stopped: None }
     }
 
     /// The same for a broadcast whose event has taken the place of this number of older ones.
@@ -108,6 +128,28 @@ impl Report {
     /// How the tasks of the broadcast were found, if that is recorded.
     pub fn found(&self) -> Option<Found> {
         self.found
+    }
+
+    /// The same for a broadcast that was stopped.
+    #[must_use]
+    pub fn with_stop(self, stopped: Option<Stopped>) -> Self {
+        Self { stopped, ..self }
+    }
+
+    /// Where and why the broadcast was stopped; `None` if it was not.
+    pub fn stopped(&self) -> Option<&Stopped> {
+        self.stopped.as_ref()
+    }
+
+    /// The waves that have a container, in order. None if all containers are called at once.
+    pub fn waves(&self) -> Vec<WaveReport> {
+        let mut waves = BTreeMap::<u16, Counts>::new();
+        for entry in &self.entries {
+            if let Some(wave) = entry.wave {
+                waves.entry(wave).or_default().add(entry.outcome);
+            }
+        }
+        waves.into_iter().map(|(wave, counts)| WaveReport { wave, total: counts.total(), counts }).collect()
     }
 
     /// The delivery of each container.
@@ -177,6 +219,8 @@ impl Report {
             total: counts.total(),
             counts,
             late: self.late(),
+            waves: self.waves(),
+            stopped: self.stopped(),
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
             attempts: self.attempts(),
         }

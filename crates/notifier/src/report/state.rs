@@ -29,6 +29,8 @@ pub struct BroadcastState {
     retrying: BTreeMap<Arc<Member>, Option<Instant>>,
     not_targeted: Vec<NotTargeted>,
     services: BTreeMap<OfService, Counts>,
+    /// The latest wave and the number of waves.
+    wave: Option<(u16, u16)>,
 }
 
 /// The entry for a whole service.
@@ -67,6 +69,7 @@ impl BroadcastState {
             retrying: BTreeMap::new(),
             not_targeted: Vec::new(),
             services: BTreeMap::new(),
+            wave: None,
         }
     }
 
@@ -102,6 +105,9 @@ impl BroadcastState {
                 for endpoint in endpoints {
                     self.expect(endpoint);
                 }
+            }
+            ProgressEvent::Wave { wave, waves, .. } => {
+                self.wave = self.wave.max(Some((*wave, *waves)));
             }
             ProgressEvent::Skipped { delivery, .. } | ProgressEvent::Settled { delivery, .. } => {
                 self.settle(delivery);
@@ -151,6 +157,11 @@ impl BroadcastState {
         if delivery.outcome.is_none() {
             self.pending += 1;
         }
+    }
+
+    /// The latest wave that has begun, and the number of waves; `None` if all containers are called at once.
+    pub fn wave(&self) -> Option<(u16, u16)> {
+        self.wave
     }
 
     /// Whether stage 1 is done.

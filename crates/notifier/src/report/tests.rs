@@ -42,6 +42,7 @@ fn endpoint(task: &str) -> Endpoint {
         target,
         is_starting: false,
         is_late: false,
+        wave: None,
     }
 }
 

@@ -60,7 +60,7 @@ impl OpenBroadcasts {
                 let open = self.open.get_mut(id)?;
                 self.pending -= usize::from(open.pending.remove(&hash(&delivery.member)));
             }
-            ProgressEvent::Retrying { .. } => return None,
+            ProgressEvent::Retrying { .. } | ProgressEvent::Wave { .. } => return None,
         }
         let open = self.open.get(id)?;
         let is_over = open.parts.is_empty() && open.pending.is_empty();

@@ -119,6 +119,7 @@ impl Tally {
                     keep(&mut samples.pending, age);
                 }
             }
+            ProgressEvent::Wave { .. } => {}
             ProgressEvent::Skipped { delivery, .. } => self.outcome(delivery),
             ProgressEvent::Settled { delivery, age, .. } => {
                 self.outcome(delivery);

@@ -75,6 +75,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
         }),
         is_starting: false,
         is_late: false,
+        wave: None,
     }
 }
 

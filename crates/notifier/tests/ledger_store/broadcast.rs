@@ -71,6 +71,7 @@ impl Broadcast {
             services: Vec::new(),
             standalone: false,
             event_digest: None,
+            pace: None,
             asked_by: None,
             asked_at: NOW * 1_000,
             not_targeted: 0,

@@ -27,6 +27,7 @@ fn record() -> BroadcastRecord {
         split: false,
         services: Vec::new(),
         standalone: false,
+        pace: None,
         asked_by: None,
         asked_at: NOW * 1_000,
         not_targeted: 0,

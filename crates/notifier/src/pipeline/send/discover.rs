@@ -63,7 +63,8 @@ impl<'a> Discovery<'a> {
         let handing = async {
             let (mut chunks, mut all) = (chunks, Fleet::default());
             while let Some(chunk) = chunks.recv().await {
-                if earlier.is_empty() {
+                // Waves need the size of each service.
+                if earlier.is_empty() && transport.waves().is_none() {
                     self.hand_over(chunk).await?;
                 } else {
                     // An earlier run may have recorded the same tasks in other parts: all are compared at once.
@@ -74,8 +75,8 @@ impl<'a> Discovery<'a> {
         };
         let (scanned, all) = tokio::join!(scanning, handing);
         let all = all?;
-        // A task that is missing from a part of the fleet has not stopped.
-        if !earlier.is_empty() && matches!(scanned, Ok(Some(_))) {
+        // A task that is missing from a part of the fleet has not stopped; and waves need the whole fleet.
+        if (!earlier.is_empty() || transport.waves().is_some()) && matches!(scanned, Ok(Some(_))) {
             let stopped = earlier.stopped(scope, &all);
             self.hand_over(all).await?;
             try_join_all(stopped.map(|delivery| async {
@@ -136,8 +137,11 @@ impl<'a> Discovery<'a> {
     }
 
     /// Records what was found of each service, and hands the endpoints that still need a call to the workers.
-    async fn hand_over(&mut self, fleet: Fleet) -> Result<(), LedgerError> {
+    async fn hand_over(&mut self, mut fleet: Fleet) -> Result<(), LedgerError> {
         let Recipients { ctx, broadcast, trace, earlier, transport } = self.to;
+        if let Some(waves) = transport.waves() {
+            fleet.in_waves(&waves.of_tasks(&broadcast.id, &fleet));
+        }
         if let Some(known) = &mut self.known {
             known.extend(fleet.endpoints.iter().map(|endpoint| endpoint.member.task.clone()));
             known.extend(fleet.skips.iter().map(|skip| skip.member.task.clone()));

@@ -7,11 +7,13 @@
 //! | `mod` | hands deliveries to the workers, and collects what became of them |
 //! | `discover` | discovers and records one cluster |
 //! | `several` | the clusters of a broadcast, side by side |
+//! | `waves` | hands a fleet over in waves, and decides after each |
 //! | `earlier` | what an earlier run of the same broadcast has recorded |
 
 mod discover;
 mod earlier;
 mod several;
+mod waves;
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,8 +39,10 @@ use crate::fleet::{DiscoveryError, RecheckError};
 use crate::ledger::{BroadcastRecord, LedgerError};
 use crate::model::{Delivery, Found};
 use crate::report::{Counts, Report};
+use crate::rollout::{PaceError, Stopped};
 use discover::{Discovery, Recipients};
 use earlier::Earlier;
+pub(super) use waves::Waves;
 
 /// The most characters of a reason to cancel that an error repeats.
 const REASON_CHARS_MAX: usize = 200;
@@ -71,6 +75,12 @@ pub enum SendError {
     /// The broadcast cannot be kept for tasks that start later; no task was called.
     #[error(transparent)]
     Late(#[from] LateError),
+    /// The broadcast was stopped before, so no task was called.
+    #[error("the broadcast was stopped at wave {} ({}), so no task was called", .0.wave, printable(&.0.reason, REASON_CHARS_MAX))]
+    Stopped(Stopped),
+    /// The fleet cannot be called in these waves; no task was called.
+    #[error(transparent)]
+    Pace(#[from] PaceError),
     /// The event cannot be completed; no task was called.
     #[error("the event is not valid")]
     Event(#[from] wire::EventError),
@@ -120,22 +130,28 @@ pub(super) async fn send_as(
     asked_by: Option<String>,
     asking: Option<Arc<Asking>>,
 ) -> Result<Report, SendError> {
-    refuse_cancelled(ctx, broadcast).await?;
+    refuse_ended(ctx, broadcast).await?;
     late::check(ctx, scope)?;
+    let is_open = scope.cover.is_some() || scope.retain.is_some();
+    let waves = Waves::of(ctx, scope.pace.as_ref(), is_open)?.map(Arc::new);
     let broadcast = &late::expiring(broadcast.clone(), scope.retain.as_ref(), ctx.clock.now())?;
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let resolved = clusters::resolve(ctx, scope).await?;
     let trace = trace(ctx, broadcast);
-    let (report, failed) = deliver_as(ctx, broadcast, trace, asking, |transport| async move {
+    let (report, failed) = deliver_as(ctx, broadcast, trace, (waves, asking), |transport| async move {
         let to = Recipients { ctx, broadcast, trace, earlier: &earlier, transport: &transport };
         // Boxed: the types of nested futures would be too deep for the compiler.
-        match resolved {
+        let failed = match resolved {
             Resolved::One => Discovery::new(to, scope, record).run().boxed().await,
             Resolved::Several { scopes, failed } => {
                 several::discover(to, &record, scopes, failed).boxed().await
             }
+        }?;
+        if let Some(waves) = transport.waves() {
+            waves.release(to).boxed().await?;
         }
+        Ok(failed)
     })
     .await?;
     match failed {
@@ -151,11 +167,12 @@ pub(super) fn trace(ctx: &Ctx, broadcast: &Broadcast) -> TraceContext {
     trace_of(&broadcast.event).unwrap_or_else(start).hop(rng)
 }
 
-pub(super) async fn refuse_cancelled(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
-    match ctx.ledger.cancelled(&broadcast.id).await? {
-        Some(cancel) => Err(SendError::Cancelled { reason: cancel.reason }),
-        None => Ok(()),
+/// Refuses a broadcast that was cancelled or stopped.
+pub(super) async fn refuse_ended(ctx: &Ctx, broadcast: &Broadcast) -> Result<(), SendError> {
+    if let Some(cancel) = ctx.ledger.cancelled(&broadcast.id).await? {
+        return Err(SendError::Cancelled { reason: cancel.reason });
     }
+    ctx.ledger.stopped(&broadcast.id).await?.map_or(Ok(()), |stopped| Err(SendError::Stopped(stopped)))
 }
 
 /// Delivers what `hand_over` gives to the transport, and waits until each delivery has ended. Returns what became of them,
@@ -166,21 +183,23 @@ pub(super) async fn deliver<F: Future<Output = Result<T, SendError>>, T>(
     trace: TraceContext,
     hand_over: impl FnOnce(Transport) -> F,
 ) -> Result<(Report, T), SendError> {
-    deliver_as(ctx, broadcast, trace, None, hand_over).await
+    deliver_as(ctx, broadcast, trace, (None, None), hand_over).await
 }
 
 async fn deliver_as<F: Future<Output = Result<T, SendError>>, T>(
     ctx: &Arc<Ctx>,
     broadcast: &Broadcast,
     trace: TraceContext,
-    asking: Option<Arc<Asking>>,
+    how: (Option<Arc<Waves>>, Option<Arc<Asking>>),
     hand_over: impl FnOnce(Transport) -> F,
 ) -> Result<(Report, T), SendError> {
     let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+    let (waves, asking) = how;
     let deliveries = Deliveries {
         ctx: Arc::clone(ctx),
         broadcast: broadcast.clone(),
         trace,
+        waves: waves.clone(),
         done: Mutex::default(),
         found: OnceLock::new(),
         asking,
@@ -201,8 +220,9 @@ async fn deliver_as<F: Future<Output = Result<T, SendError>>, T>(
         Err(Err(_)) => {}
     }
     let done = std::mem::take(&mut *deliveries.done());
+    let stopped = waves.and_then(|waves| waves.stopped());
     let report = Report::new(broadcast.id.clone(), done).with_found(deliveries.found.get().copied());
-    let handed_over = handed_over?;
+    let (report, handed_over) = (report.with_stop(stopped), handed_over?);
     let counts = deliveries.asking.as_ref().map_or_else(|| report.counts(), |asking| asking.counts());
     record(ctx, broadcast, trace, counts, (began, asked.elapsed()));
     Ok((report, handed_over))
@@ -240,9 +260,25 @@ pub(super) struct Transport {
 }
 
 impl Transport {
+    /// The waves of the broadcast, if it has some.
+    pub(super) fn waves(&self) -> Option<&Waves> {
+        self.deliveries.waves.as_deref()
+    }
+
+    /// Hands a delivery over, or keeps it for its wave.
+    pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
+        match self.waves() {
+            Some(waves) => {
+                waves.stage(job);
+                Ok(())
+            }
+            None => self.hand_over(job).await,
+        }
+    }
+
     /// Hands a delivery over, and waits while too many wait. One that the workers do not take any more, because they were
     /// interrupted, is recorded as such.
-    pub(super) async fn send(&self, mut job: DeliveryJob) -> Result<(), LedgerError> {
+    async fn hand_over(&self, mut job: DeliveryJob) -> Result<(), LedgerError> {
         if let Some(asking) = &self.deliveries.asking {
             job = match asking.prepare(job) {
                 Ok(job) => job,
@@ -275,6 +311,7 @@ struct Deliveries {
     ctx: Arc<Ctx>,
     broadcast: Broadcast,
     trace: TraceContext,
+    waves: Option<Arc<Waves>>,
     done: Mutex<Vec<Delivery>>,
     /// How the tasks of the only cluster were found.
     found: OnceLock<Found>,
@@ -302,11 +339,18 @@ impl Steps for Deliveries {
         if let Some(asking) = &self.asking {
             return Ok(asking.advance(&self.ctx, job).await);
         }
+        if let Some(withheld) = self.waves.as_ref().and_then(|waves| waves.withheld(job)) {
+            return Ok(Next::Settle(withheld));
+        }
         notify::advance(&self.ctx, &self.broadcast, job, Round::default()).await
     }
 
     async fn settle(&self, delivery: Delivery) -> Result<(), LedgerError> {
         self.ended(delivery.clone());
-        notify::settle(&self.ctx, &self.broadcast, self.trace.trace, delivery).await
+        let settled = notify::settle(&self.ctx, &self.broadcast, self.trace.trace, delivery.clone()).await;
+        if let Some(waves) = &self.waves {
+            waves.settled(&delivery);
+        }
+        settled
     }
 }

@@ -1,0 +1,76 @@
+//! `continue`: ends the pause of a broadcast in waves, through the ledger.
+
+use clap::Args;
+use notifier::base::Environment;
+use notifier::ledger::Recorded;
+use notifier::store::Use;
+use wire::BroadcastId;
+
+use crate::args::{ForLedger, Global, SettingFlags, id};
+use crate::console::Console;
+use crate::context;
+use crate::failure::{Exit, Failure};
+
+/// End the pause of a broadcast in waves: the next wave begins
+///
+/// Writes to the ledger. `send` reads it each second; through the queues, a pause without an end is looked at each minute,
+/// and one with an end at least every 15 minutes. A wave that has not ended is waited for all the same.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ContinueArgs {
+    /// The broadcast's whole id
+    #[arg(value_name = "BROADCAST", value_parser = id)]
+    broadcast: BroadcastId,
+    #[command(flatten)]
+    settings: SettingFlags<ForLedger>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  A canary, a look at the dashboards, then the rest:
+    ecs-task-notifier send --cluster prod --waves 1,100% --pause manual --ledger dynamodb:ecs-task-notifier
+    ecs-task-notifier continue 0197fb1c-… --ledger dynamodb:ecs-task-notifier";
+
+pub(crate) async fn run(
+    global: &Global,
+    args: ContinueArgs,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let ledger = context::only_ledger(global, &args.settings.flags, environment, Use::Read, console).await?;
+    let broadcast = &args.broadcast;
+    let Some(recorded) = ledger.read(broadcast).await? else {
+        return Err(Failure::usage(format!("the ledger has no record of broadcast {broadcast}"))
+            .hint("`ecs-task-notifier history` lists the broadcasts"));
+    };
+    let wave = wave(&recorded)?;
+    let text = if ledger.continue_after(broadcast, wave).await? {
+        format!("broadcast {broadcast} continues after wave {wave}")
+    } else {
+        format!(
+            "broadcast {broadcast} was continued after wave {wave} before; the next wave has not begun yet"
+        )
+    };
+    console.note(&text);
+    Ok(Exit::Done)
+}
+
+/// The latest wave that has begun: its pause ends.
+fn wave(recorded: &Recorded) -> Result<u16, Failure> {
+    let id = recorded.report.broadcast();
+    let none = |why: &str| Failure::usage(format!("broadcast {id} {why}, so there is no pause to end"));
+    if let Some(stopped) = &recorded.stopped {
+        return Err(none(&format!("was stopped at wave {}", stopped.wave)));
+    }
+    if recorded.cancelled.is_some() {
+        return Err(none("was cancelled"));
+    }
+    let waves = recorded.report.waves();
+    let Some(last) = waves.last() else { return Err(none("does not go through its fleet in waves")) };
+    if recorded.is_complete {
+        return Err(none("has ended"));
+    }
+    let begun = waves.iter().rev().find(|wave| wave.counts.pending < wave.total);
+    let wave = begun.map_or(1, |wave| wave.wave);
+    if wave == last.wave { Err(none("is in its last wave")) } else { Ok(wave) }
+}

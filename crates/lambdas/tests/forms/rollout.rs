@@ -1,0 +1,184 @@
+//! Fleets that are called in waves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use notifier::ledger::Recorded;
+use notifier::model::{Cause, Outcome};
+use notifier::pipeline::send::SendError;
+use notifier::report::Counts;
+use testkit::fleets;
+use tokio::time::sleep;
+use wire::{ObserverMessage, Pace};
+
+use crate::setup::{Form, Setup, id, scope};
+
+const REFUSES: &str = "answers = [{ status = 403 }]";
+
+/// The scope in waves.
+fn paced(change: impl FnOnce(&mut Pace)) -> ObserverMessage {
+    let mut pace = Pace::new();
+    change(&mut pace);
+    let mut scope = scope();
+    scope.pace = Some(pace);
+    scope
+}
+
+fn waves(waves: &str) -> ObserverMessage {
+    paced(|pace| pace.waves = Some(waves.to_owned()))
+}
+
+async fn setup(form: Form, services: &[(&str, usize, &str)]) -> Setup {
+    let services = services.iter().map(|(name, tasks, more)| fleets::service(name, *tasks, "/n", more));
+    Setup::of(form, &fleets::fleet(&services.collect::<Vec<_>>()), &[]).await
+}
+
+/// The tasks of each wave of a service.
+fn tasks(recorded: &Recorded, service: &str) -> BTreeMap<u16, BTreeSet<String>> {
+    let mut waves = BTreeMap::<u16, BTreeSet<String>>::new();
+    for entry in recorded.report.entries().iter().filter(|entry| entry.member.service == service) {
+        waves.entry(entry.wave.expect("a wave")).or_default().insert(entry.member.task.clone());
+    }
+    waves
+}
+
+fn sizes(recorded: &Recorded, service: &str) -> Vec<usize> {
+    tasks(recorded, service).values().map(BTreeSet::len).collect()
+}
+
+/// No task of a service is called before each of the wave before has its outcome.
+fn assert_order(setup: &Setup, recorded: &Recorded, service: &str) {
+    let waves = tasks(recorded, service);
+    let wave_of = |task: &str| waves.iter().find(|(_, tasks)| tasks.contains(task)).map(|(wave, _)| *wave);
+    let called: Vec<u16> = setup.sim.received().iter().filter_map(|call| wave_of(&call.task)).collect();
+    assert!(called.is_sorted(), "{service}: {called:?}");
+    assert_eq!(called.len(), waves.values().map(BTreeSet::len).sum::<usize>());
+}
+
+/// Each service is called in waves of its own size, one after the other.
+pub(crate) async fn waves_follow_one_another(form: Form) {
+    let setup = setup(form, &[("web", 21, ""), ("api", 2, "")]).await;
+    let recorded = setup.broadcast(waves("1,10%,50%")).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 23, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [1, 2, 8, 10]);
+    assert_eq!(sizes(&recorded, "api"), [1, 1]);
+    for service in ["web", "api"] {
+        assert_order(&setup, &recorded, service);
+    }
+    assert_eq!(recorded.broadcast.unwrap().pace.unwrap().waves.as_deref(), Some("1,10%,50%"));
+}
+
+/// Errors in the first wave stop the broadcast: of the rest, no task is called, and each has an outcome.
+pub(crate) async fn a_failing_canary_stops_the_fleet(form: Form) {
+    let setup = setup(form, &[("web", 300, REFUSES)]).await;
+    let recorded = setup.broadcast(waves("1%")).await;
+    let counts = recorded.report.counts();
+    let called = setup.sim.received().len();
+    assert!((1..=3).contains(&called), "{called} of the 3 tasks of the canary");
+    assert_eq!(counts, Counts { rejected: called, skipped: 300 - called, ..Counts::default() });
+    let skipped = recorded.report.entries().iter().filter(|entry| entry.outcome == Some(Outcome::Skipped));
+    assert!(skipped.into_iter().all(|entry| entry.cause == Some(Cause::Stopped)));
+    let stopped = recorded.stopped.unwrap();
+    assert_eq!(stopped.wave, 1);
+    assert!(stopped.reason.contains("at most 0 allowed"), "{stopped:?}");
+    assert!(recorded.is_complete);
+}
+
+/// A broadcast that was stopped stays stopped.
+pub(crate) async fn a_stop_is_not_undone_by_a_repeat(form: Form) {
+    let setup = setup(form, &[("web", 10, REFUSES)]).await;
+    setup.broadcast(waves("1")).await;
+    let calls = setup.sim.received().len();
+    match form {
+        Form::Send => {
+            let error = setup.send(&waves("1")).await.unwrap_err();
+            assert!(matches!(&error, SendError::Stopped(stopped) if stopped.wave == 1), "{error:?}");
+        }
+        Form::Daemon | Form::Functions => {
+            setup.publish(waves("1")).await;
+            let depth = async || setup.depth().await;
+            setup.work_until(async || depth().await == 0).await;
+        }
+    }
+    assert_eq!(setup.sim.received().len(), calls);
+    assert!(setup.recorded().await.unwrap().stopped.is_some());
+}
+
+/// Fewer errors than the limit do not stop it.
+pub(crate) async fn errors_within_the_limit_do_not_stop_it(form: Form) {
+    let setup = setup(form, &[("web", 6, ""), ("bad", 2, REFUSES)]).await;
+    let scope = paced(|pace| {
+        (pace.waves, pace.max_errors) = (Some("1".to_owned()), Some("2".to_owned()));
+    });
+    let recorded = setup.broadcast(scope).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 6, rejected: 2, ..Counts::default() });
+    assert_eq!(recorded.stopped, None);
+}
+
+/// The next wave begins when somebody continues.
+pub(crate) async fn a_manual_pause_ends_with_continue(form: Form) {
+    let setup = setup(form, &[("web", 5, "")]).await;
+    let scope = paced(|pace| {
+        (pace.waves, pace.pause) = (Some("1".to_owned()), Some("manual".to_owned()));
+    });
+    let ledger = &setup.notifier.ctx().ledger;
+    let delivered = async || setup.recorded().await.map_or(0, |recorded| recorded.report.counts().delivered);
+    let go_on = async || {
+        while delivered().await < 1 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(setup.sim.received().len(), 1, "it waits");
+        assert!(ledger.continue_after(&id(), 1).await.unwrap());
+        assert!(!ledger.continue_after(&id(), 1).await.unwrap(), "once");
+    };
+    let (recorded, ()) = tokio::join!(setup.broadcast(scope), go_on());
+    assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+}
+
+/// A cancelled broadcast ends in its pause.
+pub(crate) async fn a_pause_ends_with_cancel(form: Form) {
+    let setup = setup(form, &[("web", 5, "")]).await;
+    let scope = paced(|pace| {
+        (pace.waves, pace.pause) = (Some("1".to_owned()), Some("manual".to_owned()));
+    });
+    let ledger = &setup.notifier.ctx().ledger;
+    let cancel = async || {
+        while setup.sim.received().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        ledger.cancel(&id(), String::new()).await.unwrap();
+    };
+    let (recorded, ()) = tokio::join!(setup.broadcast(scope), cancel());
+    let counts = recorded.report.counts();
+    assert_eq!((counts.total(), counts.skipped + counts.delivered), (5, 5), "{counts:?}");
+    assert!(counts.skipped >= 4 && setup.sim.received().len() == 1, "{counts:?}");
+}
+
+/// In one process, no service has more deliveries under way than allowed.
+#[tokio::test]
+async fn no_more_than_max_parallel_are_under_way() {
+    let slow = "answers = [{ delay_ms = 100, status = 200 }]";
+    let setup = setup(Form::Send, &[("web", 12, slow)]).await;
+    let scope = paced(|pace| pace.max_parallel = Some(1));
+    let recorded = setup.broadcast(scope).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 12, ..Counts::default() });
+    let times: Vec<_> = setup.sim.received().iter().map(|call| call.at).collect();
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.clone().all(|gap| gap >= Duration::from_millis(95)), "{:?}", gaps.collect::<Vec<_>>());
+}
+
+/// Without a ledger, nobody could continue it.
+#[tokio::test]
+async fn a_pace_that_is_not_valid_calls_nobody() {
+    let setup = setup(Form::Send, &[("web", 2, "")]).await;
+    for (waves, says) in [("10%,5%", "`waves` are numbers"), ("", "`waves` are numbers")] {
+        let error = setup.send(&paced(|pace| pace.waves = Some(waves.to_owned()))).await.unwrap_err();
+        assert!(matches!(error, SendError::Pace(_)) && error.to_string().contains(says), "{error}");
+    }
+    let mut open = paced(|pace| pace.waves = Some("1".to_owned()));
+    open.cover = Some(60);
+    let error = setup.send(&open).await.unwrap_err();
+    assert!(error.to_string().contains("`cover` or `retain`"), "{error}");
+    assert_eq!(setup.sim.received().len(), 0);
+}

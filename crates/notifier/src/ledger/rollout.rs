@@ -1,0 +1,82 @@
+//! The records of a broadcast that goes through its fleet in waves: that it was stopped, and pauses that somebody ended.
+//!
+//! Which container is called in which wave stands in the rows of the parts.
+
+use serde::{Deserialize, Serialize};
+use wire::BroadcastId;
+
+use super::record::millis;
+use super::{CANCEL_BELIEVED, Ledger, LedgerError, decode, key};
+use crate::rollout::Stopped;
+
+/// That the pause after a wave was ended.
+#[derive(Serialize, Deserialize)]
+struct Continued {
+    /// Time, in milliseconds since 1970.
+    at: i64,
+}
+
+/// Why containers that have not been called are not called any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    /// The broadcast was cancelled.
+    Cancelled,
+    /// A wave had more errors than allowed, or an alarm stopped the broadcast.
+    Stopped,
+}
+
+impl Ledger {
+    /// Records that a broadcast was stopped. The first record stays; returns that one.
+    pub(crate) async fn stop(
+        &self,
+        broadcast: &BroadcastId,
+        stopped: Stopped,
+    ) -> Result<Stopped, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(stopped) };
+        if inner.store.put_new(inner.item(key::stop(broadcast), &stopped)?).await? {
+            return Ok(stopped);
+        }
+        Ok(self.stopped(broadcast).await?.unwrap_or(stopped))
+    }
+
+    /// Why and at which wave a broadcast was stopped; `None` if it was not.
+    pub async fn stopped(&self, broadcast: &BroadcastId) -> Result<Option<Stopped>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let found = inner.store.get(vec![key::stop(broadcast)]).await?;
+        found.iter().flatten().next().map(decode).transpose()
+    }
+
+    /// Ends the pause after a wave; returns `false` if it was ended before.
+    pub async fn continue_after(&self, broadcast: &BroadcastId, wave: u16) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let continued = Continued { at: millis(inner.clock.now()) };
+        Ok(inner.store.put_new(inner.item(key::continued(broadcast, wave), &continued)?).await?)
+    }
+
+    /// Whether somebody has ended the pause after a wave.
+    pub async fn is_continued(&self, broadcast: &BroadcastId, wave: u16) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let found = inner.store.get(vec![key::continued(broadcast, wave)]).await?;
+        Ok(found.iter().any(Option::is_some))
+    }
+
+    /// Whether a broadcast was cancelled or stopped, from a cache that is at most a second old.
+    pub(crate) async fn withheld(&self, broadcast: &BroadcastId) -> Result<Option<Withheld>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let second = inner.started.elapsed().as_secs() / CANCEL_BELIEVED.as_secs();
+        // Concurrent callers share one read.
+        inner
+            .withheld
+            .get_or_insert_async(&(broadcast.clone(), second), async {
+                let found = inner.store.get(vec![key::cancel(broadcast), key::stop(broadcast)]).await?;
+                let kinds = [Withheld::Cancelled, Withheld::Stopped];
+                Ok(found.iter().zip(kinds).find(|(item, _)| item.is_some()).map(|(_, kind)| kind))
+            })
+            .await
+    }
+
+    /// Whether a broadcast was cancelled, from the same cache.
+    pub async fn is_cancelled(&self, broadcast: &BroadcastId) -> Result<bool, LedgerError> {
+        Ok(self.withheld(broadcast).await? == Some(Withheld::Cancelled))
+    }
+}

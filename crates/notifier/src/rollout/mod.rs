@@ -1,0 +1,20 @@
+//! Waves: which share of a fleet is called together, and what follows after each share.
+//!
+//! | file | what it decides |
+//! | --- | --- |
+//! | `plan` | reads a pace: sizes of waves, pauses, the most errors |
+//! | `waves` | the wave of each task |
+//! | `decide` | at a gate: wait, the next wave, stop, or done |
+//!
+//! Pure: no clock, no I/O. The same rules decide in one process and through the queues.
+
+mod decide;
+mod plan;
+mod waves;
+
+pub use decide::{Decision, Errors, Gate, Halt, Stopped};
+pub use plan::{MaxErrors, PAUSE_MAX, PaceError, Pause, Plan, Preset, Size, WAVES_MAX};
+pub use waves::{Tasks, waves};
+
+#[cfg(test)]
+mod tests;

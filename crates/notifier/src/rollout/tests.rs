@@ -1,0 +1,257 @@
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use wire::{BroadcastId, Pace};
+
+use super::*;
+use crate::model::Member;
+
+fn pace(waves: &str) -> Pace {
+    let mut pace = Pace::new();
+    pace.waves = Some(waves.to_owned());
+    pace
+}
+
+/// A pace with these fields.
+fn with(change: impl FnOnce(&mut Pace)) -> Pace {
+    let mut pace = Pace::new();
+    change(&mut pace);
+    pace
+}
+
+fn plan(waves: &str) -> Plan {
+    Plan::read(&pace(waves)).unwrap()
+}
+
+fn sizes(waves: &str) -> String {
+    match Plan::read(&pace(waves)) {
+        Ok(plan) => plan.sizes.iter().map(Size::to_string).collect::<Vec<_>>().join(" "),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn member(service: &str, task: usize, container: &str) -> Member {
+    Member {
+        cluster: "prod".to_owned(),
+        service: service.to_owned(),
+        task: format!("arn:{service}:{task}"),
+        container: container.to_owned(),
+        ..Member::default()
+    }
+}
+
+fn id(text: &str) -> BroadcastId {
+    BroadcastId::try_from(text.to_owned()).unwrap()
+}
+
+#[test]
+fn waves_are_cumulative_and_end_with_everybody() {
+    assert_eq!(sizes("1,10%,100%"), "1 10% 100%");
+    assert_eq!(sizes("1, 10%"), "1 10% 100%", "the last is added");
+    assert_eq!(sizes("100%"), "100%");
+    assert_eq!(sizes("5%,20"), "5% 20 100%");
+    for wrong in [
+        "",
+        "0",
+        "0%",
+        "101%",
+        "1,1",
+        "10%,5%",
+        "100%,5",
+        "x",
+        "1,,2",
+        "+1",
+        "-1",
+        "1.5%",
+        "99999999999",
+        "1,2,3,2",
+    ] {
+        assert!(sizes(wrong).starts_with("`waves` are numbers"), "{wrong}: {}", sizes(wrong));
+    }
+    let many: Vec<String> = (1..=100).map(|wave| wave.to_string()).collect();
+    assert_eq!(sizes(&many.join(",")), "`waves` has 101 waves, but a broadcast has at most 100");
+}
+
+#[test]
+fn the_presets_have_the_numbers_of_ecs() {
+    let preset = |name: &str| Plan::read(&with(|pace| pace.preset = Some(name.to_owned())));
+    let canary = preset("canary").unwrap();
+    assert_eq!(canary.sizes, [Size::Percent(5), Size::Percent(100)]);
+    assert_eq!(canary.pause, Pause::For(Duration::from_mins(10)));
+    assert_eq!(canary.max_errors, Some(MaxErrors::Count(0)));
+    let linear = preset("linear").unwrap();
+    assert_eq!(linear.sizes.len(), 10);
+    assert_eq!(linear.pause, Pause::For(Duration::from_mins(6)));
+    assert_eq!(preset("fast").unwrap_err().to_string(), "`preset` is canary or linear, not \"fast\"");
+    let own = with(|pace| {
+        (pace.preset, pace.pause) = (Some("canary".to_owned()), Some("1h".to_owned()));
+    });
+    assert_eq!(Plan::read(&own).unwrap().pause, Pause::For(Duration::from_hours(1)));
+}
+
+#[test]
+fn the_other_fields_are_read_or_refused_with_their_name() {
+    let with_waves = |change: fn(&mut Pace)| {
+        let mut pace = pace("1,100%");
+        change(&mut pace);
+        Plan::read(&pace).map_err(|error| error.to_string())
+    };
+    assert_eq!(with_waves(|pace| pace.pause = Some("manual".to_owned())).unwrap().pause, Pause::Manual);
+    assert_eq!(
+        with_waves(|pace| pace.max_errors = Some("5%".to_owned())).unwrap().max_errors,
+        Some(MaxErrors::Percent(5))
+    );
+    assert_eq!(
+        with_waves(|pace| pace.max_errors = Some("3".to_owned())).unwrap().max_errors,
+        Some(MaxErrors::Count(3))
+    );
+    assert_eq!(
+        with_waves(|pace| pace.jitter = Some("30s".to_owned())).unwrap().jitter,
+        Duration::from_secs(30)
+    );
+    let error = |change: fn(&mut Pace)| with_waves(change).unwrap_err();
+    assert!(error(|pace| pace.pause = Some("25h".to_owned())).starts_with("`pause` is `manual`"));
+    assert!(error(|pace| pace.max_errors = Some("101%".to_owned())).starts_with("`max_errors`"));
+    assert!(error(|pace| pace.max_errors = Some("-1".to_owned())).starts_with("`max_errors`"));
+    assert!(error(|pace| pace.max_parallel = Some(0)).starts_with("`max_parallel`"));
+    assert!(error(|pace| pace.jitter = Some("2h".to_owned())).starts_with("`jitter`"));
+    let lone = with(|pace| pace.pause = Some("5m".to_owned()));
+    assert_eq!(Plan::read(&lone), Err(PaceError::NoWaves));
+    assert_eq!(
+        Plan::read(&Pace::new()).unwrap().max_errors,
+        None,
+        "without waves, there is no limit by default"
+    );
+}
+
+#[test]
+fn containers_of_a_task_are_in_one_wave_and_another_broadcast_has_another_order() {
+    let members: Vec<_> = (0..50).flat_map(|task| ["a", "b"].map(|name| member("web", task, name))).collect();
+    let first = waves(&plan("1,10%"), &id("one"), &members);
+    assert_eq!(first.len(), 50);
+    let canary = |waves: &Tasks| {
+        waves.iter().filter(|(_, wave)| **wave == 1).map(|(task, _)| task.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(canary(&first).len(), 1);
+    let canaries: HashSet<_> =
+        (0..20).map(|run| canary(&waves(&plan("1,10%"), &id(&format!("b{run}")), &members))).collect();
+    assert!(canaries.len() > 5, "{canaries:?}");
+}
+
+fn a_plan() -> impl Strategy<Value = Plan> {
+    let waves = prop::sample::select(vec!["1,10%,100%", "5%", "1,2,3", "100%", "50%,70", "10%,20%,30%,40%"]);
+    let most = prop::option::of(prop::sample::select(vec!["0", "1", "3", "0%", "10%", "50%", "100%"]));
+    let pause = prop::sample::select(vec!["0s", "10m", "manual"]);
+    (waves, most, pause).prop_map(|(waves, most, pause)| {
+        let mut pace = pace(waves);
+        pace.max_errors = most.map(str::to_owned);
+        pace.pause = (waves != "100%").then(|| pause.to_owned());
+        Plan::read(&pace).unwrap()
+    })
+}
+
+fn a_gate() -> impl Strategy<Value = Gate<'static>> {
+    let counts = (0..4_usize, 0..20_usize, 0..20_usize, 0..40_usize);
+    let flags = (any::<bool>(), any::<bool>(), prop::option::of(Just("alarm")));
+    (1..5_u16, prop::option::of(5..9_u16), counts, 0..1_200_u64, flags).prop_map(
+        |(wave, next, (unsettled, in_wave, before, fine), quiet, (is_continued, is_cancelled, alarm))| Gate {
+            wave,
+            next,
+            unsettled,
+            quiet: Duration::from_secs(quiet),
+            errors: Errors { all: before + in_wave, wave: in_wave, called: in_wave + fine + unsettled },
+            is_continued,
+            is_cancelled,
+            alarm,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_repeat_gives_the_same_waves_and_each_has_its_size(
+        plan in a_plan(),
+        services in prop::collection::vec(1..120_usize, 1..4),
+        seed in any::<u64>(),
+    ) {
+        let broadcast = id(&format!("b-{seed}"));
+        let named = |place: usize| format!("s{place}");
+        let mut members: Vec<_> = services
+            .iter()
+            .enumerate()
+            .flat_map(|(place, tasks)| (0..*tasks).map(move |task| member(&named(place), task, "app")))
+            .collect();
+        let first = waves(&plan, &broadcast, &members);
+        members.reverse();
+        prop_assert_eq!(&first, &waves(&plan, &broadcast, &members));
+        for (place, tasks) in services.iter().enumerate() {
+            let mut sizes = BTreeMap::<u16, usize>::new();
+            for task in 0..*tasks {
+                *sizes.entry(first[&member(&named(place), task, "app").task]).or_default() += 1;
+            }
+            let mut called = 0;
+            for (wave, end) in (1..).zip(plan.ends(*tasks)) {
+                called += sizes.get(&wave).copied().unwrap_or_default();
+                prop_assert_eq!(called, end, "{:?}", plan);
+                prop_assert!(end >= 1);
+            }
+            prop_assert_eq!(called, *tasks);
+        }
+    }
+
+    #[test]
+    fn it_stops_exactly_when_the_limit_is_exceeded(plan in a_plan(), gate in a_gate()) {
+        let gate = Gate { is_cancelled: false, alarm: None, ..gate };
+        let Errors { all, wave, called } = gate.errors;
+        let exceeded = match plan.max_errors {
+            None => false,
+            Some(MaxErrors::Count(most)) => all > most,
+            // As a fraction, so that the rule is not the one of the code.
+            Some(MaxErrors::Percent(most)) => called > 0 && wave as f64 / called as f64 > f64::from(most) / 100.0 + 1e-9,
+        };
+        prop_assert_eq!(matches!(plan.decide(&gate), Decision::Stop(_)), exceeded);
+    }
+
+    #[test]
+    fn no_wave_begins_before_its_time(plan in a_plan(), gate in a_gate()) {
+        let decision = plan.decide(&gate);
+        prop_assert_eq!(&decision, &plan.decide(&gate));
+        match decision {
+            Decision::Next(wave) => {
+                prop_assert_eq!(Some(wave), gate.next);
+                prop_assert!(wave > gate.wave && gate.unsettled == 0 && !gate.is_cancelled && gate.alarm.is_none());
+                let is_over = match plan.pause {
+                    Pause::For(pause) => gate.quiet >= pause,
+                    Pause::Manual => false,
+                };
+                prop_assert!(is_over || gate.is_continued);
+            }
+            Decision::Done => prop_assert!(gate.next.is_none() && gate.unsettled == 0),
+            Decision::Wait(Some(left)) => {
+                let Pause::For(pause) = plan.pause else { return Err(TestCaseError::fail("no time")) };
+                prop_assert_eq!(left + gate.quiet, pause);
+            }
+            Decision::Wait(None) => prop_assert!(gate.unsettled > 0 || plan.pause == Pause::Manual),
+            Decision::Stop(_) => {}
+        }
+    }
+
+    #[test]
+    fn a_stop_is_not_undone_by_further_outcomes(plan in a_plan(), gate in a_gate(), settled in 0..5_usize, failed in 0..5_usize) {
+        let Errors { all, wave, called } = gate.errors;
+        let later = Errors { all: all + failed, wave: wave + failed, called: called - settled.min(called - wave) };
+        let later = Errors { called: later.called.max(later.wave), ..later };
+        if plan.exceeded(gate.errors).is_some() && later.called <= called {
+            prop_assert!(plan.exceeded(later).is_some());
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(waves in ".{0,12}", pause in ".{0,6}", most in ".{0,6}") {
+        let pace = with(|pace| (pace.waves, pace.pause, pace.max_errors) = (Some(waves), Some(pause), Some(most)));
+        if let Ok(plan) = Plan::read(&pace) {
+            prop_assert_eq!(plan.sizes.last(), Some(&Size::Percent(100)));
+        }
+    }
+}
