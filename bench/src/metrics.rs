@@ -46,7 +46,14 @@ fn events() -> Result<Vec<ProgressEvent>> {
         let mut member = Member::of_task(load::CLUSTER, &load::task(n));
         (member.service, member.container) = (load::SERVICE.to_owned(), load::CONTAINER.to_owned());
         let (member, target) = (Arc::new(member), Arc::clone(&target));
-        Endpoint { member, address: ([10, 0, 0, 1], 8080).into(), target, is_starting: false, is_late: false, wave: None }
+        Endpoint {
+            member,
+            address: ([10, 0, 0, 1], 8080).into(),
+            target,
+            is_starting: false,
+            is_late: false,
+            wave: None,
+        }
     };
     let endpoints: Vec<Endpoint> = (0..COUNT).map(endpoint).collect();
     let settled = endpoints.iter().map(|endpoint| ProgressEvent::Settled {

@@ -27,9 +27,7 @@ pub(crate) struct ContinueArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  A canary, a look at the dashboards, then the rest:
-    ecs-task-notifier send --cluster prod --waves 1,100% --pause manual --ledger dynamodb:ecs-task-notifier
-    ecs-task-notifier continue 0197fb1c-… --ledger dynamodb:ecs-task-notifier";
+  ecs-task-notifier continue 0197fb1c-… --ledger dynamodb:ecs-task-notifier";
 
 pub(crate) async fn run(
     global: &Global,

@@ -14,7 +14,9 @@ use notifier::queue::{Queue, Trace};
 use serde::Serialize;
 use wire::{Draft, Message, ObserverMessage};
 
-use crate::args::{AudienceArgs, EventArgs, ForLedger, Format, Global, LateArgs, ProgressArgs, SettingFlags};
+use crate::args::{
+    AudienceArgs, EventArgs, ForLedger, Format, Global, LateArgs, PaceArgs, ProgressArgs, SettingFlags,
+};
 use crate::console::Console;
 use crate::failed_of::{self, Again, FailedOf};
 use crate::failure::{Exit, Failure};
@@ -36,6 +38,8 @@ pub(crate) struct PublishArgs {
     event: EventArgs,
     #[command(flatten)]
     late: LateArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
     /// URL or name of the observer queue [default: NOTIFIER_OBSERVER_QUEUE_URL]
     #[arg(long, visible_alias = "queue-url", value_name = "URL|NAME")]
     queue: Option<String>,
@@ -55,6 +59,9 @@ Examples:
   The newest log level, also for every task that starts in the next week:
     ecs-task-notifier publish --cluster prod --type com.example.log-level \\
       --data '\"debug\"' --retain log-level --ttl 7d
+
+  In waves, with a pause between them; the first error stops it. The daemon or the functions need a ledger:
+    ecs-task-notifier publish --cluster prod --type com.example.config.reload --waves 1,10%,100% --pause 1h
 
   The latest broadcast again, only to services with containers that were not notified:
     ecs-task-notifier publish --failed-of last --ledger dynamodb:ecs-task-notifier
@@ -87,6 +94,7 @@ pub(crate) async fn run(
     let mut broadcast = args.event.broadcast(&Clock::system())?;
     let mut scope = args.audience.scope()?;
     args.late.apply(&mut scope);
+    args.pace.apply_queued(&mut scope)?;
     let mut scopes = vec![scope];
     log::for_people(console);
     let aws = context::aws(global, &settings).await?;

@@ -204,6 +204,7 @@ impl Book {
             split: false,
             services: Vec::new(),
             standalone: false,
+            pace: None,
             asked_by: None,
             asked_at: 0,
             not_targeted: 0,

@@ -26,6 +26,6 @@ pub use event::{Data, Draft, Event, EventError};
 pub use id::{BroadcastId, DeliveryId, IdError, PartId};
 pub use json::{BodyError, MESSAGE_BYTES_MAX};
 pub use message::{
-    Broadcast, Coalesce, ContentMode, CoverMessage, Labels, Message, Method, ObserverMessage, PAGE_TASKS_MAX,
-    Pace, PageMessage, PartMessage, Retain, Scheme, ServiceMessage, Share, TaskMessage,
+    Broadcast, Coalesce, ContentMode, CoverMessage, GateMessage, Labels, Message, Method, ObserverMessage,
+    PAGE_TASKS_MAX, Pace, PageMessage, PartMessage, Retain, Scheme, ServiceMessage, Share, TaskMessage,
 };

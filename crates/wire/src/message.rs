@@ -17,7 +17,7 @@ mod pace;
 mod page;
 
 pub use pace::Pace;
-pub use page::{CoverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
+pub use page::{CoverMessage, GateMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
 
 mod sealed {
     pub trait Sealed {}
@@ -25,6 +25,7 @@ mod sealed {
     impl Sealed for super::ServiceMessage {}
     impl Sealed for super::PageMessage {}
     impl Sealed for super::CoverMessage {}
+    impl Sealed for super::GateMessage {}
     impl Sealed for super::TaskMessage {}
 }
 
@@ -53,6 +54,7 @@ impl Message for ObserverMessage {}
 impl Message for ServiceMessage {}
 impl Message for PageMessage {}
 impl Message for CoverMessage {}
+impl Message for GateMessage {}
 impl Message for TaskMessage {}
 
 /// A body of the observer queue: starts a broadcast.

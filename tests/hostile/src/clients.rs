@@ -91,6 +91,7 @@ fn services(responses: &[u8], scope: &ObserverMessage) -> String {
                 PartMessage::Service(one) => format!("{} {}{}", one.service, one.port, one.path),
                 PartMessage::Page(page) => format!("page {:?}", page.tasks),
                 PartMessage::Cover(cover) => format!("cover {}", cover.covers_until),
+                PartMessage::Gate(gate) => format!("gate {}", gate.gate),
             });
             format!("services {}; leave {}", some(messages), found.not_targeted.len())
         }

@@ -68,6 +68,21 @@ impl PaceArgs {
         message.pace = Some(pace);
         Ok(())
     }
+
+    /// The same for a broadcast through the queues.
+    pub(crate) fn apply_queued(&self, message: &mut ObserverMessage) -> Result<(), Failure> {
+        let flag = match (self.max_parallel, &self.jitter) {
+            (Some(_), _) => "--max-parallel",
+            (None, Some(_)) => "--jitter",
+            (None, None) => return self.apply(message),
+        };
+        Err(Failure::usage(format!(
+            "{flag} needs one process that makes every call, which `publish` does not have"
+        ))
+        .hint(
+            "through the queues, many workers call at once: the size of a wave is the limit, or use `send`",
+        ))
+    }
 }
 
 /// Checks one field by itself, with waves around it.

@@ -25,6 +25,7 @@ mod logs;
 mod man;
 mod metrics;
 mod moto;
+mod pace;
 mod page;
 mod pipeline;
 mod plan;

@@ -150,17 +150,6 @@ macro_rules! claims {
     };
 }
 
-forms! {
-    send_in_waves is Send {
-        waves_follow_one_another
-        a_failing_canary_stops_the_fleet
-        a_stop_is_not_undone_by_a_repeat
-        errors_within_the_limit_do_not_stop_it
-        a_manual_pause_ends_with_continue
-        a_pause_ends_with_cancel
-    }
-}
-
 claims! {
 {
     every_container_has_its_outcome
@@ -174,6 +163,12 @@ claims! {
     a_broadcast_without_a_trace_gets_one
     metrics_count_each_container_once
     a_task_that_starts_while_a_broadcast_is_open_hears_it
+    waves_follow_one_another
+    a_failing_canary_stops_the_fleet
+    a_stop_is_not_undone_by_a_repeat
+    errors_within_the_limit_do_not_stop_it
+    a_manual_pause_ends_with_continue
+    a_pause_ends_with_cancel
 } {
     an_s3_event_becomes_the_broadcast_of_its_route
     one_bad_record_does_not_take_the_others_with_it
@@ -186,6 +181,8 @@ claims! {
     the_health_of_a_registered_task_is_looked_up
     a_registry_that_is_not_live_is_not_used
     a_retained_event_is_heard_by_each_task_that_starts_later_until_it_is_cleared
+    two_gates_at_once_decide_alike
+    a_task_that_comes_between_two_waves_joins_the_last
 }
 }
 

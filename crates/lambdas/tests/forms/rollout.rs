@@ -155,6 +155,42 @@ pub(crate) async fn a_pause_ends_with_cancel(form: Form) {
     assert!(counts.skipped >= 4 && setup.sim.received().len() == 1, "{counts:?}");
 }
 
+/// The same request twice at once makes two gates for each service: each wave has the same tasks, and none comes early.
+pub(crate) async fn two_gates_at_once_decide_alike(form: Form) {
+    let setup = setup(form, &[("web", 20, "")]).await;
+    tokio::join!(setup.publish(waves("1,25%")), setup.publish(waves("1,25%")));
+    setup.work_until(async || setup.has_ended().await && setup.depth().await == 0).await;
+    let recorded = setup.recorded().await.unwrap();
+    assert_eq!(recorded.report.counts(), Counts { delivered: 20, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [1, 4, 15]);
+    let waves = tasks(&recorded, "web");
+    let wave_of = |task: &str| waves.iter().find(|(_, tasks)| tasks.contains(task)).map(|(wave, _)| *wave);
+    let mut seen = BTreeSet::new();
+    let first = setup.sim.received().into_iter().filter(|call| seen.insert(call.task.clone()));
+    let first: Vec<u16> = first.filter_map(|call| wave_of(&call.task)).collect();
+    assert!(first.is_sorted() && first.len() == 20, "{first:?}");
+}
+
+/// A task that starts during a pause is called in the last wave.
+pub(crate) async fn a_task_that_comes_between_two_waves_joins_the_last(form: Form) {
+    let setup = setup(form, &[("web", 4, "")]).await;
+    let scope = paced(|pace| {
+        (pace.waves, pace.pause) = (Some("1,2".to_owned()), Some("manual".to_owned()));
+    });
+    setup.publish(scope).await;
+    setup.work_until(async || setup.sim.received().len() == 1).await;
+    let come = setup.sim.start_task("prod", "web").await.unwrap();
+    let ledger = &setup.notifier.ctx().ledger;
+    for wave in [1, 2] {
+        assert!(ledger.continue_after(&id(), wave).await.unwrap());
+    }
+    setup.work_until(async || setup.has_ended().await).await;
+    let recorded = setup.recorded().await.unwrap();
+    assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [1, 1, 3]);
+    assert!(tasks(&recorded, "web")[&3].contains(&come));
+}
+
 /// In one process, no service has more deliveries under way than allowed.
 #[tokio::test]
 async fn no_more_than_max_parallel_are_under_way() {

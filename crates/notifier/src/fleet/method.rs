@@ -28,6 +28,8 @@ impl Place {
         event_bytes: usize,
     ) -> DiscoveryMethod {
         match self.policy.method {
+            // Waves divide each service by itself, so one message has all its tasks.
+            _ if scope.pace.is_some() => DiscoveryMethod::Services,
             _ if !fits_pages(event_bytes) => DiscoveryMethod::Services,
             DiscoveryPolicy::Services => DiscoveryMethod::Services,
             DiscoveryPolicy::Sweep => DiscoveryMethod::Sweep,

@@ -60,6 +60,7 @@ impl Place {
         match message {
             PartMessage::Service(message) => self.tasks_of_service(message).await,
             PartMessage::Page(message) => self.tasks_of_page(message).await,
+            PartMessage::Gate(message) => self.tasks_of_service(&message.part).await,
             PartMessage::Cover(message) => {
                 let mut scope = ObserverMessage::new(&message.cluster);
                 scope.services.clone_from(&message.services);

@@ -49,7 +49,8 @@ impl Place {
         check_count(&scope.services)?;
         let ecs = self.ecs.lane();
         let event_bytes = broadcast.event.data().map_or(0, |data| data.as_json().len());
-        if fits_pages(event_bytes)
+        if scope.pace.is_none()
+            && fits_pages(event_bytes)
             && let Some(live) = self.live(&scope.cluster).await
             && let Some(found) = self.registered_pages(&ecs, &live, scope, broadcast).await?
         {

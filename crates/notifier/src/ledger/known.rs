@@ -1,6 +1,6 @@
 //! Recorded broadcasts, to check messages from untrusted senders.
 
-use wire::{Broadcast, PartId, PartMessage, ServiceMessage, Share};
+use wire::{Broadcast, Pace, PartId, PartMessage, ServiceMessage, Share};
 
 use super::record::{BroadcastRecord, BroadcastRow, digest};
 use super::{Ledger, LedgerError};
@@ -15,6 +15,8 @@ pub(crate) struct Known {
     standalone: bool,
     /// The parts with their services; a page of tasks has none.
     parts: Vec<(PartId, String)>,
+    /// Its waves: no part is notified as a whole then.
+    pace: Option<Pace>,
 }
 
 impl Ledger {
@@ -38,8 +40,8 @@ impl Ledger {
             BroadcastRow::Part { id, service } => Some((id, service)),
             BroadcastRow::Skip(_) | BroadcastRow::Cluster(_) => None,
         });
-        let BroadcastRecord { cluster, services, standalone, .. } = record;
-        Ok(is_same.then(|| Known { cluster, services, standalone, parts: parts.collect() }))
+        let BroadcastRecord { cluster, services, standalone, pace, .. } = record;
+        Ok(is_same.then(|| Known { cluster, services, standalone, parts: parts.collect(), pace }))
     }
 }
 
@@ -47,6 +49,8 @@ impl Known {
     /// Whether stage 1 has published exactly this message.
     pub(crate) fn has_part(&self, message: &PartMessage) -> bool {
         match message {
+            PartMessage::Gate(gate) => self.pace.as_ref() == Some(&gate.pace) && self.has_service(&gate.part),
+            _ if self.pace.is_some() => false,
             PartMessage::Service(message) => self.has_service(message),
             PartMessage::Page(page) => {
                 self.has_scope(&page.services, page.standalone) && self.has(&message.part())
@@ -124,7 +128,13 @@ mod tests {
         let first = message(r#"{"except":[{"port":"81","path":"/m"}]}"#);
         let second = other();
         let parts = [first, second].map(|part| (part.part(), part.service));
-        Known { cluster: "prod".to_owned(), services: Vec::new(), standalone: false, parts: parts.into() }
+        Known {
+            cluster: "prod".to_owned(),
+            services: Vec::new(),
+            standalone: false,
+            parts: parts.into(),
+            pace: None,
+        }
     }
 
     #[test]

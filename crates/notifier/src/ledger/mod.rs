@@ -58,7 +58,7 @@ pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, open};
 pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
-pub(crate) use rollout::Withheld;
+pub(crate) use rollout::{Progressed, Withheld};
 pub use standing::Standing;
 
 /// Default retention of records, in days.
@@ -302,10 +302,7 @@ impl Ledger {
         member: &Member,
     ) -> Result<Option<Delivery>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        let id = delivery_id(broadcast, member);
-        let keys = [key::NOTIFIED, key::STATE].map(|kind| key::delivery(kind, broadcast, &id));
-        let [ended, state] = inner.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<Stamped>));
-        Ok(ended.or(state).transpose()?.map(|record| record.entry))
+        Ok(inner.stamped(broadcast, member).await?.map(|record| record.entry))
     }
 
     /// Records the outcome of a delivery, or its state without one.
@@ -349,6 +346,18 @@ impl fmt::Debug for Ledger {
 }
 
 impl Inner {
+    /// The record of a delivery that counts.
+    async fn stamped(
+        &self,
+        broadcast: &BroadcastId,
+        member: &Member,
+    ) -> Result<Option<Stamped>, LedgerError> {
+        let id = delivery_id(broadcast, member);
+        let keys = [key::NOTIFIED, key::STATE].map(|kind| key::delivery(kind, broadcast, &id));
+        let [ended, state] = self.reads.ask(keys).await?.map(|item| item.as_ref().map(decode::<Stamped>));
+        ended.or(state).transpose()
+    }
+
     fn item(&self, key: Key, record: &impl Serialize) -> Result<Item, LedgerError> {
         Ok(self.raw(key, serde_json::to_string(record).map_err(LedgerError::Unwritable)?))
     }

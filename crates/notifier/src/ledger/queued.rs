@@ -12,17 +12,17 @@ use wire::{BroadcastId, DeliveryId, PartId};
 use super::{Ledger, LedgerError, decode, key};
 
 impl Ledger {
-    /// Records that these deliveries of a part are on the tasks queue, for the services queue's message with this id. A
-    /// record can have up to 10,000.
+    /// Records that these deliveries of a part are on the tasks queue, by this run of stage 2: the id of
+    /// the services queue's message, or a wave. A record can have up to 10,000.
     pub(crate) async fn note_queued(
         &self,
         broadcast: &BroadcastId,
         part: &PartId,
-        message_id: &str,
+        run: &str,
         deliveries: &[DeliveryId],
     ) -> Result<(), LedgerError> {
         let (Some(inner), Some(first)) = (&self.0, deliveries.first()) else { return Ok(()) };
-        let key = key::queued(broadcast, part, &PartId::derive([message_id]), first);
+        let key = key::queued(broadcast, part, &PartId::derive([run]), first);
         Ok(inner.writes.ask(inner.item(key, &deliveries)?).await?)
     }
 
@@ -31,10 +31,10 @@ impl Ledger {
         &self,
         broadcast: &BroadcastId,
         part: &PartId,
-        message_id: &str,
+        run: &str,
     ) -> Result<BTreeSet<String>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(BTreeSet::new()) };
-        let range = key::queued_range(broadcast, part, &PartId::derive([message_id]));
+        let range = key::queued_range(broadcast, part, &PartId::derive([run]));
         let mut all = BTreeSet::new();
         let mut items = pin!(inner.items(range));
         while let Some(item) = items.try_next().await? {

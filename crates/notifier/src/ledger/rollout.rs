@@ -2,11 +2,13 @@
 //!
 //! Which container is called in which wave stands in the rows of the parts.
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use wire::BroadcastId;
+use wire::{BroadcastId, PartId};
 
 use super::record::millis;
-use super::{CANCEL_BELIEVED, Ledger, LedgerError, decode, key};
+use super::{CANCEL_BELIEVED, Ledger, LedgerError, PartRecord, decode, key};
+use crate::model::Delivery;
 use crate::rollout::Stopped;
 
 /// That the pause after a wave was ended.
@@ -25,7 +27,77 @@ pub(crate) enum Withheld {
     Stopped,
 }
 
+/// An expected delivery, and what it has come to.
+#[derive(Clone, Debug)]
+pub(crate) struct Progressed {
+    /// As it was expected, with its wave.
+    pub(crate) expected: Delivery,
+    /// Its latest record.
+    state: Option<Delivery>,
+    /// Time of that record, in milliseconds since 1970, if the delivery has ended.
+    pub(crate) at: Option<i64>,
+}
+
+impl Progressed {
+    /// What is known of it, with its wave.
+    pub(crate) fn latest(&self) -> &Delivery {
+        self.state.as_ref().unwrap_or(&self.expected)
+    }
+}
+
 impl Ledger {
+    /// Records a part with its rows, if there is no record of it. Returns whether it is new, and the rows that are recorded.
+    pub(crate) async fn begin_part(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+        rows: Vec<Delivery>,
+    ) -> Result<(bool, Vec<Delivery>), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok((true, rows)) };
+        // Of a long record, all items but the first are written before: they must not replace those of another run.
+        if let Some((_, known)) = inner.read_part(broadcast, &record.id).await? {
+            return Ok((false, known));
+        }
+        if inner.write_part(broadcast, record, &rows, true).await? {
+            return Ok((true, rows));
+        }
+        let known = inner.read_part(broadcast, &record.id).await?;
+        Ok((false, known.map(|(_, rows)| rows).unwrap_or_default()))
+    }
+
+    /// Replaces the rows of a part.
+    pub(crate) async fn replace_part(
+        &self,
+        broadcast: &BroadcastId,
+        record: &PartRecord,
+        rows: &[Delivery],
+    ) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.write_part(broadcast, record, rows, false).await.map(drop)
+    }
+
+    /// The expected deliveries of a part. Those up to this wave have their latest state.
+    pub(crate) async fn progressed(
+        &self,
+        broadcast: &BroadcastId,
+        part: &PartId,
+        wave: u16,
+    ) -> Result<Vec<Progressed>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        let rows = inner.read_part(broadcast, part).await?.map(|(_, rows)| rows).unwrap_or_default();
+        let expected = rows.into_iter().filter(|row| row.outcome.is_none());
+        let progressed = expected.map(async |expected| {
+            if expected.wave.is_some_and(|of| of > wave) {
+                return Ok(Progressed { expected, state: None, at: None });
+            }
+            let found = inner.stamped(broadcast, &expected.member).await?;
+            let at = found.as_ref().filter(|found| found.entry.outcome.is_some()).map(|found| found.at);
+            let state = found.map(|found| Delivery { wave: expected.wave, ..found.entry });
+            Ok::<_, LedgerError>(Progressed { expected, state, at })
+        });
+        try_join_all(progressed).await
+    }
+
     /// Records that a broadcast was stopped. The first record stays; returns that one.
     pub(crate) async fn stop(
         &self,

@@ -11,12 +11,11 @@ use wire::{
     PartMessage,
 };
 
-use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, late, span, untrusted};
+use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, gate, late, span, untrusted};
 use crate::base::trace::{TraceContext, TraceId};
-use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
+use crate::ledger::{BroadcastRecord, LedgerError, PartRecord, Withheld};
 use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Member, ProgressEvent};
 use crate::queue::{self, Delayed};
-use crate::rollout::PaceError;
 
 /// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
 /// clusters, a message for each of them.
@@ -27,16 +26,19 @@ pub(super) async fn services(
     received: &queue::Message,
 ) -> Result<Output, StageError> {
     late::check(ctx, &message)?;
-    if message.pace.is_some() {
-        return Err(PaceError::OneProcess("pace").into());
-    }
+    gate::check(ctx, &message)?;
     let broadcast = broadcast(message.event.take().unwrap_or_default(), received)?;
     let broadcast = late::expiring(broadcast, message.retain.as_ref(), received.sent)?;
     let trace = span(ctx, &broadcast.event, received);
     let mut record = BroadcastRecord { folded, ..record(&message, &broadcast, received) };
-    if ctx.ledger.is_cancelled(&broadcast.id).await? {
-        ctx.ledger.broadcast(record, &[], &[]).await?;
-        return Ok(Output::default());
+    match ctx.ledger.withheld(&broadcast.id).await? {
+        Some(Withheld::Cancelled) => {
+            ctx.ledger.broadcast(record, &[], &[]).await?;
+            return Ok(Output::default());
+        }
+        // Its record says already what has become of each container.
+        Some(Withheld::Stopped) => return Ok(Output::default()),
+        None => {}
     }
     if let Some(clusters) = clusters::named(ctx, &message).await? {
         let output = split(ctx, &message, &broadcast, trace.trace, record, clusters).await?;
@@ -44,6 +46,7 @@ pub(super) async fn services(
     }
     let cover = late::keep(ctx, &message, &broadcast, received.sent).await?;
     let mut found = ctx.discovery.services(&message, &broadcast).await?;
+    found.messages = gate::closed(&message, found.messages);
     found.messages.extend(cover.map(PartMessage::Cover));
     let bodies = found.messages.iter().map(PartMessage::to_body).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> = found.messages.iter().map(|part| (part.part(), part.service().to_owned())).collect();
@@ -124,6 +127,10 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
         return Ok(Output::default());
     }
     let fleet = match &message {
+        PartMessage::Gate(gate) => {
+            let passage = gate::Passage { ctx, gate, broadcast: &broadcast, trace, record };
+            return passage.pass().await;
+        }
         PartMessage::Cover(cover) => {
             return late::end(ctx, cover, (&broadcast, trace), record, received).await;
         }
@@ -190,14 +197,19 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
     // Bodies of this process: all of one broadcast, or the keep-warm message.
     let bodies: Vec<Queued> = bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     let Some(broadcast) = bodies.first().map(|body| body.broadcast.id.clone()) else { return Ok(()) };
-    let part = PartMessage::from_body(&received.body)?.part();
+    let message = PartMessage::from_body(&received.body)?;
+    let run = match &message {
+        PartMessage::Gate(gate) => gate::run(gate),
+        _ => received.message_id.clone(),
+    };
+    let part = message.part();
     let ids = bodies.iter().map(|body| DeliveryId::derive(&broadcast, &body.task, &body.container));
     let ids: Vec<_> = ids.collect();
-    Ok(ctx.ledger.note_queued(&broadcast, &part, &received.message_id, &ids).await?)
+    Ok(ctx.ledger.note_queued(&broadcast, &part, &run, &ids).await?)
 }
 
 /// Notifies the listeners of the result for a part.
-fn emit_tasks(ctx: &Ctx, broadcast: &BroadcastId, trace: TraceId, part: PartRecord, found: Fleet) {
+pub(super) fn emit_tasks(ctx: &Ctx, broadcast: &BroadcastId, trace: TraceId, part: PartRecord, found: Fleet) {
     let PartRecord { id: part, service, .. } = part;
     let Fleet { endpoints, not_targeted, .. } = found;
     let (broadcast, trace) = (broadcast.clone(), Some(trace));
@@ -264,6 +276,11 @@ fn scope(message: &PartMessage) -> ObserverMessage {
         PartMessage::Service(message) => {
             scope.services = vec![message.service.clone()];
             scope.standalone = message.standalone;
+        }
+        PartMessage::Gate(gate) => {
+            scope.services = vec![gate.part.service.clone()];
+            scope.standalone = gate.part.standalone;
+            scope.pace = Some(gate.pace.clone());
         }
         PartMessage::Page(page) => {
             scope.services.clone_from(&page.services);

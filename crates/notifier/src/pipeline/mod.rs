@@ -32,6 +32,7 @@ mod coalesce;
 mod discovery;
 pub(crate) mod endpoint;
 pub(crate) mod failure;
+mod gate;
 mod handler;
 pub mod late;
 pub mod memory;

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Broadcast, Message as _, ServiceMessage};
+use super::{Broadcast, Message as _, Pace, ServiceMessage};
 use crate::id::PartId;
 use crate::json::{self, BodyError};
 
@@ -80,6 +80,33 @@ impl CoverMessage {
     }
 }
 
+/// A body of the services queue: waits until a wave of one service has ended, and notifies the next one.
+///
+/// It has no field `service`, so a stage that knows only [`ServiceMessage`] refuses it and calls no task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GateMessage {
+    /// Name or ARN of the cluster.
+    pub cluster: String,
+    /// The wave that has begun; 0 before the first.
+    pub gate: u16,
+    /// When it began, in milliseconds since 1970.
+    #[serde(default)]
+    pub since: i64,
+    /// The service and the broadcast.
+    pub part: ServiceMessage,
+    /// The waves.
+    pub pace: Pace,
+}
+
+impl GateMessage {
+    /// The gate after this wave of a part.
+    #[must_use]
+    pub fn new(gate: u16, part: ServiceMessage, pace: Pace) -> Self {
+        Self { cluster: part.cluster.clone(), gate, since: 0, part, pace }
+    }
+}
+
 /// A body of the services queue: one part of a broadcast's scope.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PartMessage {
@@ -89,6 +116,8 @@ pub enum PartMessage {
     Page(PageMessage),
     /// The tasks that start while the broadcast is open.
     Cover(CoverMessage),
+    /// The waves of one service.
+    Gate(Box<GateMessage>),
 }
 
 /// The fields that only one kind has.
@@ -96,6 +125,7 @@ pub enum PartMessage {
 struct Kind {
     tasks: Option<IgnoredAny>,
     covers_until: Option<IgnoredAny>,
+    gate: Option<IgnoredAny>,
 }
 
 impl PartMessage {
@@ -110,6 +140,7 @@ impl PartMessage {
         match kind {
             Kind { tasks: Some(_), .. } => PageMessage::from_body(body).map(Self::Page),
             Kind { covers_until: Some(_), .. } => CoverMessage::from_body(body).map(Self::Cover),
+            Kind { gate: Some(_), .. } => GateMessage::from_body(body).map(|gate| Self::Gate(Box::new(gate))),
             _ => ServiceMessage::from_body(body).map(Self::Service),
         }
     }
@@ -124,6 +155,7 @@ impl PartMessage {
             Self::Service(message) => message.to_body(),
             Self::Page(message) => message.to_body(),
             Self::Cover(message) => message.to_body(),
+            Self::Gate(message) => message.to_body(),
         }
     }
 
@@ -134,6 +166,7 @@ impl PartMessage {
             Self::Service(message) => &message.cluster,
             Self::Page(message) => &message.cluster,
             Self::Cover(message) => &message.cluster,
+            Self::Gate(message) => &message.cluster,
         }
     }
 
@@ -142,6 +175,7 @@ impl PartMessage {
     pub fn service(&self) -> &str {
         match self {
             Self::Service(message) => &message.service,
+            Self::Gate(message) => &message.part.service,
             Self::Page(_) | Self::Cover(_) => "",
         }
     }
@@ -153,6 +187,7 @@ impl PartMessage {
             Self::Service(message) => message.broadcast.as_ref(),
             Self::Page(message) => Some(&message.broadcast),
             Self::Cover(message) => Some(&message.broadcast),
+            Self::Gate(message) => message.part.broadcast.as_ref(),
         }
     }
 
@@ -168,6 +203,7 @@ impl PartMessage {
                 PartId::derive([message.cluster.as_str(), "page"].into_iter().chain(tasks))
             }
             Self::Cover(message) => PartId::derive([message.cluster.as_str(), "cover"]),
+            Self::Gate(message) => message.part.part(),
         }
     }
 }

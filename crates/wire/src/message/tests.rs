@@ -110,3 +110,22 @@ fn the_end_of_a_cover_reads_back() {
     assert_eq!(PartMessage::from_body(&cover.to_body().unwrap()).unwrap(), cover);
     assert_ne!(cover.part(), PartMessage::Page(page()).part());
 }
+
+#[test]
+fn a_gate_is_no_service_and_has_the_part_of_its_service() {
+    let part = ServiceMessage::new("prod", "web", Labels::new("8080", "/n"));
+    let mut pace = Pace::new();
+    pace.waves = Some("1,10%".to_owned());
+    let gate = PartMessage::Gate(Box::new(GateMessage::new(2, part.clone(), pace)));
+    let body = gate.to_body().unwrap();
+    assert_eq!(PartMessage::from_body(&body).unwrap(), gate);
+    assert!(ServiceMessage::from_body(&body).is_err(), "an older version calls no task");
+    assert_eq!((gate.part(), gate.service(), gate.cluster()), (part.part(), "web", "prod"));
+}
+
+#[test]
+fn a_pace_with_an_unknown_field_is_refused() {
+    let body = |pace: &str| format!(r#"{{"cluster":"prod","pace":{pace}}}"#);
+    assert!(ObserverMessage::from_body(&body(r#"{"waves":"1"}"#)).is_ok());
+    assert!(ObserverMessage::from_body(&body(r#"{"waves":"1","max_error":"0"}"#)).is_err());
+}

@@ -99,6 +99,7 @@ pub(super) fn record(name: &str) -> BroadcastRecord {
         split: false,
         services: Vec::new(),
         standalone: false,
+        pace: None,
         asked_by: Some("AROAEXAMPLE:alice".to_owned()),
         asked_at: clock.unix_seconds() * 1_000,
         not_targeted: 0,
@@ -132,6 +133,7 @@ pub(super) fn delivery(service: &str, number: u32, outcome: Option<Outcome>) -> 
         latency: is_called.then(|| Duration::from_micros(1_500 + u64::from(number) % 90_000)),
         late: false,
         answer: None,
+        wave: None,
     }
 }
 

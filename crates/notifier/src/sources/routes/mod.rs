@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wire::id::fingerprint;
-use wire::{BroadcastId, ObserverMessage};
+use wire::{BroadcastId, ObserverMessage, Pace};
 
 use super::pattern::{Mismatch, Pattern};
 use super::record::Record;
@@ -62,6 +62,7 @@ pub struct Rule {
     template: Template,
     stop: bool,
     coalesce: Option<Coalesce>,
+    pace: Option<Pace>,
 }
 
 /// Which tasks a rule notifies.
@@ -219,6 +220,7 @@ impl Rule {
         request.tags.clone_from(&self.scope.tags);
         request.services.clone_from(&self.scope.services);
         request.standalone = self.scope.standalone;
+        request.pace.clone_from(&self.pace);
         request.event = Some(self.template.event(&self.name, &self.id(record), record)?);
         Ok(request)
     }

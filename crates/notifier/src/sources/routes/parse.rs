@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use wire::Pace;
 
 use super::error::{RoutesError, RuleError};
 use super::reader::{Reader, Value, article};
@@ -13,6 +14,7 @@ use super::{Coalesce, FILE_BYTES_MAX, RULES_MAX, Rule, RuleScope, WINDOW_MAX, WI
 use crate::base::parse_time;
 use crate::base::text::quoted;
 use crate::model::arn::Arn;
+use crate::rollout::Plan;
 use crate::sources::pattern::{PATTERN_BYTES_MAX, Pattern};
 
 /// The longest name of a rule, in bytes.
@@ -87,13 +89,14 @@ fn rule(
             reader.wrong_line(line, format!("the rule of line {first} has the same name"));
         }
     }
-    reader.known("", table, &["name", "match", "to", "event", "stop", "coalesce"]);
+    reader.known("", table, &["name", "match", "to", "event", "stop", "coalesce", "pace"]);
     let pattern = required(reader, &span, table, "match").and_then(|value| pattern(reader, value));
     let scope = required(reader, &span, table, "to").map(|value| scope(reader, value));
     let template = table.get("event").map(|value| template(reader, value)).unwrap_or_default();
     let stop = table.get("stop").is_some_and(|value| reader.flag("stop", value));
     let coalesce = table.get("coalesce").and_then(|value| coalesce(reader, value));
-    Some(Rule { name: name?, line, pattern: pattern?, scope: scope?, template, stop, coalesce })
+    let pace = table.get("pace").and_then(|value| pace(reader, value));
+    Some(Rule { name: name?, line, pattern: pattern?, scope: scope?, template, stop, coalesce, pace })
 }
 
 fn required<'v, 'i>(
@@ -314,6 +317,25 @@ fn coalesce(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Coalesce> {
     let key = required(reader, &span, table, "key").map(|value| keys(reader, value));
     let window = required(reader, &span, table, "window").and_then(|value| window(reader, value));
     Some(Coalesce { key: key?, window: window? })
+}
+
+/// The waves of the broadcasts. What needs one process that makes every call is not among the keys.
+fn pace(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Pace> {
+    let table = reader.table("pace", value)?;
+    reader.known("pace.", table, &["preset", "waves", "pause", "max_errors"]);
+    let mut field = |name: &str| {
+        let value = table.get(name.strip_prefix("pace.")?)?;
+        reader.text(name, value, TEXT_BYTES_MAX)
+    };
+    let mut pace = Pace::new();
+    pace.preset = field("pace.preset");
+    pace.waves = field("pace.waves");
+    pace.pause = field("pace.pause");
+    pace.max_errors = field("pace.max_errors");
+    if let Err(error) = Plan::read(&pace) {
+        reader.wrong(&value.span(), format!("`pace`: {error}"));
+    }
+    Some(pace)
 }
 
 /// The pointers of `coalesce.key`; an empty array means that all events of the rule replace each other.

@@ -244,3 +244,17 @@ fn the_order_of_the_file_decides_what_or_means() {
     assert_eq!(routes(&toml(&format!("{or}source = ['y']\n"))).route(&event).len(), 1);
     assert_eq!(routes(&toml(&format!("source = ['y']\n{or}"))).route(&event).len(), 0);
 }
+
+#[test]
+fn a_rule_can_call_its_fleet_in_waves() {
+    let rule = |pace: &str| {
+        format!(
+            "[[route]]\nname = 'a'\nmatch = {{ source = [{{ prefix = '' }}] }}\nto = {{ cluster = 'c' }}\npace = {pace}\n"
+        )
+    };
+    let routed = routes(&rule("{ waves = '1,10%', pause = '5m' }")).route(&upload("k", "e"));
+    let pace = routed[0].request.as_ref().unwrap().pace.clone().unwrap();
+    assert_eq!((pace.waves.as_deref(), pace.pause.as_deref()), (Some("1,10%"), Some("5m")));
+    assert!(says(&rule("{ waves = '10%,5%' }")).contains("`pace`: `waves` are numbers"));
+    assert!(says(&rule("{ max_parallel = 1 }")).contains("pace.max_parallel"));
+}
