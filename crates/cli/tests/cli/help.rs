@@ -5,7 +5,7 @@ use notifier::settings::table;
 
 use crate::support::{Sim, notifier};
 
-const SUBCOMMANDS: [&str; 19] = [
+const SUBCOMMANDS: [&str; 20] = [
     "retained",
     "ask",
     "report",

@@ -192,6 +192,8 @@ impl Answers {
                 total: self.counts.total(),
                 counts: self.counts,
                 late: 0,
+                waves: Vec::new(),
+                stopped: None,
                 latency_ms: Percentiles::of(self.latencies.clone()).map(|p| p.map(latency::millis)),
                 attempts: Percentiles::of(self.attempts.clone()),
             },
