@@ -47,7 +47,8 @@ pub(crate) fn text(answers: &Answers, shown: Shown) -> String {
     };
     if answers.ungrouped() > 0 {
         let more = count(answers.ungrouped(), "more answer");
-        out += &format!("{more} that differ from these, of which too many differ to be kept\n");
+        out.push_str(&more);
+        out.push_str(" that differ from these, of which too many differ to be kept\n");
     }
     out + &closing(answers, shown)
 }
@@ -164,7 +165,8 @@ fn outliers(answers: &Answers, shown: Shown) -> String {
         out += &table.render(shown.columns);
     }
     if others.len() > most {
-        out += &format!("  … {} more\n", count(others.len() - most, "answer"));
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(out, "  … {} more", count(others.len() - most, "answer"));
     }
     out
 }
@@ -193,7 +195,8 @@ fn numbers(answers: &Answers, shown: Shown) -> String {
     out += &table.render(shown.columns);
     let others = answers.counts().delivered - numbers;
     if others > 0 {
-        out += &format!("{} no number\n", count_are(others));
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(out, "{} no number", count_are(others));
     }
     out
 }

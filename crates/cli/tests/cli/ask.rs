@@ -1,6 +1,7 @@
 //! `ask`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Read as _;
 
 use serde_json::Value;
@@ -314,14 +315,17 @@ fn large(tasks: usize, silent: &str) -> String {
         container("v3")
     );
     for number in 1..=tasks / 100 {
-        fleet += &format!("[[cluster.service.task]]\nnumber = {number}\nanswers = [{{ {silent} = true }}]\n");
+        writeln!(fleet, "[[cluster.service.task]]\nnumber = {number}\nanswers = [{{ {silent} = true }}]")
+            .unwrap();
     }
     for (revision, tasks) in [(2, 2 * older), (1, older)] {
-        fleet += &format!(
+        let of_deployment = container(&format!("v{revision}"));
+        write!(
+            fleet,
             "[[cluster.service.deployment]]\nrevision = {revision}\ntasks = {tasks}\n\
-             [[cluster.service.deployment.container]]\n{}",
-            container(&format!("v{revision}"))
-        );
+             [[cluster.service.deployment.container]]\n{of_deployment}"
+        )
+        .unwrap();
     }
     fleet
 }
@@ -359,7 +363,8 @@ fn groups_outliers_and_silent_tasks_of_a_thousand_are_exact() {
 #[test]
 #[ignore = "takes a minute: 10,000 tasks, within AWS's throttles"]
 fn groups_outliers_and_silent_tasks_of_ten_thousand_are_exact_within_64_mib() {
-    const PEAK_KIB_MAX: u64 = 64 * 1024;
+    // Of a debug build, its own code takes 30 MiB more.
+    const PEAK_KIB_MAX: u64 = if cfg!(debug_assertions) { 94 * 1024 } else { 64 * 1024 };
     let sim = Sim::start(&large(10_000, "hang"));
     let out = tempfile::NamedTempFile::new().unwrap();
     let arguments =
