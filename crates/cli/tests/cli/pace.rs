@@ -98,7 +98,8 @@ fn a_pace_through_the_queues_without_a_ledger_is_refused_with_the_reason() {
     let pipeline = Pipeline::new(&fleet(&[service("web", 2, "")]));
     let daemon = pipeline.notifier("serve --listen none --log-level error --ledger none").start();
     assert_eq!(pipeline.notifier("publish -c prod --id b-1 --waves 1").run().code, 0);
-    let letters = || pipeline.notifier("redrive --stage services --dry-run --format json --ledger none").run().stdout;
+    let letters =
+        || pipeline.notifier("redrive --stage services --dry-run --format json --ledger none").run().stdout;
     until("the message is a dead letter", || letters().contains("needs a ledger"));
     assert!(letters().contains(r#""code":"pace""#));
     assert_eq!(daemon.stop().code, 0);

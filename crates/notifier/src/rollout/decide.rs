@@ -136,8 +136,10 @@ impl Plan {
         match self.pause {
             _ if gate.is_continued => Decision::Next(next),
             Pause::Manual => Decision::Wait(None),
-            Pause::For(pause) if gate.quiet < pause => Decision::Wait(Some(pause - gate.quiet)),
-            Pause::For(_) => Decision::Next(next),
+            Pause::For(pause) => match pause.saturating_sub(gate.quiet) {
+                Duration::ZERO => Decision::Next(next),
+                left => Decision::Wait(Some(left)),
+            },
         }
     }
 }

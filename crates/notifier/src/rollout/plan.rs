@@ -178,9 +178,8 @@ fn sizes(text: &str) -> Result<Vec<Size>, PaceError> {
     let grows = |pair: &[Size]| match pair {
         [Size::Count(one), Size::Count(next)] => one < next,
         [Size::Percent(one), Size::Percent(next)] => one < next,
-        // Which is larger depends on the size of the service.
-        [Size::Count(_), Size::Percent(_)] => true,
         [Size::Percent(one), Size::Count(_)] => *one < 100,
+        // Which is larger depends on the size of the service.
         _ => true,
     };
     if !sizes.windows(2).all(grows) {
