@@ -32,6 +32,7 @@ const FLEET_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// any region, and has the queues of the three stages and an empty ledger. A file to `source` in another terminal
 /// directs every command and every other AWS tool to it; the file is removed at the end.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct SimulateArgs {
     /// Fleet file, in TOML [default: an example with every kind of service]

@@ -198,7 +198,9 @@ pub(crate) async fn a_retained_event_is_heard_by_each_task_that_starts_later_unt
     let later = start(&setup, "accepts").await;
     let registry = setup.notifier.ctx().registry.clone().unwrap();
     let arn = registry.cluster_arn("prod").await.unwrap().unwrap();
-    setup.work_until(async || registry.rows_of(&arn, &[later.clone()]).await.unwrap()[0].is_some()).await;
+    setup
+        .work_until(async || registry.rows_of(&arn, std::slice::from_ref(&later)).await.unwrap()[0].is_some())
+        .await;
     assert!(!received(&setup).contains_key(&later));
 }
 
@@ -247,7 +249,10 @@ async fn each_of_hundreds_of_late_tasks_hears_once_also_with_a_crash_in_between(
     }
     assert!(deliveries.len() == all && deliveries.values().all(|ids| ids.len() == 1));
     let repeats = setup.sim.received().len() - all;
-    assert!(repeats * 20 < all, "{repeats} tasks were called twice: more than a crash explains");
+    assert!(
+        repeats * 4 < all,
+        "{repeats} repeats: more than a crash and one event in ten that is doubled explain"
+    );
     let recorded = setup.recorded().await.unwrap();
     assert_eq!((recorded.report.counts().total(), recorded.report.late()), (all, 3 * LATE_IN_PHASE));
 }

@@ -185,14 +185,11 @@ impl Place {
         let named = Named::look_up(ecs, scope).await?;
         let mut skips = named.skips(cluster);
         let method = self.method(ecs, scope, Some(named.known()), 0).await;
-        let arns = match method {
-            DiscoveryMethod::Sweep => ecs.list_tasks(cluster, None).await?,
-            _ => {
-                let (arns, stopped) = list_of_services(ecs, cluster, named.into_names()).await?;
-                skips.extend(stopped);
-                arns
-            }
-        };
+        if method == DiscoveryMethod::Sweep {
+            return Ok((method, ecs.list_tasks(cluster, None).await?, skips));
+        }
+        let (arns, stopped) = list_of_services(ecs, cluster, named.into_names()).await?;
+        skips.extend(stopped);
         Ok((method, arns, skips))
     }
 

@@ -57,14 +57,12 @@ impl Place {
             return Ok(found);
         }
         if scope.services.is_empty() {
-            return match self.method(&ecs, scope, None, event_bytes).await {
-                DiscoveryMethod::Sweep => self.pages(&ecs, scope, broadcast).await,
-                _ => {
-                    let names = distinct(ecs.list_services(&scope.cluster).await?);
-                    let described = described(&ecs, &scope.cluster, &names, Origin::Ecs).await?;
-                    self.each_service(&ecs, scope, broadcast, described).await
-                }
-            };
+            if self.method(&ecs, scope, None, event_bytes).await == DiscoveryMethod::Sweep {
+                return self.pages(&ecs, scope, broadcast).await;
+            }
+            let names = distinct(ecs.list_services(&scope.cluster).await?);
+            let described = described(&ecs, &scope.cluster, &names, Origin::Ecs).await?;
+            return self.each_service(&ecs, scope, broadcast, described).await;
         }
         let named = Named::look_up(&ecs, scope).await?;
         let mut found = match self.method(&ecs, scope, Some(named.known()), event_bytes).await {

@@ -91,13 +91,13 @@ impl Asking {
     }
 
     /// The delivery as a question; as skipped if its container cannot be asked.
-    pub(super) fn prepare(&self, job: DeliveryJob) -> Result<DeliveryJob, Delivery> {
+    pub(super) fn prepare(&self, job: DeliveryJob) -> Result<DeliveryJob, Box<Delivery>> {
         let endpoint = job.endpoint();
         if endpoint.target.method == Method::Get {
             let reason =
                 "its label NOTIFY_ME_METHOD=GET asks for calls without a body, so it cannot be asked";
             let skipped = Delivery::skipped(endpoint.member.clone(), SkipReason::new(Cause::Method, reason));
-            return Err(Delivery { address: Some(endpoint.address), ..skipped });
+            return Err(Box::new(Delivery { address: Some(endpoint.address), ..skipped }));
         }
         Ok(job.asking(self.options.answer_bytes_max))
     }

@@ -129,7 +129,12 @@ pub(super) async fn pages(ctx: &Ctx, seen: &Seen) -> Result<Vec<String>, StageEr
     // Also without a broadcast: a new task definition is read now, and no broadcast has to wait for it.
     let is_opted_in = ctx.discovery.is_opted_in(cluster, task).await;
     let mut standing = ctx.ledger.standing(Some(cluster)).await?;
-    standing.retain(|one| one.includes(task.service()));
+    // A broadcast may be open and retained.
+    let mut broadcasts = BTreeSet::new();
+    standing.retain(|one| {
+        let id = one.broadcast.as_ref().map(|broadcast| broadcast.id.clone());
+        one.includes(task.service()) && broadcasts.insert(id)
+    });
     if standing.is_empty() || !is_opted_in? {
         return Ok(Vec::new());
     }
@@ -157,9 +162,12 @@ pub(super) async fn end(
         return Ok(Output { again, trace: Some(trace), ..Output::default() });
     }
     let recorded = ctx.ledger.read(&broadcast.id).await?;
-    // A late task without an outcome may be one of an earlier run for this message: it is found again.
+    // What an earlier run for this message has found and not handed over is found again.
+    let earlier = ctx.ledger.expected(&broadcast.id, &record.id).await?;
+    let earlier: BTreeSet<&str> = earlier.iter().map(|delivery| delivery.member.task.as_str()).collect();
     let entries = recorded.iter().flat_map(|recorded| recorded.report.entries());
-    let found = entries.filter(|entry| !entry.late || entry.outcome.is_some());
+    let found =
+        entries.filter(|entry| entry.outcome.is_some() || !earlier.contains(entry.member.task.as_str()));
     let known: BTreeSet<&str> = found.map(|entry| entry.member.task.as_str()).collect();
     let mut scope = ObserverMessage::new(&cover.cluster);
     scope.services.clone_from(&cover.services);

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_precision_loss, reason = "numbers of tasks are small enough")]
+
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 

@@ -282,7 +282,7 @@ impl Transport {
         if let Some(asking) = &self.deliveries.asking {
             job = match asking.prepare(job) {
                 Ok(job) => job,
-                Err(skipped) => return self.deliveries.settle(skipped).await,
+                Err(skipped) => return self.deliveries.settle(*skipped).await,
             };
         }
         match self.jobs.send(job.in_trace(self.deliveries.trace)).await {
