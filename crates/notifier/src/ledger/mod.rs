@@ -293,16 +293,6 @@ impl Ledger {
         inner.write_part(broadcast, record, &[], true).await.map(drop)
     }
 
-    /// The deliveries that a part was recorded with; none if it was not.
-    pub(crate) async fn expected(
-        &self,
-        broadcast: &BroadcastId,
-        part: &PartId,
-    ) -> Result<Vec<Delivery>, LedgerError> {
-        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        Ok(inner.read_part(broadcast, part).await?.map(|(_, rows)| rows).unwrap_or_default())
-    }
-
     /// The state of a delivery; `None` if it is only expected.
     ///
     /// The outcome of a notified delivery is final, whatever was recorded later.

@@ -79,6 +79,16 @@ impl Ledger {
         Ok(Some(found.conclude(broadcast, record, cancelled, stopped)))
     }
 
+    /// The deliveries that a part was recorded with; none if it was not.
+    pub(crate) async fn expected(
+        &self,
+        broadcast: &BroadcastId,
+        part: &PartId,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        Ok(inner.read_part(broadcast, part).await?.map(|(_, rows)| rows).unwrap_or_default())
+    }
+
     /// The request of a broadcast; `None` if stage 1 has not recorded it.
     pub async fn asked(&self, broadcast: &BroadcastId) -> Result<Option<BroadcastRecord>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };

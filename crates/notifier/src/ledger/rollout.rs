@@ -23,7 +23,7 @@ struct Continued {
 pub(crate) enum Withheld {
     /// The broadcast was cancelled.
     Cancelled,
-    /// A wave had more errors than allowed, or an alarm stopped the broadcast.
+    /// A wave had more errors than allowed.
     Stopped,
 }
 

@@ -97,7 +97,7 @@ impl Passage<'_> {
     }
 
     /// What the part's own records say.
-    async fn known(&self, rows: &[Progressed]) -> Result<Gate<'static>, StageError> {
+    async fn known(&self, rows: &[Progressed]) -> Result<Gate, StageError> {
         let Self { ctx, gate, broadcast, .. } = self;
         let wave_of = |row: &Progressed| row.expected.wave;
         let called = rows.iter().filter(|row| wave_of(row).is_some_and(|wave| wave <= gate.gate));
@@ -112,7 +112,6 @@ impl Passage<'_> {
             errors: Errors::default(),
             is_continued: unsettled == 0 && ctx.ledger.is_continued(&broadcast.id, gate.gate).await?,
             is_cancelled: false,
-            alarm: None,
         })
     }
 

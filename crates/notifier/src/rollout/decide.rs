@@ -20,7 +20,7 @@ pub struct Errors {
 
 /// What is known at the gate after a wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gate<'a> {
+pub struct Gate {
     /// The latest wave that was handed over, from 1.
     pub wave: u16,
     /// The next wave that has a container; `None` after the last.
@@ -35,8 +35,6 @@ pub struct Gate<'a> {
     pub is_continued: bool,
     /// Whether the broadcast was cancelled.
     pub is_cancelled: bool,
-    /// Why an alarm stops the broadcast: it is in alarm, or cannot be read.
-    pub alarm: Option<&'a str>,
 }
 
 /// What follows at a gate.
@@ -64,8 +62,6 @@ pub enum Halt {
         /// The limit.
         most: MaxErrors,
     },
-    /// An alarm is in alarm, or cannot be read.
-    Alarm(String),
     /// The broadcast was cancelled.
     Cancelled,
 }
@@ -96,7 +92,6 @@ impl fmt::Display for Halt {
             Self::Errors { errors, called, most: MaxErrors::Percent(most) } => {
                 write!(f, "{errors} of {called} containers of the wave failed, and at most {most}% allowed")
             }
-            Self::Alarm(why) => f.write_str(why),
             Self::Cancelled => f.write_str("the broadcast was cancelled"),
         }
     }
@@ -119,15 +114,12 @@ impl Plan {
     }
 
     /// What follows at a gate. The same state always gives the same decision.
-    pub fn decide(&self, gate: &Gate<'_>) -> Decision {
+    pub fn decide(&self, gate: &Gate) -> Decision {
         if gate.is_cancelled {
             return Decision::Stop(Halt::Cancelled);
         }
         if let Some(halt) = self.exceeded(gate.errors) {
             return Decision::Stop(halt);
-        }
-        if let Some(why) = gate.alarm {
-            return Decision::Stop(Halt::Alarm(why.to_owned()));
         }
         if gate.unsettled > 0 {
             return Decision::Wait(None);

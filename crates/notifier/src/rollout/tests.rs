@@ -153,11 +153,11 @@ fn a_plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-fn a_gate() -> impl Strategy<Value = Gate<'static>> {
+fn a_gate() -> impl Strategy<Value = Gate> {
     let counts = (0..4_usize, 0..20_usize, 0..20_usize, 0..40_usize);
-    let flags = (any::<bool>(), any::<bool>(), prop::option::of(Just("alarm")));
+    let flags = (any::<bool>(), any::<bool>());
     (1..5_u16, prop::option::of(5..9_u16), counts, 0..1_200_u64, flags).prop_map(
-        |(wave, next, (unsettled, in_wave, before, fine), quiet, (is_continued, is_cancelled, alarm))| Gate {
+        |(wave, next, (unsettled, in_wave, before, fine), quiet, (is_continued, is_cancelled))| Gate {
             wave,
             next,
             unsettled,
@@ -165,7 +165,6 @@ fn a_gate() -> impl Strategy<Value = Gate<'static>> {
             errors: Errors { all: before + in_wave, wave: in_wave, called: in_wave + fine + unsettled },
             is_continued,
             is_cancelled,
-            alarm,
         },
     )
 }
@@ -204,7 +203,7 @@ proptest! {
 
     #[test]
     fn it_stops_exactly_when_the_limit_is_exceeded(plan in a_plan(), gate in a_gate()) {
-        let gate = Gate { is_cancelled: false, alarm: None, ..gate };
+        let gate = Gate { is_cancelled: false, ..gate };
         let Errors { all, wave, called } = gate.errors;
         let exceeded = match plan.max_errors {
             None => false,
@@ -222,7 +221,7 @@ proptest! {
         match decision {
             Decision::Next(wave) => {
                 prop_assert_eq!(Some(wave), gate.next);
-                prop_assert!(wave > gate.wave && gate.unsettled == 0 && !gate.is_cancelled && gate.alarm.is_none());
+                prop_assert!(wave > gate.wave && gate.unsettled == 0 && !gate.is_cancelled);
                 let is_over = match plan.pause {
                     Pause::For(pause) => gate.quiet >= pause,
                     Pause::Manual => false,

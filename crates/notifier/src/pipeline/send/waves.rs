@@ -260,7 +260,7 @@ impl State {
         Errors { all, wave: wave.errors, called: wave.all - wave.skipped.min(wave.all) }
     }
 
-    fn gate(&self, wave: u16, next: Option<u16>, is_cancelled: bool) -> Gate<'static> {
+    fn gate(&self, wave: u16, next: Option<u16>, is_cancelled: bool) -> Gate {
         let unsettled = |counts: &Counts| counts.all - counts.ended.min(counts.all);
         Gate {
             wave,
@@ -270,7 +270,6 @@ impl State {
             errors: self.errors(),
             is_continued: false,
             is_cancelled,
-            alarm: None,
         }
     }
 }
