@@ -1,6 +1,6 @@
 //! A question to a fleet: a broadcast in memory whose 2xx responses are answers.
 //!
-//! Discovery, signatures, the guard of addresses and outcomes are those of [`send`](super::send). Other than there, each
+//! Discovery, signatures, the guard of addresses and outcomes are those of [`send`](mod@super::send). Other than there, each
 //! task has one time-out for all attempts, and an event of its own expiry.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
