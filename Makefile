@@ -66,6 +66,11 @@ bench-ask: ## Compare the cost of `ask` with that of `send` (Linux, two processo
 	cargo build --release --package ecs-task-notifier --package bench
 	target/release/bench ask
 
+.PHONY: rivals
+rivals: ## Compare reach and cost with NATS, Redis, Mosquitto, Serf, Ansible and curl (skips what is not installed; 10 minutes)
+	cargo build --release --package ecs-task-notifier
+	python3 bench/rivals.py target/release/ecs-task-notifier
+
 .PHONY: test-tools
 test-tools: $(TOOLS)/.installed examples/receivers/node/node_modules/.package-lock.json ## Install what the tests need
 
