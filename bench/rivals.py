@@ -6,7 +6,7 @@ Needs Debian's nats-server, redis-server, mosquitto, serf, curl and findutils, a
 or in target/rivals-venv. It installs nothing; a tool that is missing is skipped, and named.
 
 Every tool brings one event of 1 KB to the same N receivers on loopback, all of them in one process. 1 % are dead, 1 % are late:
-they start when all healthy ones were reached. One is down at the start and restarts when half of the others were reached. One
+they start 2 s after all healthy ones were reached. One is down at the start and restarts when half of the others were reached. One
 address belongs to another task than the sender believes. Receivers of a broker acknowledge on a second subject.
 """
 
@@ -21,12 +21,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 BODY = json.dumps({"type": "com.example.cache.clear", "data": {"keys": "x" * 950}})
 PATIENCE_S = 300
 # A sender that waits for acknowledgements gives up after this time without one.
 QUIET_S = 5
+# Late receivers start this much after the last healthy one was reached: quick retries are over.
+LATE_S = 2
 PARALLEL = 64
 TICKS = os.sysconf("SC_CLK_TCK")
 # The largest fleet that each is asked for. Those with a process for each receiver stay small.
@@ -104,7 +107,7 @@ class Fleet:
 def broadcast(fleet, command, claims, others=(), until_verdict=True, **options):
     """Runs the sender and returns what happened; `claims` reads from its output who got the event, by its own account."""
     before, own = cpu(others), cpu([fleet.process.pid])
-    began, is_late = time.time(), False
+    began, done, is_late = time.time(), None, False
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, text=True, **options)
         used = None
@@ -113,8 +116,9 @@ def broadcast(fleet, command, claims, others=(), until_verdict=True, **options):
             ended = time.time()
             if pid or (is_late and not until_verdict):
                 break
-            if not is_late and fleet.ask("state")["done"]:
-                time.sleep(0.5)
+            if done is None and fleet.ask("state")["done"]:
+                done = time.time()
+            if done and not is_late and time.time() - done > LATE_S:
                 fleet.ask("late")
                 is_late = True
             time.sleep(0.02)
@@ -269,8 +273,9 @@ def by_serf(n, folder):
         command = ["serf", "agent", "-node", f"r{number}", "-bind", f"{address(number)}:7946", "-rpc-addr", f"{address(number)}:7373"]
         command += ["-profile", "local", "-config-file", str(config), *join]
         with pathlib.Path(folder, f"r{number}.log").open("a") as log:
-            agents[number] = subprocess.Popen(command, stdout=log, stderr=subprocess.DEVNULL)
+            agents[number] = subprocess.Popen(command, stdout=log, stderr=log)
 
+    log_of = lambda name: path.read_text() if (path := pathlib.Path(folder, f"{name}.log")).exists() else ""
     share = max(1, n // 100)
     roles = {f"r{number}": "healthy" for number in range(n)} | {"r0": "restart"}
     roles |= {f"r{number}": "dead" for number in range(1, 1 + share)} | {f"r{number}": "late" for number in range(1 + share, 1 + 2 * share)}
@@ -285,6 +290,7 @@ def by_serf(n, folder):
         alive = lambda: subprocess.run(["serf", "members", "-status", "alive", *rpc], capture_output=True, text=True).stdout.count("\n")
         while alive() < n - share and time.time() - began < 60:
             time.sleep(0.5)
+        time.sleep(3)  # The others learn of all members a moment later.
         yield "connect", {"verdict": time.time() - began, "cpu": {"sender": 0.0, "others": 0.0, "receivers": cpu(pids())}}
         for number in range(1 + share):
             agents[number].kill()
@@ -292,23 +298,21 @@ def by_serf(n, folder):
         before, began, times = cpu(pids()), time.time(), {}
         command = ["serf", "query", f"-timeout={QUIET_S}s", *rpc, "event", BODY[:1000]]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        half, done = False, False
+        late = [threading.Timer(LATE_S, start, [number]) for number in range(1 + share, 1 + 2 * share)]
+        for timer in late:
+            timer.start()
+        is_restarted = False
         for line in process.stdout:
             if match := re.search(r"Ack from '(\w+)'", line):
                 times.setdefault(match[1], time.time())
-            healthy = sum(roles[name] == "healthy" for name in times)
-            if healthy > (n - 1 - 2 * share) // 2 and not half:
-                half = True
+            if len(times) > n // 2 and not is_restarted:
+                is_restarted = True
                 start(0)
-            if healthy == n - 1 - 2 * share and not done:
-                done = True
-                for number in range(1 + share, 1 + 2 * share):
-                    start(number)
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0
         costs = {"sender": used.ru_utime + used.ru_stime, "others": 0.0, "receivers": cpu(pids()) - before}
         # The truth is in the agents' logs: an acknowledgement can be lost too.
-        heard = {name: times.get(name, began) for name in roles if "query: event" in pathlib.Path(folder, f"{name}.log").read_text()}
+        heard = {name: times.get(name, began) for name in roles if "query: event" in log_of(name)}
         yield "warm", judge(roles, heard, set(times), began) | {"verdict": time.time() - began, "cpu": costs}
     finally:
         for agent in agents.values():
