@@ -67,7 +67,7 @@ bench-ask: ## Compare the cost of `ask` with that of `send` (Linux, two processo
 	target/release/bench ask
 
 .PHONY: rivals
-rivals: ## Compare reach and cost with NATS, Redis, Mosquitto, Serf, Ansible and curl (skips what is not installed; 10 minutes)
+rivals: ## Compare reach and cost with NATS, Redis, Mosquitto, Serf, Ansible and curl (skips what is not installed; 12 minutes)
 	cargo build --release --package ecs-task-notifier
 	python3 bench/rivals.py target/release/ecs-task-notifier
 
