@@ -121,9 +121,13 @@ pub(crate) async fn of_a_storm_only_the_newest_event_is_broadcast(form: Form) {
     let storm: Vec<_> = order.map(|n| body(&[created(&format!("key-{n}"), n)])).collect();
     setup.publish_bodies(&storm).await;
     let newest = format!("key-{}", EVENTS - 1);
-    setup.work_until(async || bodies(&setup).iter().any(|body| body["data"] == newest)).await;
+    // On a slow machine the storm touches several windows, which end one after the other.
+    let counted = async || history(&setup).await.iter().map(|record| record.folded + 1).sum::<usize>();
+    setup
+        .work_until(async || {
+            bodies(&setup).iter().any(|body| body["data"] == newest) && counted().await == EVENTS
+        })
+        .await;
     let history = history(&setup).await;
-    let folded: usize = history.iter().map(|record| record.folded).sum();
     assert!(history.len() <= 3, "at most one for each window that the storm touched: {}", history.len());
-    assert_eq!(folded + history.len(), EVENTS, "every event was broadcast or is counted");
 }
