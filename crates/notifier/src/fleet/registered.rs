@@ -8,17 +8,16 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use wire::{Broadcast, ObserverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
 
-use super::DiscoveryError;
-use super::DiscoveryPolicy;
 use super::classify::{Classifier, Selection, health_is_required};
 use super::place::Place;
 use super::registry::{Freshness, Registry, RegistryError, Row};
 use super::scan::TaskFilter;
 use super::services::{Named, Services};
+use super::{DiscoveryError, DiscoveryPolicy};
 use crate::aws::ecs::Ecs;
 use crate::base::text::chain;
 use crate::model::arn::service_name;
-use crate::model::{DiscoveryMethod, Fleet, Found, TaskState};
+use crate::model::{Delivery, DiscoveryMethod, Fleet, Found, TaskState};
 
 /// A cluster whose running tasks the registry knows.
 pub(super) struct Live<'a> {
@@ -61,10 +60,7 @@ impl Place {
         let registry = self.registry.as_ref().filter(|_| self.policy.method == DiscoveryPolicy::Auto)?;
         let arn = match registry.cluster_arn(cluster).await {
             Ok(arn) => arn?,
-            Err(error) => {
-                warn!(cluster, error = chain(&error), "The registry cannot be read; ECS is asked instead");
-                return None;
-            }
+            Err(error) => return not_read(cluster, &error),
         };
         match registry.freshness(&arn).await {
             Freshness::Live { age } => Some(Live { registry, arn, age }),
@@ -105,7 +101,7 @@ impl Place {
         ecs: &Ecs,
         scope: &ObserverMessage,
         known: &BTreeSet<String>,
-    ) -> Result<Vec<crate::model::Delivery>, DiscoveryError> {
+    ) -> Result<Vec<Delivery>, DiscoveryError> {
         let mut unknown = scope.clone();
         unknown.services.retain(|name| !known.contains(service_name(name)));
         if unknown.services.is_empty() {
@@ -154,10 +150,7 @@ impl Place {
             Some(registry) => registry.rows_of(arn, arns).await,
             None => Ok(Vec::new()),
         };
-        let rows = rows.unwrap_or_else(|error| {
-            warn!(cluster, error = chain(&error), "The registry cannot be read; ECS is asked instead");
-            Vec::new()
-        });
+        let rows = rows.unwrap_or_else(|error| not_read(cluster, &error).unwrap_or_default());
         let known = rows.into_iter().flatten().map(|row| row.task()).filter(|task| filter.matches(task));
         let known: Vec<TaskState> = known.collect();
         let asked = self.to_describe(ecs, &known, arns).await?;

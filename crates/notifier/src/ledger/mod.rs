@@ -52,7 +52,8 @@ use crate::base::text::{self, printable};
 use crate::model::{Delivery, Member, Outcome};
 use crate::store::{Item, Key, Store, StoreError};
 use counted::Counted;
-use record::{BroadcastRow, Stamped, millis};
+pub(crate) use record::millis;
+use record::{BroadcastRow, Stamped};
 
 pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, open};

@@ -55,7 +55,7 @@ pub struct BroadcastRecord {
     #[serde(default, rename = "bystanders")]
     pub not_targeted: usize,
     /// Earlier events whose place this one has taken.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::report::is_zero")]
     pub folded: usize,
     /// How its tasks were found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,13 +173,8 @@ pub(super) fn digest(event: &Event) -> Option<String> {
     Some(PartId::derive([&text]).to_string())
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
 /// Milliseconds since 1970.
-pub(super) fn millis(time: OffsetDateTime) -> i64 {
+pub(crate) fn millis(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 

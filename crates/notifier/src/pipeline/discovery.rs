@@ -132,7 +132,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
             return passage.pass().await;
         }
         PartMessage::Cover(cover) => {
-            return late::end(ctx, cover, (&broadcast, trace), record, received).await;
+            return late::end(ctx, cover, &scope(&message), (&broadcast, trace), record, received).await;
         }
         PartMessage::Page(page) if page.late => ctx.discovery.tasks(&message).await?.late(),
         _ => ctx.discovery.tasks(&message).await?,

@@ -15,7 +15,7 @@ use super::{Ctx, Output, StageError, discovery, endpoint};
 use crate::base::trace::TraceContext;
 use crate::fleet::DiscoveryError;
 use crate::fleet::registry::Seen;
-use crate::ledger::{LedgerError, PartRecord, Standing};
+use crate::ledger::{LedgerError, PartRecord, Standing, millis};
 use crate::queue::limits::DELAY_MAX;
 use crate::queue::{self, Delayed};
 
@@ -151,13 +151,19 @@ pub(super) async fn pages(ctx: &Ctx, seen: &Seen) -> Result<Vec<String>, StageEr
 pub(super) async fn end(
     ctx: &Ctx,
     cover: &CoverMessage,
+    scope: &ObserverMessage,
     (broadcast, trace): (&Broadcast, TraceContext),
     record: PartRecord,
     received: &queue::Message,
 ) -> Result<Output, StageError> {
-    let left = u64::try_from(cover.covers_until - millis(ctx.clock.now())).unwrap_or_default();
-    if left > 0 {
-        let delay = Duration::from_millis(left).min(DELAY_MAX).max(Duration::from_secs(1));
+    let left = cover.covers_until.saturating_sub(millis(ctx.clock.now()));
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+    // Nobody may keep a message on the queue for ever.
+    if left > COVER_MAX {
+        return Err(LateError::Cover.into());
+    }
+    if !left.is_zero() {
+        let delay = left.min(DELAY_MAX).max(Duration::from_secs(1));
         let again = vec![Delayed { body: received.body.clone(), delay }];
         return Ok(Output { again, trace: Some(trace), ..Output::default() });
     }
@@ -169,15 +175,8 @@ pub(super) async fn end(
     let found =
         entries.filter(|entry| entry.outcome.is_some() || !earlier.contains(entry.member.task.as_str()));
     let known: BTreeSet<&str> = found.map(|entry| entry.member.task.as_str()).collect();
-    let mut scope = ObserverMessage::new(&cover.cluster);
-    scope.services.clone_from(&cover.services);
-    scope.standalone = cover.standalone;
-    let fleet = ctx.discovery.other_tasks(&scope, |task| known.contains(task)).await?.late();
+    let fleet = ctx.discovery.other_tasks(scope, |task| known.contains(task)).await?.late();
     let endpoints = discovery::record_part(ctx, (broadcast, trace), record, fleet, |_| false).await?;
     let bodies = endpoints.iter().map(|endpoint| endpoint::message(endpoint, broadcast).to_body());
     Ok(Output { next: bodies.collect::<Result<_, _>>()?, trace: Some(trace), ..Output::default() })
-}
-
-fn millis(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
