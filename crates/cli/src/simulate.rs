@@ -12,6 +12,7 @@ use notifier::base::input;
 use notifier::settings::QueueUrls;
 use simulator::fleet::EventTarget;
 use simulator::{Fleet, Options, QueueSpec, Simulator};
+use time::OffsetDateTime;
 
 use crate::args::Global;
 use crate::console::Console;
@@ -74,7 +75,7 @@ Examples:
 
 /// The time since 1970. The simulator and its readers must have the same clock for the age of a message.
 pub(crate) fn now() -> Duration {
-    Duration::from_secs(Clock::system().unix_seconds().unsigned_abs())
+    Duration::try_from(Clock::system().now() - OffsetDateTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 pub(crate) async fn run(_: &Global, args: SimulateArgs, console: &mut Console) -> Result<Exit, Failure> {

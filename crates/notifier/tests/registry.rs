@@ -27,6 +27,7 @@ use testkit::fleets::{fleet, service, stage_queues, start_with};
 use testkit::sqs::{SOON, Sqs};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use wire::ObserverMessage;
 
 const CLUSTER: &str = "arn:aws:ecs:us-east-1:111122223333:cluster/prod";
 
@@ -192,6 +193,40 @@ async fn the_daemon_keeps_the_registry_equal_to_the_fleet_whatever_happens_to_ev
     let served = timeout(SOON, running).await.unwrap().unwrap().unwrap();
     assert_eq!((served.dead_lettered, served.retried), (0, 0));
     assert!(setup.dead_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_first_broadcast_by_the_registry_makes_no_call() {
+    let bridge = service("bridge", 2, "/notify", "").replace("FARGATE", "EC2");
+    let hosts = "[[cluster.hosts]]\n".to_owned();
+    let setup = Setup::new(&[hosts, service("web", 3, "/notify", ""), bridge]).await;
+    let notifier = setup.notifier("prod", None).await;
+    let registry = registry(&notifier);
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let (notifier, shutdown) = (notifier.clone(), shutdown.clone());
+        async move { notifier.run(Health::default(), shutdown).await }
+    });
+    let counts = |operations: [&str; 3]| operations.map(|name| setup.sim().count(name));
+    let learned = || counts(["DescribeTaskDefinition", "DescribeContainerInstances", "DescribeInstances"]);
+    let found = || counts(["ListTasks", "DescribeTasks", "DescribeServices"]);
+    let until_known = async |tasks: usize| {
+        let until = Instant::now() + SOON;
+        while learned() != [2, 1, 1] || rows(&registry).await.len() != tasks {
+            assert!(Instant::now() < until, "{:?} {:?}", learned(), rows(&registry).await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until_known(5).await;
+    setup.sim().start_task("prod", "bridge").await.unwrap();
+    until_known(6).await;
+    let before = found();
+    let other = setup.notifier("prod", None).await;
+    let fleet = other.ctx().discovery.fleet(&ObserverMessage::new("prod")).await.unwrap();
+    assert_eq!((fleet.endpoints.len(), fleet.skips.len()), (6, 0));
+    assert_eq!((found(), learned()), (before, [2, 1, 1]), "a process that starts later asks nothing");
+    shutdown.cancel();
+    timeout(SOON, running).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]

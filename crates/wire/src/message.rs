@@ -109,6 +109,10 @@ pub struct Retain {
 impl Retain {
     /// The longest key, in bytes.
     pub const KEY_BYTES_MAX: usize = 128;
+    /// The longest time for which an event is kept, in seconds: 30 days.
+    pub const TTL_MAX: u32 = 30 * 24 * 60 * 60;
+    /// The time where nobody names one, in seconds: a day.
+    pub const TTL_DEFAULT: u32 = 24 * 60 * 60;
 
     /// The newest event of this key, for this number of seconds.
     #[must_use]
@@ -140,6 +144,8 @@ impl Coalesce {
 impl ObserverMessage {
     /// In place of a cluster's name: every active cluster of the account and region.
     pub const EVERY_CLUSTER: &str = "*";
+    /// The largest `cover`, in seconds: a day.
+    pub const COVER_MAX: u32 = 24 * 60 * 60;
 
     /// Notifies every service of this cluster, with an event of the default type.
     #[must_use]

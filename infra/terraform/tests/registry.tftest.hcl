@@ -237,7 +237,9 @@ run "the_function_may_do_its_work_and_no_more" {
       [for action in ["GetQueueUrl", "SendMessage"] : "sqs:${action} arn:aws:sqs:eu-west-1:111122223333:registry_dead_letters"],
       ["sqs:SendMessage arn:aws:sqs:eu-west-1:111122223333:services"],
       [for action in ["BatchGetItem", "BatchWriteItem", "PutItem", "Query"] : "dynamodb:${action} arn:aws:dynamodb:eu-west-1:111122223333:table/ledger"],
+      ["ec2:DescribeInstances *"],
       [for action in ["DescribeTaskDefinition", "ListClusters", "ListTasks"] : "ecs:${action} *"],
+      ["ecs:DescribeContainerInstances arn:aws:ecs:eu-west-1:111122223333:container-instance/*"],
       ["ecs:DescribeTasks arn:aws:ecs:eu-west-1:111122223333:task/*"],
       [for cluster in ["eu-west-1:111122223333:cluster/prod", "eu-west-1:444455556666:cluster/shop"] : "ecs:DescribeClusters arn:aws:ecs:${cluster}"],
     ))
@@ -250,7 +252,7 @@ run "the_function_may_do_its_work_and_no_more" {
       one(statement.actions) => join(" ", flatten([for condition in coalesce(statement.condition, []) : [condition.variable, condition.values]]))
       if startswith(statement.sid, "Ecs") && length(coalesce(statement.condition, [])) > 0
       } == {
-      for action in ["ecs:DescribeTasks", "ecs:ListTasks"] :
+      for action in ["ecs:DescribeContainerInstances", "ecs:DescribeTasks", "ecs:ListTasks"] :
       action => "ecs:cluster arn:aws:ecs:eu-west-1:111122223333:cluster/prod arn:aws:ecs:eu-west-1:444455556666:cluster/shop"
     }
     error_message = "The function may read the tasks of clusters that are not registered."

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use notifier::base::{parse_time, time};
-use notifier::pipeline::late::{COVER_MAX, RETAIN_MAX};
+use notifier::base::{parse_seconds, time};
 use wire::{ObserverMessage, Retain};
-
-/// The default time for which an event is retained.
-const TTL: &str = "24h";
 
 /// Whether tasks that start later hear the event too.
 #[derive(Clone, Debug, Args)]
@@ -18,7 +14,7 @@ pub(crate) struct LateArgs {
     ///
     /// A deployment that runs at the same time replaces tasks: the new ones hear the event too. Needs a ledger.
     #[arg(long, value_name = "TIME", value_parser = cover)]
-    cover: Option<Duration>,
+    cover: Option<u32>,
 
     /// Keep the event under this key, and notify every task of the scope that starts later
     ///
@@ -27,33 +23,31 @@ pub(crate) struct LateArgs {
     retain: Option<String>,
 
     /// How long the event is kept
-    #[arg(long, value_name = "TIME", requires = "retain", default_value = TTL, value_parser = ttl)]
-    ttl: Duration,
+    #[arg(long, value_name = "TIME", requires = "retain", default_value = "24h", value_parser = ttl)]
+    ttl: u32,
 }
 
 impl LateArgs {
     /// Asks for it in a message.
     pub(crate) fn apply(&self, message: &mut ObserverMessage) {
-        message.cover = self.cover.map(seconds);
-        message.retain = self.retain.as_ref().map(|key| Retain::new(key, seconds(self.ttl)));
+        message.cover = self.cover;
+        message.retain = self.retain.as_ref().map(|key| Retain::new(key, self.ttl));
     }
 }
 
-fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+fn cover(text: &str) -> Result<u32, String> {
+    seconds(text, ObserverMessage::COVER_MAX)
 }
 
-fn cover(text: &str) -> Result<Duration, String> {
-    within(text, COVER_MAX)
+fn ttl(text: &str) -> Result<u32, String> {
+    seconds(text, Retain::TTL_MAX)
 }
 
-fn ttl(text: &str) -> Result<Duration, String> {
-    within(text, RETAIN_MAX)
-}
-
-fn within(text: &str, most: Duration) -> Result<Duration, String> {
-    let found = parse_time(text).filter(|time| !time.is_zero() && *time <= most);
-    found.ok_or_else(|| format!("write a time from 1s to {}, such as 90s, 10m or 2h", time(most)))
+fn seconds(text: &str, most: u32) -> Result<u32, String> {
+    parse_seconds(text, most).ok_or_else(|| {
+        let most = time(Duration::from_secs(most.into()));
+        format!("write a time from 1s to {most}, such as 90s, 10m or 2h")
+    })
 }
 
 /// Reads the key of a retained event.
@@ -72,8 +66,9 @@ mod tests {
 
     #[test]
     fn times_are_within_their_limits() {
-        assert_eq!(cover("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(ttl("30d"), Ok(RETAIN_MAX));
+        assert_eq!(cover("10m"), Ok(600));
+        assert_eq!(ttl("30d"), Ok(Retain::TTL_MAX));
+        assert_eq!(ttl("24h"), Ok(Retain::TTL_DEFAULT));
         for wrong in ["", "0s", "10", "25h", "2d"] {
             let error = cover(wrong).unwrap_err();
             assert_eq!(error, "write a time from 1s to 1d, such as 90s, 10m or 2h", "{wrong}");

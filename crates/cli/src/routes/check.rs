@@ -103,6 +103,9 @@ pub(super) async fn run(
         for rule in routes.rules() {
             let mut notes = Vec::new();
             notes.extend(rule.coalesce().map(|one| format!("newest per key in {}", duration(one.window))));
+            notes.extend(rule.pace().map(|_| "in waves".to_owned()));
+            notes.extend(rule.cover().map(|cover| format!("open for {}", duration(cover))));
+            notes.extend(rule.retain().map(|retain| format!("kept as {}", retain.key)));
             notes.extend(rule.stops().then(|| "stop".to_owned()));
             let cells = [
                 Cell::new(rule.name(), BOLD),

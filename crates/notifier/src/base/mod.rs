@@ -23,5 +23,5 @@ pub use environment::Environment;
 pub(crate) use fnv::fnv1a;
 pub use process::open_files_max;
 pub use rng::{Rng, key_bytes};
-pub use span_of_time::{parse_time, time};
+pub use span_of_time::{parse_seconds, parse_time, time};
 pub(crate) use words::words;

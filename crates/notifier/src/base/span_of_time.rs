@@ -14,6 +14,12 @@ pub fn parse_time(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
+/// The same in seconds, from 1 to `most`; `None` for another text or time.
+pub fn parse_seconds(text: &str, most: u32) -> Option<u32> {
+    let seconds = u32::try_from(parse_time(text)?.as_secs()).ok()?;
+    (1..=most).contains(&seconds).then_some(seconds)
+}
+
 /// The same in the largest unit that is exact, to the second: `90s`, `10m`, `7d`.
 pub fn time(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -44,6 +50,14 @@ mod tests {
             "9999999999999999999d",
         ] {
             assert_eq!(parse_time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_within_their_limit() {
+        assert_eq!(parse_seconds("10m", 600), Some(600));
+        for wrong in ["0s", "601s", "11m", "", "9999999d"] {
+            assert_eq!(parse_seconds(wrong, 600), None, "{wrong}");
         }
     }
 

@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 use wire::{Broadcast, ObserverMessage, PAGE_TASKS_MAX, PageMessage, PartMessage};
 
-use super::classify::{Classifier, Selection, health_is_required};
+use super::classify::{CallPolicy, Classifier, Selection, health_is_required};
 use super::place::Place;
 use super::registry::{Freshness, Registry, RegistryError, Row};
 use super::scan::TaskFilter;
 use super::services::{Named, Services};
-use super::{DiscoveryError, DiscoveryPolicy};
+use super::{DiscoveryError, DiscoveryPolicy, HealthPolicy};
 use crate::aws::ecs::Ecs;
 use crate::base::text::chain;
 use crate::model::arn::service_name;
@@ -166,6 +166,22 @@ impl Place {
         self.resolve_hosts(ecs, &mut classifier).await?;
         classifier.fleet.sort();
         Ok(classifier.fleet)
+    }
+
+    /// Reads the task definitions and the addresses of hosts that a broadcast to these tasks needs, as far as the
+    /// installation does not know them.
+    pub(super) async fn learn(
+        &self,
+        ecs: &Ecs,
+        cluster: &str,
+        tasks: &[TaskState],
+    ) -> Result<(), DiscoveryError> {
+        // Rows say nothing about health, and a container that is not healthy yet has a host too.
+        let policy = CallPolicy { health: HealthPolicy::Ignore, ..self.policy.clone() };
+        let selection = Selection { cluster, share: &wire::Share::All, labels: None };
+        let mut classifier = Classifier::new(selection, &policy);
+        self.classify(ecs, &mut classifier, tasks).await?;
+        self.resolve_hosts(ecs, &mut classifier).await
     }
 
     /// Of these tasks, those that ECS must describe.

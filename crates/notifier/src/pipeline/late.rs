@@ -19,10 +19,6 @@ use crate::ledger::{LedgerError, PartRecord, Standing, millis};
 use crate::queue::limits::DELAY_MAX;
 use crate::queue::{self, Delayed};
 
-/// The longest time that a broadcast may be open.
-pub const COVER_MAX: Duration = Duration::from_hours(24);
-/// The longest time that an event may be retained.
-pub const RETAIN_MAX: Duration = Duration::from_hours(30 * 24);
 /// The extension attribute after which an event has no effect. Source: CloudEvents, "Expiry Time".
 const EXPIRY_TIME: &str = "expirytime";
 
@@ -34,9 +30,13 @@ pub enum LateError {
     NoLedger,
     #[error("`retain` needs the registry, which reports the start of tasks: set NOTIFIER_REGISTRY_CLUSTERS")]
     NoRegistry,
-    #[error("`cover` is from 1 to {} seconds", COVER_MAX.as_secs())]
+    #[error("`cover` is from 1 to {} seconds", ObserverMessage::COVER_MAX)]
     Cover,
-    #[error("`retain` needs a key of 1 to {} bytes and a time of 1 to {} seconds", Retain::KEY_BYTES_MAX, RETAIN_MAX.as_secs())]
+    #[error(
+        "`retain` needs a key of 1 to {} bytes and a time of 1 to {} seconds",
+        Retain::KEY_BYTES_MAX,
+        Retain::TTL_MAX
+    )]
     Retain,
     #[error(
         "the event is too large to be kept for tasks that start later: at most {} bytes",
@@ -65,12 +65,12 @@ pub(super) fn check(ctx: &Ctx, message: &ObserverMessage) -> Result<(), LateErro
     if !ctx.ledger.is_kept() {
         return Err(LateError::NoLedger);
     }
-    let within = |seconds: u32, most: Duration| seconds > 0 && u64::from(seconds) <= most.as_secs();
-    if message.cover.is_some_and(|seconds| !within(seconds, COVER_MAX)) {
+    if message.cover.is_some_and(|seconds| !(1..=ObserverMessage::COVER_MAX).contains(&seconds)) {
         return Err(LateError::Cover);
     }
     let Some(retain) = &message.retain else { return Ok(()) };
-    if !within(retain.ttl, RETAIN_MAX) || !(1..=Retain::KEY_BYTES_MAX).contains(&retain.key.len()) {
+    let has_key = (1..=Retain::KEY_BYTES_MAX).contains(&retain.key.len());
+    if !has_key || !(1..=Retain::TTL_MAX).contains(&retain.ttl) {
         return Err(LateError::Retain);
     }
     if ctx.discovery.registry().is_none() { Err(LateError::NoRegistry) } else { Ok(()) }
@@ -159,7 +159,7 @@ pub(super) async fn end(
     let left = cover.covers_until.saturating_sub(millis(ctx.clock.now()));
     let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
     // Nobody may keep a message on the queue for ever.
-    if left > COVER_MAX {
+    if left > Duration::from_secs(ObserverMessage::COVER_MAX.into()) {
         return Err(LateError::Cover.into());
     }
     if !left.is_zero() {

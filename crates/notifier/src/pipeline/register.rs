@@ -1,15 +1,23 @@
 //! The stage on the registry queue: takes note of what ECS says about tasks, and sweeps clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::time::timeout;
 use tracing::field::display;
 use tracing::{debug, info};
 
 use super::{Ctx, Output, StageError, late};
+use crate::base::text::chain;
 use crate::fleet::registry::{self, Applied, Registry, RegistryMessage, RegistryRequest, Seen};
+use crate::model::TaskState;
 use crate::model::arn::{EVERY_CLUSTER, is_every_cluster};
 use crate::queue::{self, Delayed};
+
+/// The longest time in which task definitions and hosts are read beforehand. The default share of ECS's bucket has a hundred
+/// definitions in ten seconds.
+const LEARN_MAX: Duration = Duration::from_secs(30);
 
 /// Processes a message of the registry queue. Returns pages of late tasks for stage 2.
 pub(super) async fn register(ctx: &Ctx, received: &queue::Message) -> Result<Output, StageError> {
@@ -26,6 +34,12 @@ pub(super) async fn register(ctx: &Ctx, received: &queue::Message) -> Result<Out
                 next.extend(note(ctx, registry, &seen).await?);
             }
             next.into()
+        }
+        RegistryMessage::Request(RegistryRequest::Learn { cluster, tasks }) => {
+            let rows = registry.rows_of(&cluster, &tasks).await?;
+            let tasks: Vec<_> = rows.into_iter().flatten().map(|row| row.task()).collect();
+            learn(ctx, &cluster, &tasks).await;
+            Output::default()
         }
     };
     registry.note_progress(queued).await?;
@@ -65,8 +79,22 @@ async fn note(ctx: &Ctx, registry: &Registry, seen: &Seen) -> Result<Vec<String>
     let next = if is_late { late::pages(ctx, seen).await? } else { Vec::new() };
     if let Applied::Write(row) = applied {
         registry.write(vec![row]).await?;
+        if let Some(cluster) = seen.task.cluster.as_deref().filter(|_| seen.task.is_running()) {
+            learn(ctx, cluster, std::slice::from_ref(&seen.task)).await;
+        }
     }
     Ok(next)
+}
+
+/// Reads beforehand what a broadcast will need. If that fails, the broadcast reads it.
+async fn learn(ctx: &Ctx, cluster: &str, tasks: &[TaskState]) {
+    let problem = match timeout(LEARN_MAX, ctx.discovery.learn(cluster, tasks)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_) => format!("it took longer than {LEARN_MAX:?}"),
+    };
+    let tasks = tasks.len();
+    debug!(cluster, tasks, error = problem, "Cannot read task definitions or hosts; a broadcast will");
 }
 
 /// Sweeps one cluster; or returns a message for each of several, so that each succeeds or fails alone.
@@ -88,7 +116,7 @@ async fn sweep(
             let (tasks, written, stopped, late) =
                 (swept.tasks, swept.written, swept.stopped, swept.late.len());
             info!(cluster = arn, trace_id, tasks, written, stopped, late, "Swept cluster {arn}");
-            let again = swept.looks(&arn).iter().map(request).collect();
+            let again = swept.requests(&arn).iter().map(request).collect();
             Ok(Output { again, ..Output::default() })
         }
         _ => {

@@ -28,7 +28,7 @@ const STATUS_CHARS_MAX: usize = 32;
 const TASK_BYTES_MAX: usize = 1_000;
 /// The most clusters of a request for sweeps.
 pub const SWEEPS_MAX: usize = 100;
-/// The most tasks of a request for a look: those of one `DescribeTasks`.
+/// The most tasks of a request about tasks: those of one `DescribeTasks`.
 pub const LOOKS_MAX: usize = 100;
 
 /// A message of the registry queue.
@@ -48,6 +48,13 @@ pub enum RegistryRequest {
     Sweep(Vec<String>),
     /// Look at these tasks of a cluster, which a sweep has found and no event has reported.
     Look {
+        /// ARN of the cluster.
+        cluster: String,
+        /// ARNs of the tasks.
+        tasks: Vec<String>,
+    },
+    /// Read what a broadcast needs to know of these tasks besides their rows: task definitions and addresses of hosts.
+    Learn {
         /// ARN of the cluster.
         cluster: String,
         /// ARNs of the tasks.
@@ -171,7 +178,7 @@ impl RegistryRequest {
     fn checked(self) -> Result<Self, TaskEventError> {
         let (what, named, most) = match &self {
             Self::Sweep(clusters) => ("clusters", clusters.len(), SWEEPS_MAX),
-            Self::Look { tasks, .. } => ("tasks", tasks.len(), LOOKS_MAX),
+            Self::Look { tasks, .. } | Self::Learn { tasks, .. } => ("tasks", tasks.len(), LOOKS_MAX),
         };
         if (1..=most).contains(&named) { Ok(self) } else { Err(TaskEventError::Count { what, named, most }) }
     }

@@ -68,14 +68,18 @@ pub struct Swept {
     /// ARNs of running tasks that no event has reported, in a cluster that was swept before. Their rows are not written: a
     /// [look](Discovery::look) does that, after whoever waits for late tasks knows of them.
     pub late: Vec<String>,
+    /// ARNs of running tasks whose rows were written: at least one for each task definition and each host of those.
+    pub samples: Vec<String>,
 }
 
 impl Swept {
-    /// Requests to look at the late tasks.
-    pub fn looks(&self, cluster: &str) -> Vec<RegistryRequest> {
-        let look =
-            |tasks: &[String]| RegistryRequest::Look { cluster: cluster.to_owned(), tasks: tasks.to_vec() };
-        self.late.chunks(LOOKS_MAX).map(look).collect()
+    /// Requests to look at the late tasks, and to learn of the others what their rows do not say.
+    pub fn requests(&self, cluster: &str) -> Vec<RegistryRequest> {
+        let of = |tasks: &[String]| (cluster.to_owned(), tasks.to_vec());
+        let looks = self.late.chunks(LOOKS_MAX).map(of);
+        let learns = self.samples.chunks(LOOKS_MAX).map(of);
+        let looks = looks.map(|(cluster, tasks)| RegistryRequest::Look { cluster, tasks });
+        looks.chain(learns.map(|(cluster, tasks)| RegistryRequest::Learn { cluster, tasks })).collect()
     }
 }
 
@@ -165,6 +169,17 @@ impl Discovery {
         let found = found.filter(|task| task.cluster.as_deref() == Some(cluster));
         Ok(found.map(|task| Seen { task, at }).collect())
     }
+
+    /// Reads what a broadcast needs to know of tasks of one cluster besides their rows: task definitions and addresses of
+    /// hosts. What is not known yet to the installation is asked of AWS, and kept.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`]. A broadcast then asks for itself.
+    pub async fn learn(&self, cluster: &str, tasks: &[TaskState]) -> Result<(), DiscoveryError> {
+        let place = self.pool.of_cluster(cluster).await?;
+        place.learn(&place.ecs.lane(), cluster, tasks).await
+    }
 }
 
 /// The ARN of an active cluster.
@@ -188,6 +203,18 @@ impl Drop for SweepRunning<'_> {
     fn drop(&mut self) {
         let mut memory = self.0.memory();
         memory.sweeps = memory.sweeps.saturating_sub(1);
+    }
+}
+
+/// The ARNs of task definitions and hosts that a sweep has seen.
+#[derive(Default)]
+struct Sampled(HashSet<String>);
+
+impl Sampled {
+    /// Whether the task has a definition or a host that no task before it had.
+    fn is_new(&mut self, task: &TaskState) -> bool {
+        let named = task.revision.iter().chain(&task.host);
+        named.fold(false, |is_new, arn| self.0.insert(arn.clone()) || is_new)
     }
 }
 
@@ -255,6 +282,7 @@ impl Registry {
         listed.dedup();
         let mut swept = Swept::default();
         let mut vanished = Vec::new();
+        let mut sampled = Sampled::default();
         for tasks in listed.chunks(TASKS_HELD_MAX) {
             let at = self.now();
             let Described { found, failed } = source.describe(&target.arn, tasks).await?;
@@ -280,6 +308,9 @@ impl Registry {
                 if row.is_running() && !is_first && !old.is_some_and(|old| old.is_running) {
                     swept.late.push(row.task().arn);
                 } else {
+                    if row.is_running() && sampled.is_new(row.state()) {
+                        swept.samples.push(row.state().arn.clone());
+                    }
                     due.push(row);
                 }
             }

@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `parse` | reads rules from TOML |
+//! | `late` | reads what a rule asks for tasks that start later |
 //! | `reader` | TOML values with their lines, and errors |
 //! | `template` | makes the event of a broadcast from a record |
 //! | `error` | mistakes in a file; why a rule cannot make a request |
@@ -18,6 +19,7 @@
 //! member, the second is decoded.
 
 mod error;
+mod late;
 mod parse;
 mod reader;
 mod template;
@@ -29,7 +31,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wire::id::fingerprint;
-use wire::{BroadcastId, ObserverMessage, Pace};
+use wire::{BroadcastId, ObserverMessage, Pace, Retain};
 
 use super::pattern::{Mismatch, Pattern};
 use super::record::Record;
@@ -63,6 +65,8 @@ pub struct Rule {
     stop: bool,
     coalesce: Option<Coalesce>,
     pace: Option<Pace>,
+    cover: Option<u32>,
+    retain: Option<Retain>,
 }
 
 /// Which tasks a rule notifies.
@@ -191,6 +195,21 @@ impl Rule {
         self.coalesce.as_ref()
     }
 
+    /// The waves of its broadcasts.
+    pub fn pace(&self) -> Option<&Pace> {
+        self.pace.as_ref()
+    }
+
+    /// For how long its broadcasts also notify tasks that start.
+    pub fn cover(&self) -> Option<Duration> {
+        self.cover.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// How its newest event is kept for tasks that start later.
+    pub fn retain(&self) -> Option<&Retain> {
+        self.retain.as_ref()
+    }
+
     fn matches(&self, record: &Record) -> bool {
         self.pattern.matches(record.event())
             || !record.is_normal() && self.pattern.matches(record.raw_value())
@@ -221,6 +240,8 @@ impl Rule {
         request.services.clone_from(&self.scope.services);
         request.standalone = self.scope.standalone;
         request.pace.clone_from(&self.pace);
+        request.cover = self.cover;
+        request.retain.clone_from(&self.retain);
         request.event = Some(self.template.event(&self.name, &self.id(record), record)?);
         Ok(request)
     }

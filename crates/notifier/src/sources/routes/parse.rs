@@ -8,19 +8,20 @@ use toml::de::{DeTable, DeValue};
 use wire::Pace;
 
 use super::error::{RoutesError, RuleError};
+use super::late;
 use super::reader::{Reader, Value, article};
 use super::template::{DataTemplate, Subject, Template};
 use super::{Coalesce, FILE_BYTES_MAX, RULES_MAX, Rule, RuleScope, WINDOW_MAX, WINDOW_MIN};
 use crate::base::parse_time;
 use crate::base::text::quoted;
 use crate::model::arn::Arn;
-use crate::rollout::Plan;
+use crate::rollout::{PaceError, Plan};
 use crate::sources::pattern::{PATTERN_BYTES_MAX, Pattern};
 
 /// The longest name of a rule, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// The longest name or ARN of a cluster or service, and the longest pointer, in bytes.
-const TEXT_BYTES_MAX: usize = 512;
+pub(super) const TEXT_BYTES_MAX: usize = 512;
 /// The most clusters of a rule.
 const CLUSTERS_MAX: usize = 100;
 /// The most services of a rule.
@@ -89,17 +90,23 @@ fn rule(
             reader.wrong_line(line, format!("the rule of line {first} has the same name"));
         }
     }
-    reader.known("", table, &["name", "match", "to", "event", "stop", "coalesce", "pace"]);
+    reader.known("", table, &["name", "match", "to", "event", "stop", "coalesce", "pace", "cover", "retain"]);
     let pattern = required(reader, &span, table, "match").and_then(|value| pattern(reader, value));
     let scope = required(reader, &span, table, "to").map(|value| scope(reader, value));
     let template = table.get("event").map(|value| template(reader, value)).unwrap_or_default();
     let stop = table.get("stop").is_some_and(|value| reader.flag("stop", value));
     let coalesce = table.get("coalesce").and_then(|value| coalesce(reader, value));
     let pace = table.get("pace").and_then(|value| pace(reader, value));
-    Some(Rule { name: name?, line, pattern: pattern?, scope: scope?, template, stop, coalesce, pace })
+    let cover = table.get("cover").and_then(|value| late::cover(reader, value));
+    let retain = table.get("retain").and_then(|value| late::retain(reader, value));
+    if pace.is_some() && (cover.is_some() || retain.is_some()) {
+        reader.wrong(&span, PaceError::Late.to_string());
+    }
+    let (pattern, scope) = (pattern?, scope?);
+    Some(Rule { name: name?, line, pattern, scope, template, stop, coalesce, pace, cover, retain })
 }
 
-fn required<'v, 'i>(
+pub(super) fn required<'v, 'i>(
     reader: &mut Reader<'_>,
     span: &std::ops::Range<usize>,
     table: &'v DeTable<'i>,

@@ -258,3 +258,33 @@ fn a_rule_can_call_its_fleet_in_waves() {
     assert!(says(&rule("{ waves = '10%,5%' }")).contains("`pace`: `waves` are numbers"));
     assert!(says(&rule("{ max_parallel = 1 }")).contains("pace.max_parallel"));
 }
+
+#[test]
+fn a_rule_can_notify_tasks_that_start_later() {
+    let rule = |more: &str| {
+        format!(
+            "[[route]]\nname = 'a'\nmatch = {{ source = [{{ prefix = '' }}] }}\nto = {{ cluster = 'c' }}\n{more}\n"
+        )
+    };
+    let request = |more: &str| {
+        let routed = routes(&rule(more)).route(&upload("k", "e"));
+        let request = routed[0].request.as_ref().unwrap();
+        (request.cover, request.retain.clone())
+    };
+    assert_eq!(request("cover = '10m'"), (Some(600), None));
+    assert_eq!(request("retain = { key = 'prices' }"), (None, Some(Retain::new("prices", 86_400))));
+    let both = request("cover = '1h'\nretain = { key = 'prices', ttl = '7d' }");
+    assert_eq!(both, (Some(3_600), Some(Retain::new("prices", 604_800))));
+    for (wrong, problem) in [
+        ("cover = '0s'", "`0s` of `cover` is not a time from `1s` to `1d`"),
+        ("cover = '25h'", "`25h` of `cover` is not a time"),
+        ("cover = 600", "`cover` must be text"),
+        ("retain = { ttl = '1h' }", "`key` is missing"),
+        ("retain = { key = 'a', ttl = '31d' }", "`31d` of `retain.ttl` is not a time from `1s` to `30d`"),
+        ("retain = { key = \"a\\nb\" }", "`retain.key` contains a control character"),
+        ("retain = { key = 'a', until = 'x' }", "unknown key `retain.until`"),
+        ("cover = '1h'\npace = { waves = '1' }", "a pace cannot be combined with `cover` or `retain`"),
+    ] {
+        assert!(says(&rule(wrong)).contains(problem), "{wrong}: {}", says(&rule(wrong)));
+    }
+}

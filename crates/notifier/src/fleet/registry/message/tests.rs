@@ -227,7 +227,8 @@ fn requests_are_read_and_limited() {
     let sweep = RegistryRequest::Sweep(vec!["*".to_owned()]);
     assert_eq!(sweep.to_body(), r#"{"registry":{"sweep":["*"]}}"#);
     let look = RegistryRequest::Look { cluster: CLUSTER.to_owned(), tasks: vec![TASK.to_owned()] };
-    for request in [sweep, look] {
+    let learn = RegistryRequest::Learn { cluster: CLUSTER.to_owned(), tasks: vec![TASK.to_owned()] };
+    for request in [sweep, look, learn] {
         assert_eq!(read(&request.to_body(), 0).unwrap(), RegistryMessage::Request(request));
     }
     let none = RegistryRequest::Sweep(Vec::new()).to_body();
