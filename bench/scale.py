@@ -24,7 +24,16 @@ import time
 import urllib.request
 
 PATIENCE_S = 900
-FLEETS = "10x10,100x10,1000x5,100x100,150x100"
+FLEETS = "10x10,100x10,1000x5,100x100,50x300"
+# Requests at once and a second of each bucket of AWS, at the default share of a half.
+BUCKETS = {
+    "ListTasks": ("cluster read", 50, 10),
+    "DescribeTasks": ("cluster read", 50, 10),
+    "ListServices": ("service read", 50, 10),
+    "DescribeServices": ("service read", 50, 10),
+    "DescribeTaskDefinition": ("task definition read", 25, 10),
+    "DescribeClusters": ("clusters read", 25, 10),
+}
 SERVICE = """
 [[cluster]]
 name = "prod"
@@ -38,8 +47,6 @@ name = "app"
 ports = [8080]
 labels = {{ NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }}
 """
-
-
 
 
 def free_port():
@@ -118,6 +125,42 @@ def broadcast(program, environment, daemon, tasks):
     return {"seconds": round(took, 2), "calls": made, "method": summary.get("discovery", {}).get("method", "")}
 
 
+def fewest(services, each, kind, method):
+    """The fewest requests that find this fleet in this way. The first broadcast also reads each task definition."""
+    pages = -(-services * each // 100)
+    lists = services * -(-each // 100)
+    found = {
+        "sweep": {"DescribeClusters": 1, "ListTasks": pages, "DescribeTasks": pages},
+        "services": {
+            "DescribeClusters": 1,
+            "ListServices": -(-services // 100),
+            "DescribeServices": -(-services // 10),
+            "ListTasks": lists,
+            "DescribeTasks": lists,
+        },
+        "registry": {},
+    }[method]
+    return found | ({"DescribeTaskDefinition": services} if kind == "first" else {})
+
+
+def least_seconds(calls):
+    """The shortest time in which AWS answers these requests at the default share."""
+    used = {}
+    for operation, count in calls.items():
+        bucket, at_once, rate = BUCKETS[operation]
+        used[bucket] = (used.get(bucket, (0,))[0] + count, at_once, rate)
+    return max([0, *((count - at_once) / rate for count, at_once, rate in used.values())])
+
+
+def fit(points):
+    """Seconds for no task, and for each further thousand, by least squares; and how much of the variation that explains."""
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points))
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    start = mean_y - slope * mean_x
+    left = sum((y - start - slope * x) ** 2 for x, y in points)
+    return start, slope * 1_000, 1 - left / sum((y - mean_y) ** 2 for _, y in points)
+
+
 def measure(program, services, each):
     tasks = services * each
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ended:
@@ -143,16 +186,18 @@ def measure(program, services, each):
         rows.append({"kind": "registry", **broadcast(program, environment, daemon, tasks), "memory": daemon.memory_mib()})
         daemon.stop()
     for row in rows:
-        row.update(services=services, tasks=tasks, memory=round(row["memory"]))
+        least, made = fewest(services, each, row["kind"], row["method"]), row["calls"]
+        row.update(services=services, tasks=tasks, memory=round(row["memory"]), least=least_seconds(least))
+        row["surplus"] = sum(made.values()) - sum(least.values())
     return rows
 
 
 def table(rows):
-    print(f"{'services':>8} {'tasks':>7}  {'broadcast':<9} {'found by':<9} {'seconds':>8} {'MiB':>5}  calls of discovery")
+    print(f"{'services':>8} {'tasks':>7}  {'broadcast':<9} {'found by':<9} {'seconds':>8} {'least':>6} {'MiB':>5} {'surplus':>7}  calls of discovery")
     for row in rows:
         calls = ", ".join(f"{count} {name}" for name, count in sorted(row["calls"].items())) or "none"
         print(
-            f"{row['services']:>8,} {row['tasks']:>7,}  {row['kind']:<9} {row['method']:<9} {row['seconds']:>8} {row['memory']:>5}  {calls}",
+            f"{row['services']:>8,} {row['tasks']:>7,}  {row['kind']:<9} {row['method']:<9} {row['seconds']:>8} {row['least']:>6.1f} {row['memory']:>5} {row['surplus']:>7}  {calls}",
             flush=True,
         )
 
@@ -204,6 +249,10 @@ def main():
         found = measure(program, services, tasks)
         table(found)
         rows += found
+    points = [(row["tasks"], row["seconds"]) for row in rows if row["kind"] == "registry"]
+    if len(points) > 2:
+        start, slope, explained = fit(points)
+        print(f"by the registry: {start:.2f} s and {slope:.3f} s for each 1,000 tasks (R² {explained:.3f})")
     if options.csv:
         with options.csv.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
