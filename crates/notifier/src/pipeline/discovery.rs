@@ -11,10 +11,10 @@ use wire::{
     PartMessage,
 };
 
-use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, gate, late, span, untrusted};
-use crate::base::trace::{TraceContext, TraceId};
-use crate::ledger::{BroadcastRecord, LedgerError, PartRecord, Withheld};
-use crate::model::{Delivery, DiscoveryMethod, Endpoint, Fleet, Member, ProgressEvent};
+use super::{Ctx, Output, StageError, broadcast, clusters, endpoint, gate, late, part, span, untrusted};
+use crate::base::trace::TraceId;
+use crate::ledger::{BroadcastRecord, PartRecord, Withheld};
+use crate::model::{DiscoveryMethod, Fleet, Member, ProgressEvent};
 use crate::queue::{self, Delayed};
 
 /// Finds the services of the scope. Returns a body for each part that stage 2 scans; or, for a scope with several
@@ -53,7 +53,7 @@ pub(super) async fn services(
     (record.not_targeted, record.found) = (found.not_targeted.len(), Some(found.found));
     log_method(&broadcast.id, trace.trace, found.found.method, parts.len());
     ctx.ledger.broadcast(record, &parts, &found.skips).await?;
-    emit_skipped(ctx, &broadcast.id, trace.trace, found.skips);
+    part::emit_skipped(ctx, &broadcast.id, trace.trace, found.skips);
     ctx.progress.emit(ProgressEvent::Services {
         broadcast: broadcast.id,
         trace: Some(trace.trace),
@@ -122,8 +122,8 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
     let record = part_record(&message, &part, None);
     if ctx.ledger.is_cancelled(&broadcast.id).await? {
         let skipped = ctx.ledger.cancel_part(&broadcast.id, &record).await?;
-        emit_skipped(ctx, &broadcast.id, trace.trace, skipped);
-        emit_tasks(ctx, &broadcast.id, trace.trace, record, Fleet::default());
+        part::emit_skipped(ctx, &broadcast.id, trace.trace, skipped);
+        part::emit_tasks(ctx, &broadcast.id, trace.trace, record, Fleet::default());
         return Ok(Output::default());
     }
     let fleet = match &message {
@@ -137,7 +137,7 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
         PartMessage::Page(page) if page.late => ctx.discovery.tasks(&message).await?.late(),
         _ => ctx.discovery.tasks(&message).await?,
     };
-    let endpoints = record_part(ctx, (&broadcast, trace), record, fleet, |_| false).await?;
+    let endpoints = part::record(ctx, (&broadcast, trace), record, fleet, |_| false).await?;
     // Only an earlier run for this message can have queued bodies.
     let queued = match received.receives {
         0 | 1 => BTreeSet::new(),
@@ -153,28 +153,6 @@ pub(super) async fn tasks(ctx: &Ctx, received: &queue::Message) -> Result<Output
         .map(|endpoint| endpoint::message(endpoint, &broadcast).to_body())
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Output { next: bodies, trace: Some(trace), ..Output::default() })
-}
-
-/// Records the result for one part of a broadcast, and notifies the listeners. Returns the endpoints that still need a
-/// call: those that are notified neither in the ledger nor by `is_notified`.
-pub(super) async fn record_part(
-    ctx: &Ctx,
-    (broadcast, trace): (&Broadcast, TraceContext),
-    part: PartRecord,
-    fleet: Fleet,
-    is_notified: impl Fn(&Member) -> bool,
-) -> Result<Vec<Endpoint>, LedgerError> {
-    let Fleet { mut endpoints, skips, not_targeted } = fleet;
-    if ctx.ledger.is_kept() {
-        let expected: Vec<_> = endpoints.iter().map(Delivery::from).collect();
-        let due = ctx.ledger.part(&broadcast.id, &part, &expected, &skips).await?;
-        let due: BTreeSet<_> = due.into_iter().map(|delivery| delivery.member).collect();
-        endpoints.retain(|endpoint| due.contains(&endpoint.member) && !is_notified(&endpoint.member));
-    }
-    emit_skipped(ctx, &broadcast.id, trace.trace, skips);
-    let found = Fleet { endpoints: endpoints.clone(), skips: Vec::new(), not_targeted };
-    emit_tasks(ctx, &broadcast.id, trace.trace, part, found);
-    Ok(endpoints)
 }
 
 /// The delivery's fields in a body of the tasks queue.
@@ -206,27 +184,6 @@ pub(super) async fn queued(ctx: &Ctx, received: &queue::Message, bodies: &[&str]
     let ids = bodies.iter().map(|body| DeliveryId::derive(&broadcast, &body.task, &body.container));
     let ids: Vec<_> = ids.collect();
     Ok(ctx.ledger.note_queued(&broadcast, &part, &run, &ids).await?)
-}
-
-/// Notifies the listeners of the result for a part.
-pub(super) fn emit_tasks(ctx: &Ctx, broadcast: &BroadcastId, trace: TraceId, part: PartRecord, found: Fleet) {
-    let PartRecord { id: part, service, .. } = part;
-    let Fleet { endpoints, not_targeted, .. } = found;
-    let (broadcast, trace) = (broadcast.clone(), Some(trace));
-    ctx.progress.emit(ProgressEvent::Tasks { broadcast, trace, part, service, endpoints, not_targeted });
-}
-
-/// Notifies the listeners of skipped containers.
-pub(super) fn emit_skipped(
-    ctx: &Ctx,
-    broadcast: &BroadcastId,
-    trace: TraceId,
-    skipped: impl IntoIterator<Item = Delivery>,
-) {
-    for delivery in skipped {
-        let (broadcast, trace) = (broadcast.clone(), Some(trace));
-        ctx.progress.emit(ProgressEvent::Skipped { broadcast, trace, delivery });
-    }
 }
 
 /// Records that task discovery failed for a part of the scope.

@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use tracing::info;
 use wire::{Broadcast, DeliveryId, GateMessage, Message as _, ObserverMessage, PartMessage};
 
-use super::{Ctx, Output, StageError, discovery, endpoint};
+use super::{Ctx, Output, StageError, endpoint, part};
 use crate::base::trace::TraceContext;
 use crate::ledger::{PartRecord, Progressed};
 use crate::model::{Delivery, Fleet, Outcome, ProgressEvent};
@@ -160,7 +160,7 @@ impl Passage<'_> {
             fleet.endpoints.iter().map(Delivery::from).chain(fleet.skips.iter().cloned()).collect();
         let (is_new, mut rows) = ctx.ledger.begin_part(&broadcast.id, record, rows).await?;
         if is_new {
-            discovery::emit_skipped(ctx, &broadcast.id, trace.trace, fleet.skips.clone());
+            part::emit_skipped(ctx, &broadcast.id, trace.trace, fleet.skips.clone());
             return Ok(rows);
         }
         let waves: HashMap<String, u16> =
@@ -215,7 +215,7 @@ impl Passage<'_> {
             waves,
             containers,
         });
-        discovery::emit_tasks(ctx, &broadcast, trace, record.clone(), fleet);
+        part::emit_tasks(ctx, &broadcast, trace, record.clone(), fleet);
     }
 
     /// After a stop: records that the waves which have not begun are not called.

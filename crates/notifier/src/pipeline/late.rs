@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use wire::event::Extension;
 use wire::{Broadcast, CoverMessage, Draft, Message as _, ObserverMessage, PageMessage, Retain};
 
-use super::{Ctx, Output, StageError, discovery, endpoint};
+use super::{Ctx, Output, StageError, endpoint, part};
 use crate::base::trace::TraceContext;
 use crate::fleet::DiscoveryError;
 use crate::fleet::registry::Seen;
@@ -176,7 +176,7 @@ pub(super) async fn end(
         entries.filter(|entry| entry.outcome.is_some() || !earlier.contains(entry.member.task.as_str()));
     let known: BTreeSet<&str> = found.map(|entry| entry.member.task.as_str()).collect();
     let fleet = ctx.discovery.other_tasks(scope, |task| known.contains(task)).await?.late();
-    let endpoints = discovery::record_part(ctx, (broadcast, trace), record, fleet, |_| false).await?;
+    let endpoints = part::record(ctx, (broadcast, trace), record, fleet, |_| false).await?;
     let bodies = endpoints.iter().map(|endpoint| endpoint::message(endpoint, broadcast).to_body());
     Ok(Output { next: bodies.collect::<Result<_, _>>()?, trace: Some(trace), ..Output::default() })
 }

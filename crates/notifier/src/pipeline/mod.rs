@@ -40,6 +40,7 @@ mod notify;
 mod observe;
 mod output;
 mod overdue;
+mod part;
 pub mod redrive;
 mod register;
 pub mod resend;

@@ -12,7 +12,7 @@ use wire::{Broadcast, ObserverMessage, PartId};
 
 use super::clusters::{self, Resolved};
 use super::send::{self, SendError};
-use super::{Ctx, discovery};
+use super::{Ctx, part};
 use crate::base::text::chain;
 use crate::base::trace::TraceId;
 use crate::deliver::DeliveryJob;
@@ -125,7 +125,7 @@ pub async fn send(
             transport.done(ended);
         }
         unseen.skips.iter().cloned().chain(unreached).for_each(|ended| transport.done(ended));
-        discovery::emit_skipped(ctx, &broadcast.id, trace.trace, unseen.skips);
+        part::emit_skipped(ctx, &broadcast.id, trace.trace, unseen.skips);
         jobs.extend(unseen.endpoints.into_iter().map(DeliveryJob::new));
         announce(ctx, broadcast, trace.trace, &jobs);
         for job in jobs {

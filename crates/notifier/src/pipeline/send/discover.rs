@@ -18,7 +18,7 @@ use crate::fleet::DiscoveryError;
 use crate::ledger::{BroadcastRecord, LedgerError, PartRecord};
 use crate::model::arn::service_name;
 use crate::model::{Cause, Delivery, Endpoint, Fleet, Member, Outcome, ProgressEvent};
-use crate::pipeline::{Ctx, discovery, late, notify};
+use crate::pipeline::{Ctx, late, notify, part};
 
 /// What the discoveries of all clusters of one broadcast share.
 #[derive(Clone, Copy)]
@@ -164,7 +164,7 @@ impl<'a> Discovery<'a> {
             }
             let expected: Vec<_> = fleet.endpoints.iter().map(|endpoint| endpoint.member.clone()).collect();
             let is_notified = |member: &Member| earlier.get(member).is_some_and(Delivery::is_notified);
-            let due = discovery::record_part(ctx, (broadcast, trace), part, fleet, is_notified).await?;
+            let due = part::record(ctx, (broadcast, trace), part, fleet, is_notified).await?;
             self.report_notified(expected, &due);
             for endpoint in due {
                 let requests = earlier.get(&endpoint.member).map_or(0, Delivery::requests);
