@@ -106,8 +106,16 @@ async fn without_coalescing_every_event_of_a_storm_is_a_broadcast() {
     let storm: Vec<_> = (0..EVENTS_APART).map(|n| body(&[created(&format!("key-{n}"), n)])).collect();
     setup.publish_bodies(&storm).await;
     let running = daemon(&setup);
-    until("some broadcasts are missing", || setup.sim.received().len() >= 2 * EVENTS_APART).await;
+    let deliveries = || {
+        let received = setup.sim.received();
+        let ids = received.iter().map(|call| call.header("webhook-id").unwrap().to_owned());
+        ids.collect::<BTreeSet<_>>().len()
+    };
+    until("some deliveries are missing", || deliveries() >= 2 * EVENTS_APART).await;
     running.abort();
     let heard: BTreeSet<_> = keys(&setup).into_iter().collect();
-    assert_eq!((heard.len(), setup.sim.received().len()), (EVENTS_APART, 2 * EVENTS_APART));
+    assert_eq!((heard.len(), deliveries()), (EVENTS_APART, 2 * EVENTS_APART));
+    // On a slow machine, a message may come back before it is deleted.
+    let repeats = setup.sim.received().len() - deliveries();
+    assert!(repeats * 10 < EVENTS_APART, "{repeats} repeats");
 }
