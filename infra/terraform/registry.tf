@@ -14,18 +14,16 @@ locals {
   ]
 
   # A task that starts or stops has more states than these two, which say nothing new: an event of `RUNNING` has the addresses,
-  # and `desiredStatus` is `STOPPED` from the first event of the end.
-  registry_pattern = jsonencode({
-    source      = ["aws.ecs"]
-    detail-type = ["ECS Task State Change"]
-    detail = {
+  # and `desiredStatus` is `STOPPED` from the first event of the end. A test of the function has the same file.
+  task_states = jsondecode(file("${path.module}/registry_pattern.json"))
+  registry_pattern = jsonencode(merge(local.task_states, {
+    detail = merge(local.task_states.detail, {
       clusterArn = concat(
         [for arn in local.registry_cluster_arns : arn if !endswith(arn, "/*")],
         [for arn in local.registry_cluster_arns : { prefix = trimsuffix(arn, "*") } if endswith(arn, "/*")],
       )
-      "$or" = [{ lastStatus = ["RUNNING"] }, { desiredStatus = ["STOPPED"] }]
-    }
-  })
+    })
+  }))
 
   # The ARN is composed, so that the queue's policy is known during plan.
   registry_publishers = {

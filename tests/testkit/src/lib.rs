@@ -9,8 +9,10 @@
 //! | [`stub_server`] | an HTTP server whose responses a test computes |
 //! | `fleets` | fleets of the simulator, with the queues of the stages (feature `product`) |
 //! | `sqs` | queues on the simulator or MiniStack, with `on_both!` (feature `product`) |
+//! | `functions` | a function on its queue (feature `functions`) |
 //! | `lambda_event` | the JSON of an event source mapping (feature `product`) |
 //! | `stages` | the stages for tasks on loopback, a ledger in a file (feature `product`) |
+//! | `task_events` | ECS's events through a rule of MiniStack's EventBridge (feature `product`) |
 //! | [`needles`] | finds secrets in text, in any encoding |
 //! | [`ports`] | free ports for other processes |
 //! | [`python`] | the Python environment of `make test-tools` |
@@ -30,6 +32,8 @@ pub mod emulator;
 pub mod fake_dynamodb;
 #[cfg(feature = "product")]
 pub mod fleets;
+#[cfg(feature = "functions")]
+pub mod functions;
 #[cfg(feature = "product")]
 pub mod lambda_event;
 pub mod moto;
@@ -41,3 +45,5 @@ pub mod sqs;
 #[cfg(feature = "product")]
 pub mod stages;
 pub mod stub_server;
+#[cfg(feature = "product")]
+pub mod task_events;

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::MessageSystemAttributeName as System;
-use lambdas::batch::Worker;
-use lambdas::record::Batch;
+use aws_sdk_sqs::Client;
 use notifier::aws::Aws;
 use notifier::base::Environment;
 use notifier::daemon::Health;
 use notifier::ledger::{self, Recorded};
 use notifier::model::Progress;
 use notifier::pipeline::send::SendError;
-use notifier::pipeline::{Routing, STAGES, Senders, Stage, StageName};
-use notifier::queue::{EventSourceMapping, Trace};
+use notifier::pipeline::{Routing, STAGES, Senders, StageName};
+use notifier::queue::Trace;
 use notifier::secrets::Vault;
 use notifier::settings::{Flags, Settings, Sources};
 use notifier::store::Use;
@@ -21,7 +19,7 @@ use notifier::telemetry::Metrics;
 use notifier::{Notifier, Parts};
 use simulator::Simulator;
 use tempfile::TempDir;
-use testkit::{fleets, lambda_event};
+use testkit::{fleets, functions};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
@@ -42,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) sim: Simulator,
     pub(crate) notifier: Notifier,
     pub(crate) stop: CancellationToken,
+    sqs: Client,
     /// Counts what all stages do.
     pub(crate) metrics: Metrics,
     _directory: TempDir,
@@ -88,6 +87,8 @@ impl Setup {
         let sources = Sources { flags: &Flags::new(), config: None, environment: &environment, needed: &[] };
         let (settings, _) = Settings::load(sources).unwrap();
         let aws = Aws { roles: settings.roles.clone(), ..Aws::at(&url, "us-east-1") };
+        // Of its own, because the calls of Lambda are not the functions' calls.
+        let sqs = Aws::at(&url, "us-east-1").sqs;
         let ledger = ledger::open(&settings.ledger, &aws, Use::Call).await.unwrap();
         let stop = CancellationToken::new();
         let senders = Senders::new([simulator::user_id("simulator")]);
@@ -101,6 +102,7 @@ impl Setup {
             sim,
             notifier: Notifier::new(settings, aws, parts),
             stop,
+            sqs,
             metrics,
             _directory: directory,
         }
@@ -152,40 +154,13 @@ impl Setup {
         while !is_done().await {
             assert!(Instant::now() < until, "{:#?}", self.recorded().await);
             if self.form == Form::Functions {
-                let is_set = |stage: &&Stage| !stage.is_optional || self.notifier.stage(stage.name).is_ok();
-                for stage in STAGES.iter().filter(is_set) {
-                    self.invoke(stage.name).await;
-                }
+                functions::invoke_each(&self.notifier, &self.sqs).await;
             }
             sleep(Duration::from_millis(20)).await;
         }
         shutdown.cancel();
         if let Some(running) = running {
             timeout(SOON, running).await.unwrap().unwrap().unwrap();
-        }
-    }
-
-    /// Hands messages to the function of a stage, as Lambda's event source mapping does.
-    async fn invoke(&self, stage: StageName) {
-        let work = self.notifier.stage(stage).unwrap();
-        let source = work.source.clone();
-        let client = Aws::at(&self.sim.url(), "us-east-1").sqs;
-        let call = client.receive_message().queue_url(source.url()).max_number_of_messages(10);
-        let call = call.message_attribute_names("All").message_system_attribute_names(System::All);
-        let Some(messages) = call.send().await.unwrap().messages else { return };
-        let batch: Batch = serde_json::from_value(lambda_event::of(&messages)).unwrap();
-        let worker = Worker { work, source: EventSourceMapping::new(source.clone()) };
-        let answer = worker.run(&batch, Instant::now() + SOON).await.unwrap();
-        let failed: Vec<_> =
-            answer.batch_item_failures.iter().map(|one| one.item_identifier.clone()).collect();
-        for message in messages {
-            let id = message.message_id.unwrap();
-            if failed.contains(&id) {
-                continue;
-            }
-            let receipt = message.receipt_handle.unwrap();
-            let delete = client.delete_message().queue_url(source.url()).receipt_handle(receipt);
-            delete.send().await.unwrap_or_else(|error| panic!("{id}: {error:?}"));
         }
     }
 
