@@ -11,6 +11,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod registry;
+mod rollout;
 mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,10 +12,11 @@ use notifier::base::{Clock, Rng};
 use notifier::ledger::{DAYS_DEFAULT, Ledger};
 use notifier::store::dynamodb::DynamoDb;
 use serde_json::Value;
-use simulator::{Fleet, Simulator};
+use simulator::Simulator;
 use tempfile::TempDir;
+use testkit::boto::Boto;
 use testkit::emulator::Emulator;
-use testkit::python;
+use testkit::{fleets, python, task_events};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -37,6 +38,8 @@ pub(crate) struct Twist<'a> {
     pub(crate) release: bool,
     /// The sources of `sources.py`, with the rules of `routes.toml`.
     pub(crate) sources: bool,
+    /// The registry of the cluster `prod`.
+    pub(crate) registry: bool,
 }
 
 pub(crate) struct Stack {
@@ -51,8 +54,7 @@ pub(crate) struct Stack {
 impl Stack {
     /// Applies the module for this fleet.
     pub(crate) async fn apply(fleet: &str, twist: Twist<'_>) -> Self {
-        let simulator =
-            Simulator::start(Fleet::from_toml(fleet).unwrap(), simulator::Options::default()).await.unwrap();
+        let simulator = fleets::start_with(fleet, task_events::options()).await;
         let auth = if twist.auth { "true" } else { "false" };
         let url = "http://127.0.0.1:{port}";
         let env = [
@@ -86,6 +88,11 @@ impl Stack {
         stack
     }
 
+    /// AWS's Python client for MiniStack.
+    pub(crate) fn boto(&self) -> Boto {
+        Boto::start(&self.emulator.url)
+    }
+
     /// Makes an event of each source.
     pub(crate) async fn make_events(&self) {
         self.script(&["events"]).await;
@@ -105,6 +112,12 @@ impl Stack {
     /// URL of a stage's queue.
     pub(crate) fn queue(&self, stage: &str) -> &str {
         self.outputs["queue_urls"]["value"][stage].as_str().unwrap()
+    }
+
+    /// ARN of a stage's queue.
+    pub(crate) fn queue_arn(&self, stage: &str) -> String {
+        let name = self.queue(stage).rsplit('/').next().unwrap();
+        format!("arn:aws:sqs:us-east-1:000000000000:{name}")
     }
 
     /// URL of a stage's dead-letter queue.
@@ -193,6 +206,11 @@ const SOURCES: &str = r#"
   }
 "#;
 
+/// The module's variable for the registry. The account of the clusters is the simulator's.
+const REGISTRY: &str = r#"
+  registry = { clusters = ["arn:aws:ecs:us-east-1:111122223333:cluster/prod"] }
+"#;
+
 /// The sources themselves, with the names that `sources.py` has for them.
 const RESOURCES: &str = r#"
 resource "aws_s3_bucket" "this" {
@@ -221,7 +239,7 @@ resource "aws_dynamodb_table" "flags" {
 "#;
 
 /// The configuration that a user would write, beside a copy of the module without its lock file and state.
-fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources }: Twist<'_>) {
+fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources, registry }: Twist<'_>) {
     let module = folder.join("module");
     std::fs::create_dir(&module).unwrap();
     for entry in std::fs::read_dir(repository().join("infra/terraform")).unwrap() {
@@ -250,6 +268,7 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources }: 
         format!("{{ files = \"{}\" }}", archives().display())
     };
     let (sources, resources) = if sources { (SOURCES, RESOURCES) } else { ("", "") };
+    let registry = if registry { REGISTRY } else { "" };
     std::fs::copy(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/routes.toml"),
         folder.join("routes.toml"),
@@ -260,6 +279,7 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources }: 
 module "notifier" {{
   source             = "./module"
   {sources}
+  {registry}
   architecture       = "x86_64"
   archives           = {archives}
   subnet_ids         = ["subnet-1", "subnet-2"]
