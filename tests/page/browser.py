@@ -1,4 +1,4 @@
-"""The page in Debian's Chromium: a live broadcast, filter, timeline, action, dark mode, 320 px, keyboard, axe.
+"""The page in Debian's Chromium: a live broadcast, waves, answers, filter, timeline, actions, dark mode, 320 px, keyboard, axe.
 
     browser.py PROGRAM [--tasks N]
 
@@ -8,6 +8,7 @@ Starts a simulated fleet, sends a broadcast to it, and watches the page. Screens
 import argparse
 import contextlib
 import http.server
+import json
 import os
 import pathlib
 import re
@@ -47,7 +48,10 @@ def fleet(tasks):
     services.append(SERVICE.format(name="missing", tasks=5, answer="{ status = 404 }"))
     stuck = SERVICE.format(name="stuck", tasks=3, answer="{ hang = true }")
     refusing = SERVICE.format(name="refusing", tasks=2, answer="{ status = 403 }, { status = 200 }")
-    clusters = {"prod": "".join(services), "stuck": stuck, "refusing": refusing}
+    waves = SERVICE.format(name="waves", tasks=10, answer="{ status = 200 }")
+    bodies = [("checkout", 6, '{"version": "v42"}'), ("search", 3, '{"version": "v41"}'), ("markup", 1, HOSTILE)]
+    asked = "".join(SERVICE.format(name=name, tasks=tasks, answer=f"{{ body = {json.dumps(body)} }}") for name, tasks, body in bodies)
+    clusters = {"prod": "".join(services), "stuck": stuck, "refusing": refusing, "waves": waves, "asked": asked}
     return "".join(f'[[cluster]]\nname = "{name}"\n{services}' for name, services in clusters.items())
 
 
@@ -70,6 +74,12 @@ class Programs(contextlib.ExitStack):
         self.callback(process.wait)
         self.callback(process.terminate)
         return process
+
+    def run(self, *arguments):
+        """The exit code of a run that ends by itself."""
+        process = self.start(*arguments)
+        process.stdout.read()
+        return process.wait(PATIENCE_S)
 
     def recorded(self):
         """How many items the ledger has."""
@@ -248,6 +258,81 @@ def acts(browser, programs):
     until("the other viewer sees it", lambda: reader.inner_text("#sentence").startswith("Cancelled"))
 
 
+SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 320, "height": 640}}
+
+
+def fits(browser, page, name):
+    """The same page in both widths: axe, a picture, and no scrolling sideways."""
+    for size, viewport in SIZES.items():
+        other = browser.open(viewport=viewport)
+        other.context.add_cookies(page.context.cookies())
+        other.goto(page.url)
+        other.wait_for_selector("h1")
+        axe(other, f"{name}-{size}")
+        picture(other, f"{name}-{size}")
+        width = other.evaluate("document.documentElement.scrollWidth")
+        assert width <= viewport["width"], f"{name}-{size}: {width} px wide"
+        other.context.close()
+
+
+def paces(browser, programs):
+    """A broadcast in waves. Its pauses are ended on the page, by keyboard, and every viewer follows."""
+    sending = programs.start("send", "-c", "waves", "--id", "b-waves", "--waves", "1,50%", "--pause", "manual")
+    reader, page = logs_in(browser, programs.page()), logs_in(browser, programs.page("--allow-actions"))
+    for one in (reader, page):
+        opens(one, "b-waves")
+        until("the first wave has ended", lambda: one.inner_text("#sentence").startswith("Waiting after wave 1 of 3: 1 of 10"))
+        one.wait_for_selector("text=wave 2 begins when somebody continues")
+    assert reader.locator("a[href^='continue?']").count() == 0
+    fits(browser, page, "paused")
+    for wave in (1, 2):
+        page.wait_for_selector(f"text=Continue after wave {wave}")
+        page.focus("a[href^='continue?']")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("input[name=confirm]")
+        if wave == 1:
+            fits(browser, page, "continue")
+            page.fill("input[name=confirm]", "b-wrong")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("text=nothing was continued")
+        page.fill("input[name=confirm]", "b-waves")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sentence")
+    for one in (reader, page):
+        until("the page shows the end", lambda: one.inner_text("#sentence").startswith("Ended: 10 of 10"))
+    assert sending.wait(PATIENCE_S) == 0
+    page.reload()
+    page.select_option("select[name=wave]", "3")
+    page.click("button:has-text('Filter')")
+    page.wait_for_selector("text=1 to 5 of 5 containers")
+
+
+def answers(browser, programs):
+    """Recorded answers are text in groups; late tasks have a mark and a filter."""
+    assert programs.run("ask", "-c", "asked", "--id", "q-1", "--type", "com.example.status", "--keep") == 0
+    assert programs.run("send", "-c", "asked", "--id", "b-late") == 0
+    # The simulator of the command line starts no task later.
+    outcome = '"outcome":"delivered"'
+    change = "UPDATE items SET body = replace(body, ?, ?) WHERE partition LIKE '%#b-late' AND body LIKE '%checkout%' AND body LIKE ?"
+    with contextlib.closing(sqlite3.connect(f"{programs.folder}/ledger.db", timeout=PATIENCE_S)) as ledger:
+        changed = ledger.execute(change, (outcome, f'{outcome},"late":true', f"%{outcome}%")).rowcount
+        ledger.commit()
+    assert changed == 6, changed
+    page = logs_in(browser, programs.page())
+    opens(page, "q-1")
+    table = page.inner_text("[aria-label=Answers]")
+    assert '{"version":"v42"}' in table and "hacked=1" in table and "3 distinct answers of 10 containers" in table, table
+    assert page.evaluate("window.hacked") is None
+    fits(browser, page, "answers")
+    page.click("header a")
+    opens(page, "b-late")
+    assert "Tasks found" in page.inner_text("#live-figures")
+    page.click("text=6 late containers")
+    page.wait_for_selector("text=1 to 6 of 6 containers")
+    assert page.locator("table.rows .badge:has-text('late')").count() == 6
+    fits(browser, page, "late")
+
+
 def redrives(browser, programs):
     """Dead letters go back, by keyboard, and the result is shown. The link is there only if the page knows the queues."""
     queues = f"{programs.environment['AWS_ENDPOINT_URL']}/111122223333"
@@ -329,6 +414,8 @@ def scenes(browser, programs, url, tasks):
     without_scripts(browser, url)
     other_sites(browser, page)
     acts(browser, programs)
+    paces(browser, programs)
+    answers(browser, programs)
     redrives(browser, programs)
 
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use notifier::base::Environment;
-use notifier::ledger::Recorded;
+use notifier::ledger::NoPause;
 use notifier::store::Use;
 use wire::BroadcastId;
 
@@ -41,7 +41,9 @@ pub(crate) async fn run(
         return Err(Failure::usage(format!("the ledger has no record of broadcast {broadcast}"))
             .hint("`ecs-task-notifier history` lists the broadcasts"));
     };
-    let wave = wave(&recorded)?;
+    let none =
+        |why: NoPause| Failure::usage(format!("broadcast {broadcast} {why}, so there is no pause to end"));
+    let wave = recorded.pause().map_err(none)?;
     let text = if ledger.continue_after(broadcast, wave).await? {
         format!("broadcast {broadcast} continues after wave {wave}")
     } else {
@@ -51,24 +53,4 @@ pub(crate) async fn run(
     };
     console.note(&text);
     Ok(Exit::Done)
-}
-
-/// The latest wave that has begun: its pause ends.
-fn wave(recorded: &Recorded) -> Result<u16, Failure> {
-    let id = recorded.report.broadcast();
-    let none = |why: &str| Failure::usage(format!("broadcast {id} {why}, so there is no pause to end"));
-    if let Some(stopped) = &recorded.stopped {
-        return Err(none(&format!("was stopped at wave {}", stopped.wave)));
-    }
-    if recorded.cancelled.is_some() {
-        return Err(none("was cancelled"));
-    }
-    let waves = recorded.report.waves();
-    let Some(last) = waves.last() else { return Err(none("does not go through its fleet in waves")) };
-    if recorded.is_complete {
-        return Err(none("has ended"));
-    }
-    let begun = waves.iter().rev().find(|wave| wave.counts.pending < wave.total);
-    let wave = begun.map_or(1, |wave| wave.wave);
-    if wave == last.wave { Err(none("is in its last wave")) } else { Ok(wave) }
 }

@@ -16,7 +16,6 @@ use crate::args::{ForLedger, Format, Global, SettingFlags, clusters};
 use crate::console::Console;
 use crate::context;
 use crate::failure::{Exit, Failure};
-use crate::live;
 use crate::render::format::{count, digits};
 use crate::render::records;
 use crate::render::style::{BOLD, DIM, GOOD, UNSURE};
@@ -74,9 +73,17 @@ struct Line<'a> {
     cancelled: Option<bool>,
     /// Older events whose place it has taken.
     folded: usize,
-    /// The wave at which it was stopped, if it was.
+    /// The wave at which it was stopped, if it was. This and the following fields are only in JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_at_wave: Option<u16>,
+    /// The latest wave that has begun, and the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waves: Option<u16>,
+    /// Distinct answers that are recorded of a question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct: Option<usize>,
 }
 
 /// How a broadcast ended, as far as the ledger knows.
@@ -87,8 +94,10 @@ struct End {
     is_complete: bool,
     /// The wave at which it was stopped.
     stopped_at: Option<u16>,
-    /// The latest wave that has begun and the number of waves, if it has not ended.
+    /// The latest wave that has begun, and the last one.
     wave: Option<(u16, u16)>,
+    /// Distinct answers that are recorded.
+    distinct: Option<usize>,
 }
 
 impl End {
@@ -111,8 +120,11 @@ impl End {
         }
         if let Some(wave) = self.stopped_at {
             let _ = write!(text, ", stopped at wave {wave}");
-        } else if let Some((wave, waves)) = self.wave {
+        } else if let Some((wave, waves)) = self.wave.filter(|_| !self.is_complete) {
             let _ = write!(text, ", in wave {wave} of {waves}");
+        }
+        if let Some(distinct) = self.distinct {
+            let _ = write!(text, ", {}", count(distinct, "distinct answer"));
         }
         (if self.is_failed() { UNSURE } else { GOOD }, text)
     }
@@ -132,6 +144,9 @@ impl<'a> Line<'a> {
             cancelled: end.map(|end| end.is_cancelled),
             folded: recent.folded,
             stopped_at_wave: end.and_then(|end| end.stopped_at),
+            wave: end.and_then(|end| end.wave).map(|(wave, _)| wave),
+            waves: end.and_then(|end| end.wave).map(|(_, waves)| waves),
+            distinct: end.and_then(|end| end.distinct),
             asked_at: recent.asked(),
             broadcast: recent.id.as_str(),
             r#type: recent.event.kind(),
@@ -142,6 +157,11 @@ impl<'a> Line<'a> {
             asked_by: recent.asked_by.as_deref(),
             failure: recent.failure.as_deref(),
         }
+    }
+
+    /// The same without what only JSON has: every row of a CSV file has the same columns.
+    fn columns(self) -> Self {
+        Self { stopped_at_wave: None, wave: None, waves: None, distinct: None, ..self }
     }
 
     fn scope(&self) -> String {
@@ -204,6 +224,7 @@ pub(crate) async fn run(
     } else {
         let summary = serde_json::json!({ "broadcasts": lines.len() });
         let format = console.format;
+        let lines = lines.into_iter().map(|line| if format == Format::Csv { line.columns() } else { line });
         records::write(console.out(), format, lines, &summary).map_err(Failure::output)?;
     }
     Ok(Exit::Done)
@@ -218,6 +239,7 @@ async fn end(ledger: &Ledger, record: &BroadcastRecord) -> Result<Option<End>, F
         is_cancelled: recorded.cancelled.is_some(),
         is_complete: recorded.is_complete,
         stopped_at: recorded.stopped.as_ref().map(|stopped| stopped.wave),
-        wave: if recorded.is_complete { None } else { live::wave(&recorded.report) },
+        wave: recorded.report.latest_wave(),
+        distinct: recorded.report.kept_answers().map(|kept| kept.distinct()),
     }))
 }

@@ -9,6 +9,7 @@ use notifier::ledger::Ledger;
 use notifier::model::Delivery;
 use notifier::model::Outcome;
 use notifier::report::Counts;
+use notifier::rollout::{Pause, Plan};
 use wire::BroadcastId;
 
 use crate::args::{AllowArgs, ForQueues, Format, Global, ProgressArgs, SettingFlags, describe_clusters, id};
@@ -257,6 +258,11 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
     if seen.recorded.cancelled.is_some() {
         return failure.hint("deliveries that are still on a queue will be skipped, if the notifier runs");
     }
+    if is_paused(seen) {
+        return failure.hint(format!(
+            "`ecs-task-notifier continue {broadcast}` ends its pause, and `ecs-task-notifier cancel {broadcast}` the broadcast"
+        ));
+    }
     let wait = match waited {
         None => "`--wait` waits for the end".to_owned(),
         Some(seconds) => {
@@ -269,6 +275,14 @@ fn not_ended(seen: &Seen, broadcast: &BroadcastId, waited: Option<u64>) -> Failu
         "set NOTIFIER_SERVICES_QUEUE_URL and NOTIFIER_TASKS_QUEUE_URL, and the report also shows the dead letters"
     };
     failure.hint(format!("{wait}; {dead_letters}"))
+}
+
+/// Whether somebody has to continue the broadcast.
+fn is_paused(seen: &Seen) -> bool {
+    let pace = seen.recorded.broadcast.as_ref().and_then(|record| record.pace.as_ref());
+    let is_manual =
+        pace.and_then(|pace| Plan::read(pace).ok()).is_some_and(|plan| plan.pause == Pause::Manual);
+    is_manual && seen.recorded.pause().is_ok()
 }
 
 /// What to do about the containers that were not notified.

@@ -10,7 +10,7 @@ use wire::BroadcastId;
 use crate::args::{AllowArgs, Format};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::render::{format, records, report};
+use crate::render::{answers, format, records, report};
 
 /// The error of a broadcast that was stopped between or in its waves.
 pub(crate) fn stopped(stopped: &Stopped, counts: Counts) -> Failure {
@@ -107,8 +107,10 @@ pub(crate) fn show_some(report: &Report, shown: &Report, console: &mut Console) 
         let replaced = report::replaced(report.folded());
         let found = report::found(report.found(), in_full);
         let waves = console.prose(&report::waves(report));
+        let kept = answers::kept(report.kept_answers().as_ref(), columns, in_full);
         let advice = report::advice(shown, columns);
-        write!(console.out(), "{text}{total}\n{replaced}{found}{waves}{advice}").map_err(Failure::output)
+        write!(console.out(), "{text}{total}\n{replaced}{found}{waves}{kept}{advice}")
+            .map_err(Failure::output)
     } else {
         let lines = in_format(shown.lines().into_iter(), format);
         records::write(console.out(), format, lines, &report.summary()).map_err(Failure::output)

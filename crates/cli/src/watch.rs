@@ -222,7 +222,7 @@ fn stand(recorded: &Recorded) -> impl Copy + PartialEq + use<> {
 }
 
 /// Time without a record of a broadcast that has not ended, if it is too long.
-fn silence(recorded: &Recorded, clock: &Clock, horizon: Duration) -> Option<Duration> {
+pub(crate) fn silence(recorded: &Recorded, clock: &Clock, horizon: Duration) -> Option<Duration> {
     // Nothing is recorded in a pause between two waves.
     let is_paced = recorded.broadcast.as_ref().is_some_and(|record| record.pace.is_some());
     if is_paced && recorded.stopped.is_none() && recorded.cancelled.is_none() {

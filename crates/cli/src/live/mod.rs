@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console::Stderr;
 use view::Stage;
-pub(crate) use view::{View, wave};
+pub(crate) use view::View;
 
 /// Time between two drawings.
 const TICK: Duration = Duration::from_millis(80);

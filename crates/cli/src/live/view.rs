@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use notifier::base::text::printable;
 use notifier::ledger::Recorded;
 use notifier::model::{Member, ServiceKey};
-use notifier::report::{BroadcastState, Counts, Report};
+use notifier::report::{BroadcastState, Counts};
 
 use crate::render::format::task;
 use crate::render::names::ServiceNames;
@@ -93,17 +93,9 @@ impl View {
             last: last(pending().map(|entry| &*entry.member)),
             retry_in: None,
             budget_waits: 0,
-            wave: wave(report),
+            wave: report.latest_wave(),
         }
     }
-}
-
-/// The latest wave with a container that has an outcome, and the number of waves.
-pub(crate) fn wave(report: &Report) -> Option<(u16, u16)> {
-    let waves = report.waves();
-    let last = waves.last()?.wave;
-    let begun = waves.iter().rev().find(|wave| wave.counts.pending < wave.total);
-    Some((begun.map_or(1, |wave| wave.wave), last))
 }
 
 fn services<'a>(
@@ -166,6 +158,7 @@ mod tests {
             broadcast: None,
             cancelled: None,
             stopped: None,
+            found: BTreeMap::new(),
             heard: None,
             report,
             is_complete: false,

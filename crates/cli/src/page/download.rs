@@ -59,7 +59,8 @@ impl Download {
         let end = rows.len().min(PIECE_ROWS);
         let wanted = filter.matcher(&snapshot.overview);
         let lines = rows.iter().take(end).filter(|entry| wanted(entry));
-        let lines = lines.map(|entry| Line::of_delivery(entry, Some(report.broadcast())));
+        let wave = snapshot.overview.wave.map(|(wave, _)| wave);
+        let lines = lines.map(|entry| Line::in_wave(entry, report.broadcast(), wave));
         records::part(out, *format, summary::in_format(lines, *format), from == 0)?;
         *next = (end < rows.len()).then_some(from + end);
         if next.is_none() {

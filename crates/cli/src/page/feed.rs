@@ -10,13 +10,13 @@ use std::time::Duration;
 use notifier::base::Clock;
 use notifier::ledger::{BroadcastRecord, Ledger, LedgerError, Recorded, Step};
 use notifier::model::Member;
-use notifier::pipeline;
 use notifier::report::Counts;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use wire::BroadcastId;
 
 use super::overview::Overview;
+use crate::watch::silence;
 
 /// Reports in memory. One of 100,000 containers takes some 60 MB.
 const REPORTS_MAX: usize = 4;
@@ -42,6 +42,8 @@ pub(crate) struct Snapshot {
     pub(crate) overview: Overview,
     /// Whether no further outcome is expected.
     pub(crate) is_over: bool,
+    /// Whether somebody has ended the pause after the latest wave.
+    pub(crate) is_continued: bool,
     read_at: Instant,
     read_took: Duration,
 }
@@ -54,7 +56,7 @@ impl Snapshot {
         }
         let is_over = recorded.is_complete || is_overdue || recorded.report.is_interrupted();
         let overview = Overview::of(&recorded);
-        Self { recorded, overview, is_over, read_at: Instant::now(), read_took }
+        Self { recorded, overview, is_over, is_continued: false, read_at: Instant::now(), read_took }
     }
 
     fn is_fresh(&self) -> bool {
@@ -74,6 +76,8 @@ impl Snapshot {
             took,
             is_over: *is_over,
             is_cancelled: recorded.cancelled.is_some(),
+            stopped_at: recorded.stopped.as_ref().map(|stopped| stopped.wave),
+            wave: overview.wave,
             read_at: self.read_at,
         }
     }
@@ -86,6 +90,10 @@ pub(crate) struct Brief {
     pub(crate) took: Option<Duration>,
     pub(crate) is_over: bool,
     pub(crate) is_cancelled: bool,
+    /// The wave at which it was stopped.
+    pub(crate) stopped_at: Option<u16>,
+    /// The latest wave that has begun, and the last one.
+    pub(crate) wave: Option<(u16, u16)>,
     read_at: Instant,
 }
 
@@ -221,11 +229,12 @@ impl Feed {
         let _permit = self.reads.acquire().await.map_err(|_closed| LedgerError::Closed)?;
         let started = Instant::now();
         let Some(recorded) = self.ledger.read(id).await? else { return Ok(None) };
-        let is_overdue = !recorded.is_complete
-            && recorded.heard.is_some_and(|heard| {
-                pipeline::is_overdue(&recorded.report, heard, self.clock.now(), self.horizon)
-            });
-        let snapshot = Snapshot::new(recorded, is_overdue, started.elapsed());
+        let is_overdue = silence(&recorded, &self.clock, self.horizon).is_some();
+        let is_continued = match recorded.pause() {
+            Ok(wave) if !is_overdue => self.ledger.is_continued(id, wave).await?,
+            _ => false,
+        };
+        let snapshot = Snapshot { is_continued, ..Snapshot::new(recorded, is_overdue, started.elapsed()) };
         let mut briefs = lock(&self.briefs);
         if briefs.len() >= BRIEFS_MAX
             && let Some(oldest) =
@@ -257,6 +266,13 @@ impl Feed {
     /// Cancels a broadcast; `false` if it was cancelled before.
     pub(super) async fn cancel(&self, id: &BroadcastId, reason: String) -> Result<bool, LedgerError> {
         let is_new = self.ledger.cancel(id, reason).await?;
+        self.forget(id);
+        Ok(is_new)
+    }
+
+    /// Ends the pause after a wave; `false` if it was ended before.
+    pub(super) async fn continue_after(&self, id: &BroadcastId, wave: u16) -> Result<bool, LedgerError> {
+        let is_new = self.ledger.continue_after(id, wave).await?;
         self.forget(id);
         Ok(is_new)
     }

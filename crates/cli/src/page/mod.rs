@@ -78,7 +78,9 @@ pub(crate) struct PageArgs {
     /// A request with any other host is refused, because a foreign site's name may lead to this machine.
     #[arg(long = "allowed-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
-    /// Allow to cancel broadcasts and, if the settings name the queues, to send dead letters back. Otherwise the page only reads
+    /// Allow to cancel broadcasts, to end their pauses and, if the settings name the queues, to send dead letters back
+    ///
+    /// Without it, the page only reads.
     #[arg(long)]
     allow_actions: bool,
     #[command(flatten)]
@@ -89,7 +91,7 @@ const EXAMPLES: &str = "\
 Examples:
   ecs-task-notifier page --ledger dynamodb:ecs-task-notifier
 
-  At another port, with actions to cancel broadcasts and to send back the dead letters of the queues in the environment:
+  At another port, with actions; dead letters are those of the queues in the environment:
     ecs-task-notifier page --listen 127.0.0.1:9000 --allow-actions
 
   Behind a proxy that authenticates people, in the same ECS task:

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use notifier::ledger::Recorded;
 use notifier::model::{Cause, Outcome, ServiceKey};
-use notifier::report::{Counts, Percentiles, Report, advice};
+use notifier::report::answers::KeptAnswers;
+use notifier::report::{Counts, Percentiles, Report, WaveReport, advice_in_wave};
 
 use crate::render::names::ServiceNames;
 
@@ -28,6 +29,14 @@ pub(crate) struct Overview {
     pub(crate) histogram: Vec<Bucket>,
     /// Time from the request to the latest record.
     pub(crate) took: Option<Duration>,
+    /// Containers whose tasks started after discovery.
+    pub(crate) late: usize,
+    /// Empty if all containers are called at once.
+    pub(crate) waves: Vec<WaveReport>,
+    /// The latest wave that has begun, and the last one.
+    pub(crate) wave: Option<(u16, u16)>,
+    /// The recorded answers to a question.
+    pub(crate) answers: Option<KeptAnswers>,
 }
 
 /// One service.
@@ -109,6 +118,10 @@ impl Overview {
             causes: causes.into_iter().map(|(_, cause)| cause).collect(),
             histogram: histogram(report),
             took: took(recorded),
+            late: report.late(),
+            waves: report.waves(),
+            wave: report.latest_wave(),
+            answers: report.kept_answers(),
         }
     }
 }
@@ -125,8 +138,9 @@ fn trouble(counts: Counts) -> u8 {
 /// One advice for each outcome and cause, most containers first; pending containers come last.
 fn advices(report: &Report) -> Vec<Advice> {
     let mut groups = BTreeMap::<_, Advice>::new();
+    let wave = report.latest_wave().map(|(wave, _)| wave);
     for entry in report.entries() {
-        let Some(text) = advice(entry) else { continue };
+        let Some(text) = advice_in_wave(entry, wave) else { continue };
         let cause = entry.cause;
         let key = (entry.outcome.map(Outcome::as_str), cause.map(Cause::as_str), text);
         let new = || Advice { outcome: entry.outcome, cause, statuses: BTreeSet::new(), number: 0, text };
@@ -181,6 +195,7 @@ mod tests {
             broadcast: None,
             cancelled: None,
             stopped: None,
+            found: BTreeMap::new(),
             heard: None,
             report,
             is_complete: true,

@@ -46,7 +46,10 @@ pub(crate) struct Filter {
     pub(crate) cause: Option<Cause>,
     /// Name of a service, as the page shows it; empty for all.
     pub(crate) service: String,
-    /// Part of a task, container, address or reason, in any case.
+    /// Only tasks that started after discovery.
+    pub(crate) late: bool,
+    pub(crate) wave: Option<u16>,
+    /// Part of a task, container, address, reason or recorded answer, in any case.
     pub(crate) text: String,
 }
 
@@ -60,11 +63,21 @@ impl Filter {
             "" => None,
             word => Some(Cause::of(word).ok_or_else(|| format!("`{word}` is not a cause"))?),
         };
+        let late = match fields.get("late") {
+            "" => false,
+            "yes" => true,
+            word => return Err(format!("`late` is `yes` or nothing, not `{word}`")),
+        };
+        let wave = match fields.get("wave") {
+            "" => None,
+            number => Some(number.parse().map_err(|_| format!("`{number}` is not the number of a wave"))?),
+        };
         let text = fields.get("text").trim();
         if text.chars().count() > TEXT_CHARS_MAX {
             return Err(format!("the text to search for has more than {TEXT_CHARS_MAX} characters"));
         }
-        Ok(Self { outcomes, cause, service: fields.get("service").to_owned(), text: text.to_lowercase() })
+        let (service, text) = (fields.get("service").to_owned(), text.to_lowercase());
+        Ok(Self { outcomes, cause, service, late, wave, text })
     }
 
     /// The word of its only outcome; empty for all.
@@ -81,10 +94,13 @@ impl Filter {
         query.append_pair("id", id.as_str());
         let outcome = self.outcome();
         let cause = self.cause.map_or("", Cause::as_str);
+        let wave = self.wave.map_or_else(String::new, |wave| wave.to_string());
         let pairs = [
             ("outcome", outcome.as_str()),
             ("cause", cause),
             ("service", &self.service),
+            ("late", if self.late { "yes" } else { "" }),
+            ("wave", &wave),
             ("text", &self.text),
         ];
         query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
@@ -103,6 +119,8 @@ impl Filter {
                 && (self.cause.is_none() || self.cause == entry.cause)
                 && (is_any_service
                     || service.is_some_and(|service| service.key.is(entry.member.service_key())))
+                && (!self.late || entry.late)
+                && (self.wave.is_none() || self.wave == entry.wave)
                 && self.has_text(entry)
         }
     }
@@ -114,6 +132,7 @@ impl Filter {
                 .into_iter()
                 .any(|text| has(text))
             || entry.reason.as_deref().is_some_and(has)
+            || entry.answer.as_deref().is_some_and(has)
             || entry.address.is_some_and(|address| has(&address.to_string()))
     }
 }
@@ -139,7 +158,7 @@ mod tests {
     #[test]
     fn a_link_reads_back_as_the_same_filter() {
         let id = BroadcastId::try_from("a&b=c#d".to_owned()).unwrap();
-        let query = "outcome=untold&cause=timed-out&service=prod%2Fweb+%26&text=10.0.&page=3";
+        let query = "outcome=untold&cause=timed-out&service=prod%2Fweb+%26&late=yes&wave=2&text=10.0.&page=3";
         let filter = Filter::parse(&Fields::parse(query.as_bytes())).unwrap();
         let link = filter.link("broadcast", &id, 3);
         let fields = Fields::parse(link.strip_prefix("broadcast?").unwrap().as_bytes());
@@ -152,6 +171,8 @@ mod tests {
         let refused = |query: &str| Filter::parse(&Fields::parse(query.as_bytes())).unwrap_err();
         assert_eq!(refused("outcome=lost"), "`lost` is not an outcome");
         assert_eq!(refused("cause=x"), "`x` is not a cause");
+        assert_eq!(refused("late=no"), "`late` is `yes` or nothing, not `no`");
+        assert_eq!(refused("wave=-1"), "`-1` is not the number of a wave");
         assert!(refused(&format!("text={}", "a".repeat(201))).contains("200 characters"));
         assert_eq!(Fields::parse(b"page=-1").page(), 1);
     }

@@ -88,6 +88,7 @@ impl Page {
             .route("/healthz", get(|| async { asset("text/plain; charset=utf-8", "ok\n") }));
         if page.allow_actions {
             router = router.route("/cancel", get(ask_cancel).post(cancel));
+            router = router.route("/continue", get(ask_go_on).post(go_on));
         }
         if page.redriver.is_some() {
             router = router.route("/redrive", get(redrive::ask).post(redrive::begin));
@@ -138,6 +139,8 @@ async fn guard(State(page): Shared, request: Request, next: Next) -> Response {
 pub(super) enum Answer {
     NotFound(&'static str),
     Bad(String),
+    /// The broadcast is not in a state for it.
+    Conflict(String),
     Refused(Refusal),
     /// Too many of something at once.
     Busy(&'static str),
@@ -156,6 +159,7 @@ impl IntoResponse for Answer {
             Self::Refused(Refusal::Token) => return html(StatusCode::UNAUTHORIZED, forms::log_in(false)),
             Self::NotFound(text) => (StatusCode::NOT_FOUND, "Not found", text.to_owned()),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, "Bad request", text),
+            Self::Conflict(text) => (StatusCode::CONFLICT, "Not possible", text),
             Self::Refused(Refusal::Host) => {
                 let text = "This is not a host name of the page. --allowed-host NAME allows one.";
                 (StatusCode::MISDIRECTED_REQUEST, "Unknown host", text.to_owned())
@@ -267,12 +271,12 @@ async fn log_in(State(page): Shared, headers: HeaderMap, body: Body) -> Result<R
 
 async fn ask_cancel(State(page): Shared, RawQuery(query): RawQuery) -> Result<Response, Answer> {
     let snapshot = snapshot(&page, &fields(query)).await?;
-    Ok(question(StatusCode::OK, &snapshot, None))
+    Ok(question(StatusCode::OK, forms::cancel(&snapshot, None)))
 }
 
-/// The question before a cancellation. With `no-referrer`, browsers would send the form with the origin `null`.
-fn question(status: StatusCode, snapshot: &Snapshot, wrong: Option<&str>) -> Response {
-    let mut response = html(status, forms::cancel(snapshot, wrong));
+/// A form with an action. With `no-referrer`, browsers would send it with the origin `null`.
+fn question(status: StatusCode, form: String) -> Response {
+    let mut response = html(status, form);
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
@@ -283,11 +287,43 @@ async fn cancel(State(page): Shared, RawQuery(query): RawQuery, body: Body) -> R
     let form = form(body).await?;
     if form.get("confirm").trim() != id.as_str() {
         let wrong = "This is not the id of the broadcast, so nothing was cancelled.";
-        return Ok(question(StatusCode::BAD_REQUEST, &snapshot, Some(wrong)));
+        return Ok(question(StatusCode::BAD_REQUEST, forms::cancel(&snapshot, Some(wrong))));
     }
     let reason = text::printable(form.get("reason").trim(), REASON_CHARS_MAX);
     let is_new = page.feed.cancel(id, reason).await?;
     tracing::info!(broadcast = id.as_str(), is_new, "Cancelled by the page");
+    Ok(see_other(&Filter::default().link("broadcast", id, 1)))
+}
+
+async fn ask_go_on(State(page): Shared, RawQuery(query): RawQuery) -> Result<Response, Answer> {
+    let snapshot = snapshot(&page, &fields(query)).await?;
+    let wave = pause(&snapshot)?;
+    Ok(question(StatusCode::OK, forms::go_on(&snapshot, wave, None)))
+}
+
+/// The wave whose pause can be ended.
+fn pause(snapshot: &Snapshot) -> Result<u16, Answer> {
+    let none = |why| Answer::Conflict(format!("The broadcast {why}, so there is no pause to end."));
+    snapshot.recorded.pause().map_err(none)
+}
+
+async fn go_on(State(page): Shared, RawQuery(query): RawQuery, body: Body) -> Result<Response, Answer> {
+    let snapshot = snapshot(&page, &fields(query)).await?;
+    let (id, wave) = (snapshot.recorded.report.broadcast(), pause(&snapshot)?);
+    let form = form(body).await?;
+    // Whoever decides has seen the outcomes of this wave, and not those of a later one.
+    let wrong = if form.get("confirm").trim() != id.as_str() {
+        Some("This is not the id of the broadcast, so nothing was continued.")
+    } else if form.get("wave") != wave.to_string() {
+        Some("Another wave has begun in the meantime, so nothing was continued. Look at it first.")
+    } else {
+        None
+    };
+    if wrong.is_some() {
+        return Ok(question(StatusCode::BAD_REQUEST, forms::go_on(&snapshot, wave, wrong)));
+    }
+    let is_new = page.feed.continue_after(id, wave).await?;
+    tracing::info!(broadcast = id.as_str(), wave, is_new, "Continued by the page");
     Ok(see_other(&Filter::default().link("broadcast", id, 1)))
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use notifier::base::text::printable;
 use notifier::model::{Delivery, Member};
 use notifier::report::Line;
-use notifier::report::answers::{AnswerValue, Answers, Bucket, DiffLine, Group, Numbers, diff};
+use notifier::report::answers::{AnswerValue, Answers, Bucket, DiffLine, Group, KeptAnswers, Numbers, diff};
 
 use super::format::{count, digits, task};
 use super::report::{detail, folded};
@@ -123,14 +123,27 @@ fn more(groups: &[(&AnswerValue, &Group)], table: &mut Table) {
 
 fn groups(answers: &Answers, shown: Shown) -> String {
     let groups = answers.groups();
-    let (sizes, mut table) = (Sizes::of(&groups), Table::default());
+    distinct(&groups) + &table(&groups, shown)
+}
+
+/// A row for each group, the largest first.
+fn table(groups: &[(&AnswerValue, &Group)], shown: Shown) -> String {
+    let (sizes, mut table) = (Sizes::of(groups), Table::default());
     for group in groups.iter().take(if shown.in_full { usize::MAX } else { GROUPS_MAX }) {
         table.row(1, sizes.row(*group, shown));
     }
     if !shown.in_full {
-        more(&groups, &mut table);
+        more(groups, &mut table);
     }
-    distinct(&groups) + &table.render(shown.columns)
+    table.render(shown.columns)
+}
+
+/// The answers that are recorded of a question; empty if there are none.
+pub(crate) fn kept(kept: Option<&KeptAnswers>, columns: Option<usize>, in_full: bool) -> String {
+    let Some(kept) = kept else { return String::new() };
+    let (recorded, answered) = (digits(kept.kept()), count(kept.answered(), "answer"));
+    let distinct = format!("{recorded} of {answered} recorded, {} distinct\n", digits(kept.distinct()));
+    distinct + &table(&kept.groups(), Shown { show: Show::Groups, columns, in_full })
 }
 
 /// All groups but the one that the others are compared with, with their tasks.

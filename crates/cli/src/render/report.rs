@@ -104,16 +104,23 @@ pub(crate) fn replaced(events: usize) -> String {
 
 /// `tasks found in the registry, 3 s old`; empty if that is not recorded, or is the usual way and not asked for (`in_full`).
 pub(crate) fn found(found: Option<Found>, in_full: bool) -> String {
-    let Some(Found { method, age_ms }) = found else { return String::new() };
-    match method {
-        DiscoveryMethod::Registry => {
-            let age = age_ms
-                .map_or_else(String::new, |age| format!(", {} old", duration(Duration::from_millis(age))));
-            format!("tasks found in the registry{age}\n")
+    match found {
+        Some(found) if in_full || found.method == DiscoveryMethod::Registry => {
+            format!("tasks found {}\n", way(found))
         }
-        DiscoveryMethod::Sweep if in_full => "tasks found by a sweep of the cluster\n".to_owned(),
-        DiscoveryMethod::Services if in_full => "tasks found service by service\n".to_owned(),
         _ => String::new(),
+    }
+}
+
+/// `in the registry, 3 s old`: how tasks were found.
+pub(crate) fn way(Found { method, age_ms }: Found) -> String {
+    match (method, age_ms) {
+        (DiscoveryMethod::Registry, Some(age)) => {
+            format!("in the registry, {} old", duration(Duration::from_millis(age)))
+        }
+        (DiscoveryMethod::Registry, None) => "in the registry".to_owned(),
+        (DiscoveryMethod::Sweep, _) => "by a sweep of the cluster".to_owned(),
+        (DiscoveryMethod::Services, _) => "service by service".to_owned(),
     }
 }
 

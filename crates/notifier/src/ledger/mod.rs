@@ -8,7 +8,7 @@
 //! | `known` | whether a message belongs to a broadcast that is recorded |
 //! | `queued` | the deliveries that are already on the tasks queue |
 //! | `coalesce` | the newest event of a key in a window |
-//! | `rollout` | stops, and pauses that were ended, of a broadcast in waves |
+//! | `rollout`, `pause` | stops and pauses of a broadcast in waves |
 //! | `standing` | broadcasts that tasks which start later hear too |
 //! | `dead_letters` | deliveries that end without another attempt |
 //! | `key`, `record`, `chunk` | keys, contents and chunks of records (pure) |
@@ -25,6 +25,7 @@ mod dead_letters;
 mod key;
 mod known;
 mod open;
+mod pause;
 mod queued;
 mod read;
 mod record;
@@ -57,6 +58,7 @@ use record::{BroadcastRow, Stamped};
 
 pub use counted::LedgerWrites;
 pub use open::{LedgerOptions, open};
+pub use pause::NoPause;
 pub use read::{Recorded, Step};
 pub use record::{BroadcastRecord, Cancel, PartRecord};
 pub(crate) use rollout::{Progressed, Withheld};

@@ -10,7 +10,7 @@ use wire::{BroadcastId, PartId};
 
 use super::record::{BroadcastRecord, BroadcastRow, Cancel, PartRecord, Stamped};
 use super::{Inner, Ledger, LedgerError, chunk, decode, delivery_id, key, unreadable};
-use crate::model::{Cause, Delivery, Member, Outcome};
+use crate::model::{Cause, Delivery, Found, Member, Outcome};
 use crate::report::Report;
 use crate::rollout::Stopped;
 use crate::store::{Item, Range};
@@ -29,6 +29,8 @@ pub struct Recorded {
     pub cancelled: Option<Cancel>,
     /// The stop, if it goes through its fleet in waves and had too many errors.
     pub stopped: Option<Stopped>,
+    /// How the tasks of each cluster were found, as far as that is recorded, by the cluster's name in the request.
+    pub found: BTreeMap<String, Found>,
     /// Time of its latest record.
     pub heard: Option<OffsetDateTime>,
     /// Every container, in order.
@@ -211,7 +213,9 @@ struct Records {
     /// The items of each part, in order.
     chunks: BTreeMap<String, Vec<Item>>,
     parts_seen: BTreeSet<PartId>,
-    deliveries: BTreeMap<String, (Weight, Delivery)>,
+    /// Each with the time of its record, in milliseconds since 1970.
+    deliveries: BTreeMap<String, (Weight, i64, Delivery)>,
+    found: BTreeMap<String, Found>,
     skips: BTreeMap<Arc<Member>, Delivery>,
     failures: Vec<Delivery>,
 }
@@ -223,6 +227,7 @@ impl Records {
 
     fn own(&mut self, record: &BroadcastRecord, rows: Vec<BroadcastRow>) {
         self.clusters_seen.extend(record.only_cluster().map(str::to_owned));
+        self.found.extend(record.found.map(|found| (record.cluster.clone(), found)));
         let failure = record.failure.as_deref();
         self.failures.extend(failure.map(|failure| Delivery::not_discovered(&record.cluster, "", failure)));
         for row in rows {
@@ -243,7 +248,7 @@ impl Records {
             if let Some(id) = sort.strip_prefix(kind) {
                 let record: Stamped = decode(&item)?;
                 self.heard = self.heard.max(record.at);
-                self.note(id.to_owned(), weight, record.entry);
+                self.note(id.to_owned(), weight, record);
                 return Ok(());
             }
         }
@@ -268,7 +273,11 @@ impl Records {
             if row.outcome == Some(Outcome::Skipped) {
                 self.skips.insert(row.member.clone(), row);
             } else {
-                self.note(delivery_id(broadcast, &row.member).to_string(), Weight::Expected, row);
+                self.note(
+                    delivery_id(broadcast, &row.member).to_string(),
+                    Weight::Expected,
+                    Stamped { entry: row, at: 0 },
+                );
             }
         }
         if let Some(failure) = record.failure {
@@ -277,14 +286,14 @@ impl Records {
         self.parts_seen.insert(record.id);
     }
 
-    fn note(&mut self, delivery: String, weight: Weight, mut entry: Delivery) {
+    fn note(&mut self, delivery: String, weight: Weight, Stamped { mut entry, at }: Stamped) {
         let known = self.deliveries.get_mut(&delivery);
-        let wave = entry.wave.or(known.as_ref().and_then(|(_, known)| known.wave));
+        let wave = entry.wave.or(known.as_ref().and_then(|(.., known)| known.wave));
         match known {
-            Some((known, kept)) if *known >= weight => kept.wave = wave,
+            Some((known, _, kept)) if *known >= weight => kept.wave = wave,
             _ => {
                 entry.wave = wave;
-                self.deliveries.insert(delivery, (weight, entry));
+                self.deliveries.insert(delivery, (weight, at, entry));
             }
         }
     }
@@ -300,11 +309,12 @@ impl Records {
         let unseen = unseen.map(|(_, (cluster, service))| {
             Delivery::of_service(cluster, service, "its tasks have not been looked for yet")
         });
+        let wave_outcomes = self.wave_outcomes();
         let clusters = self.clusters.difference(&self.clusters_seen);
         let clusters = clusters
             .map(|cluster| Delivery::of_service(cluster, "", "its services have not been looked for yet"));
         let unseen = unseen.chain(clusters);
-        let known = self.deliveries.into_values().map(|(_, entry)| entry);
+        let known = self.deliveries.into_values().map(|(.., entry)| entry);
         let mut entries: Vec<Delivery> =
             known.chain(self.skips.into_values()).chain(self.failures).chain(unseen).collect();
         if cancelled.is_some() {
@@ -316,12 +326,31 @@ impl Records {
             pending.for_each(|entry| entry.cause = Some(Cause::Stopped));
         }
         let heard = record.as_ref().map_or(0, |record| record.asked_at).max(self.heard);
-        let heard = (heard > 0).then(|| OffsetDateTime::from_unix_timestamp(heard / 1_000).ok()).flatten();
+        let heard = (heard > 0).then(|| moment(heard)).flatten();
         let is_complete = record.is_some() && entries.iter().all(|entry| entry.outcome.is_some());
         let folded = record.as_ref().map_or(0, |record| record.folded);
         let found = record.as_ref().and_then(|record| record.found);
         let report = Report::new(broadcast.clone(), entries).with_folded(folded).with_found(found);
-        let report = report.with_stop(stopped.clone());
-        Recorded { broadcast: record, cancelled, stopped, heard, report, is_complete }
+        let report = report.with_stop(stopped.clone()).with_wave_outcomes(wave_outcomes);
+        Recorded { broadcast: record, cancelled, stopped, found: self.found, heard, report, is_complete }
     }
+
+    /// The time of the latest outcome after a call, of each wave.
+    fn wave_outcomes(&self) -> BTreeMap<u16, OffsetDateTime> {
+        let mut waves = BTreeMap::<u16, i64>::new();
+        for (_, at, entry) in self.deliveries.values() {
+            if let (Some(wave), Some(outcome)) = (entry.wave, entry.outcome)
+                && outcome != Outcome::Skipped
+            {
+                let latest = waves.entry(wave).or_default();
+                *latest = (*at).max(*latest);
+            }
+        }
+        waves.into_iter().filter_map(|(wave, at)| Some((wave, moment(at)?))).collect()
+    }
+}
+
+/// The second of a time in milliseconds since 1970.
+fn moment(millis: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(millis / 1_000).ok()
 }

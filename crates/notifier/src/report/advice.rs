@@ -22,6 +22,15 @@ pub fn advice(entry: &Delivery) -> Option<&'static str> {
     }
 }
 
+/// The same in a broadcast whose latest wave is known: a container of a later wave waits for nothing else.
+pub fn advice_in_wave(entry: &Delivery, latest: Option<u16>) -> Option<&'static str> {
+    let is_later = latest.zip(entry.wave).is_some_and(|(latest, wave)| wave > latest);
+    if is_later && entry.outcome.is_none() && entry.cause.is_none() {
+        return Some("called in a later wave: nothing to do, or `continue` where the pause is manual");
+    }
+    advice(entry)
+}
+
 /// Its broadcast was stopped before the call.
 const STOPPED: &str =
     "not called: find out why the containers before it failed, then send the event with another id";
@@ -208,5 +217,18 @@ mod tests {
         assert!(advice(&given_up).unwrap().contains("redrive"));
         let interrupted = Delivery { cause: Some(Cause::Interrupted), ..tried };
         assert!(advice(&interrupted).unwrap().contains("not called: "));
+    }
+
+    #[test]
+    fn a_container_of_a_later_wave_waits_for_its_wave_and_nothing_else() {
+        let waits = |wave, cause, latest| {
+            let advice = advice_in_wave(&Delivery { wave, ..entry(None, cause, None) }, latest);
+            advice.unwrap().contains("later wave")
+        };
+        assert!(waits(Some(3), None, Some(2)));
+        assert!(!waits(Some(2), None, Some(2)));
+        assert!(!waits(None, None, Some(2)));
+        assert!(!waits(Some(3), None, None));
+        assert!(!waits(Some(3), Some(Cause::Cancelled), Some(2)));
     }
 }

@@ -61,6 +61,7 @@ impl Report {
     /// The report of the wanted containers only.
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&Delivery) -> bool) -> Self {
+        self.wave = self.latest_wave();
         self.entries.retain(wanted);
         self
     }

@@ -106,7 +106,8 @@ impl<'a> Event<'a> {
 /// A progress event as lines: one, and one more for each expected endpoint.
 pub fn events(event: &ProgressEvent, time: Option<OffsetDateTime>) -> Vec<Event<'_>> {
     let event_of = |what| Event::new(what, time);
-    let of = |delivery| Line::of_delivery(delivery, Some(event.broadcast()));
+    // Progress has no answers: it may be in a log.
+    let of = |delivery| Line { answer: None, ..Line::of_delivery(delivery, Some(event.broadcast())) };
     let broadcast = event.broadcast().as_str();
     let first = match event {
         ProgressEvent::Services { parts, not_targeted, .. } => {

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use wire::BroadcastId;
 
-use super::advice;
+use super::answers::Json;
+use super::{advice, advice_in_wave};
 use crate::model::Delivery;
 use crate::model::latency::millis;
 use crate::model::{Cause, Outcome};
@@ -41,6 +42,9 @@ pub struct Line<'a> {
     /// The wave in which it is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wave: Option<u16>,
+    /// Its answer to a question, if that is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Json<'a>>,
 }
 
 impl<'a> Line<'a> {
@@ -58,6 +62,7 @@ impl<'a> Line<'a> {
             advice: advice(delivery),
             late: delivery.late,
             wave: delivery.wave,
+            answer: delivery.answer.as_deref().and_then(Json::kept),
             ..Self::of_member(&delivery.member)
         }
     }
@@ -73,10 +78,15 @@ impl<'a> Line<'a> {
         Self { reason, ..Self::of_member(&not_targeted.member) }
     }
 
+    /// The same in a broadcast whose latest wave is known.
+    pub fn in_wave(delivery: &'a Delivery, broadcast: &'a BroadcastId, latest: Option<u16>) -> Self {
+        Self { advice: advice_in_wave(delivery, latest), ..Self::of_delivery(delivery, Some(broadcast)) }
+    }
+
     /// The same without what only JSON has: every row of a CSV file has the same columns.
     #[must_use]
     pub fn columns(self) -> Self {
-        Self { late: false, wave: None, ..self }
+        Self { late: false, wave: None, answer: None, ..self }
     }
 
     fn of_member(member: &'a Member) -> Self {

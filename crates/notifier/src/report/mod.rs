@@ -18,13 +18,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use wire::BroadcastId;
 
 use crate::model::{Delivery, Found, Member, Outcome, Places, ServiceKey, latency};
 use crate::rollout::Stopped;
 
-pub use advice::advice;
+use answers::{KeptAnswers, KeptSummary};
+
+pub use advice::{advice, advice_in_wave};
 pub use counts::{Counts, Verdict};
 pub use event::{Event, What, events};
 pub use line::Line;
@@ -41,6 +45,9 @@ pub struct Report {
     folded: usize,
     found: Option<Found>,
     stopped: Option<Stopped>,
+    wave_outcomes: BTreeMap<u16, OffsetDateTime>,
+    /// The latest and the last wave of the whole report, if this is a part of it.
+    wave: Option<(u16, u16)>,
 }
 
 /// What became of the containers of one wave.
@@ -53,6 +60,9 @@ pub struct WaveReport {
     /// How many came to what.
     #[serde(flatten)]
     pub counts: Counts,
+    /// Time of its latest outcome, if it has ended and that is recorded.
+    #[serde(rename = "ended_at", skip_serializing_if = "Option::is_none", serialize_with = "rfc3339")]
+    pub ended: Option<OffsetDateTime>,
 }
 
 /// What became of the containers of one service.
@@ -93,6 +103,9 @@ pub struct Summary<'a> {
     /// Where and why it was stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<&'a Stopped>,
+    /// The kept answers, if it was a question.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptSummary>,
     /// How fast those answered that were delivered to.
     pub latency_ms: Option<Percentiles<f64>>,
     /// How many requests each took that was called.
@@ -105,7 +118,15 @@ impl Report {
     pub fn new(broadcast: BroadcastId, mut entries: Vec<Delivery>) -> Self {
         place(&mut entries);
         sort(&mut entries);
-        Self { broadcast, entries, folded: 0, found: None, stopped: None }
+        Self {
+            broadcast,
+            entries,
+            folded: 0,
+            found: None,
+            stopped: None,
+            wave_outcomes: BTreeMap::new(),
+            wave: None,
+        }
     }
 
     /// The same for a broadcast whose event has taken the place of this number of older ones.
@@ -141,6 +162,12 @@ impl Report {
         self.stopped.as_ref()
     }
 
+    /// The same with the time of the latest outcome of each wave.
+    #[must_use]
+    pub fn with_wave_outcomes(self, wave_outcomes: BTreeMap<u16, OffsetDateTime>) -> Self {
+        Self { wave_outcomes, ..self }
+    }
+
     /// The waves that have a container, in order. None if all containers are called at once.
     pub fn waves(&self) -> Vec<WaveReport> {
         let mut waves = BTreeMap::<u16, Counts>::new();
@@ -149,7 +176,22 @@ impl Report {
                 waves.entry(wave).or_default().add(entry.outcome);
             }
         }
-        waves.into_iter().map(|(wave, counts)| WaveReport { wave, total: counts.total(), counts }).collect()
+        let report = |(wave, counts): (u16, Counts)| {
+            let ended = self.wave_outcomes.get(&wave).filter(|_| counts.pending == 0).copied();
+            WaveReport { wave, total: counts.total(), counts, ended }
+        };
+        waves.into_iter().map(report).collect()
+    }
+
+    /// The latest wave with an outcome, or the first one, and the last wave. `None` if all containers are called at once.
+    pub fn latest_wave(&self) -> Option<(u16, u16)> {
+        if self.wave.is_some() {
+            return self.wave;
+        }
+        let waves = self.waves();
+        let last = waves.last()?.wave;
+        let begun = waves.iter().rev().find(|wave| wave.counts.pending < wave.total);
+        Some((begun.map_or(1, |wave| wave.wave), last))
     }
 
     /// The delivery of each container.
@@ -174,6 +216,11 @@ impl Report {
     /// Containers whose tasks started after the broadcast had found its fleet.
     pub fn late(&self) -> usize {
         self.entries.iter().filter(|entry| entry.late).count()
+    }
+
+    /// The answers that are recorded, if it was a question.
+    pub fn kept_answers(&self) -> Option<KeptAnswers> {
+        KeptAnswers::of(&self.entries)
     }
 
     /// The same for each service, in order.
@@ -206,7 +253,8 @@ impl Report {
 
     /// A line for each opted-in container, in order.
     pub fn lines(&self) -> Vec<Line<'_>> {
-        self.entries.iter().map(|entry| Line::of_delivery(entry, Some(&self.broadcast))).collect()
+        let wave = self.latest_wave().map(|(wave, _)| wave);
+        self.entries.iter().map(|entry| Line::in_wave(entry, &self.broadcast, wave)).collect()
     }
 
     /// The line that closes it.
@@ -221,6 +269,7 @@ impl Report {
             late: self.late(),
             waves: self.waves(),
             stopped: self.stopped(),
+            kept: self.kept_answers().map(|kept| kept.summary()),
             latency_ms: self.latency().map(|latency| latency.map(latency::millis)),
             attempts: self.attempts(),
         }
@@ -264,6 +313,12 @@ fn task_key(entry: &Delivery) -> impl Ord {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(crate) fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn rfc3339<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    let to_the_second = |time: OffsetDateTime| time.replace_nanosecond(0).unwrap_or(time);
+    time.and_then(|time| to_the_second(time).format(&Rfc3339).ok()).serialize(serializer)
 }
 
 /// How fast a container answered that was delivered to.

@@ -1,21 +1,26 @@
 //! One broadcast: a sentence, bars, advice, a histogram, and a table of its containers.
 
-use notifier::model::{Cause, Outcome};
+use std::collections::BTreeMap;
+
+use notifier::model::{DiscoveryMethod, Found, Outcome};
 use notifier::report::Percentiles;
 
 use super::html::{Html, put};
+use super::waves::{self, Place};
 use super::{
-    OUTCOMES, Updates, chart, class, counts_text, cut, file, instant, outcome_bar, page, rows, span, word,
+    OUTCOMES, Updates, answers, chart, class, counts_text, cut, file, filter, instant, outcome_bar, page,
+    rows, span, word,
 };
 use crate::args::describe;
 use crate::page::feed::Snapshot;
 use crate::page::overview::{Advice, Bucket, Overview};
 use crate::page::query::{Filter, ROWS_MAX};
 use crate::render::format::{count, digits, duration};
+use crate::render::report::way;
 use crate::report::Only;
 
 /// Services with a bar of their own. The table has the containers of all.
-const SERVICES_MAX: usize = 200;
+pub(super) const SERVICES_MAX: usize = 200;
 /// Containers in a report as one file.
 const FILE_ROWS_MAX: usize = 1_000;
 /// Statuses that are listed for one advice.
@@ -41,11 +46,17 @@ pub(crate) fn sentence(snapshot: &Snapshot) -> String {
     let took = overview.took.map_or_else(String::new, |took| {
         format!(" The latest record was made {} after the request.", span(took))
     });
-    let state = match (&recorded.cancelled, is_over, recorded.is_complete) {
-        (Some(_), ..) => "Cancelled",
-        (None, true, true) => "Ended",
-        (None, true, false) => "No further outcome is expected",
-        (None, false, _) => "Running",
+    let last = overview.wave.map_or(0, |(_, last)| last);
+    let state = match (&recorded.cancelled, &recorded.stopped) {
+        (Some(_), _) => "Cancelled".to_owned(),
+        (None, Some(stopped)) => format!("Stopped at wave {}", stopped.wave),
+        (None, None) => match (is_over, recorded.is_complete, waves::place(snapshot)) {
+            (true, true, _) => "Ended".to_owned(),
+            (true, false, _) => "No further outcome is expected".to_owned(),
+            (false, _, None) => "Running".to_owned(),
+            (false, _, Some(Place::In(wave))) => format!("Running, wave {wave} of {last}"),
+            (false, _, Some(Place::Between { wave, .. })) => format!("Waiting after wave {wave} of {last}"),
+        },
     };
     format!("{state}: {figures}.{took}")
 }
@@ -58,9 +69,9 @@ pub(crate) fn broadcast(view: &View<'_>) -> String {
     let stream = Filter::default().link("stream", id, 1);
     put!(html, "<p id=\"sentence\" class=\"sentence\" aria-live=\"polite\">" [sentence(view.snapshot)] "</p>\n");
     html.raw("<div id=\"live-figures\">");
-    figures(&mut html, view.snapshot, true);
+    figures(&mut html, view.snapshot, Links::Pages { has_actions: view.has_actions });
     html.raw("</div>\n<h2 id=\"containers\">Containers</h2>\n");
-    filter_form(&mut html, view);
+    filter::form(&mut html, view);
     html.raw("<div id=\"live\">");
     rows::table(&mut html, view);
     html.raw("</div>\n<h2>More</h2>\n<ul>");
@@ -83,7 +94,7 @@ pub(crate) fn as_file(snapshot: &Snapshot, filter: &Filter) -> String {
     let mut html = Html::default();
     title(&mut html, snapshot);
     put!(html, "<p class=\"sentence\">" [sentence(snapshot)] "</p>\n");
-    figures(&mut html, snapshot, false);
+    figures(&mut html, snapshot, Links::None);
     html.raw("<h2>Containers</h2>\n");
     rows::all(&mut html, snapshot, filter, FILE_ROWS_MAX);
     file(&heading(snapshot), &html)
@@ -124,11 +135,22 @@ fn title(html: &mut Html, snapshot: &Snapshot) {
     html.raw("</dl>\n");
 }
 
-/// Everything between the sentence and the table. `linked`: outcomes, services and causes lead to a filter.
-fn figures(html: &mut Html, snapshot: &Snapshot, linked: bool) {
+/// Where figures lead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// Nowhere.
+    None,
+    /// To a filter of the containers, and to actions if they are allowed.
+    Pages { has_actions: bool },
+}
+
+/// Everything between the sentence and the table.
+fn figures(html: &mut Html, snapshot: &Snapshot, links: Links) {
     let overview = &snapshot.overview;
     let id = snapshot.recorded.report.broadcast();
-    let link = |filter: &Filter| linked.then(|| format!("{}#containers", filter.link("broadcast", id, 1)));
+    let link = |filter: &Filter| {
+        (links != Links::None).then(|| format!("{}#containers", filter.link("broadcast", id, 1)))
+    };
     chart::outcomes(html, overview.counts);
     html.raw("<ul class=\"legend\">");
     for outcome in OUTCOMES.into_iter().filter(|outcome| overview.counts.of(*outcome) > 0) {
@@ -139,6 +161,9 @@ fn figures(html: &mut Html, snapshot: &Snapshot, linked: bool) {
         html.raw("</li>");
     }
     html.raw("</ul>\n");
+    discovery(html, snapshot, &link);
+    waves::section(html, snapshot, &link, links == Links::Pages { has_actions: true });
+    answers::section(html, snapshot);
     if !overview.advice.is_empty() {
         html.raw("<h2>What to do</h2>\n<ul class=\"advice\">");
         overview.advice.iter().for_each(|advice| advice_line(html, advice, &link));
@@ -147,6 +172,41 @@ fn figures(html: &mut Html, snapshot: &Snapshot, linked: bool) {
     html.raw("<h2>Services</h2>\n");
     services(html, overview, &link);
     histogram(html, overview);
+}
+
+/// How the tasks were found, and how many started later.
+fn discovery(html: &mut Html, snapshot: &Snapshot, link: &impl Fn(&Filter) -> Option<String>) {
+    let (found, late) = (&snapshot.recorded.found, snapshot.overview.late);
+    if found.is_empty() && late == 0 {
+        return;
+    }
+    html.raw("<dl class=\"facts\">");
+    if !found.is_empty() {
+        put!(html, "<div><dt>Tasks found</dt><dd>" [ways(found)] "</dd></div>");
+    }
+    if late > 0 {
+        html.raw("<div><dt>Started later</dt><dd>");
+        let filter = Filter { late: true, ..Filter::default() };
+        anchor(html, link(&filter).as_deref(), &count(late, "late container"));
+        html.raw("</dd></div>");
+    }
+    html.raw("</dl>\n");
+}
+
+/// `in the registry, 3 s old`; of several clusters, each method with its number of clusters.
+fn ways(found: &BTreeMap<String, Found>) -> String {
+    let mut ways = BTreeMap::<DiscoveryMethod, (usize, Found)>::new();
+    for one in found.values() {
+        let (clusters, oldest) = ways.entry(one.method).or_insert((0, *one));
+        *clusters += 1;
+        oldest.age_ms = oldest.age_ms.max(one.age_ms);
+    }
+    let several = found.len() > 1;
+    let ways = ways.into_values().map(|(clusters, oldest)| {
+        let of = if several { format!(" ({})", count(clusters, "cluster")) } else { String::new() };
+        format!("{}{of}", way(oldest))
+    });
+    ways.collect::<Vec<_>>().join("; ")
 }
 
 fn advice_line(html: &mut Html, advice: &Advice, link: &impl Fn(&Filter) -> Option<String>) {
@@ -236,46 +296,6 @@ fn only(outcome: Option<Outcome>) -> Only {
         Some(Outcome::Skipped) => Only::Skipped,
         None => Only::Pending,
     }
-}
-
-fn filter_form(html: &mut Html, view: &View<'_>) {
-    let Filter { cause, service, text, .. } = view.filter;
-    let overview = &view.snapshot.overview;
-    let chosen = view.filter.outcome();
-    html.raw("<form id=\"filter\" class=\"filter\" method=\"get\" action=\"broadcast#containers\" role=\"search\" aria-label=\"Containers\">");
-    put!(html, "<input type=\"hidden\" name=\"id\" value=\"" [view.snapshot.recorded.report.broadcast()] "\">");
-    html.raw("<label>Outcome <select name=\"outcome\">");
-    option(html, "", "all", chosen.is_empty());
-    let words = OUTCOMES.map(|outcome| (word(outcome), word(outcome)));
-    for (value, name) in [("untold", "not notified")].into_iter().chain(words) {
-        option(html, value, name, chosen == value);
-    }
-    html.raw("</select></label> <label>Cause <select name=\"cause\">");
-    option(html, "", "all", cause.is_none());
-    for known in &overview.causes {
-        option(html, known.as_str(), known.as_str(), *cause == Some(*known));
-    }
-    // A cause that no container has any more stays chosen.
-    if let Some(gone) = cause.filter(|cause| !overview.causes.contains(cause)) {
-        option(html, gone.as_str(), Cause::as_str(gone), true);
-    }
-    html.raw("</select></label> <label>Service <input type=\"text\" name=\"service\" list=\"services\" autocomplete=\"off\"");
-    put!(html, " value=\"" [service] "\"></label><datalist id=\"services\">");
-    for known in overview.services.iter().take(SERVICES_MAX) {
-        put!(html, "<option value=\"" [known.name] "\"></option>");
-    }
-    html.raw(
-        "</datalist> <label>Text <input type=\"search\" name=\"text\" maxlength=\"200\" autocomplete=\"off\"",
-    );
-    put!(html, " value=\"" [text] "\"></label> <button type=\"submit\">Filter</button> ");
-    let id = view.snapshot.recorded.report.broadcast();
-    put!(html, "<a href=\"" [Filter::default().link("broadcast", id, 1)] "#containers\">Show all</a></form>\n");
-}
-
-fn option(html: &mut Html, value: &str, name: &str, is_chosen: bool) {
-    put!(html, "<option value=\"" [value] "\"");
-    html.raw(if is_chosen { " selected>" } else { ">" });
-    put!(html, [name] "</option>");
 }
 
 /// The number of pages for this number of containers.

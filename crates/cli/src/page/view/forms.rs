@@ -1,4 +1,4 @@
-//! The forms: a token to log in, a cancellation or a redrive to confirm, and pages that only say something.
+//! The forms: a token to log in, an action to confirm, and pages that only say something.
 
 use super::html::{Html, put};
 use super::{Updates, cut, page};
@@ -44,6 +44,26 @@ pub(crate) fn cancel(snapshot: &Snapshot, wrong: Option<&str>) -> String {
         <button type=\"submit\">Cancel the broadcast</button></form>\n");
     put!(html, "<p><a href=\"" [Filter::default().link("broadcast", id, 1)] "\">Back without a change</a></p>\n");
     page("Cancel broadcast", &Updates::None, &html)
+}
+
+/// The question before the pause after a wave is ended.
+pub(crate) fn go_on(snapshot: &Snapshot, wave: u16, wrong: Option<&str>) -> String {
+    let id = snapshot.recorded.report.broadcast();
+    let mut html = Html::default();
+    put!(html, "<h1>Continue broadcast</h1>\n<p>" [sentence(snapshot)] "</p>\n");
+    put!(html, "<p>The pause after wave " [wave] " ends, and the next wave begins. This cannot be undone.</p>\n");
+    if snapshot.is_continued {
+        html.raw("<p>It was ended before; the next wave has not begun yet.</p>\n");
+    }
+    if let Some(wrong) = wrong {
+        put!(html, "<p class=\"wrong\" role=\"alert\">" [wrong] "</p>\n");
+    }
+    put!(html, "<p>The id is <span class=\"id\">" [id] "</span></p>\n<form class=\"cancel\" method=\"post\" action=\"");
+    put!(html, [Filter::default().link("continue", id, 1)] "\"><input type=\"hidden\" name=\"wave\" value=\"" [wave] "\">");
+    html.raw("<label>Type the id to confirm <input type=\"text\" name=\"confirm\" required autocomplete=\"off\" maxlength=\"256\"></label>\n\
+        <button type=\"submit\">Continue the broadcast</button></form>\n");
+    put!(html, "<p><a href=\"" [Filter::default().link("broadcast", id, 1)] "\">Back without a change</a></p>\n");
+    page("Continue broadcast", &Updates::None, &html)
 }
 
 /// The question before a redrive, with the result of the latest one of this broadcast.

@@ -64,8 +64,8 @@ fn row(html: &mut Html, record: &BroadcastRecord, brief: Option<&Brief>) {
         None => html.raw("not counted yet"),
         Some(brief) => {
             outcome_bar(html, brief.counts);
-            if brief.is_cancelled {
-                html.raw(" <span class=\"figures\">cancelled</span>");
+            if let Some(state) = state(brief) {
+                put!(html, " <span class=\"figures\">" [state] "</span>");
             }
         }
     }
@@ -76,6 +76,16 @@ fn row(html: &mut Html, record: &BroadcastRecord, brief: Option<&Brief>) {
         _ => html.raw("unknown"),
     }
     html.raw("</td></tr>\n");
+}
+
+/// What else there is to say of a broadcast.
+fn state(brief: &Brief) -> Option<String> {
+    match (brief.is_cancelled, brief.stopped_at, brief.wave) {
+        (true, ..) => Some("cancelled".to_owned()),
+        (false, Some(wave), _) => Some(format!("stopped at wave {wave}")),
+        (false, None, Some((wave, last))) if !brief.is_over => Some(format!("in wave {wave} of {last}")),
+        (false, None, _) => None,
+    }
 }
 
 fn pages(html: &mut Html, all: usize, number: usize) {

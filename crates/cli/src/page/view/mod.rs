@@ -1,12 +1,15 @@
 //! The pages as HTML. Pure: every function gets what it shows.
 
+mod answers;
 pub(crate) mod broadcast;
 mod chart;
+mod filter;
 pub(crate) mod forms;
 pub(crate) mod html;
 pub(crate) mod list;
 mod rows;
 pub(crate) mod task;
+mod waves;
 
 use std::time::Duration;
 

@@ -11,8 +11,28 @@ use crate::page::feed::Snapshot;
 use crate::page::query::{Filter, ROWS_MAX};
 use crate::render::format::{count, digits, task};
 
-const COLUMNS: [&str; 8] =
-    ["Outcome", "Service", "Task", "Container", "Address", "Reason", "Attempts", "Latency (ms)"];
+/// What a table shows besides what every broadcast has.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    /// The broadcast, for links to the pages of containers.
+    id: Option<&'a BroadcastId>,
+    has_waves: bool,
+    has_answers: bool,
+}
+
+impl<'a> Shape<'a> {
+    fn of(snapshot: &Snapshot, id: Option<&'a BroadcastId>) -> Self {
+        let overview = &snapshot.overview;
+        Self { id, has_waves: !overview.waves.is_empty(), has_answers: overview.answers.is_some() }
+    }
+
+    fn columns(self) -> impl Iterator<Item = &'static str> {
+        let wave = self.has_waves.then_some("Wave");
+        let reason = if self.has_answers { "Reason or answer" } else { "Reason" };
+        let first = std::iter::once("Outcome").chain(wave);
+        first.chain(["Service", "Task", "Container", "Address", reason, "Attempts", "Latency (ms)"])
+    }
+}
 
 /// One page of the containers of a filter, and the links to the others. Those that were not notified come first.
 pub(super) fn table(html: &mut Html, view: &View<'_>) {
@@ -31,7 +51,7 @@ pub(super) fn table(html: &mut Html, view: &View<'_>) {
         count(found.len(), "container")
     );
     let id = report.broadcast();
-    of(html, &caption, sorted(&found).skip(skip).take(ROWS_MAX), Some(id));
+    of(html, &caption, sorted(&found).skip(skip).take(ROWS_MAX), Shape::of(snapshot, Some(id)));
     if last == 1 {
         return;
     }
@@ -59,7 +79,7 @@ pub(super) fn all(html: &mut Html, snapshot: &Snapshot, filter: &Filter, most: u
         ),
         None => format!("{}, those that were not notified first", count(found.len(), "container")),
     };
-    of(html, &caption, sorted(&found).take(most), None);
+    of(html, &caption, sorted(&found).take(most), Shape::of(snapshot, None));
 }
 
 fn sorted<'a>(found: &[&'a Delivery]) -> impl Iterator<Item = &'a Delivery> {
@@ -67,27 +87,29 @@ fn sorted<'a>(found: &[&'a Delivery]) -> impl Iterator<Item = &'a Delivery> {
     of(false).chain(of(true))
 }
 
-fn of<'a>(
-    html: &mut Html,
-    caption: &str,
-    rows: impl Iterator<Item = &'a Delivery>,
-    id: Option<&BroadcastId>,
-) {
+fn of<'a>(html: &mut Html, caption: &str, rows: impl Iterator<Item = &'a Delivery>, shape: Shape<'_>) {
     html.raw("<div class=\"scroll\" role=\"region\" aria-label=\"Containers\" tabindex=\"0\"><table class=\"rows\">");
     put!(html, "<caption>" [caption] "</caption><thead><tr>");
-    for name in COLUMNS {
+    for name in shape.columns() {
         put!(html, "<th scope=\"col\">" [name] "</th>");
     }
     html.raw("</tr></thead><tbody>\n");
     for entry in rows {
-        row(html, entry, id);
+        row(html, entry, shape);
     }
     html.raw("</tbody></table></div>");
 }
 
-fn row(html: &mut Html, entry: &Delivery, id: Option<&BroadcastId>) {
+fn row(html: &mut Html, entry: &Delivery, Shape { id, has_waves, .. }: Shape<'_>) {
     let member = &entry.member;
     put!(html, "<tr><td class=\"nowrap\"><span class=\"key " [class(entry.outcome)] "\" aria-hidden=\"true\"></span>" [word(entry.outcome)]);
+    if entry.late {
+        html.raw(" <span class=\"badge\">late</span>");
+    }
+    if has_waves {
+        html.raw("</td><td>");
+        entry.wave.iter().for_each(|wave| html.text(wave));
+    }
     put!(html, "</td><td>" [cut(&member.service)] "</td><th scope=\"row\" class=\"id nowrap\">");
     let link = id.filter(|_| !member.task.is_empty()).map(|id| link(id, entry));
     // A file is read where nobody can follow a link: the whole id.
@@ -97,6 +119,9 @@ fn row(html: &mut Html, entry: &Delivery, id: Option<&BroadcastId>) {
         html.text(address);
     }
     put!(html, "</td><td class=\"reason\">"[cut(entry.reason.as_deref().unwrap_or_default())]);
+    if let Some(answer) = &entry.answer {
+        put!(html, "<span class=\"id\">" [cut(answer)] "</span>");
+    }
     if let Some(cause) = entry.cause {
         put!(html, " <span class=\"cause\">" [Cause::as_str(cause)] "</span>");
     }

@@ -2,7 +2,7 @@
 
 use notifier::ledger::Step;
 use notifier::model::{Cause, Delivery};
-use notifier::report::advice;
+use notifier::report::advice_in_wave;
 
 use super::html::{Html, put};
 use super::{Updates, class, cut, instant, moment, page, word};
@@ -23,7 +23,8 @@ pub(crate) fn task(snapshot: &Snapshot, entry: &Delivery, steps: &[Step]) -> Str
         put!(html, ": "[cut(reason)]);
     }
     html.raw("</p>\n");
-    if let Some(advice) = advice(entry) {
+    let wave = snapshot.overview.wave.map(|(wave, _)| wave);
+    if let Some(advice) = advice_in_wave(entry, wave) {
         put!(html, "<p>What to do: " [advice] "</p>\n");
     }
     html.raw("<h2>Timeline</h2>\n<ol class=\"timeline\">");
@@ -80,6 +81,7 @@ fn facts(html: &mut Html, entry: &Delivery) {
     html.raw("<h2>Container</h2>\n<dl class=\"facts\">");
     let address = entry.address.map(|address| address.to_string()).unwrap_or_default();
     let cause = entry.cause.map_or("", Cause::as_str);
+    let wave = entry.wave.map(|wave| wave.to_string());
     let facts = [
         ("Account", member.account.as_str()),
         ("Region", &member.region),
@@ -91,7 +93,14 @@ fn facts(html: &mut Html, entry: &Delivery) {
         ("Address", &address),
         ("Cause", cause),
     ];
-    for (name, value) in facts {
+    // What only some deliveries have.
+    let others = [
+        ("Wave", wave.as_deref()),
+        ("Late", entry.late.then_some("the task started after discovery")),
+        ("Answer", entry.answer.as_deref()),
+    ];
+    let others = others.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    for (name, value) in facts.into_iter().chain(others) {
         let value = if value.is_empty() { "not recorded".to_owned() } else { cut(value) };
         put!(html, "<div><dt>" [name] "</dt><dd class=\"id\">" [value] "</dd></div>");
     }

@@ -1,9 +1,11 @@
 //! `page`, as a browser without JavaScript sees it.
 
+mod answers;
 mod limits;
 mod redrive;
 mod refused;
 mod setup;
+mod waves;
 
 use std::io::{BufRead, BufReader};
 
@@ -200,8 +202,9 @@ fn hostile_names_and_answers_are_shown_as_text() {
         container: HOSTILE.to_owned(),
         task_definition: HOSTILE.to_owned(),
     };
-    let reason = Some(long.clone());
-    let hostile = Delivery { member: member.into(), reason, ..delivery("web", 1, Some(Outcome::Failed)) };
+    let (reason, answer) = (Some(long.clone()), Some(HOSTILE.to_owned()));
+    let hostile =
+        Delivery { member: member.into(), reason, answer, ..delivery("web", 1, Some(Outcome::Failed)) };
     let asked_by = Some(HOSTILE.to_owned());
     let record =
         BroadcastRecord { cluster: HOSTILE.to_owned(), failure: Some(long), asked_by, ..record("b<\"'&>1") };

@@ -35,6 +35,7 @@ fn without_the_token_there_are_only_the_form_and_its_files() {
         "/stream?id=b-1",
         "/task?id=b-1",
         "/cancel?id=b-1",
+        "/continue?id=b-1",
         "/x",
     ] {
         let answer = page.raw("GET", path, &[], "");

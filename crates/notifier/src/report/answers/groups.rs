@@ -58,7 +58,7 @@ pub struct Group {
 }
 
 /// Equal answers and who gave them, within limits: memory grows with the distinct answers, not with the answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Groups {
     by: By,
     of: HashMap<AnswerValue, Group>,
@@ -100,6 +100,11 @@ impl Groups {
         let mut groups: Vec<_> = self.of.iter().collect();
         groups.sort_by(|(a, one), (b, other)| other.count.cmp(&one.count).then_with(|| a.cmp(b)));
         groups
+    }
+
+    /// The number of groups.
+    pub(super) fn distinct(&self) -> usize {
+        self.of.len()
     }
 
     /// Answers that are in no group, because there were too many distinct ones.

@@ -91,7 +91,7 @@ impl<'a> AnswerLine<'a> {
             latency_ms,
             cause,
             advice,
-            answer: json.map(|json| Json { json, as_text }),
+            answer: json.map(|json| Json { json: Cow::Borrowed(json), as_text }),
             answer_bytes: answer.map(|answer| answer.bytes),
             truncated: answer.map(|answer| answer.value.is_cut()),
         }
@@ -99,18 +99,26 @@ impl<'a> AnswerLine<'a> {
 }
 
 /// Canonical JSON, written as the value that it is, or as text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json<'a> {
-    json: &'a str,
+    json: Cow<'a, str>,
     as_text: bool,
+}
+
+impl Json<'static> {
+    /// An answer that a ledger has kept. Whoever can write to the ledger may have changed it.
+    pub(in crate::report) fn kept(answer: &str) -> Option<Self> {
+        let value = AnswerValue::of(answer, false, None);
+        Some(Self { json: Cow::Owned(value.as_json()?.to_owned()), as_text: false })
+    }
 }
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.as_text {
-            return serializer.serialize_str(self.json);
+            return serializer.serialize_str(&self.json);
         }
-        let raw: &RawValue = serde_json::from_str(self.json).map_err(serde::ser::Error::custom)?;
+        let raw: &RawValue = serde_json::from_str(&self.json).map_err(serde::ser::Error::custom)?;
         raw.serialize(serializer)
     }
 }
@@ -140,7 +148,7 @@ impl<'a> GroupLine<'a> {
         let json = value.as_json();
         let tasks = || group.members.iter().map(|member| member.task.as_str()).collect();
         Self {
-            value: json.map(|json| Json { json, as_text: false }),
+            value: json.map(|json| Json { json: Cow::Borrowed(json), as_text: false }),
             count: group.count,
             by: &group.by,
             missing: json.is_none(),

@@ -7,12 +7,14 @@
 //! | `groups` | equal answers and who gave them |
 //! | `numbers`, `diff` | the distribution of numbers; the difference between two answers |
 //! | `line` | answers as scripts read them |
+//! | `kept` | the answers that a ledger has kept |
 //!
 //! Answers are untrusted, may be secret, and may be many: a group keeps its answer once, and nothing else keeps any.
 
 mod canonical;
 mod diff;
 mod groups;
+mod kept;
 mod line;
 mod numbers;
 mod pointer;
@@ -29,6 +31,7 @@ use groups::{Groups, count};
 
 pub use diff::{DiffLine, diff};
 pub use groups::{By, Group, MEMBERS_MAX};
+pub use kept::{KeptAnswers, KeptGroup, KeptSummary};
 pub use line::{AnswerLine, AnswersSummary, GroupLine, Json, Measured};
 pub use numbers::{Bucket, Numbers};
 pub use pointer::{Pointer, PointerError};
@@ -194,6 +197,7 @@ impl Answers {
                 late: 0,
                 waves: Vec::new(),
                 stopped: None,
+                kept: None,
                 latency_ms: Percentiles::of(self.latencies.clone()).map(|p| p.map(latency::millis)),
                 attempts: Percentiles::of(self.attempts.clone()),
             },
