@@ -3,16 +3,17 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use notifier::base::Environment;
 use notifier::ledger::Ledger;
 use notifier::model::Delivery;
-use notifier::model::Outcome;
 use notifier::report::Counts;
 use notifier::rollout::{Pause, Plan};
 use wire::BroadcastId;
 
-use crate::args::{AllowArgs, ForQueues, Format, Global, ProgressArgs, SettingFlags, describe_clusters, id};
+use crate::args::{
+    AllowArgs, ForQueues, Format, Global, Only, ProgressArgs, SettingFlags, describe_clusters, id,
+};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::page::feed::Snapshot;
@@ -48,32 +49,6 @@ pub(crate) struct ReportArgs {
     progress: ProgressArgs,
     #[command(flatten)]
     settings: SettingFlags<ForQueues>,
-}
-
-/// Which containers of a report are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Only {
-    Delivered,
-    Rejected,
-    Failed,
-    Gone,
-    Skipped,
-    Pending,
-    Untold,
-}
-
-impl Only {
-    pub(crate) fn wants(self, entry: &Delivery) -> bool {
-        match self {
-            Self::Delivered => entry.outcome == Some(Outcome::Delivered),
-            Self::Rejected => entry.outcome == Some(Outcome::Rejected),
-            Self::Failed => entry.outcome == Some(Outcome::Failed),
-            Self::Gone => entry.outcome == Some(Outcome::Gone),
-            Self::Skipped => entry.outcome == Some(Outcome::Skipped),
-            Self::Pending => entry.outcome.is_none(),
-            Self::Untold => !entry.is_notified(),
-        }
-    }
 }
 
 /// Whether to wait for the end of a broadcast, and which results exit code 0 accepts.

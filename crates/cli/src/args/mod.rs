@@ -5,6 +5,7 @@
 mod allow;
 mod event;
 mod late;
+mod only;
 mod pace;
 mod progress;
 pub(crate) mod scope;
@@ -17,6 +18,7 @@ use clap::{Args, ValueEnum};
 pub(crate) use allow::AllowArgs;
 pub(crate) use event::EventArgs;
 pub(crate) use late::{LateArgs, key};
+pub(crate) use only::Only;
 pub(crate) use pace::PaceArgs;
 pub(crate) use progress::{Progress, ProgressArgs};
 pub(crate) use scope::{AudienceArgs, ScopeArgs, clusters, describe, describe_clusters, has_several, id};

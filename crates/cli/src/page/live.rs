@@ -12,9 +12,10 @@ use notifier::report::Counts;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::answer::Answer;
 use super::feed::Snapshot;
-use super::routes::{Answer, Page, fields, snapshot};
 use super::server::Weight;
+use super::state::{Shared, fields, snapshot};
 use super::view::broadcast::sentence;
 
 /// Pause after which an empty comment keeps the connection open.
@@ -38,7 +39,7 @@ struct Viewer {
 }
 
 pub(super) async fn stream(
-    State(page): State<Arc<Page>>,
+    State(page): Shared,
     RawQuery(query): RawQuery,
     Extension(weight): Extension<Weight>,
 ) -> Result<Response, Answer> {

@@ -5,7 +5,9 @@
 //! | `mod` | arguments; opens the ledger and the port |
 //! | `server` | connections, their number and time |
 //! | `access` | host, origin, token, cookie (pure) |
-//! | `routes` | paths, forms, headers |
+//! | `routes` | paths, and the headers of every answer |
+//! | `actions` | cancel, continue, redrive |
+//! | `state`, `answer` | what requests share; answers and errors |
 //! | `live` | the stream of changes |
 //! | `download` | CSV and JSON |
 //! | `feed` | reads the ledger, and keeps what it read |
@@ -15,6 +17,8 @@
 //! | `view` | HTML and SVG (pure) |
 
 mod access;
+mod actions;
+mod answer;
 mod download;
 pub(crate) mod feed;
 mod live;
@@ -23,6 +27,7 @@ pub(crate) mod query;
 pub(crate) mod redrive;
 mod routes;
 mod server;
+mod state;
 pub(crate) mod view;
 
 use std::io::Write;
@@ -48,7 +53,7 @@ use crate::stop::Stop;
 use access::{Access, TOKEN_CHARS_MIN};
 use feed::Feed;
 use redrive::Redriver;
-use routes::Page;
+use state::Page;
 
 /// The most bytes of a file with a token.
 const TOKEN_BYTES_MAX: u64 = 4_096;
@@ -217,7 +222,7 @@ impl Opened {
     }
 
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()>) {
-        server::serve(self.listener, self.page.routes(), shutdown).await;
+        server::serve(self.listener, routes::router(self.page), shutdown).await;
     }
 }
 

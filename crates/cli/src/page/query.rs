@@ -6,7 +6,7 @@ use notifier::model::{Cause, Delivery};
 use wire::BroadcastId;
 
 use super::overview::Overview;
-use crate::report::Only;
+use crate::args::Only;
 
 /// Containers on one page.
 pub(crate) const ROWS_MAX: usize = 100;

@@ -2,11 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
-use http::StatusCode;
-use http::header::{HeaderValue, REFERRER_POLICY, REFRESH};
 use notifier::base::text::chain;
 use notifier::ledger::Ledger;
 use notifier::pipeline::StageName;
@@ -15,9 +10,7 @@ use notifier::queue::{DeadLetterError, Queue};
 use tokio::task::JoinSet;
 use wire::BroadcastId;
 
-use super::feed::{Feed, Snapshot};
-use super::routes::{Answer, Page, fields, form, html, see_other, snapshot};
-use super::view::forms;
+use super::feed::Feed;
 
 /// The most causes that are shown.
 const PROBLEMS_MAX: usize = 5;
@@ -37,6 +30,10 @@ pub(crate) struct Run {
     /// `None` while it runs.
     pub(crate) result: Option<Moved>,
 }
+
+/// A redrive runs already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Running;
 
 /// What a redrive did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,15 +56,15 @@ impl Redriver {
     }
 
     /// The latest redrive, if it was of this broadcast.
-    fn of(&self, id: &BroadcastId) -> Option<Run> {
+    pub(super) fn of(&self, id: &BroadcastId) -> Option<Run> {
         self.latest().clone().filter(|run| run.broadcast == *id)
     }
 
     /// Begins to send back the dead letters of a broadcast, unless a redrive runs.
-    fn start(self: &Arc<Self>, id: &BroadcastId, feed: Arc<Feed>) -> Result<(), Answer> {
+    pub(super) fn start(self: &Arc<Self>, id: &BroadcastId, feed: Arc<Feed>) -> Result<(), Running> {
         let mut latest = self.latest();
         if latest.as_ref().is_some_and(|run| run.result.is_none()) {
-            return Err(Answer::Busy("A redrive runs already. Try again when it has ended."));
+            return Err(Running);
         }
         *latest = Some(Run { broadcast: id.clone(), result: None });
         drop(latest);
@@ -138,42 +135,4 @@ impl Moved {
             self.problems.push(problem);
         }
     }
-}
-
-type Shared = State<Arc<Page>>;
-
-/// The question, and the result of the latest redrive.
-pub(super) async fn ask(State(page): Shared, RawQuery(query): RawQuery) -> Result<Response, Answer> {
-    let snapshot = snapshot(&page, &fields(query)).await?;
-    Ok(question(StatusCode::OK, &page, &snapshot, None))
-}
-
-/// With `no-referrer`, browsers would send the form with the origin `null`.
-fn question(status: StatusCode, page: &Page, snapshot: &Snapshot, wrong: Option<&str>) -> Response {
-    let latest = page.redriver.as_ref().and_then(|it| it.of(snapshot.recorded.report.broadcast()));
-    let mut response = html(status, forms::redrive(snapshot, wrong, latest.as_ref()));
-    let headers = response.headers_mut();
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    if latest.is_some_and(|run| run.result.is_none()) {
-        // The browser loads it again until it has ended.
-        headers.insert(REFRESH, HeaderValue::from_static("2"));
-    }
-    response
-}
-
-/// Begins a redrive, if the id of the broadcast was typed.
-pub(super) async fn begin(
-    State(page): Shared,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Result<Response, Answer> {
-    let snapshot = snapshot(&page, &fields(query)).await?;
-    let id = snapshot.recorded.report.broadcast();
-    if form(body).await?.get("confirm").trim() != id.as_str() {
-        let wrong = "This is not the id of the broadcast, so nothing was sent back.";
-        return Ok(question(StatusCode::BAD_REQUEST, &page, &snapshot, Some(wrong)));
-    }
-    let redriver = page.redriver.as_ref().ok_or(Answer::NotFound("There is no such page."))?;
-    redriver.start(id, Arc::clone(&page.feed))?;
-    Ok(see_other(&super::query::Filter::default().link("redrive", id, 1)))
 }

@@ -8,33 +8,21 @@ use notifier::report::Percentiles;
 use super::html::{Html, put};
 use super::waves::{self, Place};
 use super::{
-    OUTCOMES, Updates, answers, chart, class, counts_text, cut, file, filter, instant, outcome_bar, page,
-    rows, span, word,
+    OUTCOMES, SERVICES_MAX, Updates, View, anchor, answers, chart, class, counts_text, cut, file, filter,
+    instant, outcome_bar, page, rows, span, word,
 };
+use crate::args::Only;
 use crate::args::describe;
 use crate::page::feed::Snapshot;
 use crate::page::overview::{Advice, Bucket, Overview};
-use crate::page::query::{Filter, ROWS_MAX};
+use crate::page::query::Filter;
 use crate::render::format::{count, digits, duration};
 use crate::render::report::way;
-use crate::report::Only;
 
-/// Services with a bar of their own. The table has the containers of all.
-pub(super) const SERVICES_MAX: usize = 200;
 /// Containers in a report as one file.
 const FILE_ROWS_MAX: usize = 1_000;
 /// Statuses that are listed for one advice.
 const STATUSES_MAX: usize = 5;
-
-/// What a page of one broadcast shows.
-pub(crate) struct View<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) filter: &'a Filter,
-    /// From 1.
-    pub(crate) number: usize,
-    pub(crate) has_actions: bool,
-    pub(crate) has_redrive: bool,
-}
 
 /// The state of a broadcast in one sentence.
 pub(crate) fn sentence(snapshot: &Snapshot) -> String {
@@ -278,14 +266,6 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// A link, or only its text.
-pub(super) fn anchor(html: &mut Html, link: Option<&str>, text: &str) {
-    match link {
-        Some(link) => put!(html, "<a href=\"" [link] "\">" [text] "</a>"),
-        None => html.text(text),
-    }
-}
-
 /// The filter of one outcome.
 fn only(outcome: Option<Outcome>) -> Only {
     match outcome {
@@ -296,9 +276,4 @@ fn only(outcome: Option<Outcome>) -> Only {
         Some(Outcome::Skipped) => Only::Skipped,
         None => Only::Pending,
     }
-}
-
-/// The number of pages for this number of containers.
-pub(super) fn pages(number: usize) -> usize {
-    number.div_ceil(ROWS_MAX).max(1)
 }

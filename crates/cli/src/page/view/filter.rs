@@ -2,9 +2,8 @@
 
 use notifier::model::Cause;
 
-use super::broadcast::{SERVICES_MAX, View};
 use super::html::{Html, put};
-use super::{OUTCOMES, word};
+use super::{OUTCOMES, SERVICES_MAX, View, word};
 use crate::page::query::Filter;
 
 pub(super) fn form(html: &mut Html, view: &View<'_>) {

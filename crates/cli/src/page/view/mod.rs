@@ -18,6 +18,8 @@ use notifier::report::Counts;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::page::feed::Snapshot;
+use crate::page::query::Filter;
 use crate::render::format::digits;
 use html::{Html, put};
 
@@ -33,6 +35,8 @@ const OUTCOMES: [Option<Outcome>; 6] = [
     Some(Outcome::Failed),
     None,
 ];
+/// Services with a bar of their own. The table has the containers of all.
+const SERVICES_MAX: usize = 200;
 /// The most characters of a text from outside, such as a reason.
 const TEXT_CHARS_MAX: usize = 1_000;
 
@@ -43,6 +47,16 @@ pub(crate) enum Updates {
     Stream(String),
     /// Load it again after some seconds.
     Every(u64),
+}
+
+/// What a page of one broadcast shows.
+pub(crate) struct View<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) filter: &'a Filter,
+    /// From 1.
+    pub(crate) number: usize,
+    pub(crate) has_actions: bool,
+    pub(crate) has_redrive: bool,
 }
 
 /// A whole page.
@@ -128,6 +142,14 @@ fn span(duration: Duration) -> String {
         1..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// A link, or only its text.
+fn anchor(html: &mut Html, link: Option<&str>, text: &str) {
+    match link {
+        Some(link) => put!(html, "<a href=\"" [link] "\">" [text] "</a>"),
+        None => html.text(text),
     }
 }
 

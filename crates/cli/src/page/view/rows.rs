@@ -4,9 +4,8 @@ use form_urlencoded::Serializer;
 use notifier::model::{Cause, Delivery};
 use wire::BroadcastId;
 
-use super::broadcast::{View, anchor, pages};
 use super::html::{Html, put};
-use super::{class, cut, word};
+use super::{View, anchor, class, cut, word};
 use crate::page::feed::Snapshot;
 use crate::page::query::{Filter, ROWS_MAX};
 use crate::render::format::{count, digits, task};
@@ -142,4 +141,9 @@ fn link(id: &BroadcastId, entry: &Delivery) -> String {
     query.append_pair("id", id.as_str());
     query.append_pair("task", &entry.member.task).append_pair("container", &entry.member.container);
     query.finish()
+}
+
+/// The number of pages for this number of containers.
+fn pages(number: usize) -> usize {
+    number.div_ceil(ROWS_MAX).max(1)
 }

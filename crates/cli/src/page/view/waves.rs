@@ -6,9 +6,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use wire::Pace;
 
-use super::broadcast::anchor;
 use super::html::{Html, put};
-use super::{cut, moment, outcome_bar};
+use super::{anchor, cut, moment, outcome_bar};
 use crate::page::feed::Snapshot;
 use crate::page::query::Filter;
 use crate::render::format::digits;
