@@ -25,7 +25,9 @@ const PROD: &str = "arn:aws:ecs:us-east-1:111122223333:cluster/prod";
 /// A cluster that is registered, and one that is not.
 async fn world(clusters: &str) -> World {
     let prod = fleets::fleet(&[service("web", 2, "/n", ""), service("api", 1, "/n", "")]);
-    let test = format!("[[cluster]]\nname = 'test'\n{}", service("web", 1, "/n", ""));
+    // Its tasks are on a host, with mapped ports.
+    let hosted = service("hosted", 1, "/n", "").replace("'FARGATE'", "'EC2'");
+    let test = format!("[[cluster]]\nname = 'test'\n[[cluster.hosts]]\ncount = 1\n{hosted}");
     let sim = fleets::start_with(&format!("{prod}{test}"), task_events::options()).await;
     World::new(sim, &QueueName::ALL, &[("NOTIFIER_REGISTRY_CLUSTERS", clusters)]).await
 }
@@ -91,7 +93,7 @@ async fn events_through_the_rule_fill_the_registry_and_a_broadcast_calls_the_run
     for service in ["web", "web", "api"] {
         started.insert(world.sim.start_task("prod", service).await.unwrap());
     }
-    world.sim.start_task("test", "web").await.unwrap();
+    world.sim.start_task("test", "hosted").await.unwrap();
     let events = task_events::changes(&world.sim).await;
     let mut counts = BTreeMap::<_, usize>::new();
     for event in &events {
@@ -126,7 +128,7 @@ async fn events_through_the_rule_fill_the_registry_and_a_broadcast_calls_the_run
     }
 }
 
-/// Sweeps of every cluster, and events of a task of a new service.
+/// Sweeps of every cluster, and the events of a task.
 #[tokio::test]
 async fn the_role_of_the_function_allows_what_it_calls_and_no_more() {
     let mut world = world("*").await;
@@ -136,7 +138,7 @@ async fn the_role_of_the_function_allows_what_it_calls_and_no_more() {
     let is_swept =
         async || is_processed(&world).await && registry(&world).clusters().await.unwrap().len() == 2;
     world.invoke_until("the clusters are not swept", is_swept).await;
-    world.sim.start_task("test", "web").await.unwrap();
+    world.sim.start_task("test", "hosted").await.unwrap();
     let events = task_events::changes(&world.sim).await;
     task_events::put(&mut world.boto, &events).await;
     world.invoke_until("the events are not processed", async || is_processed(&world).await).await;
