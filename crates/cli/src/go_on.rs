@@ -43,14 +43,16 @@ pub(crate) async fn run(
     };
     let none =
         |why: NoPause| Failure::usage(format!("broadcast {broadcast} {why}, so there is no pause to end"));
-    let wave = recorded.pause().map_err(none)?;
-    let text = if ledger.continue_after(broadcast, wave).await? {
-        format!("broadcast {broadcast} continues after wave {wave}")
-    } else {
-        format!(
-            "broadcast {broadcast} was continued after wave {wave} before; the next wave has not begun yet"
-        )
-    };
-    console.note(&text);
+    let pauses = recorded.pauses().map_err(none)?;
+    for wave in &pauses {
+        if ledger.continue_after(broadcast, *wave).await? {
+            console.note(&format!("broadcast {broadcast} continues after wave {wave}"));
+            return Ok(Exit::Done);
+        }
+    }
+    let wave = pauses.last().copied().unwrap_or_default();
+    console.note(&format!(
+        "broadcast {broadcast} was continued after wave {wave} before; the next wave has not begun yet"
+    ));
     Ok(Exit::Done)
 }

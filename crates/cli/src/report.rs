@@ -257,7 +257,7 @@ fn is_paused(seen: &Seen) -> bool {
     let pace = seen.recorded.broadcast.as_ref().and_then(|record| record.pace.as_ref());
     let is_manual =
         pace.and_then(|pace| Plan::read(pace).ok()).is_some_and(|plan| plan.pause == Pause::Manual);
-    is_manual && seen.recorded.pause().is_ok()
+    is_manual && seen.recorded.pauses().is_ok()
 }
 
 /// What to do about the containers that were not notified.

@@ -58,7 +58,7 @@ pub(super) async fn ask_go_on(State(page): Shared, RawQuery(query): RawQuery) ->
 /// The wave whose pause can be ended.
 fn pause(snapshot: &Snapshot) -> Result<u16, Answer> {
     let none = |why| Answer::Conflict(format!("The broadcast {why}, so there is no pause to end."));
-    snapshot.recorded.pause().map_err(none)
+    snapshot.open_pause.map_err(none)
 }
 
 pub(super) async fn go_on(

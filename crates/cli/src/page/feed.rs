@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notifier::base::Clock;
-use notifier::ledger::{BroadcastRecord, Ledger, LedgerError, Recorded, Step};
+use notifier::ledger::{BroadcastRecord, Ledger, LedgerError, NoPause, Recorded, Step};
 use notifier::model::Member;
 use notifier::report::Counts;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -42,7 +42,9 @@ pub(crate) struct Snapshot {
     pub(crate) overview: Overview,
     /// Whether no further outcome is expected.
     pub(crate) is_over: bool,
-    /// Whether somebody has ended the pause after the latest wave.
+    /// The wave whose pause can be ended.
+    pub(super) open_pause: Result<u16, NoPause>,
+    /// Whether somebody has ended every pause that can be ended.
     pub(crate) is_continued: bool,
     read_at: Instant,
     read_took: Duration,
@@ -56,7 +58,8 @@ impl Snapshot {
         }
         let is_over = recorded.is_complete || is_overdue || recorded.report.is_interrupted();
         let overview = Overview::of(&recorded);
-        Self { recorded, overview, is_over, is_continued: false, read_at: Instant::now(), read_took }
+        let open_pause = recorded.pauses().map(|waves| waves.first().copied().unwrap_or_default());
+        Self { recorded, overview, is_over, open_pause, is_continued: false, read_at: Instant::now(), read_took }
     }
 
     fn is_fresh(&self) -> bool {
@@ -230,11 +233,16 @@ impl Feed {
         let started = Instant::now();
         let Some(recorded) = self.ledger.read(id).await? else { return Ok(None) };
         let is_overdue = silence(&recorded, &self.clock, self.horizon).is_some();
-        let is_continued = match recorded.pause() {
-            Ok(wave) if !is_overdue => self.ledger.is_continued(id, wave).await?,
-            _ => false,
-        };
-        let snapshot = Snapshot { is_continued, ..Snapshot::new(recorded, is_overdue, started.elapsed()) };
+        let mut snapshot = Snapshot::new(recorded, is_overdue, started.elapsed());
+        if !is_overdue && let Ok(waves) = snapshot.recorded.pauses() {
+            for wave in waves {
+                snapshot.is_continued = self.ledger.is_continued(id, wave).await?;
+                snapshot.open_pause = Ok(wave);
+                if !snapshot.is_continued {
+                    break;
+                }
+            }
+        }
         let mut briefs = lock(&self.briefs);
         if briefs.len() >= BRIEFS_MAX
             && let Some(oldest) =

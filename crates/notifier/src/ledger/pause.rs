@@ -1,8 +1,9 @@
-//! The pause that `continue` ends, from what is recorded of a broadcast. Pure.
+//! The pauses that `continue` ends, from what is recorded of a broadcast. Pure.
 
 use std::fmt;
 
 use super::Recorded;
+use crate::rollout;
 
 /// Why a broadcast has no pause that could be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,23 +33,25 @@ impl fmt::Display for NoPause {
 }
 
 impl Recorded {
-    /// The wave whose pause `continue` ends: the latest one that has begun, whether it has ended or not.
+    /// The waves whose pause `continue` may end, whether they have ended or not: the likeliest first, and at least one.
     ///
     /// # Errors
     ///
     /// [`NoPause`] if no wave follows.
-    pub fn pause(&self) -> Result<u16, NoPause> {
+    pub fn pauses(&self) -> Result<Vec<u16>, NoPause> {
         if let Some(stopped) = &self.stopped {
             return Err(NoPause::Stopped(stopped.wave));
         }
         if self.cancelled.is_some() {
             return Err(NoPause::Cancelled);
         }
-        let (wave, last) = self.report.latest_wave().ok_or(NoPause::NoWaves)?;
-        match wave {
-            _ if self.is_complete => Err(NoPause::Ended),
-            wave if wave == last => Err(NoPause::LastWave),
-            wave => Ok(wave),
+        if self.report.latest_wave().is_none() {
+            return Err(NoPause::NoWaves);
         }
+        if self.is_complete {
+            return Err(NoPause::Ended);
+        }
+        let pauses = rollout::pauses(self.report.entries());
+        if pauses.is_empty() { Err(NoPause::LastWave) } else { Ok(pauses) }
     }
 }
