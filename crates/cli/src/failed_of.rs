@@ -55,6 +55,7 @@ impl FailedOf {
         if let Some(stopped) = &recorded.stopped {
             return Err(notifier::pipeline::send::SendError::Stopped(stopped.clone()).into());
         }
+        resend::check(&record, &recorded)?;
         let due = recorded.report.entries().iter().filter(|entry| resend::is_due(entry)).count();
         if due == 0 {
             console.note(&format!("broadcast {id} has no failed, rejected or pending container"));

@@ -174,6 +174,9 @@ impl From<SendError> for Failure {
                     .hint("set one with --ledger")
             }
             SendError::Pace(_) => Self::usage(error.to_string()),
+            SendError::InWaves => Self::usage(error.to_string()).hint(
+                "`redrive` sends its dead letters back; a `send` that was interrupted goes on when it is run again with the same --id and flags",
+            ),
             SendError::Cancelled { .. } | SendError::Stopped(_) => {
                 Self::unsuccessful(error.to_string()).hint("to send the event all the same, use another --id")
             }

@@ -30,6 +30,16 @@ pub fn is_due(entry: &Delivery) -> bool {
     may_be && !matches!(entry.cause, Some(Cause::Dropped | Cause::Cancelled | Cause::Stopped))
 }
 
+/// Refuses a broadcast in waves that has not ended: among the containers that it has not notified are those of waves to
+/// come.
+///
+/// # Errors
+///
+/// [`SendError::InWaves`].
+pub fn check(record: &BroadcastRecord, recorded: &Recorded) -> Result<(), SendError> {
+    if record.pace.is_some() && !recorded.is_complete { Err(SendError::InWaves) } else { Ok(()) }
+}
+
 /// The scope of a broadcast, narrowed to the services with a delivery that is due: one for each cluster, none when no
 /// delivery is due.
 ///
@@ -91,6 +101,7 @@ pub async fn send(
     broadcast: &Broadcast,
 ) -> Result<Report, SendError> {
     send::refuse_ended(ctx, broadcast).await?;
+    check(record, recorded)?;
     let (tasks, parts): (Vec<&Delivery>, Vec<&Delivery>) = recorded
         .report
         .entries()

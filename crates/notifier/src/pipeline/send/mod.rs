@@ -78,6 +78,11 @@ pub enum SendError {
     /// The broadcast was stopped before, so no task was called.
     #[error("the broadcast was stopped at wave {} ({}), so no task was called", .0.wave, printable(&.0.reason, REASON_CHARS_MAX))]
     Stopped(Stopped),
+    /// It goes through its fleet in waves, and there are waves to come; no task was called.
+    #[error(
+        "the broadcast goes through its fleet in waves and has not ended: a container would be called before its wave"
+    )]
+    InWaves,
     /// The fleet cannot be called in these waves; no task was called.
     #[error(transparent)]
     Pace(#[from] PaceError),
