@@ -141,6 +141,11 @@ impl<'a> Discovery<'a> {
         let Recipients { ctx, broadcast, trace, earlier, transport } = self.to;
         if let Some(waves) = transport.waves() {
             fleet.in_waves(&waves.of_tasks(&broadcast.id, &fleet));
+            for endpoint in &fleet.endpoints {
+                if let (Some(wave), Some(known)) = (endpoint.wave, earlier.get(&endpoint.member)) {
+                    waves.resume(wave, known);
+                }
+            }
         }
         if let Some(known) = &mut self.known {
             known.extend(fleet.endpoints.iter().map(|endpoint| endpoint.member.task.clone()));

@@ -35,6 +35,10 @@ struct State {
     staged: BTreeMap<u16, Vec<DeliveryJob>>,
     /// The wave that was handed over last.
     wave: u16,
+    /// The last wave that an earlier run of the broadcast has begun; 0 if none.
+    begun: u16,
+    /// The broadcast was cancelled.
+    is_cancelled: bool,
     counts: BTreeMap<u16, Counts>,
     /// Deliveries under way, by service.
     running: HashMap<Service, usize>,
@@ -73,6 +77,8 @@ impl Waves {
         let state = State {
             staged: BTreeMap::new(),
             wave: 0,
+            begun: 0,
+            is_cancelled: false,
             counts: BTreeMap::new(),
             running: HashMap::new(),
             last: Instant::now(),
@@ -89,6 +95,18 @@ impl Waves {
     /// Nothing is left half-written by a panic: each change is complete before the next call.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what an earlier run of the broadcast has come to with this container.
+    pub(super) fn resume(&self, wave: u16, earlier: &Delivery) {
+        let mut state = self.state();
+        if earlier.is_notified() {
+            let counts = state.counts.entry(wave).or_default();
+            (counts.all, counts.ended) = (counts.all + 1, counts.ended + 1);
+        }
+        if earlier.is_notified() || earlier.requests() > 0 {
+            state.begun = state.begun.max(wave);
+        }
     }
 
     /// Keeps a delivery for its wave.
@@ -133,20 +151,37 @@ impl Waves {
 
     /// Hands the waves over, each after the end of the one before and the pause. After a stop, the rest is handed over at
     /// once: it is not called, and each delivery gets its outcome.
+    ///
+    /// After the waves of an earlier run, which may have been killed in their pause, the whole pause passes again.
     pub(super) async fn release(&self, to: Recipients<'_>) -> Result<(), LedgerError> {
         let mut staged = std::mem::take(&mut self.state().staged);
+        let begun = self.state().begun;
+        if let Some(&first) = staged.keys().next()
+            && (1..first).contains(&begun)
+        {
+            self.state().wave = begun;
+            self.pass_gate(to, begun, Some(first)).await?;
+        }
         while let Some((wave, jobs)) = staged.pop_first() {
-            let is_over = self.stopped().is_some() || to.ctx.stop.is_cancelled();
+            let is_over = self.is_over(to);
             if !is_over {
                 self.state().wave = wave;
                 self.announce(to, wave, jobs.len());
             }
             self.hand_over(to, jobs).await?;
             if !is_over {
-                self.pass_gate(to, wave, staged.keys().next().copied()).await?;
+                let next = staged.keys().next().copied();
+                let gate = if next.is_some_and(|next| next > begun) { wave.max(begun) } else { wave };
+                self.pass_gate(to, gate, next).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether no delivery begins any more.
+    fn is_over(&self, to: Recipients<'_>) -> bool {
+        let state = self.state();
+        state.stopped.is_some() || state.is_cancelled || to.ctx.stop.is_cancelled()
     }
 
     fn announce(&self, to: Recipients<'_>, wave: u16, containers: usize) {
@@ -159,7 +194,10 @@ impl Waves {
     async fn hand_over(&self, to: Recipients<'_>, jobs: Vec<DeliveryJob>) -> Result<(), LedgerError> {
         let mut services = self.by_service(to, jobs);
         loop {
-            let is_over = || self.state().stopped.is_some() || to.ctx.stop.is_cancelled();
+            if to.ctx.ledger.is_cancelled(&to.broadcast.id).await? {
+                self.state().is_cancelled = true;
+            }
+            let is_over = || self.is_over(to);
             let mut due = None;
             for (service, queue) in &mut services {
                 while let Some(&(at, _)) = queue.front() {
@@ -183,6 +221,7 @@ impl Waves {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = wait_until(due), if due.is_some() => {}
+                () = sleep(LEDGER_POLL), if to.ctx.ledger.is_kept() => {}
                 () = to.ctx.stop.cancelled() => {}
             }
         }
@@ -228,7 +267,10 @@ impl Waves {
                 gate.unsettled == 0 && next.is_some() && ctx.ledger.is_continued(&broadcast.id, wave).await?;
             let wait = match self.plan.decide(&Gate { is_continued, ..gate }) {
                 Decision::Next(_) | Decision::Done => return Ok(()),
-                Decision::Stop(_) if is_cancelled => return Ok(()),
+                Decision::Stop(_) if is_cancelled => {
+                    self.state().is_cancelled = true;
+                    return Ok(());
+                }
                 Decision::Stop(halt) => {
                     let stopped = ctx.ledger.stop(&broadcast.id, Stopped::at(wave, &halt)).await?;
                     info!(
