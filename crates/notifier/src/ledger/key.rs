@@ -16,6 +16,8 @@ pub(super) const SHARDS: u8 = 16;
 const BROADCAST: &str = "broadcast";
 /// Prefix of the sort keys of parts.
 pub(super) const PART: &str = "part#";
+/// Waves of a part that have begun.
+const BEGUN: &str = "begun#";
 /// Deliveries of a part that are on the tasks queue.
 const QUEUED: &str = "queued#";
 /// The outcome of a notified delivery.
@@ -127,6 +129,11 @@ pub(super) fn standing_range(cluster: Option<&str>) -> Range {
 /// All items of a part's record.
 pub(super) fn part_range(broadcast: &BroadcastId, part: &PartId) -> Range {
     range(partition(shard(part.as_str()), broadcast), format!("{PART}{part}#"))
+}
+
+/// That a wave of a part has begun.
+pub(super) fn begun(broadcast: &BroadcastId, part: &PartId, wave: u16) -> Key {
+    Key { partition: partition(shard(part.as_str()), broadcast), sort: format!("{BEGUN}{part}#{wave:04}") }
 }
 
 /// Deliveries of a part that one run of stage 2 has put on the tasks queue, by the first of them.

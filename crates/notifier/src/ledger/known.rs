@@ -89,6 +89,12 @@ impl Known {
         services == self.services && standalone == self.standalone
     }
 
+    /// The parts that can expect a task of this service, if the broadcast goes through its fleet in waves.
+    pub(crate) fn parts_in_waves(&self, service: &str) -> Option<impl Iterator<Item = &PartId>> {
+        self.pace.as_ref()?;
+        Some(self.parts.iter().filter(move |(_, of)| of == service).map(|(id, _)| id))
+    }
+
     /// Whether the container's task belongs to a service of the broadcast.
     pub(crate) fn has_member(&self, member: &Member) -> bool {
         let service = &member.service;

@@ -6,14 +6,14 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use wire::{BroadcastId, PartId};
 
-use super::record::millis;
+use super::record::{BroadcastRecord, BroadcastRow, millis};
 use super::{CANCEL_BELIEVED, Ledger, LedgerError, PartRecord, decode, key};
-use crate::model::Delivery;
+use crate::model::{Delivery, Member};
 use crate::rollout::Stopped;
 
-/// That the pause after a wave was ended.
+/// That a wave has begun, or that the pause after it was ended.
 #[derive(Serialize, Deserialize)]
-struct Continued {
+struct Dated {
     /// Time, in milliseconds since 1970.
     at: i64,
 }
@@ -98,6 +98,41 @@ impl Ledger {
         try_join_all(progressed).await
     }
 
+    /// Records that a wave of a part begins, before its first delivery is queued. The first record stays.
+    pub(crate) async fn begin_wave(
+        &self,
+        broadcast: &BroadcastId,
+        part: &PartId,
+        wave: u16,
+    ) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let begun = Dated { at: millis(inner.clock.now()) };
+        inner.store.put_new(inner.item(key::begun(broadcast, part, wave), &begun)?).await.map(drop)?;
+        Ok(())
+    }
+
+    /// Whether the wave of a container has begun, which one of these parts expects.
+    pub(crate) async fn has_begun(
+        &self,
+        broadcast: &BroadcastId,
+        parts: impl IntoIterator<Item = &PartId>,
+        member: &Member,
+    ) -> Result<bool, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        for part in parts {
+            let Some((_, rows)) = inner.read_part(broadcast, part).await? else { continue };
+            let is_meant = |row: &&Delivery| {
+                (&row.member.task, &row.member.container) == (&member.task, &member.container)
+            };
+            let Some(wave) = rows.iter().find(is_meant).and_then(|row| row.wave) else { continue };
+            let begun = inner.store.get(vec![key::begun(broadcast, part, wave)]).await?;
+            if begun.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Records that a broadcast was stopped. The first record stays; returns that one.
     pub(crate) async fn stop(
         &self,
@@ -121,7 +156,7 @@ impl Ledger {
     /// Ends the pause after a wave; returns `false` if it was ended before.
     pub async fn continue_after(&self, broadcast: &BroadcastId, wave: u16) -> Result<bool, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(false) };
-        let continued = Continued { at: millis(inner.clock.now()) };
+        let continued = Dated { at: millis(inner.clock.now()) };
         Ok(inner.store.put_new(inner.item(key::continued(broadcast, wave), &continued)?).await?)
     }
 

@@ -143,6 +143,7 @@ impl Passage<'_> {
         });
         let bodies = fleet.endpoints.iter().map(|endpoint| endpoint::message(endpoint, broadcast).to_body());
         let next = bodies.collect::<Result<Vec<_>, _>>()?;
+        ctx.ledger.begin_wave(&broadcast.id, &record.id, wave).await?;
         self.announce(plan, wave, fleet);
         let mut after = GateMessage::new(wave, gate.part.clone(), gate.pace.clone());
         after.since = now(ctx);

@@ -78,7 +78,7 @@ pub(super) async fn with_part(
 /// The first of the `unverified` broadcasts that the ledger has and that includes this container.
 ///
 /// It does if the ledger has a delivery to the container, or if a lookup in ECS has just confirmed (`is_found`) that
-/// the task belongs to one of the broadcast's services.
+/// the task belongs to one of the broadcast's services. Of a broadcast in waves, the container's wave must have begun too.
 pub(super) async fn with_member(
     ctx: &Ctx,
     unverified: Vec<Broadcast>,
@@ -91,8 +91,18 @@ pub(super) async fn with_member(
     }
     for broadcast in unverified {
         let Some(known) = ctx.ledger.known(&broadcast, &member.cluster).await? else { continue };
-        let is_recorded = ctx.ledger.state(&broadcast.id, member).await?.is_some();
-        if is_recorded || is_found && known.has_member(member) {
+        let state = ctx.ledger.state(&broadcast.id, member).await?;
+        if state.is_none() && !(is_found && known.has_member(member)) {
+            continue;
+        }
+        // Of a task that ECS does not know any more, only the ledger knows the service.
+        let service =
+            if is_found { &member.service } else { state.as_ref().map_or("", |state| &state.member.service) };
+        let is_its_turn = match known.parts_in_waves(service) {
+            Some(parts) => ctx.ledger.has_begun(&broadcast.id, parts, member).await?,
+            None => true,
+        };
+        if is_its_turn {
             return Ok(Some(broadcast));
         }
     }
