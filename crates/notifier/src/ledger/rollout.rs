@@ -146,6 +146,24 @@ impl Ledger {
         Ok(self.stopped(broadcast).await?.unwrap_or(stopped))
     }
 
+    /// Records that the parts of a stopped broadcast, or of one of its clusters, that nobody has looked at have no container
+    /// to call. Nothing else of its record changes.
+    pub(crate) async fn close(&self, record: BroadcastRecord) -> Result<(), LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let (broadcast, cluster) = (record.id.clone(), record.cluster.clone());
+        let Some((_, rows)) = inner.own(&broadcast, record.only_cluster()).await? else {
+            return self.broadcast_unless_known(record, &[]).await;
+        };
+        let parts = rows.into_iter().filter_map(|row| match row {
+            BroadcastRow::Part { id, service } => {
+                Some(PartRecord { id, cluster: cluster.clone(), service, failure: None })
+            }
+            BroadcastRow::Skip(_) | BroadcastRow::Cluster(_) => None,
+        });
+        let parts: Vec<_> = parts.collect();
+        try_join_all(parts.iter().map(|part| self.part_unless_known(&broadcast, part))).await.map(drop)
+    }
+
     /// Why and at which wave a broadcast was stopped; `None` if it was not.
     pub async fn stopped(&self, broadcast: &BroadcastId) -> Result<Option<Stopped>, LedgerError> {
         let Some(inner) = &self.0 else { return Ok(None) };

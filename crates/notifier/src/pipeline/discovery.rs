@@ -36,8 +36,10 @@ pub(super) async fn services(
             ctx.ledger.broadcast(record, &[], &[]).await?;
             return Ok(Output::default());
         }
-        // Its record says already what has become of each container.
-        Some(Withheld::Stopped) => return Ok(Output::default()),
+        Some(Withheld::Stopped) => {
+            ctx.ledger.close(record).await?;
+            return Ok(Output::default());
+        }
         None => {}
     }
     if let Some(clusters) = clusters::named(ctx, &message).await? {
