@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tracing::info;
-use wire::{Broadcast, DeliveryId, GateMessage, Message as _, ObserverMessage, PartMessage};
+use wire::{Broadcast, DeliveryId, GateMessage, Message as _, ObserverMessage, PartMessage, Share};
 
 use super::{Ctx, Output, StageError, endpoint, part};
 use crate::base::trace::TraceContext;
@@ -43,13 +43,21 @@ pub(super) fn check(ctx: &Ctx, message: &ObserverMessage) -> Result<(), PaceErro
 }
 
 /// The messages of stage 1, each before its first wave.
+///
+/// A service has one gate, whatever its pairs of labels: its waves have shares of all its tasks, and all containers of a
+/// task are in one wave. Its part keeps its id when the labels change.
 pub(super) fn closed(message: &ObserverMessage, parts: Vec<PartMessage>) -> Vec<PartMessage> {
     let Some(pace) = &message.pace else { return parts };
+    let mut services = BTreeSet::new();
     let close = |part| match part {
-        PartMessage::Service(part) => PartMessage::Gate(Box::new(GateMessage::new(0, part, pace.clone()))),
-        other => other,
+        PartMessage::Service(mut part) => {
+            (part.share, part.port, part.path) = (Share::All, String::new(), String::new());
+            let is_first = services.insert((part.service.clone(), part.standalone));
+            is_first.then(|| PartMessage::Gate(Box::new(GateMessage::new(0, part, pace.clone()))))
+        }
+        other => Some(other),
     };
-    parts.into_iter().map(close).collect()
+    parts.into_iter().filter_map(close).collect()
 }
 
 /// One gate, as a stage has received it.
