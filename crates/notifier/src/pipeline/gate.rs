@@ -108,10 +108,10 @@ impl Passage<'_> {
     async fn known(&self, rows: &[Progressed]) -> Result<Gate, StageError> {
         let Self { ctx, gate, broadcast, .. } = self;
         let wave_of = |row: &Progressed| row.expected.wave;
-        let called = rows.iter().filter(|row| wave_of(row).is_some_and(|wave| wave <= gate.gate));
-        let unsettled = called.filter(|row| row.latest().outcome.is_none()).count();
-        let last = rows.iter().filter(|row| wave_of(row) == Some(gate.gate)).filter_map(|row| row.at).max();
-        let since = last.unwrap_or(gate.since);
+        let called = || rows.iter().filter(|row| wave_of(row).is_some_and(|wave| wave <= gate.gate));
+        let unsettled = called().filter(|row| row.latest().outcome.is_none()).count();
+        // Of all waves so far: a message of an untrusted sender may name a wave that has no container.
+        let since = called().filter_map(|row| row.at).max().unwrap_or(gate.since);
         Ok(Gate {
             wave: gate.gate,
             next: rows.iter().filter_map(wave_of).filter(|wave| *wave > gate.gate).min(),
@@ -236,9 +236,11 @@ impl Passage<'_> {
         }
         let rows = ctx.ledger.progressed(&broadcast.id, &record.id, u16::MAX).await?;
         let rest = rows.into_iter().filter(|row| row.expected.wave.is_none_or(|wave| wave > gate.gate));
-        for row in rest.filter(|row| row.latest().outcome.is_none() && row.latest().requests() == 0) {
-            super::notify::settle(ctx, broadcast, trace.trace, row.expected.withheld()).await?;
-        }
+        let rest = rest.filter(|row| row.latest().outcome.is_none() && row.latest().requests() == 0);
+        // At once, so that the ledger writes them in batches: it may be most of the fleet.
+        let withheld =
+            rest.map(|row| super::notify::settle(ctx, broadcast, trace.trace, row.expected.withheld()));
+        try_join_all(withheld).await?;
         Ok(Output { trace: Some(*trace), ..Output::default() })
     }
 }
