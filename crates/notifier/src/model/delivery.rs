@@ -107,6 +107,13 @@ impl Delivery {
         }
     }
 
+    /// The same, if a worker that was killed may have called it.
+    pub(crate) fn withheld_after_a_receive(self) -> Self {
+        let reason =
+            "the broadcast was stopped; a worker that did not finish may have called this container before";
+        Self { reason: Some(reason.to_owned()), ..self.withheld() }
+    }
+
     /// This expected delivery as failed, because its message was given up for this reason. `state` is its state after the
     /// last attempt; cause and status stay, because they have more information.
     pub(crate) fn given_up(self, state: Option<Self>, reason: &str) -> Self {

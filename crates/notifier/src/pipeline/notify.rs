@@ -13,7 +13,7 @@ use crate::base::text::chain;
 use crate::base::trace::TraceId;
 use crate::deliver::{AttemptError, DeliveryJob, Next, Round, Unfinished};
 use crate::ledger::{LedgerError, Withheld};
-use crate::model::{Delivery, Endpoint, Outcome, ProgressEvent};
+use crate::model::{Cause, Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
 
 /// After this time, the address may belong to another task.
@@ -43,6 +43,9 @@ pub(super) async fn notify(
         received.receives <= 1 && received.queued <= received.sent && requests == 0 && age <= ADDRESS_FRESH
     });
     let delivered = match withheld(ctx, &broadcast, &job).await? {
+        Some(skipped) if skipped.cause == Some(Cause::Stopped) && received.receives > 1 => {
+            Ok(skipped.withheld_after_a_receive())
+        }
         Some(skipped) => Ok(skipped),
         None => ctx.deliverer.deliver(&broadcast, &mut job, &ctx.progress, Round { more, deadline }).await,
     };
