@@ -6,6 +6,7 @@ locals {
     local.has_secrets ? var.secret_stores : [],
     length(var.cluster_roles) > 0 ? ["sts"] : [],
     var.anywhere || (var.discovery_in_vpc && length(local.routes_references) > 0) ? ["ssm"] : [],
+    var.discovery_in_vpc && var.stop_on_alarms ? ["monitoring"] : [],
   )
   endpoint_services = setsubtract(var.create && var.create_vpc_endpoints ? local.interface_wanted : [], var.existing_vpc_endpoints)
   endpoint_count    = length(local.endpoint_services) > 0 ? 1 : 0

@@ -213,6 +213,18 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  # No narrower resource: AWS hides composite alarms from a caller whose permission has one.
+  # Source: CloudWatch API Reference, "DescribeAlarms".
+  dynamic "statement" {
+    for_each = each.key == "tasks" && var.stop_on_alarms ? [true] : []
+
+    content {
+      sid       = "ReadAlarms"
+      actions   = ["cloudwatch:DescribeAlarms"]
+      resources = ["*"]
+    }
+  }
+
   dynamic "statement" {
     for_each = aws_dynamodb_table.ledger
 

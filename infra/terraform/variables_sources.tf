@@ -306,3 +306,9 @@ variable "anywhere" {
   type        = bool
   default     = false
 }
+
+variable "stop_on_alarms" {
+  description = "Whether the second stage may read the states of all CloudWatch alarms of the account and Region, for broadcasts with `--stop-on-alarm`"
+  type        = bool
+  default     = false
+}

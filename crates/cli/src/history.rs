@@ -9,6 +9,7 @@ use notifier::base::Environment;
 use notifier::ledger::{BroadcastRecord, Ledger};
 use notifier::model::Outcome;
 use notifier::report::{Counts, Verdict};
+use notifier::rollout::place;
 use notifier::store::Use;
 use serde::Serialize;
 
@@ -73,7 +74,7 @@ struct Line<'a> {
     cancelled: Option<bool>,
     /// Older events whose place it has taken.
     folded: usize,
-    /// The wave at which it was stopped, if it was. This and the following fields are only in JSON.
+    /// The wave at which it was stopped, if it was; 0 before the first. This and the following fields are only in JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_at_wave: Option<u16>,
     /// The latest wave that has begun, and the last one.
@@ -119,7 +120,7 @@ impl End {
             text.push_str(", cancelled");
         }
         if let Some(wave) = self.stopped_at {
-            let _ = write!(text, ", stopped at wave {wave}");
+            let _ = write!(text, ", stopped {}", place(wave));
         } else if let Some((wave, waves)) = self.wave.filter(|_| !self.is_complete) {
             let _ = write!(text, ", in wave {wave} of {waves}");
         }

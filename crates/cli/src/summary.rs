@@ -15,9 +15,16 @@ use crate::render::{answers, format, records, report};
 /// The error of a broadcast that was stopped between or in its waves.
 pub(crate) fn stopped(stopped: &Stopped, counts: Counts) -> Failure {
     let reason = printable(&stopped.reason, REASON_CHARS_MAX);
-    Failure::unsuccessful(format!("stopped at wave {}: {}", stopped.wave, not_notified(counts)))
-        .because_of(reason)
-        .hint("find out why the containers of the wave failed; then send the event with another id")
+    let hint = if counts.failed + counts.rejected > 0 {
+        "find out why the containers of the wave failed; then send the event with another id"
+    } else {
+        "no container failed: look at the reason above; then send the event with another id"
+    };
+    let rest = match counts.total() {
+        0 => "no container was called".to_owned(),
+        _ => not_notified(counts),
+    };
+    Failure::unsuccessful(format!("stopped {}: {rest}", stopped.place())).because_of(reason).hint(hint)
 }
 
 /// The most characters of the reason of a stop.

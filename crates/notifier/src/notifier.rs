@@ -16,6 +16,7 @@ use crate::fleet::registry::Registry;
 use crate::fleet::{Discovery, DiscoveryError};
 use crate::ledger::{self, BroadcastRecord, Ledger, LedgerError, Recorded};
 use crate::model::Progress;
+use crate::pipeline::AlarmReader;
 use crate::pipeline::ask::{self, Asking};
 use crate::pipeline::resend;
 use crate::pipeline::send::{self, SendError};
@@ -110,6 +111,7 @@ impl Notifier {
         let mut ctx =
             Ctx::new(discovery, deliverer.with_auth(auth).with_spans(spans), ledger, progress, clock);
         ctx.registry = registry;
+        ctx.alarms = AlarmReader::new(aws.cloudwatch.clone());
         (ctx.routes, ctx.senders, ctx.stop) = (routes, senders, stop);
         Self { ctx: Arc::new(ctx), aws, settings, rng }
     }

@@ -48,6 +48,8 @@ pub enum Service {
     Sts,
     /// AWS Systems Manager.
     Ssm,
+    /// Amazon CloudWatch.
+    CloudWatch,
 }
 
 /// How a call ended.

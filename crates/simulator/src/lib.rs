@@ -1,4 +1,4 @@
-//! ECS, EC2, SQS and a little of STS and SSM on loopback, for one or several accounts and Regions, with AWS's own paging, throttles and failures.
+//! ECS, EC2, SQS and a little of STS, SSM and CloudWatch on loopback, for one or several accounts and Regions, with AWS's own paging, throttles and failures.
 //!
 //! A [`Fleet`] says what runs; a [`Simulator`] answers for it on one port, over AWS's real protocols, and lets the
 //! fleet's containers really listen. Nothing here knows the product or an AWS SDK: a misreading of AWS must not stand
@@ -11,6 +11,7 @@
 //! ecs, ec2   the API operations, reading the world
 //! sqs        queues
 //! ssm        the machines outside AWS
+//! cloudwatch the states of alarms
 //! identity   the access key and Region of a request, and the sender of a message
 //! sts        who the caller is, and the sessions of roles
 //! worlds     the world of each account and Region
@@ -83,6 +84,7 @@ mod calls;
 mod chance;
 mod churn;
 mod clock;
+mod cloudwatch;
 mod ec2;
 mod ecs;
 mod error;

@@ -20,7 +20,7 @@ use crate::sqs::Sqs;
 use crate::sts::{self, Caller, Sts};
 use crate::workload::Workload;
 use crate::worlds::{Place, Worlds};
-use crate::{ec2, ecs, ssm};
+use crate::{cloudwatch, ec2, ecs, ssm};
 
 /// Everything that a request can reach.
 #[derive(Debug)]
@@ -143,6 +143,9 @@ impl Core {
             (Service::Ssm, Parameters::Json(body)) => {
                 self.worlds.read(place, |world| ssm::call(world, operation, &body)).map(Answer::Json)
             }
+            (Service::CloudWatch, Parameters::Json(body)) => {
+                self.worlds.read(place, |world| cloudwatch::call(world, operation, &body)).map(Answer::Json)
+            }
             (_, Parameters::Json(body)) => {
                 let answer = self.worlds.read(place, |world| {
                     ecs::call(world, &self.faults, operation, &body, verdict.empty_page)
@@ -186,6 +189,7 @@ impl Incoming {
                 "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
                 "AmazonSQS" => Service::Sqs,
                 "AmazonSSM" => Service::Ssm,
+                "GraniteServiceVersion20100801" => Service::CloudWatch,
                 _ => return Err(unknown()),
             };
             let body = if request.body().is_empty() { b"{}" } else { request.body().as_ref() };
@@ -214,7 +218,7 @@ fn http_date(clock: &Clock) -> Option<HeaderValue> {
 fn throttled(service: Service) -> AwsError {
     match service {
         Service::Ecs | Service::Ssm => AwsError::client("ThrottlingException", "Rate exceeded"),
-        Service::Sts => AwsError::client("Throttling", "Rate exceeded"),
+        Service::Sts | Service::CloudWatch => AwsError::client("Throttling", "Rate exceeded"),
         Service::Ec2 => AwsError::client("RequestLimitExceeded", "Request limit exceeded.").with_status(503),
         Service::Sqs => {
             let error = AwsError::client("RequestThrottled", "Rate exceeded");
@@ -228,7 +232,7 @@ fn failed(service: Service) -> AwsError {
         Service::Ecs => AwsError::server("ServerException", "Service Unavailable. Please try again later."),
         Service::Ec2 => AwsError::server("InternalError", "An internal error has occurred"),
         Service::Ssm => AwsError::server("InternalServerError", "An error occurred on the server side."),
-        Service::Sqs | Service::Sts => AwsError::server(
+        Service::Sqs | Service::Sts | Service::CloudWatch => AwsError::server(
             "InternalFailure",
             "The request processing has failed because of an unknown error.",
         ),
@@ -246,7 +250,9 @@ fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<Rep
     match service {
         Service::Ec2 => response(status(error), XML_TYPE, ec2::error(error, request_id), request_id),
         Service::Sts => response(status(error), XML_TYPE, sts::error(error, request_id), request_id),
-        Service::Ecs | Service::Sqs | Service::Ssm => json_error(service, error, request_id),
+        Service::Ecs | Service::Sqs | Service::Ssm | Service::CloudWatch => {
+            json_error(service, error, request_id)
+        }
     }
 }
 
@@ -254,7 +260,7 @@ fn refusal(service: Service, error: &AwsError, request_id: &str) -> Response<Rep
 fn json_error(service: Service, error: &AwsError, request_id: &str) -> Response<ReplyBody> {
     let kind = match service {
         Service::Sqs => format!("com.amazonaws.sqs#{}", error.code),
-        Service::Ecs | Service::Ec2 | Service::Sts | Service::Ssm => error.code.clone(),
+        Service::Ecs | Service::Ec2 | Service::Sts | Service::Ssm | Service::CloudWatch => error.code.clone(),
     };
     let body = json!({ "__type": kind, "message": error.message }).to_string();
     let mut response = response(status(error), json_type(service), body, request_id);
@@ -274,7 +280,10 @@ fn json_error(service: Service, error: &AwsError, request_id: &str) -> Response<
 const XML_TYPE: &str = "text/xml;charset=UTF-8";
 
 fn json_type(service: Service) -> &'static str {
-    if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" }
+    match service {
+        Service::Sqs | Service::CloudWatch => "application/x-amz-json-1.0",
+        Service::Ecs | Service::Ec2 | Service::Sts | Service::Ssm => "application/x-amz-json-1.1",
+    }
 }
 
 fn status(error: &AwsError) -> StatusCode {

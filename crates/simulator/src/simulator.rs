@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::AwsError;
 use crate::events::Events;
 use crate::faults::Faults;
-use crate::fleet::{EventTarget, Fleet, FleetError, HealthStatus, TaskStatus};
+use crate::fleet::{Alarm, AlarmState, EventTarget, Fleet, FleetError, HealthStatus, TaskStatus};
 use crate::lock;
 use crate::server::Core;
 use crate::sqs::Sqs;
@@ -292,6 +292,17 @@ impl Simulator {
     /// before stay valid, as on AWS.
     pub fn set_role(&self, role: Role) {
         self.core.sts.set_role(role);
+    }
+
+    /// The state of a CloudWatch alarm of the first fleet from now on. A metric alarm that is not there yet is created.
+    pub fn set_alarm(&self, name: &str, state: AlarmState) {
+        let set = |world: &mut World| {
+            let new = || Alarm { name: name.to_owned(), ..Alarm::default() };
+            world.alarms.entry(name.to_owned()).or_insert_with(new).state = state;
+            Ok(())
+        };
+        // It always succeeds: there is a home, and the change has no error of its own.
+        let _ = self.change_home(set);
     }
 
     /// All tasks, stopped ones too, in the order in which they started; those of the first fleet come first.

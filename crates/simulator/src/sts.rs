@@ -243,10 +243,10 @@ pub(crate) fn refusal(service: Service, refused: Refused) -> AwsError {
         (Service::Sts, Refused::Invalid) => {
             ("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
         }
-        (Service::Ecs | Service::Sqs | Service::Ssm, Refused::Expired) => {
+        (Service::Ecs | Service::Sqs | Service::Ssm | Service::CloudWatch, Refused::Expired) => {
             ("ExpiredTokenException", "The security token included in the request is expired", 400)
         }
-        (Service::Ecs | Service::Sqs | Service::Ssm, Refused::Invalid) => {
+        (Service::Ecs | Service::Sqs | Service::Ssm | Service::CloudWatch, Refused::Invalid) => {
             ("UnrecognizedClientException", "The security token included in the request is invalid.", 400)
         }
     };

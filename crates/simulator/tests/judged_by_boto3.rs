@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use boto3_run::judge;
 use simulator::faults::{Fault, When};
+use simulator::fleet::AlarmState;
 use simulator::{Fleet, Options, Outcome, Role, Simulator};
 
 async fn start(options: Options) -> Simulator {
@@ -26,6 +27,15 @@ async fn ecs() {
 async fn ec2() {
     let sim = start(Options::default()).await;
     judge(&sim, "test_ec2.py", "test").await;
+}
+
+#[tokio::test]
+async fn cloudwatch() {
+    let sim = start(Options::default()).await;
+    judge(&sim, "test_cloudwatch.py", "of_the_fleet").await;
+    sim.set_alarm("errors", AlarmState::Ok);
+    sim.set_alarm("new", AlarmState::InsufficientData);
+    judge(&sim, "test_cloudwatch.py", "changed").await;
 }
 
 #[tokio::test]

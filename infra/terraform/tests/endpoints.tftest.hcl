@@ -56,6 +56,20 @@ run "endpoints_accept_the_whole_vpc" {
   }
 }
 
+run "alarms_are_read_from_inside_the_vpc_only_by_functions_in_it" {
+  command = plan
+
+  variables {
+    discovery_in_vpc = true
+    stop_on_alarms   = true
+  }
+
+  assert {
+    condition     = keys(aws_vpc_endpoint.this) == ["ec2", "ecs", "monitoring", "secretsmanager", "sqs"]
+    error_message = "The second stage cannot reach CloudWatch."
+  }
+}
+
 run "existing_endpoints_are_not_created_again" {
   command = plan
 

@@ -48,6 +48,28 @@ run "without_a_ledger_no_role_may_use_a_table" {
   }
 }
 
+run "only_the_second_stage_reads_alarms_and_only_if_asked" {
+  command = apply
+
+  variables {
+    stop_on_alarms = true
+  }
+
+  assert {
+    condition = {
+      for stage, document in data.aws_iam_policy_document.function : stage => [
+        for statement in document.statement : one(statement.resources) if contains(statement.actions, "cloudwatch:DescribeAlarms")
+      ]
+    } == { services = [], tasks = ["*"], notify = [] }
+    error_message = "Broadcasts with --stop-on-alarm stop at once, or another stage reads alarms."
+  }
+
+  assert {
+    condition     = !contains(output.discovery_actions, "cloudwatch:DescribeAlarms")
+    error_message = "The roles of other accounts read alarms, which belong to this account."
+  }
+}
+
 run "the_ledger_is_the_only_table" {
   command = apply
 

@@ -35,6 +35,13 @@ pub(crate) struct PaceArgs {
     #[arg(long, value_name = "TIME", value_parser = jitter)]
     jitter: Option<String>,
 
+    /// Stop if this CloudWatch alarm is in the state ALARM, before any wave; repeatable
+    ///
+    /// CloudWatch is asked in the account and region of this process, which needs the permission cloudwatch:DescribeAlarms
+    /// for all resources. An alarm that does not exist or cannot be read stops too. At most 10 alarms.
+    #[arg(long, value_name = "NAME", value_parser = alarm)]
+    stop_on_alarm: Vec<String>,
+
     /// canary: 5%, a pause of 10m, then the rest; linear: 10% every 6m. Other flags replace its values
     #[arg(long, value_name = "NAME", value_parser = preset)]
     pace: Option<String>,
@@ -50,6 +57,7 @@ impl PaceArgs {
         pace.max_errors.clone_from(&self.max_errors);
         pace.max_parallel = self.max_parallel;
         pace.jitter.clone_from(&self.jitter);
+        pace.stop_on_alarm = Some(self.stop_on_alarm.clone()).filter(|names| !names.is_empty());
         if pace == Pace::new() {
             return Ok(());
         }
@@ -114,4 +122,8 @@ fn jitter(text: &str) -> Result<String, String> {
 
 fn preset(text: &str) -> Result<String, String> {
     check(text, |pace, text| pace.preset = Some(text))
+}
+
+fn alarm(text: &str) -> Result<String, String> {
+    check(text, |pace, text| pace.stop_on_alarm = Some(vec![text]))
 }

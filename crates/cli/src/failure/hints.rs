@@ -74,7 +74,8 @@ fn throttled(service: AwsService) -> &'static str {
         | AwsService::Ec2
         | AwsService::Sts
         | AwsService::SecretsManager
-        | AwsService::Ssm => {
+        | AwsService::Ssm
+        | AwsService::CloudWatch => {
             "the whole account shares the request rate of AWS: try again later, or lower --aws-budget-percent for \
              fewer requests at once"
         }

@@ -133,7 +133,7 @@ pub(crate) fn waves(report: &Report) -> String {
     }
     if let Some(stopped) = report.stopped() {
         let reason = printable(&stopped.reason, REASON_CHARS_MAX);
-        let _ = writeln!(out, "stopped at wave {}: {reason}", stopped.wave);
+        let _ = writeln!(out, "stopped {}: {reason}", stopped.place());
     }
     out
 }

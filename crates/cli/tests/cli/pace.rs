@@ -1,5 +1,7 @@
 //! Fleets in waves: `send` and `publish` with a pace, `continue`.
 
+use simulator::fleet::AlarmState;
+
 use crate::pipeline::{Pipeline, fleet, json, service};
 use crate::support::{notifier, until};
 
@@ -15,6 +17,7 @@ fn wrong_values_name_the_flag_and_the_right_form() {
         ("--max-parallel 0", "--max-parallel"),
         ("--jitter 2h", "a time from 0s to 1h"),
         ("--pace fast", "canary or linear"),
+        ("--stop-on-alarm=", "from 1 to 10 names of alarms"),
         ("--pause 5m", "--pause needs several waves"),
         ("--waves 1 --cover 10m", "cannot be combined with --cover or --retain"),
     ] {
@@ -91,6 +94,60 @@ fn a_manual_pause_needs_a_ledger_and_ends_with_continue() {
     assert_eq!((code, pipeline.received().len()), (Some(0), 3));
     let late = pipeline.notifier("continue b-1").run();
     assert!(late.code == 2 && late.stderr.contains("has ended, so there is no pause to end"), "{late}");
+}
+
+#[test]
+fn an_alarm_stops_the_broadcast_before_the_next_wave() {
+    let pipeline = Pipeline::new(&fleet(&[service("web", 10, "")]));
+    let send = |id: &str| {
+        let alarms = "--stop-on-alarm errors --stop-on-alarm latency";
+        pipeline.notifier(&format!("send -c prod --id {id} --waves 1,50% {alarms}")).run()
+    };
+    let missing = send("b-0");
+    assert_eq!(missing.code, 1, "{missing}");
+    let reason = "the alarms could not be read: there is no alarm `errors` in this account and region";
+    assert!(missing.stdout.contains(&format!("stopped before wave 1: {reason}\n")), "{missing}");
+    assert!(missing.stderr.contains("error: stopped before wave 1: 10 of 10 containers were not notified\n"));
+    assert!(missing.stderr.contains(reason) && missing.stderr.contains("another id"), "{missing}");
+    assert!(pipeline.received().is_empty());
+
+    pipeline.set_alarm("errors", AlarmState::Ok);
+    pipeline.set_alarm("latency", AlarmState::Alarm);
+    let raised = send("b-1");
+    assert!(raised.code == 1 && raised.stdout.contains("alarm `latency` is in the state ALARM"), "{raised}");
+    assert!(pipeline.received().is_empty());
+    let report = pipeline.notifier("report b-1 --format json").run();
+    let summary = json(&report.stdout).pop().unwrap()["summary"].clone();
+    assert_eq!((&summary["stopped"]["wave"], &summary["skipped"]), (&0.into(), &10.into()), "{report}");
+    let history = pipeline.notifier("history").run();
+    assert!(history.stdout.contains("stopped before wave 1"), "{history}");
+    let continued = pipeline.notifier("continue b-1").run();
+    assert!(continued.code == 2 && continued.stderr.contains("was stopped before wave 1"), "{continued}");
+
+    let flags = "send -c prod --stop-on-alarm errors";
+    let elsewhere = pipeline.notifier(flags).env("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:1").run();
+    assert_eq!(elsewhere.code, 1, "{elsewhere}");
+    let reason = "the alarms could not be read: CloudWatch did not answer DescribeAlarms: cannot connect to";
+    assert!(elsewhere.stdout.contains(reason) && pipeline.received().is_empty(), "{elsewhere}");
+
+    pipeline.set_alarm("latency", AlarmState::InsufficientData);
+    let quiet = send("b-2");
+    assert_eq!((quiet.code, pipeline.received().len()), (0, 10), "{quiet}");
+}
+
+#[test]
+fn an_alarm_stops_a_published_broadcast() {
+    let pipeline = Pipeline::new(&fleet(&[service("web", 3, "")]));
+    let daemon = pipeline.serve("");
+    pipeline.set_alarm("errors", AlarmState::Alarm);
+    let published = pipeline
+        .notifier("publish -c prod --id b-1 --pace canary --stop-on-alarm errors --wait=90 --format json")
+        .run();
+    assert_eq!(published.code, 1, "{published}");
+    assert!(published.stderr.contains("stopped before wave 1: no container was called"), "{published}");
+    assert!(published.stderr.contains("alarm `errors` is in the state ALARM"), "{published}");
+    assert!(pipeline.received().is_empty());
+    assert_eq!(daemon.stop().code, 0);
 }
 
 #[test]

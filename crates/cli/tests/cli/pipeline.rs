@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use simulator::fleet::AlarmState;
 use simulator::{Received, Simulator, TaskView};
 use tempfile::TempDir;
 use testkit::fleets;
@@ -99,6 +100,11 @@ impl Pipeline {
 
     pub(crate) fn received(&self) -> Vec<Received> {
         self.sim.received()
+    }
+
+    /// The state of a CloudWatch alarm from now on.
+    pub(crate) fn set_alarm(&self, name: &str, state: AlarmState) {
+        self.sim.set_alarm(name, state);
     }
 
     /// The first task of a service.

@@ -169,6 +169,9 @@ claims! {
     errors_within_the_limit_do_not_stop_it
     a_manual_pause_ends_with_continue
     a_pause_ends_with_cancel
+    an_alarm_before_the_first_wave_calls_nobody
+    an_alarm_during_a_pause_stops_the_rest
+    a_quiet_alarm_stops_nothing
 } {
     an_s3_event_becomes_the_broadcast_of_its_route
     one_bad_record_does_not_take_the_others_with_it

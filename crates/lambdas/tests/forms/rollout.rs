@@ -7,6 +7,7 @@ use notifier::ledger::Recorded;
 use notifier::model::{Cause, Outcome};
 use notifier::pipeline::send::SendError;
 use notifier::report::Counts;
+use simulator::fleet::AlarmState;
 use testkit::fleets;
 use tokio::time::sleep;
 use wire::{ObserverMessage, Pace};
@@ -26,6 +27,14 @@ fn paced(change: impl FnOnce(&mut Pace)) -> ObserverMessage {
 
 fn waves(waves: &str) -> ObserverMessage {
     paced(|pace| pace.waves = Some(waves.to_owned()))
+}
+
+/// One task, then the others, while this alarm is quiet.
+fn stopping_on(alarm: &str, pause: Option<&str>) -> ObserverMessage {
+    paced(|pace| {
+        (pace.waves, pace.pause) = (Some("1".to_owned()), pause.map(str::to_owned));
+        pace.stop_on_alarm = Some(vec![alarm.to_owned()]);
+    })
 }
 
 async fn setup(form: Form, services: &[(&str, usize, &str)]) -> Setup {
@@ -134,6 +143,66 @@ pub(crate) async fn a_manual_pause_ends_with_continue(form: Form) {
     };
     let (recorded, ()) = tokio::join!(setup.broadcast(scope), go_on());
     assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+}
+
+/// An alarm that is raised before the first wave, or that does not exist, stops the broadcast: nobody is called.
+pub(crate) async fn an_alarm_before_the_first_wave_calls_nobody(form: Form) {
+    for (state, says) in [
+        (Some(AlarmState::Alarm), "alarm `errors` is in the state ALARM"),
+        (None, "the alarms could not be read: there is no alarm `errors` in this account and region"),
+    ] {
+        let setup = setup(form, &[("web", 4, ""), ("api", 2, "")]).await;
+        if let Some(state) = state {
+            setup.sim.set_alarm("errors", state);
+        }
+        let recorded = setup.broadcast(stopping_on("errors", None)).await;
+        assert_eq!(setup.sim.received().len(), 0);
+        let stopped = recorded.stopped.unwrap();
+        assert_eq!((stopped.wave, stopped.reason.as_str()), (0, says));
+        let entries = recorded.report.entries();
+        assert!(entries.iter().all(|entry| entry.cause == Some(Cause::Stopped)), "{entries:?}");
+        if form == Form::Send {
+            assert_eq!(entries.len(), 6, "each container has an outcome");
+        }
+        assert!(recorded.is_complete);
+    }
+}
+
+/// An alarm that is raised during a pause stops the broadcast; the wave before it stays as it is.
+pub(crate) async fn an_alarm_during_a_pause_stops_the_rest(form: Form) {
+    let setup = setup(form, &[("web", 5, "")]).await;
+    setup.sim.set_alarm("errors", AlarmState::InsufficientData);
+    let raise = async || {
+        while setup.sim.received().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        setup.sim.set_alarm("errors", AlarmState::Alarm);
+    };
+    let scope = stopping_on("errors", Some("1h"));
+    let (recorded, ()) = tokio::join!(setup.broadcast(scope), raise());
+    let counts = recorded.report.counts();
+    assert_eq!(counts, Counts { delivered: 1, skipped: 4, ..Counts::default() });
+    let stopped = recorded.stopped.unwrap();
+    assert_eq!((stopped.wave, stopped.reason.as_str()), (1, "alarm `errors` is in the state ALARM"));
+    assert!(setup.sim.count("DescribeAlarms") <= 5, "{}", setup.sim.count("DescribeAlarms"));
+}
+
+/// An alarm that is quiet does not slow the waves, and one wave of everybody may have alarms too.
+pub(crate) async fn a_quiet_alarm_stops_nothing(form: Form) {
+    let setup = setup(form, &[("web", 5, "")]).await;
+    setup.sim.set_alarm("errors", AlarmState::Ok);
+    let recorded = setup.broadcast(stopping_on("errors", Some("0s"))).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [1, 4]);
+    assert_eq!(recorded.stopped, None);
+    assert!(setup.sim.count("DescribeAlarms") > 0);
+
+    let setup = self::setup(form, &[("web", 5, "")]).await;
+    setup.sim.set_alarm("errors", AlarmState::Ok);
+    let recorded = setup.broadcast(paced(|pace| pace.stop_on_alarm = Some(vec!["errors".to_owned()]))).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 5, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [5]);
+    assert!(setup.sim.count("DescribeAlarms") > 0);
 }
 
 /// A cancelled broadcast ends in its pause.

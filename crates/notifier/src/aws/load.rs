@@ -28,7 +28,7 @@ const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// The key of endpoints in a profile.
 const ENDPOINT_KEY: &str = "endpoint_url";
 /// The services that are called, by their names in the SDKs.
-const SERVICES: [&str; 7] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS"];
+const SERVICES: [&str; 8] = ["ECS", "SQS", "DynamoDB", "EC2", "Secrets Manager", "SSM", "STS", "CloudWatch"];
 /// Profiles listed in an error.
 const PROFILES_SHOWN_MAX: usize = 30;
 /// The default profile.

@@ -1,4 +1,4 @@
-//! The AWS clients: ECS, EC2, SQS, STS, DynamoDB, Secrets Manager and SSM. Created once, with counters and within the
+//! The AWS clients: ECS, EC2, SQS, STS, DynamoDB, Secrets Manager, SSM and CloudWatch. Created once, with counters and within the
 //! budget. Those of other accounts and regions are derived from them.
 
 use std::time::Duration;
@@ -26,6 +26,7 @@ use budget::{AccountRegion, Budget, Throttles};
 use calls::Calls;
 use fail_fast::FailFast;
 use load::{Endpoints, Profiles};
+use minimal::cloudwatch::CloudWatch;
 use minimal::ec2::Ec2;
 use minimal::nodes::Nodes;
 use minimal::secrets::Secrets;
@@ -81,6 +82,8 @@ pub struct Aws {
     pub nodes: Nodes,
     /// Secrets Manager and the parameters of Systems Manager.
     pub secrets: Secrets,
+    /// The alarms of CloudWatch.
+    pub cloudwatch: CloudWatch,
     /// Every request of these clients, counted.
     pub calls: Calls,
     /// The budget, to wait for before a call to ECS. The clients of EC2 and of nodes wait themselves, and SQS has no
@@ -209,6 +212,7 @@ impl Aws {
             ec2: Ec2::new(&config, calls.clone(), budget.clone()),
             nodes: Nodes::new(&config, calls.clone(), budget.clone()),
             secrets: Secrets::new(&config, &calls),
+            cloudwatch: CloudWatch::new(&config, calls.clone()),
             calls,
             budget,
             region: config.region().map(ToString::to_string),

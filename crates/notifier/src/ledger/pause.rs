@@ -23,7 +23,7 @@ pub enum NoPause {
 impl fmt::Display for NoPause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stopped(wave) => write!(f, "was stopped at wave {wave}"),
+            Self::Stopped(wave) => write!(f, "was stopped {}", rollout::place(*wave)),
             Self::Cancelled => f.write_str("was cancelled"),
             Self::NoWaves => f.write_str("does not go through its fleet in waves"),
             Self::Ended => f.write_str("has ended"),

@@ -10,13 +10,13 @@ use futures_util::future::try_join_all;
 use tracing::info;
 use wire::{Broadcast, DeliveryId, GateMessage, Message as _, ObserverMessage, PartMessage, Share};
 
-use super::{Ctx, Output, StageError, endpoint, part};
+use super::{ALARMS_KEPT, Ctx, Output, StageError, endpoint, part};
 use crate::base::trace::TraceContext;
 use crate::ledger::{PartRecord, Progressed};
 use crate::model::{Delivery, Fleet, Outcome, ProgressEvent};
 use crate::queue::Delayed;
 use crate::queue::limits::DELAY_MAX;
-use crate::rollout::{self, Decision, Errors, Gate, PaceError, Plan, Stopped};
+use crate::rollout::{self, Alarms, Decision, Errors, Gate, Halt, PaceError, Plan, Stopped};
 
 /// The shortest wait until a gate is asked again.
 const POLL_MIN: Duration = Duration::from_secs(1);
@@ -78,30 +78,39 @@ impl Passage<'_> {
             return self.withhold().await;
         }
         if gate.gate == 0 {
-            return self.hand_over(&plan, None).await;
+            return match ctx.alarms.read(&plan.stop_on_alarm).await.halt() {
+                Some(halt) => self.stop(&halt).await,
+                None => self.hand_over(&plan, None).await,
+            };
         }
         let rows = ctx.ledger.progressed(&broadcast.id, &self.record.id, gate.gate).await?;
         let own = errors(rows.iter().map(Progressed::latest), gate.gate);
         let known = self.known(&rows).await?;
-        let mut decision = plan.decide(&Gate { errors: own, ..known });
-        if let Decision::Next(_) | Decision::Done = decision {
+        let mut known = Gate { errors: own, ..known };
+        if let Decision::Next(_) | Decision::Done = plan.decide(&known) {
             // What counts is the whole broadcast, and only now is it worth reading.
             let recorded = ctx.ledger.read(&broadcast.id).await?;
             let entries = recorded.iter().flat_map(|recorded| recorded.report.entries());
-            decision = plan.decide(&Gate { errors: errors(entries, gate.gate), ..known });
+            known.errors = errors(entries, gate.gate);
         }
-        match decision {
+        if plan.asks_alarms(&known) {
+            known.alarms = ctx.alarms.read(&plan.stop_on_alarm).await;
+        }
+        match plan.decide(&known) {
             Decision::Done => Ok(Output { trace: Some(self.trace), ..Output::default() }),
             Decision::Next(wave) => self.hand_over(&plan, Some(wave)).await,
-            Decision::Wait(left) => self.wait(left),
-            Decision::Stop(halt) => {
-                let stopped = ctx.ledger.stop(&broadcast.id, Stopped::at(gate.gate, &halt)).await?;
-                let (broadcast, wave, reason) =
-                    (broadcast.id.as_str(), stopped.wave, stopped.reason.as_str());
-                info!(broadcast, wave, reason, "Stopped at wave {wave}");
-                self.withhold().await
-            }
+            Decision::Wait(left) => self.wait(&plan, left),
+            Decision::Stop(halt) => self.stop(&halt).await,
         }
+    }
+
+    /// Stops the broadcast for all its parts.
+    async fn stop(&self, halt: &Halt) -> Result<Output, StageError> {
+        let Self { ctx, gate, broadcast, .. } = self;
+        let stopped = ctx.ledger.stop(&broadcast.id, Stopped::at(gate.gate, halt)).await?;
+        let (broadcast, wave, reason) = (broadcast.id.as_str(), stopped.wave, stopped.reason.as_str());
+        info!(broadcast, wave, reason, "Stopped {}", stopped.place());
+        self.withhold().await
     }
 
     /// What the part's own records say.
@@ -120,13 +129,19 @@ impl Passage<'_> {
             errors: Errors::default(),
             is_continued: unsettled == 0 && ctx.ledger.is_continued(&broadcast.id, gate.gate).await?,
             is_cancelled: false,
+            alarms: Alarms::Quiet,
         })
     }
 
-    /// Puts the gate back on its queue.
-    fn wait(&self, left: Option<Duration>) -> Result<Output, StageError> {
+    /// Puts the gate back on its queue. Alarms are asked during a pause too, or one that is raised for some minutes is missed.
+    fn wait(&self, plan: &Plan, left: Option<Duration>) -> Result<Output, StageError> {
         let poll = || (elapsed(self.ctx, self.gate.since) / POLL_SHARE).min(POLL_MAX);
-        let delay = left.unwrap_or_else(poll).clamp(POLL_MIN, DELAY_MAX);
+        let delay = match left {
+            None => poll(),
+            Some(left) if plan.stop_on_alarm.is_empty() => left,
+            Some(left) => left.min(poll().max(ALARMS_KEPT)),
+        };
+        let delay = delay.clamp(POLL_MIN, DELAY_MAX);
         let body = self.gate.to_body()?;
         Ok(Output { again: vec![Delayed { body, delay }], trace: Some(self.trace), ..Output::default() })
     }

@@ -26,6 +26,7 @@ use crate::queue::Message;
 use crate::rollout::PaceError;
 use crate::sources::{RouteError, SourceError};
 
+mod alarms;
 pub mod ask;
 pub(crate) mod clusters;
 mod coalesce;
@@ -52,6 +53,7 @@ mod stages;
 mod untrusted;
 mod work;
 
+pub use alarms::{ALARMS_KEPT, AlarmReader};
 pub use clusters::Plan;
 pub use failure::{Failure, Retry};
 pub use handler::{Handled, Handler, HandlerFunction};
@@ -75,6 +77,8 @@ pub struct Ctx {
     pub ledger: Ledger,
     /// The registry of tasks, if there is one.
     pub registry: Option<Registry>,
+    /// The alarms that stop broadcasts.
+    pub alarms: AlarmReader,
     /// The rules that make broadcasts from records of sources.
     pub routes: Routing,
     /// Receives progress events.
@@ -108,6 +112,7 @@ impl Ctx {
             deliverer,
             ledger,
             registry: None,
+            alarms: AlarmReader::default(),
             routes: Routing::default(),
             progress,
             senders: Senders::default(),

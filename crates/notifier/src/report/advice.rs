@@ -32,8 +32,7 @@ pub fn advice_in_wave(entry: &Delivery, latest: Option<u16>) -> Option<&'static 
 }
 
 /// Its broadcast was stopped before the call.
-const STOPPED: &str =
-    "not called: find out why the containers before it failed, then send the event with another id";
+const STOPPED: &str = "not called: find out why the containers before it failed or the alarm was raised, then send the event with another id";
 
 fn pending(entry: &Delivery) -> &'static str {
     match entry.cause {

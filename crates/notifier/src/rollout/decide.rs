@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MaxErrors, Pause, Plan};
+use super::{Alarms, MaxErrors, Pause, Plan};
 
 /// Failed and rejected deliveries. Gone and skipped ones never count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Errors {
 }
 
 /// What is known at the gate after a wave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// The latest wave that was handed over, from 1.
     pub wave: u16,
@@ -35,6 +35,8 @@ pub struct Gate {
     pub is_continued: bool,
     /// Whether the broadcast was cancelled.
     pub is_cancelled: bool,
+    /// The alarms, where [`Plan::asks_alarms`] says that they matter.
+    pub alarms: Alarms,
 }
 
 /// What follows at a gate.
@@ -62,6 +64,10 @@ pub enum Halt {
         /// The limit.
         most: MaxErrors,
     },
+    /// The alarm with this name is in the state `ALARM`.
+    Alarm(String),
+    /// The alarms could not be read, for this reason.
+    AlarmsUnknown(String),
     /// The broadcast was cancelled.
     Cancelled,
 }
@@ -69,7 +75,7 @@ pub enum Halt {
 /// Where and why a broadcast was stopped, as it is recorded and reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
-    /// The wave in which it was stopped, or after which.
+    /// The wave in which it was stopped, or after which; 0 before the first.
     pub wave: u16,
     /// Why.
     pub reason: String,
@@ -80,6 +86,16 @@ impl Stopped {
     pub fn at(wave: u16, halt: &Halt) -> Self {
         Self { wave, reason: halt.to_string() }
     }
+
+    /// Where it was stopped: `at wave 2`, or `before wave 1`.
+    pub fn place(&self) -> String {
+        place(self.wave)
+    }
+}
+
+/// Where a broadcast was stopped that had handed over this wave last, for sentences.
+pub fn place(wave: u16) -> String {
+    if wave == 0 { "before wave 1".to_owned() } else { format!("at wave {wave}") }
 }
 
 impl fmt::Display for Halt {
@@ -92,6 +108,8 @@ impl fmt::Display for Halt {
             Self::Errors { errors, called, most: MaxErrors::Percent(most) } => {
                 write!(f, "{errors} of {called} containers of the wave failed, and at most {most}% allowed")
             }
+            Self::Alarm(name) => write!(f, "alarm `{name}` is in the state ALARM"),
+            Self::AlarmsUnknown(reason) => write!(f, "the alarms could not be read: {reason}"),
             Self::Cancelled => f.write_str("the broadcast was cancelled"),
         }
     }
@@ -113,16 +131,18 @@ impl Plan {
         is_exceeded.then_some(Halt::Errors { errors: count, called: errors.called, most })
     }
 
+    /// Whether the alarms matter at this gate: the next wave would begin, or its pause is not over.
+    pub fn asks_alarms(&self, gate: &Gate) -> bool {
+        !self.stop_on_alarm.is_empty() && self.without_next(gate).is_none()
+    }
+
     /// What follows at a gate. The same state always gives the same decision.
     pub fn decide(&self, gate: &Gate) -> Decision {
-        if gate.is_cancelled {
-            return Decision::Stop(Halt::Cancelled);
+        if let Some(decision) = self.without_next(gate) {
+            return decision;
         }
-        if let Some(halt) = self.exceeded(gate.errors) {
+        if let Some(halt) = gate.alarms.halt() {
             return Decision::Stop(halt);
-        }
-        if gate.unsettled > 0 {
-            return Decision::Wait(None);
         }
         let Some(next) = gate.next else { return Decision::Done };
         match self.pause {
@@ -133,5 +153,19 @@ impl Plan {
                 left => Decision::Wait(Some(left)),
             },
         }
+    }
+
+    /// What follows if no further wave begins, or the wave has not ended.
+    fn without_next(&self, gate: &Gate) -> Option<Decision> {
+        if gate.is_cancelled {
+            return Some(Decision::Stop(Halt::Cancelled));
+        }
+        if let Some(halt) = self.exceeded(gate.errors) {
+            return Some(Decision::Stop(halt));
+        }
+        if gate.unsettled > 0 {
+            return Some(Decision::Wait(None));
+        }
+        gate.next.is_none().then_some(Decision::Done)
     }
 }

@@ -4,19 +4,22 @@
 //! | --- | --- |
 //! | `plan` | reads a pace: sizes of waves, pauses, the most errors |
 //! | `waves` | the wave of each task |
+//! | `alarms` | what the alarms of a pace say |
 //! | `decide` | at a gate: wait, the next wave, stop, or done |
 //! | `pauses` | the waves after which somebody may want to continue |
 //!
 //! Pure: no clock, no I/O. The same rules decide in one process and through the queues.
 
+mod alarms;
 mod decide;
 mod pauses;
 mod plan;
 mod waves;
 
-pub use decide::{Decision, Errors, Gate, Halt, Stopped};
+pub use alarms::Alarms;
+pub use decide::{Decision, Errors, Gate, Halt, Stopped, place};
 pub use pauses::pauses;
-pub use plan::{MaxErrors, PAUSE_MAX, PaceError, Pause, Plan, Preset, Size, WAVES_MAX};
+pub use plan::{ALARMS_MAX, MaxErrors, PAUSE_MAX, PaceError, Pause, Plan, Preset, Size, WAVES_MAX};
 pub use waves::{Tasks, waves};
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use crate::base::{parse_time, time, words};
 pub const WAVES_MAX: usize = 100;
 /// The longest pause between two waves.
 pub const PAUSE_MAX: Duration = Duration::from_hours(24);
+/// The most alarms that one broadcast asks.
+pub const ALARMS_MAX: usize = 10;
+/// The most characters of the name of an alarm. Source: CloudWatch API Reference, `DescribeAlarms`.
+const ALARM_CHARS_MAX: usize = 255;
 /// The longest time over which the calls of a wave are spread.
 const JITTER_MAX: Duration = Duration::from_hours(1);
 
@@ -90,6 +94,8 @@ pub struct Plan {
     pub max_parallel: Option<NonZeroUsize>,
     /// The time over which the calls of a wave are spread.
     pub jitter: Duration,
+    /// Names of the alarms that are asked before each wave.
+    pub stop_on_alarm: Vec<String>,
 }
 
 /// Why a pace is not valid.
@@ -112,6 +118,10 @@ pub enum PaceError {
     MaxParallel,
     #[error("`jitter` is a time from 0s to {most}, such as 30s; not {0:?}", most = time(JITTER_MAX))]
     Jitter(String),
+    #[error(
+        "`stop_on_alarm` has from 1 to {ALARMS_MAX} names of alarms, each of 1 to {ALARM_CHARS_MAX} characters without control characters; not {0:?}"
+    )]
+    Alarms(Vec<String>),
     #[error("`pause` needs several waves: add `waves` or a `preset`")]
     NoWaves,
     #[error(
@@ -162,7 +172,8 @@ impl Plan {
             Some(text) => within(text, JITTER_MAX).ok_or_else(|| PaceError::Jitter(text.clone()))?,
             None => Duration::ZERO,
         };
-        Ok(Self { sizes, pause, max_errors, max_parallel, jitter })
+        let stop_on_alarm = pace.stop_on_alarm.as_deref().map_or_else(|| Ok(Vec::new()), alarms)?;
+        Ok(Self { sizes, pause, max_errors, max_parallel, jitter, stop_on_alarm })
     }
 
     /// The number of waves.
@@ -211,6 +222,26 @@ fn max_errors(text: &str) -> Result<MaxErrors, PaceError> {
         None => number(text).map(MaxErrors::Count),
     };
     read.ok_or_else(|| PaceError::MaxErrors(text.to_owned()))
+}
+
+/// The names, each once.
+fn alarms(names: &[String]) -> Result<Vec<String>, PaceError> {
+    let is_name = |name: &String| {
+        (1..=ALARM_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    };
+    let mut distinct: Vec<String> = Vec::new();
+    for name in names.iter().take(ALARMS_MAX + 1).filter(|name| is_name(name)) {
+        if !distinct.contains(name) {
+            distinct.push(name.clone());
+        }
+    }
+    let is_valid = (1..=ALARMS_MAX).contains(&names.len()) && names.iter().all(is_name);
+    if is_valid { Ok(distinct) } else { Err(PaceError::Alarms(shortened(names))) }
+}
+
+/// Names for an error: the first ones, without the rest of long ones.
+fn shortened(names: &[String]) -> Vec<String> {
+    names.iter().take(3).map(|name| name.chars().take(80).collect()).collect()
 }
 
 /// A number without a sign.

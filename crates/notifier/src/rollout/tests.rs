@@ -128,6 +128,51 @@ fn the_other_fields_are_read_or_refused_with_their_name() {
 }
 
 #[test]
+fn alarms_have_names_within_the_limits_of_cloudwatch() {
+    let read = |names: Vec<String>| Plan::read(&with(|pace| pace.stop_on_alarm = Some(names)));
+    let named = |count: usize| (0..count).map(|number| format!("alarm-{number}")).collect::<Vec<_>>();
+    assert_eq!(read(named(10)).unwrap().stop_on_alarm, named(10));
+    assert_eq!(read(vec!["é".repeat(255)]).unwrap().stop_on_alarm.len(), 1);
+    let twice = vec!["a".to_owned(), "b".to_owned(), "a".to_owned()];
+    assert_eq!(read(twice).unwrap().stop_on_alarm, ["a", "b"], "each is asked once");
+    for wrong in [vec![], named(11), vec![String::new()], vec!["é".repeat(256)], vec!["a\nb".to_owned()]] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(
+            error.starts_with("`stop_on_alarm` has from 1 to 10 names") && error.len() < 1_200,
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_alarm_is_quiet_only_if_its_state_is_known() {
+    let check = |states: &[(&str, &str)], expected: Alarms| {
+        let names = ["a", "b"].map(str::to_owned);
+        let states = states.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect();
+        assert_eq!(Alarms::of(&names, &states), expected, "{states:?}");
+    };
+    check(&[("a", "OK"), ("b", "INSUFFICIENT_DATA"), ("c", "ALARM")], Alarms::Quiet);
+    check(&[("a", "OK"), ("b", "ALARM")], Alarms::Raised("b".to_owned()));
+    check(&[("b", "ALARM")], Alarms::Raised("b".to_owned()));
+    let missing = "there is no alarm `b` in this account and region";
+    check(&[("a", "OK")], Alarms::Unknown(missing.to_owned()));
+    check(
+        &[("a", "alarm"), ("b", "OK")],
+        Alarms::Unknown("alarm `a` has the unknown state \"alarm\"".to_owned()),
+    );
+}
+
+#[test]
+fn a_stop_before_the_first_wave_says_so() {
+    let halt = Alarms::Raised("errors".to_owned()).halt().unwrap();
+    let stopped = [0, 1].map(|wave| Stopped::at(wave, &halt));
+    assert_eq!(stopped.each_ref().map(Stopped::place), ["before wave 1", "at wave 1"]);
+    assert_eq!(stopped[0].reason, "alarm `errors` is in the state ALARM");
+    let unknown = Alarms::Unknown("no answer".to_owned()).halt().unwrap();
+    assert_eq!(unknown.to_string(), "the alarms could not be read: no answer");
+}
+
+#[test]
 fn containers_of_a_task_are_in_one_wave_and_another_broadcast_has_another_order() {
     let members: Vec<_> = (0..50).flat_map(|task| ["a", "b"].map(|name| member("web", task, name))).collect();
     let first = waves(&plan("1,10%"), &id("one"), &members);
@@ -145,26 +190,39 @@ fn a_plan() -> impl Strategy<Value = Plan> {
     let waves = prop::sample::select(vec!["1,10%,100%", "5%", "1,2,3", "100%", "50%,70", "10%,20%,30%,40%"]);
     let most = prop::option::of(prop::sample::select(vec!["0", "1", "3", "0%", "10%", "50%", "100%"]));
     let pause = prop::sample::select(vec!["0s", "10m", "manual"]);
-    (waves, most, pause).prop_map(|(waves, most, pause)| {
+    let alarms = prop::option::of(Just(vec!["errors".to_owned()]));
+    (waves, most, pause, alarms).prop_map(|(waves, most, pause, alarms)| {
         let mut pace = pace(waves);
+        pace.stop_on_alarm = alarms;
         pace.max_errors = most.map(str::to_owned);
         pace.pause = (waves != "100%").then(|| pause.to_owned());
         Plan::read(&pace).unwrap()
     })
 }
 
+fn some_alarms() -> impl Strategy<Value = Alarms> {
+    prop::sample::select(vec![
+        Alarms::Quiet,
+        Alarms::Raised("errors".to_owned()),
+        Alarms::Unknown("no answer".to_owned()),
+    ])
+}
+
 fn a_gate() -> impl Strategy<Value = Gate> {
     let counts = (0..4_usize, 0..20_usize, 0..20_usize, 0..40_usize);
-    let flags = (any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), some_alarms());
     (1..5_u16, prop::option::of(5..9_u16), counts, 0..1_200_u64, flags).prop_map(
-        |(wave, next, (unsettled, in_wave, before, fine), quiet, (is_continued, is_cancelled))| Gate {
-            wave,
-            next,
-            unsettled,
-            quiet: Duration::from_secs(quiet),
-            errors: Errors { all: before + in_wave, wave: in_wave, called: in_wave + fine + unsettled },
-            is_continued,
-            is_cancelled,
+        |(wave, next, (unsettled, in_wave, before, fine), quiet, (is_continued, is_cancelled, alarms))| {
+            Gate {
+                wave,
+                next,
+                unsettled,
+                quiet: Duration::from_secs(quiet),
+                errors: Errors { all: before + in_wave, wave: in_wave, called: in_wave + fine + unsettled },
+                is_continued,
+                is_cancelled,
+                alarms,
+            }
         },
     )
 }
@@ -203,7 +261,7 @@ proptest! {
 
     #[test]
     fn it_stops_exactly_when_the_limit_is_exceeded(plan in a_plan(), gate in a_gate()) {
-        let gate = Gate { is_cancelled: false, ..gate };
+        let gate = Gate { is_cancelled: false, alarms: Alarms::Quiet, ..gate };
         let Errors { all, wave, called } = gate.errors;
         let exceeded = match plan.max_errors {
             None => false,
@@ -236,6 +294,24 @@ proptest! {
             Decision::Wait(None) => prop_assert!(gate.unsettled > 0 || plan.pause == Pause::Manual),
             Decision::Stop(_) => {}
         }
+    }
+
+    #[test]
+    fn no_wave_begins_and_no_pause_goes_on_unless_the_alarms_are_quiet(plan in a_plan(), gate in a_gate()) {
+        let decision = plan.decide(&gate);
+        let quiet = plan.decide(&Gate { alarms: Alarms::Quiet, ..gate.clone() });
+        match &gate.alarms {
+            Alarms::Quiet => prop_assert_eq!(&decision, &quiet),
+            alarms => {
+                prop_assert!(!matches!(decision, Decision::Next(_) | Decision::Wait(Some(_))), "{:?}", decision);
+                let by_alarm = alarms.halt().map(Decision::Stop);
+                prop_assert!(by_alarm == Some(decision.clone()) || decision == quiet, "{:?}", decision);
+            }
+        }
+        // Without a running delivery they matter exactly where they change what follows.
+        let raised = Gate { alarms: Alarms::Raised("errors".to_owned()), ..gate };
+        let is_changed = plan.decide(&raised) != quiet;
+        prop_assert_eq!(plan.asks_alarms(&raised), is_changed && !plan.stop_on_alarm.is_empty());
     }
 
     #[test]

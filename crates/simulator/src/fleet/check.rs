@@ -12,6 +12,9 @@ const HOSTS_MAX: u128 = 4_000;
 /// Tasks of a fleet: the largest that the product is measured with.
 const TASKS_MAX: u128 = 100_000;
 
+/// CloudWatch's limit for the name of an alarm.
+const ALARM_CHARS_MAX: usize = 255;
+
 pub(super) fn fleet(fleet: &Fleet) -> Result<(), FleetError> {
     let mut check = Check::default();
     if fleet.region.is_empty() || !is_name(&fleet.region) {
@@ -19,6 +22,14 @@ pub(super) fn fleet(fleet: &Fleet) -> Result<(), FleetError> {
     }
     if fleet.account.len() != 12 || !fleet.account.bytes().all(|byte| byte.is_ascii_digit()) {
         check.wrong("fleet", format!("`{}` is not an account id of 12 digits", fleet.account));
+    }
+    let mut names = BTreeSet::new();
+    for alarm in &fleet.alarms {
+        if !(1..=ALARM_CHARS_MAX).contains(&alarm.name.chars().count()) {
+            check.wrong("fleet", format!("the name of an alarm has from 1 to {ALARM_CHARS_MAX} characters"));
+        } else if !names.insert(alarm.name.as_str()) {
+            check.wrong("fleet", format!("the alarm `{}` is there twice", alarm.name));
+        }
     }
     let mut names = BTreeSet::new();
     for cluster in &fleet.clusters {
@@ -304,6 +315,17 @@ mod tests {
             mistakes(&toml),
             ["cluster c, standalone s: task definition s:1 has other containers in cluster c, service s"]
         );
+    }
+
+    #[test]
+    fn alarms_have_names_of_their_own() {
+        let alarms = "alarm = [{ name = 'a' }, { name = 'a', state = 'ALARM' }, { name = '' }]";
+        let expected = [
+            "fleet: the alarm `a` is there twice",
+            "fleet: the name of an alarm has from 1 to 255 characters",
+        ];
+        assert_eq!(mistakes(alarms), expected);
+        assert!(mistakes("alarm = [{ name = 'a', state = 'RED' }]")[0].contains("unknown variant `RED`"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! These types only describe; the simulator makes tasks, addresses and ids out of them when it starts. The commented
 //! file `fleets/example.toml` shows every field in use.
 
+mod alarm;
 mod check;
 mod container;
 mod error;
@@ -12,6 +13,7 @@ mod size;
 mod terms;
 mod workload;
 
+pub use alarm::{Alarm, AlarmState};
 pub use container::{Answer, Container, PortMapping};
 pub use error::{FleetError, Mistake};
 pub use events::EventTarget;
@@ -42,6 +44,9 @@ pub struct Fleet {
     pub listeners: Listeners,
     /// Where task state change events go; [`Options::events`](crate::Options::events) when absent.
     pub events: Option<EventTarget>,
+    /// The CloudWatch alarms.
+    #[serde(rename = "alarm")]
+    pub alarms: Vec<Alarm>,
     /// The clusters.
     #[serde(rename = "cluster")]
     pub clusters: Vec<Cluster>,
@@ -56,6 +61,7 @@ impl Default for Fleet {
             addresses: Addresses::default(),
             listeners: Listeners::default(),
             events: None,
+            alarms: Vec::new(),
             clusters: Vec::new(),
         }
     }

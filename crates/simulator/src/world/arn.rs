@@ -45,6 +45,11 @@ impl Arns {
         format!("{}task-set/{cluster}/{service}/{id}", self.prefix)
     }
 
+    /// The ARN of a CloudWatch alarm.
+    pub(crate) fn alarm(&self, name: &str) -> String {
+        format!("{}alarm:{name}", self.prefix.replacen(":ecs:", ":cloudwatch:", 1))
+    }
+
     /// What a caller means by a name or an ARN of a resource of this `kind` (`cluster`, `task`…).
     pub(crate) fn read<'a>(&self, kind: &str, named: &'a str) -> Named<'a> {
         let Some(resource) = named.strip_prefix(self.prefix.as_str()) else {

@@ -23,6 +23,7 @@ impl World {
             account: fleet.account.clone(),
             arns: Arns::new(&fleet.region, &fleet.account),
             clusters: Vec::new(),
+            alarms: fleet.alarms.iter().map(|alarm| (alarm.name.clone(), alarm.clone())).collect(),
             definitions: HashMap::new(),
             newest: BTreeMap::new(),
             tasks: HashMap::new(),

@@ -36,7 +36,7 @@ use ids::Ids;
 
 use crate::clock::Clock;
 use crate::events::{Change, detail};
-use crate::fleet::HostKind;
+use crate::fleet::{Alarm, HostKind};
 
 /// How long a stopped task is still described. AWS promises at least an hour.
 const STOPPED_KEPT: Duration = Duration::from_hours(1);
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) account: String,
     pub(crate) arns: Arns,
     pub(crate) clusters: Vec<Cluster>,
+    /// CloudWatch alarms, by name.
+    pub(crate) alarms: BTreeMap<String, Alarm>,
     /// Task definitions by `family:revision`.
     definitions: HashMap<String, Arc<Definition>>,
     /// The newest revision of each family.
@@ -155,6 +157,11 @@ impl World {
     /// What an event says of a task as it is now.
     fn detail(&self, arn: &str) -> Option<Value> {
         self.find_task(arn).map(|(cluster, task)| detail(cluster, task, self.clock.now()))
+    }
+
+    /// The time by the simulator's clock.
+    pub(crate) fn time(&self) -> Duration {
+        self.clock.now()
     }
 
     /// Whether endpoints really listen.

@@ -62,7 +62,7 @@ pub(super) fn section(
         put!(html, "<p>Pace: " [cut(&described(pace))] "</p>\n");
     }
     if let Some(stopped) = &recorded.stopped {
-        put!(html, "<p>Stopped at wave " [stopped.wave] ": " [cut(&stopped.reason)] "</p>\n");
+        put!(html, "<p>Stopped " [&stopped.place()] ": " [cut(&stopped.reason)] "</p>\n");
     }
     if let Some(Place::Between { wave, next, ended }) = place(snapshot) {
         waits(html, snapshot, pace, (wave, next, ended));

@@ -39,6 +39,7 @@ words! {
         Sts = "STS",
         SecretsManager = "Secrets Manager",
         Ssm = "SSM",
+        CloudWatch = "CloudWatch",
     }
 }
 

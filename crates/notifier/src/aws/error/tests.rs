@@ -79,6 +79,7 @@ async fn error_of(service: AwsService, config: SdkConfig) -> AwsError {
         AwsService::Sts => identity::unique_id(&aws).await.unwrap_err().into(),
         AwsService::SecretsManager => aws.secrets.secret("s", Version::Current).await.unwrap_err().into(),
         AwsService::Ssm => aws.secrets.parameter("p").await.unwrap_err().into(),
+        AwsService::CloudWatch => aws.cloudwatch.states(&["a".to_owned()]).await.unwrap_err().into(),
     };
     let error = AwsError::among(&*error).unwrap_or_else(|| panic!("{error:?}")).clone();
     assert_eq!(error.service, service);

@@ -36,6 +36,8 @@ pub(super) struct Service {
 pub(super) enum Rules {
     /// In `GovCloud` the plain host is the FIPS one, except for dual stack.
     PlainInGovCloud,
+    /// In `GovCloud` the plain hosts are the FIPS ones.
+    AlwaysPlainInGovCloud,
     /// The plain hosts serve dual stack too.
     AlwaysDualStack,
 }
@@ -89,6 +91,9 @@ impl Settings {
                 let plain = region.starts_with("us-gov-") && !self.dual_stack;
                 (self.fips && !plain, if self.dual_stack { dual } else { one })
             }
+            Rules::AlwaysPlainInGovCloud => {
+                (self.fips && !region.starts_with("us-gov-"), if self.dual_stack { dual } else { one })
+            }
             Rules::AlwaysDualStack => {
                 let named = self.dual_stack && self.fips && outside.is_some();
                 (self.fips, if named { dual } else { one })
@@ -116,6 +121,8 @@ mod tests {
     const EC2: Service = Service { id: "EC2", host: "ec2", rules: Rules::PlainInGovCloud };
     const SECRETS: Service =
         Service { id: "Secrets Manager", host: "secretsmanager", rules: Rules::AlwaysDualStack };
+    const CLOUDWATCH: Service =
+        Service { id: "CloudWatch", host: "monitoring", rules: Rules::AlwaysPlainInGovCloud };
     const NOWHERE: Settings =
         Settings { service: EC2, custom: None, region: None, fips: false, dual_stack: false };
 
@@ -167,6 +174,20 @@ mod tests {
             us-gov-west-1 secretsmanager.*.amazonaws.com secretsmanager-fips.*.amazonaws.com secretsmanager.*.amazonaws.com secretsmanager-fips.*.amazonaws.com
             cn-north-1 secretsmanager.*.amazonaws.com.cn secretsmanager-fips.*.amazonaws.com.cn secretsmanager.*.amazonaws.com.cn secretsmanager-fips.*.api.amazonwebservices.com.cn
             us-isob-east-1 secretsmanager.*.sc2s.sgov.gov secretsmanager-fips.*.sc2s.sgov.gov secretsmanager.*.sc2s.sgov.gov secretsmanager-fips.*.api.aws.scloud
+            ",
+        );
+    }
+
+    #[test]
+    fn cloudwatch_has_no_hosts_of_its_own_for_fips_in_govcloud() {
+        check(
+            CLOUDWATCH,
+            "
+            eu-west-1 monitoring.*.amazonaws.com monitoring-fips.*.amazonaws.com monitoring.*.api.aws monitoring-fips.*.api.aws
+            us-gov-west-1 monitoring.*.amazonaws.com monitoring.*.amazonaws.com monitoring.*.api.aws monitoring.*.api.aws
+            cn-north-1 monitoring.*.amazonaws.com.cn monitoring-fips.*.amazonaws.com.cn monitoring.*.api.amazonwebservices.com.cn monitoring-fips.*.api.amazonwebservices.com.cn
+            eusc-de-east-1 monitoring.*.amazonaws.eu monitoring-fips.*.amazonaws.eu monitoring.*.api.amazonwebservices.eu monitoring-fips.*.api.amazonwebservices.eu
+            us-iso-east-1 monitoring.*.c2s.ic.gov monitoring-fips.*.c2s.ic.gov monitoring.*.api.aws.ic.gov monitoring-fips.*.api.aws.ic.gov
             ",
         );
     }

@@ -76,7 +76,7 @@ pub enum SendError {
     #[error(transparent)]
     Late(#[from] LateError),
     /// The broadcast was stopped before, so no task was called.
-    #[error("the broadcast was stopped at wave {} ({}), so no task was called", .0.wave, printable(&.0.reason, REASON_CHARS_MAX))]
+    #[error("the broadcast was stopped {} ({}), so no task was called", .0.place(), printable(&.0.reason, REASON_CHARS_MAX))]
     Stopped(Stopped),
     /// It goes through its fleet in waves, and there are waves to come; no task was called.
     #[error(

@@ -14,8 +14,8 @@ use crate::base::fnv1a;
 use crate::deliver::DeliveryJob;
 use crate::ledger::LedgerError;
 use crate::model::{Delivery, Fleet, Member, Outcome, ProgressEvent};
-use crate::pipeline::Ctx;
-use crate::rollout::{self, Decision, Errors, Gate, PaceError, Pause, Plan, Stopped, Tasks};
+use crate::pipeline::{ALARMS_KEPT, Ctx};
+use crate::rollout::{self, Alarms, Decision, Errors, Gate, Halt, PaceError, Pause, Plan, Stopped, Tasks};
 
 /// How often the ledger is asked whether somebody has cancelled or continued the broadcast.
 const LEDGER_POLL: Duration = Duration::from_secs(1);
@@ -156,11 +156,13 @@ impl Waves {
     pub(super) async fn release(&self, to: Recipients<'_>) -> Result<(), LedgerError> {
         let mut staged = std::mem::take(&mut self.state().staged);
         let begun = self.state().begun;
-        if let Some(&first) = staged.keys().next()
-            && (1..first).contains(&begun)
-        {
-            self.state().wave = begun;
-            self.pass_gate(to, begun, Some(first)).await?;
+        if let Some(&first) = staged.keys().next() {
+            if (1..first).contains(&begun) {
+                self.state().wave = begun;
+                self.pass_gate(to, begun, Some(first)).await?;
+            } else if let Some(halt) = self.alarms(to.ctx).await.halt() {
+                self.stop(to, begun, &halt).await?;
+            }
         }
         while let Some((wave, jobs)) = staged.pop_first() {
             let is_over = self.is_over(to);
@@ -262,35 +264,47 @@ impl Waves {
                 return Ok(());
             }
             let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
-            let gate = self.state().gate(wave, next, is_cancelled);
-            let is_continued =
+            let mut gate = self.state().gate(wave, next, is_cancelled);
+            gate.is_continued =
                 gate.unsettled == 0 && next.is_some() && ctx.ledger.is_continued(&broadcast.id, wave).await?;
-            let wait = match self.plan.decide(&Gate { is_continued, ..gate }) {
+            let asks_alarms = self.plan.asks_alarms(&gate);
+            if asks_alarms {
+                gate.alarms = self.alarms(ctx).await;
+            }
+            let wait = match self.plan.decide(&gate) {
                 Decision::Next(_) | Decision::Done => return Ok(()),
                 Decision::Stop(_) if is_cancelled => {
                     self.state().is_cancelled = true;
                     return Ok(());
                 }
-                Decision::Stop(halt) => {
-                    let stopped = ctx.ledger.stop(&broadcast.id, Stopped::at(wave, &halt)).await?;
-                    info!(
-                        broadcast = broadcast.id.as_str(),
-                        wave,
-                        reason = stopped.reason,
-                        "Stopped at wave {wave}"
-                    );
-                    self.state().stopped = Some(stopped);
-                    return Ok(());
-                }
+                Decision::Stop(halt) => return self.stop(to, wave, &halt).await,
                 Decision::Wait(wait) => wait,
             };
             let poll = ctx.ledger.is_kept().then_some(LEDGER_POLL);
-            let wait = wait.into_iter().chain(poll).min();
+            let alarms = asks_alarms.then_some(ALARMS_KEPT);
+            let wait = wait.into_iter().chain(poll).chain(alarms).min();
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 () = ctx.stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Records why no further delivery begins, after this wave.
+    async fn stop(&self, to: Recipients<'_>, wave: u16, halt: &Halt) -> Result<(), LedgerError> {
+        let stopped = to.ctx.ledger.stop(&to.broadcast.id, Stopped::at(wave, halt)).await?;
+        let (broadcast, reason) = (to.broadcast.id.as_str(), stopped.reason.as_str());
+        info!(broadcast, wave, reason, "Stopped {}", stopped.place());
+        self.state().stopped = Some(stopped);
+        Ok(())
+    }
+
+    /// What the alarms of the pace say. An interrupted broadcast does not wait for them.
+    async fn alarms(&self, ctx: &Ctx) -> Alarms {
+        tokio::select! {
+            alarms = ctx.alarms.read(&self.plan.stop_on_alarm) => alarms,
+            () = ctx.stop.cancelled() => Alarms::Quiet,
         }
     }
 }
@@ -312,6 +326,7 @@ impl State {
             errors: self.errors(),
             is_continued: false,
             is_cancelled,
+            alarms: Alarms::Quiet,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{Coalesce, FILE_BYTES_MAX, RULES_MAX, Rule, RuleScope, WINDOW_MAX, WI
 use crate::base::parse_time;
 use crate::base::text::quoted;
 use crate::model::arn::Arn;
-use crate::rollout::{PaceError, Plan};
+use crate::rollout::{ALARMS_MAX, PaceError, Plan};
 use crate::sources::pattern::{PATTERN_BYTES_MAX, Pattern};
 
 /// The longest name of a rule, in bytes.
@@ -26,6 +26,8 @@ pub(super) const TEXT_BYTES_MAX: usize = 512;
 const CLUSTERS_MAX: usize = 100;
 /// The most services of a rule.
 const SERVICES_MAX: usize = 100;
+/// The longest name of an alarm, in bytes: 255 characters.
+const ALARM_BYTES_MAX: usize = 1_020;
 /// The most tags of a rule. ECS allows 50.
 const TAGS_MAX: usize = 50;
 /// The most members of `event.data`, and the most pointers of `coalesce.key`.
@@ -329,7 +331,7 @@ fn coalesce(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Coalesce> {
 /// The waves of the broadcasts. What needs one process that makes every call is not among the keys.
 fn pace(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Pace> {
     let table = reader.table("pace", value)?;
-    reader.known("pace.", table, &["preset", "waves", "pause", "max_errors"]);
+    reader.known("pace.", table, &["preset", "waves", "pause", "max_errors", "stop_on_alarm"]);
     let mut field = |name: &str| {
         let value = table.get(name.strip_prefix("pace.")?)?;
         reader.text(name, value, TEXT_BYTES_MAX)
@@ -339,6 +341,10 @@ fn pace(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Pace> {
     pace.waves = field("pace.waves");
     pace.pause = field("pace.pause");
     pace.max_errors = field("pace.max_errors");
+    if let Some(list) = table.get("stop_on_alarm") {
+        let names = reader.texts("pace.stop_on_alarm", list, ALARMS_MAX, ALARM_BYTES_MAX);
+        pace.stop_on_alarm = Some(names).filter(|names| !names.is_empty());
+    }
     if let Err(error) = Plan::read(&pace) {
         reader.wrong(&value.span(), format!("`pace`: {error}"));
     }

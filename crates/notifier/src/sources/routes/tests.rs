@@ -252,9 +252,16 @@ fn a_rule_can_call_its_fleet_in_waves() {
             "[[route]]\nname = 'a'\nmatch = {{ source = [{{ prefix = '' }}] }}\nto = {{ cluster = 'c' }}\npace = {pace}\n"
         )
     };
-    let routed = routes(&rule("{ waves = '1,10%', pause = '5m' }")).route(&upload("k", "e"));
-    let pace = routed[0].request.as_ref().unwrap().pace.clone().unwrap();
+    let pace = |pace: &str| {
+        let routed = routes(&rule(pace)).route(&upload("k", "e"));
+        routed[0].request.as_ref().unwrap().pace.clone().unwrap()
+    };
+    let alarms = pace("{ stop_on_alarm = ['errors', 'latency'] }").stop_on_alarm.unwrap();
+    assert_eq!(alarms, ["errors", "latency"]);
+    let pace = pace("{ waves = '1,10%', pause = '5m' }");
     assert_eq!((pace.waves.as_deref(), pace.pause.as_deref()), (Some("1,10%"), Some("5m")));
+    assert!(says(&rule("{ stop_on_alarm = [] }")).contains("`pace.stop_on_alarm` must have from 1 to 10"));
+    assert!(says(&rule("{ stop_on_alarm = 'errors' }")).contains("`pace.stop_on_alarm` must be an array"));
     assert!(says(&rule("{ waves = '10%,5%' }")).contains("`pace`: `waves` are numbers"));
     assert!(says(&rule("{ max_parallel = 1 }")).contains("pace.max_parallel"));
 }
