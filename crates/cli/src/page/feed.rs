@@ -59,7 +59,15 @@ impl Snapshot {
         let is_over = recorded.is_complete || is_overdue || recorded.report.is_interrupted();
         let overview = Overview::of(&recorded);
         let open_pause = recorded.pauses().map(|waves| waves.first().copied().unwrap_or_default());
-        Self { recorded, overview, is_over, open_pause, is_continued: false, read_at: Instant::now(), read_took }
+        Self {
+            recorded,
+            overview,
+            is_over,
+            open_pause,
+            is_continued: false,
+            read_at: Instant::now(),
+            read_took,
+        }
     }
 
     fn is_fresh(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use notifier::ledger::BroadcastRecord;
+use notifier::rollout;
 use wire::BroadcastId;
 
 use super::html::{Html, put};
@@ -82,7 +83,7 @@ fn row(html: &mut Html, record: &BroadcastRecord, brief: Option<&Brief>) {
 fn state(brief: &Brief) -> Option<String> {
     match (brief.is_cancelled, brief.stopped_at, brief.wave) {
         (true, ..) => Some("cancelled".to_owned()),
-        (false, Some(wave), _) => Some(format!("stopped {}", place(wave))),
+        (false, Some(wave), _) => Some(format!("stopped {}", rollout::place(wave))),
         (false, None, Some((wave, last))) if !brief.is_over => Some(format!("in wave {wave} of {last}")),
         (false, None, _) => None,
     }
