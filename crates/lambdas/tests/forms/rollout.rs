@@ -8,8 +8,8 @@ use notifier::model::{Cause, Outcome};
 use notifier::pipeline::send::SendError;
 use notifier::report::Counts;
 use simulator::fleet::AlarmState;
-use testkit::fleets;
-use tokio::time::sleep;
+use testkit::{fleets, ports};
+use tokio::time::{Instant, sleep};
 use wire::{ObserverMessage, Pace};
 
 use crate::setup::{Form, Setup, id, scope};
@@ -91,6 +91,61 @@ pub(crate) async fn a_failing_canary_stops_the_fleet(form: Form) {
     assert_eq!(stopped.wave, 1);
     assert!(stopped.reason.contains("at most 0 allowed"), "{stopped:?}");
     assert!(recorded.is_complete);
+}
+
+/// Tasks of a large fleet, and those of its canary of 1 %.
+const LARGE: usize = 10_000;
+const CANARY: usize = 100;
+
+/// A canary that fails stops a fleet of 10,000: calls are counted at the receivers.
+async fn a_failing_canary_stops_10_000_tasks(form: Form) {
+    // So large a fleet listens on one socket, which needs its port on every address.
+    let port = ports::free().to_string();
+    let services = [fleets::service("web", LARGE, "/n", REFUSES).replace("8080", &port)];
+    let setup = Setup::of(form, &fleets::fleet(&services), &[("NOTIFIER_AWS_BUDGET_PERCENT", "100")]).await;
+    let scope = paced(|pace| {
+        (pace.waves, pace.max_errors) = (Some("1%".to_owned()), Some("1%".to_owned()));
+    });
+    let begun = Instant::now();
+    match form {
+        Form::Send => drop(setup.send(&scope).await.unwrap()),
+        Form::Daemon | Form::Functions => {
+            setup.publish(scope).await;
+            let is_stopped = async || setup.notifier.ctx().ledger.stopped(&id()).await.unwrap().is_some();
+            setup.work_until(is_stopped).await;
+            setup
+                .work_until(async || {
+                    // To read the whole broadcast is work.
+                    sleep(Duration::from_millis(500)).await;
+                    setup.has_ended().await
+                })
+                .await;
+        }
+    }
+    eprintln!("stopped after {:?}", begun.elapsed());
+    let calls = setup.sim.received();
+    let called: BTreeSet<_> = calls.iter().map(|call| &call.task).collect();
+    let recorded = setup.recorded().await.unwrap();
+    let canary = &tasks(&recorded, "web")[&1];
+    assert_eq!(canary.len(), CANARY);
+    assert!(called.iter().all(|task| canary.contains(*task)), "a call outside of the canary");
+    // In one process, no delivery begins after the one that exceeds the limit.
+    let most = if form == Form::Send { CANARY / 2 + 64 } else { CANARY };
+    assert!((2..=most).contains(&calls.len()), "{} calls", calls.len());
+    let counts = recorded.report.counts();
+    assert_eq!(counts, Counts { rejected: calls.len(), skipped: LARGE - calls.len(), ..Counts::default() });
+    assert_eq!(recorded.stopped.unwrap().wave, 1);
+    assert!(recorded.is_complete);
+}
+
+#[tokio::test]
+async fn a_failing_canary_stops_10_000_tasks_of_send() {
+    a_failing_canary_stops_10_000_tasks(Form::Send).await;
+}
+
+#[tokio::test]
+async fn a_failing_canary_stops_10_000_tasks_of_the_daemon() {
+    a_failing_canary_stops_10_000_tasks(Form::Daemon).await;
 }
 
 /// A broadcast that was stopped stays stopped.
