@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, Message as _, ObserverMessage};
 
 use crate::lane::Lane;
-use crate::run::{ENDS_WITHIN, EPOCH, Run, Seen, glance};
+use crate::run::{EPOCH, Run, Seen, glance};
 use crate::world::{Moment, Upset};
 
 /// Runs of one broadcast: more than its troubles and upsets ever need.
@@ -40,6 +40,8 @@ pub(crate) enum Ended {
     Incomplete(Report),
     /// The broadcast was cancelled before.
     Cancelled,
+    /// It was stopped before.
+    Stopped,
     /// An error.
     Failed(String),
 }
@@ -52,6 +54,7 @@ impl Ended {
             Self::Done(_) => "done",
             Self::Incomplete(_) => "incomplete",
             Self::Cancelled => "cancelled",
+            Self::Stopped => "stopped",
             Self::Failed(_) => "failed",
         }
     }
@@ -59,7 +62,7 @@ impl Ended {
     pub(crate) fn report(&self) -> Option<&Report> {
         match self {
             Self::Interrupted(report) | Self::Done(report) | Self::Incomplete(report) => Some(report),
-            Self::Killed | Self::Cancelled | Self::Failed(_) => None,
+            Self::Killed | Self::Cancelled | Self::Stopped | Self::Failed(_) => None,
         }
     }
 }
@@ -142,15 +145,20 @@ impl Direct {
             let known =
                 if number > 1 && self.run.world.resends { self.run.recorded_of(place).await } else { None };
             let known = known.filter(|known| known.broadcast.is_some());
+            // In waves, only the failed ones of a broadcast that has ended are called without the others.
+            let is_paced = self.run.world.broadcasts[place].pace.is_some();
+            let known = known.filter(|known| !is_paced || known.is_complete);
             let is_due = |known: &Recorded| known.report.entries().iter().any(resend::is_due);
             if known.as_ref().is_some_and(|known| known.cancelled.is_none() && !is_due(known)) {
                 return;
             }
             match self.once(place, known).await {
-                Ended::Cancelled => return,
+                Ended::Cancelled | Ended::Stopped => return,
                 Ended::Done(report) => {
                     rounds += 1;
-                    if rounds == ROUNDS_MAX || !report.entries().iter().any(resend::is_due) {
+                    // Without a ledger, a run after it would not know of a stop.
+                    let is_over = report.stopped().is_some() && !self.run.world.has_ledger();
+                    if is_over || rounds == ROUNDS_MAX || !report.entries().iter().any(resend::is_due) {
                         return;
                     }
                 }
@@ -180,8 +188,11 @@ impl Direct {
             if process.sent.is_finished() {
                 break None;
             }
-            if passed.saturating_sub(started) > ENDS_WITHIN {
-                self.run.broken.push(format!("a run has not ended after {ENDS_WITHIN:?}"));
+            self.run.go_on().await;
+            if passed.saturating_sub(started) > self.run.world.ends_within() {
+                self.run
+                    .broken
+                    .push(format!("a run has not ended after {:?}", passed.saturating_sub(started)));
                 break Some(Ended::Killed);
             }
             match self.due(|_| true) {
@@ -224,6 +235,7 @@ impl Direct {
             Ok(Ok(report)) => Ended::Done(report),
             Ok(Err(SendError::Incomplete { report, .. })) => Ended::Incomplete(*report),
             Ok(Err(SendError::Cancelled { .. })) => Ended::Cancelled,
+            Ok(Err(SendError::Stopped(_))) => Ended::Stopped,
             Ok(Err(error)) => Ended::Failed(format!("{error:?}")),
             Err(panic) => {
                 self.run.broken.push(format!("a run panicked: {panic}"));

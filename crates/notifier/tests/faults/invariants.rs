@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use notifier::model::Delivery;
-use notifier::model::Outcome;
+use notifier::model::{Cause, Delivery, Outcome};
 use simulator::Received;
 use wire::{BroadcastId, DeliveryId};
 
@@ -41,6 +40,7 @@ impl<'a> Judge<'a> {
             let calls = self.calls_of(broadcast, &expected);
             meant.extend(calls.values().flatten().copied());
             self.ids_are_constant(broadcast, &calls);
+            self.waves_are_right(place, broadcast, &expected, &calls);
             if world.form == Form::Direct {
                 self.runs_are_right(place, broadcast, &expected, &calls);
             }
@@ -49,11 +49,15 @@ impl<'a> Judge<'a> {
                     Some(recorded) => recorded.report.entries().to_vec(),
                     None => Vec::new(),
                 };
-                self.outcomes_are_right(broadcast, &expected, &calls, &entries);
+                if seen.cancelled.contains_key(&place) {
+                    self.cancelled_outcomes_are_right(&broadcast.id, &expected, &calls, &entries);
+                } else {
+                    self.outcomes_are_right(broadcast, &expected, &calls, &entries);
+                }
                 self.dead_letters_match(broadcast, &entries);
                 self.nobody_is_called_once_recorded(broadcast, &calls, &entries);
             } else if !world.has_ledger() {
-                self.nobody_is_lost(broadcast, &expected, &calls);
+                self.nobody_is_lost(place, broadcast, &expected, &calls);
             }
         }
         for (number, call) in self.seen.calls.iter().enumerate() {
@@ -151,6 +155,10 @@ impl<'a> Judge<'a> {
             ends.entry((&entry.member.task, &entry.member.container)).or_default().push(entry);
         }
         let at = &broadcast.id;
+        let is_withheld = entries
+            .iter()
+            .any(|entry| entry.cause == Some(Cause::Stopped) && entry.outcome == Some(Outcome::Skipped))
+            || self.seen.stopped.contains_key(at);
         let nowhere = ends.remove(&("", "")).unwrap_or_default();
         let asked_nowhere = broadcast.services.iter().any(|service| service == NOWHERE);
         let is_named =
@@ -163,6 +171,13 @@ impl<'a> Judge<'a> {
             let accepted = !self.accepted(*member, calls.get(member)).is_empty();
             let outcomes: Vec<_> = found.iter().map(|entry| entry.outcome).collect();
             let is_right = match (expected, outcomes.as_slice()) {
+                // Not called, because the broadcast was stopped before; or it was not even looked for.
+                (Expected::Called(_) | Expected::Skipped, []) if is_withheld => !accepted,
+                (Expected::Called(_), [Some(Outcome::Skipped)])
+                    if is_withheld && found[0].cause == Some(Cause::Stopped) =>
+                {
+                    !accepted || self.world.form == Form::Queues
+                }
                 // It may have stopped before discovery.
                 (Expected::Called(_) | Expected::Skipped, []) => *has_stopped,
                 (Expected::Called(_) | Expected::Skipped, [Some(Outcome::Gone)]) if *has_stopped => true,
@@ -171,6 +186,10 @@ impl<'a> Judge<'a> {
                 | (Expected::Skipped, [Some(Outcome::Skipped)])
                 // A receiver whose head is too large to read may mean yes.
                 | (Expected::Called(Outcome::Failed), [Some(Outcome::Failed)]) => true,
+                // A run of `send` makes few attempts, and after a stop there is no other run.
+                (Expected::Called(_), [Some(Outcome::Failed)]) if is_withheld && self.world.form == Form::Direct => {
+                    !accepted
+                }
                 (Expected::Called(ends), [Some(outcome)]) => ends == outcome && !accepted,
                 _ => false,
             };
@@ -189,14 +208,19 @@ impl<'a> Judge<'a> {
     /// Without a ledger: every container that would accept was notified, unless it stopped.
     fn nobody_is_lost(
         &mut self,
+        place: usize,
         broadcast: &Broadcast,
         expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
         calls: &BTreeMap<Member<'_>, Vec<usize>>,
     ) {
+        let reports =
+            self.seen.runs.iter().filter(|run| run.broadcast == place).filter_map(|run| run.ended.report());
+        let was_stopped = reports.into_iter().any(|report| report.stopped().is_some());
         for (member, (expected, has_stopped)) in expected {
             let accepted = !self.accepted(*member, calls.get(member)).is_empty();
             let wanted = matches!(expected, Expected::Called(Outcome::Delivered));
-            let is_allowed = wanted && *has_stopped || matches!(expected, Expected::Called(Outcome::Failed));
+            let is_allowed = wanted && (*has_stopped || was_stopped)
+                || matches!(expected, Expected::Called(Outcome::Failed));
             if accepted != wanted && !is_allowed {
                 self.fail(format!(
                     "{}: {member:?} is to be {expected:?}, accepted: {accepted}",

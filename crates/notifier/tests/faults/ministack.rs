@@ -129,6 +129,8 @@ fn worlds() -> Vec<World> {
         let is_away =
             |(_, when, _): &(_, When, _)| matches!(when, When::First(calls) if *calls >= OUTAGE_LEAST);
         let ends = ends && !world.faults.iter().any(is_away);
+        // Waves there are `lambdas/tests`'.
+        let ends = ends && world.broadcasts.iter().all(|broadcast| broadcast.pace.is_none());
         ends && world.has_ledger() && !world.waits_long && world.visibility <= 10 && world.tasks.len() > 2
     };
     (0..).map(World::draw).filter(ends_soon).take(WORLDS).collect()

@@ -4,19 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notifier::aws::Aws;
-use notifier::base::{Clock, Rng};
-use notifier::daemon::{self, DaemonError, Served};
+use notifier::base::Clock;
 use notifier::deliver::Auth;
 use notifier::ledger::{DAYS_DEFAULT, Ledger, Recorded};
-use notifier::pipeline::{Ctx, QueueName, StageName};
-use notifier::queue::Queue;
-use notifier::store::Store;
+use notifier::rollout;
 use serde_json::json;
 use simulator::fleet::TaskStatus;
 use simulator::{Received, Simulator};
 use tempfile::TempDir;
-use testkit::stages::workers;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -24,20 +19,20 @@ use wire::BroadcastId;
 
 use crate::direct::{Direct, SendRun};
 use crate::kept::Kept;
-use crate::lane::{Drive, Lane};
+use crate::lane::Drive;
 use crate::ministack::Cloud;
 use crate::notes::Notes;
-use crate::parts::{arns, ctx, scratch, start};
+use crate::paced::Pause;
+use crate::parts::{arns, scratch, start};
+use crate::process::Daemon;
 use crate::queues::{Dead, dead_letters, depth};
-use crate::store::{Account, Troubled};
+use crate::store::{Account, stops};
 use crate::world::{Form, Moment, Place, Upset, World};
 
 /// The queues of every world, in the order of the stages.
 pub(crate) const QUEUES: [&str; 3] = ["observer", "services", "tasks"];
 /// The time of day at which worlds begin, after 1970.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_795_512_600);
-/// How much of its own time a world gets: every wait of its receivers, its troubles and its queues many times over.
-pub(crate) const ENDS_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// How often to look whether an upset is due or all is done: the most often at first, when most happens. To look is work,
 /// and time passes slowly while somebody works.
 const GLANCE_LEAST: Duration = Duration::from_millis(20);
@@ -71,6 +66,10 @@ pub(crate) struct Seen {
     pub(crate) runs: Vec<SendRun>,
     /// When broadcasts were cancelled, after 1970, by their places.
     pub(crate) cancelled: BTreeMap<usize, Duration>,
+    /// When somebody continued after a wave of a broadcast, after 1970.
+    pub(crate) continued: BTreeMap<(usize, u16), Duration>,
+    /// When the stop of a broadcast was recorded, after 1970.
+    pub(crate) stopped: BTreeMap<String, Duration>,
     /// The tasks whose connections were closed, and when, after 1970.
     pub(crate) closed: Vec<(String, Duration)>,
     /// The errors of the run itself.
@@ -134,24 +133,19 @@ pub(crate) struct Ground {
 /// A world that runs.
 pub(crate) struct Run {
     pub(crate) world: World,
-    ground: Ground,
+    pub(crate) ground: Ground,
     pub(crate) drive: Drive,
     pub(crate) sim: Arc<Simulator>,
     directory: TempDir,
-    kept: Kept,
-    account: Account,
+    pub(crate) kept: Kept,
+    pub(crate) account: Account,
     arns: Vec<String>,
     pub(crate) daemons: usize,
     cancelled: BTreeMap<usize, Duration>,
+    continued: BTreeMap<(usize, u16), Duration>,
+    pub(crate) continues_at: Duration,
     closed: Vec<(String, Duration)>,
     pub(crate) broken: Vec<String>,
-}
-
-/// A daemon in a lane of its own.
-pub(crate) struct Daemon {
-    lane: Lane,
-    shutdown: CancellationToken,
-    served: tokio::task::JoinHandle<Result<Served, DaemonError>>,
 }
 
 impl Run {
@@ -170,7 +164,7 @@ impl Run {
                 Kept::in_file(directory.path(), drive.clock(EPOCH)).await
             }
         };
-        let arns = arns(&world, &sim);
+        let (arns, continues_at) = (arns(&world, &sim), world.continues_every);
         Self {
             world,
             ground,
@@ -182,6 +176,8 @@ impl Run {
             arns,
             daemons: 0,
             cancelled: BTreeMap::new(),
+            continued: BTreeMap::new(),
+            continues_at,
             closed: Vec::new(),
             broken: Vec::new(),
         }
@@ -219,6 +215,7 @@ impl Run {
         let mut upsets = self.world.upsets.clone();
         loop {
             sleep(glance(self.drive.passed())).await;
+            self.go_on().await;
             let due = upsets.iter().position(|(moment, _)| self.has_come(*moment));
             if let Some((_, upset)) = due.map(|place| upsets.remove(place)) {
                 daemon = self.upset(upset, daemon).await;
@@ -228,9 +225,10 @@ impl Run {
                 self.broken.push(format!("the daemon ended by itself: {ended:?}"));
                 break;
             }
-            let is_late = self.drive.passed() > ENDS_WITHIN;
+            let is_late = self.drive.passed() > self.world.ends_within();
             if is_late {
-                self.broken.push(format!("it has not ended after {ENDS_WITHIN:?}"));
+                let recorded = self.recorded().await;
+                self.broken.push(format!("it has not ended after {:?}: {recorded:#?}", self.drive.passed()));
             }
             if is_late || self.has_ended().await {
                 self.kill(daemon.lane);
@@ -248,12 +246,6 @@ impl Run {
     /// Where everything is noted.
     pub(crate) fn notes(&self) -> Notes {
         self.ground.notes.clone().unwrap_or_default()
-    }
-
-    /// Ends a process where it is.
-    pub(crate) fn kill(&self, lane: Lane) {
-        self.drive.forget(&lane);
-        lane.end();
     }
 
     pub(crate) fn has_come(&self, moment: Moment) -> bool {
@@ -314,6 +306,32 @@ impl Run {
         }
     }
 
+    /// Ends a pause that has no end by itself, as somebody who looks now and then.
+    pub(crate) async fn go_on(&mut self) {
+        if self.drive.passed() < self.continues_at {
+            return;
+        }
+        self.continues_at = self.drive.passed() + self.world.continues_every;
+        for place in 0..self.world.broadcasts.len() {
+            let pace = self.world.broadcasts[place].pace.as_ref();
+            if pace.is_none_or(|pace| pace.pause != Pause::Manual) {
+                continue;
+            }
+            let Some(recorded) = self.recorded_of(place).await else { continue };
+            let Some(store) = self.kept.looked_at() else { continue };
+            let ledger = Ledger::new(store, self.clock(), DAYS_DEFAULT);
+            for wave in rollout::pauses(recorded.report.entries()) {
+                let outside = self.drive.outside();
+                let is_first = ledger.continue_after(&self.id_of(place), wave).await.unwrap();
+                drop(outside);
+                if is_first {
+                    self.continued.insert((place, wave), EPOCH + self.drive.passed());
+                    break;
+                }
+            }
+        }
+    }
+
     /// Notes that an answer under way of this task may be lost.
     fn close(&mut self, task: usize) {
         self.closed.push((self.arns[task].clone(), EPOCH + self.drive.passed()));
@@ -322,61 +340,6 @@ impl Run {
     fn has_stopped(&self, task: usize) -> bool {
         let arn = &self.arns[task];
         self.sim.tasks().iter().any(|task| task.arn == *arn && task.last_status == TaskStatus::Stopped)
-    }
-
-    /// Starts a daemon, as a new process does: nothing is left of the one before but the queues and the ledger.
-    pub(crate) fn daemon(&mut self) -> Daemon {
-        let lane = self.drive.lane();
-        let number = self.daemons;
-        self.daemons += 1;
-        let ctx = self.ctx(number);
-        let (shutdown, aws) = (CancellationToken::new(), self.aws());
-        let asked_to_end = shutdown.clone();
-        let rng = Rng::seeded(self.world.seed ^ number as u64);
-        let urls = QUEUES.map(|name| self.url(name));
-        let served = lane.handle.spawn(async move {
-            let aws = aws();
-            let queues = urls.map(|url| Queue::at(aws.sqs.clone(), url, rng.clone()));
-            let queues = QueueName::BROADCAST.into_iter().zip(queues).collect();
-            let mut workers = workers(&Arc::new(ctx(&aws)), &queues, &StageName::BROADCAST);
-            for worker in &mut workers {
-                worker.work.rng = rng.clone();
-            }
-            daemon::serve(workers, asked_to_end).await
-        });
-        Daemon { lane, shutdown, served }
-    }
-
-    /// What makes the AWS clients of a process, in its own lane: connections belong to one.
-    pub(crate) fn aws(&self) -> impl FnOnce() -> Aws + Send + 'static {
-        let (url, cloud) = (self.sim.url(), self.ground.cloud.clone());
-        move || {
-            let aws = Aws::at(&url, "us-east-1");
-            match cloud {
-                Some(cloud) => {
-                    let Aws { sqs, dynamodb, .. } = cloud.aws();
-                    Aws { sqs, dynamodb, ..aws }
-                }
-                None => aws,
-            }
-        }
-    }
-
-    /// What makes the parts of a daemon, in its own lane.
-    pub(crate) fn ctx(&self, number: usize) -> impl FnOnce(&Aws) -> Ctx + Send + 'static {
-        let (world, ground, kept) = (self.world.clone(), self.ground.clone(), self.kept.clone());
-        let (clock, drive, sim) = (self.drive.clock(EPOCH), self.drive.clone(), Arc::clone(&self.sim));
-        let account = Arc::clone(&self.account);
-        move |aws| {
-            let drive = kept.works_outside().then_some(drive);
-            let ledger = kept.store().map(|inner| {
-                let faults = sim.faults().clone();
-                let calls = Arc::new(move || sim.received_count());
-                let store = Troubled { inner, faults, account, calls, daemon: number, drive };
-                Arc::new(store) as Arc<dyn Store>
-            });
-            ctx(aws, &world, &ground, ledger, clock)
-        }
     }
 
     /// Whether nothing is left to do: no message is on a queue, and with a ledger, every broadcast is complete.
@@ -446,6 +409,8 @@ impl Run {
             passed: self.drive.passed(),
             daemons: self.daemons,
             cancelled: self.cancelled.clone(),
+            continued: self.continued.clone(),
+            stopped: stops(&self.account),
             closed: self.closed.clone(),
             broken: self.broken.clone(),
             ..Seen::default()

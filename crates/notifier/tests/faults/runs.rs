@@ -60,9 +60,16 @@ impl<'a> Judge<'a> {
                 0..usize::MAX,
             );
         }
-        let last = seen.runs.iter().rfind(|run| run.broadcast == place);
+        let is_same = |run: &&SendRun| run.broadcast == place && !matches!(run.ended, Ended::Stopped);
+        let last = seen.runs.iter().rfind(is_same);
         let recorded = seen.recorded[place].as_ref();
         if cancelled_at.is_some() {
+            self.cancelled_outcomes_are_right(at, expected, calls, entries(recorded));
+            return;
+        }
+        // After a stop, no run completes what a killed one leaves.
+        let is_left = last.is_some_and(|run| !matches!(run.ended, Ended::Done(_) | Ended::Incomplete(_)));
+        if seen.stopped.contains_key(at) && is_left {
             self.cancelled_outcomes_are_right(at, expected, calls, entries(recorded));
             return;
         }
@@ -134,7 +141,7 @@ impl<'a> Judge<'a> {
         self.seen.closed.iter().any(|(task, at)| *task == call.task && on_its_way.contains(at))
     }
 
-    fn nobody_is_called_after(
+    pub(crate) fn nobody_is_called_after(
         &mut self,
         at: &str,
         end: Duration,
@@ -210,7 +217,7 @@ impl<'a> Judge<'a> {
     }
 
     /// At most one entry for each container, and none that contradicts the calls.
-    fn cancelled_outcomes_are_right(
+    pub(crate) fn cancelled_outcomes_are_right(
         &mut self,
         at: &str,
         expected: &BTreeMap<Member<'_>, (&Expected, bool)>,

@@ -43,6 +43,11 @@ impl Script {
         Self::then(vec![], status(200), Outcome::Delivered)
     }
 
+    /// One that always refuses.
+    pub(crate) fn refusing() -> Self {
+        Self::then(vec![], status(403), Outcome::Rejected)
+    }
+
     /// One that is never there.
     pub(crate) fn absent() -> Self {
         Self::then(vec![], status(500), Outcome::Failed)

@@ -1,13 +1,16 @@
 //! A ledger's store with injected faults, which records all requests.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use notifier::base::Clock;
 use notifier::store::{Item, Key, Page, Range, Store, StoreError, StoreProblem};
 use simulator::Faults;
 use simulator::faults::Fate;
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use crate::lane::Drive;
@@ -22,6 +25,8 @@ pub(crate) struct Noted {
     /// Partition and last part of the sort key: broadcast and delivery.
     pub(crate) delivery: (String, String),
     pub(crate) what: What,
+    /// When, after 1970.
+    pub(crate) at: Duration,
 }
 
 /// The kind of request.
@@ -33,10 +38,20 @@ pub(crate) enum What {
     Tried,
     /// A write of the outcome of a notified delivery.
     Told,
+    /// That the broadcast was stopped: the first record of it.
+    Stopped,
 }
 
 /// The accounts of all stores of one world.
 pub(crate) type Account = Arc<Mutex<Vec<Noted>>>;
+
+/// When the stop of each broadcast was recorded.
+pub(crate) fn stops(account: &Account) -> BTreeMap<String, Duration> {
+    let account = account.lock().unwrap();
+    let stops = account.iter().filter(|noted| noted.what == What::Stopped);
+    let stops = stops.map(|noted| (noted.delivery.0.trim_start_matches("head#").to_owned(), noted.at));
+    stops.rev().collect()
+}
 
 /// How many calls the receivers have got.
 pub(crate) type Calls = Arc<dyn Fn() -> usize + Send + Sync>;
@@ -50,6 +65,7 @@ pub(crate) struct Troubled {
     pub(crate) daemon: usize,
     /// Told of work outside of all lanes, where `inner` works there.
     pub(crate) drive: Option<Drive>,
+    pub(crate) clock: Clock,
 }
 
 impl std::fmt::Debug for Troubled {
@@ -84,8 +100,12 @@ impl Troubled {
 
     fn note(&self, key: &Key, what: What) {
         let Some((_, delivery)) = key.sort.split_once('#') else { return };
-        let delivery = (key.partition.clone(), delivery.to_owned());
-        let noted = Noted { calls: (self.calls)(), daemon: self.daemon, delivery, what };
+        self.add((key.partition.clone(), delivery.to_owned()), what);
+    }
+
+    fn add(&self, delivery: (String, String), what: What) {
+        let at = Duration::try_from(self.clock.now() - OffsetDateTime::UNIX_EPOCH).unwrap();
+        let noted = Noted { calls: (self.calls)(), daemon: self.daemon, delivery, what, at };
         self.account.lock().unwrap().push(noted);
     }
 
@@ -132,7 +152,13 @@ impl Store for Troubled {
         async move {
             self.tried(std::slice::from_ref(&item));
             let key = item.key.clone();
-            self.meet("LedgerPutNew", self.inner.put_new(item), |_| self.told(std::iter::once(&key))).await
+            let note = |is_new: &bool| {
+                self.told(std::iter::once(&key));
+                if *is_new && key.sort == "stop" {
+                    self.add((key.partition.clone(), String::new()), What::Stopped);
+                }
+            };
+            self.meet("LedgerPutNew", self.inner.put_new(item), note).await
         }
         .boxed()
     }

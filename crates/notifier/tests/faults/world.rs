@@ -12,6 +12,7 @@ use simulator::faults::{Fault, When};
 use simulator::fleet::{Cluster, LaunchType, Service};
 
 use crate::fleet;
+use crate::paced::{self, Paced};
 use crate::script::Script;
 use crate::trouble;
 
@@ -21,6 +22,7 @@ pub(crate) const CLUSTER: &str = "prod";
 pub(crate) const NOWHERE: &str = "nowhere";
 /// Receives before a message is dead: so many that only what a script says ends a delivery.
 const RECEIVES_MAX: u32 = 60;
+const CONTINUES_EVERY: Duration = Duration::from_secs(30);
 
 /// Draws of one seed, in order.
 pub(crate) struct Draw(Rng);
@@ -83,6 +85,8 @@ pub(crate) struct Broadcast {
     pub(crate) standalone: bool,
     /// How often it is requested.
     pub(crate) asked: usize,
+    /// Its waves; all tasks at once when absent.
+    pub(crate) pace: Option<Paced>,
 }
 
 impl Broadcast {
@@ -95,11 +99,14 @@ impl Broadcast {
     }
 
     pub(crate) fn message(&self) -> String {
-        serde_json::json!({
+        let mut message = serde_json::json!({
             "cluster": CLUSTER, "services": self.services, "standalone": self.standalone,
             "event": { "id": self.id, "type": "com.example.changed", "data": { "cache": "prices" } },
-        })
-        .to_string()
+        });
+        if let Some(pace) = &self.pace {
+            message["pace"] = pace.field();
+        }
+        message.to_string()
     }
 }
 
@@ -170,6 +177,8 @@ pub(crate) struct World {
     pub(crate) form: Form,
     /// With `send`: a run after the first calls only containers that are not notified in the ledger.
     pub(crate) resends: bool,
+    /// How long a pause without an end lasts until somebody continues.
+    pub(crate) continues_every: Duration,
 }
 
 impl World {
@@ -196,6 +205,7 @@ impl World {
             tasks,
             form: Form::Queues,
             resends: false,
+            continues_every: CONTINUES_EVERY,
         };
         // Drawn last, so that all else of a seed is as it was without tables.
         if world.has_ledger() && draw.percent(40) {
@@ -204,6 +214,10 @@ impl World {
         }
         if draw.percent(50) {
             world.directly(draw);
+        }
+        // The same of waves.
+        if draw.percent(40) {
+            paced::in_waves(&mut world, draw);
         }
         world
     }
@@ -228,6 +242,14 @@ impl World {
         if draw.percent(25) {
             self.faults.push(trouble::outage(draw));
         }
+    }
+
+    /// How much of its own time a world gets: every wait of its receivers, its troubles and its queues many times over.
+    pub(crate) fn ends_within(&self) -> Duration {
+        let pauses =
+            self.broadcasts.iter().filter_map(|broadcast| broadcast.pace.as_ref()).map(Paced::pauses);
+        // Each of several runs may begin with a pause.
+        Duration::from_hours(3) + pauses.sum::<Duration>() * 3
     }
 
     pub(crate) fn has_ledger(&self) -> bool {
@@ -271,6 +293,7 @@ impl World {
                 services: vec![],
                 standalone: false,
                 asked: 1,
+                pace: None,
             }],
             upsets: Vec::new(),
             faults: Vec::new(),
@@ -282,6 +305,7 @@ impl World {
             waits_long: false,
             form: Form::Queues,
             resends: false,
+            continues_every: CONTINUES_EVERY,
         }
     }
 }
@@ -296,7 +320,7 @@ fn broadcast(draw: &mut Draw, seed: u64, number: u64, tasks: &[Task]) -> Broadca
         }
     }
     let asked = [1, 2, 3][draw.weighted(&[80, 15, 5])];
-    Broadcast { id: format!("b-{seed}-{number}"), services, standalone: draw.percent(50), asked }
+    Broadcast { id: format!("b-{seed}-{number}"), services, standalone: draw.percent(50), asked, pace: None }
 }
 
 fn upset(draw: &mut Draw, tasks: &[Task]) -> Option<(Moment, Upset)> {
