@@ -66,6 +66,12 @@ bench-ask: ## Compare the cost of `ask` with that of `send` (Linux, two processo
 	cargo build --release --package ecs-task-notifier --package bench
 	target/release/bench ask
 
+.PHONY: bench-functions
+bench-functions: test-tools ## The time of a broadcast through the functions on an emulator of AWS (x86_64 Linux, 10 minutes)
+	$(MAKE) lambda ARCH=x86_64
+	cargo build --release --package ecs-task-notifier
+	$(TOOLS)/bin/python bench/ministack.py target/release/ecs-task-notifier target/lambda/x86_64
+
 .PHONY: rivals
 rivals: ## Compare reach and cost with NATS, Redis, Mosquitto, Serf, Ansible and curl (skips what is not installed; 12 minutes)
 	cargo build --release --package ecs-task-notifier
