@@ -214,7 +214,8 @@ impl Sampled {
     /// Whether the task has a definition or a host that no task before it had.
     fn is_new(&mut self, task: &TaskState) -> bool {
         let named = task.revision.iter().chain(&task.host);
-        named.fold(false, |is_new, arn| self.0.insert(arn.clone()) || is_new)
+        // All of them are noted, not only the first new one.
+        named.filter(|arn| self.0.insert((*arn).clone())).count() > 0
     }
 }
 
