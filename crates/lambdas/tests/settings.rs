@@ -7,7 +7,7 @@ use std::time::Duration;
 use lambdas::batch::RESERVE;
 use notifier::aws::budget::PERCENT_DEFAULT;
 use notifier::deliver;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The stages of a broadcast.
 fn stages() -> Value {
@@ -15,16 +15,17 @@ fn stages() -> Value {
 }
 
 /// All stages, with the one that keeps the registry.
-fn every_stage() -> Value {
-    let mut every = stages();
-    every["registry"] = serde_json::from_str(include_str!("../../../infra/terraform/registry.json")).unwrap();
+fn every_stage() -> Map<String, Value> {
+    let registry = serde_json::from_str(include_str!("../../../infra/terraform/registry.json")).unwrap();
+    let mut every = stages().as_object().unwrap().clone();
+    every.insert("registry".to_owned(), registry);
     every
 }
 
 #[test]
 fn every_function_has_a_binary_of_its_name() {
     let manifest = include_str!("../Cargo.toml");
-    for (stage, settings) in every_stage().as_object().unwrap() {
+    for (stage, settings) in &every_stage() {
         let name = settings["function"].as_str().unwrap();
         let binary = format!("name = \"{name}\"\npath = \"src/bin/{stage}.rs\"");
         assert!(manifest.contains(&binary), "{binary}");
@@ -43,7 +44,7 @@ fn a_delivery_fits_into_the_notify_functions_time() {
 
 #[test]
 fn a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run() {
-    for (stage, settings) in every_stage().as_object().unwrap() {
+    for (stage, settings) in &every_stage() {
         let seconds = |name: &str| settings[name].as_u64().unwrap();
         assert!(
             seconds("visibility_s") >= 6 * seconds("timeout_s") + seconds("batching_window_s"),
@@ -54,7 +55,7 @@ fn a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run() {
 
 #[test]
 fn a_message_is_tried_for_a_quarter_of_an_hour_before_it_is_given_up() {
-    for (stage, settings) in every_stage().as_object().unwrap() {
+    for (stage, settings) in &every_stage() {
         let receives = settings["receives_max"].as_u64().unwrap();
         assert!((15..=20).contains(&receives), "{stage}: {receives}");
     }
@@ -62,7 +63,7 @@ fn a_message_is_tried_for_a_quarter_of_an_hour_before_it_is_given_up() {
 
 #[test]
 fn lambda_does_not_wait_for_more_messages() {
-    for (stage, settings) in every_stage().as_object().unwrap() {
+    for (stage, settings) in &every_stage() {
         assert_eq!(settings["batching_window_s"], 0, "{stage}");
         assert!(settings["batch_size"].as_u64().unwrap() <= 10, "{stage}");
     }

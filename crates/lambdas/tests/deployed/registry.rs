@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 use crate::stack::{SOON, Stack, Twist};
 use crate::{QUIET, TWO_TASKS};
 
+/// The account of the clusters is the simulator's.
+const VARIABLES: &str = r#"registry = { clusters = ["arn:aws:ecs:us-east-1:111122223333:cluster/prod"] }"#;
 const PROD: &str = "arn:aws:ecs:us-east-1:111122223333:cluster/prod";
 /// Name of the rule and of the function.
 const RULE: &str = "ecs_registry";
@@ -46,7 +48,7 @@ async fn until_registered(stack: &Stack) {
 #[tokio::test]
 #[ignore = "needs terraform and the archives: `make test-deployed`"]
 async fn the_rule_of_the_module_fills_the_registry_and_a_broadcast_calls_the_running_tasks() {
-    let stack = Stack::apply(TWO_TASKS, Twist { auth: true, registry: true, ..Twist::default() }).await;
+    let stack = Stack::apply(TWO_TASKS, Twist { auth: true, variables: VARIABLES, ..Twist::default() }).await;
     let mut boto = stack.boto();
     let rule = boto.call("events", "describe_rule", json!({ "Name": RULE })).await;
     let pattern: Value = serde_json::from_str(rule["EventPattern"].as_str().unwrap()).unwrap();

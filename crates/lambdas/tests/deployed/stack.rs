@@ -38,8 +38,8 @@ pub(crate) struct Twist<'a> {
     pub(crate) release: bool,
     /// The sources of `sources.py`, with the rules of `routes.toml`.
     pub(crate) sources: bool,
-    /// The registry of the cluster `prod`.
-    pub(crate) registry: bool,
+    /// More variables of the module.
+    pub(crate) variables: &'a str,
 }
 
 pub(crate) struct Stack {
@@ -206,11 +206,6 @@ const SOURCES: &str = r#"
   }
 "#;
 
-/// The module's variable for the registry. The account of the clusters is the simulator's.
-const REGISTRY: &str = r#"
-  registry = { clusters = ["arn:aws:ecs:us-east-1:111122223333:cluster/prod"] }
-"#;
-
 /// The sources themselves, with the names that `sources.py` has for them.
 const RESOURCES: &str = r#"
 resource "aws_s3_bucket" "this" {
@@ -239,7 +234,7 @@ resource "aws_dynamodb_table" "flags" {
 "#;
 
 /// The configuration that a user would write, beside a copy of the module without its lock file and state.
-fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources, registry }: Twist<'_>) {
+fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources, variables }: Twist<'_>) {
     let module = folder.join("module");
     std::fs::create_dir(&module).unwrap();
     for entry in std::fs::read_dir(repository().join("infra/terraform")).unwrap() {
@@ -268,7 +263,6 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources, re
         format!("{{ files = \"{}\" }}", archives().display())
     };
     let (sources, resources) = if sources { (SOURCES, RESOURCES) } else { ("", "") };
-    let registry = if registry { REGISTRY } else { "" };
     std::fs::copy(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/routes.toml"),
         folder.join("routes.toml"),
@@ -279,7 +273,7 @@ fn write(folder: &Path, simulator: &str, Twist { auth, iam, release, sources, re
 module "notifier" {{
   source             = "./module"
   {sources}
-  {registry}
+  {variables}
   architecture       = "x86_64"
   archives           = {archives}
   subnet_ids         = ["subnet-1", "subnet-2"]
