@@ -12,6 +12,7 @@ use simulator::faults::{Fault, When};
 use time::OffsetDateTime;
 
 use crate::invariants;
+use crate::paced::{Paced, Pause};
 use crate::parts::STAGE;
 use crate::run::{self, Ground, Run, Seen};
 use crate::script::Script;
@@ -53,10 +54,11 @@ pub(crate) async fn work_off(run: &Run, stage: StageName, from: &str, to: &'stat
     let lane = run.drive.lane();
     while let Some((message, receipt)) = receive(run, from).await {
         let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
-        let worked = lane
-            .handle
-            .spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await.unwrap() });
-        for body in worked.await.unwrap().next {
+        let worked =
+            lane.handle.spawn(async move { pipeline::run(&ctx(&aws()), stage, &message, None).await });
+        // A refusal is an error of the stage, which would make it a dead letter.
+        let next = worked.await.unwrap().map(|output| output.next);
+        for body in next.unwrap_or_default() {
             run.send(to, &body).await;
         }
         let done = json!({ "QueueUrl": run.url(from), "ReceiptHandle": receipt });
@@ -118,6 +120,68 @@ fn a_stage_killed_at_any_await_loses_nothing() {
             eprintln!("{stage:?} (ledger: {ledger:?}) was killed at each of {awaits} awaits");
             assert!(awaits >= if ledger == Place::None { 2 } else { 3 });
         }
+    }
+}
+
+/// Kills a stage at its `n`th await with the gate after the first wave, and lets a daemon finish; whether it had ended before.
+async fn killed_at_a_gate(mut run: Run, n: usize) -> (Seen, bool) {
+    run.begin().await;
+    work_off(&run, StageName::Services, "observer", "services").await;
+    let (first, receipt) = receive(&run, "services").await.unwrap();
+    let lane = run.drive.lane();
+    let (ctx, aws) = (run.ctx(usize::MAX), run.aws());
+    let opened = lane
+        .handle
+        .spawn(async move { pipeline::run(&ctx(&aws()), StageName::Tasks, &first, None).await.unwrap() });
+    let opened = opened.await.unwrap();
+    for body in &opened.next {
+        run.send("tasks", body).await;
+    }
+    let [gate] = opened.again.as_slice() else { panic!("{opened:?}") };
+    run.send("services", &gate.body).await;
+    let done = json!({ "QueueUrl": run.url("services"), "ReceiptHandle": receipt });
+    run.sim.sqs("DeleteMessage", done).await.unwrap();
+    work_off(&run, StageName::Notify, "tasks", "").await;
+    if run.recorded_of(0).await.unwrap().report.counts().rejected > 0 {
+        for body in &opened.next {
+            run.send("tasks-dead", body).await;
+        }
+    }
+    let (message, _) = receive(&run, "services").await.unwrap();
+    let (ctx, aws) = (run.ctx(usize::MAX - 1), run.aws());
+    let cut = lane.handle.spawn(async move {
+        let ctx = ctx(&aws());
+        cut(Box::pin(pipeline::run(&ctx, StageName::Tasks, &message, None)), n).await.is_some()
+    });
+    let has_ended = cut.await.unwrap();
+    run.kill(lane);
+    let daemon = run.daemon();
+    (run.finish(daemon).await, has_ended)
+}
+
+/// Its wave begins once, or the broadcast is stopped once: whatever was done before the kill, the next gate comes to the same.
+#[test]
+fn a_gate_killed_at_any_await_begins_its_wave_or_stops_it() {
+    let (accepting, refusing) = (Script::accepting(), Script::refusing());
+    let cases = [(Place::File, &accepting), (Place::Table, &accepting), (Place::Table, &refusing)];
+    for (ledger, script) in cases {
+        let mut world = World { ledger, ..World::small_of(&[3], script) };
+        world.broadcasts[0].pace = Some(Paced::canary(Pause::For(Duration::ZERO)));
+        let mut awaits = 0;
+        for n in 1.. {
+            assert!(n < PLACES_MAX, "a gate has more than {PLACES_MAX} awaits");
+            let played = run::play(&world, Ground::default(), move |run| killed_at_a_gate(run, n));
+            let (seen, has_ended) = played.unwrap_or_else(|| panic!("killed at await {n}: no end"));
+            let broken = invariants::broken(&world, &seen);
+            assert!(broken.is_empty(), "killed at await {n}: {broken:#?}");
+            if has_ended {
+                break;
+            }
+            awaits = n;
+        }
+        eprintln!("A gate (ledger: {ledger:?}) was killed at each of {awaits} awaits");
+        // A file may answer before it is waited for.
+        assert!(awaits >= if ledger == Place::File { 2 } else { 5 }, "{awaits}");
     }
 }
 
