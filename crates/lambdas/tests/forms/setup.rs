@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use wire::{Broadcast, BroadcastId, Draft, ObserverMessage};
 
 /// Longest wait for something that happens within seconds, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(180);
 /// How the notifier runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
