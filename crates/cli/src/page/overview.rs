@@ -35,6 +35,8 @@ pub(crate) struct Overview {
     pub(crate) waves: Vec<WaveReport>,
     /// The latest wave that has begun, and the last one.
     pub(crate) wave: Option<(u16, u16)>,
+    /// The waves after which a service waits for its next one.
+    pub(crate) waits: BTreeSet<u16>,
     /// The recorded answers to a question.
     pub(crate) answers: Option<KeptAnswers>,
 }
@@ -121,9 +123,29 @@ impl Overview {
             late: report.late(),
             waves: report.waves(),
             wave: report.latest_wave(),
+            waits: waits(report),
             answers: report.kept_answers(),
         }
     }
+}
+
+/// The waves after which a service waits: all that has begun of it has ended, and another wave follows.
+fn waits(report: &Report) -> BTreeSet<u16> {
+    let mut services = BTreeMap::<ServiceKey<'_>, BTreeMap<u16, (bool, bool)>>::new();
+    for entry in report.entries() {
+        let Some(wave) = entry.wave else { continue };
+        let waves = services.entry(entry.member.service_key()).or_default();
+        let (has_begun, is_pending) = waves.entry(wave).or_default();
+        *has_begun |= entry.outcome.is_some() || entry.requests() > 0;
+        *is_pending |= entry.outcome.is_none();
+    }
+    let after = |waves: &BTreeMap<u16, (bool, bool)>| {
+        let (wave, _) = waves.iter().rev().find(|(_, (has_begun, _))| *has_begun)?;
+        let has_ended = waves.range(..=wave).all(|(_, (_, is_pending))| !is_pending);
+        let is_last = waves.keys().next_back() == Some(wave);
+        (has_ended && !is_last).then_some(*wave)
+    };
+    services.values().filter_map(after).collect()
 }
 
 /// The order of services: first those with a container that was not notified, then those with a skipped container.
@@ -226,6 +248,32 @@ mod tests {
         assert_eq!(advice[0], (2, Some(Cause::Unreachable)));
         assert_eq!(advice.last().unwrap(), &(1, None), "the pending container comes last");
         assert_eq!(seen.causes, [Cause::Health, Cause::TimedOut, Cause::Unreachable]);
+    }
+
+    #[test]
+    fn a_service_waits_when_its_wave_has_ended_and_another_follows() {
+        let of_wave =
+            |service, wave, outcome| Delivery { wave: Some(wave), ..entry(service, outcome, None, 1) };
+        let (ended, pending) = (Some(Outcome::Delivered), None);
+        let waits = |entries| overview(entries).waits.into_iter().collect::<Vec<_>>();
+        assert_eq!(waits(vec![of_wave("a", 1, ended), of_wave("a", 2, pending)]), [1]);
+        let behind = vec![
+            of_wave("a", 1, ended),
+            of_wave("a", 2, pending),
+            of_wave("b", 1, ended),
+            of_wave("b", 2, ended),
+            of_wave("b", 3, pending),
+            of_wave("c", 1, ended),
+        ];
+        assert_eq!(waits(behind), [1, 2]);
+        assert!(waits(vec![of_wave("a", 1, pending), of_wave("a", 2, pending)]).is_empty());
+        let running = vec![
+            of_wave("a", 1, ended),
+            of_wave("a", 2, ended),
+            of_wave("a", 2, pending),
+            of_wave("a", 3, pending),
+        ];
+        assert!(waits(running).is_empty());
     }
 
     #[test]

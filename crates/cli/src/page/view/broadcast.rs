@@ -37,7 +37,7 @@ pub(crate) fn sentence(snapshot: &Snapshot) -> String {
     let last = overview.wave.map_or(0, |(_, last)| last);
     let state = match (&recorded.cancelled, &recorded.stopped) {
         (Some(_), _) => "Cancelled".to_owned(),
-        (None, Some(stopped)) => format!("Stopped at wave {}", stopped.wave),
+        (None, Some(stopped)) => format!("Stopped {}", stopped.place()),
         (None, None) => match (is_over, recorded.is_complete, waves::place(snapshot)) {
             (true, true, _) => "Ended".to_owned(),
             (true, false, _) => "No further outcome is expected".to_owned(),

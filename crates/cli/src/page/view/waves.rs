@@ -64,12 +64,18 @@ pub(super) fn section(
     if let Some(stopped) = &recorded.stopped {
         put!(html, "<p>Stopped " [&stopped.place()] ": " [cut(&stopped.reason)] "</p>\n");
     }
-    if let Some(Place::Between { wave, next, ended }) = place(snapshot) {
-        waits(html, snapshot, pace, (wave, next, ended));
-        if has_actions && !snapshot.is_continued {
-            let id = recorded.report.broadcast();
-            put!(html, "<p><a href=\"" [Filter::default().link("continue", id, 1)] "\">Continue after wave " [wave] "…</a></p>\n");
+    let open = snapshot.open_pause.ok().filter(|wave| overview.waits.contains(wave));
+    match (place(snapshot), open) {
+        (Some(Place::Between { wave, next, ended }), _) => waits(html, snapshot, pace, (wave, next, ended)),
+        // Through the queues, each service is in a wave of its own.
+        (Some(Place::In(_)), Some(wave)) => {
+            put!(html, "<p>Pause after wave " [wave] " for services that are behind.</p>\n");
         }
+        _ => {}
+    }
+    if let Some(wave) = open.filter(|_| has_actions && !snapshot.is_continued) {
+        let id = recorded.report.broadcast();
+        put!(html, "<p><a href=\"" [Filter::default().link("continue", id, 1)] "\">Continue after wave " [wave] "…</a></p>\n");
     }
     html.raw("<div class=\"scroll\" role=\"region\" aria-label=\"Waves\" tabindex=\"0\"><table>");
     html.raw("<caption>Shares of the fleet that are called together, in their order</caption><thead><tr>");

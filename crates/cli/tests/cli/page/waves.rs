@@ -228,6 +228,34 @@ fn a_pause_is_ended_only_with_the_flag_the_id_typed_and_the_wave_that_was_seen()
 }
 
 #[test]
+fn a_service_that_is_behind_the_others_can_be_continued() {
+    let filled = Filled::new();
+    let mut by_hand = Pace::new();
+    (by_hand.waves, by_hand.pause) = (Some("1,50%".to_owned()), Some("manual".to_owned()));
+    let ended = Some(Outcome::Delivered);
+    let other = |wave, number, outcome| Delivery { wave: Some(wave), ..delivery("api", number, outcome) };
+    let all = [
+        of_wave(1, 1, ended),
+        of_wave(2, 2, None),
+        of_wave(3, 3, None),
+        other(1, 4, ended),
+        other(2, 5, ended),
+        other(3, 6, None),
+    ];
+    filled.recorded(BroadcastRecord { pace: Some(by_hand), ..record("b-1") }, &all);
+    let page = filled.page("--allow-actions");
+    let body = page.body("/broadcast?id=b-1");
+    assert!(
+        body.contains("Running, wave 2 of 3: ") && body.contains(">Continue after wave 1…</a>"),
+        "{body}"
+    );
+    assert!(body.contains("Pause after wave 1 for services that are behind."), "{body}");
+    assert_eq!(post(&page, "confirm=b-1&wave=1").status, 303);
+    let next = ">Continue after wave 2…</a>";
+    until("the pause of the other service is next", || page.body("/broadcast?id=b-1").contains(next));
+}
+
+#[test]
 fn send_goes_on_when_the_page_continues() {
     let pipeline = Pipeline::new(&fleet(&[service("web", 3, "")]));
     let mut send = pipeline.notifier("send -c prod --id b-1 --waves 1 --pause manual --quiet").start();
