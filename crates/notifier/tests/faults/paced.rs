@@ -86,8 +86,10 @@ impl Paced {
             1 => Some(Most::Count(draw.below(4))),
             _ => Some(Most::Percent([0, 25, 50, 100][draw.below(4)])),
         };
+        // An hour is some seconds of work.
+        let is_long = matches!(pause, Pause::For(pause) if pause >= Duration::from_hours(1) / 2);
         Self {
-            sizes: SIZES[draw.below(SIZES.len())],
+            sizes: if is_long { SIZES[0] } else { SIZES[draw.below(SIZES.len())] },
             pause,
             most,
             max_parallel: (is_direct && draw.percent(40)).then(|| 1 + draw.below(3)),

@@ -1,6 +1,6 @@
 //! Thousands of worlds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -41,6 +41,10 @@ struct Total {
     /// Worlds of the direct form.
     direct: u64,
     broadcasts: usize,
+    /// Those in waves, those of them that were stopped, and pauses that somebody ended.
+    paced: usize,
+    halted: usize,
+    continued: usize,
     tasks: usize,
     calls: usize,
     daemons: usize,
@@ -55,6 +59,12 @@ impl Total {
     fn add(&mut self, world: &World, seen: &Seen) {
         self.worlds += 1;
         self.broadcasts += world.broadcasts.len();
+        self.paced += world.broadcasts.iter().filter(|broadcast| broadcast.pace.is_some()).count();
+        let reports = seen.runs.iter().filter_map(|run| run.ended.report());
+        let halted =
+            reports.filter(|report| report.stopped().is_some()).map(|report| report.broadcast().to_string());
+        self.halted += halted.chain(seen.stopped.keys().cloned()).collect::<BTreeSet<_>>().len();
+        self.continued += seen.continued.len();
         self.tasks += world.tasks.len();
         self.calls += seen.calls.len();
         match world.form {
@@ -100,10 +110,13 @@ fn whatever_goes_wrong_every_task_has_the_right_end() {
     }
     let resident = resident_kib_most();
     eprintln!(
-        "{} worlds ({} direct), {} broadcasts, {} tasks ({} stopped on the way), {} calls, {} daemons, {:?}, {} faults, {:?} KiB resident",
+        "{} worlds ({} direct), {} broadcasts ({} in waves, {} of them stopped by errors, {} pauses ended by hand), {} tasks ({} stopped on the way), {} calls, {} daemons, {:?}, {} faults, {:?} KiB resident",
         total.worlds,
         total.direct,
         total.broadcasts,
+        total.paced,
+        total.halted,
+        total.continued,
         total.tasks,
         total.stopped,
         total.calls,
