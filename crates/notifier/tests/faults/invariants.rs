@@ -57,7 +57,7 @@ impl<'a> Judge<'a> {
                 self.dead_letters_match(broadcast, &entries);
                 self.nobody_is_called_once_recorded(broadcast, &calls, &entries);
             } else if !world.has_ledger() {
-                self.nobody_is_lost(place, broadcast, &expected, &calls);
+                self.nobody_is_lost(broadcast, &expected, &calls);
             }
         }
         for (number, call) in self.seen.calls.iter().enumerate() {
@@ -143,6 +143,13 @@ impl<'a> Judge<'a> {
         numbers.filter(accepts).collect()
     }
 
+    /// Whether errors have stopped a broadcast: by the ledger, or without one by the report of a run.
+    fn was_stopped(&self, id: &str) -> bool {
+        let reports = self.seen.runs.iter().filter_map(|run| run.ended.report());
+        let mut stops = reports.filter(|report| report.stopped().is_some());
+        self.seen.stopped.contains_key(id) || stops.any(|report| report.broadcast().as_str() == id)
+    }
+
     pub(crate) fn outcomes_are_right(
         &mut self,
         broadcast: &Broadcast,
@@ -155,10 +162,7 @@ impl<'a> Judge<'a> {
             ends.entry((&entry.member.task, &entry.member.container)).or_default().push(entry);
         }
         let at = &broadcast.id;
-        let is_withheld = entries
-            .iter()
-            .any(|entry| entry.cause == Some(Cause::Stopped) && entry.outcome == Some(Outcome::Skipped))
-            || self.seen.stopped.contains_key(at);
+        let is_withheld = self.was_stopped(at);
         let nowhere = ends.remove(&("", "")).unwrap_or_default();
         let asked_nowhere = broadcast.services.iter().any(|service| service == NOWHERE);
         let is_named =
@@ -208,14 +212,11 @@ impl<'a> Judge<'a> {
     /// Without a ledger: every container that would accept was notified, unless it stopped.
     fn nobody_is_lost(
         &mut self,
-        place: usize,
         broadcast: &Broadcast,
         expected: &BTreeMap<Member<'_>, (&Expected, bool)>,
         calls: &BTreeMap<Member<'_>, Vec<usize>>,
     ) {
-        let reports =
-            self.seen.runs.iter().filter(|run| run.broadcast == place).filter_map(|run| run.ended.report());
-        let was_stopped = reports.into_iter().any(|report| report.stopped().is_some());
+        let was_stopped = self.was_stopped(&broadcast.id);
         for (member, (expected, has_stopped)) in expected {
             let accepted = !self.accepted(*member, calls.get(member)).is_empty();
             let wanted = matches!(expected, Expected::Called(Outcome::Delivered));
