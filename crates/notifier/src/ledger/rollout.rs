@@ -2,6 +2,8 @@
 //!
 //! Which container is called in which wave stands in the rows of the parts.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use wire::{BroadcastId, PartId};
@@ -125,12 +127,24 @@ impl Ledger {
                 (&row.member.task, &row.member.container) == (&member.task, &member.container)
             };
             let Some(wave) = rows.iter().find(is_meant).and_then(|row| row.wave) else { continue };
-            let begun = inner.store.get(vec![key::begun(broadcast, part, wave)]).await?;
-            if begun.iter().any(Option::is_some) {
+            if !self.begun(broadcast, part, &BTreeSet::from([wave])).await?.is_empty() {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Which of these waves of a part have begun.
+    pub(crate) async fn begun(
+        &self,
+        broadcast: &BroadcastId,
+        part: &PartId,
+        waves: &BTreeSet<u16>,
+    ) -> Result<BTreeSet<u16>, LedgerError> {
+        let Some(inner) = &self.0 else { return Ok(BTreeSet::new()) };
+        let keys = waves.iter().map(|wave| key::begun(broadcast, part, *wave)).collect();
+        let found = inner.store.get(keys).await?;
+        Ok(waves.iter().zip(found).filter(|(_, found)| found.is_some()).map(|(wave, _)| *wave).collect())
     }
 
     /// Records that a broadcast was stopped. The first record stays; returns that one.

@@ -252,10 +252,17 @@ impl Passage<'_> {
         let rows = ctx.ledger.progressed(&broadcast.id, &record.id, u16::MAX).await?;
         let rest = rows.into_iter().filter(|row| row.expected.wave.is_none_or(|wave| wave > gate.gate));
         let rest = rest.filter(|row| row.latest().outcome.is_none() && row.latest().requests() == 0);
+        let rest: Vec<_> = rest.collect();
+        let waves = rest.iter().filter_map(|row| row.expected.wave).collect();
+        let begun = ctx.ledger.begun(&broadcast.id, &record.id, &waves).await?;
+        let withheld = rest.into_iter().map(|Progressed { expected, .. }| {
+            // Another gate of the part may have handed them over.
+            let may_be_called = expected.wave.is_some_and(|wave| begun.contains(&wave));
+            if may_be_called { expected.withheld_after_a_receive() } else { expected.withheld() }
+        });
         // At once, so that the ledger writes them in batches: it may be most of the fleet.
-        let withheld =
-            rest.map(|row| super::notify::settle(ctx, broadcast, trace.trace, row.expected.withheld()));
-        try_join_all(withheld).await?;
+        let settled = withheld.map(|row| super::notify::settle(ctx, broadcast, trace.trace, row));
+        try_join_all(settled).await?;
         Ok(Output { trace: Some(*trace), ..Output::default() })
     }
 }
