@@ -9,7 +9,7 @@ use notifier::pipeline::send::SendError;
 use notifier::report::Counts;
 use simulator::fleet::AlarmState;
 use testkit::{fleets, ports};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use wire::{ObserverMessage, Pace};
 
 use crate::setup::{Form, Setup, id, scope};
@@ -106,7 +106,6 @@ async fn a_failing_canary_stops_10_000_tasks(form: Form) {
     let scope = paced(|pace| {
         (pace.waves, pace.max_errors) = (Some("1%".to_owned()), Some("1%".to_owned()));
     });
-    let begun = Instant::now();
     match form {
         Form::Send => drop(setup.send(&scope).await.unwrap()),
         Form::Daemon | Form::Functions => {
@@ -122,7 +121,6 @@ async fn a_failing_canary_stops_10_000_tasks(form: Form) {
                 .await;
         }
     }
-    eprintln!("stopped after {:?}", begun.elapsed());
     let calls = setup.sim.received();
     let called: BTreeSet<_> = calls.iter().map(|call| &call.task).collect();
     let recorded = setup.recorded().await.unwrap();
