@@ -190,8 +190,10 @@ impl<'a> Judge<'a> {
                 | (Expected::Skipped, [Some(Outcome::Skipped)])
                 // A receiver whose head is too large to read may mean yes.
                 | (Expected::Called(Outcome::Failed), [Some(Outcome::Failed)]) => true,
-                // A run of `send` makes few attempts, and after a stop there is no other run.
-                (Expected::Called(_), [Some(Outcome::Failed)]) if is_withheld && self.world.form == Form::Direct => {
+                // A run of `send` makes few attempts, and no other run calls it after a stop, of the broadcast or of its task.
+                (Expected::Called(_), [Some(Outcome::Failed)])
+                    if (is_withheld || *has_stopped) && self.world.form == Form::Direct =>
+                {
                     !accepted
                 }
                 (Expected::Called(ends), [Some(outcome)]) => ends == outcome && !accepted,
