@@ -53,6 +53,7 @@ fn events() -> Result<Vec<ProgressEvent>> {
             is_starting: false,
             is_late: false,
             wave: None,
+            zone: None,
         }
     };
     let endpoints: Vec<Endpoint> = (0..COUNT).map(endpoint).collect();

@@ -34,6 +34,7 @@ async fn a_delivery_for_which_no_file_is_left_is_handed_back() {
         is_starting: false,
         is_late: false,
         wave: None,
+        zone: None,
     };
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(0);

@@ -334,6 +334,9 @@ pub struct TaskMessage {
     /// The wave of a broadcast in which the task is called, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<u16>,
+    /// The availability zone of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 impl TaskMessage {
@@ -358,6 +361,7 @@ impl TaskMessage {
             starting: false,
             late: false,
             wave: None,
+            zone: None,
         }
     }
 }

@@ -35,6 +35,12 @@ pub(crate) struct PaceArgs {
     #[arg(long, value_name = "TIME", value_parser = jitter)]
     jitter: Option<String>,
 
+    /// Call one availability zone after another; with --waves, the sizes are those of each zone
+    ///
+    /// The order of the zones differs between broadcasts and is the same for all services. Tasks without a zone come last.
+    #[arg(long)]
+    by_zone: bool,
+
     /// Stop if this CloudWatch alarm is in the state ALARM, before any wave; repeatable
     ///
     /// CloudWatch is asked in the account and region of this process, which needs the permission cloudwatch:DescribeAlarms
@@ -57,14 +63,14 @@ impl PaceArgs {
         pace.max_errors.clone_from(&self.max_errors);
         pace.max_parallel = self.max_parallel;
         pace.jitter.clone_from(&self.jitter);
+        pace.by_zone = self.by_zone.then_some(true);
         pace.stop_on_alarm = Some(self.stop_on_alarm.clone()).filter(|names| !names.is_empty());
         if pace == Pace::new() {
             return Ok(());
         }
         Plan::read(&pace).map_err(|error| match error {
-            PaceError::NoWaves => {
-                Failure::usage("--pause needs several waves").hint("add --waves 1,10%,100%, or --pace canary")
-            }
+            PaceError::NoWaves => Failure::usage("--pause needs several waves")
+                .hint("add --waves 1,10%,100%, --by-zone or --pace canary"),
             error => Failure::usage(error.to_string()),
         })?;
         if message.cover.is_some() || message.retain.is_some() {

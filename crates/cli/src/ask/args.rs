@@ -21,7 +21,7 @@ pub(crate) struct QuestionArgs {
     #[arg(long, value_name = "POINTER")]
     pub(crate) pick: Option<Pointer>,
 
-    /// Count each answer by service, revision, cluster or account
+    /// Count each answer by service, revision, zone, cluster or account
     #[arg(long, value_enum, default_value_t, value_name = "WHAT", hide_possible_values = true)]
     by: Counted,
 
@@ -67,6 +67,7 @@ pub(crate) enum Counted {
     #[default]
     Service,
     Revision,
+    Zone,
     Cluster,
     Account,
 }
@@ -90,6 +91,7 @@ impl QuestionArgs {
             by: match self.by {
                 Counted::Service => By::Service,
                 Counted::Revision => By::Revision,
+                Counted::Zone => By::Zone,
                 Counted::Cluster => By::Cluster,
                 Counted::Account => By::Account,
             },

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn csv_has_the_columns_of_json_and_a_header_even_without_rows() {
-        let header = "broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice\n";
+        let header = "broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice,zone\n";
         assert_eq!(written(Format::Csv, &[]), header);
         let line = Line {
             service: Some("a,b"),
@@ -86,7 +86,7 @@ mod tests {
         };
         assert_eq!(
             written(Format::Csv, std::slice::from_ref(&line)),
-            format!("{header},,,,\"a,b\",,,,,\"said \"\"no\"\"\",,403,,,\n")
+            format!("{header},,,,\"a,b\",,,,,\"said \"\"no\"\"\",,403,,,,\n")
         );
         let json = written(Format::Json, &[line]);
         let keys: Vec<_> =

@@ -126,11 +126,18 @@ fn json_has_the_columns_of_send_the_answers_and_a_summary_of_the_groups() {
     for (name, value) in [("distinct", 3), ("asked", 8), ("answered", 6), ("agreed", 3), ("total", 9)] {
         assert_eq!(summary[name], value, "{name} of {summary}");
     }
+    let zones = sim.notifier(&format!("{ASK} --format json --by zone --quiet --pick /version")).run();
+    let (_, summary) = records(&zones);
+    let by = |group: &Value| group["by"].as_object().unwrap().clone();
+    let by: Vec<_> = summary["answers"].as_array().unwrap().iter().map(by).collect();
+    assert!(by.iter().flatten().all(|(zone, _)| zone.starts_with("us-east-1")), "{summary}");
+    let counted: u64 = by.iter().flatten().map(|(_, count)| count.as_u64().unwrap()).sum();
+    assert_eq!(summary["answered"], counted, "{summary}");
     let csv = sim.notifier(&format!("{ASK} --format csv --quiet --pick /queue")).run();
     let header = csv.stdout.lines().next().unwrap();
-    assert!(header.ends_with(",cause,advice,answer,answer_bytes,truncated"), "{csv}");
+    assert!(header.ends_with(",cause,advice,answer,answer_bytes,truncated,zone"), "{csv}");
     assert_eq!(csv.stdout.lines().count(), 10, "{csv}");
-    assert_eq!(csv.stdout.lines().filter(|line| line.ends_with(",7,45,false")).count(), 2, "{csv}");
+    assert_eq!(csv.stdout.lines().filter(|line| line.contains(",7,45,false,")).count(), 2, "{csv}");
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn the_demo_in_json_is_one_object_a_line_and_a_summary() {
         "latency_ms",
         "cause",
         "advice",
+        "zone",
     ] {
         assert!(records.iter().all(|record| record.contains(&format!(r#""{name}":"#))), "{name}: {run}");
     }

@@ -78,6 +78,30 @@ fn a_stopped_broadcast_says_where_and_why_and_what_each_container_came_to() {
 }
 
 #[test]
+fn zones_are_called_one_after_another_and_are_a_column() {
+    let pipeline = Pipeline::new(&fleet(&[service("web", 6, "")]));
+    let send = pipeline.notifier("send -c prod --id b-1 --by-zone --format json --progress none").run();
+    assert_eq!((send.code, pipeline.received().len()), (0, 6), "{send}");
+    let mut lines = json(&send.stdout);
+    let summary = lines.pop().unwrap()["summary"].clone();
+    let totals: Vec<_> =
+        summary["waves"].as_array().unwrap().iter().map(|wave| wave["total"].clone()).collect();
+    assert_eq!(totals, [2, 2, 2], "{summary}");
+    let zone_of = |task: &str| {
+        let line = lines.iter().find(|line| line["task"] == task).unwrap();
+        line["zone"].as_str().unwrap().to_owned()
+    };
+    let mut order: Vec<_> = pipeline.received().iter().map(|call| zone_of(&call.task)).collect();
+    order.dedup();
+    assert_eq!(order.len(), 3, "{order:?}");
+    order.sort();
+    assert_eq!(order, ["us-east-1a", "us-east-1b", "us-east-1c"]);
+    let csv = pipeline.notifier("report b-1 --format csv").run();
+    assert!(csv.stdout.lines().next().unwrap().ends_with(",zone"), "{csv}");
+    assert_eq!(csv.stdout.matches(",us-east-1a\n").count(), 2, "{csv}");
+}
+
+#[test]
 fn a_manual_pause_needs_a_ledger_and_ends_with_continue() {
     let pipeline = Pipeline::new(&fleet(&[service("web", 3, "")]));
     let without = pipeline.notifier("send -c prod --waves 1 --pause manual --ledger none").run();

@@ -121,8 +121,8 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     insta::assert_snapshot!(sim.notifier(&format!("{send} json")).run(), @r#"
     exit 1
     --- stdout
-    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too"}
-    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null}
+    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542","container":"app","address":null,"outcome":"skipped","reason":"its health is UNHEALTHY","attempts":null,"status":null,"latency_ms":null,"cause":"health","advice":"check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too","zone":"us-east-1b"}
+    {"broadcast":"cache-7","account":"111122223333","region":"us-east-1","cluster":"prod","service":"search","task":"arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666","container":"app","address":"127.B.16.1:9000","outcome":"delivered","reason":null,"attempts":1,"status":200,"latency_ms":[time],"cause":null,"advice":null,"zone":"us-east-1a"}
     {"summary":{"broadcast":"cache-7","discovery":{"method":"services"},"total":2,"delivered":1,"rejected":0,"failed":0,"gone":0,"skipped":1,"pending":0,"latency_ms":{"p50":[time],"p99":[time],"max":[time]},"attempts":{"p50":1,"p99":1,"max":1}}}
     --- stderr
     error: 1 of 2 containers was not notified
@@ -131,9 +131,9 @@ fn json_and_csv_have_the_columns_that_scripts_read() {
     insta::assert_snapshot!(sim.notifier(&format!("{send} csv")).run(), @r#"
     exit 1
     --- stdout
-    broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice
-    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too
-    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,
+    broadcast,account,region,cluster,service,task,container,address,outcome,reason,attempts,status,latency_ms,cause,advice,zone
+    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/6575950fb1f2fd0f6998a2f94eaed542,app,,skipped,its health is UNHEALTHY,,,,health,check why the health check fails; NOTIFIER_HEALTH=ignore calls unhealthy containers too,us-east-1b
+    cache-7,111122223333,us-east-1,prod,search,arn:aws:ecs:us-east-1:111122223333:task/prod/deb3222f49d380d4cea0e72c92681666,app,127.B.16.1:9000,delivered,,1,200,[time],,,us-east-1a
     --- stderr
     error: 1 of 2 containers was not notified
     hint: --allow-skips accepts skipped containers

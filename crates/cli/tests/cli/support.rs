@@ -32,7 +32,7 @@ const CHANCE: [(&str, &str); 14] = [
     (r"\bin [\d.]+ (ms|s)\b", "in [time]"),
     // Latencies always have a fraction; attempts have none.
     (r#"("latency_ms"|"p50"|"p99"|"max"):\d+\.\d+"#, "$1:[time]"),
-    (r"(?m),\d+\.\d+,,$", ",[time],,"),
+    (r"(?m),\d+\.\d+,,,([a-z0-9-]*)$", ",[time],,,$1"),
 ];
 
 /// A fleet with one of each: bridge and Fargate, a sidecar, a task that is unhealthy, labels that are wrong, a service

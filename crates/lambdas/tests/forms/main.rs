@@ -172,6 +172,7 @@ claims! {
     an_alarm_before_the_first_wave_calls_nobody
     an_alarm_during_a_pause_stops_the_rest
     a_quiet_alarm_stops_nothing
+    zones_follow_one_another
 } {
     an_s3_event_becomes_the_broadcast_of_its_route
     one_bad_record_does_not_take_the_others_with_it

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use notifier::ledger::Recorded;
-use notifier::model::{Cause, Outcome};
+use notifier::model::{Cause, Delivery, Outcome};
 use notifier::pipeline::send::SendError;
 use notifier::report::Counts;
 use simulator::fleet::AlarmState;
@@ -258,6 +258,25 @@ pub(crate) async fn a_quiet_alarm_stops_nothing(form: Form) {
     assert!(setup.sim.count("DescribeAlarms") > 0);
 }
 
+/// One zone after another: each wave has the tasks of one zone, and reports name it.
+pub(crate) async fn zones_follow_one_another(form: Form) {
+    let setup = setup(form, &[("web", 9, "")]).await;
+    let scope = paced(|pace| (pace.by_zone, pace.waves) = (Some(true), Some("1".to_owned())));
+    let recorded = setup.broadcast(scope).await;
+    assert_eq!(recorded.report.counts(), Counts { delivered: 9, ..Counts::default() });
+    assert_eq!(sizes(&recorded, "web"), [1, 2, 1, 2, 1, 2]);
+    assert_order(&setup, &recorded, "web");
+    let zone = |entry: &Delivery| entry.zone.as_ref().expect("a zone").to_string();
+    let mut zones = BTreeMap::<u16, BTreeSet<String>>::new();
+    for entry in recorded.report.entries() {
+        zones.entry(entry.wave.expect("a wave")).or_default().insert(zone(entry));
+    }
+    assert!(zones.values().all(|zones| zones.len() == 1), "{zones:?}");
+    let order: Vec<_> = zones.into_values().flatten().collect();
+    assert!(order[0] == order[1] && order[2] == order[3] && order[4] == order[5], "{order:?}");
+    assert_eq!(order.into_iter().collect::<BTreeSet<_>>().len(), 3);
+}
+
 /// A cancelled broadcast ends in its pause.
 pub(crate) async fn a_pause_ends_with_cancel(form: Form) {
     let setup = setup(form, &[("web", 5, "")]).await;
@@ -324,6 +343,20 @@ async fn no_more_than_max_parallel_are_under_way() {
     let times: Vec<_> = setup.sim.received().iter().map(|call| call.at).collect();
     let gaps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
     assert!(gaps.clone().all(|gap| gap >= Duration::from_millis(95)), "{:?}", gaps.collect::<Vec<_>>());
+}
+
+/// In one process, two clusters would be in different zones at the same time.
+#[tokio::test]
+async fn zones_of_several_clusters_are_refused() {
+    let setup = setup(Form::Send, &[("web", 2, "")]).await;
+    let mut scope = paced(|pace| pace.by_zone = Some(true));
+    scope.clusters = vec!["other".to_owned()];
+    let error = setup.send(&scope).await.unwrap_err();
+    assert!(
+        matches!(error, SendError::Pace(_)) && error.to_string().contains("one cluster at a time"),
+        "{error}"
+    );
+    assert_eq!(setup.sim.received().len(), 0);
 }
 
 /// Without a ledger, nobody could continue it.

@@ -16,7 +16,7 @@ use crate::model::labels::{OptIn, Target};
 use crate::model::network::{Networks, Refused};
 use crate::model::{
     Cause, ContainerSpec, ContainerState, Delivery, Endpoint, Fleet, HEALTHY, Member, NetworkMode,
-    NotTargeted, NotTargetedReason, RUNNING, SkipReason, TaskState, UNKNOWN,
+    NotTargeted, NotTargetedReason, RUNNING, SkipReason, TaskState, UNKNOWN, Zone,
 };
 
 /// The longest group of a task. Source: ECS API reference.
@@ -68,6 +68,7 @@ pub(super) struct UnresolvedEndpoint {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) is_starting: bool,
+    pub(super) zone: Option<Zone>,
 }
 
 /// Classifies the containers of one selection.
@@ -120,7 +121,7 @@ impl<'a> Classifier<'a> {
                 if self.selection.includes_unlabelled() {
                     let text = format!("its task definition cannot be read: {}", chain(error));
                     let reason = SkipReason::new(Cause::TaskDefinition, text);
-                    self.fleet.skips.push(Delivery::skipped(Arc::new(self.member(task)), reason));
+                    self.skip(task, Arc::new(self.member(task)), reason);
                 }
                 return;
             }
@@ -137,12 +138,16 @@ impl<'a> Classifier<'a> {
                     if let Err(reason) =
                         self.callable(task, revision.network, spec, opt_in, Arc::clone(&member))
                     {
-                        self.fleet.skips.push(Delivery::skipped(member, reason));
+                        self.skip(task, member, reason);
                     }
                 }
                 _ => {}
             }
         }
+    }
+
+    fn skip(&mut self, task: &TaskState, member: Arc<Member>, reason: SkipReason) {
+        self.fleet.skips.push(Delivery { zone: task.zone.clone(), ..Delivery::skipped(member, reason) });
     }
 
     /// Adds an opted-in container where it can be called, or returns why it cannot.
@@ -163,13 +168,15 @@ impl<'a> Classifier<'a> {
             return Err(not_running(printable_status(container.last_status.as_deref())));
         }
         let is_starting = check_health(container, spec, self.policy.health)?;
+        let zone = task.zone.clone();
         match address_of(task, container, network, target.port.get())? {
             Location::OnHost(host, port) => {
-                self.unresolved.push(UnresolvedEndpoint { member, target, host, port, is_starting });
+                self.unresolved.push(UnresolvedEndpoint { member, target, host, port, is_starting, zone });
             }
             Location::At(ip, port) => {
                 let address = SocketAddr::new(ip, port);
-                self.resolved(Endpoint { member, address, target, is_starting, is_late: false, wave: None });
+                let (is_late, wave) = (false, None);
+                self.resolved(Endpoint { member, address, target, is_starting, is_late, wave, zone });
             }
         }
         Ok(())
@@ -193,7 +200,8 @@ impl<'a> Classifier<'a> {
             Err(refused) => {
                 let text = format!("{} must not be called: {refused}", endpoint.address.ip());
                 let reason = SkipReason::new(Cause::AddressRefused, text);
-                self.fleet.skips.push(Delivery::skipped(endpoint.member, reason));
+                let Endpoint { member, zone, .. } = endpoint;
+                self.fleet.skips.push(Delivery { zone, ..Delivery::skipped(member, reason) });
             }
         }
     }

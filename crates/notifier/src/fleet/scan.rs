@@ -252,12 +252,12 @@ impl Place {
         let hosts: BTreeSet<String> = unresolved.iter().map(|endpoint| endpoint.host.clone()).collect();
         let hosts: Vec<String> = hosts.into_iter().collect();
         let addresses = self.hosts.get(ecs, &self.sources, classifier.selection.cluster, &hosts).await?;
-        for UnresolvedEndpoint { member, target, host, port, is_starting } in unresolved {
+        for UnresolvedEndpoint { member, target, host, port, is_starting, zone } in unresolved {
             match addresses.get(&host) {
                 Some(Ok(HostIp { ip, is_outside })) => {
                     let address = SocketAddr::new(*ip, port);
-                    let endpoint =
-                        Endpoint { member, address, target, is_starting, is_late: false, wave: None };
+                    let (is_late, wave) = (false, None);
+                    let endpoint = Endpoint { member, address, target, is_starting, is_late, wave, zone };
                     if *is_outside {
                         classifier.resolved_outside(endpoint);
                     } else {
@@ -265,7 +265,8 @@ impl Place {
                     }
                 }
                 Some(Err(reason)) => {
-                    classifier.fleet.skips.push(Delivery::skipped(member, reason.clone()));
+                    let skip = Delivery::skipped(member, reason.clone());
+                    classifier.fleet.skips.push(Delivery { zone, ..skip });
                 }
                 None => {}
             }

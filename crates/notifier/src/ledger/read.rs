@@ -288,11 +288,13 @@ impl Records {
 
     fn note(&mut self, delivery: String, weight: Weight, Stamped { mut entry, at }: Stamped) {
         let known = self.deliveries.get_mut(&delivery);
-        let wave = entry.wave.or(known.as_ref().and_then(|(.., known)| known.wave));
+        let earlier = known.as_ref().map(|(.., known)| known);
+        let wave = entry.wave.or(earlier.and_then(|known| known.wave));
+        let zone = entry.zone.take().or(earlier.and_then(|known| known.zone.clone()));
         match known {
-            Some((known, _, kept)) if *known >= weight => kept.wave = wave,
+            Some((known, _, kept)) if *known >= weight => (kept.wave, kept.zone) = (wave, zone),
             _ => {
-                entry.wave = wave;
+                (entry.wave, entry.zone) = (wave, zone);
                 self.deliveries.insert(delivery, (weight, at, entry));
             }
         }

@@ -94,7 +94,8 @@ impl Ledger {
             }
             let found = inner.stamped(broadcast, &expected.member).await?;
             let at = found.as_ref().filter(|found| found.entry.outcome.is_some()).map(|found| found.at);
-            let state = found.map(|found| Delivery { wave: expected.wave, ..found.entry });
+            let zone = expected.zone.clone();
+            let state = found.map(|found| Delivery { wave: expected.wave, zone, ..found.entry });
             Ok::<_, LedgerError>(Progressed { expected, state, at })
         });
         try_join_all(progressed).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::latency;
-use super::{Cause, Endpoint, Member, Outcome, SkipReason};
+use super::{Cause, Endpoint, Member, Outcome, SkipReason, Zone};
 
 /// The delivery of a broadcast to one opted-in container. Unknown values are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Delivery {
     /// The wave in which it is called, from 1; `None` if all are called at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<u16>,
+    /// The availability zone of its task, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
 }
 
 impl Delivery {
@@ -163,12 +166,13 @@ impl Delivery {
 }
 
 impl From<&Endpoint> for Delivery {
-    fn from(Endpoint { member, address, is_late, wave, .. }: &Endpoint) -> Self {
+    fn from(Endpoint { member, address, is_late, wave, zone, .. }: &Endpoint) -> Self {
         Self {
             member: member.clone(),
             address: Some(*address),
             late: *is_late,
             wave: *wave,
+            zone: zone.clone(),
             ..Self::default()
         }
     }

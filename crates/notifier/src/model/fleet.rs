@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::arn::{Arn, service_name};
 use super::labels::{LabelError, Target};
-use super::{Cause, Delivery};
+use super::{Cause, Delivery, Zone};
 
 /// One container of one task. Unknown values are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub struct Endpoint {
     pub is_late: bool,
     /// The wave in which it is called, from 1; `None` if all are called at once.
     pub wave: Option<u16>,
+    /// The availability zone of its task, if it is known.
+    pub zone: Option<Zone>,
 }
 
 /// A container that did not opt in, or a task that does not run.

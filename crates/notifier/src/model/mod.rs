@@ -11,6 +11,7 @@
 //! | `service` | identifies a service, in reports of several clusters |
 //! | `delivery`, `outcome` | one delivery: its state, outcome and cause |
 //! | `dead_letter` | the names of the stages, and messages that were given up |
+//! | `zone` | names of availability zones |
 //! | `progress` | the events of a broadcast |
 
 pub mod arn;
@@ -26,6 +27,7 @@ mod progress;
 mod revision;
 mod service;
 mod task;
+mod zone;
 
 pub use dead_letter::{DeadLetter, StageName};
 pub use delivery::Delivery;
@@ -41,3 +43,4 @@ pub use task::{
     Attachment, ClusterState, ContainerState, Deployment, HEALTHY, Host, NetworkInterface, PortBinding,
     PortRange, RUNNING, STOPPED, ServiceState, TaskState, UNKNOWN,
 };
+pub use zone::Zone;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Zone;
+
 /// The prefix in the group of a task that a service started. Source: ECS API reference, `Task.group`.
 const SERVICE_GROUP: &str = "service:";
 
@@ -53,6 +55,8 @@ pub struct TaskState {
     pub version: u64,
     /// ARN of the container instance that it runs on; `None` on Fargate.
     pub host: Option<String>,
+    /// Its availability zone. Machines outside AWS are in none.
+    pub zone: Option<Zone>,
     /// Its containers.
     pub containers: Vec<ContainerState>,
     /// Its attachments.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use wire::{Broadcast, TaskMessage};
 
 use crate::model::labels::{self, Target};
-use crate::model::{Endpoint, Member};
+use crate::model::{Endpoint, Member, Zone};
 
 /// The message for this endpoint.
 pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage {
-    let Endpoint { member, address, target, is_starting, is_late, wave } = endpoint;
+    let Endpoint { member, address, target, is_starting, is_late, wave, zone } = endpoint;
     let mut message = TaskMessage::new(&member.task, *address, &target.path);
     message.broadcast = Some(broadcast.clone());
     message.cluster.clone_from(&member.cluster);
@@ -24,6 +24,7 @@ pub(super) fn message(endpoint: &Endpoint, broadcast: &Broadcast) -> TaskMessage
     message.content_mode = target.content_mode;
     message.server_name.clone_from(&target.server_name);
     (message.starting, message.late, message.wave) = (*is_starting, *is_late, *wave);
+    message.zone = zone.as_ref().map(Zone::to_string);
     message
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn endpoint(message: TaskMessage) -> Result<Endpoint, String> {
         is_starting: message.starting,
         is_late: message.late,
         wave: message.wave,
+        zone: message.zone.as_deref().and_then(Zone::new),
     })
 }
 
@@ -88,6 +90,7 @@ mod tests {
             is_starting: true,
             is_late: true,
             wave: Some(2),
+            zone: Zone::new("eu-west-1b"),
             ..endpoint(TaskMessage::from_body(LEAST).unwrap()).unwrap()
         };
         assert_eq!(sent.member.account, "111122223333");

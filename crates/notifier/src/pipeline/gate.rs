@@ -16,7 +16,7 @@ use crate::ledger::{PartRecord, Progressed};
 use crate::model::{Delivery, Fleet, Outcome, ProgressEvent};
 use crate::queue::Delayed;
 use crate::queue::limits::DELAY_MAX;
-use crate::rollout::{self, Alarms, Decision, Errors, Gate, Halt, PaceError, Plan, Stopped};
+use crate::rollout::{self, Alarms, Decision, Errors, Gate, Halt, PaceError, Placed, Plan, Stopped};
 
 /// The shortest wait until a gate is asked again.
 const POLL_MIN: Duration = Duration::from_secs(1);
@@ -167,7 +167,8 @@ impl Passage<'_> {
         let bodies = fleet.endpoints.iter().map(|endpoint| endpoint::message(endpoint, broadcast).to_body());
         let next = bodies.collect::<Result<Vec<_>, _>>()?;
         ctx.ledger.begin_wave(&broadcast.id, &record.id, wave).await?;
-        self.announce(plan, wave, fleet);
+        let last = rows.iter().filter_map(|row| row.wave).max().unwrap_or_default();
+        self.announce(wave, plan.waves().max(last), fleet);
         let mut after = GateMessage::new(wave, gate.part.clone(), gate.pace.clone());
         after.since = now(ctx);
         let again = vec![Delayed { body: after.to_body()?, delay: POLL_MIN }];
@@ -178,8 +179,8 @@ impl Passage<'_> {
     /// then joins the last. Returns the recorded rows.
     async fn recorded(&self, plan: &Plan, fleet: &mut Fleet) -> Result<Vec<Delivery>, StageError> {
         let Self { ctx, gate, broadcast, trace, record } = self;
-        let members = fleet.endpoints.iter().map(|endpoint| &*endpoint.member);
-        fleet.in_waves(&rollout::waves(plan, &broadcast.id, members));
+        let placed = fleet.endpoints.iter().map(Placed::from);
+        fleet.in_waves(&rollout::waves(plan, &broadcast.id, placed));
         let rows: Vec<_> =
             fleet.endpoints.iter().map(Delivery::from).chain(fleet.skips.iter().cloned()).collect();
         let (is_new, mut rows) = ctx.ledger.begin_part(&broadcast.id, record, rows).await?;
@@ -190,7 +191,8 @@ impl Passage<'_> {
         let waves: HashMap<String, u16> =
             rows.iter().filter_map(|row| Some((row.member.task.clone(), row.wave?))).collect();
         for endpoint in &mut fleet.endpoints {
-            endpoint.wave = Some(waves.get(&endpoint.member.task).copied().unwrap_or_else(|| plan.waves()));
+            let joined = || rollout::joined(plan, &rows, gate.gate, endpoint.zone.as_ref());
+            endpoint.wave = Some(waves.get(&endpoint.member.task).copied().unwrap_or_else(joined));
         }
         let last = rows.iter().filter_map(|row| row.wave).max();
         // After the last wave of the part, nobody would call them.
@@ -226,9 +228,9 @@ impl Passage<'_> {
         Ok(())
     }
 
-    fn announce(&self, plan: &Plan, wave: u16, fleet: Fleet) {
+    fn announce(&self, wave: u16, waves: u16, fleet: Fleet) {
         let Self { ctx, broadcast, trace, record, .. } = self;
-        let (id, waves, containers) = (broadcast.id.as_str(), plan.waves(), fleet.endpoints.len());
+        let (id, containers) = (broadcast.id.as_str(), fleet.endpoints.len());
         let service = record.service.as_str();
         info!(broadcast = id, service, wave, waves, containers, "Wave {wave} of {waves} begins");
         let (broadcast, trace) = (broadcast.id.clone(), trace.trace);

@@ -11,7 +11,7 @@ use super::{advice, advice_in_wave};
 use crate::model::Delivery;
 use crate::model::latency::millis;
 use crate::model::{Cause, Outcome};
-use crate::model::{Endpoint, Member, NotTargeted};
+use crate::model::{Endpoint, Member, NotTargeted, Zone};
 
 /// One opted-in container: a JSON object, or a row of CSV. Unknown values are `null`, in CSV empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub struct Line<'a> {
     /// Its answer to a question, if that is recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Json<'a>>,
+    /// The availability zone of its task.
+    pub zone: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
@@ -63,13 +65,15 @@ impl<'a> Line<'a> {
             late: delivery.late,
             wave: delivery.wave,
             answer: delivery.answer.as_deref().and_then(Json::kept),
+            zone: delivery.zone.as_ref().map(Zone::as_str),
             ..Self::of_member(&delivery.member)
         }
     }
 
     /// An endpoint without a delivery.
     pub fn of_endpoint(endpoint: &'a Endpoint) -> Self {
-        Self { address: Some(endpoint.address), ..Self::of_member(&endpoint.member) }
+        let zone = endpoint.zone.as_ref().map(Zone::as_str);
+        Self { address: Some(endpoint.address), zone, ..Self::of_member(&endpoint.member) }
     }
 
     /// A container or task that is not targeted.

@@ -43,6 +43,7 @@ fn endpoint(task: &str) -> Endpoint {
         is_starting: false,
         is_late: false,
         wave: None,
+        zone: None,
     }
 }
 
@@ -404,7 +405,7 @@ fn a_step_is_one_line_and_one_more_for_each_endpoint_that_is_expected() {
     assert_eq!(
         found[1],
         format!(
-            r#"{{{time},"kind":"expected","broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"cause":null,"advice":null}}"#
+            r#"{{{time},"kind":"expected","broadcast":"b","account":null,"region":null,"cluster":"prod","service":"web","task":"arn:web/1","container":"web","address":"10.0.0.1:32768","outcome":null,"reason":null,"attempts":null,"status":null,"latency_ms":null,"cause":null,"advice":null,"zone":null}}"#
         )
     );
     assert_eq!(found.len(), 3);

@@ -20,7 +20,7 @@ pub use alarms::Alarms;
 pub use decide::{Decision, Errors, Gate, Halt, Stopped, place};
 pub use pauses::pauses;
 pub use plan::{ALARMS_MAX, MaxErrors, PAUSE_MAX, PaceError, Pause, Plan, Preset, Size, WAVES_MAX};
-pub use waves::{Tasks, waves};
+pub use waves::{Placed, Tasks, joined, waves};
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,8 @@ pub struct Plan {
     pub jitter: Duration,
     /// Names of the alarms that are asked before each wave.
     pub stop_on_alarm: Vec<String>,
+    /// Whether the sizes are those of each availability zone, and the zones come one after another.
+    pub by_zone: bool,
 }
 
 /// Why a pace is not valid.
@@ -122,12 +124,16 @@ pub enum PaceError {
         "`stop_on_alarm` has from 1 to {ALARMS_MAX} names of alarms, each of 1 to {ALARM_CHARS_MAX} characters without control characters; not {0:?}"
     )]
     Alarms(Vec<String>),
-    #[error("`pause` needs several waves: add `waves` or a `preset`")]
+    #[error("`pause` needs several waves: add `waves`, `by_zone` or a `preset`")]
     NoWaves,
     #[error(
         "a pace cannot be combined with `cover` or `retain`: tasks that start later would be called outside of the waves"
     )]
     Late,
+    #[error(
+        "`by_zone` goes through one cluster at a time: name one, or use `publish`, where each service goes through its zones by itself"
+    )]
+    Zones,
     #[error("a pace through the queues needs a ledger: set NOTIFIER_LEDGER")]
     NoLedger,
     #[error("`pause` manual needs a ledger, which `continue` writes to: set NOTIFIER_LEDGER")]
@@ -158,12 +164,14 @@ impl Plan {
             Some(text) => read_pause(text)?,
             None => Pause::For(preset.map_or(Duration::ZERO, Preset::pause)),
         };
-        if sizes.len() == 1 && pace.pause.is_some() {
+        let by_zone = pace.by_zone == Some(true);
+        let has_several = sizes.len() > 1 || by_zone;
+        if !has_several && pace.pause.is_some() {
             return Err(PaceError::NoWaves);
         }
         let max_errors = match &pace.max_errors {
             Some(text) => Some(max_errors(text)?),
-            None => (sizes.len() > 1).then_some(MaxErrors::Count(0)),
+            None => has_several.then_some(MaxErrors::Count(0)),
         };
         let max_parallel =
             pace.max_parallel.map(|most| usize::try_from(most).ok().and_then(NonZeroUsize::new));
@@ -173,10 +181,10 @@ impl Plan {
             None => Duration::ZERO,
         };
         let stop_on_alarm = pace.stop_on_alarm.as_deref().map_or_else(|| Ok(Vec::new()), alarms)?;
-        Ok(Self { sizes, pause, max_errors, max_parallel, jitter, stop_on_alarm })
+        Ok(Self { sizes, pause, max_errors, max_parallel, jitter, stop_on_alarm, by_zone })
     }
 
-    /// The number of waves.
+    /// The number of waves; with [`by_zone`](Self::by_zone), of one zone.
     pub fn waves(&self) -> u16 {
         u16::try_from(self.sizes.len()).unwrap_or(u16::MAX)
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use wire::{BroadcastId, Pace};
 
 use super::*;
-use crate::model::Member;
+use crate::model::{Delivery, Member, Zone};
 
 fn pace(waves: &str) -> Pace {
     let mut pace = Pace::new();
@@ -41,6 +41,19 @@ fn member(service: &str, task: usize, container: &str) -> Member {
         container: container.to_owned(),
         ..Member::default()
     }
+}
+
+/// These containers, without their zones.
+fn anywhere(members: &[Member]) -> impl Iterator<Item = Placed<'_>> {
+    members.iter().map(|member| Placed { member, zone: None })
+}
+
+fn zone(name: &str) -> Zone {
+    Zone::new(name).unwrap()
+}
+
+fn by_zone(waves: Option<&str>) -> Plan {
+    Plan::read(&with(|pace| (pace.by_zone, pace.waves) = (Some(true), waves.map(str::to_owned)))).unwrap()
 }
 
 fn id(text: &str) -> BroadcastId {
@@ -175,15 +188,46 @@ fn a_stop_before_the_first_wave_says_so() {
 #[test]
 fn containers_of_a_task_are_in_one_wave_and_another_broadcast_has_another_order() {
     let members: Vec<_> = (0..50).flat_map(|task| ["a", "b"].map(|name| member("web", task, name))).collect();
-    let first = waves(&plan("1,10%"), &id("one"), &members);
+    let first = waves(&plan("1,10%"), &id("one"), anywhere(&members));
     assert_eq!(first.len(), 50);
     let canary = |waves: &Tasks| {
         waves.iter().filter(|(_, wave)| **wave == 1).map(|(task, _)| task.clone()).collect::<Vec<_>>()
     };
     assert_eq!(canary(&first).len(), 1);
-    let canaries: HashSet<_> =
-        (0..20).map(|run| canary(&waves(&plan("1,10%"), &id(&format!("b{run}")), &members))).collect();
+    let canaries: HashSet<_> = (0..20)
+        .map(|run| canary(&waves(&plan("1,10%"), &id(&format!("b{run}")), anywhere(&members))))
+        .collect();
     assert!(canaries.len() > 5, "{canaries:?}");
+}
+
+#[test]
+fn zones_alone_are_one_wave_each_and_may_have_pauses() {
+    let plan = by_zone(None);
+    assert_eq!(
+        (plan.sizes.as_slice(), plan.max_errors),
+        (&[Size::Percent(100)][..], Some(MaxErrors::Count(0)))
+    );
+    let paused = with(|pace| (pace.by_zone, pace.pause) = (Some(true), Some("5m".to_owned())));
+    assert_eq!(Plan::read(&paused).unwrap().pause, Pause::For(Duration::from_mins(5)));
+    let not = with(|pace| (pace.by_zone, pace.pause) = (Some(false), Some("5m".to_owned())));
+    assert_eq!(Plan::read(&not), Err(PaceError::NoWaves));
+}
+
+#[test]
+fn a_task_that_comes_late_joins_its_zone_while_that_is_not_over() {
+    let row = |name: &str, wave| Delivery { zone: Zone::new(name), wave: Some(wave), ..Delivery::default() };
+    let rows = [row("a", 1), row("a", 2), row("b", 3), row("b", 4), row("", 6)];
+    let plan = by_zone(Some("1"));
+    let check = |begun, name: &str, wave| {
+        assert_eq!(joined(&plan, &rows, begun, Zone::new(name).as_ref()), wave, "{name} after {begun}");
+    };
+    check(1, "a", 2);
+    check(1, "b", 4);
+    check(1, "", 6);
+    // Its zone is over: everybody else comes first.
+    check(2, "a", 6);
+    check(2, "c", 6);
+    assert_eq!(joined(&self::plan("1,10%"), &rows, 1, None), 3, "without zones, the last wave");
 }
 
 fn a_plan() -> impl Strategy<Value = Plan> {
@@ -241,9 +285,9 @@ proptest! {
             .enumerate()
             .flat_map(|(place, tasks)| (0..*tasks).map(move |task| member(&named(place), task, "app")))
             .collect();
-        let first = waves(&plan, &broadcast, &members);
+        let first = waves(&plan, &broadcast, anywhere(&members));
         members.reverse();
-        prop_assert_eq!(&first, &waves(&plan, &broadcast, &members));
+        prop_assert_eq!(&first, &waves(&plan, &broadcast, anywhere(&members)));
         for (place, tasks) in services.iter().enumerate() {
             let mut sizes = BTreeMap::<u16, usize>::new();
             for task in 0..*tasks {
@@ -257,6 +301,72 @@ proptest! {
             }
             prop_assert_eq!(called, *tasks);
         }
+    }
+
+    #[test]
+    fn zones_are_never_mixed_in_a_wave_and_come_in_one_order_for_all_services(
+        sizes in prop::option::of(prop::sample::select(vec!["1,10%", "50%", "1,2,3,4,5,6,7,8,9"])),
+        tasks in prop::collection::vec((0..3_usize, 0..5_usize), 1..150),
+        seed in any::<u64>(),
+    ) {
+        let (plan, broadcast) = (by_zone(sizes), id(&format!("b-{seed}")));
+        let zones: Vec<Option<Zone>> =
+            vec![Some(zone("r1a")), Some(zone("r1b")), Some(zone("r1c")), Some(zone("r1d")), None];
+        let members: Vec<(Member, usize)> = tasks
+            .iter()
+            .enumerate()
+            .map(|(task, (service, zone))| (member(&format!("s{service}"), task, "app"), *zone))
+            .collect();
+        let placed = |members: &[(Member, usize)]| {
+            let placed = members.iter().map(|(member, zone)| Placed { member, zone: zones[*zone].as_ref() });
+            waves(&plan, &broadcast, placed)
+        };
+        let first = placed(&members);
+        let reversed: Vec<_> = members.iter().rev().cloned().collect();
+        prop_assert_eq!(&first, &placed(&reversed), "a repeat is the same");
+
+        let mut of_wave = BTreeMap::<u16, HashSet<usize>>::new();
+        let mut of_group = BTreeMap::<(usize, &str), BTreeMap<u16, usize>>::new();
+        for (member, zone) in &members {
+            let wave = first[&member.task];
+            of_wave.entry(wave).or_default().insert(*zone);
+            *of_group.entry((*zone, member.service.as_str())).or_default().entry(wave).or_default() += 1;
+        }
+        prop_assert!(of_wave.values().all(|zones| zones.len() == 1), "{:?}", of_wave);
+        prop_assert!(of_wave.keys().all(|wave| (1..=100).contains(wave)));
+        let order: Vec<usize> = of_wave.values().flat_map(|zones| zones.iter().copied()).collect();
+        let mut once = order.clone();
+        once.dedup();
+        prop_assert_eq!(once.len(), once.iter().collect::<HashSet<_>>().len(), "no zone comes twice: {:?}", order);
+        if let Some(place) = once.iter().position(|zone| zones[*zone].is_none()) {
+            prop_assert_eq!(place, once.len() - 1, "without a zone, last");
+        }
+        for waves in of_group.into_values() {
+            let (tasks, mut called) = (waves.values().sum::<usize>(), Vec::new());
+            for count in waves.into_values() {
+                called.push(called.last().copied().unwrap_or(0) + count);
+            }
+            let mut ends = plan.ends(tasks);
+            ends.dedup();
+            prop_assert_eq!(called, ends, "cumulative in the tasks of the service in the zone");
+        }
+    }
+
+    #[test]
+    fn many_zones_with_many_sizes_stay_within_the_most_waves(zones in 1..30_usize, sizes in 1..100_usize) {
+        let list: Vec<String> = (1..=sizes).map(|size| size.to_string()).collect();
+        prop_assume!(sizes < 100);
+        let plan = by_zone(Some(&list.join(",")));
+        let zones: Vec<Zone> = (0..zones).map(|number| zone(&format!("z-{number}"))).collect();
+        let members: Vec<Member> = (0..zones.len() * 5).map(|task| member("web", task, "app")).collect();
+        let placed = members.iter().enumerate().map(|(number, member)| Placed { member, zone: zones.get(number / 5) });
+        let waves = waves(&plan, &id("b"), placed);
+        let mut of_wave = BTreeMap::<u16, HashSet<usize>>::new();
+        for (number, member) in members.iter().enumerate() {
+            of_wave.entry(waves[&member.task]).or_default().insert(number / 5);
+        }
+        prop_assert!(of_wave.keys().all(|wave| (1..=100).contains(wave)));
+        prop_assert!(of_wave.values().all(|zones| zones.len() == 1));
     }
 
     #[test]

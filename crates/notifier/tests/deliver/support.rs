@@ -76,6 +76,7 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
         is_starting: false,
         is_late: false,
         wave: None,
+        zone: None,
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn detail(cluster: &Cluster, task: &Task, now: Duration) -> Value {
         "platformVersion": is_fargate.then_some("1.4.0"),
         "ephemeralStorage": is_fargate.then(|| json!({ "sizeInGiB": 20 })),
         "enableExecuteCommand": false,
-        "availabilityZone": task.zone,
+        "availabilityZone": task.zone(),
         "lastStatus": task.last_status,
         "desiredStatus": task.desired_status,
         "connectivity": if task.connected { "CONNECTED" } else { "DISCONNECTED" },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fleet::{Answer, Container, HealthStatus, TaskStatus};
+use crate::fleet::{Answer, Container, HealthStatus, LaunchType, TaskStatus};
 
 use super::{Network, Recipe, Socket};
 
@@ -44,6 +44,11 @@ pub(crate) struct ContainerIds {
 }
 
 impl Task {
+    /// Its availability zone. A machine outside AWS is in none.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        (self.recipe.launch_type != LaunchType::External).then_some(self.zone.as_str())
+    }
+
     /// The definitions of its containers.
     pub(crate) fn definitions(&self) -> &[Container] {
         &self.recipe.definition.containers

@@ -27,6 +27,9 @@ pub struct Pace {
     /// The time over which the calls of a wave are spread: `30s`. Only where one process makes all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<String>,
+    /// Whether the waves go through one availability zone after another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_zone: Option<bool>,
     /// Names of the CloudWatch alarms that stop the broadcast when one is in the state `ALARM`, from 1 to 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_on_alarm: Option<Vec<String>>,

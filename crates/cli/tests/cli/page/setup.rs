@@ -134,6 +134,7 @@ pub(super) fn delivery(service: &str, number: u32, outcome: Option<Outcome>) -> 
         late: false,
         answer: None,
         wave: None,
+        zone: None,
     }
 }
 

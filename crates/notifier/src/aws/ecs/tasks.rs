@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::aws::error::read_json;
-use crate::model::{Attachment, ContainerState, NetworkInterface, PortBinding, PortRange, TaskState};
+use crate::model::{Attachment, ContainerState, NetworkInterface, PortBinding, PortRange, TaskState, Zone};
 
 /// Reads the answer of one call, whose request has it as an interceptor.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +108,8 @@ struct Task<'a> {
     version: Option<&'a RawValue>,
     container_instance_arn: Option<String>,
     #[serde(borrow)]
+    availability_zone: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     containers: Option<Vec<Container<'a>>>,
     #[serde(borrow)]
     attachments: Option<Vec<AttachmentOfTask<'a>>>,
@@ -181,6 +183,7 @@ impl Task<'_> {
             revision: self.revision,
             version: self.version.and_then(|number| version(number.get())).unwrap_or_default(),
             host: self.container_instance_arn,
+            zone: self.availability_zone.as_deref().and_then(Zone::new),
             containers: self.containers.unwrap_or_default().into_iter().map(Container::state).collect(),
             attachments: self.attachments.iter().flatten().map(AttachmentOfTask::state).collect(),
         })

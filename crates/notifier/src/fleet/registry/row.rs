@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Attachment, ContainerState, NetworkInterface, PortBinding, PortRange, RUNNING, STOPPED, TaskState,
+    Attachment, ContainerState, NetworkInterface, PortBinding, PortRange, RUNNING, STOPPED, TaskState, Zone,
 };
 
 /// The version of a task that ECS no longer knows: none is greater.
@@ -158,6 +158,9 @@ struct Body {
     /// Its host.
     #[serde(skip_serializing_if = "Option::is_none")]
     h: Option<String>,
+    /// Its availability zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    z: Option<Zone>,
     /// Its containers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     c: Vec<ContainerBody>,
@@ -247,6 +250,7 @@ impl From<&TaskState> for Body {
             r: task.revision.clone(),
             g: task.group.clone(),
             h: task.host.clone(),
+            z: task.zone.clone(),
             c: task.containers.iter().map(container).collect(),
             a: task.attachments.iter().map(attachment).collect(),
         }
@@ -286,6 +290,7 @@ impl Body {
             revision: self.r,
             version,
             host: self.h,
+            zone: self.z,
             containers: self.c.into_iter().map(container).collect(),
             attachments: self.a.into_iter().map(attachment).collect(),
         }

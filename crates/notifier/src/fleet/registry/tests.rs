@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aws::ecs::{Described, EcsError};
-use crate::model::{ContainerState, NetworkInterface, RUNNING, STOPPED, TaskState};
+use crate::model::{ContainerState, NetworkInterface, RUNNING, STOPPED, TaskState, Zone};
 use crate::store::Page;
 
 pub(super) const CLUSTER: &str = "arn:aws:ecs:eu-west-1:111122223333:cluster/prod";
@@ -109,6 +109,7 @@ pub(super) fn task(number: usize, version: u64, status: &str, address: u8) -> Ta
         desired_status: Some(if status == STOPPED { STOPPED } else { RUNNING }.to_owned()),
         revision: Some("arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1".to_owned()),
         version,
+        zone: Zone::new("eu-west-1b"),
         containers: vec![ContainerState {
             name: "app".to_owned(),
             last_status: Some(status.to_owned()),

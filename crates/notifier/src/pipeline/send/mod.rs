@@ -143,6 +143,12 @@ pub(super) async fn send_as(
     let earlier = Earlier::load(ctx, broadcast).await?;
     let record = BroadcastRecord::new(scope, broadcast, ctx.clock.now(), asked_by);
     let resolved = clusters::resolve(ctx, scope).await?;
+    if let Resolved::Several { scopes, .. } = &resolved
+        && scopes.len() > 1
+        && waves.as_ref().is_some_and(|waves| waves.plan.by_zone)
+    {
+        return Err(PaceError::Zones.into());
+    }
     let trace = trace(ctx, broadcast);
     let (report, failed) = deliver_as(ctx, broadcast, trace, (waves, asking), |transport| async move {
         let to = Recipients { ctx, broadcast, trace, earlier: &earlier, transport: &transport };

@@ -15,7 +15,9 @@ use crate::deliver::DeliveryJob;
 use crate::ledger::LedgerError;
 use crate::model::{Delivery, Fleet, Member, Outcome, ProgressEvent};
 use crate::pipeline::{ALARMS_KEPT, Ctx};
-use crate::rollout::{self, Alarms, Decision, Errors, Gate, Halt, PaceError, Pause, Plan, Stopped, Tasks};
+use crate::rollout::{
+    self, Alarms, Decision, Errors, Gate, Halt, PaceError, Pause, Placed, Plan, Stopped, Tasks,
+};
 
 /// How often the ledger is asked whether somebody has cancelled or continued the broadcast.
 const LEDGER_POLL: Duration = Duration::from_secs(1);
@@ -89,7 +91,7 @@ impl Waves {
 
     /// The wave of each task of a fleet.
     pub(super) fn of_tasks(&self, broadcast: &BroadcastId, fleet: &Fleet) -> Tasks {
-        rollout::waves(&self.plan, broadcast, fleet.endpoints.iter().map(|endpoint| &*endpoint.member))
+        rollout::waves(&self.plan, broadcast, fleet.endpoints.iter().map(Placed::from))
     }
 
     /// Nothing is left half-written by a panic: each change is complete before the next call.
@@ -187,7 +189,9 @@ impl Waves {
     }
 
     fn announce(&self, to: Recipients<'_>, wave: u16, containers: usize) {
-        let (broadcast, waves, trace) = (to.broadcast.id.clone(), self.plan.waves(), Some(to.trace.trace));
+        let last = self.state().counts.keys().next_back().copied().unwrap_or_default();
+        let (broadcast, trace) = (to.broadcast.id.clone(), Some(to.trace.trace));
+        let waves = self.plan.waves().max(last);
         info!(broadcast = broadcast.as_str(), wave, waves, containers, "Wave {wave} of {waves} begins");
         to.ctx.progress.emit(ProgressEvent::Wave { broadcast, trace, wave, waves, containers });
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::AnswerValue;
 use crate::base::words;
-use crate::model::Member;
 use crate::model::arn::cluster_name;
+use crate::model::{Delivery, Member, Zone};
 
 /// Containers that a group names.
 pub const MEMBERS_MAX: usize = 100;
@@ -26,6 +26,8 @@ words! {
         Service = "service",
         /// The task-definition revision, as `FAMILY:NUMBER`.
         Revision = "revision",
+        /// The availability zone.
+        Zone = "zone",
         /// The cluster.
         Cluster = "cluster",
         /// The account.
@@ -35,10 +37,12 @@ words! {
 
 impl By {
     /// What a container is counted under; `unknown` where that is not known.
-    pub fn name(self, member: &Member) -> &str {
+    pub fn name(self, delivery: &Delivery) -> &str {
+        let member = &*delivery.member;
         let name = match self {
             Self::Service => member.service.as_str(),
             Self::Revision => member.task_definition.rsplit('/').next().unwrap_or_default(),
+            Self::Zone => delivery.zone.as_ref().map(Zone::as_str).unwrap_or_default(),
             Self::Cluster => cluster_name(&member.cluster),
             Self::Account => member.account.as_str(),
         };
@@ -51,7 +55,7 @@ impl By {
 pub struct Group {
     /// How many.
     pub count: usize,
-    /// The same by service, revision, cluster or account.
+    /// The same by service, revision, zone, cluster or account.
     pub by: BTreeMap<String, usize>,
     /// The first of them, at most [`MEMBERS_MAX`].
     pub members: Vec<Arc<Member>>,
@@ -75,7 +79,7 @@ impl Groups {
     }
 
     /// Adds an answer.
-    pub(super) fn add(&mut self, value: AnswerValue, member: &Arc<Member>) {
+    pub(super) fn add(&mut self, value: AnswerValue, delivery: &Delivery) {
         let is_full = self.of.len() >= GROUPS_MAX
             || self.bytes + value.as_json().map_or(0, str::len) > VALUES_BYTES_MAX;
         if is_full && !self.of.contains_key(&value) {
@@ -88,9 +92,9 @@ impl Groups {
             Group::default()
         });
         group.count += 1;
-        count(&mut group.by, self.by.name(member));
+        count(&mut group.by, self.by.name(delivery));
         if group.members.len() < MEMBERS_MAX && self.members < MEMBERS_OF_ALL_MAX {
-            group.members.push(Arc::clone(member));
+            group.members.push(Arc::clone(&delivery.member));
             self.members += 1;
         }
     }
@@ -127,11 +131,12 @@ mod tests {
 
     use super::*;
 
-    fn member(service: &str, number: usize) -> Arc<Member> {
+    fn delivery(service: &str, number: usize) -> Delivery {
         let task = format!("arn:aws:ecs:eu-west-1:111122223333:task/prod/{number}");
         let service = service.to_owned();
         let task_definition = "arn:aws:ecs:eu-west-1:111122223333:task-definition/web:8".to_owned();
-        Arc::new(Member { service, task_definition, ..Member::of_task("prod", &task) })
+        let member = Arc::new(Member { service, task_definition, ..Member::of_task("prod", &task) });
+        Delivery { member, zone: Zone::new("eu-west-1a"), ..Delivery::default() }
     }
 
     fn value(json: &str) -> AnswerValue {
@@ -140,19 +145,19 @@ mod tests {
 
     #[test]
     fn a_container_is_counted_by_one_of_its_names() {
-        let member = member("web", 1);
-        let names = By::ALL.map(|by| by.name(&member));
-        assert_eq!(names, ["web", "web:8", "prod", "111122223333"]);
+        let delivery = delivery("web", 1);
+        let names = By::ALL.map(|by| by.name(&delivery));
+        assert_eq!(names, ["web", "web:8", "eu-west-1a", "prod", "111122223333"]);
         assert_eq!(
-            By::ALL.map(|by| by.name(&Member::default()).to_owned()),
-            ["unknown"; 4].map(str::to_owned)
+            By::ALL.map(|by| by.name(&Delivery::default()).to_owned()),
+            ["unknown"; 5].map(str::to_owned)
         );
     }
 
     #[test]
     fn memory_grows_with_the_groups_and_only_up_to_a_limit() {
         let mut groups = Groups::new(By::Service);
-        let web = member("web", 0);
+        let web = delivery("web", 0);
         for number in 0..GROUPS_MAX + 500 {
             groups.add(value(&number.to_string()), &web);
         }
@@ -164,7 +169,7 @@ mod tests {
         groups.add(value(&large), &web);
         assert_eq!((groups.of.len(), groups.ungrouped(), groups.bytes), (0, 1, 0));
         for number in 0..10_000 {
-            groups.add(value("1"), &member("web", number));
+            groups.add(value("1"), &delivery("web", number));
         }
         assert_eq!((groups.sorted()[0].1.count, groups.sorted()[0].1.members.len()), (10_000, MEMBERS_MAX));
     }
@@ -182,7 +187,7 @@ mod tests {
             let grouped = |answers: &[(u8, u8, u8)]| {
                 let mut groups = Groups::new(By::Service);
                 for (number, of, service) in answers {
-                    groups.add(value(&form(*number, *of)), &member(&format!("s{service}"), 0));
+                    groups.add(value(&form(*number, *of)), &delivery(&format!("s{service}"), 0));
                 }
                 let sorted: Vec<_> =
                     groups.sorted().into_iter().map(|(value, group)| (value.clone(), group.clone())).collect();

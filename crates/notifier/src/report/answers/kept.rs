@@ -49,7 +49,7 @@ impl KeptAnswers {
         for delivery in deliveries {
             kept.answered += usize::from(delivery.outcome == Some(Outcome::Delivered));
             if let Some(answer) = &delivery.answer {
-                kept.groups.add(AnswerValue::of(answer, false, None), &delivery.member);
+                kept.groups.add(AnswerValue::of(answer, false, None), delivery);
                 kept.kept += 1;
             }
         }

@@ -37,6 +37,7 @@ pub struct AnswerLine<'a> {
     pub answer_bytes: Option<usize>,
     /// Whether the answer was longer than the limit.
     pub truncated: Option<bool>,
+    pub zone: Option<&'a str>,
 }
 
 /// An answer with its size.
@@ -72,6 +73,7 @@ impl<'a> AnswerLine<'a> {
             latency_ms,
             cause,
             advice,
+            zone,
             ..
         } = Line::of_delivery(delivery, Some(broadcast));
         let json = answer.and_then(|answer| answer.value.as_json());
@@ -94,6 +96,7 @@ impl<'a> AnswerLine<'a> {
             answer: json.map(|json| Json { json: Cow::Borrowed(json), as_text }),
             answer_bytes: answer.map(|answer| answer.bytes),
             truncated: answer.map(|answer| answer.value.is_cut()),
+            zone,
         }
     }
 }
@@ -130,7 +133,7 @@ pub struct GroupLine<'a> {
     pub value: Option<Json<'a>>,
     /// How many containers gave it.
     pub count: usize,
-    /// The same by service, revision, cluster or account.
+    /// The same by service, revision, zone, cluster or account.
     pub by: &'a BTreeMap<String, usize>,
     /// Whether there is no value at all, as opposed to the JSON value `null`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

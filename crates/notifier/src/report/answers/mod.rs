@@ -91,12 +91,12 @@ impl Answers {
     pub fn answered(&mut self, delivery: &Delivery, value: AnswerValue) {
         self.count(delivery);
         self.latencies.extend(delivery.latency);
-        count(&mut self.answered_by, self.query.by.name(&delivery.member));
+        count(&mut self.answered_by, self.query.by.name(delivery));
         self.expected += usize::from(self.query.expected.as_ref() == Some(&value));
         if self.query.with_numbers {
             self.numbers.extend(value.number());
         }
-        self.groups.add(value, &delivery.member);
+        self.groups.add(value, delivery);
     }
 
     /// Adds a container that did not answer.
@@ -120,7 +120,7 @@ impl Answers {
         self.counts.total() - self.counts.skipped
     }
 
-    /// The containers that answered, by service, revision, cluster or account.
+    /// The containers that answered, by service, revision, zone, cluster or account.
     pub fn answered_by(&self) -> &BTreeMap<String, usize> {
         &self.answered_by
     }

@@ -85,9 +85,12 @@ fn a_line_has_the_answer_as_json_or_as_text() {
         let json = serde_json::to_string(&line).unwrap();
         json.split_once(r#","answer":"#).unwrap().1.to_owned()
     };
-    assert_eq!(line(false), r#"{"a":1,"b":"\u202e"},"answer_bytes":20,"truncated":false}"#);
-    assert_eq!(line(true), r#""{\"a\":1,\"b\":\"\\u202e\"}","answer_bytes":20,"truncated":false}"#);
+    assert_eq!(line(false), r#"{"a":1,"b":"\u202e"},"answer_bytes":20,"truncated":false,"zone":null}"#);
+    assert_eq!(
+        line(true),
+        r#""{\"a\":1,\"b\":\"\\u202e\"}","answer_bytes":20,"truncated":false,"zone":null}"#
+    );
     let silent = AnswerLine::of(&delivery, &id, None, false);
     let json = serde_json::to_string(&silent).unwrap();
-    assert!(json.ends_with(r#""answer":null,"answer_bytes":null,"truncated":null}"#), "{json}");
+    assert!(json.ends_with(r#""answer":null,"answer_bytes":null,"truncated":null,"zone":null}"#), "{json}");
 }

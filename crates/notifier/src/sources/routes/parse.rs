@@ -331,7 +331,7 @@ fn coalesce(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Coalesce> {
 /// The waves of the broadcasts. What needs one process that makes every call is not among the keys.
 fn pace(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Pace> {
     let table = reader.table("pace", value)?;
-    reader.known("pace.", table, &["preset", "waves", "pause", "max_errors", "stop_on_alarm"]);
+    reader.known("pace.", table, &["preset", "waves", "pause", "max_errors", "by_zone", "stop_on_alarm"]);
     let mut field = |name: &str| {
         let value = table.get(name.strip_prefix("pace.")?)?;
         reader.text(name, value, TEXT_BYTES_MAX)
@@ -341,6 +341,7 @@ fn pace(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Pace> {
     pace.waves = field("pace.waves");
     pace.pause = field("pace.pause");
     pace.max_errors = field("pace.max_errors");
+    pace.by_zone = table.get("by_zone").map(|flag| reader.flag("pace.by_zone", flag));
     if let Some(list) = table.get("stop_on_alarm") {
         let names = reader.texts("pace.stop_on_alarm", list, ALARMS_MAX, ALARM_BYTES_MAX);
         pace.stop_on_alarm = Some(names).filter(|names| !names.is_empty());

@@ -258,6 +258,7 @@ fn a_rule_can_call_its_fleet_in_waves() {
     };
     let alarms = pace("{ stop_on_alarm = ['errors', 'latency'] }").stop_on_alarm.unwrap();
     assert_eq!(alarms, ["errors", "latency"]);
+    assert_eq!(pace("{ by_zone = true, pause = '5m' }").by_zone, Some(true));
     let pace = pace("{ waves = '1,10%', pause = '5m' }");
     assert_eq!((pace.waves.as_deref(), pace.pause.as_deref()), (Some("1,10%"), Some("5m")));
     assert!(says(&rule("{ stop_on_alarm = [] }")).contains("`pace.stop_on_alarm` must have from 1 to 10"));

@@ -156,6 +156,7 @@ fn tasks(part: &str, count: usize) -> ProgressEvent {
         is_starting: false,
         is_late: false,
         wave: None,
+        zone: None,
     };
     let (broadcast, endpoints) = (id("b"), (0..count).map(endpoint).collect());
     let (part, service) = (PartId::derive([part]), part.to_owned());

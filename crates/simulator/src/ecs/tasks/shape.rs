@@ -23,7 +23,7 @@ pub(super) fn task(cluster: &Cluster, task: &Task) -> Value {
         "launchType": recipe.launch_type,
         "platformVersion": fargate.then_some("1.4.0"),
         "platformFamily": fargate.then_some("Linux"),
-        "availabilityZone": task.zone,
+        "availabilityZone": task.zone(),
         "lastStatus": task.last_status,
         "desiredStatus": task.desired_status,
         "healthStatus": task.health(),

@@ -29,6 +29,7 @@ fn every_field_of_a_task_is_read() {
         "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1",
         "containerInstanceArn": "arn:aws:ecs:eu-west-1:111122223333:container-instance/prod/h",
         "startedAt": 1_795_512_600.25,
+        "availabilityZone": "eu-west-1b",
         "version": 14,
         "overrides": { "containerOverrides": [{ "name": "app" }] },
         "containers": [{
@@ -62,6 +63,7 @@ fn every_field_of_a_task_is_read() {
         version: 14,
         revision: Some("arn:aws:ecs:eu-west-1:111122223333:task-definition/web:1".to_owned()),
         host: Some("arn:aws:ecs:eu-west-1:111122223333:container-instance/prod/h".to_owned()),
+        zone: Zone::new("eu-west-1b"),
         containers: vec![ContainerState {
             name: "app".to_owned(),
             last_status: Some("DEACTIVATING".to_owned()),

@@ -98,6 +98,7 @@ fn an_event_says_what_describe_tasks_would_say() {
     assert_eq!(at, 1_579_802_278_103);
     assert_eq!((task.arn.as_str(), task.cluster.as_deref()), (TASK, Some(CLUSTER)));
     assert_eq!((task.version, task.is_running(), task.service()), (4, true, None));
+    assert_eq!(task.zone.as_ref().map(crate::model::Zone::as_str), Some("us-west-2c"));
     assert_eq!(task.containers[0].interfaces[0].v4, Some([10, 0, 0, 139].into()));
     assert_eq!(task.attachments[0].address(), Some([10, 0, 0, 139].into()));
     let row = Row::of(&Seen { task: task.clone(), at });
