@@ -106,7 +106,8 @@ impl Waves {
             let counts = state.counts.entry(wave).or_default();
             (counts.all, counts.ended) = (counts.all + 1, counts.ended + 1);
         }
-        if earlier.is_notified() || earlier.requests() > 0 {
+        let has_ended = earlier.outcome.is_some_and(|outcome| outcome != Outcome::Skipped);
+        if has_ended || earlier.requests() > 0 {
             state.begun = state.begun.max(wave);
         }
     }
@@ -269,8 +270,11 @@ impl Waves {
             }
             let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
             let mut gate = self.state().gate(wave, next, is_cancelled);
-            gate.is_continued =
-                gate.unsettled == 0 && next.is_some() && ctx.ledger.is_continued(&broadcast.id, wave).await?;
+            // An earlier run has begun the next wave: that pause is over, and nobody could end it once more.
+            let is_over = next.is_some_and(|next| next <= self.state().begun);
+            gate.is_continued = gate.unsettled == 0
+                && next.is_some()
+                && (is_over || ctx.ledger.is_continued(&broadcast.id, wave).await?);
             let asks_alarms = self.plan.asks_alarms(&gate);
             if asks_alarms {
                 gate.alarms = self.alarms(ctx).await;
