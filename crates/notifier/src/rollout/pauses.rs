@@ -2,22 +2,45 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Delivery, ServiceKey};
+use crate::model::{Delivery, Outcome, ServiceKey};
 
 /// The waves after which somebody may want to continue, the likeliest first; empty if the broadcast has no wave to come.
 ///
 /// In one process, all services are in the same wave. Through the queues, each service is in a wave of its own, and
 /// those that are behind come first: a pause that was ended for a service is ended for all that come to it later.
+///
+/// A wave has begun when one of its containers was called. One whose containers were all gone before a call may have begun or not,
+/// so the pause after it comes last.
 pub fn pauses<'a>(entries: impl IntoIterator<Item = &'a Delivery>) -> Vec<u16> {
-    let mut services = BTreeMap::<ServiceKey<'_>, BTreeMap<u16, bool>>::new();
+    let mut services = BTreeMap::<ServiceKey<'_>, BTreeMap<u16, Wave>>::new();
     for entry in entries {
         let Some(number) = entry.wave else { continue };
-        let has_begun = services.entry(entry.member.service_key()).or_default().entry(number).or_default();
-        *has_begun |= entry.outcome.is_some() || entry.requests() > 0;
+        let wave = services.entry(entry.member.service_key()).or_default().entry(number).or_default();
+        let is_called = |outcome| matches!(outcome, Outcome::Delivered | Outcome::Failed | Outcome::Rejected);
+        wave.is_called |= entry.requests() > 0 || entry.outcome.is_some_and(is_called);
+        wave.is_pending |= entry.outcome.is_none();
     }
+    let mut pauses = after(&services, |wave| wave.is_called);
+    let others = after(&services, |wave| wave.is_called || !wave.is_pending);
+    let others: Vec<u16> = others.into_iter().filter(|wave| !pauses.contains(wave)).collect();
+    pauses.extend(others);
+    pauses
+}
+
+/// What is recorded of the containers of a service in one wave.
+#[derive(Debug, Default)]
+struct Wave {
+    is_called: bool,
+    is_pending: bool,
+}
+
+fn after(
+    services: &BTreeMap<ServiceKey<'_>, BTreeMap<u16, Wave>>,
+    has_begun: impl Fn(&Wave) -> bool,
+) -> Vec<u16> {
     // The latest wave of each service that has begun, and the next one.
     let stands = services.values().filter_map(|waves| {
-        let now = waves.iter().rev().find(|(_, has_begun)| **has_begun).map(|(number, _)| *number);
+        let now = waves.iter().rev().find(|(_, wave)| has_begun(wave)).map(|(number, _)| *number);
         let now = now.or_else(|| waves.keys().next().copied())?;
         Some((now, waves.range(now + 1..).next().map(|(number, _)| *number)))
     });
@@ -40,7 +63,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Member, Outcome};
+    use crate::model::Member;
 
     /// Services as `web: 1 2 -3`: a wave with a minus has not begun.
     fn after(services: &[&[i16]]) -> Vec<u16> {
@@ -67,6 +90,22 @@ mod tests {
         assert_eq!(after(&[&[-1, -2]]), [1], "in advance");
         assert_eq!(after(&[&[1, 2, 3]]), [0; 0], "in its last wave");
         assert_eq!(after(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn a_wave_has_begun_when_it_was_called_and_perhaps_when_all_its_containers_are_gone() {
+        let entry = |task: usize, wave, outcome| Delivery {
+            member: Arc::new(Member { task: format!("arn:{task}"), ..Member::default() }),
+            outcome,
+            wave: Some(wave),
+            ..Delivery::default()
+        };
+        let first = entry(0, 1, Some(Outcome::Delivered));
+        let gone = entry(1, 2, Some(Outcome::Gone));
+        let last = entry(3, 3, None);
+        assert_eq!(pauses([&first, &gone, &entry(2, 2, None), &last]), [1]);
+        assert_eq!(pauses([&first, &gone, &last]), [1, 2]);
+        assert_eq!(pauses([&first, &gone, &entry(2, 2, Some(Outcome::Failed)), &last]), [2]);
     }
 
     #[test]
