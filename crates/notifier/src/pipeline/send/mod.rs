@@ -276,6 +276,16 @@ impl Transport {
         self.deliveries.waves.as_deref()
     }
 
+    /// Whether the workers take no delivery any more: they were interrupted, or the ledger has failed.
+    fn is_closed(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    /// Waits until the workers take no delivery any more.
+    async fn closed(&self) {
+        self.jobs.closed().await;
+    }
+
     /// Hands a delivery over, or keeps it for its wave.
     pub(super) async fn send(&self, job: DeliveryJob) -> Result<(), LedgerError> {
         match self.waves() {

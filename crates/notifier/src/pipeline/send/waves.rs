@@ -186,7 +186,10 @@ impl Waves {
     /// Whether no delivery begins any more.
     fn is_over(&self, to: Recipients<'_>) -> bool {
         let state = self.state();
-        state.stopped.is_some() || state.is_cancelled || to.ctx.stop.is_cancelled()
+        state.stopped.is_some()
+            || state.is_cancelled
+            || to.ctx.stop.is_cancelled()
+            || to.transport.is_closed()
     }
 
     fn announce(&self, to: Recipients<'_>, wave: u16, containers: usize) {
@@ -230,6 +233,7 @@ impl Waves {
                 () = wait_until(due), if due.is_some() => {}
                 () = sleep(LEDGER_POLL), if to.ctx.ledger.is_kept() => {}
                 () = to.ctx.stop.cancelled() => {}
+                () = to.transport.closed() => {}
             }
         }
     }
@@ -265,7 +269,8 @@ impl Waves {
     async fn pass_gate(&self, to: Recipients<'_>, wave: u16, next: Option<u16>) -> Result<(), LedgerError> {
         let Recipients { ctx, broadcast, .. } = to;
         loop {
-            if ctx.stop.is_cancelled() {
+            // After a failure of the ledger, no delivery of the wave ends.
+            if ctx.stop.is_cancelled() || to.transport.is_closed() {
                 return Ok(());
             }
             let is_cancelled = ctx.ledger.is_cancelled(&broadcast.id).await?;
@@ -295,6 +300,7 @@ impl Waves {
                 () = self.changed.notified() => {}
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 () = ctx.stop.cancelled() => {}
+                () = to.transport.closed() => {}
             }
         }
     }
