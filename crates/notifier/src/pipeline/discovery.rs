@@ -1,10 +1,8 @@
 //! Stages 1 and 2 on one message. The result is recorded before anything is queued.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::Deserialize;
-use time::OffsetDateTime;
 use tracing::info;
 use wire::{
     Broadcast, BroadcastId, DeliveryId, Draft, Message as _, ObserverMessage, PAGE_TASKS_MAX, PartId,
@@ -61,7 +59,7 @@ pub(super) async fn services(
         trace: Some(trace.trace),
         parts: parts.into_iter().map(|(part, _)| part).collect(),
         not_targeted: found.not_targeted,
-        age: (!message.split).then(|| age(ctx, received.sent)).flatten(),
+        age: (!message.split).then(|| ctx.age(received.sent)).flatten(),
     });
     Ok(Output { next: bodies, trace: Some(trace), ..Output::default() })
 }
@@ -69,11 +67,6 @@ pub(super) async fn services(
 fn log_method(broadcast: &BroadcastId, trace_id: TraceId, method: DiscoveryMethod, parts: usize) {
     let (broadcast, method) = (broadcast.as_str(), method.as_str());
     info!(broadcast, %trace_id, method, parts, "Found the parts of broadcast {broadcast}");
-}
-
-/// Time since a moment; `None` if it is later than now.
-pub(super) fn age(ctx: &Ctx, since: OffsetDateTime) -> Option<Duration> {
-    Duration::try_from(ctx.clock.now() - since).ok()
 }
 
 /// Records the clusters of a broadcast, and returns a message for each: one cluster that cannot be reached does not delay
@@ -259,10 +252,6 @@ fn part_record(message: &PartMessage, part: &PartId, failure: Option<String>) ->
 }
 
 /// The ledger's record of the broadcast that a message requests.
-pub(super) fn record(
-    scope: &ObserverMessage,
-    broadcast: &Broadcast,
-    received: &queue::Message,
-) -> BroadcastRecord {
+fn record(scope: &ObserverMessage, broadcast: &Broadcast, received: &queue::Message) -> BroadcastRecord {
     BroadcastRecord::new(scope, broadcast, received.sent, received.sender.clone())
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -96,6 +97,11 @@ pub struct Ctx {
 }
 
 impl Ctx {
+    /// Time since a moment; `None` if it is later than now.
+    fn age(&self, since: OffsetDateTime) -> Option<Duration> {
+        Duration::try_from(self.clock.now() - since).ok()
+    }
+
     /// The stages with these parts. `discovery` looks a task up before it is called again, and before its first call
     /// unless a [trusted sender](Self::senders) sent the message.
     pub fn new(

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use wire::{Broadcast, Draft, Message, ObserverMessage, TaskMessage};
 
-use super::{Ctx, StageError, broadcast, discovery, endpoint, span, untrusted};
+use super::{Ctx, StageError, broadcast, endpoint, span, untrusted};
 use crate::base::text::chain;
 use crate::base::trace::TraceId;
 use crate::deliver::{AttemptError, DeliveryJob, Next, Round, Unfinished};
-use crate::ledger::{LedgerError, Withheld};
+use crate::ledger::{BroadcastRecord, LedgerError, Withheld};
 use crate::model::{Cause, Delivery, Endpoint, Outcome, ProgressEvent};
 use crate::queue;
 
@@ -136,7 +136,7 @@ pub(super) async fn given_up(ctx: &Ctx, received: &queue::Message, reason: &str)
 /// Time since the event of a broadcast, by the event's own `time`.
 fn event_age(ctx: &Ctx, broadcast: &Broadcast) -> Option<Duration> {
     let since = OffsetDateTime::parse(broadcast.event.time(), &Rfc3339).ok()?;
-    discovery::age(ctx, since)
+    ctx.age(since)
 }
 
 /// The delivery of a message.
@@ -190,7 +190,8 @@ async fn own(
     broadcast: Broadcast,
 ) -> Result<Broadcast, StageError> {
     let scope = ObserverMessage::new(&endpoint.member.cluster);
-    ctx.ledger.broadcast_unless_known(discovery::record(&scope, &broadcast, received), &[]).await?;
+    let record = BroadcastRecord::new(&scope, &broadcast, received.sent, received.sender.clone());
+    ctx.ledger.broadcast_unless_known(record, &[]).await?;
     Ok(broadcast)
 }
 

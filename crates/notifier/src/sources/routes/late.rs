@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use wire::{ObserverMessage, Retain};
 
-use super::parse::{TEXT_BYTES_MAX, required};
-use super::reader::{Reader, Value};
+use super::reader::{Reader, TEXT_BYTES_MAX, Value};
 use crate::base::text::quoted;
 use crate::base::{parse_seconds, time};
 
@@ -18,7 +17,7 @@ pub(super) fn cover(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u32> {
 pub(super) fn retain(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Retain> {
     let table = reader.table("retain", value)?;
     reader.known("retain.", table, &["key", "ttl"]);
-    let key = required(reader, &value.span(), table, "key");
+    let key = reader.required(&value.span(), table, "key");
     let key = key.and_then(|value| {
         let key = reader.text("retain.key", value, Retain::KEY_BYTES_MAX)?;
         if key.chars().any(char::is_control) {

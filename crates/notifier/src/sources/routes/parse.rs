@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wire::Pace;
 
 use super::error::{RoutesError, RuleError};
 use super::late;
-use super::reader::{Reader, Value, article};
+use super::reader::{Reader, TEXT_BYTES_MAX, Value, article};
 use super::template::{DataTemplate, Subject, Template};
 use super::{Coalesce, FILE_BYTES_MAX, RULES_MAX, Rule, RuleScope, WINDOW_MAX, WINDOW_MIN};
 use crate::base::parse_time;
@@ -20,8 +19,6 @@ use crate::sources::pattern::{PATTERN_BYTES_MAX, Pattern};
 
 /// The longest name of a rule, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// The longest name or ARN of a cluster or service, and the longest pointer, in bytes.
-pub(super) const TEXT_BYTES_MAX: usize = 512;
 /// The most clusters of a rule.
 const CLUSTERS_MAX: usize = 100;
 /// The most services of a rule.
@@ -85,7 +82,7 @@ fn rule(
     let table = reader.table("route", value)?;
     let span = value.span();
     let line = reader.line(span.start);
-    let name = required(reader, &span, table, "name").and_then(|value| name(reader, value));
+    let name = reader.required(&span, table, "name").and_then(|value| name(reader, value));
     if let Some(name) = &name {
         reader.rule = Some(format!("`{name}`"));
         if let Some(first) = names.insert(name.clone(), line) {
@@ -93,8 +90,8 @@ fn rule(
         }
     }
     reader.known("", table, &["name", "match", "to", "event", "stop", "coalesce", "pace", "cover", "retain"]);
-    let pattern = required(reader, &span, table, "match").and_then(|value| pattern(reader, value));
-    let scope = required(reader, &span, table, "to").map(|value| scope(reader, value));
+    let pattern = reader.required(&span, table, "match").and_then(|value| pattern(reader, value));
+    let scope = reader.required(&span, table, "to").map(|value| scope(reader, value));
     let template = table.get("event").map(|value| template(reader, value)).unwrap_or_default();
     let stop = table.get("stop").is_some_and(|value| reader.flag("stop", value));
     let coalesce = table.get("coalesce").and_then(|value| coalesce(reader, value));
@@ -106,19 +103,6 @@ fn rule(
     }
     let (pattern, scope) = (pattern?, scope?);
     Some(Rule { name: name?, line, pattern, scope, template, stop, coalesce, pace, cover, retain })
-}
-
-pub(super) fn required<'v, 'i>(
-    reader: &mut Reader<'_>,
-    span: &std::ops::Range<usize>,
-    table: &'v DeTable<'i>,
-    key: &str,
-) -> Option<&'v Spanned<DeValue<'i>>> {
-    let value = table.get(key);
-    if value.is_none() {
-        reader.wrong(span, format!("`{key}` is missing"));
-    }
-    value
 }
 
 fn name(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
@@ -323,8 +307,8 @@ fn coalesce(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Coalesce> {
     let table = reader.table("coalesce", value)?;
     reader.known("coalesce.", table, &["key", "window"]);
     let span = value.span();
-    let key = required(reader, &span, table, "key").map(|value| keys(reader, value));
-    let window = required(reader, &span, table, "window").and_then(|value| window(reader, value));
+    let key = reader.required(&span, table, "key").map(|value| keys(reader, value));
+    let window = reader.required(&span, table, "window").and_then(|value| window(reader, value));
     Some(Coalesce { key: key?, window: window? })
 }
 

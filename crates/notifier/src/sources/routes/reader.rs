@@ -12,6 +12,9 @@ use crate::sources::pattern::json::Json;
 /// The most errors that are reported.
 const ERRORS_MAX: usize = 100;
 
+/// The longest name or ARN of a cluster or service, and the longest pointer, in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 512;
+
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// The text of a rules file, and its errors.
@@ -62,6 +65,20 @@ impl<'a> Reader<'a> {
             let problem = format!("unknown key `{within}{}`{}", quoted(name), likely.unwrap_or_default());
             self.wrong(&key.span(), problem);
         }
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required<'v, 'i>(
+        &mut self,
+        span: &Range<usize>,
+        table: &'v DeTable<'i>,
+        key: &str,
+    ) -> Option<&'v Value<'i>> {
+        let value = table.get(key);
+        if value.is_none() {
+            self.wrong(span, format!("`{key}` is missing"));
+        }
+        value
     }
 
     /// The text of `key`, within limits.
