@@ -176,13 +176,19 @@ fn record_of(item: &Item) -> &str {
     item.key.sort.rsplit_once('#').map_or("", |(record, _)| record)
 }
 
-/// A record from its items.
+/// The number of an item among those of its record.
+fn number_of(item: &Item) -> Option<usize> {
+    item.key.sort.rsplit_once('#')?.1.parse().ok()
+}
+
+/// A record from its items, in order; `None` while it is being written: the first item comes last.
 pub(super) fn whole<H, R>(items: &[Item]) -> Result<Option<(H, Vec<R>)>, LedgerError>
 where
     H: serde::de::DeserializeOwned,
     R: serde::de::DeserializeOwned,
 {
-    let bodies: Vec<&str> = items.iter().map(|item| item.body.as_str()).collect();
+    let in_order = items.iter().enumerate().take_while(|(place, item)| number_of(item) == Some(*place));
+    let bodies: Vec<&str> = in_order.map(|(_, item)| item.body.as_str()).collect();
     chunk::read(&bodies).map_err(|error| match items.first() {
         Some(item) => unreadable(&item.key, &error),
         None => LedgerError::Unwritable(error),
@@ -355,4 +361,28 @@ impl Records {
 /// The second of a time in milliseconds since 1970.
 fn moment(millis: i64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(millis / 1_000).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_whose_first_item_is_not_written_yet_is_not_read() {
+        let broadcast = BroadcastId::try_from("b".to_owned()).unwrap();
+        let part = PartId::derive(["prod", "web"]);
+        let rows = vec!["x".repeat(1_000); 300];
+        let bodies = chunk::write(&1, &rows).unwrap();
+        let items = bodies.into_iter().enumerate().map(|(number, body)| Item {
+            key: key::part(&broadcast, &part, number),
+            body,
+            expires: 0,
+        });
+        let items: Vec<Item> = items.collect();
+        assert_eq!(items.len(), 3);
+        let read = |items: &[Item]| whole::<u8, String>(items).unwrap();
+        assert_eq!(read(&items), Some((1, rows)));
+        assert_eq!(read(&items[1..]), None);
+        assert_eq!(read(&[items[0].clone(), items[2].clone()]), None);
+    }
 }
