@@ -176,7 +176,7 @@ fn record_of(item: &Item) -> &str {
     item.key.sort.rsplit_once('#').map_or("", |(record, _)| record)
 }
 
-/// The number of an item among those of its record.
+/// The number of an item among those of its record; `None` if somebody else wrote it.
 fn number_of(item: &Item) -> Option<usize> {
     item.key.sort.rsplit_once('#')?.1.parse().ok()
 }
@@ -187,7 +187,8 @@ where
     H: serde::de::DeserializeOwned,
     R: serde::de::DeserializeOwned,
 {
-    let in_order = items.iter().enumerate().take_while(|(place, item)| number_of(item) == Some(*place));
+    let is_next = |(place, item): &(usize, &Item)| number_of(item).is_none_or(|number| number == *place);
+    let in_order = items.iter().enumerate().take_while(is_next);
     let bodies: Vec<&str> = in_order.map(|(_, item)| item.body.as_str()).collect();
     chunk::read(&bodies).map_err(|error| match items.first() {
         Some(item) => unreadable(&item.key, &error),

@@ -15,9 +15,11 @@ use crate::model::TaskState;
 use crate::model::arn::{EVERY_CLUSTER, is_every_cluster};
 use crate::queue::{self, Delayed};
 
-/// The longest time in which task definitions and hosts are read beforehand. The default share of ECS's bucket has a hundred
-/// definitions in ten seconds.
+/// The longest time in which task definitions and hosts are read beforehand, for one message. The default share of ECS's
+/// bucket has ten definitions a second, for all messages together.
 const LEARN_MAX: Duration = Duration::from_secs(30);
+/// How often such a message is sent again. Those of a cluster with 5,000 new definitions need 17 attempts.
+const LEARN_ATTEMPTS_MAX: u32 = 20;
 
 /// Processes a message of the registry queue. Returns pages of late tasks for stage 2.
 pub(super) async fn register(ctx: &Ctx, received: &queue::Message) -> Result<Output, StageError> {
@@ -35,11 +37,14 @@ pub(super) async fn register(ctx: &Ctx, received: &queue::Message) -> Result<Out
             }
             next.into()
         }
-        RegistryMessage::Request(RegistryRequest::Learn { cluster, tasks }) => {
+        RegistryMessage::Request(RegistryRequest::Learn { cluster, tasks, attempt }) => {
             let rows = registry.rows_of(&cluster, &tasks).await?;
-            let tasks: Vec<_> = rows.into_iter().flatten().map(|row| row.task()).collect();
-            learn(ctx, &cluster, &tasks).await;
-            Output::default()
+            let known: Vec<_> = rows.into_iter().flatten().map(|row| row.task()).collect();
+            let is_over = learn(ctx, &cluster, &known).await || attempt >= LEARN_ATTEMPTS_MAX;
+            // What was read in the time is kept, so the next attempt has less to read.
+            let next = RegistryRequest::Learn { cluster, tasks, attempt: attempt + 1 };
+            let again = if is_over { Vec::new() } else { vec![Delayed::now(next.to_body())] };
+            Output { again, ..Output::default() }
         }
     };
     registry.note_progress(queued).await?;
@@ -86,15 +91,16 @@ async fn note(ctx: &Ctx, registry: &Registry, seen: &Seen) -> Result<Vec<String>
     Ok(next)
 }
 
-/// Reads beforehand what a broadcast will need. If that fails, the broadcast reads it.
-async fn learn(ctx: &Ctx, cluster: &str, tasks: &[TaskState]) {
+/// Reads beforehand what a broadcast will need. If that fails, the broadcast reads it. Returns whether all was read.
+async fn learn(ctx: &Ctx, cluster: &str, tasks: &[TaskState]) -> bool {
     let problem = match timeout(LEARN_MAX, ctx.discovery.learn(cluster, tasks)).await {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => chain(&error),
         Err(_) => format!("it took longer than {LEARN_MAX:?}"),
     };
     let tasks = tasks.len();
-    debug!(cluster, tasks, error = problem, "Cannot read task definitions or hosts; a broadcast will");
+    debug!(cluster, tasks, error = problem, "Cannot read task definitions or hosts yet");
+    false
 }
 
 /// Sweeps one cluster; or returns a message for each of several, so that each succeeds or fails alone.

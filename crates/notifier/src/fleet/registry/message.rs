@@ -59,6 +59,9 @@ pub enum RegistryRequest {
         cluster: String,
         /// ARNs of the tasks.
         tasks: Vec<String>,
+        /// How often the time was too short for all of them.
+        #[serde(default)]
+        attempt: u32,
     },
 }
 

@@ -79,7 +79,9 @@ impl Swept {
         let looks = self.late.chunks(LOOKS_MAX).map(of);
         let learns = self.samples.chunks(LOOKS_MAX).map(of);
         let looks = looks.map(|(cluster, tasks)| RegistryRequest::Look { cluster, tasks });
-        looks.chain(learns.map(|(cluster, tasks)| RegistryRequest::Learn { cluster, tasks })).collect()
+        looks
+            .chain(learns.map(|(cluster, tasks)| RegistryRequest::Learn { cluster, tasks, attempt: 0 }))
+            .collect()
     }
 }
 

@@ -228,7 +228,8 @@ fn requests_are_read_and_limited() {
     let sweep = RegistryRequest::Sweep(vec!["*".to_owned()]);
     assert_eq!(sweep.to_body(), r#"{"registry":{"sweep":["*"]}}"#);
     let look = RegistryRequest::Look { cluster: CLUSTER.to_owned(), tasks: vec![TASK.to_owned()] };
-    let learn = RegistryRequest::Learn { cluster: CLUSTER.to_owned(), tasks: vec![TASK.to_owned()] };
+    let learn =
+        RegistryRequest::Learn { cluster: CLUSTER.to_owned(), tasks: vec![TASK.to_owned()], attempt: 1 };
     for request in [sweep, look, learn] {
         assert_eq!(read(&request.to_body(), 0).unwrap(), RegistryMessage::Request(request));
     }
