@@ -27,6 +27,7 @@ import time
 import zipfile
 
 import boto3
+from scale import SERVICE
 
 REGION, ACCOUNT, TABLE = "us-east-1", "000000000000", "ecs-task-notifier"
 MODULE = pathlib.Path(__file__).resolve().parent.parent / "infra" / "terraform"
@@ -36,19 +37,6 @@ START_S = 60
 # AWS's buckets are full again, as between two broadcasts of a day. Source: "Request throttling for the Amazon ECS API".
 REFILL_S = 11
 POLL_S = 0.1
-FLEET = """
-[[cluster]]
-name = "prod"
-[[cluster.service]]
-name = "s"
-copies = {services}
-tasks = {tasks}
-launch_type = "FARGATE"
-[[cluster.service.container]]
-name = "app"
-ports = [8080]
-labels = {{ NOTIFY_ME_CONTAINER_PORT = "8080", NOTIFY_ME_API_URI = "/notify" }}
-"""
 VARIABLES = {
     "services": "NOTIFIER_OBSERVER_QUEUE_URL",
     "tasks": "NOTIFIER_SERVICES_QUEUE_URL",
@@ -281,7 +269,7 @@ def measure(program, archives, services, each, budget_percent):
     tasks = services * each
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ended:
         fleet, port = pathlib.Path(folder, "fleet.toml"), free_port()
-        fleet.write_text(FLEET.format(services=services, tasks=each))
+        fleet.write_text(SERVICE.format(services=services, tasks=each))
         # Files of the servers are in the folder, and are removed with it.
         plain = {"PATH": "/usr/bin:/bin", "TMPDIR": folder}
         simulate = [program, "--quiet", "simulate", "--throttle", "--no-queues", "--fleet", str(fleet), "--listen", f"127.0.0.1:{port}"]

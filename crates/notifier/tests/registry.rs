@@ -259,6 +259,12 @@ async fn what_cannot_be_kept_is_a_dead_letter_with_its_reason_and_other_clusters
     });
     // `*` means the clusters of the setting.
     let bodies = [sweep("*"), sweep("test"), "{}".to_owned(), other.to_string()];
+    let learn = serde_json::json!({ "registry": { "learn": {
+        "cluster": "test", "attempt": u32::MAX,
+        "tasks": ["arn:aws:ecs:us-east-1:111122223333:task/test/1"],
+    } } });
+    let refused = work.run(&message(learn.to_string()), Instant::now() + SOON).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("\"not-registered\""), "{refused:?}");
     work.source.publish(&bodies, &Trace::default()).await.unwrap();
     let running = tokio::spawn({
         let (notifier, shutdown) = (notifier.clone(), shutdown.clone());

@@ -38,11 +38,12 @@ pub(super) async fn register(ctx: &Ctx, received: &queue::Message) -> Result<Out
             next.into()
         }
         RegistryMessage::Request(RegistryRequest::Learn { cluster, tasks, attempt }) => {
+            registry.check(&cluster)?;
             let rows = registry.rows_of(&cluster, &tasks).await?;
             let known: Vec<_> = rows.into_iter().flatten().map(|row| row.task()).collect();
             let is_over = learn(ctx, &cluster, &known).await || attempt >= LEARN_ATTEMPTS_MAX;
             // What was read in the time is kept, so the next attempt has less to read.
-            let next = RegistryRequest::Learn { cluster, tasks, attempt: attempt + 1 };
+            let next = RegistryRequest::Learn { cluster, tasks, attempt: attempt.saturating_add(1) };
             let again = if is_over { Vec::new() } else { vec![Delayed::now(next.to_body())] };
             Output { again, ..Output::default() }
         }

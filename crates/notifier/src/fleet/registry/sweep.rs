@@ -162,9 +162,7 @@ impl Discovery {
         cluster: &str,
         tasks: &[String],
     ) -> Result<Vec<Seen>, SweepError> {
-        if !registry.options().clusters.has(cluster) {
-            return Err(SweepError::NotRegistered(printable(cluster, SHOWN_CHARS_MAX)));
-        }
+        registry.check(cluster)?;
         let ecs = self.pool.of_cluster(cluster).await?.ecs.lane();
         let at = registry.now();
         let found = ecs.describe_tasks(cluster, tasks).await?.found.into_iter();
@@ -342,6 +340,17 @@ impl Registry {
 }
 
 impl Registry {
+    /// Refuses a cluster that is not registered, by its ARN.
+    ///
+    /// # Errors
+    ///
+    /// [`SweepError::NotRegistered`].
+    pub fn check(&self, cluster: &str) -> Result<(), SweepError> {
+        let is_registered = self.options().clusters.has(cluster);
+        let not_registered = || SweepError::NotRegistered(printable(cluster, SHOWN_CHARS_MAX));
+        is_registered.then_some(()).ok_or_else(not_registered)
+    }
+
     /// Describes tasks that the registry has and the sweep has not found.
     async fn missing(
         &self,
