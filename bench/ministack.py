@@ -27,6 +27,7 @@ import time
 import zipfile
 
 import boto3
+
 from scale import SERVICE
 
 REGION, ACCOUNT, TABLE = "us-east-1", "000000000000", "ecs-task-notifier"
